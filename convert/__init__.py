@@ -1,0 +1,1 @@
+"""Turns PyTorch checkpoints into folders that mlxvid loads; imported as `mlxvid.convert`."""

@@ -1,0 +1,52 @@
+"""Text to video on your own Mac, with open weights, in MLX.
+
+    >>> import mlxvid
+    >>> mlxvid.load("mini").generate("a red ball bouncing").save("clip.mp4")
+"""
+
+from __future__ import annotations
+
+from . import _blas
+
+_blas.preload()  # before anything imports mlx.core
+
+from .clip import Clip  # noqa: E402
+from .errors import (  # noqa: E402
+    CancelledError,
+    DegenerateClipError,
+    DoesNotFitError,
+    MediaError,
+    MlxvidError,
+    ModelNotFoundError,
+    SettingError,
+    WeightsError,
+)
+
+__version__ = "0.1.0"
+__all__ = [
+    "CancelledError",
+    "Clip",
+    "DegenerateClipError",
+    "DoesNotFitError",
+    "MediaError",
+    "MlxvidError",
+    "ModelNotFoundError",
+    "Pipeline",
+    "Progress",
+    "SettingError",
+    "WeightsError",
+    "load",
+]
+
+
+def __getattr__(name: str):
+    """`load`, `Pipeline` and `Progress` bring MLX with them, so they are imported when first used: `--help` stays quick."""
+    if name == "load":
+        from .loading import load
+
+        return load
+    if name in ("Pipeline", "Progress"):
+        from . import pipeline
+
+        return getattr(pipeline, name)
+    raise AttributeError(f"module 'mlxvid' has no attribute {name!r}")

@@ -1,0 +1,101 @@
+"""The launch of the temporal attention kernel: how a shape is laid out over SIMD-groups, and the call."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple
+
+import mlx.core as mx
+
+from mlxvid.kernels.plain import Rotary
+
+HEAD_SIZES = (64, 72, 96, 128)
+LONGEST = 64
+DTYPES = (mx.float32, mx.float16, mx.bfloat16)
+THREADGROUP_MEMORY = 32768  # bytes; one more is a failed launch on every Apple GPU
+# Where neither norm nor rotary is asked for, MLX's own attention has only its transposes to pay for, and past this many frames the arithmetic,
+# which it does on the matrix units and this kernel does not, outweighs them: T/2 operations a byte against some 20-35 that the GPUs balance.
+PLAIN_BEYOND = 48
+
+
+class Layout(NamedTuple):
+    """rows_a_quad: query rows in a quad's registers. simds: SIMD-groups a tube. tubes: tubes a threadgroup. stage_v: values in threadgroup memory."""
+
+    rows_a_quad: int
+    simds: int
+    tubes: int
+    stage_v: bool
+
+
+def layout(T: int, D: int, itemsize: int) -> Layout:
+    """How T frames of D channels are spread: two rows a quad where registers allow (D <= 72) and more than 8 rows are there to fill them.
+
+    At one SIMD-group a tube, each value is read by that SIMD-group alone, so staging it would gain nothing; up to four tubes then share a
+    threadgroup within half of its memory, so that two threadgroups can be resident.
+    """
+    rows_a_quad = 2 if D <= 72 and T > 8 else 1
+    simds = -(-T // (8 * rows_a_quad))
+    key_bytes = 8 * rows_a_quad * simds * D * itemsize
+    if simds > 1:
+        return Layout(rows_a_quad, simds, 1, 2 * key_bytes <= THREADGROUP_MEMORY)
+    return Layout(rows_a_quad, 1, max(1, min(4, THREADGROUP_MEMORY // 2 // key_bytes)), False)
+
+
+def refusal(q: mx.array, k: mx.array, v: mx.array, fused_steps: bool) -> str | None:
+    """Why the kernel would not be launched on these, or None. fused_steps: whether a norm or rotary is part of the call."""
+    T, D = q.shape[1], q.shape[-1]
+    if D not in HEAD_SIZES:
+        return f"heads of {D} channels (the kernel has {', '.join(map(str, HEAD_SIZES))})"
+    if not 1 <= T <= LONGEST:
+        return f"{T} frames (the kernel takes 1 to {LONGEST})"
+    if q.dtype not in DTYPES or k.dtype != q.dtype or v.dtype != q.dtype:
+        return "element types other than float32, float16 or bfloat16, the same for q, k and v"
+    if q.size == 0:
+        return "nothing to compute"
+    if T > PLAIN_BEYOND and not fused_steps:
+        return f"more than {PLAIN_BEYOND} frames without norm or rotary, where MLX's matrix-unit attention is expected to be faster"
+    return None
+
+
+@cache
+def _kernel(metal_kernel):
+    source = files(__package__)
+    return metal_kernel(
+        name="mlxvid_temporal_attention",
+        input_names=["q", "k", "v", "q_weight", "k_weight", "cos_table", "sin_table", "scale", "eps"],
+        output_names=["out"],
+        header=source.joinpath("temporal_attention.metal").read_text(encoding="utf-8"),
+        source=source.joinpath("temporal_attention_body.metal").read_text(encoding="utf-8"),
+        ensure_row_contiguous=False,  # q, k and v are read where they lie, whatever their strides
+    )
+
+
+def launch(
+    q: mx.array, k: mx.array, v: mx.array, q_norm: mx.array | None, k_norm: mx.array | None, rope: Rotary | None, scale: float, eps: float
+) -> mx.array:
+    """The kernel on q, k, v [B, T, S, H, D] of any strides; all as :func:`plain_temporal_attention`, which it equals."""
+    B, T, S, H, D = q.shape
+    plan = layout(T, D, q.dtype.size)
+    unused = mx.zeros((8,), mx.float32)  # 8 elements: fewer would change the parameter's address space, and with it the signature
+    weights = [unused if w is None else mx.contiguous(w) for w in (q_norm, k_norm)]
+    tables = [unused, unused] if rope is None else [mx.contiguous(t.astype(mx.float32)) for t in (rope.cos, rope.sin)]
+    (out,) = _kernel(mx.fast.metal_kernel)(
+        inputs=[q, k, v, *weights, *tables, mx.array(scale, mx.float32), mx.array(eps, mx.float32)],
+        template=[
+            ("T", q.dtype),
+            ("D", D),
+            ("R", plan.rows_a_quad),
+            ("SIMDS", plan.simds),
+            ("TUBES", plan.tubes),
+            ("STAGE_V", plan.stage_v),
+            ("NORM_Q", q_norm is not None),
+            ("NORM_K", k_norm is not None),
+            ("ROPE", 0 if rope is None else 1 if rope.pairing == "interleaved" else 2),
+        ],
+        grid=(32 * plan.simds, B * S * H, 1),
+        threadgroup=(32 * plan.simds, plan.tubes, 1),
+        output_shapes=[(B, T, S, H * D)],
+        output_dtypes=[q.dtype],
+    )
+    return out

@@ -1,0 +1,29 @@
+"""Timestep embeddings."""
+
+from __future__ import annotations
+
+import math
+
+import mlx.core as mx
+import mlx.nn as nn
+
+
+def timestep_embedding(t: mx.array, dim: int, max_period: float = 10000.0) -> mx.array:
+    """Sinusoids of times t [B] (0 to 1000), float32 [B, dim]: cosines first, then sines, as in DiT (arXiv:2212.09748)."""
+    half = dim // 2
+    freqs = mx.exp(-math.log(max_period) * mx.arange(half, dtype=mx.float32) / half)
+    angles = t.astype(mx.float32)[:, None] * freqs
+    return mx.concatenate([mx.cos(angles), mx.sin(angles)], axis=-1)
+
+
+class TimestepEmbedding(nn.Module):
+    """The sinusoids through a two-layer perceptron: [B] -> [B, dim]. The sinusoids stay float32 whatever the weights' type."""
+
+    def __init__(self, dim: int, frequencies: int = 256):
+        super().__init__()
+        self.linear_1 = nn.Linear(frequencies, dim)
+        self.linear_2 = nn.Linear(dim, dim)
+
+    def __call__(self, t: mx.array) -> mx.array:
+        width = self.linear_1.weight.shape[-1]
+        return self.linear_2(nn.silu(self.linear_1(timestep_embedding(t, width).astype(self.linear_1.weight.dtype))))

@@ -1,0 +1,176 @@
+"""From a name, a hub repository or a folder to components with their weights."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import mlx.core as mx
+import mlx.nn as nn
+
+from . import catalog
+from .errors import ModelNotFoundError, SettingError, WeightsError
+from .memory import this_machine
+
+if TYPE_CHECKING:
+    from .pipeline import Pipeline
+
+# The class in model_index.json -> the module whose `Family` runs it.
+FAMILIES = {"FactoredPipeline": "mlxvid.models.factored.pipeline"}
+DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16, "float16": mx.float16}
+QUANTIZE_BITS = (4, 8)
+# A model whose weights take less than this share of the memory stays loaded; a larger one is loaded and dropped stage by stage.
+RESIDENT_SHARE = 0.25
+
+Config = TypeVar("Config")
+
+
+def load(model: str = "mini", *, quantize: int | None = None, dtype: str | None = None, revision: str | None = None) -> Pipeline:
+    """A :class:`Pipeline` ready to generate; weights are read when they are first needed.
+
+    model: a catalog name, a hub repository ("owner/name"), or a local folder in the Diffusers layout (with model_index.json).
+    quantize: 4 or 8 bits a weight for the transformer and the text encoder (smaller, not faster), or None.
+    dtype: "float32", "bfloat16" or "float16"; by default the checkpoint's own on Metal and float32 on the CPU, where half precision
+    is slow. revision: of the hub repository.
+    Raises :class:`ModelNotFoundError`, :class:`WeightsError` or :class:`SettingError`.
+    """
+    from .pipeline import Pipeline
+
+    if quantize is not None and quantize not in QUANTIZE_BITS:
+        raise SettingError(f"Quantization is to 4 or 8 bits, not {quantize!r}.")
+    if dtype is not None and dtype not in DTYPES:
+        raise SettingError(f"There is no dtype {dtype!r}; use one of: {', '.join(DTYPES)}.")
+    folder, name = locate(model, revision)
+    index = read_json(folder / "model_index.json")
+    kind = index.get("_class_name")
+    if kind not in FAMILIES:
+        raise WeightsError(f"{folder} holds a {kind}, which mlxvid can't run; it runs: {', '.join(FAMILIES)}.")
+    components = Components(folder, dtype, quantize)
+    family = importlib.import_module(FAMILIES[kind]).Family(components, index)
+    return Pipeline(family, name=name, revision=revision)
+
+
+def locate(model: str, revision: str | None = None) -> tuple[Path, str]:
+    """The folder that holds `model`, downloaded if need be, and the name that finds it again."""
+    path = Path(model).expanduser()
+    if path.is_dir():
+        if not (path / "model_index.json").is_file():
+            raise WeightsError(f"{path} has no model_index.json; give the folder of a model in the Diffusers layout.")
+        return path, str(path.resolve())
+    try:
+        entry = catalog.find(model)
+    except ModelNotFoundError:
+        if model.count("/") != 1 or model.startswith((".", "/", "~")):
+            raise
+        return _download(model, revision), model
+    if entry.folder is not None:
+        return entry.folder, entry.name
+    return _download(entry.repo, revision or entry.revision), entry.name
+
+
+def _download(repo: str, revision: str | None) -> Path:
+    """The hub snapshot of `repo`: only what mlxvid reads, resumed where a download broke off, from the cache when offline."""
+    import huggingface_hub
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
+
+    patterns = ["*.json", "*.safetensors", "*.model", "*.txt"]
+    try:
+        return Path(huggingface_hub.snapshot_download(repo, revision=revision, allow_patterns=patterns))
+    except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError):
+        raise ModelNotFoundError(f"The hub has no model {repo!r} at that revision; check the spelling, or log in if it is gated.") from None
+    except (LocalEntryNotFoundError, OSError) as error:
+        raise ModelNotFoundError(f"{repo} could not be downloaded ({type(error).__name__}); check the network, or give a folder.") from None
+
+
+def read_json(path: Path) -> dict:
+    """A JSON object from a model's folder; raises :class:`WeightsError` where it is missing or is none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        value = None
+    if not isinstance(value, dict):
+        raise WeightsError(f"{path} is missing or is not a JSON object; download or convert the model again.")
+    return value
+
+
+def read_config(cls: type[Config], path: Path) -> Config:
+    """A config dataclass from config.json: unknown keys are ignored, missing ones get the reference's defaults."""
+    values = read_json(path)
+    return cls(**{f.name: values[f.name] for f in fields(cls) if f.name in values})
+
+
+class Components:
+    """A model folder's networks, each loaded when first asked for and dropped when another stage needs the room."""
+
+    def __init__(self, folder: Path, dtype: str | None = None, quantize: int | None = None):
+        self.folder = folder
+        self.quantize = quantize
+        self.dtype = dtype or (None if mx.default_device() == mx.gpu else "float32")
+        size = sum(path.stat().st_size for path in folder.glob("*/*.safetensors"))
+        self.resident = size < RESIDENT_SHARE * this_machine().total
+        self._loaded: dict[str, nn.Module] = {}
+
+    def config(self, name: str, config_cls: type[Config]) -> Config:
+        """The sizes of the component in the folder `name`, without its weights."""
+        return read_config(config_cls, self.folder / name / "config.json")
+
+    def network(self, name: str, cls: type[nn.Module], config_cls: type) -> nn.Module:
+        """The component in the folder `name`, as a `cls` made from its config.json with its weights in it."""
+        if name not in self._loaded:
+            if not self.resident:
+                self._loaded.clear()
+                mx.clear_cache()
+            self._loaded[name] = self._load(self.folder / name, cls, config_cls)
+        return self._loaded[name]
+
+    def _load(self, folder: Path, cls: type[nn.Module], config_cls: type) -> nn.Module:
+        network = cls(self.config(folder.name, config_cls))
+        weights = cls.sanitize(read_weights(folder)) if hasattr(cls, "sanitize") else read_weights(folder)
+        fill(network, weights, folder)
+        if self.dtype is not None:
+            network.set_dtype(DTYPES[self.dtype])
+        if self.quantize and hasattr(cls, "quantizable"):
+            nn.quantize(network, bits=self.quantize, class_predicate=network.quantizable)
+        network.eval()
+        return network
+
+
+def read_weights(folder: Path) -> dict[str, mx.array]:
+    """All tensors of a component's safetensors, sharded or not; lazy: nothing is read from the disk before it is used."""
+    indices = sorted(folder.glob("*.safetensors.index.json"))
+    if indices:
+        shards = sorted(set(read_json(indices[0]).get("weight_map", {}).values()))
+        if any(Path(shard).name != shard for shard in shards):
+            raise WeightsError(f"{indices[0]} names a shard outside its folder; download the model again.")
+        files = [folder / shard for shard in shards]
+    else:
+        files = sorted(folder.glob("*.safetensors"))[:1]
+    if not files:
+        raise WeightsError(f"{folder} has no .safetensors weights; download or convert the model again.")
+    weights: dict[str, mx.array] = {}
+    for file in files:
+        try:
+            weights.update(mx.load(str(file), format="safetensors"))
+        except (OSError, RuntimeError, ValueError):
+            raise WeightsError(f"{file} is missing, damaged or cut short; download or convert the model again.") from None
+    return weights
+
+
+def fill(network: nn.Module, weights: dict[str, mx.array], source: Path) -> None:
+    """Put `weights` into `network`; raises :class:`WeightsError` unless names and shapes match one to one."""
+    from mlx.utils import tree_flatten
+
+    wanted = dict(tree_flatten(network.parameters()))
+    for what, names in (("lacks", wanted.keys() - weights.keys()), ("has no place for", weights.keys() - wanted.keys())):
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            subject = "The checkpoint in" if what == "lacks" else "mlxvid's model of"
+            raise WeightsError(f"{subject} {source} {what} {min(names)}{more}; it was made for another architecture or version.")
+    for name, weight in weights.items():
+        if weight.shape != wanted[name].shape:
+            shapes = f"{tuple(weight.shape)} where {tuple(wanted[name].shape)} is needed"
+            raise WeightsError(f"{name} in {source} is {shapes}; its config.json belongs to other weights.")
+    network.load_weights(list(weights.items()))

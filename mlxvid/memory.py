@@ -1,0 +1,191 @@
+"""How much memory a model's stages take, and how much this machine has to give. All coefficients to calibrate stand here."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import WeightsError
+
+GIB = 2**30
+
+# Memory left to the system and to other programs: wiring nearly all of it has frozen 16 GB Macs.
+RESERVE_SHARE, RESERVE_BYTES = 0.2, 2 * GIB
+# Python, MLX and the media libraries before any weight is loaded.
+RUNTIME_BYTES = 300 * 2**20
+# MLX's fused attention on Metal never holds the score matrix for these head sizes; everywhere else it holds this many copies.
+FUSED_HEAD_DIMS = frozenset({64, 72, 80, 96, 128})
+SCORE_COPIES = 1.0
+# A value held between operations, whatever the weights' type: with float16 weights mini's transformer still held 92 % of the bytes that
+# it holds in float32, since norms and modulation are float32.
+VALUE_BYTES = 4
+# A quantized weight with its share of the group's scale and bias (groups of 64, both 16 bits), and which components are quantized.
+QUANTIZED_BITS = {4: 4.5, 8: 8.5}
+QUANTIZED_COMPONENTS = ("transformer", "text_encoder")
+
+DTYPE_BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0}
+_HEADER_NAMES = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """What the stages of one family hold besides their weights, found with ``mx.get_peak_memory()``.
+
+    token_widths: values a token and batch row within a transformer block, in units of the transformer's width;
+    decode_values: values a pixel of the piece that the VAE decodes at a time;
+    decode_chunk: latent frames of that piece; decode_tile, decode_halo: pixels of its side, and those read beyond it on either side.
+    """
+
+    token_widths: float
+    decode_values: float
+    decode_chunk: int
+    decode_tile: int
+    decode_halo: int
+
+
+# factored: mini on MLX's CPU backend. 33 frames of 96x96 to 81 of 192x192 held 24.2 widths a token in every attention mode (20.5 without
+# the temporal one) and one copy of the scores; decoding 13 to 33 frames of 96x96 to 384x384 (tiled) held 80 to 90 values a pixel.
+FAMILIES = {"factored": Coefficients(token_widths=24.5, decode_values=90, decode_chunk=4, decode_tile=256, decode_halo=40)}
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """A model's size as far as memory goes: parameters of each component, the transformer's heads and their size, the stored type."""
+
+    parameters: Mapping[str, int]
+    heads: int
+    head_dim: int
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Machine:
+    """name: system and processor; total, usable: bytes of memory, and how many of them a clip may take; metal: MLX runs on the GPU."""
+
+    name: str
+    total: int
+    usable: int
+    metal: bool
+
+
+def this_machine(total: int | None = None) -> Machine:
+    """The machine at hand, or one like it with `total` bytes of memory.
+
+    Usable is what remains after a reserve of a fifth and at least 2 GiB (half of it all on the smallest machines), and on a Mac
+    no more than Metal recommends to keep in use.
+    """
+    metal = platform.system() == "Darwin" and platform.machine() == "arm64"
+    ceiling = _metal_working_set() if metal and total is None else None
+    total = total or _physical_memory()
+    usable = total - min(max(int(total * RESERVE_SHARE), RESERVE_BYTES), total // 2)
+    return Machine(f"{_system()} {platform.machine()}", total, min(usable, ceiling or usable), metal)
+
+
+def _system() -> str:
+    version = platform.mac_ver()[0]
+    return f"macOS {version}" if version else platform.system()
+
+
+def _metal_working_set() -> int | None:
+    import mlx.core as mx  # here, since everything else about a plan is arithmetic
+
+    return mx.device_info().get("max_recommended_working_set_size")
+
+
+def _physical_memory() -> int:
+    """Bytes of memory, or of the container's share where Linux sets one."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for limit in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
+        try:
+            total = min(total, int(limit.read_text()))
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+    return total
+
+
+def stored_weights(footprint: Footprint) -> dict[str, dict[str, int]]:
+    """Bytes by component and type as :func:`read_weights` gives them, from the catalog's counts of parameters."""
+    return {name: {footprint.dtype: int(count * DTYPE_BYTES[footprint.dtype])} for name, count in footprint.parameters.items()}
+
+
+def read_weights(folder: Path) -> dict[str, dict[str, int]]:
+    """Bytes by component (a folder with safetensors files) and type, from the files' headers alone; empty where there are none.
+
+    Raises :class:`WeightsError` for a file whose header can't be read.
+    """
+    weights: dict[str, dict[str, int]] = {}
+    for path in sorted(folder.glob("*/*.safetensors")):
+        types = weights.setdefault(path.parent.name, {})
+        for dtype, size in _header(path):
+            types[dtype] = types.get(dtype, 0) + size
+    return weights
+
+
+def _header(path: Path) -> list[tuple[str, int]]:
+    """(type, bytes) of each tensor in a safetensors file: 8 bytes of length, little end first, and that much JSON."""
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(min(length, path.stat().st_size)))
+        entries = [entry for name, entry in header.items() if name != "__metadata__"]
+        return [(_HEADER_NAMES.get(e["dtype"], e["dtype"].lower()), e["data_offsets"][1] - e["data_offsets"][0]) for e in entries]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, struct.error):
+        raise WeightsError(f"{path} is not a whole safetensors file; download or convert it again.") from None
+
+
+def loaded_weights(weights: dict[str, dict[str, int]], dtype: str | None, quantize: int | None) -> dict[str, dict[str, int]]:
+    """`weights` as they stand in memory once cast to `dtype` and quantized to `quantize` bits, where these are given."""
+    loaded: dict[str, dict[str, int]] = {}
+    for component, types in weights.items():
+        loaded[component] = {}
+        bits = QUANTIZED_BITS[quantize] if quantize and component.startswith(QUANTIZED_COMPONENTS) else None
+        for stored, size in types.items():
+            kind, here = stored, size
+            if stored in DTYPE_BYTES:
+                count = size / DTYPE_BYTES[stored]
+                kind = f"{quantize}-bit" if bits else dtype or stored
+                here = int(count * (bits / 8 if bits else DTYPE_BYTES[kind]))
+            loaded[component][kind] = loaded[component].get(kind, 0) + here
+    return loaded
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a clip asks of the stages: latent frames of `latent_frames` x `t_factor` frames, `width` x `height` pixels, `tokens` in the
+    transformer and `batch` rows of them (2 with guidance), `scores` attention pairs a head held at once."""
+
+    frames: int
+    latent_frames: int
+    t_factor: int
+    width: int
+    height: int
+    tokens: int
+    scores: int
+    batch: int
+
+
+def stages(load: Load, weights: dict[str, dict[str, int]], footprint: Footprint, family: str, metal: bool) -> dict[str, int]:
+    """Estimated bytes at the peak of encode, denoise and decode; one component is in memory at a time, so the largest is the clip's peak.
+
+    encode: text encoder. denoise: transformer + tokens * batch * width * token_widths, and the scores where attention isn't fused.
+    decode: VAE + decode_values a pixel of one chunk and tile, and the frames as bytes, twice while they are joined.
+    """
+    size = {component: sum(types.values()) for component, types in weights.items()}
+    coefficients = FAMILIES[family]
+    activations = load.tokens * load.batch * footprint.heads * footprint.head_dim * coefficients.token_widths
+    if not (metal and footprint.head_dim in FUSED_HEAD_DIMS):
+        activations += SCORE_COPIES * load.batch * footprint.heads * load.scores
+    piece = min(load.latent_frames, coefficients.decode_chunk) * load.t_factor
+    for length in (load.width, load.height):
+        piece *= length if length <= coefficients.decode_tile else min(length, coefficients.decode_tile + 2 * coefficients.decode_halo)
+    frames = 2 * 3 * load.frames * load.width * load.height
+    return {
+        "encode": RUNTIME_BYTES + sum(n for name, n in size.items() if "encoder" in name),
+        "denoise": RUNTIME_BYTES + sum(n for name, n in size.items() if "transformer" in name) + int(activations * VALUE_BYTES),
+        "decode": RUNTIME_BYTES + size.get("vae", 0) + int(piece * coefficients.decode_values * VALUE_BYTES) + frames,
+    }

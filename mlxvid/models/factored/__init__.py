@@ -1,0 +1,1 @@
+"""This project's own family: 3D VAE, text encoder, and a transformer with factored attention."""

@@ -1,0 +1,44 @@
+"""Sizes of the factored model's three networks, read from their config.json."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class VAEConfig:
+    """A causal 3D VAE that folds t x p x p pixels at once and halves the grid once more: t_factor = t, s_factor = 2p."""
+
+    latent_channels: int = 16
+    patch_size: int = 4
+    patch_size_t: int = 4
+    block_channels: list[int] = field(default_factory=lambda: [128, 192])
+    encoder_layers: list[int] = field(default_factory=lambda: [1, 2])
+    decoder_layers: list[int] = field(default_factory=lambda: [3, 3])
+    latents_mean: list[float] | None = None  # a channel; None: 0
+    latents_std: list[float] | None = None  # a channel; None: 1
+
+
+@dataclass
+class TextConfig:
+    """A small bidirectional transformer over word pieces."""
+
+    vocab_size: int = 320
+    hidden_size: int = 128
+    num_layers: int = 2
+    attention_head_dim: int = 64
+    max_length: int = 48
+
+
+@dataclass
+class TransformerConfig:
+    """The diffusion transformer. `patch_size_t` x `patch_size` x `patch_size` latent positions are one token."""
+
+    in_channels: int = 16
+    patch_size: int = 2
+    patch_size_t: int = 1
+    hidden_size: int = 192
+    num_layers: int = 6
+    attention_head_dim: int = 64
+    text_dim: int = 128
+    rope_theta: float = 100.0

@@ -1,0 +1,78 @@
+"""What is particular to the factored family on the way from prompt to clip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import mlx.core as mx
+import numpy as np
+
+from mlxvid.geometry import Defaults, Geometry
+from mlxvid.schedulers import FlowEuler, sampler
+from mlxvid.text.tokenizer import SentencePieceTokenizer
+
+from .config import TextConfig, TransformerConfig, VAEConfig
+from .text import FactoredTextEncoder
+from .transformer import ATTENTION_MODES, FactoredTransformer
+from .vae import FactoredVAE
+
+SHIFT = 1.5  # of the sigmas towards noise
+
+
+class Family:
+    """Text, pictures, denoiser and decoder of one factored model, whose networks come from `components` as they are needed."""
+
+    samplers = ("euler", "heun")
+    attention_modes = ATTENTION_MODES
+    capabilities = frozenset({"negative-prompt", "image", "last-image", "keyframes", "attention"})
+
+    def __init__(self, components, index: Mapping):
+        self.components = components
+        self.defaults = Defaults(**index["defaults"]) if "defaults" in index else Defaults(96, 96, 33, 16.0, 20, 3.0)
+        self.knows = index.get("knows", {})
+        vae, transformer = components.config("vae", VAEConfig), components.config("transformer", TransformerConfig)
+        patch = (transformer.patch_size_t, transformer.patch_size, transformer.patch_size)
+        self.geometry = Geometry(vae.patch_size_t, 2 * vae.patch_size, vae.latent_channels, patch)
+        text = components.config("text_encoder", TextConfig)
+        self.tokenizer = SentencePieceTokenizer.load(components.folder / "tokenizer" / "spiece.model", text.max_length)
+
+    @property
+    def vae(self) -> FactoredVAE:
+        return self.components.network("vae", FactoredVAE, VAEConfig)
+
+    def advice(self, prompt: str) -> str | None:
+        """A line for a prompt with words that this model never saw, or None."""
+        if not self.knows:
+            return None
+        strange = self.tokenizer.unknown(prompt, set(self.knows["words"]))
+        return f"Not known to this model: {', '.join(strange)}. {self.knows['say']}" if strange else None
+
+    def encode_text(self, prompts: list[str]) -> dict[str, mx.array]:
+        """text [B, L, D] and mask [B, L] for B prompts."""
+        ids, mask = self.tokenizer(prompts)
+        encoder = self.components.network("text_encoder", FactoredTextEncoder, TextConfig)
+        return {"text": encoder(ids, mask), "mask": mask}
+
+    def encode_pictures(self, pictures: Mapping[int, np.ndarray], latent_shape: tuple[int, int, int]) -> dict[str, mx.array]:
+        """condition [1, F, H, W, C + 1]: for each latent frame in `pictures` (uint8 [H, W, 3]) its latents, and ones."""
+        f, h, w = latent_shape
+        empty = mx.zeros((1, 1, h, w, self.geometry.channels + 1))
+        slots = [empty] * f
+        for place, picture in pictures.items():
+            still = mx.array(picture).astype(mx.float32)[None, None] / 127.5 - 1
+            slots[place] = mx.concatenate([self.vae.encode(still), mx.ones((1, 1, h, w, 1))], axis=-1)
+        return {"condition": mx.concatenate(slots, axis=1)}
+
+    def scheduler(self, name: str, steps: int) -> FlowEuler:
+        return sampler(name, self.samplers)(steps, SHIFT)
+
+    def predict(self, x: mx.array, sigma: float, conditions: Mapping[str, mx.array], attention: str) -> mx.array:
+        """The velocity of latents [B, F, H, W, C] with B conditions of each kind, float32."""
+        network = self.components.network("transformer", FactoredTransformer, TransformerConfig)
+        sigmas = mx.full((x.shape[0],), sigma)
+        return network(x, conditions["condition"], sigmas, conditions["text"], conditions["mask"], attention).astype(mx.float32)
+
+    def decode(self, latents: mx.array) -> Iterator[mx.array]:
+        """Latents [1, F, H, W, C] -> frames [n, H, W, 3] in about [-1, 1], chunk after chunk."""
+        for part in self.vae.decode(latents):
+            yield part[0]

@@ -1,0 +1,134 @@
+"""What a clip is asked to be, completed with the model's defaults and checked before any work begins."""
+
+from __future__ import annotations
+
+import logging
+import math
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from . import images
+from .errors import SettingError
+from .geometry import Geometry, check_whole
+
+log = logging.getLogger("mlxvid")
+
+MAX_STEPS, MAX_GUIDANCE, MAX_SEED = 1000, 100.0, 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Request:
+    """Settings with nothing left open. `pictures`: fitted uint8 [H, W, 3] by latent frame; `sources`: where they came from, by frame."""
+
+    prompt: str
+    negative_prompt: str
+    width: int
+    height: int
+    frames: int
+    fps: float
+    steps: int
+    guidance: float
+    seed: int
+    sampler: str
+    attention: str
+    pictures: Mapping[int, np.ndarray]
+    sources: Mapping[int, str]
+
+    def settings(self) -> dict[str, Any]:
+        """The JSON-able settings that make this clip again."""
+        plain = {k: v for k, v in vars(self).items() if k not in ("pictures", "sources")}
+        return {**plain, "keyframes": {str(frame): source for frame, source in self.sources.items()}}
+
+
+def complete(
+    family,
+    prompt: str,
+    *,
+    negative_prompt: str = "",
+    width: int | None = None,
+    height: int | None = None,
+    frames: int | None = None,
+    fps: float | None = None,
+    steps: int | None = None,
+    guidance: float | None = None,
+    seed: int | None = None,
+    sampler: str | None = None,
+    attention: str | None = None,
+    image: Any = None,
+    last_image: Any = None,
+    keyframes: Mapping[int, Any] | None = None,
+) -> Request:
+    """Fill in what is None from the family's defaults, round sizes to its grid (each change is logged), and check the rest.
+
+    Raises :class:`SettingError` for what no clip of this family can have and :class:`MediaError` for pictures that can't be read.
+    """
+    defaults, geometry = family.defaults, family.geometry
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise SettingError("The prompt is empty; say what the clip should show.")
+    if not isinstance(negative_prompt, str):
+        raise SettingError("The negative prompt must be text.")
+    frames, width, height, notes = geometry.round(
+        defaults.frames if frames is None else frames,
+        defaults.width if width is None else width,
+        defaults.height if height is None else height,
+    )
+    for note in notes:
+        log.warning(note)
+    fps = _number("Frames a second", defaults.fps if fps is None else fps, 0.1, 1000)
+    steps = check_whole("Steps", defaults.steps if steps is None else steps, MAX_STEPS, "steps")
+    guidance = _number("Guidance", defaults.guidance if guidance is None else guidance, 0, MAX_GUIDANCE)
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed <= MAX_SEED:
+        raise SettingError(f"A seed is a whole number from 0 to 2^63 - 1, not {seed!r}.")
+    sampler = _one_of("sampler", sampler or defaults.sampler, family.samplers)
+    attention = _one_of("attention mode", attention or family.attention_modes[0], family.attention_modes)
+    if negative_prompt and guidance == 1:
+        log.warning("The negative prompt does nothing at guidance 1.")
+    given = {0: image} if image is not None else {}
+    given |= {frames - 1: last_image} if last_image is not None else {}
+    given |= dict(keyframes or {})
+    pictures, sources = _pictures(family, given, frames, width, height, geometry)
+    return Request(
+        prompt, negative_prompt, width, height, frames, fps, steps, guidance, int(seed), sampler, attention, pictures, sources
+    )  # fmt: skip
+
+
+def _pictures(family, given: Mapping[int, Any], frames: int, width: int, height: int, geometry: Geometry):
+    needed = {"image"} if 0 in given else set()
+    needed |= {"last-image"} if frames - 1 in given and frames > 1 else set()
+    needed |= {"keyframes"} if set(given) - {0, frames - 1} else set()
+    if needed - family.capabilities:
+        raise SettingError(f"This model takes no {min(needed - family.capabilities)}; --list-models shows what each can do.")
+    pictures, sources = {}, {}
+    for frame, source in sorted(given.items()):
+        if isinstance(frame, bool) or not isinstance(frame, Integral) or not 0 <= frame < frames:
+            raise SettingError(f"There is no frame {frame!r} to put a picture in: this clip's frames are 0 to {frames - 1}.")
+        slot = round(int(frame) / geometry.t_factor)
+        at = slot * geometry.t_factor
+        if at != frame:
+            log.warning("The picture for frame %d goes to frame %d, the nearest that this model can be given.", frame, at)
+        if slot in pictures:
+            raise SettingError(f"Two pictures are given for frame {at}; leave one of them out.")
+        picture, note = images.fit(images.read_image(source), width, height)
+        if note:
+            log.warning(note)
+        pictures[slot] = picture
+        sources[at] = str(source) if not isinstance(source, np.ndarray) and not hasattr(source, "getpixel") else "a picture in memory"
+    return pictures, sources
+
+
+def _number(name: str, value: float, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or not low <= value <= high:
+        raise SettingError(f"{name} must be a number from {low:g} to {high:g}, not {value!r}.")
+    return float(value)
+
+
+def _one_of(what: str, value: str, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise SettingError(f"This model has no {what} {value!r}; use one of: {', '.join(allowed)}.")
+    return value

@@ -1,0 +1,38 @@
+"""Word pieces of a prompt, by sentencepiece."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mlx.core as mx
+import sentencepiece
+
+from mlxvid.errors import WeightsError
+
+
+class SentencePieceTokenizer:
+    """A prompt -> ids, ended by the end-of-sequence piece and padded; the model's own normalisation (case, Unicode) applies."""
+
+    def __init__(self, model: sentencepiece.SentencePieceProcessor, max_length: int):
+        self.model = model
+        self.max_length = max_length
+
+    @classmethod
+    def load(cls, path: Path, max_length: int) -> SentencePieceTokenizer:
+        """Read a ``.model`` file; raises :class:`WeightsError` where it is missing or no sentencepiece model."""
+        try:
+            return cls(sentencepiece.SentencePieceProcessor(model_proto=Path(path).read_bytes()), max_length)
+        except (OSError, RuntimeError):
+            raise WeightsError(f"{path} is missing or is not a sentencepiece model; download or convert the model again.") from None
+
+    def __call__(self, prompts: list[str]) -> tuple[mx.array, mx.array]:
+        """ids int32 [B, L] and mask bool [B, L], L the longest prompt's length, at most `max_length`."""
+        rows = [self.model.encode(prompt)[: self.max_length - 1] + [self.model.eos_id()] for prompt in prompts]
+        longest = max(map(len, rows))
+        ids = mx.array([row + [self.model.pad_id()] * (longest - len(row)) for row in rows])
+        return ids, mx.arange(longest)[None] < mx.array([len(row) for row in rows])[:, None]
+
+    def unknown(self, prompt: str, known: set[str]) -> list[str]:
+        """The prompt's words, normalised, that are not in `known`."""
+        words = self.model.normalize(prompt).replace("▁", " ").replace(",", " ").replace(".", " ").split()
+        return [word for word in dict.fromkeys(words) if word not in known]

@@ -1,0 +1,221 @@
+"""A pipeline kept loaded, taking requests as JSON lines and answering with events: what the desktop app talks to (docs/worker.md)."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import logging
+import queue
+import sys
+import threading
+import time
+from typing import Any, TextIO
+
+from . import __version__
+from .clip import check_writable
+from .errors import CancelledError, MlxvidError, SettingError
+from .generate import LOADING, MAKING, facts_of, require_fit, save
+
+OPERATIONS = ("load", "generate", "cancel", "quit")
+# A preview costs a decode: never more of the time than this share, however eagerly they are asked for.
+PREVIEW_SHARE = 0.2
+MAX_LINE = 1 << 20
+
+
+def serve(requests: TextIO, events: TextIO) -> int:
+    """Answer `requests` until they end or "quit" comes; returns the exit code. Never raises for what a client sends."""
+    worker = Worker(events)
+    sys.stdout = sys.stderr  # whatever a library prints must not land among the events
+    handler = logging.Handler()
+    handler.emit = lambda record: worker.emit("note", text=record.getMessage())
+    logging.getLogger("mlxvid").addHandler(handler)
+    threading.Thread(target=worker.listen, args=(requests,), daemon=True).start()
+    try:
+        worker.run()
+    except BrokenPipeError:
+        return 0  # the client is gone, and with it the reason to go on
+    finally:
+        logging.getLogger("mlxvid").removeHandler(handler)
+    return 0
+
+
+class _Jobs:
+    """Which jobs wait, and which are to be cancelled; asked by the working thread, told by the listening one."""
+
+    def __init__(self) -> None:
+        self.queue: queue.Queue[dict | None] = queue.Queue()
+        self._cancelled: set[Any] = set()
+        self._waiting: list[Any] = []
+        self._lock = threading.Lock()
+
+    def put(self, request: dict) -> None:
+        with self._lock:
+            self._waiting.append(request.get("id"))
+        self.queue.put(request)
+
+    def cancel(self, job: Any) -> bool:
+        """Mark a waiting or running job (None: all of them); whether there is one."""
+        with self._lock:
+            jobs = self._waiting if job is None else [j for j in self._waiting if j == job]
+            self._cancelled.update(jobs)
+            return bool(jobs)
+
+    def finish(self, job: Any) -> None:
+        with self._lock:
+            self._waiting.remove(job)
+            if job not in self._waiting:
+                self._cancelled.discard(job)
+
+    def is_cancelled(self, job: Any) -> bool:
+        with self._lock:
+            return job in self._cancelled
+
+
+class _Flag:
+    """`is_set` for :meth:`Pipeline.generate`."""
+
+    def __init__(self, jobs: _Jobs, job: Any):
+        self._jobs, self._job = jobs, job
+
+    def is_set(self) -> bool:
+        return self._jobs.is_cancelled(self._job)
+
+
+class Worker:
+    """One thread listens, so that "cancel" is heard at once; the other does the work."""
+
+    def __init__(self, events: TextIO):
+        self._events, self._lock = events, threading.Lock()
+        self._jobs = _Jobs()
+        self._pipe, self._loaded = None, None
+
+    def emit(self, event: str, **facts: Any) -> None:
+        """Write one event as a line."""
+        with self._lock:
+            self._events.write(json.dumps({"event": event, **facts}) + "\n")
+            self._events.flush()
+
+    def listen(self, requests: TextIO) -> None:
+        """Read requests until they end; what is no request is answered with an error and nothing else happens."""
+        while line := requests.readline(MAX_LINE):
+            if not line.strip():
+                continue
+            try:
+                request = parse(line)
+            except SettingError as error:
+                self.emit("error", id=None, kind="SettingError", message=str(error))
+                continue
+            if request["op"] == "cancel":
+                if not self._jobs.cancel(request.get("id")):
+                    self.emit("note", text=f"There is no job {json.dumps(request.get('id'))} to cancel.")
+            elif request["op"] == "quit":
+                self._jobs.cancel(None)
+                break
+            else:
+                self._jobs.put(request)
+        self._jobs.queue.put(None)
+
+    def run(self) -> None:
+        """Do the jobs in their order."""
+        self.emit("ready", mlxvid=__version__, protocol=1)
+        while (request := self._jobs.queue.get()) is not None:
+            job = request.get("id")
+            try:
+                if self._jobs.is_cancelled(job):
+                    raise CancelledError("Cancelled before it began.")
+                getattr(self, f"_{request['op']}")(request)
+            except CancelledError:
+                self.emit("cancelled", id=job)
+            except MlxvidError as error:
+                facts = {"latents": error.latents_path} if getattr(error, "latents_path", None) else {}
+                self.emit("error", id=job, kind=type(error).__name__, message=str(error), **facts)
+            except MemoryError:
+                self.emit("error", id=job, kind="MemoryError", message="Out of memory; make the clip smaller or shorter, or close other programs.")
+            finally:
+                self._jobs.finish(job)
+
+    def _load(self, request: dict) -> None:
+        """Have the asked-for model in memory."""
+        from .loading import load
+
+        wanted = {k: request[k] for k in LOADING if request.get(k) is not None}
+        if self._pipe is None or wanted != self._loaded:
+            self._pipe = None  # the old one's memory is given back before the new one needs it
+            self._pipe = load(**wanted)
+            self._loaded = wanted
+        self.emit("loaded", id=request.get("id"), model=self._pipe.name, capabilities=sorted(self._pipe.family.capabilities))
+
+    def _generate(self, request: dict) -> None:
+        """Make one clip and save it."""
+        making = {k: v for k, v in request.get("settings", {}).items() if v is not None}
+        strange = making.keys() - {*MAKING, "image", "last_image"}
+        if strange:
+            raise SettingError(f"There is no setting {min(strange)!r}; there are: {', '.join((*MAKING, 'image', 'last_image'))}.")
+        if not isinstance(request.get("output"), str) or "prompt" not in making:
+            raise SettingError('A generate request needs "output" (a path) and settings with a "prompt".')
+        making["keyframes"] = keyframes_of(making.get("keyframes", {}))
+        target = check_writable(request["output"], making.get("frames"))
+        if self._pipe is None:
+            self._load({"id": request.get("id")})
+        if not request.get("force"):
+            require_fit(self._loaded, making)
+        start = time.monotonic()
+        teller = _Teller(self, request.get("id"), request.get("previews", False))
+        clip = self._pipe.generate(**making, on_progress=teller, cancel=_Flag(self._jobs, request.get("id")))
+        save(clip, str(target), teller)
+        seconds = round(time.monotonic() - start, 2)
+        self.emit("saved", id=request.get("id"), path=str(target), seed=clip.settings["seed"], seconds=seconds, settings=clip.settings)
+
+
+class _Teller:
+    """Progress events, and previews among them where they are wanted."""
+
+    def __init__(self, worker: Worker, job: Any, previews: bool):
+        self._worker, self._job, self._previews = worker, job, previews
+        self._ready_at = 0.0
+
+    def __call__(self, progress: Any) -> None:
+        self._worker.emit("progress", id=self._job, **facts_of(progress))
+        now = time.monotonic()
+        if self._previews and progress.step < progress.total and now >= self._ready_at:
+            frames = progress.preview()
+            if frames is not None:
+                spent = time.monotonic() - now
+                self._ready_at = time.monotonic() + spent * (1 / PREVIEW_SHARE - 1)
+                count, height, width, _ = frames.shape
+                facts = {"frames": count, "width": width, "height": height, "png": strip(frames)}
+                self._worker.emit("preview", id=self._job, step=progress.step, **facts)
+
+
+def parse(line: str) -> dict:
+    """One request from one line; raises :class:`SettingError` for anything else."""
+    try:
+        request = json.loads(line)
+    except ValueError:
+        raise SettingError(f"This line is no JSON: {line.strip()[:60]!r}.") from None
+    except RecursionError:
+        raise SettingError("This line's JSON is nested too deeply.") from None
+    if not isinstance(request, dict) or request.get("op") not in OPERATIONS:
+        raise SettingError(f'A request is an object with an "op" among: {", ".join(OPERATIONS)}.')
+    if not isinstance(request.get("settings", {}), dict):
+        raise SettingError('"settings" is an object of settings.')
+    if not isinstance(request.get("id"), (str, int, type(None))):
+        raise SettingError('"id" is a string or a whole number.')
+    return request
+
+
+def keyframes_of(value: Any) -> dict[int, str]:
+    """{"16": "path"} as JSON has it -> {16: "path"}."""
+    if not isinstance(value, dict) or not all(k.isascii() and k.isdigit() and isinstance(v, str) for k, v in value.items()):
+        raise SettingError('"keyframes" is an object of paths by frame number, as in {"16": "middle.png"}.')
+    return {int(k): v for k, v in value.items()}
+
+
+def strip(frames: Any) -> str:
+    """Frames uint8 [F, H, W, 3], one below the other, as a base64 PNG."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(frames.reshape(-1, *frames.shape[2:])).save(buffer, "PNG", compress_level=1)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -1,0 +1,112 @@
+"""Step one of training mini: the 3D VAE, on drawn clips."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from . import world
+from .muon import Muon
+from .vae_torch import VAE
+
+CONFIG = {
+    "_class_name": "FactoredVAE",
+    "latent_channels": 16,
+    "patch_size": 4,
+    "patch_size_t": 4,
+    "block_channels": [128, 192],
+    "encoder_layers": [1, 2],
+    "decoder_layers": [3, 3],
+}
+
+
+def crops(rng: np.random.Generator, count: int, frames: int, side: int) -> np.ndarray:
+    """`count` windows [F, side, side, 3] of drawn clips, each around its object, where there is something to learn."""
+    out = np.empty((count, frames, side, side, 3), np.float32)
+    for clip in out:
+        canvas = int(rng.choice((64, 80, 96)))
+        scene = world.sample(rng, int(rng.choice((17, 33))), canvas, canvas)
+        start = int(rng.integers(0, scene.frames - frames + 1)) if rng.random() < 0.8 else 0
+        scene = world.cut(scene, start, frames)
+        thing = scene.things[0]
+        x0, y0 = (int(np.clip(track.mean() * canvas - side / 2 + rng.normal(0, 6), 0, canvas - side)) for track in (thing.x, thing.y))
+        clip[:] = world.draw(scene)[:, y0 : y0 + side, x0 : x0 + side]
+    return out
+
+
+def loss_of(vae: VAE, x: torch.Tensor, kl_weight: float) -> tuple[torch.Tensor, float]:
+    """L1 + 2 MSE + edges, moving pixels counted 4x, and a small KL; with the plain MSE for the log."""
+    mean, logvar = vae.encode(x)
+    z = mean + torch.randn_like(mean) * (0.5 * logvar).exp()
+    y = vae.decoder(z)
+    with torch.no_grad():
+        moving = torch.zeros_like(x[..., :1])
+        change = (x[:, 1:] - x[:, :-1]).abs().amax(-1, keepdim=True) > 0.05
+        moving[:, 1:] += change
+        moving[:, :-1] += change
+        weight = 1.0 + 3 * (moving > 0)
+        weight = weight / weight.mean()
+    d = y - x
+    loss = (weight * (d.abs() + 2 * d.square())).mean()
+    loss = loss + (d[:, :, 1:] - d[:, :, :-1]).abs().mean() + (d[:, :, :, 1:] - d[:, :, :, :-1]).abs().mean()
+    kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
+    return loss + kl_weight * kl, d.detach().square().mean().item()
+
+
+@torch.no_grad()
+def psnr(vae: VAE, frames: int, side: int, count: int = 24, seed: int = 99) -> float:
+    """Mean PSNR in dB of reconstructions of whole held-out clips."""
+    rng = np.random.default_rng(seed)
+    values = []
+    for _ in range(count):
+        x = torch.from_numpy(world.draw(world.sample(rng, frames, side, side, unseen=True)))[None]
+        y = vae.decoder(vae.encode(x)[0]).clamp(-1, 1)
+        values.append(-10 * math.log10(((x - y) / 2).square().mean().item() + 1e-9))
+    return float(np.mean(values))
+
+
+def train(out: Path, steps: int, batch: int, seed: int = 0, lr: float = 3e-3, decoder_only: bool = False) -> None:
+    """Train to `steps`, going on from `out`/vae.pt where there is one; writes it every 100 steps."""
+    torch.manual_seed(seed)
+    vae = VAE(CONFIG)
+    trained = vae.decoder if decoder_only else vae
+    if decoder_only:
+        vae.encoder.requires_grad_(False)
+    matrices = [p for n, p in trained.named_parameters() if p.ndim > 1 and "conv_in" not in n and "conv_out" not in n]
+    others = [p for n, p in trained.named_parameters() if not (p.ndim > 1 and "conv_in" not in n and "conv_out" not in n)]
+    optimizer = Muon(matrices, others, lr=lr, other_lr=2e-3)
+    saved, step = out / "vae.pt", 0
+    if saved.exists():
+        state = torch.load(saved)
+        vae.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        step = state["step"]
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "vae.json").write_text(json.dumps(CONFIG))
+    begun, first, squared = time.time(), step, []
+    while step < steps:
+        rng = np.random.default_rng((seed, step))
+        frames, count = (9, batch) if step % 3 else (17, batch // 2)
+        x = torch.from_numpy(crops(rng, count, frames, 64))
+        scale = min(1, (step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+        for group in optimizer.param_groups:
+            group["lr"] = group["base"] * scale
+        loss, mse = loss_of(vae, x, 1e-4)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
+        optimizer.step()
+        step += 1
+        squared.append(mse)
+        if step % 20 == 0:
+            print(f"vae {step}/{steps} loss {loss.item():.4f} crop PSNR {-10 * math.log10(np.mean(squared[-20:]) / 4):.2f} dB {(time.time() - begun) / (step - first):.2f} s/step", flush=True)
+        if step % 100 == 0 or step == steps:
+            temporary = saved.with_suffix(".tmp")
+            torch.save({"model": vae.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, temporary)
+            temporary.replace(saved)
+            print(f"  held-out 33x96x96: {psnr(vae, 33, 96, 8):.2f} dB", flush=True)
