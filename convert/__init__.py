@@ -1,1 +1,7 @@
-"""Turns PyTorch checkpoints into folders that mlxvid loads; imported as `mlxvid.convert`."""
+"""Brings checkpoints in: a PyTorch model folder in the Diffusers layout -> a folder that mlxvid loads."""
+
+from __future__ import annotations
+
+from .convert import convert
+
+__all__ = ["convert"]

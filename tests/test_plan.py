@@ -248,6 +248,11 @@ def _check_estimate(estimate: int, work) -> None:
         assert estimate < 1.35 * measured
 
 
+def test_beyond_a_tile_a_wider_picture_costs_its_frames_only():
+    narrow, wide = (plan(frames=33, width=width, height=64, machine=CPU) for width in (512, 1024))
+    assert wide.stage_bytes["decode"] - narrow.stage_bytes["decode"] == 2 * 3 * 33 * 64 * 512
+
+
 def test_fused_attention_holds_no_scores():
     gpu = dataclasses.replace(CPU, metal=True)
     odd = dataclasses.replace(CATALOG["mini"], footprint=dataclasses.replace(CATALOG["mini"].footprint, heads=2, head_dim=60))
@@ -438,12 +443,13 @@ sys.exit(main())
     assert process.returncode == 130
 
 
-def test_a_reader_that_went_away_is_no_traceback():
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_went_away_is_no_traceback(unbuffered):
     read, write = os.pipe()
     os.close(read)
-    done = subprocess.run(
-        [sys.executable, "-m", "mlxvid.plan", "--memory", "16"], cwd=ROOT, stdout=write, stderr=subprocess.PIPE, timeout=60
-    )
+    code = "import sys\nfrom mlxvid import cli\nsys.exit(cli.run(lambda argv=None: print('a clip'))())"
+    env = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=write, stderr=subprocess.PIPE, env=env, timeout=60)
     os.close(write)
     assert (done.returncode, done.stderr) == (141, b"")
 

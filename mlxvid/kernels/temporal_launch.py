@@ -58,15 +58,23 @@ def refusal(q: mx.array, k: mx.array, v: mx.array, fused_steps: bool) -> str | N
     return None
 
 
+def sources() -> tuple[str, str]:
+    """The kernel's helper functions and its body, as ``mx.fast.metal_kernel`` takes them."""
+    folder = files("mlxvid.kernels")
+    return tuple(
+        folder.joinpath(name).read_text(encoding="utf-8") for name in ("temporal_attention.metal", "temporal_attention_body.metal")
+    )
+
+
 @cache
 def _kernel(metal_kernel):
-    source = files(__package__)
+    header, body = sources()
     return metal_kernel(
         name="mlxvid_temporal_attention",
         input_names=["q", "k", "v", "q_weight", "k_weight", "cos_table", "sin_table", "scale", "eps"],
         output_names=["out"],
-        header=source.joinpath("temporal_attention.metal").read_text(encoding="utf-8"),
-        source=source.joinpath("temporal_attention_body.metal").read_text(encoding="utf-8"),
+        header=header,
+        source=body,
         ensure_row_contiguous=False,  # q, k and v are read where they lie, whatever their strides
     )
 

@@ -328,21 +328,22 @@ def _motion(track: Track, cover: np.ndarray, shape: str | None, grey: np.ndarray
     wide, high = np.ptp(x), np.ptp(y)
     if max(wide, high) < 0.06:
         return _in_place(track, t, cover, shape, grey)
-    vx, _ = _slope(t, x)
-    vy, _ = _slope(t, y)
+    vx, straight_x = _slope(t, x)
+    vy, straight_y = _slope(t, y)
     if _circles(t, x, y):
         return "orbit", 0
     hits = [i for i, kind in _turning_points(y, 0.04) if kind > 0]
     if hits and wide < 0.6 * high:
-        return "bounce", 0
+        pull = np.diff(y, 2)[(np.diff(t)[1:] == 1) & (np.diff(t)[:-1] == 1)]  # downwards in flight; only the hits push up
+        return ("bounce" if len(pull) and np.median(pull) > 0 else None), 0
     bend = np.polyfit(t, y, 2)[0] * span**2 / 8 if len(t) > 3 else 0.0  # how far below a straight line it sags, downwards positive
     side = int(np.sign(vx))
-    if bend > 0.05 and wide > 0.35 * high and not hits:
+    if bend > 0.05 and wide > 0.35 * high and not hits and straight_x > 0.7:
         return "throw", side
-    if high < 0.5 * wide:
+    if high < 0.5 * wide and straight_x > 0.7:
         camera = _posts_move(grey, vx * short)
         return ("pan", -side) if camera else ("right" if side > 0 else "left", side)
-    if wide < 0.5 * high:
+    if wide < 0.5 * high and straight_y > 0.6:
         return ("fall" if vy > 0 else "rise"), 0
     return None, 0
 
@@ -352,8 +353,9 @@ def _in_place(track: Track, t: np.ndarray, cover: np.ndarray, shape: str | None,
     lamp = _light_moves(grey)
     if lamp:
         return "shadow", lamp
-    growth = _slope(t, 0.5 * np.log(track.area[t]))[0] * np.ptp(t)  # change of the logarithm of its size
-    if abs(growth) > 0.12:
+    rate, straight = _slope(t, 0.5 * np.log(track.area[t]))
+    growth = rate * np.ptp(t)  # change of the logarithm of its size
+    if abs(growth) > 0.12 and straight > 0.6:
         return ("grow" if growth > 0 else "shrink"), 0
     if shape in FOLDS:
         fold = FOLDS[shape]
@@ -387,7 +389,7 @@ def _posts_move(grey: np.ndarray, speed: float) -> bool:
     band = grey[:, round(0.55 * grey.shape[1]) : round(0.82 * grey.shape[1])]
     free = np.isfinite(band).sum(1)
     profile = np.where(free >= 0.3 * band.shape[1], np.nansum(band, axis=1) / np.maximum(free, 1), np.nan)  # [F, W]
-    if np.nanstd(profile) < 8:
+    if not np.isfinite(profile).any() or np.nanstd(profile) < 8:
         return False
     width = profile.shape[1]
     place = np.arange(width)
@@ -400,7 +402,9 @@ def _posts_move(grey: np.ndarray, speed: float) -> bool:
         back = np.clip(back, 0, width - 1)
         left = np.minimum(back.astype(int), width - 2)
         late = profile[step:, left] * (left + 1 - back) + profile[step:, left + 1] * (back - left)
-        return float(np.nanmean((late - profile[:-step])[:, inside] ** 2))
+        apart = (late - profile[:-step])[:, inside]
+        apart = apart[np.isfinite(apart)]
+        return float(np.mean(apart**2)) if len(apart) else np.inf
 
     rates = np.arange(-0.035, 0.0351, 0.0025) * width
     best = rates[np.argmin([unlike(v) for v in rates])]
@@ -411,9 +415,11 @@ def _light_moves(grey: np.ndarray) -> int:
     """+1 or -1 where a lamp near the top moves right or left and a shadow on the floor moves against it, else 0."""
     f, h, w = grey.shape
     sky = grey[:, : round(0.24 * h)]
+    sky = np.where(np.isfinite(sky).any(0), sky, 0)  # hidden throughout: nothing moves there
     calm = np.nanmedian(sky, axis=0)
     lamp = _sweep(np.where(np.abs(sky - calm) > 14, np.abs(sky - calm), 0))
     ground = grey[:, round(0.88 * h) : round(0.96 * h)]
+    ground = np.where(np.isfinite(ground).any((0, 2))[:, None], ground, 0)
     dark = np.nanquantile(ground, 0.85, axis=(0, 2))[:, None] - ground
     shade = _sweep(np.where(dark > 12, dark, 0))
     return int(np.sign(lamp)) if lamp * shade < 0 and abs(lamp) > 0.12 and abs(shade) > 0.05 else 0
@@ -464,7 +470,7 @@ def bounce_heights(track: Track) -> tuple[list[float], bool | None]:
 
     A top that the clip's end cuts off doesn't count; with fewer than two heights there is nothing to say: None.
     """
-    t = track.usable()
+    t = np.flatnonzero(track.seen)  # a start that the upper edge clips is still the highest
     if len(t) < 3:
         return [], None
     y = track.y[t]

@@ -5,18 +5,11 @@ from __future__ import annotations
 import mlx.core as mx
 import numpy as np
 import pytest
-from kernels import reference
 
 from mlxvid.kernels import Rotary, temporal_attention, temporal_attention_split
 
-
-def tables(T: int, D: int):
-    angles = np.arange(T)[:, None] * 100.0 ** (-np.arange(D // 2) / (D // 2))
-    return mx.array(np.cos(angles).astype(np.float32)), mx.array(np.sin(angles).astype(np.float32))
-
-
-def weights(D: int, seed: int) -> mx.array:
-    return mx.random.normal((D,), key=mx.random.key(seed)) * 0.3 + 1
+from . import reference
+from .temporal_cases import tables, weights
 
 
 @pytest.mark.parametrize("pairing", [None, "interleaved", "half"])
@@ -77,7 +70,10 @@ def test_gradients_reach_every_input():
 def refusals():
     x, (cos, sin) = mx.zeros((1, 4, 2, 3, 2, 8)), tables(4, 8)
     fused, split = temporal_attention, temporal_attention_split
-    yield (lambda: fused(x[:, :, :, :2])), "qkv must be [B, T, S, 3, H, D], but its shape is (1, 4, 2, 2, 2, 8); reshape the projection first."
+    yield (
+        (lambda: fused(x[:, :, :, :2])),
+        "qkv must be [B, T, S, 3, H, D], but its shape is (1, 4, 2, 2, 2, 8); reshape the projection first.",
+    )
     yield (lambda: fused(x[0])), "qkv must be [B, T, S, 3, H, D], but its shape is (4, 2, 3, 2, 8); reshape the projection first."
     yield (
         lambda: split(x[:, :, :, 0], x[:, :, :, 1], x[:, :2, :, 2]),
@@ -90,7 +86,7 @@ def refusals():
     yield (lambda: fused(x, rope=(cos, sin[:, :2]))), "rope's sin table must be [T, D/2] = [4, 4], but its shape is (4, 2)."
 
 
-@pytest.mark.parametrize("call, message", refusals())
+@pytest.mark.parametrize("call, message", list(refusals()))
 def test_refusals(call, message):
     with pytest.raises(ValueError) as caught:
         call()

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -35,7 +36,7 @@ def shim_hash() -> str:
     return hashlib.sha256(b"".join(f.read_bytes() for f in files if f.is_file())).hexdigest()
 
 
-def compile_shared(text: str, flags: list[str], include: list[Path] = ()) -> Path:
+def compile_shared(text: str, flags: list[str], include: Sequence[Path] = ()) -> Path:
     """The shared object of this C++ text, compiled if it isn't in the cache. Raises CompileError with g++'s words."""
     command = [COMPILER or "g++", *COMMON, *flags, f"-I{HERE / 'include'}", *(f"-I{path}" for path in include)]
     libraries = ["-nodefaultlibs", "-lstdc++", "-lm", "-lc", "-lgcc", "-lgcc_s"]  # named one by one: no sanitizer's library among them
@@ -43,9 +44,11 @@ def compile_shared(text: str, flags: list[str], include: list[Path] = ()) -> Pat
     target = cache_folder() / f"{key}.so"
     if not target.exists():
         with tempfile.TemporaryDirectory(dir=cache_folder()) as scratch:
-            source, result = Path(scratch) / "kernel.cpp", Path(scratch) / "kernel.so"
+            source, result = Path(scratch) / "kernel.metal", Path(scratch) / "kernel.so"  # the name that faults quote
             source.write_text(text)
-            run = subprocess.run([*command, str(source), "-o", str(result), *libraries], capture_output=True, text=True)
+            run = subprocess.run(
+                [*command, "-x", "c++", str(source), "-x", "none", "-o", str(result), *libraries], capture_output=True, text=True
+            )
             if run.returncode:
                 raise CompileError(run.stderr[:4000])
             result.replace(target)  # whole or not at all, whatever else is running

@@ -51,7 +51,9 @@ class Launches:
 class MetalKernel:
     """What ``mx.fast.metal_kernel`` returns; called with the same arguments it launches on the emulator at once."""
 
-    def __init__(self, settings: Launches, name, input_names, output_names, source, header="", ensure_row_contiguous=True, atomic_outputs=False):
+    def __init__(
+        self, settings: Launches, name, input_names, output_names, source, header="", ensure_row_contiguous=True, atomic_outputs=False
+    ):
         self.settings, self.name, self.source, self.header = settings, name, source, header
         self.input_names, self.output_names = list(input_names), list(output_names)
         self.ensure_row_contiguous, self.atomic_outputs = ensure_row_contiguous, atomic_outputs

@@ -32,7 +32,12 @@ FAULTS = {
     "read between a view's elements": (I + "out[i] = x[i];", I + "out[i] = x[i * x_strides[0]];", "between its elements", {"view": 2}),
     "write to an input": (I + "((device float*)x)[i] = 1; out[i] = 1;", I + "out[i] = 1;", "write to the input x", {}),
     "unwritten output": (I + "if (i != 5) out[i] = x[i];", I + "out[i] = x[i];", "unwritten output: byte 20 of out", {}),
-    "grid one short": (I + "out[i] = x[i];", I + "out[i] = x[i]; if (i == 62) out[63] = 0;", "unwritten output: byte 252 of out", {"grid": (63, 1, 1)}),
+    "grid one short": (
+        I + "out[i] = x[i];",
+        I + "out[i] = x[i]; if (i == 62) out[63] = 0;",
+        "unwritten output: byte 252 of out",
+        {"grid": (63, 1, 1)},
+    ),
     "output read first": (I + "out[i] += x[i];", I + "out[i] = 0; out[i] += x[i];", "read of out before it is written", {}),
     "missing threadgroup barrier": (
         SHARED + "out[i] = s[63 - t];",
@@ -66,7 +71,12 @@ FAULTS = {
         {},
     ),
     "two writers": (SHARED + "s[0] = t; out[i] = x[i];", SHARED + "if (t == 0) s[0] = t; out[i] = x[i];", "race", {}),
-    "race between threadgroups": (I + "out[i] = x[i]; out[0] = 1;", I + "out[i] = x[i]; if (i == 0) out[0] = 1;", "race between threadgroups", {"threadgroup": (32, 1, 1)}),
+    "race between threadgroups": (
+        I + "out[i] = x[i]; if (i == 32) out[0] = 1;",
+        I + "out[i] = x[i]; if (i == 0) out[0] = 1;",
+        "race between threadgroups",
+        {"threadgroup": (32, 1, 1)},
+    ),
     "device memory without its flag": (
         I + "out[i] = x[i]; threadgroup_barrier(mem_flags::mem_threadgroup); out[63 - i] += 1;",
         I + "out[i] = x[i]; threadgroup_barrier(mem_flags::mem_device); out[63 - i] += 1;",
@@ -75,7 +85,8 @@ FAULTS = {
     ),
     "uninitialised threadgroup memory": (
         I + "threadgroup float s[65]; s[t] = x[i]; threadgroup_barrier(mem_flags::mem_threadgroup); out[i] = s[t + 1];",
-        I + "threadgroup float s[65]; s[t] = x[i]; if (t == 0) s[64] = 0; threadgroup_barrier(mem_flags::mem_threadgroup); out[i] = s[t + 1];",
+        I
+        + "threadgroup float s[65]; s[t] = x[i]; if (t == 0) s[64] = 0; threadgroup_barrier(mem_flags::mem_threadgroup); out[i] = s[t + 1];",
         "read of threadgroup memory that was never written",
         {},
     ),
@@ -86,7 +97,8 @@ FAULTS = {
         {},
     ),
     "two different barriers": (
-        SHARED + "if (t < 32)\nthreadgroup_barrier(mem_flags::mem_threadgroup);\nelse\nthreadgroup_barrier(mem_flags::mem_threadgroup);\nout[i] = s[t];",
+        SHARED
+        + "if (t < 32)\nthreadgroup_barrier(mem_flags::mem_threadgroup);\nelse\nthreadgroup_barrier(mem_flags::mem_threadgroup);\nout[i] = s[t];",
         SHARED + "threadgroup_barrier(mem_flags::mem_threadgroup);\nout[i] = s[t];",
         "divergent threadgroup_barrier: threads of one threadgroup wait at lines",
         {},
@@ -141,7 +153,12 @@ FAULTS = {
     ),
     "division by zero": (I + "out[i] = 7 / int(i);", I + "out[i] = 7 / int(i + 1);", "division by zero", {}),
     "shift too far": (I + "out[i] = 1 << i;", I + "out[i] = 1 << (i % 8);", "shift out of bounds", {}),
-    "threadgroup too large": (I + "out[i] = 1;", None, "over the limit of 1024", {"grid": (2048, 1, 1), "threadgroup": (1025, 1, 1), "shape": (2048,)}),
+    "threadgroup too large": (
+        I + "out[i] = 1;",
+        None,
+        "over the limit of 1024",
+        {"grid": (2048, 1, 1), "threadgroup": (1025, 1, 1), "shape": (2048,)},
+    ),
 }
 
 
@@ -164,7 +181,7 @@ def test_a_fault_names_the_thread_and_the_metal_line():
     with pytest.raises(Fault) as caught:
         run("uint i = thread_position_in_grid.x;\nfloat a = 0;\nif (i == 37) a = x[64];\nout[i] = a;")
     assert str(caught.value).startswith("out of bounds: read of 4 bytes, 0 bytes past the end of x (thread 37,0,0 of the grid)")
-    assert "kernel.metal:8" in str(caught.value)  # header, six lines of signature, then the third of the body... counted in the text that MLX would compile
+    assert str(caught.value).endswith("kernel.metal:8")  # a line of header, four of signature, then the body's third
 
 
 def test_fast_runs_find_a_write_beside_the_buffers():

@@ -18,7 +18,9 @@ def case(rng: random.Random) -> dict:
     kinds = list(TYPES)
     inputs = [mx.zeros([rng.choice([1, 2, 3, 4]) for _ in range(rng.randint(0, 3))], rng.choice(kinds)) for _ in names]
     words = [rng.choice(names) + rng.choice(FACTS) for _ in range(rng.randint(0, 4))]
-    words += rng.sample(list(ATTRIBUTES), rng.randint(0, 3)) + rng.sample(["// grid_size of threads", "foo_thread_position_in_grid;", "(void)0;"], 1)
+    words += rng.sample(list(ATTRIBUTES), rng.randint(0, 3)) + rng.sample(
+        ["// grid_size of threads", "foo_thread_position_in_grid;", "(void)0;"], 1
+    )
     outputs = rng.sample(["out", "out_shape", "z"], rng.randint(1, 3))
     template = [("T", rng.choice(kinds)), ("N", rng.randint(-3, 300)), ("FLAG", rng.random() < 0.5)]
     rng.shuffle(words)

@@ -1,0 +1,257 @@
+"""The temporal attention kernel's real source and launch, in the emulator, against float64."""
+
+from __future__ import annotations
+
+import itertools
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+
+from mlxvid.kernels import Rotary, device_report, temporal_attention, temporal_attention_split
+from mlxvid.kernels.temporal_launch import THREADGROUP_MEMORY, launch, layout
+
+from ..metal_emulator import emulated
+from .temporal_cases import Case, as_numpy, fused, tables, weights
+
+pytestmark = pytest.mark.usefixtures("compiler")
+DTYPES = [mx.float32, mx.float16, mx.bfloat16]
+HEADS = [64, 72, 96, 128]
+
+# One compiled variant a line, all of them watched: (D, dtype, norm, pairing, frames that share the variant).
+VARIANTS = [
+    (64, mx.float32, "", None, [1, 2, 7, 8]),
+    (64, mx.float16, "qk", "interleaved", [9, 13, 16]),
+    (64, mx.bfloat16, "q", "half", [17, 32]),
+    (64, mx.float32, "qk", "half", [49, 64]),
+    (64, mx.float16, "", "interleaved", [33, 48]),
+    (72, mx.float32, "qk", "interleaved", [9, 16]),
+    (72, mx.float16, "k", "half", [1, 5, 8]),
+    (72, mx.bfloat16, "qk", "interleaved", [33, 47]),
+    (72, mx.bfloat16, "", None, [15]),
+    (72, mx.float32, "", "half", [64]),
+    (96, mx.float32, "q", "half", [1, 6]),
+    (96, mx.float16, "qk", "interleaved", [20, 24]),
+    (96, mx.bfloat16, "qk", "half", [57, 64]),
+    (96, mx.float32, "", None, [41]),
+    (128, mx.float32, "qk", "interleaved", [63, 64]),
+    (128, mx.float16, "", "half", [10, 16]),
+    (128, mx.bfloat16, "k", "interleaved", [3, 8]),
+    (128, mx.bfloat16, "", None, [39]),
+]
+NAMES = [f"{D}-{str(dtype).rsplit('.', 1)[-1]}-{norm or 'plain'}-{pairing}-T{frames[-1]}" for D, dtype, norm, pairing, frames in VARIANTS]
+
+
+@pytest.mark.parametrize("D, dtype, norm, pairing, frames", VARIANTS, ids=NAMES)
+def test_kernel_equals_float64_and_touches_each_byte_once(D, dtype, norm, pairing, frames):
+    for T, (B, S, H) in zip(frames, itertools.cycle([(1, 3, 3), (2, 1, 1), (1, 1, 5), (3, 2, 1)]), strict=False):
+        case = fused(B, T, S, H, D, dtype, norm, pairing, seed=T)
+        with emulated() as log:
+            out = launch(*case.arguments())
+        case.check(out)
+        report, plan, size = log.log[0][3], layout(T, D, dtype.size), case.q.nbytes
+        again = 1 if plan.simds == 1 or plan.stage_v else plan.simds  # each SIMD-group streams v where it isn't staged
+        assert report.threadgroup_bytes <= THREADGROUP_MEMORY
+        assert [report.traffic[name].asked for name in "qkv"] == [size, size, size * again]
+        assert [report.traffic[name].per_group for name in "qkv"] == [size, size, size]
+        assert report.traffic["out"].written == size
+
+
+def test_orders_and_poisons_do_not_matter():
+    for case in (fused(1, 20, 2, 1, 64, mx.bfloat16, "q", "half"), fused(2, 13, 1, 3, 64, mx.float16, "qk", "interleaved")):
+        outs = []
+        for order, poison in [(0, 0xFF), (1, 0x00), (2, 0x7B), (3, 0xFF)]:
+            with emulated(order=order, poison=poison):
+                outs.append(as_numpy(launch(*case.arguments())))
+        assert all(np.array_equal(outs[0], out) for out in outs[1:])
+
+
+def strided(kind: str) -> Case:
+    """q, k, v [1, 7, 3, 2, 64] that lie in memory in other ways than a fused projection's parts."""
+    make = mx.random.normal
+    keys = [mx.random.key(i) for i in range(3)]
+    if kind == "three projections":
+        parts = [make((1, 7, 3, 2, 64), key=key) for key in keys]
+    elif kind == "positions first":
+        parts = [make((1, 3, 7, 2, 64), key=key).transpose(0, 2, 1, 3, 4) for key in keys]
+    elif kind == "heads first":
+        parts = [make((1, 2, 7, 3, 64), key=key).transpose(0, 2, 3, 1, 4) for key in keys]
+    elif kind == "odd slice":
+        parts = [make((1 + 7 * 3 * 2 * 64,), key=key)[1:].reshape(1, 7, 3, 2, 64) for key in keys]
+    elif kind == "wider rows":
+        parts = [make((1, 7, 3, 2, 67), key=key)[..., 3:] for key in keys]
+    elif kind == "every second channel":
+        parts = [make((1, 7, 3, 2, 128), key=key)[..., ::2] for key in keys]
+    elif kind == "channels last but one":
+        parts = [make((1, 7, 3, 64, 2), key=key).transpose(0, 1, 2, 4, 3) for key in keys]
+    elif kind == "backwards in time":
+        parts = [make((1, 7, 3, 2, 64), key=key)[:, ::-1] for key in keys]
+    elif kind == "one key for all positions":
+        parts = [mx.broadcast_to(make((1, 7, 1, 2, 64), key=key), (1, 7, 3, 2, 64)) for key in keys]
+    elif kind == "three layouts":
+        parts = [strided(k).q for k in ("heads first", "wider rows", "every second channel")]
+    return Case(*parts)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *(
+            "three projections",
+            "positions first",
+            "heads first",
+            "odd slice",
+            "wider rows",
+            "every second channel",
+            "channels last but one",
+        ),
+        *("backwards in time", "one key for all positions", "three layouts"),
+    ],
+)
+def test_any_strides_and_any_base_address(kind):
+    case = strided(kind)
+    with emulated():
+        out = launch(*case.arguments())
+    case.check(out)
+
+
+@pytest.mark.parametrize("offset", [1, 3, 5])
+def test_sixteen_bit_odd_slices(offset):
+    flat = [mx.random.normal((offset + 5 * 2 * 72,), key=mx.random.key(i)).astype(mx.float16) for i in range(3)]
+    case = Case(*(x[offset:].reshape(1, 5, 1, 2, 72) for x in flat), None, weights(72, 2), Rotary(*tables(5, 72), "half"))
+    with emulated():
+        out = launch(*case.arguments())
+    case.check(out)
+
+
+def test_strided_weights_and_tables():
+    case = fused(1, 9, 1, 2, 72, mx.float32, "qk", "interleaved")
+    cos, sin = tables(18, 72)
+    case.rope = Rotary(cos[::2].astype(mx.float16), mx.broadcast_to(sin[3:4], (9, 36)), "interleaved")
+    case.q_norm = weights(144, 3)[::2]
+    with emulated():
+        out = launch(*case.arguments())
+    case.check(out)
+
+
+def test_large_scores_stay_finite():
+    case = fused(1, 8, 1, 1, 64)
+    case.q, case.k = case.q * 40, case.k * 40
+    with emulated():
+        out = as_numpy(launch(*case.arguments()))
+    assert np.isfinite(out).all() and np.abs(out - case.expected()).max() <= 1e-3
+
+
+def test_scale_and_eps_reach_the_kernel_without_another_compilation():
+    case = fused(1, 9, 2, 1, 72, mx.float32, "qk", "interleaved")
+    case.scale, case.eps = 0.31, 0.7
+    with emulated():
+        out = launch(*case.arguments())
+    case.check(out)
+
+
+def test_fast_runs_at_a_real_size():
+    """The shape of a small clip: 16 frames of 24 x 24 positions in two heads, without the watching."""
+    case = fused(1, 16, 576, 2, 72, mx.float32, "qk", "interleaved")
+    with emulated(watched=False):
+        out = launch(*case.arguments())
+    case.check(out)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("D", HEADS)
+@pytest.mark.parametrize("norm, pairing", list(itertools.product(["", "qk"], [None, "interleaved", "half"])))
+def test_every_length(D, dtype, norm, pairing):
+    for T in range(1, 65):
+        case = fused(1 + T % 2, T, 1 + T % 3, 1 + T % 4 // 2, D, dtype, norm, pairing, seed=T)
+        with emulated(watched=False, order=T % 4):
+            out = launch(*case.arguments())
+        case.check(out)
+
+
+# ---- dispatch
+
+
+def reached(call) -> int:
+    """How many kernels a call launches."""
+    with emulated(watched=False) as log:
+        mx.eval(call())
+    return len(log.log)
+
+
+def test_public_function_reaches_the_kernel_and_agrees_with_the_plain_path(monkeypatch):
+    qkv = mx.random.normal((2, 5, 3, 3, 2, 64), key=mx.random.key(0))
+    rope = Rotary(*tables(5, 64), "half")
+
+    def call():
+        return temporal_attention(qkv, weights(64, 1), None, rope)
+
+    plain = call()
+    with emulated(watched=False) as log:
+        kernel = call()
+        assert len(log.log) == 1
+        monkeypatch.setenv("MLXVID_KERNELS", "0")
+        assert mx.array_equal(call(), plain)
+        assert len(log.log) == 1
+    assert 0 < mx.abs(kernel - plain).max() < 2e-6
+
+
+@pytest.mark.parametrize(
+    "shape, dtype, launches",
+    [
+        ((1, 8, 1, 3, 1, 64), mx.float32, 1),
+        ((1, 8, 1, 3, 1, 80), mx.float32, 0),
+        ((1, 8, 1, 3, 1, 32), mx.float32, 0),
+        ((1, 65, 1, 3, 1, 64), mx.float32, 0),
+        ((1, 49, 1, 3, 1, 64), mx.float32, 0),
+        ((1, 0, 1, 3, 1, 64), mx.float32, 0),
+        ((0, 8, 1, 3, 1, 64), mx.float32, 0),
+    ],
+)
+def test_shapes_without_a_kernel_take_the_plain_path(shape, dtype, launches):
+    qkv = mx.random.normal(shape, key=mx.random.key(0)).astype(dtype)
+    assert reached(lambda: temporal_attention(qkv)) == launches
+
+
+def test_mixed_types_take_the_plain_path():
+    q, k, v = (mx.random.normal((1, 4, 1, 1, 64), key=mx.random.key(i)) for i in range(3))
+    assert reached(lambda: temporal_attention_split(q, k, v.astype(mx.float16))) == 0
+
+
+def test_gradients_are_the_plain_path_s():
+    qkv, weight = mx.random.normal((1, 5, 3, 3, 2, 64), key=mx.random.key(0)), weights(64, 1)
+    rope, pull = Rotary(*tables(5, 64), "half"), mx.random.normal((1, 5, 3, 128), key=mx.random.key(1))
+
+    def loss(x, w):
+        return (temporal_attention(x, w, None, rope) * pull).sum()
+
+    plain = mx.grad(loss, argnums=(0, 1))(qkv, weight)
+    with emulated(watched=False) as log:
+        kernel = mx.grad(loss, argnums=(0, 1))(qkv, weight)
+        assert len(log.log) == 1
+    assert all(mx.array_equal(a, b) for a, b in zip(plain, kernel, strict=True))
+
+
+def test_report_says_on_or_why_not(monkeypatch):
+    monkeypatch.delenv("MLXVID_KERNELS", raising=False)
+    if not mx.metal.is_available():
+        assert device_report()[0][:2] == ("temporal_attention", False)
+        assert device_report()[0].why == "There is no Metal device, so plain MLX does the same work."
+    with emulated():
+        assert device_report()[0].on
+        monkeypatch.setenv("MLXVID_KERNELS", "0")
+        assert device_report()[0][1:] == (False, "MLXVID_KERNELS=0 turns the kernels off.")
+
+
+@pytest.mark.parametrize("D", HEADS)
+def test_layouts_fit(D):
+    for T, itemsize in itertools.product(range(1, 65), [2, 4]):
+        plan = layout(T, D, itemsize)
+        rows = 8 * plan.rows_a_quad * plan.simds
+        assert rows - 8 * plan.rows_a_quad < T <= rows
+        assert (plan.tubes + plan.stage_v) * rows * D * itemsize <= THREADGROUP_MEMORY
+        assert plan.simds == 1 or plan.tubes == 1
+        assert 32 * plan.simds * plan.tubes <= 256
+        assert plan.simds == 1 or T > 16 or D > 72
