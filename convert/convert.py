@@ -36,6 +36,8 @@ def convert(source: Path, out: Path, dtype: str) -> Path:
             if out.exists():
                 os.replace(out, Path(temporary) / "old")
             os.replace(made, out)
+    except WeightsError:
+        raise
     except OSError as error:
         raise MediaError(f"{out} can't be written ({error.strerror or error}); check the folder and its free space.") from None
     return out

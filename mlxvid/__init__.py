@@ -1,7 +1,7 @@
 """Text to video on your own Mac, with open weights, in MLX.
 
-    >>> import mlxvid
-    >>> mlxvid.load("mini").generate("a red ball bouncing").save("clip.mp4")
+>>> import mlxvid
+>>> mlxvid.load("mini").generate("a red ball bouncing").save("clip.mp4")
 """
 
 from __future__ import annotations

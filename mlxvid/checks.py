@@ -10,6 +10,8 @@ from .errors import DegenerateClipError
 # A clip whose brightest and darkest values (of 255, in any channel) are closer than this shows nothing.
 LEAST_RANGE = 4
 LEAST_DEVIATION = 1e-3
+# How MLX words it when memory runs out: an allocation that Metal refuses, and a command buffer that fails for want of it.
+OUT_OF_MEMORY = ("allocate", "Insufficient Memory")
 
 
 def check_latents(latents: mx.array, where: str) -> None:
@@ -17,7 +19,9 @@ def check_latents(latents: mx.array, where: str) -> None:
     finite, deviation = mx.isfinite(latents).all(), mx.std(latents)
     mx.eval(finite, deviation)
     if not finite.item():
-        raise DegenerateClipError(f"The latents have values that are not finite {where}; try --dtype float32, other weights or less guidance.")
+        raise DegenerateClipError(
+            f"The latents have values that are not finite {where}; try --dtype float32, other weights or less guidance."
+        )
     if deviation.item() < LEAST_DEVIATION:
         raise DegenerateClipError(f"The latents do not vary {where}, so the clip would show nothing; try --dtype float32 or other weights.")
 
@@ -32,3 +36,8 @@ def check_frames(frames: np.ndarray) -> None:
     """Raise :class:`DegenerateClipError` for frames uint8 [F, H, W, 3] of a single colour."""
     if max(int(np.ptp(frames[..., channel])) for channel in range(3)) < LEAST_RANGE:
         raise DegenerateClipError("The clip is one single colour; try --dtype float32, another seed or other weights.")
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether MLX raised `error` since memory ran out."""
+    return any(words in str(error) for words in OUT_OF_MEMORY)

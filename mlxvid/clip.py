@@ -12,40 +12,21 @@ import json
 import logging
 import math
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
-from av.filter import Graph
-from av.video.reformatter import Interpolation
 from PIL import Image
 
-from . import images
+from .containers import FOLDER, FOREIGN_FPS, FRAME_NAME, MAX_FPS, MIN_FPS, VIDEO, folder_tag, read, read_tag, write
 from .errors import MediaError, SettingError
 
 log = logging.getLogger("mlxvid")
-
-FOREIGN_FPS = 24.0
-"""The rate given to pictures that say nothing about time."""
-
-_MIN_FPS, _MAX_FPS = 0.1, 1000.0
-_FOLDER = "folder"
-_FRAME_NAME = re.compile(r"frame_\d{4,}\.png")
-_BT709 = 1  # the code of BT.709 for matrix, primaries and transfer curve alike (ITU-T H.273)
-# swscale's defaults drop every second chroma sample; with these flags a small saturated object keeps its colour (+3 dB).
-_SCALE_FLAGS = "lanczos+accurate_rnd+full_chroma_inp+full_chroma_int"
-_EXACT = int(Interpolation.LANCZOS | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP | Interpolation.FULL_CHR_H_INT)
-_VIDEO = {
-    ".mp4": ("libx264", {"crf": "18"}, {"movflags": "use_metadata_tags+faststart"}),
-    ".webm": ("libvpx-vp9", {"crf": "24", "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"}, {}),
-}
 
 
 @dataclass
@@ -63,8 +44,8 @@ class Clip:
         frames = self.frames
         if not isinstance(frames, np.ndarray) or frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or not frames.size:
             raise SettingError("A clip's frames are a uint8 array [frames, height, width, 3] with at least one frame: convert them first.")
-        if not _MIN_FPS <= self.fps <= _MAX_FPS:  # also false for NaN
-            raise SettingError(f"A clip can't play {self.fps} frames a second: choose between {_MIN_FPS:g} and {_MAX_FPS:g}.")
+        if not MIN_FPS <= self.fps <= MAX_FPS:  # also false for NaN
+            raise SettingError(f"A clip can't play {self.fps} frames a second: choose between {MIN_FPS:g} and {MAX_FPS:g}.")
         self.fps = float(self.fps)
 
     def save(self, path: str | os.PathLike, on_progress: Callable[[int, int], None] | None = None) -> Path:
@@ -95,15 +76,7 @@ class Clip:
 
         Raises :class:`MediaError` for what is missing, damaged, cut short, or no clip.
         """
-        source = _expand(path)
-        if source.is_dir():
-            return _load_folder(source)
-        magic = _magic(source)
-        if magic.startswith(b"GIF8"):
-            return _load_gif(source)
-        if magic.startswith(b"\x89PNG"):
-            return _clip(images.read_image(source)[None], None, _read_tag(source))
-        return _load_video(source)
+        return _clip(*read(_expand(path)))
 
 
 def check_writable(path: str | os.PathLike, frames: int | None = None) -> Path:
@@ -121,9 +94,9 @@ def check_writable(path: str | os.PathLike, frames: int | None = None) -> Path:
         )
     try:
         existing = target.exists()
-        if existing and kind == _FOLDER:
+        if existing and kind == FOLDER:
             _check_folder(target)
-        room = target if existing and kind == _FOLDER else Path(os.path.realpath(target)).parent
+        room = target if existing and kind == FOLDER else Path(os.path.realpath(target)).parent
         if not room.is_dir():
             raise MediaError(f"The folder {room} does not exist: create it, or choose another place for {target.name}.")
         if existing and not os.access(target, os.W_OK):
@@ -146,7 +119,7 @@ def check_writable(path: str | os.PathLike, frames: int | None = None) -> Path:
 def read_settings(path: str | os.PathLike) -> dict:
     """The settings inside a saved clip, without decoding its frames. Raises :class:`MediaError` if it has none or is no clip."""
     source = _expand(path)
-    tag = _read_tag(source)
+    tag = read_tag(source)
     if tag is None:
         raise MediaError(f"{source} holds no mlxvid settings: give a clip that mlxvid saved.")
     return tag["settings"]
@@ -172,7 +145,7 @@ def _expand(path: str | os.PathLike) -> Path:
 
 
 def _kind(path: str | os.PathLike) -> str:
-    """The format that a name asks for: ".mp4", ".webm", ".gif", ".png" or _FOLDER."""
+    """The format that a name asks for: ".mp4", ".webm", ".gif", ".png" or FOLDER."""
     name, target = os.fspath(path), _expand(path)
     ending = target.suffix.lower()
     try:
@@ -180,8 +153,8 @@ def _kind(path: str | os.PathLike) -> str:
     except (OSError, ValueError) as error:
         raise _unwritable(target, error) from error
     if folder:
-        return _FOLDER
-    if ending not in (*_VIDEO, ".gif", ".png"):
+        return FOLDER
+    if ending not in (*VIDEO, ".gif", ".png"):
         raise MediaError(f"{target} ends in {ending}, which has no format: end it in .mp4, .webm, .gif, .png, or / for a folder.")
     return ending
 
@@ -200,8 +173,8 @@ def _check_folder(folder: Path) -> None:
     if not folder.is_dir():
         raise MediaError(f"{folder} is a file, not a folder: choose another name, or end it in .mp4, .webm, .gif or .png.")
     names = {entry.name for entry in folder.iterdir()} - {".DS_Store"}
-    foreign = sorted(name for name in names if name != "settings.json" and not _FRAME_NAME.fullmatch(name))
-    if not foreign and names and _folder_tag(folder) is None:
+    foreign = sorted(name for name in names if name != "settings.json" and not FRAME_NAME.fullmatch(name))
+    if not foreign and names and folder_tag(folder) is None:
         foreign = sorted(names)
     if foreign:
         raise MediaError(f"The folder {folder} holds other files ({foreign[0]}): name a new or empty folder for the frames.")
@@ -211,10 +184,10 @@ def _check_folder(folder: Path) -> None:
 def _staged(target: Path, kind: str) -> Iterator[Path]:
     """A temporary file or folder that becomes `target` when the block ends well, and is removed when it doesn't."""
     real = Path(os.path.realpath(target))  # through a symbolic link, so that the link stays one
-    inside = kind == _FOLDER and real.is_dir()  # an existing folder keeps its identity: someone may stand in it
-    stage = _temporary(real if inside else real.parent, "" if kind == _FOLDER else kind)
+    inside = kind == FOLDER and real.is_dir()  # an existing folder keeps its identity: someone may stand in it
+    stage = _temporary(real if inside else real.parent, "" if kind == FOLDER else kind)
     try:
-        if kind == _FOLDER:
+        if kind == FOLDER:
             stage.mkdir()
         yield stage
         if inside:
@@ -254,76 +227,15 @@ def _save(clip: Clip, target: Path, kind: str, comment: str) -> Iterator[int]:
     """Write the clip, yielding the frames done: a generator, so that what the caller's callback raises isn't taken for a failed write."""
     try:
         with _staged(target, kind) as stage:
-            if kind in _VIDEO:
-                yield from _write_video(clip, stage, kind, comment)
-            elif kind == ".gif":
-                starts = _gif_starts(len(clip.frames), clip.fps)
-                yield from images.write_gif(stage, clip.frames, [int(ms) for ms in np.diff(starts)], comment)
-            elif kind == ".png":
-                images.write_png(stage, clip.frames[0], comment)
-                yield 1
-            else:
-                (stage / "settings.json").write_text(comment + "\n", encoding="ascii")
-                for index, frame in enumerate(clip.frames):
-                    images.write_png(stage / f"frame_{index:04d}.png", frame)
-                    yield index + 1
+            yield from write(clip.frames, clip.fps, stage, kind, comment)
     except (OSError, av.FFmpegError) as error:
         raise _unwritable(target, error) from error
-
-
-def _write_video(clip: Clip, path: Path, kind: str, comment: str) -> Iterator[int]:
-    codec, options, container_options = _VIDEO[kind]
-    height, width = clip.frames.shape[1:3]
-    rate = Fraction(clip.fps).limit_denominator(1001)
-    with av.open(f"file:{path}", "w", format=kind[1:], options=container_options) as container:
-        container.metadata["comment"] = comment
-        stream = container.add_stream(codec, rate=rate, options={**options, "chroma_sample_location": "left"})
-        stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
-        context = stream.codec_context
-        context.colorspace = context.color_primaries = context.color_trc = _BT709
-        converter = _to_yuv420(stream.width, stream.height, 1 / rate)
-        for index, frame in enumerate(clip.frames):
-            even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-            picture = av.VideoFrame.from_ndarray(even, format="rgb24")
-            picture.pts, picture.time_base = index, 1 / rate
-            converter.push(picture)
-            container.mux(stream.encode(converter.pull()))
-            if index + 1 < len(clip.frames):
-                yield index + 1
-        container.mux(stream.encode())
-    yield len(clip.frames)
-
-
-def _to_yuv420(width: int, height: int, time_base: Fraction) -> Graph:
-    """FFmpeg's conversion from RGB to BT.709 yuv420p, one frame in and one out.
-
-    A filter, since `VideoFrame.reformat` puts chroma samples in the middle of their pixels, and players expect H.264's at the left.
-    """
-    graph = Graph()
-    nodes = [
-        graph.add_buffer(width=width, height=height, format="rgb24", time_base=time_base),
-        graph.add("scale", f"out_color_matrix=bt709:out_range=tv:out_chroma_loc=left:flags={_SCALE_FLAGS}"),
-        graph.add("format", "pix_fmts=yuv420p"),
-        graph.add("buffersink"),
-    ]
-    for node, following in zip(nodes, nodes[1:], strict=False):
-        node.link_to(following)
-    graph.configure()
-    return graph
-
-
-def _gif_starts(frames: int, fps: float) -> np.ndarray:
-    """When each frame of a GIF starts, and the last one ends, in ms ``[frames + 1]``: multiples of 10 that don't drift from `fps`.
-
-    Browsers show a frame of less than 20 ms for 100 ms, so nothing plays faster than 50 a second.
-    """
-    return np.rint(np.arange(frames + 1) * 100 / min(fps, 50)).astype(int) * 10
 
 
 def _log_changes(clip: Clip, target: Path, kind: str) -> None:
     """Log what the format can't keep as it is."""
     height, width = clip.frames.shape[1:3]
-    if kind in _VIDEO and (width % 2 or height % 2):
+    if kind in VIDEO and (width % 2 or height % 2):
         stored = f"{width + width % 2}x{height + height % 2}"
         log.info("%s is stored as %s, since video needs even sides; the last line is repeated.", target, stored)
     if kind == ".gif" and clip.fps > 50:
@@ -335,90 +247,19 @@ def _log_changes(clip: Clip, target: Path, kind: str) -> None:
 # --- reading -----------------------------------------------------------------------------------------------------------------------
 
 
-def _load_video(source: Path) -> Clip:
-    with _open_video(source) as container:
-        stream = container.streams.video[0]
-        tag = _unpack(_comment(container))
-        fps = float(stream.average_rate or FOREIGN_FPS)
-        packets, frames = 0, []
-        for packet in container.demux(stream):
-            packets += packet.size > 0
-            for frame in packet.decode():
-                if frame.is_corrupt:
-                    raise MediaError(f"{source} is damaged: copy or make it again.")
-                frames.append(frame.to_ndarray(format="rgb24", interpolation=_EXACT))
-        # mp4 counts its packets; Matroska gives the duration, whose frames are known for a clip of ours.
-        promised = stream.frames or (round(container.duration / av.time_base * tag["fps"]) if tag and container.duration else 1)
-        if packets < promised or not frames:
-            raise MediaError(f"{source} is cut short, with {len(frames)} of {promised} frames: copy or make it again.")
-        return _clip(np.stack(frames), fps, tag)
-
-
-def _load_gif(source: Path) -> Clip:
-    pictures, milliseconds, comment = images.read_gif(source)
-    tag = _unpack(comment)
-    starts = np.cumsum([0, *milliseconds])
-    fps = 1000 * len(pictures) / max(int(starts[-1]), 1)
-    if tag is not None:
-        expected = _gif_starts(tag["frames"], tag["fps"])
-        if expected[-1] == starts[-1]:  # otherwise another program has changed its timing since
-            fps = tag["fps"]
-            pictures = [pictures[i] for i in np.searchsorted(starts[:-1], expected[:-1], side="right") - 1]
-    return _clip(np.stack(pictures), fps if starts[-1] else 10.0, tag)  # players show GIFs without times at 10 a second
-
-
-def _load_folder(folder: Path) -> Clip:
-    tag = _folder_tag(folder)
-    names = [path for path in folder.glob("*.png") if tag is None or _FRAME_NAME.fullmatch(path.name)]
-    names.sort(key=lambda path: (len(path.name), path.name) if tag else path.name)
-    if not names:
-        raise MediaError(f"The folder {folder} holds no .png frames: give a clip, or a folder of its frames.")
-    if tag is not None and len(names) != tag["frames"]:
-        raise MediaError(f"The folder {folder} holds {len(names)} of {tag['frames']} frames: copy or make it again.")
-    frames = [images.read_image(name) for name in names]
-    if len({frame.shape for frame in frames}) > 1:
-        raise MediaError(f"The pictures in {folder} have different sizes: give frames of one size.")
-    return _clip(np.stack(frames), None, tag)
-
-
 def _clip(frames: np.ndarray, fps: float | None, tag: dict | None) -> Clip:
     """The clip as it was saved: `tag` tells the exact rate and size, unless another program has changed them in the file since.
 
     `fps` is the file's own rate, None if it has none.
     """
     if tag is None:
-        return Clip(frames, min(max(fps or FOREIGN_FPS, _MIN_FPS), _MAX_FPS), {})
+        return Clip(frames, min(max(fps or FOREIGN_FPS, MIN_FPS), MAX_FPS), {})
     height, width = frames.shape[1:3]
     if (width, height) == (tag["width"] + tag["width"] % 2, tag["height"] + tag["height"] % 2):
         frames = np.ascontiguousarray(frames[:, : tag["height"], : tag["width"]])
     if fps is None or math.isclose(fps, tag["fps"], rel_tol=0.01):
         fps = tag["fps"]
     return Clip(frames, fps, tag["settings"])
-
-
-@contextmanager
-def _open_video(source: Path) -> Iterator[av.container.InputContainer]:
-    """The file opened with FFmpeg; its errors inside the block become :class:`MediaError`."""
-    try:
-        # "file:" and the list keep odd names, and playlists in disguise, from reaching for the network.
-        with av.open(f"file:{os.path.abspath(source)}", options={"protocol_whitelist": "file"}) as container:
-            if not container.streams.video:
-                raise MediaError(f"{source} holds no pictures: give a clip.")
-            yield container
-    except MediaError:
-        raise
-    except (OSError, ValueError, EOFError, av.FFmpegError) as error:
-        raise MediaError(f"{source} is not a clip that can be read, or is damaged: copy or make it again.") from error
-
-
-def _magic(source: Path) -> bytes:
-    try:
-        with open(source, "rb") as file:
-            return file.read(8)
-    except FileNotFoundError as error:
-        raise MediaError(f"There is no clip {source}: check the name.") from error
-    except (OSError, ValueError) as error:
-        raise MediaError(f"{source} can't be read ({getattr(error, 'strerror', None) or error}): check its permissions.") from error
 
 
 # --- the settings inside -----------------------------------------------------------------------------------------------------------
@@ -432,44 +273,3 @@ def _pack(clip: Clip) -> str:
         return json.dumps(tag, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise SettingError(f"The clip's settings can't be stored as JSON ({error}): keep to numbers, strings, lists and dicts.") from error
-
-
-def _unpack(comment: str | bytes) -> dict | None:
-    """The tag in a comment; None for anything that :func:`_pack` can't have made."""
-    try:
-        tag = json.loads(comment)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(tag, dict) or tag.get("mlxvid") != 1 or not isinstance(tag.get("settings"), dict):
-        return None
-    counts = [tag.get(key) for key in ("frames", "width", "height")]
-    if not all(type(count) is int and 0 < count < 1 << 20 for count in counts):
-        return None
-    if not isinstance(tag.get("fps"), (int, float)) or not _MIN_FPS <= tag["fps"] <= _MAX_FPS:
-        return None
-    return tag
-
-
-def _read_tag(source: Path) -> dict | None:
-    if source.is_dir():
-        return _folder_tag(source)
-    magic = _magic(source)
-    if magic.startswith((b"GIF8", b"\x89PNG")):
-        with images.open_picture(source) as picture:
-            return _unpack(picture.info.get("comment", picture.info.get("Comment", "")))
-    with _open_video(source) as container:
-        return _unpack(_comment(container))
-
-
-def _comment(container: av.container.InputContainer) -> str:
-    """The container's comment; Matroska writes its key in capitals."""
-    return container.metadata.get("comment", container.metadata.get("COMMENT", ""))
-
-
-def _folder_tag(folder: Path) -> dict | None:
-    try:
-        return _unpack((folder / "settings.json").read_bytes())
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise MediaError(f"{folder / 'settings.json'} can't be read ({error.strerror}): check its permissions.") from error

@@ -32,10 +32,13 @@ class DoesNotFitError(MlxvidError, ValueError):
 
 
 class DegenerateClipError(MlxvidError, ValueError):
-    """The result has values that are not finite, or does not vary at all. `latents_path` is where the latents were kept."""
+    """The result has values that are not finite, or does not vary at all.
+
+    `latents_path` is where the last sound latents were kept, which the message then says; None where they could not be.
+    """
 
     def __init__(self, message: str, latents_path: str | None = None):
-        super().__init__(message)
+        super().__init__(f"{message.rstrip('.')}; the latents are kept in {latents_path}." if latents_path else message)
         self.latents_path = latents_path
 
 

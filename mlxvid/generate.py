@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
+import itertools
 import json
-import logging
+import os
 import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import Clip, catalog, cli
 from .clip import check_writable, read_settings
-from .errors import SettingError
-from .geometry import frames_of
+from .errors import ModelNotFoundError, SettingError
+from .geometry import Defaults, frames_of
+from .request import MAX_SEED
+from .telling import Emit, telling
 
 EXAMPLES = """examples:
   python -m mlxvid.generate --prompt "a red ball bouncing on a navy background" -o clip.mp4
@@ -26,13 +27,13 @@ EXAMPLES = """examples:
   python -m mlxvid.generate --from clip.mp4 --steps 40 -o finer.mp4
   python -m mlxvid.generate --list-models
 """
-# What of a clip's settings is handed to Pipeline.generate, and what to mlxvid.load.
-MAKING = (
-    "prompt", "negative_prompt", "width", "height", "frames", "fps", "steps", "guidance", "seed", "sampler", "attention", "keyframes",
-)  # fmt: skip
-LOADING = ("model", "quantize", "dtype", "revision")
-
-Emit = Callable[..., None]
+# What of a clip's settings is handed to Pipeline.generate, and what to mlxvid.load: names and types.
+MAKING = {
+    "prompt": str, "negative_prompt": str, "width": int, "height": int, "frames": int, "fps": (int, float), "steps": int,
+    "guidance": (int, float), "seed": int, "sampler": str, "attention": str, "image": str, "last_image": str, "keyframes": dict,
+}  # fmt: skip
+LOADING = {"model": str, "quantize": int, "dtype": str, "revision": str}
+MAX_COUNT = 1000
 
 
 def parser() -> cli.Parser:
@@ -65,7 +66,12 @@ def parser() -> cli.Parser:
     add("--force", action="store_true", help="begin even if the clip should not fit in memory")
     add = p.add_argument_group("where to").add_argument
     add("-o", "--output", metavar="FILE", help=".mp4, .gif, .webm, .png, or a folder for PNG frames (default: named after the prompt)")
-    add("--progress", choices=("bar", "json", "none"), default="bar", help="how progress is told (json: an object a line on standard output)")
+    add(
+        "--progress",
+        choices=("bar", "json", "none"),
+        default="bar",
+        help="how progress is told (json: an object a line on standard output)",
+    )
     add("--list-models", action="store_true", help="list the models known by name, and stop")
     add("--worker", action="store_true", help="keep a model loaded and take requests as JSON lines on standard input (docs/worker.md)")
     return p
@@ -87,178 +93,144 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C: it leaves no half-written file
     if args.worker:
+        if vars(args) != vars(parser().parse_args(["--worker"])):
+            raise SettingError("--worker goes with no other flag: what to make comes as JSON lines on standard input.")
         from .worker import serve
 
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace")
         return serve(sys.stdin, sys.stdout)
     loading, making = settings_of(args)
+    if args.count > MAX_COUNT or making.get("seed", 0) + args.count - 1 > MAX_SEED:
+        raise SettingError(
+            f"--count goes up to {MAX_COUNT}, and its last seed up to 2^63 - 1: make fewer clips, or begin at a smaller seed."
+        )
     targets = outputs(args.output, making["prompt"], args.count)
-    for target in targets:
-        check_writable(target, making.get("frames"))
     with telling(args.progress) as (emit, on_progress):
-        make_all(loading, making, targets, args.force, emit, on_progress)
+        make_all(loading, making, args.seconds, targets, args.force, emit, on_progress)
     return 0
 
 
 def settings_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
     """What to load and what to make: the settings of --from, and over them whatever was given on the command line."""
+    given = {k: v for k, v in vars(args).items() if v is not None and k in {*MAKING, *LOADING}}
     earlier = repeatable(read_settings(args.source), args.source) if args.source else {}
-    given = {k: v for k, v in vars(args).items() if v is not None}
-    merged = {**earlier, **{k: v for k, v in given.items() if k in MAKING + LOADING}}
-    if not merged.get("prompt"):
+    if "model" in given:
+        earlier.pop("revision", None)  # it is the other model's
+    merged = {**earlier, **given}
+    if not merged.get("prompt", "").strip():
         raise SettingError('What should the clip show? Say it with --prompt "…", or repeat a clip with --from.')
-    loading = {k: merged[k] for k in LOADING if k in merged}
+    keyframes = earlier.get("keyframes", {})
+    for flag, frame in (("image", 0), ("last_image", earlier.get("frames", 0) - 1)):
+        if flag in given:
+            keyframes.pop(frame, None)
+    for frame, path in args.keyframe:
+        if frame in dict(args.keyframe[: args.keyframe.index((frame, path))]):
+            raise SettingError(f"Two pictures are given for frame {frame}; leave one of them out.")
+        keyframes[frame] = path
     making = {k: merged[k] for k in MAKING if k in merged}
-    if args.seconds is not None:
-        fps = making.get("fps") or catalog.find(loading.get("model", catalog.DEFAULT_MODEL)).defaults.fps
-        making["frames"] = frames_of(args.seconds, fps)
-    keyframes = {**making.pop("keyframes", {}), **dict(args.keyframe)}
-    if args.image:
-        keyframes.pop(0, None)
-        making["image"] = args.image
-    if args.last_image:
-        keyframes.pop(making.get("frames", 0) - 1, None)
-        making["last_image"] = args.last_image
-    return loading, {**making, "keyframes": keyframes}
+    return {k: merged[k] for k in LOADING if k in merged}, {**making, "keyframes": keyframes}
 
 
 def repeatable(settings: dict, source: str) -> dict[str, Any]:
-    """A clip's settings, as far as `load` and `generate` take them."""
-    keyframes = {int(frame): path for frame, path in settings.get("keyframes", {}).items()}
-    if settings.get("latents") == "given" or "a picture in memory" in keyframes.values():
+    """A clip's settings, as far as `load` and `generate` take them; raises :class:`SettingError` where they can't make it again."""
+    kept = {k: v for k, v in settings.items() if k in {*MAKING, *LOADING} and v is not None}
+    check_kinds(kept, f"The settings in {source}")
+    kept["keyframes"] = keyframes_of(kept.get("keyframes", {}))
+    if settings.get("latents") == "given" or "a picture in memory" in kept["keyframes"].values():
         raise SettingError(f"{source} was made from arrays that are not in the file; repeat it in Python with the same arrays.")
-    kept = {k: v for k, v in settings.items() if k in MAKING + LOADING and v is not None}
-    return {**kept, "keyframes": keyframes}
+    return kept
+
+
+def check_kinds(settings: dict[str, Any], where: str) -> None:
+    """Raise :class:`SettingError` for a setting, as JSON has it, of another type than :data:`MAKING` or :data:`LOADING` says."""
+    kinds = {**MAKING, **LOADING}
+    for name, value in settings.items():
+        if isinstance(value, bool) or not isinstance(value, kinds[name]):
+            raise SettingError(f"{where} give {name} as {json.dumps(value)[:60]}, which no clip can have.")
+
+
+def keyframes_of(value: dict) -> dict[int, str]:
+    """Paths by frame number as JSON has them, {"16": "path"}, with numbers for keys; raises :class:`SettingError` for anything else."""
+    if not all(re.fullmatch("[0-9]{1,6}", key) and isinstance(path, str) for key, path in value.items()):
+        raise SettingError('Keyframes are paths by frame number, as in {"16": "middle.png"}.')
+    return {int(key): path for key, path in value.items()}
 
 
 def outputs(output: str | None, prompt: str, count: int) -> list[str]:
-    """The paths to write: the asked-for one, numbered where several clips are made; else one named after the prompt that is not there yet."""
-    if output is None:
-        stem = re.sub(r"[^a-z0-9]+", "-", prompt.lower()).strip("-")[:60] or "clip"
-        output = next(name for name in (f"{stem}{f'-{n}' if n else ''}.mp4" for n in range(10_000)) if not Path(name).exists())
+    """The paths to write: the asked-for one, numbered where several clips are made; else names after the prompt that are not taken yet."""
+    if output is not None:
+        return numbered(output, count)
+    stem = re.sub(r"[^a-z0-9]+", "-", prompt.lower()).strip("-")[:60] or "clip"
+    names = (numbered(f"{stem}{f'-{n}' if n else ''}.mp4", count) for n in itertools.count())
+    return next(free for free in names if not any(os.path.lexists(name) for name in free))
+
+
+def numbered(output: str, count: int) -> list[str]:
+    """`output` for one clip; for more, each with its number at the end of its name."""
     if count == 1:
         return [output]
-    path = Path(output)
-    return [str(path.with_name(f"{path.stem}-{n:0{len(str(count))}}{path.suffix}")) for n in range(1, count + 1)]
+    folder = output.endswith(("/", os.sep)) or os.path.isdir(output)
+    stem, ending = (output.rstrip("/" + os.sep), "/") if folder else os.path.splitext(output)
+    return [f"{stem}-{n:0{len(str(count))}}{ending}" for n in range(1, count + 1)]
 
 
-def make_all(loading: dict, making: dict, targets: list[str], force: bool, emit: Emit, on_progress: Callable) -> None:
-    """Load the model once and make a clip for each target, with the seeds that follow the first."""
+def make_all(
+    loading: dict, making: dict, seconds: float | None, targets: list[str], force: bool, emit: Emit, on_progress: Callable
+) -> None:
+    """Load the model once and make a clip for each target, with the seeds that follow the first; `seconds` stand in place of frames."""
     from . import load
 
-    if not force:
-        require_fit(loading, making)
+    entry = entry_of(loading)
+    if entry is not None:  # checked before anything is downloaded
+        making = settled(making, seconds, entry.defaults, targets)
+        if not force:
+            require_fit(loading, making)
     emit("load", model=loading.get("model", catalog.DEFAULT_MODEL))
     pipe = load(**loading)
+    making = settled(making, seconds, pipe.family.defaults, targets)
     for number, target in enumerate(targets):
         start = time.monotonic()
         seed = {"seed": making["seed"] + number} if "seed" in making else {}
         clip = pipe.generate(**{**making, **seed}, on_progress=on_progress)
         save(clip, target, on_progress)
-        seconds = time.monotonic() - start
-        emit("saved", path=str(target), seed=clip.settings["seed"], seconds=round(seconds, 2), settings=clip.settings)
+        took = time.monotonic() - start
+        emit("saved", path=str(target), seed=clip.settings["seed"], seconds=round(took, 2), settings=clip.settings)
+
+
+def entry_of(loading: dict) -> catalog.Entry | None:
+    """The catalog's entry for the model to load, None for a folder or a hub repository that it doesn't know."""
+    try:
+        return catalog.find(loading.get("model", catalog.DEFAULT_MODEL))
+    except ModelNotFoundError:
+        return None
+
+
+def settled(making: dict, seconds: float | None, defaults: Defaults, targets: Sequence[str]) -> dict[str, Any]:
+    """`making` with `seconds` as frames; raises :class:`MediaError` where a clip of that length can't be written to the targets."""
+    if seconds is not None:
+        making = {**making, "frames": frames_of(seconds, making.get("fps", defaults.fps))}
+    for target in targets:
+        check_writable(target, making.get("frames", defaults.frames))
+    return making
 
 
 def require_fit(loading: dict, making: dict) -> None:
     """Raise :class:`DoesNotFitError` for a clip of a catalog model that is too large for this machine."""
     from .plan import plan
 
-    model = loading.get("model", catalog.DEFAULT_MODEL)
-    if model in catalog.CATALOG:
+    entry = entry_of(loading)
+    if entry is not None:
         shape = {k: making[k] for k in ("frames", "width", "height", "attention") if k in making}
-        plan(model, **shape, **{k: loading[k] for k in ("quantize", "dtype") if k in loading}).require_fit()
+        plan(entry, **shape, **{k: loading[k] for k in ("quantize", "dtype") if k in loading}).require_fit()
 
 
-def save(clip: Clip, target: str, on_progress: Callable) -> None:
-    """Write the clip, told as the stage "save"."""
+def save(clip: Clip, target: str, on_progress: Callable, cancel: Any = None) -> None:
+    """Write the clip, told as the stage "save"; `cancel` as :meth:`Pipeline.generate` takes it."""
     from .pipeline import Watch
 
-    watch = Watch(on_progress, None)
+    watch = Watch(on_progress, cancel)
     watch.begin("save", len(clip.frames))
     clip.save(target, lambda done, total: watch.done())
-
-
-@contextlib.contextmanager
-def telling(how: str) -> Iterator[tuple[Emit, Callable]]:
-    """What tells the user of events and of progress, as bars, JSON lines or not at all; notes of the library included."""
-    teller = {"bar": _Bars, "json": _Json, "none": _Quiet}[how]()
-    handler = logging.Handler()
-    handler.emit = lambda record: teller.note(record.getMessage())
-    log = logging.getLogger("mlxvid")
-    log.addHandler(handler)
-    try:
-        yield teller.event, teller.progress
-    finally:
-        log.removeHandler(handler)
-        teller.close()
-
-
-class _Quiet:
-    """Notes on standard error, the path of each clip on standard output, nothing else."""
-
-    def event(self, name: str, **facts: Any) -> None:
-        if name == "saved":
-            print(facts["path"], flush=True)
-
-    def progress(self, progress: Any) -> None:
-        pass
-
-    def note(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        pass
-
-
-class _Bars(_Quiet):
-    """A bar with rate and time to go for each stage, on standard error."""
-
-    def __init__(self) -> None:
-        self._bar = self._stage = None
-
-    def event(self, name: str, **facts: Any) -> None:
-        self.close()
-        if name == "saved":
-            print(f"seed {facts['seed']}, {facts['seconds']:.1f} s", file=sys.stderr)
-        super().event(name, **facts)
-
-    def progress(self, progress: Any) -> None:
-        from tqdm import tqdm
-
-        if progress.stage != self._stage:
-            self.close()
-            unit = "frame" if progress.stage in ("decode", "save") else "step"
-            self._bar = tqdm(total=progress.total, desc=f"{progress.stage:<8}", unit=unit, file=sys.stderr, dynamic_ncols=True)
-            self._stage = progress.stage
-        self._bar.update(progress.step - self._bar.n)
-
-    def note(self, text: str) -> None:
-        from tqdm import tqdm
-
-        tqdm.write(text, file=sys.stderr)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-        self._bar = self._stage = None
-
-
-class _Json(_Quiet):
-    """One JSON object a line on standard output."""
-
-    def event(self, name: str, **facts: Any) -> None:
-        print(json.dumps({"event": name, **facts}), flush=True)
-
-    def progress(self, progress: Any) -> None:
-        self.event("progress", **facts_of(progress))
-
-    def note(self, text: str) -> None:
-        self.event("note", text=text)
-
-
-def facts_of(progress: Any) -> dict[str, Any]:
-    """A :class:`~mlxvid.pipeline.Progress` as JSON-able facts, times in seconds."""
-    remaining = None if progress.remaining is None else round(progress.remaining, 3)
-    return {"stage": progress.stage, "step": progress.step, "total": progress.total, "elapsed": round(progress.elapsed, 3), "remaining": remaining}
 
 
 if __name__ == "__main__":

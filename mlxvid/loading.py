@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
+import os
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import mlx.core as mx
 import mlx.nn as nn
+from mlx.utils import tree_flatten
 
 from . import catalog
 from .errors import ModelNotFoundError, SettingError, WeightsError
 from .memory import this_machine
 
 if TYPE_CHECKING:
-    from .pipeline import Pipeline
+    from .pipeline import Pipeline, Watch
 
 # The class in model_index.json -> the module whose `Family` runs it.
 FAMILIES = {"FactoredPipeline": "mlxvid.models.factored.pipeline"}
@@ -24,6 +27,14 @@ DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16, "float16": mx.float16}
 QUANTIZE_BITS = (4, 8)
 # A model whose weights take less than this share of the memory stays loaded; a larger one is loaded and dropped stage by stage.
 RESIDENT_SHARE = 0.25
+# Weights are read in parts of this many bytes, so that a large model's loading can be watched and stopped.
+LOAD_BYTES = 256 * 10**6
+# A matrix can be quantized where its rows divide into groups of this size.
+QUANTIZE_GROUP = 64
+
+_KINDS = {
+    "int": int, "float": (int, float), "str": str, "list[int]": list, "list[str]": list, "list[float] | None": (list, type(None)),
+}  # fmt: skip
 
 Config = TypeVar("Config")
 
@@ -31,7 +42,8 @@ Config = TypeVar("Config")
 def load(model: str = "mini", *, quantize: int | None = None, dtype: str | None = None, revision: str | None = None) -> Pipeline:
     """A :class:`Pipeline` ready to generate; weights are read when they are first needed.
 
-    model: a catalog name, a hub repository ("owner/name"), or a local folder in the Diffusers layout (with model_index.json).
+    model: a catalog name, a local folder in the Diffusers layout (with model_index.json), or a hub repository ("owner/name"); looked
+    for in this order, so that a folder called as a catalog's model is given as "./name".
     quantize: 4 or 8 bits a weight for the transformer and the text encoder (smaller, not faster), or None.
     dtype: "float32", "bfloat16" or "float16"; by default the checkpoint's own on Metal and float32 on the CPU, where half precision
     is slow. revision: of the hub repository.
@@ -39,14 +51,16 @@ def load(model: str = "mini", *, quantize: int | None = None, dtype: str | None 
     """
     from .pipeline import Pipeline
 
-    if quantize is not None and quantize not in QUANTIZE_BITS:
+    if not isinstance(model, (str, os.PathLike)) or not isinstance(revision, (str, type(None))):
+        raise SettingError(f"A model and its revision are names, not {model!r} and {revision!r}.")
+    if quantize is not None and (quantize not in QUANTIZE_BITS or not isinstance(quantize, int)):
         raise SettingError(f"Quantization is to 4 or 8 bits, not {quantize!r}.")
-    if dtype is not None and dtype not in DTYPES:
+    if dtype is not None and dtype not in tuple(DTYPES):
         raise SettingError(f"There is no dtype {dtype!r}; use one of: {', '.join(DTYPES)}.")
-    folder, name = locate(model, revision)
+    folder, name = locate(os.fspath(model), revision)
     index = read_json(folder / "model_index.json")
     kind = index.get("_class_name")
-    if kind not in FAMILIES:
+    if kind not in tuple(FAMILIES):
         raise WeightsError(f"{folder} holds a {kind}, which mlxvid can't run; it runs: {', '.join(FAMILIES)}.")
     components = Components(folder, dtype, quantize)
     family = importlib.import_module(FAMILIES[kind]).Family(components, index)
@@ -55,20 +69,24 @@ def load(model: str = "mini", *, quantize: int | None = None, dtype: str | None 
 
 def locate(model: str, revision: str | None = None) -> tuple[Path, str]:
     """The folder that holds `model`, downloaded if need be, and the name that finds it again."""
-    path = Path(model).expanduser()
-    if path.is_dir():
-        if not (path / "model_index.json").is_file():
-            raise WeightsError(f"{path} has no model_index.json; give the folder of a model in the Diffusers layout.")
-        return path, str(path.resolve())
+    path = os.path.expanduser(model)
     try:
         entry = catalog.find(model)
     except ModelNotFoundError:
+        if os.path.isdir(path):
+            return _local(Path(path))
         if model.count("/") != 1 or model.startswith((".", "/", "~")):
             raise
         return _download(model, revision), model
     if entry.folder is not None:
         return entry.folder, entry.name
     return _download(entry.repo, revision or entry.revision), entry.name
+
+
+def _local(folder: Path) -> tuple[Path, str]:
+    if not (folder / "model_index.json").is_file():
+        raise WeightsError(f"{folder} has no model_index.json; give the folder of a model in the Diffusers layout.")
+    return folder, str(folder.resolve())
 
 
 def _download(repo: str, revision: str | None) -> Path:
@@ -89,17 +107,27 @@ def read_json(path: Path) -> dict:
     """A JSON object from a model's folder; raises :class:`WeightsError` where it is missing or is none."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise WeightsError(f"{path} is missing or is not a JSON object; download or convert the model again.")
     return value
 
 
-def read_config(cls: type[Config], path: Path) -> Config:
-    """A config dataclass from config.json: unknown keys are ignored, missing ones get the reference's defaults."""
-    values = read_json(path)
-    return cls(**{f.name: values[f.name] for f in fields(cls) if f.name in values})
+def from_json(cls: type[Config], values: Any, path: Path) -> Config:
+    """A dataclass from a JSON object: unknown keys are ignored, missing ones get the class's defaults.
+
+    Raises :class:`WeightsError`, naming `path`, for values that it can't have.
+    """
+    values = values if isinstance(values, dict) else {}
+    known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
+    wrong = [f.name for f in fields(cls) if f.name in known and not isinstance(known[f.name], _KINDS[f.type])]
+    try:
+        if not wrong:
+            return cls(**known)
+    except (TypeError, ValueError) as error:
+        wrong = [str(error)]
+    raise WeightsError(f"{path} does not describe a model that mlxvid can make ({wrong[0]}); download or convert the model again.")
 
 
 class Components:
@@ -109,43 +137,74 @@ class Components:
         self.folder = folder
         self.quantize = quantize
         self.dtype = dtype or (None if mx.default_device() == mx.gpu else "float32")
-        size = sum(path.stat().st_size for path in folder.glob("*/*.safetensors"))
+        size = sum(path.stat().st_size for path in folder.glob("*/*.safetensors") if path.is_file())
         self.resident = size < RESIDENT_SHARE * this_machine().total
         self._loaded: dict[str, nn.Module] = {}
 
     def config(self, name: str, config_cls: type[Config]) -> Config:
         """The sizes of the component in the folder `name`, without its weights."""
-        return read_config(config_cls, self.folder / name / "config.json")
+        path = self.folder / name / "config.json"
+        return from_json(config_cls, read_json(path), path)
 
-    def network(self, name: str, cls: type[nn.Module], config_cls: type) -> nn.Module:
-        """The component in the folder `name`, as a `cls` made from its config.json with its weights in it."""
+    def parse(self, cls: type[Config], values: Any) -> Config:
+        """A dataclass from a value in model_index.json."""
+        return from_json(cls, values, self.folder / "model_index.json")
+
+    def network(self, name: str, cls: type[nn.Module], config_cls: type, watch: Watch | None = None) -> nn.Module:
+        """The component in the folder `name`, as a `cls` made from its config.json with its weights in it; `watch` sees them read."""
         if name not in self._loaded:
             if not self.resident:
                 self._loaded.clear()
                 mx.clear_cache()
-            self._loaded[name] = self._load(self.folder / name, cls, config_cls)
+            network = self._load(self.folder / name, cls, config_cls)
+            if watch is not None:
+                read_watched(network, watch)
+            self._loaded[name] = network
         return self._loaded[name]
 
     def _load(self, folder: Path, cls: type[nn.Module], config_cls: type) -> nn.Module:
-        network = cls(self.config(folder.name, config_cls))
+        config = self.config(folder.name, config_cls)
+        try:
+            network = cls(config)
+        except (TypeError, ValueError, ZeroDivisionError):
+            raise WeightsError(
+                f"{folder / 'config.json'} has sizes that no network can have; download or convert the model again."
+            ) from None
         weights = cls.sanitize(read_weights(folder)) if hasattr(cls, "sanitize") else read_weights(folder)
         fill(network, weights, folder)
         if self.dtype is not None:
             network.set_dtype(DTYPES[self.dtype])
         if self.quantize and hasattr(cls, "quantizable"):
-            nn.quantize(network, bits=self.quantize, class_predicate=network.quantizable)
+            divides = lambda name, module: cls.quantizable(name, module) and module.weight.shape[-1] % QUANTIZE_GROUP == 0  # noqa: E731
+            nn.quantize(network, QUANTIZE_GROUP, self.quantize, class_predicate=divides)
         network.eval()
         return network
+
+
+def read_watched(network: nn.Module, watch: Watch) -> None:
+    """Read a network's lazy weights from the disk, part by part, as the stage "load" of `watch` (in MB)."""
+    parts, size = [[]], 0
+    for _, array in tree_flatten(network.parameters()):
+        parts[-1].append(array)
+        size += array.nbytes
+        if size >= LOAD_BYTES * len(parts):
+            parts.append([])
+    sizes = [math.ceil(sum(array.nbytes for array in part) / 1e6) for part in parts]
+    watch.begin("load", sum(sizes))
+    for part, megabytes in zip(parts, sizes, strict=True):
+        mx.eval(part)
+        watch.done(count=megabytes)
 
 
 def read_weights(folder: Path) -> dict[str, mx.array]:
     """All tensors of a component's safetensors, sharded or not; lazy: nothing is read from the disk before it is used."""
     indices = sorted(folder.glob("*.safetensors.index.json"))
     if indices:
-        shards = sorted(set(read_json(indices[0]).get("weight_map", {}).values()))
-        if any(Path(shard).name != shard for shard in shards):
-            raise WeightsError(f"{indices[0]} names a shard outside its folder; download the model again.")
-        files = [folder / shard for shard in shards]
+        names = read_json(indices[0]).get("weight_map")
+        names = list(names.values()) if isinstance(names, dict) else [None]
+        if not all(isinstance(name, str) and Path(name).name == name for name in names):
+            raise WeightsError(f"{indices[0]} names a shard outside its folder, or none; download the model again.")
+        files = [folder / name for name in sorted(set(names))]
     else:
         files = sorted(folder.glob("*.safetensors"))[:1]
     if not files:
@@ -161,8 +220,6 @@ def read_weights(folder: Path) -> dict[str, mx.array]:
 
 def fill(network: nn.Module, weights: dict[str, mx.array], source: Path) -> None:
     """Put `weights` into `network`; raises :class:`WeightsError` unless names and shapes match one to one."""
-    from mlx.utils import tree_flatten
-
     wanted = dict(tree_flatten(network.parameters()))
     for what, names in (("lacks", wanted.keys() - weights.keys()), ("has no place for", weights.keys() - wanted.keys())):
         if names:

@@ -13,7 +13,7 @@ import numpy as np
 
 from . import __version__, checks, keep
 from .clip import Clip
-from .errors import CancelledError, DegenerateClipError, SettingError
+from .errors import CancelledError, DegenerateClipError, DoesNotFitError, SettingError
 from .request import Request, complete
 
 log = logging.getLogger("mlxvid")
@@ -31,8 +31,9 @@ class Cancel(Protocol):
 
 @dataclass
 class Progress:
-    """Where a run is. `stage`: load, encode, denoise, decode or save; `step` of `total` are done in it; `elapsed`: seconds in it;
-    `remaining`: seconds that it will still take at that rate, None before the first step is done."""
+    """Where a run is. `stage`: load (of one component's weights, in MB), encode, denoise, decode or save (in frames);
+    `step` of `total` are done in it; `elapsed`: seconds in it; `remaining`: seconds that are left at that rate, None before the
+    first step is done."""
 
     stage: str
     step: int
@@ -42,7 +43,8 @@ class Progress:
     _preview: Callable[[], np.ndarray] | None = field(default=None, repr=False)
 
     def preview(self) -> np.ndarray | None:
-        """The clip as it would be if denoising ended here, uint8 [F, H, W, 3]; None outside denoising. Costs a decode, so ask seldom."""
+        """The clip as it would be if denoising ended here, uint8 [F, H, W, 3]; None outside denoising, and for a model
+        that is too large to keep its decoder beside the denoiser. Costs a decode, so ask seldom."""
         return self._preview() if self._preview else None
 
 
@@ -84,7 +86,8 @@ class Pipeline:
         latents: the initial noise [1, C, F, H, W] in float32 instead of a seed.
         on_progress(Progress) is called after each step; cancel.is_set() is asked as often and ends the run with :class:`CancelledError`.
         Raises :class:`SettingError`, :class:`MediaError`, :class:`WeightsError`, and :class:`DegenerateClipError` where the result is
-        not finite or shows nothing: its latents are then kept, at the error's `latents_path`.
+        not finite or shows nothing: its last sound latents are then kept, at the error's `latents_path`. :class:`DoesNotFitError` where
+        memory runs out.
         """
         request = complete(
             self.family, prompt, negative_prompt=negative_prompt, width=width, height=height, frames=frames, fps=fps, steps=steps,
@@ -100,16 +103,15 @@ class Pipeline:
         settings = {"mlxvid": __version__, **loaded, **request.settings()}
         if latents is not None:
             settings["latents"] = "given"
-        result = self._denoise(request, noise, self._conditions(request, watch), watch)
-        mx.clear_cache()
-        kept = keep.keep(result, settings)
         try:
-            decoded = self._decode(result, watch)
-        except DegenerateClipError as error:
-            error.latents_path = str(kept) if kept else None
-            raise
-        if kept:
-            kept.unlink(missing_ok=True)
+            result = self._denoise(request, noise, self._conditions(request, watch), watch, settings)
+            mx.clear_cache()
+            with keep.kept(result, settings):
+                decoded = self._decode(result, watch)
+        except RuntimeError as error:
+            if not checks.is_out_of_memory(error):
+                raise
+            raise DoesNotFitError("The machine ran out of memory; make the clip smaller or shorter, or close other programs.") from error
         return Clip(decoded, request.fps, settings)
 
     def reconstruct(self, frames: np.ndarray) -> np.ndarray:
@@ -132,17 +134,22 @@ class Pipeline:
 
     def _conditions(self, request: Request, watch: Watch) -> list[dict[str, mx.array]]:
         """What the denoiser is told: one set for the prompt, and before it one for the negative prompt where guidance asks for it."""
-        watch.begin("encode", 1)
         prompts = [request.prompt] if request.guidance == 1 else [request.negative_prompt, request.prompt]
+        self.family.network("text_encoder", watch)
+        watch.begin("encode", 1)
         text = self.family.encode_text(prompts)
+        mx.eval(text)  # so that nothing holds the text encoder when the next component needs the room
+        watch.done()
+        if request.pictures:
+            self.family.network("vae", watch)
         shape = self.family.geometry.latent_shape(request.frames, request.width, request.height)
         pictures = self.family.encode_pictures(request.pictures, shape)
         conditions = [{k: v[i : i + 1] for k, v in text.items()} | pictures for i in range(len(prompts))]
         mx.eval(conditions)
-        watch.done()
         return conditions
 
-    def _denoise(self, request: Request, x: mx.array, conditions: list[dict[str, mx.array]], watch: Watch) -> mx.array:
+    def _denoise(self, request: Request, x: mx.array, conditions: list[dict[str, mx.array]], watch: Watch, settings: dict) -> mx.array:
+        self.family.network("transformer", watch)
         velocity = self._velocity(request, conditions)
         scheduler = self.family.scheduler(request.sampler, request.steps)
         watch.begin("denoise", request.steps)
@@ -155,11 +162,19 @@ class Pipeline:
                 latest.setdefault("v", v)
                 return v
 
-            x = scheduler.step(observed, x, i)
-            checks.check_latents(x, f"after step {i + 1} of {request.steps}")
-            clean = scheduler.clean(latest["x"], latest["v"], i)
-            watch.done(lambda clean=clean: np.concatenate([to_uint8(part) for part in self.family.decode(clean)]))
+            before, x = x, scheduler.step(observed, x, i)
+            try:
+                checks.check_latents(x, f"after step {i + 1} of {request.steps}")
+            except DegenerateClipError as error:
+                path = keep.keep(before, {**settings, "steps_done": i})
+                raise DegenerateClipError(str(error), str(path) if path else None) from None
+            watch.done(self._preview(scheduler.clean(latest["x"], latest["v"], i)))
         return x
+
+    def _preview(self, latents: mx.array) -> Callable[[], np.ndarray] | None:
+        if not self.family.components.resident:
+            return None
+        return lambda: np.concatenate([to_uint8(part) for part in self.family.decode(latents)])
 
     def _velocity(self, request: Request, conditions: list[dict[str, mx.array]]) -> Callable[[mx.array, float], mx.array]:
         """The guided prediction for latents at a sigma."""
@@ -183,6 +198,7 @@ class Pipeline:
         return velocity
 
     def _decode(self, latents: mx.array, watch: Watch) -> np.ndarray:
+        self.family.network("vae", watch)
         watch.begin("decode", self.family.geometry.pixel_frames(latents.shape[1]))
         parts = []
         for pixels in self.family.decode(latents):
@@ -222,4 +238,3 @@ class Watch:
 def to_uint8(pixels: mx.array) -> np.ndarray:
     """Pixels in [-1, 1] (clipped) as uint8."""
     return np.array(mx.clip(mx.round(pixels * 127.5 + 127.5), 0, 255).astype(mx.uint8))
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import math
+import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from . import images
 from .errors import SettingError
@@ -70,8 +71,9 @@ def complete(
     defaults, geometry = family.defaults, family.geometry
     if not isinstance(prompt, str) or not prompt.strip():
         raise SettingError("The prompt is empty; say what the clip should show.")
-    if not isinstance(negative_prompt, str):
-        raise SettingError("The negative prompt must be text.")
+    for name, text in (("prompt", prompt), ("negative prompt", negative_prompt)):
+        if not isinstance(text, str) or any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise SettingError(f"The {name} must be text (in UTF-8, where it comes from a terminal or file).")
     frames, width, height, notes = geometry.round(
         defaults.frames if frames is None else frames,
         defaults.width if width is None else width,
@@ -85,45 +87,51 @@ def complete(
     seed = secrets.randbelow(2**31) if seed is None else seed
     if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed <= MAX_SEED:
         raise SettingError(f"A seed is a whole number from 0 to 2^63 - 1, not {seed!r}.")
-    sampler = _one_of("sampler", sampler or defaults.sampler, family.samplers)
-    attention = _one_of("attention mode", attention or family.attention_modes[0], family.attention_modes)
+    sampler = _one_of("sampler", defaults.sampler if sampler is None else sampler, family.samplers)
+    attention = _one_of("attention mode", family.attention_modes[0] if attention is None else attention, family.attention_modes)
     if negative_prompt and guidance == 1:
         log.warning("The negative prompt does nothing at guidance 1.")
-    given = {0: image} if image is not None else {}
-    given |= {frames - 1: last_image} if last_image is not None else {}
-    given |= dict(keyframes or {})
+    given = [*(keyframes or {}).items(), (0, image), (frames - 1, last_image)]
+    given = [(_frame(frame, frames), source) for frame, source in given if source is not None]
     pictures, sources = _pictures(family, given, frames, width, height, geometry)
     return Request(
         prompt, negative_prompt, width, height, frames, fps, steps, guidance, int(seed), sampler, attention, pictures, sources
     )  # fmt: skip
 
 
-def _pictures(family, given: Mapping[int, Any], frames: int, width: int, height: int, geometry: Geometry):
-    needed = {"image"} if 0 in given else set()
-    needed |= {"last-image"} if frames - 1 in given and frames > 1 else set()
-    needed |= {"keyframes"} if set(given) - {0, frames - 1} else set()
+def _frame(frame: int, frames: int) -> int:
+    if isinstance(frame, bool) or not isinstance(frame, Integral) or not 0 <= frame < frames:
+        raise SettingError(f"There is no frame {frame!r} to put a picture in: this clip's frames are 0 to {frames - 1}.")
+    return int(frame)
+
+
+def _pictures(family, given: list[tuple[int, Any]], frames: int, width: int, height: int, geometry: Geometry):
+    places = {frames - 1: "last-image", 0: "image"}  # in this order: a single frame is the first
+    needed = {places.get(frame, "keyframes") for frame, _ in given}
     if needed - family.capabilities:
         raise SettingError(f"This model takes no {min(needed - family.capabilities)}; --list-models shows what each can do.")
     pictures, sources = {}, {}
-    for frame, source in sorted(given.items()):
-        if isinstance(frame, bool) or not isinstance(frame, Integral) or not 0 <= frame < frames:
-            raise SettingError(f"There is no frame {frame!r} to put a picture in: this clip's frames are 0 to {frames - 1}.")
-        slot = round(int(frame) / geometry.t_factor)
+    for frame, source in sorted(given, key=lambda pair: pair[0]):
+        slot = round(frame / geometry.t_factor)
         at = slot * geometry.t_factor
         if at != frame:
             log.warning("The picture for frame %d goes to frame %d, the nearest that this model can be given.", frame, at)
         if slot in pictures:
             raise SettingError(f"Two pictures are given for frame {at}; leave one of them out.")
-        picture, note = images.fit(images.read_image(source), width, height)
+        sources[at] = "a picture in memory"
+        if isinstance(source, (str, os.PathLike)):
+            # Whole, so that --from finds the picture again from another folder.
+            source = sources[at] = os.path.abspath(os.path.expanduser(os.fspath(source)))
+        elif not isinstance(source, (np.ndarray, Image.Image)):
+            raise SettingError(f"The picture for frame {at} must be a path, a Pillow image or a uint8 array, not {type(source).__name__}.")
+        pictures[slot], note = images.fit(images.read_image(source), width, height)
         if note:
             log.warning(note)
-        pictures[slot] = picture
-        sources[at] = str(source) if not isinstance(source, np.ndarray) and not hasattr(source, "getpixel") else "a picture in memory"
     return pictures, sources
 
 
 def _number(name: str, value: float, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or not low <= value <= high:
+    if isinstance(value, bool) or not isinstance(value, Real) or not low <= value <= high:  # also for NaN
         raise SettingError(f"{name} must be a number from {low:g} to {high:g}, not {value!r}.")
     return float(value)
 

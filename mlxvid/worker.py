@@ -3,40 +3,45 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
-import logging
+import math
 import queue
 import sys
 import threading
 import time
-from typing import Any, TextIO
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TextIO
 
-from . import __version__
-from .clip import check_writable
+from . import __version__, cli
 from .errors import CancelledError, MlxvidError, SettingError
-from .generate import LOADING, MAKING, facts_of, require_fit, save
+from .generate import LOADING, MAKING, check_kinds, keyframes_of, require_fit, save, settled
+from .telling import facts_of, notes
+
+if TYPE_CHECKING:
+    from .pipeline import Pipeline
 
 OPERATIONS = ("load", "generate", "cancel", "quit")
 # A preview costs a decode: never more of the time than this share, however eagerly they are asked for.
 PREVIEW_SHARE = 0.2
+# Pixels of a preview's longer side at most: a preview is one line of text.
+PREVIEW_SIDE = 256
 MAX_LINE = 1 << 20
 
 
 def serve(requests: TextIO, events: TextIO) -> int:
     """Answer `requests` until they end or "quit" comes; returns the exit code. Never raises for what a client sends."""
     worker = Worker(events)
-    sys.stdout = sys.stderr  # whatever a library prints must not land among the events
-    handler = logging.Handler()
-    handler.emit = lambda record: worker.emit("note", text=record.getMessage())
-    logging.getLogger("mlxvid").addHandler(handler)
-    threading.Thread(target=worker.listen, args=(requests,), daemon=True).start()
     try:
-        worker.run()
+        # Whatever a library prints must not land among the events.
+        with contextlib.redirect_stdout(sys.stderr), notes(lambda text: worker.emit("note", text=text)):
+            worker.emit("ready", mlxvid=__version__, protocol=1)
+            threading.Thread(target=worker.listen, args=(requests,), daemon=True).start()
+            worker.run()
     except BrokenPipeError:
-        return 0  # the client is gone, and with it the reason to go on
-    finally:
-        logging.getLogger("mlxvid").removeHandler(handler)
+        return cli.EXIT_BROKEN_PIPE  # the client is gone, and with it the reason to go on
     return 0
 
 
@@ -88,7 +93,9 @@ class Worker:
     def __init__(self, events: TextIO):
         self._events, self._lock = events, threading.Lock()
         self._jobs = _Jobs()
-        self._pipe, self._loaded = None, None
+        self._pipe: Pipeline | None = None
+        self._wanted: dict[str, Any] = {}
+        self._loaded: dict[str, Any] = {}
 
     def emit(self, event: str, **facts: Any) -> None:
         """Write one event as a line."""
@@ -98,27 +105,28 @@ class Worker:
 
     def listen(self, requests: TextIO) -> None:
         """Read requests until they end; what is no request is answered with an error and nothing else happens."""
-        while line := requests.readline(MAX_LINE):
-            if not line.strip():
-                continue
-            try:
-                request = parse(line)
-            except SettingError as error:
-                self.emit("error", id=None, kind="SettingError", message=str(error))
-                continue
-            if request["op"] == "cancel":
-                if not self._jobs.cancel(request.get("id")):
-                    self.emit("note", text=f"There is no job {json.dumps(request.get('id'))} to cancel.")
-            elif request["op"] == "quit":
-                self._jobs.cancel(None)
-                break
-            else:
-                self._jobs.put(request)
-        self._jobs.queue.put(None)
+        try:
+            for line in lines(requests):
+                try:
+                    request = parse(line)
+                except SettingError as error:
+                    self.emit("error", id=None, kind="SettingError", message=str(error))
+                    continue
+                if request["op"] == "cancel":
+                    if not self._jobs.cancel(request.get("id")):
+                        self.emit("note", text=f"There is no job {json.dumps(request.get('id'))} to cancel.")
+                elif request["op"] == "quit":
+                    self._jobs.cancel(None)
+                    break
+                else:
+                    self._jobs.put(request)
+        except BrokenPipeError:
+            self._jobs.cancel(None)  # nobody hears the answers
+        finally:
+            self._jobs.queue.put(None)
 
     def run(self) -> None:
         """Do the jobs in their order."""
-        self.emit("ready", mlxvid=__version__, protocol=1)
         while (request := self._jobs.queue.get()) is not None:
             job = request.get("id")
             try:
@@ -131,41 +139,51 @@ class Worker:
                 facts = {"latents": error.latents_path} if getattr(error, "latents_path", None) else {}
                 self.emit("error", id=job, kind=type(error).__name__, message=str(error), **facts)
             except MemoryError:
-                self.emit("error", id=job, kind="MemoryError", message="Out of memory; make the clip smaller or shorter, or close other programs.")
+                self.emit(
+                    "error", id=job, kind="MemoryError", message="Out of memory; make the clip smaller or shorter, or close other programs."
+                )
             finally:
                 self._jobs.finish(job)
 
     def _load(self, request: dict) -> None:
         """Have the asked-for model in memory."""
+        self._wanted = {k: request[k] for k in LOADING if request.get(k) is not None}
+        pipe = self._ready()
+        family = pipe.family
+        facts = {"defaults": asdict(family.defaults), "multiples": family.geometry.multiples, "samplers": family.samplers}
+        facts |= {"capabilities": sorted(family.capabilities), "attention_modes": family.attention_modes}
+        self.emit("loaded", id=request.get("id"), model=pipe.name, **facts)
+
+    def _ready(self) -> Pipeline:
+        """The pipeline last asked for. Where it could not be loaded the next job meets the same error, not the model before."""
         from .loading import load
 
-        wanted = {k: request[k] for k in LOADING if request.get(k) is not None}
-        if self._pipe is None or wanted != self._loaded:
+        if self._pipe is None or self._wanted != self._loaded:
             self._pipe = None  # the old one's memory is given back before the new one needs it
-            self._pipe = load(**wanted)
-            self._loaded = wanted
-        self.emit("loaded", id=request.get("id"), model=self._pipe.name, capabilities=sorted(self._pipe.family.capabilities))
+            check_kinds(self._wanted, "The requests")
+            self._pipe, self._loaded = load(**self._wanted), self._wanted
+        return self._pipe
 
     def _generate(self, request: dict) -> None:
         """Make one clip and save it."""
         making = {k: v for k, v in request.get("settings", {}).items() if v is not None}
-        strange = making.keys() - {*MAKING, "image", "last_image"}
+        strange = making.keys() - MAKING.keys()
         if strange:
-            raise SettingError(f"There is no setting {min(strange)!r}; there are: {', '.join((*MAKING, 'image', 'last_image'))}.")
+            raise SettingError(f"There is no setting {min(strange)!r}; there are: {', '.join(MAKING)}.")
         if not isinstance(request.get("output"), str) or "prompt" not in making:
             raise SettingError('A generate request needs "output" (a path) and settings with a "prompt".')
+        check_kinds(making, "The settings")
         making["keyframes"] = keyframes_of(making.get("keyframes", {}))
-        target = check_writable(request["output"], making.get("frames"))
-        if self._pipe is None:
-            self._load({"id": request.get("id")})
+        pipe = self._ready()
+        settled(making, None, pipe.family.defaults, [request["output"]])
         if not request.get("force"):
             require_fit(self._loaded, making)
-        start = time.monotonic()
-        teller = _Teller(self, request.get("id"), request.get("previews", False))
-        clip = self._pipe.generate(**making, on_progress=teller, cancel=_Flag(self._jobs, request.get("id")))
-        save(clip, str(target), teller)
+        start, job = time.monotonic(), request.get("id")
+        cancel, teller = _Flag(self._jobs, job), _Teller(self, job, bool(request.get("previews")))
+        clip = pipe.generate(**making, on_progress=teller, cancel=cancel)
+        save(clip, request["output"], teller, cancel)
         seconds = round(time.monotonic() - start, 2)
-        self.emit("saved", id=request.get("id"), path=str(target), seed=clip.settings["seed"], seconds=seconds, settings=clip.settings)
+        self.emit("saved", id=job, path=request["output"], seed=clip.settings["seed"], seconds=seconds, settings=clip.settings)
 
 
 class _Teller:
@@ -181,6 +199,8 @@ class _Teller:
         if self._previews and progress.step < progress.total and now >= self._ready_at:
             frames = progress.preview()
             if frames is not None:
+                step = math.ceil(max(frames.shape[1:3]) / PREVIEW_SIDE)
+                frames = frames[:, ::step, ::step]
                 spent = time.monotonic() - now
                 self._ready_at = time.monotonic() + spent * (1 / PREVIEW_SHARE - 1)
                 count, height, width, _ = frames.shape
@@ -188,28 +208,31 @@ class _Teller:
                 self._worker.emit("preview", id=self._job, step=progress.step, **facts)
 
 
+def lines(requests: TextIO) -> Iterator[str]:
+    """The lines that aren't blank; of one that is longer than MAX_LINE the beginning, so that nothing fills the memory."""
+    while line := requests.readline(MAX_LINE):
+        rest = line
+        while len(rest) == MAX_LINE and not rest.endswith("\n"):
+            rest = requests.readline(MAX_LINE)
+        if line.strip():
+            yield line
+
+
 def parse(line: str) -> dict:
     """One request from one line; raises :class:`SettingError` for anything else."""
     try:
         request = json.loads(line)
     except ValueError:
-        raise SettingError(f"This line is no JSON: {line.strip()[:60]!r}.") from None
+        raise SettingError(f"This line is no JSON, or is longer than {MAX_LINE} characters: {line.strip()[:60]!r}.") from None
     except RecursionError:
         raise SettingError("This line's JSON is nested too deeply.") from None
     if not isinstance(request, dict) or request.get("op") not in OPERATIONS:
         raise SettingError(f'A request is an object with an "op" among: {", ".join(OPERATIONS)}.')
     if not isinstance(request.get("settings", {}), dict):
         raise SettingError('"settings" is an object of settings.')
-    if not isinstance(request.get("id"), (str, int, type(None))):
+    if isinstance(request.get("id"), bool) or not isinstance(request.get("id"), (str, int, type(None))):
         raise SettingError('"id" is a string or a whole number.')
     return request
-
-
-def keyframes_of(value: Any) -> dict[int, str]:
-    """{"16": "path"} as JSON has it -> {16: "path"}."""
-    if not isinstance(value, dict) or not all(k.isascii() and k.isdigit() and isinstance(v, str) for k, v in value.items()):
-        raise SettingError('"keyframes" is an object of paths by frame number, as in {"16": "middle.png"}.')
-    return {int(k): v for k, v in value.items()}
 
 
 def strip(frames: Any) -> str:

@@ -79,7 +79,9 @@ def mini(repeats: int) -> None:
         row = "".join(f"{table[mode][-1] * 1000:10.1f}" for mode in MODES)
         print(f"{frames:8}{tokens:8}{row}{table['full'][-1] / table['factored'][-1]:16.2f}")
     grown = [1 + (frames - 1) // 4 for frames in LENGTHS]
-    print("exponent" + " " * 8 + "".join(f"{exponent(grown, table[mode]):10.2f}" for mode in MODES) + "   (time ~ latent frames ^ exponent)")
+    print(
+        "exponent" + " " * 8 + "".join(f"{exponent(grown, table[mode]):10.2f}" for mode in MODES) + "   (time ~ latent frames ^ exponent)"
+    )
 
 
 def kernels(repeats: int) -> None:

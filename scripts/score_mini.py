@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from mini import detect, world
 from tqdm import tqdm
+
+from mini import detect, world
 
 Make = Callable[[str, int], np.ndarray]
 MODES = ("factored", "full", "spatial")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Train the embedded model from nothing: VAE, encoded clips, text encoder and transformer, and the model folder.
+"""Train the embedded model from nothing: VAE, its decoder once more, encoded clips, text encoder and transformer, model folder.
 
 The training is in PyTorch (pip install "mlxvid[train]"): on two CPU cores without Metal it is several times faster than MLX's
 CPU backend, whose elementwise operations run on one thread. mlxvid's own code is then held to these networks by parity tests.
@@ -23,14 +23,15 @@ from pathlib import Path
 # Both are read when the process starts, so it starts again with them.
 SPEED = {"OMP_WAIT_POLICY": "passive", "MALLOC_MMAP_THRESHOLD_": "1000000000", "MALLOC_TRIM_THRESHOLD_": "10000000000"}
 
-STAGES = ("vae", "latents", "dit", "export")
+STAGES = ("vae", "decoder", "latents", "dit", "export")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder for checkpoints and encoded clips")
     parser.add_argument("--out", type=Path, default=Path("mlxvid/assets/mini"), help="the model folder to write")
-    parser.add_argument("--vae-steps", type=int, default=1300)
+    parser.add_argument("--vae-steps", type=int, default=1100)
+    parser.add_argument("--decoder-steps", type=int, default=600)
     parser.add_argument("--dit-steps", type=int, default=2400)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=STAGES, help="one stage instead of all")
@@ -44,6 +45,8 @@ def main() -> None:
 
     if "vae" in stages:
         train_vae.train(args.run, args.vae_steps, batch=16, seed=args.seed)
+    if "decoder" in stages:
+        train_vae.finish_decoder(args.run, args.decoder_steps, batch=16)
     if "latents" in stages:
         context = multiprocessing.get_context("spawn")
         workers = [context.Process(target=latents.make_all, args=(args.run,)) for _ in range(os.cpu_count() or 1)]

@@ -65,7 +65,8 @@ class CausalConv3d(nn.Module):
         else:
             b, _, h, w, c = x.shape
             y = sum(
-                mx.conv2d(x[:, i : i + frames].reshape(b * frames, h, w, c), self.weight[:, i], padding=(k_h // 2, k_w // 2)) for i in range(k_t)
+                mx.conv2d(x[:, i : i + frames].reshape(b * frames, h, w, c), self.weight[:, i], padding=(k_h // 2, k_w // 2))
+                for i in range(k_t)
             ).reshape(b, frames, h, w, -1)
         return y + self.bias if "bias" in self else y
 

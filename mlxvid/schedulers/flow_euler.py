@@ -22,8 +22,6 @@ def flow_sigmas(steps: int, shift: float = 1.0) -> np.ndarray:
 class FlowEuler:
     """x(s) = (1 - s) clip + s noise, so dx/ds = noise - clip, which is what the model predicts (arXiv:2209.03003)."""
 
-    evaluations = 1
-
     def __init__(self, steps: int, shift: float = 1.0):
         self.sigmas = flow_sigmas(steps, shift)
 

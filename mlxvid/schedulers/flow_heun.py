@@ -10,8 +10,6 @@ from .flow_euler import FlowEuler, Velocity
 class FlowHeun(FlowEuler):
     """The trapezium rule: the mean of the velocities at both ends of the step. The last step, into no noise at all, is Euler's."""
 
-    evaluations = 2
-
     def step(self, velocity: Velocity, x: mx.array, i: int) -> mx.array:
         here, there = self.sigmas[i].item(), self.sigmas[i + 1].item()
         v = velocity(x, here)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import mlx.core as mx
 import sentencepiece
 
 from mlxvid.errors import WeightsError
+
+log = logging.getLogger("mlxvid")
 
 
 class SentencePieceTokenizer:
@@ -21,13 +24,23 @@ class SentencePieceTokenizer:
     def load(cls, path: Path, max_length: int) -> SentencePieceTokenizer:
         """Read a ``.model`` file; raises :class:`WeightsError` where it is missing or no sentencepiece model."""
         try:
-            return cls(sentencepiece.SentencePieceProcessor(model_proto=Path(path).read_bytes()), max_length)
+            data = Path(path).read_bytes()
+            if data:  # sentencepiece takes no bytes for no model at all, and fails at the first word
+                return cls(sentencepiece.SentencePieceProcessor(model_proto=data), max_length)
         except (OSError, RuntimeError):
-            raise WeightsError(f"{path} is missing or is not a sentencepiece model; download or convert the model again.") from None
+            pass
+        raise WeightsError(f"{path} is missing or is not a sentencepiece model; download or convert the model again.")
 
     def __call__(self, prompts: list[str]) -> tuple[mx.array, mx.array]:
-        """ids int32 [B, L] and mask bool [B, L], L the longest prompt's length, at most `max_length`."""
-        rows = [self.model.encode(prompt)[: self.max_length - 1] + [self.model.eos_id()] for prompt in prompts]
+        """ids int32 [B, L] and mask bool [B, L], L the longest prompt's length, at most `max_length`; what is cut off is logged."""
+        rows = [self.model.encode(prompt) for prompt in prompts]
+        room = self.max_length - 1
+        for row in rows:
+            if len(row) > room:
+                log.warning(
+                    "The prompt is read only as far as %r: this model takes %d word pieces.", self.model.decode(row[:room])[-30:], room
+                )
+        rows = [row[:room] + [self.model.eos_id()] for row in rows]
         longest = max(map(len, rows))
         ids = mx.array([row + [self.model.pad_id()] * (longest - len(row)) for row in rows])
         return ids, mx.arange(longest)[None] < mx.array([len(row) for row in rows])[:, None]

@@ -13,7 +13,14 @@ import torch.nn.functional as F
 
 from .vae_torch import RMSNorm, fold, unfold
 
-TEXT = {"_class_name": "FactoredTextEncoder", "vocab_size": 320, "hidden_size": 128, "num_layers": 2, "attention_head_dim": 64, "max_length": 48}
+TEXT = {
+    "_class_name": "FactoredTextEncoder",
+    "vocab_size": 320,
+    "hidden_size": 128,
+    "num_layers": 2,
+    "attention_head_dim": 64,
+    "max_length": 48,
+}
 TRANSFORMER = {
     "_class_name": "FactoredTransformer",
     "in_channels": 16,

@@ -30,7 +30,9 @@ def words() -> list[str]:
 
 def export(run: Path, out: Path) -> None:
     """Write the averaged weights of `run` to `out` in the Diffusers layout, float32, names and axes as in PyTorch."""
-    vae, dit = torch.load(run / "vae.pt"), torch.load(run / "dit.pt", weights_only=False)
+    finished = run / "decoder.pt"
+    vae = torch.load(finished if finished.exists() else run / "vae.pt")
+    dit = torch.load(run / "dit.pt", weights_only=False)
     config = json.loads((run / "vae.json").read_text())
     config["latents_mean"], config["latents_std"] = (dit[k].tolist() for k in ("mean", "std"))
     part = lambda prefix: {k.removeprefix(prefix): v for k, v in dit["ema"].items() if k.startswith(prefix)}  # noqa: E731

@@ -44,7 +44,14 @@ def make_shard(vae: VAE, path: Path, bucket: str, index: int) -> None:
         size = min(world.SIZES, key=lambda s: abs(world.SIZES[s] - scene.things[0].radius[0]))
         captions.append([scene.caption] + [world.caption(rng, scene, size) for _ in range(3)])
     temporary = path.with_suffix(".tmp.npz")
-    np.savez(temporary, latents=np.stack(latents), last=np.stack(last), other=np.stack(other), where=np.array(where), captions=json.dumps(captions))
+    np.savez(
+        temporary,
+        latents=np.stack(latents),
+        last=np.stack(last),
+        other=np.stack(other),
+        where=np.array(where),
+        captions=json.dumps(captions),
+    )
     temporary.replace(path)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import string
 import time
 from pathlib import Path
 
@@ -18,7 +19,16 @@ from .latents import BUCKETS
 from .muon import Muon
 
 TOKENS = 3900  # tokens in a step, whatever the size of its clips
-SHARES = {"17x64x64": 0.2, "33x96x96": 0.44, "17x64x96": 0.07, "17x96x64": 0.07, "33x64x64": 0.11, "9x96x96": 0.05, "1x96x96": 0.04, "1x64x64": 0.02}
+SHARES = {
+    "17x64x64": 0.2,
+    "33x96x96": 0.44,
+    "17x64x96": 0.07,
+    "17x96x64": 0.07,
+    "33x64x64": 0.11,
+    "9x96x96": 0.05,
+    "1x96x96": 0.04,
+    "1x64x64": 0.02,
+}
 
 
 def make_tokenizer(path: Path) -> None:
@@ -27,9 +37,9 @@ def make_tokenizer(path: Path) -> None:
     texts = [world.sample(rng, int(rng.choice((1, 33))), 64, 64, unseen=None).caption for _ in range(8000)]
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(texts), model_writer=model, vocab_size=TEXT["vocab_size"], model_type="bpe", hard_vocab_limit=False,
-        normalization_rule_name="nmt_nfkc_cf", required_chars="abcdefghijklmnopqrstuvwxyz0123456789", pad_id=0, eos_id=1, unk_id=2, bos_id=-1,
-        minloglevel=2,
+        sentence_iterator=iter(texts), model_writer=model, model_type="bpe", vocab_size=TEXT["vocab_size"], hard_vocab_limit=False,
+        normalization_rule_name="nmt_nfkc_cf", required_chars=string.ascii_lowercase + string.digits,
+        pad_id=0, eos_id=1, unk_id=2, bos_id=-1, minloglevel=2,
     )  # fmt: skip
     path.write_bytes(model.getvalue())
 
@@ -53,7 +63,9 @@ class Latents:
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of each latent channel over a sample of clips."""
-        values = np.concatenate([s["latents"][:40].reshape(-1, s["latents"].shape[-1]) for shards in self.data.values() for s in shards[:4]])
+        values = np.concatenate(
+            [s["latents"][:40].reshape(-1, s["latents"].shape[-1]) for shards in self.data.values() for s in shards[:4]]
+        )
         return values.astype(np.float64).mean(0), values.astype(np.float64).std(0)
 
     def batch(self, rng: np.random.Generator, bucket: str, count: int):
@@ -156,7 +168,9 @@ def train(run: Path, steps: int, seed: int = 0, lr: float = 2e-3) -> None:
         cond[..., :-1] = (cond[..., :-1] - mean) / std * cond[..., -1:]
         ids, mask = tokenize(tokenizer, [smudge(rng, t) for t in texts])
         mode = str(rng.choice(("factored", "spatial", "full"), p=(0.84, 0.08, 0.08)))
-        scale = min(1, (step + 1) / 100) * (1 if step < 0.4 * steps else 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * (step / steps - 0.4) / 0.6)))
+        scale = min(1, (step + 1) / 100) * (
+            1 if step < 0.4 * steps else 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * (step / steps - 0.4) / 0.6))
+        )
         for group in optimizer.param_groups:
             group["lr"] = group["base"] * scale
         loss, plain = loss_of(model, z, cond, ids, mask, mode)
@@ -178,20 +192,3 @@ def train(run: Path, steps: int, seed: int = 0, lr: float = 2e-3) -> None:
             state = dict(model=model.state_dict(), optimizer=optimizer.state_dict(), ema=ema, step=step, mean=mean, std=std)
             torch.save(state, temporary)
             temporary.replace(saved)
-
-
-@torch.no_grad()
-def sample(model, z_shape, texts, tokenizer, steps=20, guidance=3.0, mode="factored", seed=0, cond=None, shift=1.0):
-    """Euler from noise with classifier-free guidance; normalised latents."""
-    g = torch.Generator().manual_seed(seed)
-    z = torch.randn(z_shape, generator=g)
-    cond = torch.zeros(*z_shape[:-1], z_shape[-1] + 1) if cond is None else cond
-    ids, mask = tokenize(tokenizer, texts + [""] * len(texts))
-    text = model.text_encoder(ids, mask)
-    sigmas = torch.linspace(1, 0, steps + 1)
-    sigmas = shift * sigmas / (1 + (shift - 1) * sigmas)
-    for s, s1 in zip(sigmas[:-1], sigmas[1:], strict=True):
-        v = model.transformer(torch.cat([z, z]), torch.cat([cond, cond]), s.expand(2 * len(z)), text, mask, mode)
-        yes, no = v.chunk(2)
-        z = z + (s1 - s) * (no + guidance * (yes - no))
-    return z

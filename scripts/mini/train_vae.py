@@ -70,24 +70,38 @@ def psnr(vae: VAE, frames: int, side: int, count: int = 24, seed: int = 99) -> f
     return float(np.mean(values))
 
 
-def train(out: Path, steps: int, batch: int, seed: int = 0, lr: float = 3e-3, decoder_only: bool = False) -> None:
-    """Train to `steps`, going on from `out`/vae.pt where there is one; writes it every 100 steps."""
+def train(out: Path, steps: int, batch: int, seed: int = 0) -> None:
+    """Train encoder and decoder to `steps`, going on from `out`/vae.pt where there is one."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "vae.json").write_text(json.dumps(CONFIG))
     torch.manual_seed(seed)
     vae = VAE(CONFIG)
-    trained = vae.decoder if decoder_only else vae
-    if decoder_only:
-        vae.encoder.requires_grad_(False)
-    matrices = [p for n, p in trained.named_parameters() if p.ndim > 1 and "conv_in" not in n and "conv_out" not in n]
-    others = [p for n, p in trained.named_parameters() if not (p.ndim > 1 and "conv_in" not in n and "conv_out" not in n)]
-    optimizer = Muon(matrices, others, lr=lr, other_lr=2e-3)
-    saved, step = out / "vae.pt", 0
+    _loop(vae, vae, out / "vae.pt", steps, batch, seed, lr=3e-3)
+
+
+def finish_decoder(out: Path, steps: int, batch: int, seed: int = 1) -> None:
+    """Train the decoder alone, on what `out`/vae.pt encodes, to `steps`; keeps the whole in `out`/decoder.pt.
+
+    The latents stay as they are, so this can be done before, beside or after the training of the transformer.
+    """
+    vae = VAE(CONFIG)
+    vae.load_state_dict(torch.load(out / "vae.pt")["model"])
+    vae.encoder.requires_grad_(False)
+    _loop(vae, vae.decoder, out / "decoder.pt", steps, batch, seed, lr=1.5e-3)
+
+
+def _loop(vae: VAE, trained: torch.nn.Module, saved: Path, steps: int, batch: int, seed: int, lr: float) -> None:
+    """Train the parameters of `trained` to `steps`; writes `saved` every 100 steps and goes on from it."""
+    inner = [p.ndim > 1 and "conv_in" not in n and "conv_out" not in n for n, p in trained.named_parameters()]
+    parameters = list(trained.parameters())
+    matrices = [p for p, muon in zip(parameters, inner, strict=True) if muon]
+    others = [p for p, muon in zip(parameters, inner, strict=True) if not muon]
+    optimizer, step = Muon(matrices, others, lr=lr, other_lr=lr * 2 / 3), 0
     if saved.exists():
         state = torch.load(saved)
         vae.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         step = state["step"]
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "vae.json").write_text(json.dumps(CONFIG))
     begun, first, squared = time.time(), step, []
     while step < steps:
         rng = np.random.default_rng((seed, step))
@@ -99,12 +113,14 @@ def train(out: Path, steps: int, batch: int, seed: int = 0, lr: float = 3e-3, de
         loss, mse = loss_of(vae, x, 1e-4)
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         step += 1
         squared.append(mse)
         if step % 20 == 0:
-            print(f"vae {step}/{steps} loss {loss.item():.4f} crop PSNR {-10 * math.log10(np.mean(squared[-20:]) / 4):.2f} dB {(time.time() - begun) / (step - first):.2f} s/step", flush=True)
+            level = -10 * math.log10(np.mean(squared[-20:]) / 4)
+            rate = (time.time() - begun) / (step - first)
+            print(f"{saved.stem} {step}/{steps} loss {loss.item():.4f} crop PSNR {level:.2f} dB {rate:.2f} s/step", flush=True)
         if step % 100 == 0 or step == steps:
             temporary = saved.with_suffix(".tmp")
             torch.save({"model": vae.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, temporary)

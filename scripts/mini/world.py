@@ -92,7 +92,9 @@ def is_unseen(shape: str, colour: str, motion: str) -> bool:
     return (colour, shape) in UNSEEN_LOOKS or (shape, motion) in UNSEEN_ACTS
 
 
-def sample(rng: np.random.Generator, frames: int, height: int, width: int, *, unseen: bool | None = False, motion: str | None = None) -> Scene:
+def sample(
+    rng: np.random.Generator, frames: int, height: int, width: int, *, unseen: bool | None = False, motion: str | None = None
+) -> Scene:
     """Draw a random scene of `frames` x `height` x `width`.
 
     `unseen=False` keeps to the combinations of the training world, True gives only held-out ones, None either.

@@ -8,7 +8,6 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-
 from mlxvid.kernels import Rotary, device_report, temporal_attention, temporal_attention_split
 from mlxvid.kernels.temporal_launch import THREADGROUP_MEMORY, launch, layout
 

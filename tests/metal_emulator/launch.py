@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -229,9 +229,9 @@ def constant(*values: int, kind: type = ctypes.c_int32) -> Value:
     return Value(bytes((kind * len(values))(*values)))
 
 
-def build_kernel(text: str, call: str, watched: bool, include: Sequence[Path] = (), constants: Mapping[str, object] | None = None) -> Path:
+def build_kernel(text: str, call: str, watched: bool, include: Sequence[Path] = ()) -> Path:
     """Compiles Metal text and an entry that calls the kernel: `call` is C++, in which a[i] is the i-th argument's address."""
     from .translate import to_cpp
 
-    cpp = to_cpp(text, constants) + '\nextern "C" EMU_MACHINE void emu_entry(void* const* a) {\n' + call + "\n}\n"
+    cpp = to_cpp(text) + '\nextern "C" EMU_MACHINE void emu_entry(void* const* a) {\n' + call + "\n}\n"
     return build.compile_shared(cpp, ["-include", "metal_stdlib", *(build.WATCHED if watched else build.FAST)], include)

@@ -31,7 +31,7 @@ struct Dim { unsigned x, y, z; };
 
 // One byte's history: the last write, and the last reads since. `group` counts threadgroups from 1 (0: never).
 struct Cell {
-    uint32_t write_group, write_epoch, write_simd_epoch, read_group, read_epoch, read_simd_epoch, read_simds;
+    uint32_t write_group, write_epoch, write_simd_epoch, read_group, read_epoch, read_simd_epoch, read_simds, read_meets;
     uint16_t writer, reader;
     bool many_readers, many_groups;
 };
@@ -54,7 +54,7 @@ struct Fiber {
 
 struct Simd {
     uint32_t epoch[2];  // barriers passed, that cover [0] threadgroup memory, [1] device memory
-    uint32_t active;
+    uint32_t active, meets;  // lanes in the last collective, and how many collectives there were
     unsigned char values[kLanes][kValueBytes];
     std::unordered_map<uint64_t, std::vector<Access>> reads[64];
 };
@@ -186,6 +186,7 @@ bool meet(int first, int count) {
     Simd &s = simds[first / kLanes];
     if (leader) {
         s.active = 0;
+        s.meets++;
         int line = leader->line;
         const char *file = leader->file;
         for (int i = 0; i < count; i++) {
@@ -304,7 +305,9 @@ const char *touch(Cell &c, bool write, int memory) {
         if (c.read_group && (c.read_group != group_serial || c.many_groups)) return "race between threadgroups";
         if (c.read_group && c.read_epoch == epoch) {
             bool others = c.read_simds & ~(1u << mine);
-            bool lanes = (c.read_simds >> mine & 1) && c.read_simd_epoch == simd_epoch && (c.reader != cur_thread || c.many_readers);
+            // A lane that hands in a value has read it: a collective orders reads before it and writes after it, though not the reverse.
+            bool close = c.read_simd_epoch == simd_epoch && c.read_meets == simd().meets;
+            bool lanes = (c.read_simds >> mine & 1) && close && (c.reader != cur_thread || c.many_readers);
             if (others || lanes) return "race: write over what another thread reads without a barrier between";
         }
         c.write_group = group_serial, c.write_epoch = epoch, c.write_simd_epoch = simd_epoch, c.writer = cur_thread;
@@ -312,9 +315,9 @@ const char *touch(Cell &c, bool write, int memory) {
     }
     bool fresh = c.read_group != group_serial || c.read_epoch != epoch;
     c.many_groups |= c.read_group && c.read_group != group_serial;
-    c.many_readers = !fresh && c.reader / kLanes == mine && c.read_simd_epoch == simd_epoch && (c.many_readers || c.reader != cur_thread);
+    c.many_readers = !fresh && c.reader / kLanes == mine && c.read_simd_epoch == simd_epoch && c.read_meets == simd().meets && (c.many_readers || c.reader != cur_thread);
     c.read_simds = (fresh ? 0 : c.read_simds) | 1u << mine;
-    c.read_group = group_serial, c.read_epoch = epoch, c.read_simd_epoch = simd_epoch, c.reader = cur_thread;
+    c.read_group = group_serial, c.read_epoch = epoch, c.read_simd_epoch = simd_epoch, c.read_meets = simd().meets, c.reader = cur_thread;
     return nullptr;
 }
 

@@ -1,4 +1,4 @@
-"""Sizes of the factored model's three networks, read from their config.json."""
+"""Sizes of the factored model's three networks, read from their config.json, and what its model_index.json says of it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ class VAEConfig:
     decoder_layers: list[int] = field(default_factory=lambda: [3, 3])
     latents_mean: list[float] | None = None  # a channel; None: 0
     latents_std: list[float] | None = None  # a channel; None: 1
+
+    def __post_init__(self):
+        for scale in (self.latents_mean, self.latents_std):
+            if scale is not None and len(scale) != self.latent_channels:
+                raise ValueError(f"{len(scale)} latents_mean or latents_std for {self.latent_channels} channels")
 
 
 @dataclass
@@ -42,3 +47,11 @@ class TransformerConfig:
     attention_head_dim: int = 64
     text_dim: int = 128
     rope_theta: float = 100.0
+
+
+@dataclass
+class Knows:
+    """The words that a model was trained with, and what to `say` to a prompt that has others."""
+
+    words: list[str]
+    say: str

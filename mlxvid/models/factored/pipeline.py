@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import mlx.core as mx
+import mlx.nn as nn
 import numpy as np
 
+from mlxvid.errors import WeightsError
 from mlxvid.geometry import Defaults, Geometry
 from mlxvid.schedulers import FlowEuler, sampler
 from mlxvid.text.tokenizer import SentencePieceTokenizer
 
-from .config import TextConfig, TransformerConfig, VAEConfig
+from .config import Knows, TextConfig, TransformerConfig, VAEConfig
 from .text import FactoredTextEncoder
 from .transformer import ATTENTION_MODES, FactoredTransformer
 from .vae import FactoredVAE
 
 SHIFT = 1.5  # of the sigmas towards noise
+NETWORKS = {
+    "text_encoder": (FactoredTextEncoder, TextConfig),
+    "transformer": (FactoredTransformer, TransformerConfig),
+    "vae": (FactoredVAE, VAEConfig),
+}
 
 
 class Family:
@@ -28,30 +35,35 @@ class Family:
 
     def __init__(self, components, index: Mapping):
         self.components = components
-        self.defaults = Defaults(**index["defaults"]) if "defaults" in index else Defaults(96, 96, 33, 16.0, 20, 3.0)
-        self.knows = index.get("knows", {})
-        vae, transformer = components.config("vae", VAEConfig), components.config("transformer", TransformerConfig)
+        self.defaults = components.parse(Defaults, index["defaults"]) if "defaults" in index else Defaults(96, 96, 33, 16.0, 20, 3.0)
+        self.knows = components.parse(Knows, index["knows"]) if "knows" in index else None
+        text, transformer, vae = (components.config(name, config) for name, (_, config) in NETWORKS.items())
         patch = (transformer.patch_size_t, transformer.patch_size, transformer.patch_size)
         self.geometry = Geometry(vae.patch_size_t, 2 * vae.patch_size, vae.latent_channels, patch)
-        text = components.config("text_encoder", TextConfig)
         self.tokenizer = SentencePieceTokenizer.load(components.folder / "tokenizer" / "spiece.model", text.max_length)
+        pieces = self.tokenizer.model.get_piece_size()
+        if (transformer.in_channels, transformer.text_dim) != (vae.latent_channels, text.hidden_size) or pieces > text.vocab_size:
+            raise WeightsError(f"The parts of {components.folder} come from different models; download or convert the model again.")
+
+    def network(self, name: str, watch=None) -> nn.Module:
+        """The component called `name`, loaded if it isn't yet, which `watch` is told of."""
+        return self.components.network(name, *NETWORKS[name], watch)
 
     @property
     def vae(self) -> FactoredVAE:
-        return self.components.network("vae", FactoredVAE, VAEConfig)
+        return self.network("vae")
 
     def advice(self, prompt: str) -> str | None:
         """A line for a prompt with words that this model never saw, or None."""
         if not self.knows:
             return None
-        strange = self.tokenizer.unknown(prompt, set(self.knows["words"]))
-        return f"Not known to this model: {', '.join(strange)}. {self.knows['say']}" if strange else None
+        strange = self.tokenizer.unknown(prompt, set(self.knows.words))
+        return f"Not known to this model: {', '.join(strange)}. {self.knows.say}" if strange else None
 
     def encode_text(self, prompts: list[str]) -> dict[str, mx.array]:
         """text [B, L, D] and mask [B, L] for B prompts."""
         ids, mask = self.tokenizer(prompts)
-        encoder = self.components.network("text_encoder", FactoredTextEncoder, TextConfig)
-        return {"text": encoder(ids, mask), "mask": mask}
+        return {"text": self.network("text_encoder")(ids, mask), "mask": mask}
 
     def encode_pictures(self, pictures: Mapping[int, np.ndarray], latent_shape: tuple[int, int, int]) -> dict[str, mx.array]:
         """condition [1, F, H, W, C + 1]: for each latent frame in `pictures` (uint8 [H, W, 3]) its latents, and ones."""
@@ -68,7 +80,7 @@ class Family:
 
     def predict(self, x: mx.array, sigma: float, conditions: Mapping[str, mx.array], attention: str) -> mx.array:
         """The velocity of latents [B, F, H, W, C] with B conditions of each kind, float32."""
-        network = self.components.network("transformer", FactoredTransformer, TransformerConfig)
+        network = self.network("transformer")
         sigmas = mx.full((x.shape[0],), sigma)
         return network(x, conditions["condition"], sigmas, conditions["text"], conditions["mask"], attention).astype(mx.float32)
 

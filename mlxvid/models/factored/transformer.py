@@ -105,7 +105,9 @@ class FactoredTransformer(nn.Module):
         space = Rotary(full.cos[: h * w], full.sin[: h * w], "half")
         return {"full": full, "space": space, "time": Rotary(*rope_1d(mx.arange(t), head, theta), "half")}
 
-    def __call__(self, x: mx.array, condition: mx.array, sigma: mx.array, text: mx.array, mask: mx.array, mode: str = "factored") -> mx.array:
+    def __call__(
+        self, x: mx.array, condition: mx.array, sigma: mx.array, text: mx.array, mask: mx.array, mode: str = "factored"
+    ) -> mx.array:
         """
         x: noisy latents [B, F, H, W, C]; sigma [B]: their share of noise, 0 to 1.
         condition [B, F, H, W, C + 1]: encoded pictures in the latent frames that are given, and a last channel of ones there.

@@ -2,6 +2,7 @@
 #pragma once
 
 #define M_PI_F 3.14159265358979323846f
+#define M_LN2_F 0.69314718055994530942f
 #define M_LOG2E_F 1.44269504088896340736f
 #define INFINITY __builtin_inff()
 #define NAN __builtin_nanf("")
@@ -34,6 +35,7 @@ inline float emu_rsqrt(float x) { return 1.0f / __builtin_sqrtf(x); }
     EMU_MATH1(cos, __builtin_cosf)             \
     EMU_MATH1(tanh, __builtin_tanhf)           \
     inline float pow(float x, float y) { return __builtin_powf(x, y); } \
+    inline float atan2(float y, float x) { return __builtin_atan2f(y, x); } \
     inline float divide(float x, float y) { return x / y; }
 EMU_TRANSCENDENTAL
 EMU_MATH1(floor, __builtin_floorf)
@@ -76,6 +78,8 @@ template <class F>
 emu_small_float<F> fma(emu_small_float<F> a, emu_small_float<F> b, emu_small_float<F> c) {
     return static_cast<emu_small_float<F>>(__builtin_fmaf(a, b, c));
 }
+inline float fmax(float a, float b) { return __builtin_fmaxf(a, b); }
+inline float fmin(float a, float b) { return __builtin_fminf(a, b); }
 inline bool isnan(float x) { return __builtin_isnan(x); }
 inline bool isinf(float x) { return __builtin_isinf(x); }
 inline bool isfinite(float x) { return __builtin_isfinite(x); }

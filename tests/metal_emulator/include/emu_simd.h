@@ -29,6 +29,22 @@ inline EMU_MACHINE uint3 emu_attribute3(int what) {
     return uint3(d.x, d.y, d.z);
 }
 
+// An argument's address, which becomes whatever pointer or reference the kernel's parameter is.
+struct emu_pointer {
+    void *address;
+    template <class T>
+    operator T *() const {
+        return static_cast<T *>(address);
+    }
+};
+struct emu_reference {
+    void *address;
+    template <class T>
+    operator T &() const {
+        return *static_cast<T *>(address);
+    }
+};
+
 namespace metal {
 
 template <class T>

@@ -189,8 +189,9 @@ template <class F>
 struct is_floating_point<emu_small_float<F>> : std::true_type {};
 template <class T>
 inline constexpr bool is_floating_point_v = is_floating_point<T>::value;
+using std::remove_cv_t;
 template <class T>
-using remove_cv_t = std::remove_cv_t<T>;
+using remove_addrspace_t = std::remove_cv_t<T>;
 
 }  // namespace metal
 

@@ -1,0 +1,36 @@
+"""The road of scripts/train_mini.py, walked with a few steps: it must end in a folder that makes clips, and go on where it stopped."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import mlxvid
+
+torch = pytest.importorskip("torch")
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+
+from mini import export, latents, train_dit, train_vae  # noqa: E402
+
+
+@pytest.mark.slow
+def test_a_few_steps_of_every_stage_make_a_model_that_loads(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(latents, "BUCKETS", {"9x64x64": (9, 64, 64, 4), "1x64x64": (1, 64, 64, 2)})
+    monkeypatch.setattr(latents, "SHARD", 2)
+    monkeypatch.setattr(train_dit, "BUCKETS", latents.BUCKETS)
+    monkeypatch.setattr(train_dit, "SHARES", {"9x64x64": 0.7, "1x64x64": 0.3})
+    monkeypatch.setattr(train_dit, "TOKENS", 96)
+    run = tmp_path / "run"
+    train_vae.train(run, 1, batch=2)
+    train_vae.train(run, 2, batch=2)  # goes on at step 1
+    train_vae.finish_decoder(run, 1, batch=2)
+    latents.make_all(run)
+    assert len(list((run / "latents").glob("*.npz"))) == 3
+    train_dit.train(run, 1)
+    train_dit.train(run, 3)
+    assert torch.load(run / "dit.pt", weights_only=False)["step"] == 3
+    export.export(run, tmp_path / "model")
+    clip = mlxvid.load(str(tmp_path / "model")).generate("a red ball", width=64, height=64, frames=9, steps=2, seed=0)
+    assert clip.frames.shape == (9, 64, 64, 3)
