@@ -27,6 +27,8 @@ DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16, "float16": mx.float16}
 QUANTIZE_BITS = (4, 8)
 # A model whose weights take less than this share of the memory stays loaded; a larger one is loaded and dropped stage by stage.
 RESIDENT_SHARE = 0.25
+# MLX keeps freed buffers for reuse and would let them grow to the size of the memory: more than this share goes back to the system.
+CACHE_SHARE = 1 / 16
 # Weights are read in parts of this many bytes, so that a large model's loading can be watched and stopped.
 LOAD_BYTES = 256 * 10**6
 # A matrix can be quantized where its rows divide into groups of this size.
@@ -45,8 +47,8 @@ def load(model: str = "mini", *, quantize: int | None = None, dtype: str | None 
     model: a catalog name, a local folder in the Diffusers layout (with model_index.json), or a hub repository ("owner/name"); looked
     for in this order, so that a folder called as a catalog's model is given as "./name".
     quantize: 4 or 8 bits a weight for the transformer and the text encoder (smaller, not faster), or None.
-    dtype: "float32", "bfloat16" or "float16"; by default the checkpoint's own on Metal and float32 on the CPU, where half precision
-    is slow. revision: of the hub repository.
+    dtype: "float32", "bfloat16" or "float16"; by default what its model_index.json asks for, else the checkpoint's own on Metal and
+    float32 on the CPU, where half precision is slow. revision: of the hub repository.
     Raises :class:`ModelNotFoundError`, :class:`WeightsError` or :class:`SettingError`.
     """
     from .pipeline import Pipeline
@@ -62,7 +64,8 @@ def load(model: str = "mini", *, quantize: int | None = None, dtype: str | None 
     kind = index.get("_class_name")
     if kind not in tuple(FAMILIES):
         raise WeightsError(f"{folder} holds a {kind}, which mlxvid can't run; it runs: {', '.join(FAMILIES)}.")
-    components = Components(folder, dtype, quantize)
+    mx.set_cache_limit(int(CACHE_SHARE * this_machine().total))
+    components = Components(folder, dtype or index.get("dtype"), quantize)
     family = importlib.import_module(FAMILIES[kind]).Family(components, index)
     return Pipeline(family, name=name, revision=revision)
 
@@ -182,13 +185,18 @@ class Components:
 
 
 def read_watched(network: nn.Module, watch: Watch) -> None:
-    """Read a network's lazy weights from the disk, part by part, as the stage "load" of `watch` (in MB)."""
+    """Read a network's lazy weights from the disk, part by part, as the stage "load" of `watch` (in MB).
+
+    Those of a small one are left to be read when they are used: that takes no time worth telling of.
+    """
     parts, size = [[]], 0
     for _, array in tree_flatten(network.parameters()):
         parts[-1].append(array)
         size += array.nbytes
         if size >= LOAD_BYTES * len(parts):
             parts.append([])
+    if len(parts) == 1:
+        return
     sizes = [math.ceil(sum(array.nbytes for array in part) / 1e6) for part in parts]
     watch.begin("load", sum(sizes))
     for part, megabytes in zip(parts, sizes, strict=True):

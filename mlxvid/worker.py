@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
 from . import __version__, cli
@@ -30,6 +30,9 @@ PREVIEW_SHARE = 0.2
 PREVIEW_SIDE = 256
 MAX_LINE = 1 << 20
 
+Outcome = tuple[str, dict[str, Any]]
+"""The event that ends a job, and its facts."""
+
 
 def serve(requests: TextIO, events: TextIO) -> int:
     """Answer `requests` until they end or "quit" comes; returns the exit code. Never raises for what a client sends."""
@@ -41,50 +44,55 @@ def serve(requests: TextIO, events: TextIO) -> int:
             threading.Thread(target=worker.listen, args=(requests,), daemon=True).start()
             worker.run()
     except BrokenPipeError:
-        return cli.EXIT_BROKEN_PIPE  # the client is gone, and with it the reason to go on
-    return 0
+        worker.gone = True
+    return cli.EXIT_BROKEN_PIPE if worker.gone else 0
+
+
+@dataclass(eq=False)
+class _Job:
+    """One request that waits or is being worked on. Jobs are told apart by themselves, not by their ids, which a client may use again."""
+
+    request: dict
+    cancel: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def id(self) -> Any:
+        return self.request.get("id")
 
 
 class _Jobs:
-    """Which jobs wait, and which are to be cancelled; asked by the working thread, told by the listening one."""
+    """The jobs that wait or run: added to and cancelled by the listening thread, taken and finished by the working one."""
 
     def __init__(self) -> None:
-        self.queue: queue.Queue[dict | None] = queue.Queue()
-        self._cancelled: set[Any] = set()
-        self._waiting: list[Any] = []
+        self._queue: queue.Queue[_Job | None] = queue.Queue()
+        self._open: list[_Job] = []
         self._lock = threading.Lock()
 
     def put(self, request: dict) -> None:
+        job = _Job(request)
         with self._lock:
-            self._waiting.append(request.get("id"))
-        self.queue.put(request)
+            self._open.append(job)
+        self._queue.put(job)
 
-    def cancel(self, job: Any) -> bool:
-        """Mark a waiting or running job (None: all of them); whether there is one."""
+    def close(self) -> None:
+        """No more will come."""
+        self._queue.put(None)
+
+    def get(self) -> _Job | None:
+        """The next job, waited for; None where there are no more."""
+        return self._queue.get()
+
+    def cancel(self, wanted: Any) -> bool:
+        """Cancel the jobs with this id (None: all of them); whether there are any."""
         with self._lock:
-            jobs = self._waiting if job is None else [j for j in self._waiting if j == job]
-            self._cancelled.update(jobs)
-            return bool(jobs)
+            jobs = [job for job in self._open if wanted is None or job.id == wanted]
+        for job in jobs:
+            job.cancel.set()
+        return bool(jobs)
 
-    def finish(self, job: Any) -> None:
+    def finish(self, job: _Job) -> None:
         with self._lock:
-            self._waiting.remove(job)
-            if job not in self._waiting:
-                self._cancelled.discard(job)
-
-    def is_cancelled(self, job: Any) -> bool:
-        with self._lock:
-            return job in self._cancelled
-
-
-class _Flag:
-    """`is_set` for :meth:`Pipeline.generate`."""
-
-    def __init__(self, jobs: _Jobs, job: Any):
-        self._jobs, self._job = jobs, job
-
-    def is_set(self) -> bool:
-        return self._jobs.is_cancelled(self._job)
+            self._open.remove(job)
 
 
 class Worker:
@@ -93,6 +101,7 @@ class Worker:
     def __init__(self, events: TextIO):
         self._events, self._lock = events, threading.Lock()
         self._jobs = _Jobs()
+        self.gone = False  # whether nobody reads the events any more, and with that the reason to go on
         self._pipe: Pipeline | None = None
         self._wanted: dict[str, Any] = {}
         self._loaded: dict[str, Any] = {}
@@ -121,38 +130,39 @@ class Worker:
                 else:
                     self._jobs.put(request)
         except BrokenPipeError:
-            self._jobs.cancel(None)  # nobody hears the answers
+            self.gone = True
+            self._jobs.cancel(None)
         finally:
-            self._jobs.queue.put(None)
+            self._jobs.close()
 
     def run(self) -> None:
         """Do the jobs in their order."""
-        while (request := self._jobs.queue.get()) is not None:
-            job = request.get("id")
-            try:
-                if self._jobs.is_cancelled(job):
-                    raise CancelledError("Cancelled before it began.")
-                getattr(self, f"_{request['op']}")(request)
-            except CancelledError:
-                self.emit("cancelled", id=job)
-            except MlxvidError as error:
-                facts = {"latents": error.latents_path} if getattr(error, "latents_path", None) else {}
-                self.emit("error", id=job, kind=type(error).__name__, message=str(error), **facts)
-            except MemoryError:
-                self.emit(
-                    "error", id=job, kind="MemoryError", message="Out of memory; make the clip smaller or shorter, or close other programs."
-                )
-            finally:
-                self._jobs.finish(job)
+        while (job := self._jobs.get()) is not None:
+            event, facts = self._do(job)
+            self._jobs.finish(job)  # first, so that a client that has heard of the end can't cancel it any more
+            self.emit(event, id=job.id, **facts)
 
-    def _load(self, request: dict) -> None:
+    def _do(self, job: _Job) -> Outcome:
+        try:
+            if job.cancel.is_set():
+                raise CancelledError("Cancelled before it began.")
+            return getattr(self, f"_{job.request['op']}")(job)
+        except CancelledError:
+            return "cancelled", {}
+        except MlxvidError as error:
+            facts = {"latents": error.latents_path} if getattr(error, "latents_path", None) else {}
+            return "error", {"kind": type(error).__name__, "message": str(error), **facts}
+        except MemoryError:
+            return "error", {"kind": "MemoryError", "message": "Out of memory; make the clip smaller or shorter, or close other programs."}
+
+    def _load(self, job: _Job) -> Outcome:
         """Have the asked-for model in memory."""
-        self._wanted = {k: request[k] for k in LOADING if request.get(k) is not None}
+        self._wanted = {k: job.request[k] for k in LOADING if job.request.get(k) is not None}
         pipe = self._ready()
         family = pipe.family
         facts = {"defaults": asdict(family.defaults), "multiples": family.geometry.multiples, "samplers": family.samplers}
         facts |= {"capabilities": sorted(family.capabilities), "attention_modes": family.attention_modes}
-        self.emit("loaded", id=request.get("id"), model=pipe.name, **facts)
+        return "loaded", {"model": pipe.name, **facts}
 
     def _ready(self) -> Pipeline:
         """The pipeline last asked for. Where it could not be loaded the next job meets the same error, not the model before."""
@@ -164,8 +174,9 @@ class Worker:
             self._pipe, self._loaded = load(**self._wanted), self._wanted
         return self._pipe
 
-    def _generate(self, request: dict) -> None:
+    def _generate(self, job: _Job) -> Outcome:
         """Make one clip and save it."""
+        request = job.request
         making = {k: v for k, v in request.get("settings", {}).items() if v is not None}
         strange = making.keys() - MAKING.keys()
         if strange:
@@ -178,12 +189,11 @@ class Worker:
         settled(making, None, pipe.family.defaults, [request["output"]])
         if not request.get("force"):
             require_fit(self._loaded, making)
-        start, job = time.monotonic(), request.get("id")
-        cancel, teller = _Flag(self._jobs, job), _Teller(self, job, bool(request.get("previews")))
-        clip = pipe.generate(**making, on_progress=teller, cancel=cancel)
-        save(clip, request["output"], teller, cancel)
+        start, teller = time.monotonic(), _Teller(self, job.id, bool(request.get("previews")))
+        clip = pipe.generate(**making, on_progress=teller, cancel=job.cancel)
+        save(clip, request["output"], teller, job.cancel)
         seconds = round(time.monotonic() - start, 2)
-        self.emit("saved", id=job, path=request["output"], seed=clip.settings["seed"], seconds=seconds, settings=clip.settings)
+        return "saved", {"path": request["output"], "seed": clip.settings["seed"], "seconds": seconds, "settings": clip.settings}
 
 
 class _Teller:

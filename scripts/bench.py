@@ -46,9 +46,6 @@ def mini(repeats: int) -> None:
     """The embedded model: from the command to the file, and what the three ways of attention cost as clips grow longer."""
     import mlx.core as mx
 
-    from mlxvid.models.factored.config import TransformerConfig
-    from mlxvid.models.factored.transformer import FactoredTransformer
-
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "mlxvid.generate", "--progress", "none", "--seed", "1", "--prompt", "a red ball bouncing"]
         command += ["-o", str(Path(folder) / "clip.mp4")]
@@ -63,7 +60,7 @@ def mini(repeats: int) -> None:
     print(f"denoise {stages['denoise'] / steps * 1000:.0f} ms a step ({steps} steps, guidance), decode {stages['decode']:.2f} s, "
           f"peak memory {mx.get_peak_memory() / 2**20:.0f} MiB")  # fmt: skip
 
-    network = pipe.family.components.network("transformer", FactoredTransformer, TransformerConfig)
+    network = pipe.family.network("transformer")
     text, mask = mx.zeros((1, 8, network.config.text_dim)), mx.ones((1, 8), dtype=mx.bool_)
     channels = network.config.in_channels
     table: dict[str, list[float]] = {mode: [] for mode in MODES}

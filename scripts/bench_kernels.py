@@ -69,27 +69,17 @@ def kernel_bytes(s: Shape) -> int:
 def plain_bytes(s: Shape) -> int:
     """What plain MLX moves, each operation reading its inputs and writing its output once; counted in favour of plain MLX where in doubt.
 
-    rms_norm copies a strided input before it reads it; the rotation is taken as mx.compile would fuse it: read, write both halves in float32, join
-    them, cast back; attention copies its transposed inputs where [B, S] can't be merged (B > 1), and its output is put back in order.
+    rms_norm copies a strided input before it reads it. The rotation is taken as mx.compile would fuse it: read, write both halves in
+    float32, join them, cast back. Attention copies its transposed inputs where [B, S] can't be merged (B > 1); its output is put back in
+    order.
     """
-    one = math.prod(s[1:6])
     size = s.dtype.size
-    total = 0
-    for normed in (s.norm, s.norm):  # q, then k
-        moved = False
-        if normed:
-            total += one * size * 4
-            moved = True
-        if s.rope:
-            total += one * (size + 4) + one * 8 + (one * (4 + size) if size != 4 else 0)
-            moved = True
-        total += one * size * 2 if s.B > 1 or moved and not _mergeable(s) else 0
-    total += one * size * 2 if s.B > 1 else 0  # v
-    return total + one * size * 4 + one * size * 2
-
-
-def _mergeable(s: Shape) -> bool:
-    return s.B == 1
+    norm = 4 * size if s.norm else 0
+    rotation = 0
+    if s.rope:
+        rotation = (size + 4) + (4 + 4) + (4 + size if size != 4 else 0)
+    transposed = 2 * size if s.B > 1 else 0
+    return math.prod(s[1:6]) * (2 * (norm + rotation) + 3 * transposed + 4 * size + 2 * size)
 
 
 def inputs(s: Shape) -> tuple:
@@ -128,7 +118,10 @@ def table(markdown: bool = False) -> str:
         lines = [heads, ["---"] * len(heads), *rows]
         return "\n".join("| " + " | ".join(line) + " |" for line in lines)
     widths = [max(len(line[i]) for line in [heads, *rows]) for i in range(len(heads))]
-    return "\n".join("  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True))) for line in [heads, *rows])
+    return "\n".join(
+        line[0].ljust(widths[0]) + "".join(f"  {cell:>{w}}" for cell, w in zip(line[1:], widths[1:], strict=True))
+        for line in [heads, *rows]
+    )
 
 
 def measure(s: Shape, repeats: int) -> str:
@@ -145,7 +138,9 @@ def measure(s: Shape, repeats: int) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Prints the computed table and, where Metal is there, what this machine does; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="scripts/bench_kernels.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench_kernels.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--markdown", action="store_true", help="print only the table, as in docs/kernels.md")
     parser.add_argument("--repeats", type=int, default=10, help="timed evaluations of ten calls each (10)")
     args = parser.parse_args(argv)

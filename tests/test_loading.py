@@ -276,16 +276,7 @@ def test_a_model_too_large_to_stay_is_loaded_and_dropped_stage_by_stage(tiny_fol
         assert progress.preview() is None  # it would throw out the denoiser
 
     small = pipe.generate("a red ball", seed=1, on_progress=on_progress)
-    assert dict.fromkeys(loaded) == dict.fromkeys(
-        [
-            ("load",),
-            ("encode", "text_encoder"),
-            ("load",),
-            ("denoise", "transformer"),
-            ("load",),
-            ("decode", "vae"),
-        ]
-    )
+    assert list(dict.fromkeys(loaded)) == [("encode", "text_encoder"), ("denoise", "transformer"), ("decode", "vae")]
     monkeypatch.undo()
     resident = mlxvid.load(str(tiny_folder))
     assert resident.family.components.resident

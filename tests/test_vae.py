@@ -42,7 +42,7 @@ def test_chunked_equals_whole(vae, chunk, latent_frames):
     close(whole(vae.decode(z, chunk=chunk)), whole(vae.decode(z, chunk=100)))
 
 
-@pytest.mark.parametrize("tile", [1, 4, 5, 9])
+@pytest.mark.parametrize("tile", [3, 4, 9])
 def test_tiled_equals_whole(vae, tile):
     x = video(1, 9, 36, 44, 3)
     z = vae.encode(x, tile=100)

@@ -11,7 +11,7 @@ def device_report() -> list[KernelStatus]:
     reason = off_reason()
     sizes = ", ".join(map(str, HEAD_SIZES[:-1])) + f" or {HEAD_SIZES[-1]}"
     scope = (
-        f"Used for heads of {sizes} channels and 1 to {LONGEST} frames (1 to {PLAIN_BEYOND} without norm and rotary) in float32, float16 or bfloat16; "
-        "plain MLX does the rest."
+        f"Used for heads of {sizes} channels and 1 to {LONGEST} frames (1 to {PLAIN_BEYOND} without norm and rotary) in float32, float16 "
+        "or bfloat16; plain MLX does the rest."
     )
     return [KernelStatus("temporal_attention", reason is None, reason or scope)]

@@ -7,6 +7,9 @@
 #include <metal_stdlib>
 using namespace metal;
 
+// Arrays live in registers only if every index into them is a constant once loops are unrolled.
+#define UNROLL _Pragma("clang loop unroll(full)")
+
 // W neighbouring elements, moved at once. It asks for no more alignment than one element has, so a slice with any base address will do.
 template <typename T, int W>
 struct Chunk {
@@ -46,20 +49,25 @@ template <typename T, int D, int ROPE>
 void read_row(const device T* row, long step, int lane, thread float* x) {
   typedef Deal<T, D, ROPE> deal;
   if (step != 1) {
+    UNROLL
     for (int j = 0; j < deal::N; j++) {
       x[j] = float(row[deal::channel(j, lane) * step]);
     }
     return;
   }
+  UNROLL
   for (int u = 0; u < deal::UNITS; u++) {
+    UNROLL
     for (int r = 0; r < deal::ROUNDS; r++) {
       const Chunk<T, deal::W> c = *(const device Chunk<T, deal::W>*)(row + deal::start(u, r, lane));
+      UNROLL
       for (int w = 0; w < deal::W; w++) {
         x[deal::element(u, r) + w] = float(c.v[w]);
       }
     }
     if (deal::REST > 0) {
       const Chunk<T, deal::LAST> c = *(const device Chunk<T, deal::LAST>*)(row + deal::start(u, deal::ROUNDS, lane));
+      UNROLL
       for (int w = 0; w < deal::LAST; w++) {
         x[deal::element(u, deal::ROUNDS) + w] = float(c.v[w]);
       }
@@ -70,15 +78,19 @@ void read_row(const device T* row, long step, int lane, thread float* x) {
 template <typename T, int D, int ROPE>
 void read_staged(const threadgroup T* row, int lane, thread float* x) {
   typedef Deal<T, D, ROPE> deal;
+  UNROLL
   for (int u = 0; u < deal::UNITS; u++) {
+    UNROLL
     for (int r = 0; r < deal::ROUNDS; r++) {
       const Chunk<T, deal::W> c = *(const threadgroup Chunk<T, deal::W>*)(row + deal::start(u, r, lane));
+      UNROLL
       for (int w = 0; w < deal::W; w++) {
         x[deal::element(u, r) + w] = float(c.v[w]);
       }
     }
     if (deal::REST > 0) {
       const Chunk<T, deal::LAST> c = *(const threadgroup Chunk<T, deal::LAST>*)(row + deal::start(u, deal::ROUNDS, lane));
+      UNROLL
       for (int w = 0; w < deal::LAST; w++) {
         x[deal::element(u, deal::ROUNDS) + w] = float(c.v[w]);
       }
@@ -89,9 +101,12 @@ void read_staged(const threadgroup T* row, int lane, thread float* x) {
 template <typename T, int D, int ROPE>
 void stage_row(threadgroup T* row, int lane, const thread float* x) {
   typedef Deal<T, D, ROPE> deal;
+  UNROLL
   for (int u = 0; u < deal::UNITS; u++) {
+    UNROLL
     for (int r = 0; r < deal::ROUNDS; r++) {
       Chunk<T, deal::W> c;
+      UNROLL
       for (int w = 0; w < deal::W; w++) {
         c.v[w] = T(x[deal::element(u, r) + w]);
       }
@@ -99,6 +114,7 @@ void stage_row(threadgroup T* row, int lane, const thread float* x) {
     }
     if (deal::REST > 0) {
       Chunk<T, deal::LAST> c;
+      UNROLL
       for (int w = 0; w < deal::LAST; w++) {
         c.v[w] = T(x[deal::element(u, deal::ROUNDS) + w]);
       }
@@ -110,9 +126,12 @@ void stage_row(threadgroup T* row, int lane, const thread float* x) {
 template <typename T, int D, int ROPE>
 void write_row(device T* row, int lane, const thread float* x, float factor) {
   typedef Deal<T, D, ROPE> deal;
+  UNROLL
   for (int u = 0; u < deal::UNITS; u++) {
+    UNROLL
     for (int r = 0; r < deal::ROUNDS; r++) {
       Chunk<T, deal::W> c;
+      UNROLL
       for (int w = 0; w < deal::W; w++) {
         c.v[w] = T(x[deal::element(u, r) + w] * factor);
       }
@@ -120,6 +139,7 @@ void write_row(device T* row, int lane, const thread float* x, float factor) {
     }
     if (deal::REST > 0) {
       Chunk<T, deal::LAST> c;
+      UNROLL
       for (int w = 0; w < deal::LAST; w++) {
         c.v[w] = T(x[deal::element(u, deal::ROUNDS) + w] * factor);
       }
@@ -133,10 +153,12 @@ template <typename T, int D, int ROPE, typename Weight>
 void normalise(thread float* x, const device Weight* weight, float eps, int lane) {
   typedef Deal<T, D, ROPE> deal;
   float squares = 0.0f;
+  UNROLL
   for (int j = 0; j < deal::N; j++) {
     squares += x[j] * x[j];
   }
   const float factor = metal::precise::rsqrt(quad_sum(squares) / float(D) + eps);
+  UNROLL
   for (int j = 0; j < deal::N; j++) {
     x[j] *= factor * float(weight[deal::channel(j, lane)]);
   }
@@ -146,6 +168,7 @@ void normalise(thread float* x, const device Weight* weight, float eps, int lane
 template <typename T, int D, int ROPE>
 void rotate_both(thread float* x, thread float* y, const device float* cos, const device float* sin, int lane) {
   typedef Deal<T, D, ROPE> deal;
+  UNROLL
   for (int i = 0; i < deal::N / 2; i++) {
     const int a = ROPE == 1 ? 2 * i : i;
     const int b = ROPE == 1 ? 2 * i + 1 : i + deal::N / 2;

@@ -11,7 +11,7 @@
   const int head = tube % heads;
   const int position = tube / heads % positions;
   const int batch = tube / heads / positions;
-  const int simd = SIMDS > 1 ? thread_position_in_threadgroup.x / 32 : 0;
+  const int group = SIMDS > 1 ? thread_position_in_threadgroup.x / 32 : 0;
   const int quad = thread_position_in_threadgroup.x % 32 / 4;
   const int lane = thread_position_in_threadgroup.x % 4;
 
@@ -23,10 +23,12 @@
 
   // Each quad brings in its rows of q, which stay in registers, and of k (and v), which go where every quad can read them.
   float query[R][deal::N];
+  UNROLL
   for (int i = 0; i < R; i++) {
-    const int row = (simd * R + i) * 8 + quad;
+    const int row = (group * R + i) * 8 + quad;
     const bool real = row < frames;
     float key[deal::N];
+    UNROLL
     for (int j = 0; j < deal::N; j++) {
       query[i][j] = 0.0f;
       key[j] = 0.0f;
@@ -52,6 +54,7 @@
         stage_row<T, D, ROPE>(values + row * D, lane, value);
       }
     }
+    UNROLL
     for (int j = 0; j < deal::N; j++) {
       query[i][j] *= scale * M_LOG2E_F;
     }
@@ -61,48 +64,59 @@
   float result[R][deal::N];
   float highest[R];
   float total[R];
+  UNROLL
   for (int i = 0; i < R; i++) {
     highest[i] = numeric_limits<float>::lowest();
     total[i] = 0.0f;
+    UNROLL
     for (int j = 0; j < deal::N; j++) {
       result[i][j] = 0.0f;
     }
   }
   for (int first = 0; first < frames; first += KEYS) {
     float weight[R][KEYS];
+    UNROLL
     for (int n = 0; n < KEYS; n++) {
       if (first + n < frames) {
         float key[deal::N];
         read_staged<T, D, ROPE>(keys + (first + n) * D, lane, key);
+        UNROLL
         for (int i = 0; i < R; i++) {
           float score = 0.0f;
+          UNROLL
           for (int j = 0; j < deal::N; j++) {
             score += query[i][j] * key[j];
           }
           weight[i][n] = quad_sum(score);
         }
       } else {
+        UNROLL
         for (int i = 0; i < R; i++) {
           weight[i][n] = numeric_limits<float>::lowest();
         }
       }
     }
+    UNROLL
     for (int i = 0; i < R; i++) {
       float top = highest[i];
+      UNROLL
       for (int n = 0; n < KEYS; n++) {
         top = max(top, weight[i][n]);
       }
       const float fade = metal::fast::exp2(highest[i] - top);
       highest[i] = top;
       total[i] *= fade;
+      UNROLL
       for (int n = 0; n < KEYS; n++) {
         weight[i][n] = metal::fast::exp2(weight[i][n] - top);
         total[i] += weight[i][n];
       }
+      UNROLL
       for (int j = 0; j < deal::N; j++) {
         result[i][j] *= fade;
       }
     }
+    UNROLL
     for (int n = 0; n < KEYS; n++) {
       if (first + n < frames) {
         float value[deal::N];
@@ -111,7 +125,9 @@
         } else {
           read_row<T, D, ROPE>(v_tube + (first + n) * v_strides[1], v_strides[4], lane, value);
         }
+        UNROLL
         for (int i = 0; i < R; i++) {
+          UNROLL
           for (int j = 0; j < deal::N; j++) {
             result[i][j] += weight[i][n] * value[j];
           }
@@ -119,8 +135,9 @@
       }
     }
   }
+  UNROLL
   for (int i = 0; i < R; i++) {
-    const int row = (simd * R + i) * 8 + quad;
+    const int row = (group * R + i) * 8 + quad;
     if (row < frames) {
       device T* to = out + (((long(batch) * frames + row) * positions + position) * heads + head) * D;
       write_row<T, D, ROPE>(to, lane, result[i], 1.0f / total[i]);

@@ -14,13 +14,17 @@ HEAD_SIZES = (64, 72, 96, 128)
 LONGEST = 64
 DTYPES = (mx.float32, mx.float16, mx.bfloat16)
 THREADGROUP_MEMORY = 32768  # bytes; one more is a failed launch on every Apple GPU
-# Where neither norm nor rotary is asked for, MLX's own attention has only its transposes to pay for, and past this many frames the arithmetic,
-# which it does on the matrix units and this kernel does not, outweighs them: T/2 operations a byte against some 20-35 that the GPUs balance.
+# Where neither norm nor rotary is asked for, MLX's own attention has only its transposes to pay for, and past this many frames the
+# arithmetic, which it does on the matrix units and this kernel does not, outweighs them: T/2 operations a byte against some 20-35 that the
+# GPUs balance.
 PLAIN_BEYOND = 48
 
 
 class Layout(NamedTuple):
-    """rows_a_quad: query rows in a quad's registers. simds: SIMD-groups a tube. tubes: tubes a threadgroup. stage_v: values in threadgroup memory."""
+    """rows_a_quad: query rows in a quad's registers. simds: SIMD-groups a tube. tubes: tubes a threadgroup.
+
+    stage_v: values, like keys, in threadgroup memory.
+    """
 
     rows_a_quad: int
     simds: int

@@ -54,6 +54,7 @@ def export(run: Path, out: Path) -> None:
         "text_encoder": ["mlxvid", "FactoredTextEncoder"],
         "tokenizer": ["mlxvid", "SentencePieceTokenizer"],
         "transformer": ["mlxvid", "FactoredTransformer"],
+        "dtype": "float32",  # what it computes in, however its weights are stored: it is small, and every machine then makes the same clip
         "defaults": DEFAULTS,
         "knows": {"words": words(), "say": SAY},
     }

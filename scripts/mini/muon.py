@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import torch
 
 
@@ -29,20 +31,31 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self):
         for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = self.state[p]
-                if group["muon"]:
-                    m = state.setdefault("m", torch.zeros_like(p))
-                    m.mul_(group["momentum"]).add_(p.grad)
-                    g = p.grad.add(m, alpha=group["momentum"]).flatten(1)
-                    update = orthogonal(g) * max(1, g.shape[0] / g.shape[1]) ** 0.5
-                    p.mul_(1 - group["lr"] * group["weight_decay"]).add_(update.view_as(p), alpha=-group["lr"])
-                else:
-                    m, v = (state.setdefault(k, torch.zeros_like(p)) for k in "mv")
-                    n = state["n"] = state.get("n", 0) + 1
-                    b1, b2 = group["betas"]
-                    m.lerp_(p.grad, 1 - b1)
-                    v.lerp_(p.grad.square(), 1 - b2)
-                    p.addcdiv_(m / (1 - b1**n), (v / (1 - b2**n)).sqrt() + 1e-8, value=-group["lr"])
+            given = [p for p in group["params"] if p.grad is not None]
+            if group["muon"]:
+                self._step_matrices(group, given)
+            else:
+                self._step_others(group, given)
+
+    def _step_matrices(self, group: dict, parameters: list[torch.Tensor]) -> None:
+        alike = defaultdict(list)  # matrices of one shape are made orthogonal together: one call of many small products
+        for p in parameters:
+            alike[p.flatten(1).shape].append(p)
+        for (rows, columns), some in alike.items():
+            updates = []
+            for p in some:
+                m = self.state[p].setdefault("m", torch.zeros_like(p))
+                m.mul_(group["momentum"]).add_(p.grad)
+                updates.append(p.grad.add(m, alpha=group["momentum"]).flatten(1))
+            for p, update in zip(some, orthogonal(torch.stack(updates)) * max(1, rows / columns) ** 0.5, strict=True):
+                p.mul_(1 - group["lr"] * group["weight_decay"]).add_(update.view_as(p), alpha=-group["lr"])
+
+    def _step_others(self, group: dict, parameters: list[torch.Tensor]) -> None:
+        b1, b2 = group["betas"]
+        for p in parameters:
+            state = self.state[p]
+            m, v = (state.setdefault(k, torch.zeros_like(p)) for k in "mv")
+            n = state["n"] = state.get("n", 0) + 1
+            m.lerp_(p.grad, 1 - b1)
+            v.lerp_(p.grad.square(), 1 - b2)
+            p.addcdiv_(m / (1 - b1**n), (v / (1 - b2**n)).sqrt() + 1e-8, value=-group["lr"])

@@ -88,7 +88,7 @@ KERNEL = [
     ("eight lanes a quad", "% 32 / 4;", "% 32 / 8;", "short"),
     ("positions and heads confused", "tube / heads % positions", "tube / positions % positions", "short"),
     ("tubes over each other", "thread_position_in_threadgroup.y * (ROWS * D)", "thread_position_in_threadgroup.y * D", "short"),
-    ("SIMD-groups' rows over each other", "(simd * R + i) * 8 + quad;\n    const bool", "(simd + i) * 8 + quad;\n    const bool", "staged"),
+    ("SIMD-groups' rows over each other", "(group * R + i) * 8 + quad;\n    const", "(group + i) * 8 + quad;\n    const", "staged"),
     ("values over the last key", "staged + TUBES * ROWS * D;", "staged + (TUBES * ROWS - 1) * D;", "staged, full"),
     ("no room for values", "(TUBES + (STAGE_V ? 1 : 0)) * ROWS", "TUBES * ROWS", "staged"),
     ("output's frames and positions confused", "* frames + row) * positions + position", "* positions + position) * frames + row", "short"),

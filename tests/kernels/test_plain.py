@@ -77,7 +77,8 @@ def refusals():
     yield (lambda: fused(x[0])), "qkv must be [B, T, S, 3, H, D], but its shape is (4, 2, 3, 2, 8); reshape the projection first."
     yield (
         lambda: split(x[:, :, :, 0], x[:, :, :, 1], x[:, :2, :, 2]),
-        "q, k and v must all be [B, T, S, H, D], but their shapes are (1, 4, 2, 2, 8), (1, 4, 2, 2, 8), (1, 2, 2, 2, 8); reshape the projections first.",
+        "q, k and v must all be [B, T, S, H, D], but their shapes are (1, 4, 2, 2, 8), (1, 4, 2, 2, 8), (1, 2, 2, 2, 8); "
+        "reshape the projections first.",
     )
     yield (lambda: fused(x, mx.ones(4))), "q_norm must hold one weight for each of the 8 channels of a head, but its shape is (4,)."
     yield (lambda: fused(x, None, mx.ones(16))), "k_norm must hold one weight for each of the 8 channels of a head, but its shape is (16,)."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 
 import mlx.core as mx
 import numpy as np
@@ -156,6 +157,33 @@ def test_fast_runs_at_a_real_size():
     with emulated(watched=False):
         out = launch(*case.arguments())
     case.check(out)
+
+
+def test_mlx_accepts_the_launch(tmp_path, monkeypatch, capfd):
+    """MLX's own metal_kernel takes the call, within mx.compile too: an export traces it without Metal and prints what it would compile."""
+    make = mx.fast.metal_kernel
+    monkeypatch.setattr(mx.fast, "metal_kernel", lambda **given: partial(make(**given), verbose=True))
+    monkeypatch.setattr(mx, "contiguous", lambda x: x)  # which an export can't write down
+    rope = Rotary(*tables(5, 64), "half")
+    found = []
+
+    @mx.compile
+    def call(qkv):
+        out = launch(*(qkv[:, :, :, i] for i in range(3)), weights(64, 1), None, rope, 0.125, 1e-6) * 2
+        found.append((out.shape, out.dtype))
+        return out
+
+    mx.export_function(str(tmp_path / "call.mlxfn"), call, mx.zeros((2, 5, 3, 3, 2, 64), mx.bfloat16))
+    assert set(found) == {((2, 5, 3, 128), mx.bfloat16)}
+    assert "[[kernel]] void custom_kernel_mlxvid_temporal_attention__bfloat16_t_64_1_1_4_0_1_0_2_" in capfd.readouterr().out
+
+
+@pytest.mark.skipif(not mx.metal.is_available(), reason="there is no Metal device; the emulator stands in for it")
+@pytest.mark.parametrize("D, dtype, norm, pairing, frames", VARIANTS, ids=NAMES)
+def test_on_a_real_device(D, dtype, norm, pairing, frames):
+    for T in frames:
+        case = fused(2, T, 3, 2, D, dtype, norm, pairing, seed=T)
+        case.check(launch(*case.arguments()))
 
 
 @pytest.mark.slow

@@ -6,12 +6,14 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
-COMPILER = shutil.which("g++")
+# GNU's: on a Mac the name belongs to clang, and the real device is there anyway.
+COMPILER = shutil.which("g++") if sys.platform == "linux" else None
 COMMON = ["-std=gnu++17", "-fPIC", "-shared", "-w", "-U_FORTIFY_SOURCE", "-fsingle-precision-constant", "-ffp-contract=off"]
 # tsan's hooks without its library; no idiom may turn a loop into a memcpy that nobody reports.
 WATCHED = [
@@ -26,19 +28,19 @@ class CompileError(Exception):
 
 
 def cache_folder() -> Path:
-    folder = Path(os.environ.get("MLXVID_EMULATOR_CACHE") or Path(tempfile.gettempdir()) / f"mlxvid-emulator-{os.getuid()}")
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlxvid-emulator"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 
 
 def shim_hash() -> str:
-    files = sorted((HERE / "include").rglob("*")) + [HERE / "runtime.cpp"]
+    files = sorted((HERE / "include").rglob("*")) + sorted((HERE / "runtime").glob("*"))
     return hashlib.sha256(b"".join(f.read_bytes() for f in files if f.is_file())).hexdigest()
 
 
 def compile_shared(text: str, flags: list[str], include: Sequence[Path] = ()) -> Path:
     """The shared object of this C++ text, compiled if it isn't in the cache. Raises CompileError with g++'s words."""
-    command = [COMPILER or "g++", *COMMON, *flags, f"-I{HERE / 'include'}", *(f"-I{path}" for path in include)]
+    command = [COMPILER, *COMMON, *flags, f"-I{HERE / 'include'}", *(f"-I{path}" for path in include)]
     libraries = ["-nodefaultlibs", "-lstdc++", "-lm", "-lc", "-lgcc", "-lgcc_s"]  # named one by one: no sanitizer's library among them
     key = hashlib.sha256("\0".join([shim_hash(), text, *command, *libraries]).encode()).hexdigest()[:24]
     target = cache_folder() / f"{key}.so"

@@ -60,7 +60,7 @@ class _Launch(ctypes.Structure):
 
 @dataclass
 class Traffic:
-    """Bytes of one device buffer: read as asked for (each SIMD-group's instruction once, no cache), read once a threadgroup, read once, written."""
+    """Bytes of one device buffer: read as asked for (each SIMD-group's instruction once, no cache), once a threadgroup, once; written."""
 
     asked: int
     per_group: int
@@ -102,7 +102,8 @@ class Value:
 
 @cache
 def _runtime() -> ctypes.CDLL:
-    return ctypes.CDLL(str(build.compile_shared((build.HERE / "runtime.cpp").read_text(), ["-O2"])), mode=ctypes.RTLD_GLOBAL)
+    folder = build.HERE / "runtime"
+    return ctypes.CDLL(str(build.compile_shared((folder / "runtime.cpp").read_text(), ["-O2"], [folder])), mode=ctypes.RTLD_GLOBAL)
 
 
 @cache

@@ -106,8 +106,8 @@ def signature(
         text += "template <" + ", ".join(f"{_template_kind(value)} {label}" for label, value in template) + ">\n"
     text += f"[[kernel]] void {function}(\n"
     for i, p in enumerate(parameters):
-        # MLX closes the list by counting arrays, not buffers: with shapes asked for, several outputs and no attribute it closes early, and the
-        # text doesn't compile, on a Mac as here.
+        # MLX closes the list by counting arrays, not buffers: with shapes asked for, several outputs and no attribute it closes early, and
+        # the text doesn't compile, on a Mac as here.
         last = p.kind == "output" and not attributes and i >= len(inputs) + len(output_names) - 1
         text += f"  {p.text} [[buffer({i})]]" + (") {\n" if last else ",\n")
     text += ",\n".join(f"  {p.text}" for p in attributes) + (") {\n" if attributes else "")

@@ -20,25 +20,26 @@ def run(source, x=None, grid=(64, 1, 1), threadgroup=(64, 1, 1), shape=(64,), or
         )
 
 
-I = "uint i = thread_position_in_grid.x; uint t = thread_position_in_threadgroup.x; uint g = threadgroup_position_in_grid.x;\n"
-SHARED = I + "threadgroup float s[64]; s[t] = x[i];\n"
+AT = "uint i = thread_position_in_grid.x; uint t = thread_position_in_threadgroup.x; uint g = threadgroup_position_in_grid.x;\n"
+BARRIER = "threadgroup_barrier(mem_flags::mem_threadgroup);"
+SHARED = AT + "threadgroup float s[64]; s[t] = x[i];\n"
 
 # name: (faulty source, corrected source, words of the fault, launch options)
 FAULTS = {
-    "read past the end": (I + "out[i] = x[i + 1];", I + "out[i] = x[i < 63 ? i + 1 : i];", "out of bounds: read of 4 bytes", {}),
-    "read before the start": (I + "out[i] = x[int(i) - 1];", I + "out[i] = x[max(int(i) - 1, 0)];", "out of bounds: read of 4 bytes", {}),
-    "read far away": (I + "out[i] = x[i * 100000000ul];", I + "out[i] = x[i];", "out of bounds: read of 4 bytes", {}),
-    "write past the end": (I + "out[i + 1] = x[i]; if (i == 0) out[0] = 0;", I + "out[i] = x[i];", "out of bounds: write of 4 bytes", {}),
-    "read between a view's elements": (I + "out[i] = x[i];", I + "out[i] = x[i * x_strides[0]];", "between its elements", {"view": 2}),
-    "write to an input": (I + "((device float*)x)[i] = 1; out[i] = 1;", I + "out[i] = 1;", "write to the input x", {}),
-    "unwritten output": (I + "if (i != 5) out[i] = x[i];", I + "out[i] = x[i];", "unwritten output: byte 20 of out", {}),
+    "read past the end": (AT + "out[i] = x[i + 1];", AT + "out[i] = x[i < 63 ? i + 1 : i];", "out of bounds: read of 4 bytes", {}),
+    "read before the start": (AT + "out[i] = x[int(i) - 1];", AT + "out[i] = x[max(int(i) - 1, 0)];", "out of bounds: read of 4 bytes", {}),
+    "read far away": (AT + "out[i] = x[i * 100000000ul];", AT + "out[i] = x[i];", "out of bounds: read of 4 bytes", {}),
+    "write past the end": (AT + "out[i + 1] = x[i]; if (i == 0) out[0] = 0;", AT + "out[i] = x[i];", "out of bounds: write of 4 bytes", {}),
+    "read between a view's elements": (AT + "out[i] = x[i];", AT + "out[i] = x[i * x_strides[0]];", "between its elements", {"view": 2}),
+    "write to an input": (AT + "((device float*)x)[i] = 1; out[i] = 1;", AT + "out[i] = 1;", "write to the input x", {}),
+    "unwritten output": (AT + "if (i != 5) out[i] = x[i];", AT + "out[i] = x[i];", "unwritten output: byte 20 of out", {}),
     "grid one short": (
-        I + "out[i] = x[i];",
-        I + "out[i] = x[i]; if (i == 62) out[63] = 0;",
+        AT + "out[i] = x[i];",
+        AT + "out[i] = x[i]; if (i == 62) out[63] = 0;",
         "unwritten output: byte 252 of out",
         {"grid": (63, 1, 1)},
     ),
-    "output read first": (I + "out[i] += x[i];", I + "out[i] = 0; out[i] += x[i];", "read of out before it is written", {}),
+    "output read first": (AT + "out[i] += x[i];", AT + "out[i] = 0; out[i] += x[i];", "read of out before it is written", {}),
     "missing threadgroup barrier": (
         SHARED + "out[i] = s[63 - t];",
         SHARED + "threadgroup_barrier(mem_flags::mem_threadgroup); out[i] = s[63 - t];",
@@ -65,28 +66,26 @@ FAULTS = {
     ),
     "overwritten too early": (
         SHARED + "threadgroup_barrier(mem_flags::mem_threadgroup); float a = s[63 - t]; s[t] = a; out[i] = a;",
-        SHARED
-        + "threadgroup_barrier(mem_flags::mem_threadgroup); float a = s[63 - t]; threadgroup_barrier(mem_flags::mem_threadgroup); s[t] = a; out[i] = a;",
+        SHARED + BARRIER + "float a = s[63 - t];" + BARRIER + "s[t] = a; out[i] = a;",
         "race",
         {},
     ),
     "two writers": (SHARED + "s[0] = t; out[i] = x[i];", SHARED + "if (t == 0) s[0] = t; out[i] = x[i];", "race", {}),
     "race between threadgroups": (
-        I + "out[i] = x[i]; if (i == 32) out[0] = 1;",
-        I + "out[i] = x[i]; if (i == 0) out[0] = 1;",
+        AT + "out[i] = x[i]; if (i == 32) out[0] = 1;",
+        AT + "out[i] = x[i]; if (i == 0) out[0] = 1;",
         "race between threadgroups",
         {"threadgroup": (32, 1, 1)},
     ),
     "device memory without its flag": (
-        I + "out[i] = x[i]; threadgroup_barrier(mem_flags::mem_threadgroup); out[63 - i] += 1;",
-        I + "out[i] = x[i]; threadgroup_barrier(mem_flags::mem_device); out[63 - i] += 1;",
+        AT + "out[i] = x[i]; threadgroup_barrier(mem_flags::mem_threadgroup); out[63 - i] += 1;",
+        AT + "out[i] = x[i]; threadgroup_barrier(mem_flags::mem_device); out[63 - i] += 1;",
         "race",
         {},
     ),
     "uninitialised threadgroup memory": (
-        I + "threadgroup float s[65]; s[t] = x[i]; threadgroup_barrier(mem_flags::mem_threadgroup); out[i] = s[t + 1];",
-        I
-        + "threadgroup float s[65]; s[t] = x[i]; if (t == 0) s[64] = 0; threadgroup_barrier(mem_flags::mem_threadgroup); out[i] = s[t + 1];",
+        AT + "threadgroup float s[65]; s[t] = x[i]; threadgroup_barrier(mem_flags::mem_threadgroup); out[i] = s[t + 1];",
+        AT + "threadgroup float s[65]; s[t] = x[i]; if (t == 0) s[64] = 0;" + BARRIER + "out[i] = s[t + 1];",
         "read of threadgroup memory that was never written",
         {},
     ),
@@ -97,8 +96,7 @@ FAULTS = {
         {},
     ),
     "two different barriers": (
-        SHARED
-        + "if (t < 32)\nthreadgroup_barrier(mem_flags::mem_threadgroup);\nelse\nthreadgroup_barrier(mem_flags::mem_threadgroup);\nout[i] = s[t];",
+        SHARED + "if (t < 32)\n" + BARRIER + "\nelse\n" + BARRIER + "\nout[i] = s[t];",
         SHARED + "threadgroup_barrier(mem_flags::mem_threadgroup);\nout[i] = s[t];",
         "divergent threadgroup_barrier: threads of one threadgroup wait at lines",
         {},
@@ -110,51 +108,51 @@ FAULTS = {
         {},
     ),
     "shuffle from an idle lane": (
-        I + "float a = x[i]; if (t % 32 != 3) a = simd_shuffle(a, 3); out[i] = a;",
-        I + "float a = x[i]; a = simd_shuffle(a, 3); out[i] = a;",
+        AT + "float a = x[i]; if (t % 32 != 3) a = simd_shuffle(a, 3); out[i] = a;",
+        AT + "float a = x[i]; a = simd_shuffle(a, 3); out[i] = a;",
         "read of lane 3, which is not active",
         {},
     ),
     "threadgroup memory 1 byte over 32 KB": (
-        I + "threadgroup char s[32769]; s[t] = 1; out[i] = s[t];",
-        I + "threadgroup char s[32768]; s[t] = 1; out[i] = s[t];",
+        AT + "threadgroup char s[32769]; s[t] = 1; out[i] = s[t];",
+        AT + "threadgroup char s[32768]; s[t] = 1; out[i] = s[t];",
         "threadgroup memory: 32769 bytes are over the limit of 32768",
         {},
     ),
     "threadgroup index out of bounds": (
-        I + "threadgroup float s[64]; s[t + 1] = 1; out[i] = 1;",
-        I + "threadgroup float s[65]; s[t + 1] = 1; out[i] = 1;",
+        AT + "threadgroup float s[64]; s[t + 1] = 1; out[i] = 1;",
+        AT + "threadgroup float s[65]; s[t + 1] = 1; out[i] = 1;",
         "out of bounds",
         {},
     ),
     "threadgroup pointer out of bounds": (
-        I + "threadgroup float s[64]; threadgroup float* p = s + 1; p[t] = 1; out[i] = 1;",
-        I + "threadgroup float s[65]; threadgroup float* p = s + 1; p[t] = 1; out[i] = 1;",
+        AT + "threadgroup float s[64]; threadgroup float* p = s + 1; p[t] = 1; out[i] = 1;",
+        AT + "threadgroup float s[65]; threadgroup float* p = s + 1; p[t] = 1; out[i] = 1;",
         "outside every threadgroup array",
         {},
     ),
     "private index out of bounds": (
-        I + "float p[4]; for (int j = 0; j < 4; j++) p[j] = j; out[i] = p[i % 5];",
-        I + "float p[5]; for (int j = 0; j < 5; j++) p[j] = j; out[i] = p[i % 5];",
+        AT + "float p[4]; for (int j = 0; j < 4; j++) p[j] = j; out[i] = p[i % 5];",
+        AT + "float p[5]; for (int j = 0; j < 5; j++) p[j] = j; out[i] = p[i % 5];",
         "array index out of bounds",
         {},
     ),
     "misaligned vector": (
-        I + "out[i] = ((const device float4*)(x + i / 4))->x;",
-        I + "out[i] = ((const device float4*)(x + i / 4 * 4))->x;",
+        AT + "out[i] = ((const device float4*)(x + i / 4))->x;",
+        AT + "out[i] = ((const device float4*)(x + i / 4 * 4))->x;",
         "misaligned access",
         {},
     ),
     "aligned code, odd slice": (
-        I + "out[i] = ((const device float4*)(x + i / 4 * 4))->x;",
-        I + "struct four { float v[4]; }; out[i] = ((const device four*)(x + i / 4 * 4))->v[0];",
+        AT + "out[i] = ((const device float4*)(x + i / 4 * 4))->x;",
+        AT + "struct four { float v[4]; }; out[i] = ((const device four*)(x + i / 4 * 4))->v[0];",
         "misaligned access",
         {"offset": 1},
     ),
-    "division by zero": (I + "out[i] = 7 / int(i);", I + "out[i] = 7 / int(i + 1);", "division by zero", {}),
-    "shift too far": (I + "out[i] = 1 << i;", I + "out[i] = 1 << (i % 8);", "shift out of bounds", {}),
+    "division by zero": (AT + "out[i] = 7 / int(i);", AT + "out[i] = 7 / int(i + 1);", "division by zero", {}),
+    "shift too far": (AT + "out[i] = 1 << i;", AT + "out[i] = 1 << (i % 8);", "shift out of bounds", {}),
     "threadgroup too large": (
-        I + "out[i] = 1;",
+        AT + "out[i] = 1;",
         None,
         "over the limit of 1024",
         {"grid": (2048, 1, 1), "threadgroup": (1025, 1, 1), "shape": (2048,)},
@@ -186,7 +184,7 @@ def test_a_fault_names_the_thread_and_the_metal_line():
 
 def test_fast_runs_find_a_write_beside_the_buffers():
     with pytest.raises(Fault, match="a write beside the buffers"):
-        run(I + "out[i + 1] = x[i]; if (i == 0) out[0] = 0;", watched=False)
+        run(AT + "out[i + 1] = x[i]; if (i == 0) out[0] = 0;", watched=False)
 
 
 @pytest.mark.parametrize("order", [0, 1, 2, 3])

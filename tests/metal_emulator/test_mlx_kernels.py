@@ -1,7 +1,7 @@
 """MLX's own kernels run through the emulator and agree with float64: the emulator's proof on code that it was not written for.
 
-softmax, logsumexp, sdpa_vector and steel attention lie in every MLX wheel; rms_norm, layer_norm and rope only in MLX's sources, and run where
-MLXVID_MLX_KERNELS names an MLX checkout's mlx/backend/metal/kernels.
+softmax, logsumexp, sdpa_vector and steel attention lie in every MLX wheel; rms_norm, layer_norm and rope only in MLX's sources, and run
+where MLXVID_MLX_KERNELS names an MLX checkout's mlx/backend/metal/kernels.
 """
 
 from __future__ import annotations
@@ -29,10 +29,9 @@ GROUP, LANE, SIMD = "emu_position(2).x", "emu_position(7).z", "emu_position(7).y
 
 
 def run(headers, kernel, arguments, positions, grid, threadgroup, constants=None, watched=True, source: Path = INSTALLED, order=0):
-    """Calls an instance of an MLX kernel with these arguments, then these positions; a Value is a reference unless its name is "pointer"."""
-    text = "".join(
-        f"template <> struct emu_function_constant<{i}> {{ static constexpr int value = {v}; }};\n" for i, v in (constants or {}).items()
-    )
+    """Calls an instance of an MLX kernel with these arguments, then these positions; a Value is a reference unless named "pointer"."""
+    special = "template <> struct emu_function_constant<{}> {{ static constexpr int value = {}; }};\n"
+    text = "".join(special.format(*item) for item in (constants or {}).items())
     text += "".join(f'#include "mlx/backend/metal/kernels/{name}"\n' for name in ["utils.h", *headers])
     actual = [
         f"emu_reference{{a[{i}]}}" if isinstance(a, Value) and a.name != "pointer" else f"emu_pointer{{a[{i}]}}"
@@ -161,8 +160,8 @@ def test_rms_norm(dtype):
 @sources
 @DTYPES
 def test_layer_norm(dtype):
-    """250 channels, 8 a lane: with a lane wholly past the row's end (200 channels, say), MLX's kernel indexes its private array from below zero,
-    which the emulator reports."""
+    """250 channels, 8 a lane: with a lane wholly past the row's end (200 channels, say), MLX's kernel indexes its private array from below
+    zero, which the emulator reports."""
     (x, xw), (w, ww), (b, bw) = random((3, 250), dtype), random((250,), dtype, 1), random((250,), dtype, 2)
     (out,), _ = run(
         *(["layer_norm.metal"], f"layer_norm_single_row<{TYPES[dtype]}>"),

@@ -13,7 +13,7 @@ FACTS = ["_shape", "_strides", "_ndim"]
 
 
 def case(rng: random.Random) -> dict:
-    """A random kernel: arrays of 0 to 3 dimensions around the 8-element limit, names that hide in each other, attributes in code and comments."""
+    """A random kernel: arrays around the 8-element limit, names that hide in each other, attributes in code and in comments."""
     names = rng.sample(["x", "x_shape", "xx", "inp", "a_strides", "y", "longer_name"], rng.randint(1, 4))
     kinds = list(TYPES)
     inputs = [mx.zeros([rng.choice([1, 2, 3, 4]) for _ in range(rng.randint(0, 3))], rng.choice(kinds)) for _ in names]

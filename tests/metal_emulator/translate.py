@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 # `threadgroup T name[N];` in a function becomes a reference into the threadgroup's memory, one for each instantiation of that function.
-# Metal has no initial values there, so `= {0}` is dropped. It begins a statement: the same words in a comment or a parameter list are something else.
+# Metal has no initial values there, so `= {0}` is dropped. It begins a statement: the same words in a comment or a parameter list are
+# something else.
 _ARRAY = re.compile(
     r"(?P<before>(?:^|(?<=[;{}]))\s*)threadgroup\s+(?P<type>[^;*&(){}=]+?)\s+(?P<name>\w+)\s*(?P<extent>(?:\[[^\]]*\]\s*)*)(?:=\s*\{\s*0?\s*\}\s*)?;",
     re.MULTILINE,

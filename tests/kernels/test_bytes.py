@@ -1,0 +1,49 @@
+"""The byte counts that docs/kernels.md and the bench print are those that the emulator sees."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import mlx.core as mx
+import pytest
+
+from mlxvid.kernels.temporal_launch import launch
+
+from ..metal_emulator import emulated
+
+ROOT = Path(__file__).parents[2]
+spec = importlib.util.spec_from_file_location("bench_kernels", ROOT / "scripts" / "bench_kernels.py")
+bench = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(bench)
+
+
+@pytest.mark.usefixtures("compiler")
+@pytest.mark.parametrize("shape", bench.SHAPES, ids=[s.name for s in bench.SHAPES])
+def test_counted_bytes_are_the_computed_ones(shape):
+    small = shape._replace(B=1, S=2, H=2)
+    with emulated() as log:
+        mx.eval(launch(*bench.inputs(small)))
+    traffic = log.log[0][3].traffic
+    assert sum(traffic[name].asked for name in "qkv") + traffic["out"].written == bench.kernel_bytes(small)
+    assert sum(traffic[name].per_group for name in "qkv") + traffic["out"].written == bench.minimum_bytes(small)
+
+
+def test_plain_bytes_by_hand():
+    """[2, 4, 3, 2, 8] in float16: 384 elements. Norm and rotary of q and k, three transposes, attention, the output's transpose."""
+    shape = bench.Shape("", 2, 4, 3, 2, 8, mx.float16, True, "half")
+    norms, rotations, transposes, attention, output = 2 * 4 * 2, 2 * (6 + 8 + 6), 3 * 2 * 2, 4 * 2, 2 * 2
+    assert bench.plain_bytes(shape) == 384 * (norms + rotations + transposes + attention + output)
+    assert bench.plain_bytes(shape._replace(B=1, norm=False, rope=None)) == 192 * (attention + output)
+
+
+def test_the_page_shows_this_table():
+    assert bench.table(markdown=True) in (ROOT / "docs" / "kernels.md").read_text(encoding="utf-8")
+
+
+def test_bench_prints_the_table_and_says_that_it_is_computed(capsys):
+    assert bench.main([]) == 0
+    printed = capsys.readouterr().out
+    assert "COMPUTED, not measured" in printed and bench.table() in printed
+    if not mx.metal.is_available():
+        assert "there is no Metal device" in printed
