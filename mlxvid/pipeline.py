@@ -79,6 +79,7 @@ class Pipeline:
     ) -> Clip:
         """Make a clip.
 
+        negative_prompt: what the clip should not show; empty for the model's own, where it has one.
         width, height in pixels, frames, fps: rounded to what the model can make, and said on the logger "mlxvid".
         guidance: how strongly the prompt pulls (classifier-free guidance, arXiv:2207.12598); 1 is the model alone.
         seed: None draws one; it is in the clip's settings. sampler, attention: among the model's own.
@@ -153,6 +154,7 @@ class Pipeline:
         velocity = self._velocity(request, conditions)
         scheduler = self.family.scheduler(request.sampler, request.steps)
         watch.begin("denoise", request.steps)
+        noise = x
         for i in range(request.steps):
             latest: dict[str, mx.array] = {}
 
@@ -163,6 +165,7 @@ class Pipeline:
                 return v
 
             before, x = x, scheduler.step(observed, x, i)
+            x = self.family.hold(x, noise, scheduler.sigmas[i + 1].item(), conditions[-1])
             try:
                 checks.check_latents(x, f"after step {i + 1} of {request.steps}")
             except DegenerateClipError as error:

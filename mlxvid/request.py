@@ -69,6 +69,7 @@ def complete(
     Raises :class:`SettingError` for what no clip of this family can have and :class:`MediaError` for pictures that can't be read.
     """
     defaults, geometry = family.defaults, family.geometry
+    negative_prompt = negative_prompt or defaults.negative_prompt
     if not isinstance(prompt, str) or not prompt.strip():
         raise SettingError("The prompt is empty; say what the clip should show.")
     for name, text in (("prompt", prompt), ("negative prompt", negative_prompt)):

@@ -67,8 +67,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
         metadata = archive.read(f"mlxvid-{PYPROJECT['project']['version']}.dist-info/METADATA").decode()
         licences = [name for name in archive.namelist() if name.endswith("/LICENSE")]
     modules = {name.replace(".", "/") + ".py" for name in modules_in_tree()}
-    assets = {str(path.relative_to(ROOT)) for path in (ROOT / "mlxvid" / "assets").rglob("*") if path.is_file()}
-    assert names == modules | assets | {"mlxvid/py.typed"}
+    data = [*(ROOT / "mlxvid" / "assets").rglob("*"), *(ROOT / "mlxvid" / "kernels").glob("*.metal")]
+    assert names == modules | {str(path.relative_to(ROOT)) for path in data if path.is_file()} | {"mlxvid/py.typed"}
     assert licences and "License-Expression: Apache-2.0" in metadata
     assert re.search(r"^Requires-Dist: mlx\[cpu\].*Linux", metadata, re.MULTILINE)
 

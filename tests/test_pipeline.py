@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -238,3 +239,17 @@ def test_reconstruct_goes_through_the_vae(tiny):
 def test_to_uint8_clips_and_rounds():
     pixels = mx.array([-3.0, -1.0, -0.999, 0.0, 0.5, 1.0, 7.0])
     assert pipeline.to_uint8(pixels).tolist() == [0, 0, 0, 128, 191, 255, 255]
+
+
+def test_a_given_first_frame_is_kept_whatever_the_prompt_says(tiny):
+    picture = np.random.default_rng(3).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    clip = tiny.generate("a blue star", image=picture, seed=1, guidance=5.0)
+    assert np.abs(clip.frames[0].astype(int) - tiny.reconstruct(picture[None])[0]).max() <= 1
+    free = tiny.generate("a blue star", seed=1, guidance=5.0)
+    assert np.abs(clip.frames[0].astype(int) - free.frames[0]).max() > 10
+
+
+def test_the_model_s_own_negative_prompt_stands_where_none_is_given(tiny, monkeypatch):
+    monkeypatch.setattr(tiny.family, "defaults", dataclasses.replace(tiny.family.defaults, negative_prompt="two green rings"))
+    assert tiny.generate("a red ball", seed=1).settings["negative_prompt"] == "two green rings"
+    assert tiny.generate("a red ball", seed=1, negative_prompt="a star").settings["negative_prompt"] == "a star"

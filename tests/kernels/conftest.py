@@ -1,4 +1,4 @@
-"""Tests that run kernels need the emulator's compiler; without it they are skipped and say so."""
+"""Kernels run in the emulator, which needs a compiler; without it they are not tested, and each test says so."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ from ..metal_emulator.build import COMPILER
 @pytest.fixture
 def compiler():
     if COMPILER is None:
-        pytest.skip("the Metal emulator compiles kernels with g++ on Linux, and it isn't here")
+        pytest.skip("the Metal emulator compiles kernels with g++ 11 or newer on Linux, and it isn't here")

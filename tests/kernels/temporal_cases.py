@@ -38,11 +38,11 @@ class Case:
         scale = self.q.shape[-1] ** -0.5 if self.scale is None else self.scale
         return self.q, self.k, self.v, self.q_norm, self.k_norm, self.rope, scale, self.eps
 
-    def check(self, out: mx.array) -> None:
+    def check(self, out: mx.array, name: str = "") -> None:
         expected = self.expected()
         assert out.shape == expected.shape and out.dtype == self.q.dtype
         error = np.abs(as_numpy(out) - expected).max() / np.abs(expected).max()
-        assert error <= TOLERANCE[self.q.dtype], f"error {error:.2e} of the reference's maximum"
+        assert error <= TOLERANCE[self.q.dtype], f"error {error:.2e} of the reference's maximum {name}"
 
 
 def as_numpy(x: mx.array) -> np.ndarray:

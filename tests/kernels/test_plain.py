@@ -12,6 +12,11 @@ from . import reference
 from .temporal_cases import tables, weights
 
 
+@pytest.fixture(autouse=True)
+def no_kernels(monkeypatch):
+    monkeypatch.setenv("MLXVID_KERNELS", "0")
+
+
 @pytest.mark.parametrize("pairing", [None, "interleaved", "half"])
 @pytest.mark.parametrize("norm", [False, True])
 @pytest.mark.parametrize("B, T, S, H, D", [(1, 1, 1, 1, 8), (2, 5, 3, 2, 48), (2, 16, 7, 3, 72), (1, 70, 2, 1, 64)])

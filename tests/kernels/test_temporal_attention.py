@@ -15,7 +15,6 @@ from mlxvid.kernels.temporal_launch import THREADGROUP_MEMORY, launch, layout
 from ..metal_emulator import emulated
 from .temporal_cases import Case, as_numpy, fused, tables, weights
 
-pytestmark = pytest.mark.usefixtures("compiler")
 DTYPES = [mx.float32, mx.float16, mx.bfloat16]
 HEADS = [64, 72, 96, 128]
 
@@ -43,6 +42,7 @@ VARIANTS = [
 NAMES = [f"{D}-{str(dtype).rsplit('.', 1)[-1]}-{norm or 'plain'}-{pairing}-T{frames[-1]}" for D, dtype, norm, pairing, frames in VARIANTS]
 
 
+@pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize("D, dtype, norm, pairing, frames", VARIANTS, ids=NAMES)
 def test_kernel_equals_float64_and_touches_each_byte_once(D, dtype, norm, pairing, frames):
     for T, (B, S, H) in zip(frames, itertools.cycle([(1, 3, 3), (2, 1, 1), (1, 1, 5), (3, 2, 1)]), strict=False):
@@ -58,12 +58,15 @@ def test_kernel_equals_float64_and_touches_each_byte_once(D, dtype, norm, pairin
         assert report.traffic["out"].written == size
 
 
+@pytest.mark.usefixtures("compiler")
 def test_orders_and_poisons_do_not_matter():
     for case in (fused(1, 20, 2, 1, 64, mx.bfloat16, "q", "half"), fused(2, 13, 1, 3, 64, mx.float16, "qk", "interleaved")):
         outs = []
         for order, poison in [(0, 0xFF), (1, 0x00), (2, 0x7B), (3, 0xFF)]:
             with emulated(order=order, poison=poison):
                 outs.append(as_numpy(launch(*case.arguments())))
+        with emulated(watched=False, order=2):
+            outs.append(as_numpy(launch(*case.arguments())))
         assert all(np.array_equal(outs[0], out) for out in outs[1:])
 
 
@@ -94,6 +97,7 @@ def strided(kind: str) -> Case:
     return Case(*parts)
 
 
+@pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize(
     "kind",
     [
@@ -116,6 +120,7 @@ def test_any_strides_and_any_base_address(kind):
     case.check(out)
 
 
+@pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize("offset", [1, 3, 5])
 def test_sixteen_bit_odd_slices(offset):
     flat = [mx.random.normal((offset + 5 * 2 * 72,), key=mx.random.key(i)).astype(mx.float16) for i in range(3)]
@@ -125,6 +130,7 @@ def test_sixteen_bit_odd_slices(offset):
     case.check(out)
 
 
+@pytest.mark.usefixtures("compiler")
 def test_strided_weights_and_tables():
     case = fused(1, 9, 1, 2, 72, mx.float32, "qk", "interleaved")
     cos, sin = tables(18, 72)
@@ -135,6 +141,7 @@ def test_strided_weights_and_tables():
     case.check(out)
 
 
+@pytest.mark.usefixtures("compiler")
 def test_large_scores_stay_finite():
     case = fused(1, 8, 1, 1, 64)
     case.q, case.k = case.q * 40, case.k * 40
@@ -143,6 +150,7 @@ def test_large_scores_stay_finite():
     assert np.isfinite(out).all() and np.abs(out - case.expected()).max() <= 1e-3
 
 
+@pytest.mark.usefixtures("compiler")
 def test_scale_and_eps_reach_the_kernel_without_another_compilation():
     case = fused(1, 9, 2, 1, 72, mx.float32, "qk", "interleaved")
     case.scale, case.eps = 0.31, 0.7
@@ -151,6 +159,7 @@ def test_scale_and_eps_reach_the_kernel_without_another_compilation():
     case.check(out)
 
 
+@pytest.mark.usefixtures("compiler")
 def test_fast_runs_at_a_real_size():
     """The shape of a small clip: 16 frames of 24 x 24 positions in two heads, without the watching."""
     case = fused(1, 16, 576, 2, 72, mx.float32, "qk", "interleaved")
@@ -179,13 +188,14 @@ def test_mlx_accepts_the_launch(tmp_path, monkeypatch, capfd):
 
 
 @pytest.mark.skipif(not mx.metal.is_available(), reason="there is no Metal device; the emulator stands in for it")
-@pytest.mark.parametrize("D, dtype, norm, pairing, frames", VARIANTS, ids=NAMES)
-def test_on_a_real_device(D, dtype, norm, pairing, frames):
-    for T in frames:
-        case = fused(2, T, 3, 2, D, dtype, norm, pairing, seed=T)
-        case.check(launch(*case.arguments()))
+def test_every_variant_on_a_real_device():
+    for (D, dtype, norm, pairing, frames), name in zip(VARIANTS, NAMES, strict=True):
+        for T in frames:
+            case = fused(2, T, 3, 2, D, dtype, norm, pairing, seed=T)
+            case.check(launch(*case.arguments()), f"{name} at T = {T}")
 
 
+@pytest.mark.usefixtures("compiler")
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float16", "bfloat16"])
 @pytest.mark.parametrize("D", HEADS)
@@ -208,6 +218,7 @@ def reached(call) -> int:
     return len(log.log)
 
 
+@pytest.mark.usefixtures("compiler")
 def test_public_function_reaches_the_kernel_and_agrees_with_the_plain_path(monkeypatch):
     qkv = mx.random.normal((2, 5, 3, 3, 2, 64), key=mx.random.key(0))
     rope = Rotary(*tables(5, 64), "half")
@@ -225,6 +236,7 @@ def test_public_function_reaches_the_kernel_and_agrees_with_the_plain_path(monke
     assert 0 < mx.abs(kernel - plain).max() < 2e-6
 
 
+@pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize(
     "shape, dtype, launches",
     [
@@ -242,11 +254,13 @@ def test_shapes_without_a_kernel_take_the_plain_path(shape, dtype, launches):
     assert reached(lambda: temporal_attention(qkv)) == launches
 
 
+@pytest.mark.usefixtures("compiler")
 def test_mixed_types_take_the_plain_path():
     q, k, v = (mx.random.normal((1, 4, 1, 1, 64), key=mx.random.key(i)) for i in range(3))
     assert reached(lambda: temporal_attention_split(q, k, v.astype(mx.float16))) == 0
 
 
+@pytest.mark.usefixtures("compiler")
 def test_gradients_are_the_plain_path_s():
     qkv, weight = mx.random.normal((1, 5, 3, 3, 2, 64), key=mx.random.key(0)), weights(64, 1)
     rope, pull = Rotary(*tables(5, 64), "half"), mx.random.normal((1, 5, 3, 128), key=mx.random.key(1))
@@ -261,6 +275,7 @@ def test_gradients_are_the_plain_path_s():
     assert all(mx.array_equal(a, b) for a, b in zip(plain, kernel, strict=True))
 
 
+@pytest.mark.usefixtures("compiler")
 def test_report_says_on_or_why_not(monkeypatch):
     monkeypatch.delenv("MLXVID_KERNELS", raising=False)
     if not mx.metal.is_available():

@@ -9,11 +9,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).parent
-# GNU's: on a Mac the name belongs to clang, and the real device is there anyway.
-COMPILER = shutil.which("g++") if sys.platform == "linux" else None
 COMMON = ["-std=gnu++17", "-fPIC", "-shared", "-w", "-U_FORTIFY_SOURCE", "-fsingle-precision-constant", "-ffp-contract=off"]
 # tsan's hooks without its library; no idiom may turn a loop into a memcpy that nobody reports.
 WATCHED = [
@@ -21,6 +20,18 @@ WATCHED = [
     *("-fsanitize=bounds,alignment,shift,integer-divide-by-zero,signed-integer-overflow,bool", "-fno-sanitize-recover=all"),
 ]
 FAST = ["-O2"]
+
+
+def _compiler() -> str | None:
+    """GNU's C++ compiler, 11 or newer. On a Mac the name belongs to clang, and the real device is there anyway."""
+    path = shutil.which("g++") if sys.platform == "linux" else None
+    if path is None:
+        return None
+    version = subprocess.run([path, "-dumpversion"], capture_output=True, text=True).stdout
+    return path if int(version.split(".")[0] or 0) >= 11 else None
+
+
+COMPILER = _compiler()
 
 
 class CompileError(Exception):
@@ -33,6 +44,7 @@ def cache_folder() -> Path:
     return folder
 
 
+@cache
 def shim_hash() -> str:
     files = sorted((HERE / "include").rglob("*")) + sorted((HERE / "runtime").glob("*"))
     return hashlib.sha256(b"".join(f.read_bytes() for f in files if f.is_file())).hexdigest()

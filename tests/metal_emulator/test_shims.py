@@ -93,6 +93,25 @@ def test_collectives_see_only_active_lanes():
     assert np.array_equal(run(source, dtype=mx.int32), expected)
 
 
+def test_every_half_and_every_rounding():
+    """All 65,536 halves are decoded, and floats of every exponent (and ties between halves) encoded, as NumPy does."""
+    bits = np.arange(65536, dtype=np.uint16)
+    source = "uint i = thread_position_in_grid.x; out[i] = float(as_type<half>(ushort(b[i])));"
+    out = run(source, {"b": mx.array(bits)}, (65536,), mx.float32, (65536, 1, 1), (1024, 1, 1))
+    assert np.array_equal(out, bits.view(np.float16).astype(np.float32), equal_nan=True)
+
+    rng = np.random.default_rng(0)
+    floats = rng.integers(0, 2**32, 4096, dtype=np.uint32).view(np.float32)
+    near = np.float32(2.0) ** rng.uniform(-27, 17, 4096).astype(np.float32)
+    halves = rng.integers(0, 0x7C00, 4096).astype(np.uint16)
+    ties = (halves.view(np.float16).astype(np.float32) + (halves + np.uint16(1)).view(np.float16).astype(np.float32)) / 2
+    x = np.concatenate([floats, near, -near, ties, -ties]).astype(np.float32)
+    source = "uint i = thread_position_in_grid.x; out[i] = half(x[i]);"
+    out = run(source, {"x": mx.array(x)}, x.shape, mx.float16, (len(x), 1, 1), (1024, 1, 1))
+    with np.errstate(over="ignore"):
+        assert np.array_equal(out, x.astype(np.float16), equal_nan=True)
+
+
 def test_half_rounds_at_every_operation():
     a, b = (mx.random.normal((256,), key=mx.random.key(i)).astype(mx.float16) for i in range(2))
     source = "uint i = thread_position_in_grid.x; float16_t x = a[i] * b[i]; x += a[i]; x = x / (b[i] + 3); out[i] = x - a[i] * 2;"

@@ -84,6 +84,16 @@ class Family:
         sigmas = mx.full((x.shape[0],), sigma)
         return network(x, conditions["condition"], sigmas, conditions["text"], conditions["mask"], attention).astype(mx.float32)
 
+    def hold(self, x: mx.array, noise: mx.array, sigma: float, conditions: Mapping[str, mx.array]) -> mx.array:
+        """Latents after a step to `sigma`, with a given first frame put back on its own road from `noise`, (1 - s) z + s n.
+
+        The VAE is causal, so the first frame's latents are exactly those of its picture; a later frame's are not.
+        """
+        given = conditions["condition"][:, :1]
+        z, mask = given[..., :-1], given[..., -1:]
+        first = mask * ((1 - sigma) * z + sigma * noise[:, :1]) + (1 - mask) * x[:, :1]
+        return mx.concatenate([first, x[:, 1:]], axis=1)
+
     def decode(self, latents: mx.array) -> Iterator[mx.array]:
         """Latents [1, F, H, W, C] -> frames [n, H, W, 3] in about [-1, 1], chunk after chunk."""
         for part in self.vae.decode(latents):

@@ -2,8 +2,19 @@
 #pragma once
 
 struct emu_half_format {
-    static constexpr uint16_t encode(float x) { return __builtin_bit_cast(uint16_t, static_cast<_Float16>(x)); }
-    static constexpr float decode(uint16_t bits) { return static_cast<float>(__builtin_bit_cast(_Float16, bits)); }
+    // To the nearest, ties to even. Below 2^-14 the sum with 0.5, whose last place is a subnormal half's, does the rounding.
+    static constexpr uint16_t encode(float x) {
+        const uint32_t bits = __builtin_bit_cast(uint32_t, x), sign = bits >> 16 & 0x8000, size = bits & 0x7fffffff;
+        if (size > 0x7f800000) return sign | 0x7e00 | (size >> 13 & 0x1ff);
+        if (size >= 0x477ff000) return sign | 0x7c00;
+        if (size < 0x38800000) return sign | (__builtin_bit_cast(uint32_t, __builtin_bit_cast(float, size) + 0.5f) - 0x3f000000);
+        return sign | ((size - (112u << 23) + 0xfff + (size >> 13 & 1)) >> 13);
+    }
+    static constexpr float decode(uint16_t bits) {
+        const uint32_t sign = uint32_t(bits & 0x8000) << 16, exponent = bits >> 10 & 31, fraction = bits & 0x3ff;
+        if (exponent == 0) return (sign ? -1.0f : 1.0f) * (fraction * 5.9604644775390625e-8f);
+        return __builtin_bit_cast(float, sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) | fraction << 13);
+    }
 };
 
 struct emu_bfloat_format {
