@@ -9,6 +9,7 @@ examples:
   scripts/train_mini.py runs/mini
   scripts/train_mini.py runs/try --vae-steps 200 --dit-steps 200
   scripts/train_mini.py runs/mini --only export
+  scripts/train_mini.py runs/more --start mlxvid/assets/mini --vae-steps 0 --decoder-steps 0 --dit-steps 3000
 """
 
 from __future__ import annotations
@@ -32,17 +33,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("mlxvid/assets/mini"), help="the model folder to write")
     parser.add_argument("--vae-steps", type=int, default=1100)
     parser.add_argument("--decoder-steps", type=int, default=600)
-    parser.add_argument("--dit-steps", type=int, default=2400)
+    parser.add_argument("--dit-steps", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start", type=Path, metavar="MODEL", help="begin from a model folder's weights instead of from nothing")
     parser.add_argument("--only", choices=STAGES, help="one stage instead of all")
     args = parser.parse_args()
     if not SPEED.items() <= os.environ.items():
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **SPEED})
     stages = [args.only] if args.only else STAGES
 
-    from mini import export, latents, train_dit, train_vae
+    from mini import export, latents, restore, train_dit, train_vae
     from mlxvid.convert import convert
 
+    if args.start:
+        restore.restore(args.start, args.run)
     if "vae" in stages:
         train_vae.train(args.run, args.vae_steps, batch=16, seed=args.seed)
     if "decoder" in stages:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import mlxvid
 torch = pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from mini import export, latents, train_dit, train_vae  # noqa: E402
+from mini import export, latents, restore, train_dit, train_vae  # noqa: E402
 
 
 @pytest.mark.slow
@@ -34,3 +35,13 @@ def test_a_few_steps_of_every_stage_make_a_model_that_loads(tmp_path, monkeypatc
     export.export(run, tmp_path / "model")
     clip = mlxvid.load(str(tmp_path / "model")).generate("a red ball", width=64, height=64, frames=9, steps=2, seed=0)
     assert clip.frames.shape == (9, 64, 64, 3)
+
+    again = tmp_path / "again"
+    restore.restore(tmp_path / "model", again)
+    export.export(again, tmp_path / "copy")
+    same = mlxvid.load(str(tmp_path / "copy")).generate("a red ball", width=64, height=64, frames=9, steps=2, seed=0)
+    assert (same.frames == clip.frames).all()
+    shutil.copytree(run / "latents", again / "latents")
+    train_dit.train(again, 1)
+    with pytest.raises(FileExistsError, match="has checkpoints already"):
+        restore.restore(tmp_path / "model", again)

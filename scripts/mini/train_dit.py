@@ -149,7 +149,8 @@ def train(run: Path, steps: int, seed: int = 0, lr: float = 2e-3) -> None:
     if saved.exists():
         state = torch.load(saved, weights_only=False)
         model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
+        if state["optimizer"] is not None:
+            optimizer.load_state_dict(state["optimizer"])
         ema, step, mean, std = state["ema"], state["step"], state["mean"], state["std"]
     else:
         mean, std = (torch.tensor(v, dtype=torch.float32) for v in latents.statistics())

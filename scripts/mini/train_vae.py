@@ -100,7 +100,8 @@ def _loop(vae: VAE, trained: torch.nn.Module, saved: Path, steps: int, batch: in
     if saved.exists():
         state = torch.load(saved)
         vae.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
+        if state["optimizer"] is not None:
+            optimizer.load_state_dict(state["optimizer"])
         step = state["step"]
     begun, first, squared = time.time(), step, []
     while step < steps:
