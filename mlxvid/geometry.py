@@ -65,7 +65,7 @@ def frames_of(seconds: float, fps: float) -> int:
     """How many frames last `seconds` at `fps`, at least one; not yet rounded to what a model can make."""
     if not 0 < seconds < float("inf") or not 0 < fps < float("inf"):
         raise SettingError(f"Seconds and fps must be above 0, not {seconds:g} and {fps:g}.")
-    return max(1, round(min(seconds * fps, MAX_FRAMES + 1)))  # too many stay too many, and are refused where frames are checked
+    return max(1, round(min(seconds * fps, 1e15)))  # far too many still, which is refused where frames are checked, but never infinite
 
 
 @dataclass(frozen=True)
