@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder for checkpoints and encoded clips")
     parser.add_argument("--out", type=Path, default=Path("mlxvid/assets/mini"), help="the model folder to write")
     parser.add_argument("--vae-steps", type=int, default=1100)
-    parser.add_argument("--decoder-steps", type=int, default=600)
+    parser.add_argument("--decoder-steps", type=int, default=450)
     parser.add_argument("--dit-steps", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--start", type=Path, metavar="MODEL", help="begin from a model folder's weights instead of from nothing")
