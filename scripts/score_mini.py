@@ -275,24 +275,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     truth = drawn(some)
     rows = {"drawn": score(truth, tqdm(some, "drawn"))}
     noise: list[float] = []
-    if hasattr(pipe, "reconstruct"):
 
-        def through_vae(prompt: str, seed: int) -> np.ndarray:
-            clip = truth(prompt, seed)
-            again = pipe.reconstruct(clip)
-            noise.append(psnr(clip, again))
-            return again
+    def through_vae(prompt: str, seed: int) -> np.ndarray:
+        clip = truth(prompt, seed)
+        again = pipe.reconstruct(clip)
+        noise.append(psnr(clip, again))
+        return again
 
-        rows["drawn, through the VAE"] = score(through_vae, tqdm(some[:VAE_CLIPS], "VAE"))
+    rows["drawn, through the VAE"] = score(through_vae, tqdm(some[:VAE_CLIPS], "VAE"))
     rows[args.model] = score(maker(args.attention[0]), tqdm(some, args.model), keep)
     print(accuracy_table(rows), motion_table(rows[args.model]), sep="\n\n")
     for line in filter(None, map(miss, rows[args.model])):
         print(line)
-    print(
-        f"\nVAE: {np.mean(noise):.2f} dB PSNR over {len(noise)} clips"
-        if noise
-        else "\nThis model has no VAE to send the drawn clips through."
-    )
+    print(f"\nVAE: {np.mean(noise):.2f} dB PSNR over {len(noise)} clips")
     steady: dict[str, dict[str, float]] = {}
     if args.consistency:
         plain = steady_cases(args.consistency, args.frames, height, width, args.seed)
@@ -301,7 +296,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print("\n" + steadiness_table(steady))
     if args.json:
         told = {"settings": options | {"model": args.model, "seed": args.seed}, "scores": [as_json(name, v) for name, v in rows.items()]}
-        told |= {"vae_psnr": float(np.mean(noise)) if noise else None, "steadiness": steady}
+        told |= {"vae_psnr": float(np.mean(noise)), "steadiness": steady}
         args.json.write_text(json.dumps(_plain(told), indent=1) + "\n")
     if args.sheet:
         sheet(kept).save(args.sheet, format="PNG")
