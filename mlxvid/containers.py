@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
@@ -32,7 +33,7 @@ FRAME_NAME = re.compile(r"frame_\d{4,}\.png")
 _BT709 = 1  # the code of BT.709 for matrix, primaries and transfer curve alike (ITU-T H.273)
 # swscale's defaults drop every second chroma sample; with these flags a small saturated object keeps its colour (+3 dB).
 _SCALE_FLAGS = "lanczos+accurate_rnd+full_chroma_inp+full_chroma_int"
-_EXACT = 0x200 | 0x40000 | 0x4000 | 0x2000  # the same flags as swscale.h numbers them: PyAV 17, Python 3.10's last, has no names for them
+EXACT = 0x200 | 0x40000 | 0x4000 | 0x2000  # the same flags as swscale.h numbers them: PyAV 17, Python 3.10's last, has no names for them
 VIDEO = {
     ".mp4": ("libx264", {"crf": "18"}, {"movflags": "use_metadata_tags+faststart"}),
     ".webm": ("libvpx-vp9", {"crf": "24", "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"}, {}),
@@ -68,6 +69,8 @@ def write(frames: np.ndarray, fps: float, path: Path, kind: str, comment: str) -
 
 def _write_video(frames: np.ndarray, fps: float, path: Path, kind: str, comment: str) -> Iterator[int]:
     codec, options, container_options = VIDEO[kind]
+    if codec == "libx264" and _has_avx512():
+        options = {**options, "x264-params": "asm=avx2"}
     height, width = frames.shape[1:3]
     rate = Fraction(fps).limit_denominator(1001)
     with av.open(f"file:{path}", "w", format=kind[1:], options=container_options) as container:
@@ -87,6 +90,15 @@ def _write_video(frames: np.ndarray, fps: float, path: Path, kind: str, comment:
                 yield index + 1
         container.mux(stream.encode())
     yield len(frames)
+
+
+@cache
+def _has_avx512() -> bool:
+    """Whether x264 would use AVX-512: there its rate control reads memory it hasn't set, and the same frames make different files."""
+    try:
+        return " avx512f " in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
 
 
 def _to_yuv420(width: int, height: int, time_base: Fraction) -> Graph:
@@ -122,16 +134,16 @@ def read(source: Path) -> Contents:
     """What is in a file or folder; raises :class:`MediaError` for what is missing, damaged, cut short, or no clip."""
     if source.is_dir():
         return _read_folder(source)
-    magic = _magic(source)
-    if magic.startswith(b"GIF8"):
+    first = magic(source)
+    if first.startswith(b"GIF8"):
         return _read_gif(source)
-    if magic.startswith(b"\x89PNG"):
+    if first.startswith(b"\x89PNG"):
         return images.read_image(source)[None], None, read_tag(source)
     return _read_video(source)
 
 
 def _read_video(source: Path) -> Contents:
-    with _open_video(source) as container:
+    with open_video(source) as container:
         stream = container.streams.video[0]
         tag = unpack(_comment(container))
         fps = float(stream.average_rate or FOREIGN_FPS)
@@ -141,7 +153,7 @@ def _read_video(source: Path) -> Contents:
             for frame in packet.decode():
                 if frame.is_corrupt:
                     raise MediaError(f"{source} is damaged: copy or make it again.")
-                frames.append(frame.to_ndarray(format="rgb24", interpolation=_EXACT))
+                frames.append(frame.to_ndarray(format="rgb24", interpolation=EXACT))
         # mp4 counts its packets; Matroska gives the duration, whose frames are known for a clip of ours.
         promised = stream.frames or (round(container.duration / av.time_base * tag["fps"]) if tag and container.duration else 1)
         if packets < promised or not frames:
@@ -177,21 +189,27 @@ def _read_folder(folder: Path) -> Contents:
 
 
 @contextmanager
-def _open_video(source: Path) -> Iterator[av.container.InputContainer]:
+def open_video(source: Path) -> Iterator[av.container.InputContainer]:
     """The file opened with FFmpeg; its errors inside the block become :class:`MediaError`."""
+    # "file:" and the list keep odd names, and playlists in disguise, from reaching for the network.
+    with sound(source), av.open(f"file:{os.path.abspath(source)}", options={"protocol_whitelist": "file"}) as container:
+        if not container.streams.video:
+            raise MediaError(f"{source} holds no pictures: give a clip.")
+        yield container
+
+
+@contextmanager
+def sound(source: Path) -> Iterator[None]:
+    """Turn what FFmpeg says of a damaged file into :class:`MediaError`."""
     try:
-        # "file:" and the list keep odd names, and playlists in disguise, from reaching for the network.
-        with av.open(f"file:{os.path.abspath(source)}", options={"protocol_whitelist": "file"}) as container:
-            if not container.streams.video:
-                raise MediaError(f"{source} holds no pictures: give a clip.")
-            yield container
+        yield
     except MediaError:
         raise
     except (OSError, ValueError, EOFError, av.FFmpegError) as error:
         raise MediaError(f"{source} is not a clip that can be read, or is damaged: copy or make it again.") from error
 
 
-def _magic(source: Path) -> bytes:
+def magic(source: Path) -> bytes:
     try:
         with open(source, "rb") as file:
             return file.read(8)
@@ -224,11 +242,11 @@ def read_tag(source: Path) -> dict | None:
     """The tag in a clip's file or folder, None where it has none. Raises :class:`MediaError` as :func:`read` does."""
     if source.is_dir():
         return folder_tag(source)
-    magic = _magic(source)
-    if magic.startswith((b"GIF8", b"\x89PNG")):
+    first = magic(source)
+    if first.startswith((b"GIF8", b"\x89PNG")):
         with images.open_picture(source) as picture:
             return unpack(picture.info.get("comment", picture.info.get("Comment", "")))
-    with _open_video(source) as container:
+    with open_video(source) as container:
         return unpack(_comment(container))
 
 
