@@ -6,8 +6,9 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from mlxvid.geometry import ATTENTION_MODES
 from mlxvid.models.factored.config import TransformerConfig
-from mlxvid.models.factored.transformer import ATTENTION_MODES, FactoredTransformer
+from mlxvid.models.factored.transformer import FactoredTransformer
 
 
 def make(**sizes) -> FactoredTransformer:

@@ -1,11 +1,34 @@
-"""Self- and cross-attention with normed heads, and the feed-forward that follows them."""
+"""Self- and cross-attention with normed heads, attention of any size in bounded parts, and the feed-forward that follows."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable
 
 import mlx.core as mx
 import mlx.nn as nn
 
 from mlxvid.kernels import Rotary, temporal_attention
+
+# Floating-point operations that one mx.eval is given on Metal. macOS kills GPU work that keeps the display waiting for some seconds
+# (ml-explore/mlx#3267); this much takes the slowest M1 about one, and is far more than the few milliseconds that an evaluation costs.
+EVAL_OPS = 2e12
+# Attention scores that are held at once where MLX has no fused attention, on the CPU: 256 MB in float32.
+CPU_SCORES = 2**26
+
+
+def attend(q: mx.array, k: mx.array, v: mx.array) -> mx.array:
+    """softmax(q k^T / sqrt(D)) v for q [B, H, N, D] and k, v [B, H, L, D], in as many parts of the queries as keep one evaluation
+    within :data:`EVAL_OPS` on Metal and :data:`CPU_SCORES` on the CPU. Where there is more than one, it is evaluated here."""
+    b, h, n, d = q.shape
+    limit = EVAL_OPS / (4 * d) if mx.default_device() == mx.gpu else CPU_SCORES
+    size = math.ceil(n / math.ceil(b * h * n * k.shape[2] / limit))
+    parts = []
+    for start in range(0, n, size):
+        parts.append(mx.fast.scaled_dot_product_attention(q[:, :, start : start + size], k, v, scale=d**-0.5))
+        if size < n:
+            mx.eval(parts[-1])
+    return mx.concatenate(parts, axis=2) if size < n else parts[0]
 
 
 def rotate_heads(x: mx.array, rope: Rotary) -> mx.array:
@@ -70,3 +93,29 @@ class FeedForward(nn.Module):
 
     def __call__(self, x: mx.array) -> mx.array:
         return self.linear_2(nn.gelu_approx(self.linear_1(x)))
+
+
+class GELU(nn.Module):
+    """A linear layer, then GELU (or another activation)."""
+
+    def __init__(self, dim: int, inner: int, activation: Callable[[mx.array], mx.array]):
+        super().__init__()
+        self.proj = nn.Linear(dim, inner)
+        self.activation = activation
+
+    def __call__(self, x: mx.array) -> mx.array:
+        return self.activation(self.proj(x))
+
+
+class FeedForwardNet(nn.Module):
+    """Two linear layers about a GELU, [..., dim] -> [..., out], with the tensor names of Diffusers' FeedForward."""
+
+    def __init__(self, dim: int, inner: int, out: int, activation: Callable[[mx.array], mx.array] = nn.gelu_approx):
+        super().__init__()
+        # In the middle stands the dropout of training: the checkpoints number it.
+        self.net = [GELU(dim, inner, activation), nn.Identity(), nn.Linear(inner, out)]
+
+    def __call__(self, x: mx.array) -> mx.array:
+        for layer in self.net:
+            x = layer(x)
+        return x

@@ -1,4 +1,4 @@
-"""Timestep embeddings."""
+"""Embeddings of what a transformer is told besides its tokens: the timestep, and the text."""
 
 from __future__ import annotations
 
@@ -27,3 +27,15 @@ class TimestepEmbedding(nn.Module):
     def __call__(self, t: mx.array) -> mx.array:
         width = self.linear_1.weight.shape[-1]
         return self.linear_2(nn.silu(self.linear_1(timestep_embedding(t, width).astype(self.linear_1.weight.dtype))))
+
+
+class TextProjection(nn.Module):
+    """A text encoder's states [B, L, D] as a transformer reads them, [B, L, C] (Diffusers' PixArtAlphaTextProjection)."""
+
+    def __init__(self, channels: int, dim: int):
+        super().__init__()
+        self.linear_1 = nn.Linear(channels, dim)
+        self.linear_2 = nn.Linear(dim, dim)
+
+    def __call__(self, text: mx.array) -> mx.array:
+        return self.linear_2(nn.gelu_approx(self.linear_1(text)))

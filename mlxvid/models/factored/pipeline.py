@@ -3,55 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import mlx.core as mx
-import mlx.nn as nn
 import numpy as np
 
 from mlxvid.errors import WeightsError
-from mlxvid.geometry import Defaults, Geometry
+from mlxvid.family import Family as Base
+from mlxvid.family import Part
+from mlxvid.geometry import Facts
+from mlxvid.request import Request
 from mlxvid.schedulers import FlowEuler, sampler
 from mlxvid.text.tokenizer import SentencePieceTokenizer
 
 from .config import Knows, TextConfig, TransformerConfig, VAEConfig
 from .text import FactoredTextEncoder
-from .transformer import ATTENTION_MODES, FactoredTransformer
+from .transformer import FactoredTransformer
 from .vae import FactoredVAE
 
 SHIFT = 1.5  # of the sigmas towards noise
-NETWORKS = {
-    "text_encoder": (FactoredTextEncoder, TextConfig),
-    "transformer": (FactoredTransformer, TransformerConfig),
-    "vae": (FactoredVAE, VAEConfig),
-}
 
 
-class Family:
+class Family(Base):
     """Text, pictures, denoiser and decoder of one factored model, whose networks come from `components` as they are needed."""
 
+    parts = {
+        "text_encoder": Part(FactoredTextEncoder, TextConfig),
+        "transformer": Part(FactoredTransformer, TransformerConfig),
+        "vae": Part(FactoredVAE, VAEConfig),
+    }
     samplers = ("euler", "heun")
-    attention_modes = ATTENTION_MODES
-    capabilities = frozenset({"negative-prompt", "image", "last-image", "keyframes", "attention"})
 
-    def __init__(self, components, index: Mapping):
-        self.components = components
-        self.defaults = components.parse(Defaults, index["defaults"]) if "defaults" in index else Defaults(96, 96, 33, 16.0, 20, 3.0)
-        self.knows = components.parse(Knows, index["knows"]) if "knows" in index else None
-        text, transformer, vae = (components.config(name, config) for name, (_, config) in NETWORKS.items())
-        patch = (transformer.patch_size_t, transformer.patch_size, transformer.patch_size)
-        self.geometry = Geometry(vae.patch_size_t, 2 * vae.patch_size, vae.latent_channels, patch)
-        self.tokenizer = SentencePieceTokenizer.load(components.folder / "tokenizer" / "spiece.model", text.max_length)
-        pieces = self.tokenizer.model.get_piece_size()
-        if (transformer.in_channels, transformer.text_dim) != (vae.latent_channels, text.hidden_size) or pieces > text.vocab_size:
-            raise WeightsError(f"The parts of {components.folder} come from different models; download or convert the model again.")
-
-    def network(self, name: str, watch=None) -> nn.Module:
-        """The component called `name`, loaded if it isn't yet, which `watch` is told of."""
-        return self.components.network(name, *NETWORKS[name], watch)
-
-    @property
-    def vae(self) -> FactoredVAE:
-        return self.network("vae")
+    def __init__(self, components: Any, facts: Facts):
+        super().__init__(components, facts)
+        folder = components.folder
+        self.knows = folder.parse("knows", Knows)
+        text = folder.config("text_encoder", TextConfig)
+        self.tokenizer = SentencePieceTokenizer.load(folder.path / "tokenizer" / "spiece.model", text.max_length)
+        if self.tokenizer.model.get_piece_size() > text.vocab_size:
+            raise WeightsError(f"The parts of {folder.path} come from different models; download or convert the model again.")
 
     def advice(self, prompt: str) -> str | None:
         """A line for a prompt with words that this model never saw, or None."""
@@ -65,23 +55,28 @@ class Family:
         ids, mask = self.tokenizer(prompts)
         return {"text": self.network("text_encoder")(ids, mask), "mask": mask}
 
-    def encode_pictures(self, pictures: Mapping[int, np.ndarray], latent_shape: tuple[int, int, int]) -> dict[str, mx.array]:
+    def encode_pictures(
+        self, pictures: Mapping[int, np.ndarray], latent_shape: tuple[int, int, int], watch: Any = None
+    ) -> dict[str, mx.array]:
         """condition [1, F, H, W, C + 1]: for each latent frame in `pictures` (uint8 [H, W, 3]) its latents, and ones."""
         f, h, w = latent_shape
         empty = mx.zeros((1, 1, h, w, self.geometry.channels + 1))
         slots = [empty] * f
         for place, picture in pictures.items():
             still = mx.array(picture).astype(mx.float32)[None, None] / 127.5 - 1
-            slots[place] = mx.concatenate([self.vae.encode(still), mx.ones((1, 1, h, w, 1))], axis=-1)
+            slots[place] = mx.concatenate([self.network("vae", watch).encode(still), mx.ones((1, 1, h, w, 1))], axis=-1)
         return {"condition": mx.concatenate(slots, axis=1)}
 
-    def scheduler(self, name: str, steps: int) -> FlowEuler:
-        return sampler(name, self.samplers)(steps, SHIFT)
+    def shift(self, width: int, height: int) -> float:
+        return SHIFT
 
-    def predict(self, x: mx.array, sigma: float, conditions: Mapping[str, mx.array], attention: str) -> mx.array:
+    def scheduler(self, request: Request) -> FlowEuler:
+        return sampler(request.sampler, self.samplers)(request.steps, request.shift)
+
+    def predict(self, x: mx.array, time: float, conditions: Mapping[str, mx.array], attention: str) -> mx.array:
         """The velocity of latents [B, F, H, W, C] with B conditions of each kind, float32."""
         network = self.network("transformer")
-        sigmas = mx.full((x.shape[0],), sigma)
+        sigmas = mx.full((x.shape[0],), time)
         return network(x, conditions["condition"], sigmas, conditions["text"], conditions["mask"], attention).astype(mx.float32)
 
     def hold(self, x: mx.array, noise: mx.array, sigma: float, conditions: Mapping[str, mx.array]) -> mx.array:
@@ -96,5 +91,5 @@ class Family:
 
     def decode(self, latents: mx.array) -> Iterator[mx.array]:
         """Latents [1, F, H, W, C] -> frames [n, H, W, 3] in about [-1, 1], chunk after chunk."""
-        for part in self.vae.decode(latents):
+        for part in self.network("vae").decode(latents):
             yield part[0]

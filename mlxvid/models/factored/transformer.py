@@ -15,11 +15,11 @@ from mlxvid.kernels import Rotary
 from mlxvid.layers.attention import Attention, CrossAttention, FeedForward
 from mlxvid.layers.embeddings import TimestepEmbedding
 from mlxvid.layers.patches import fold, unfold
+from mlxvid.layers.pixart import modulated
 from mlxvid.layers.rope import rope_1d, rope_3d
 
 from .config import TransformerConfig
 
-ATTENTION_MODES = ("factored", "full", "spatial")
 PLACE_FEATURES = 30
 
 
@@ -53,11 +53,6 @@ class Block(nn.Module):
             x = x + gate_t * self.attn_temporal.over_time(modulated(x, shift_t, scale_t), ropes["time"])
         x = x + self.attn2(self.norm2(x).reshape(b, t * s, c), text, mask).reshape(b, t, s, c)
         return x + gate3 * self.ff(modulated(x, shift3, scale3))
-
-
-def modulated(x: mx.array, shift: mx.array, scale: mx.array) -> mx.array:
-    """Layer norm without weights, then scale and shift (adaLN, arXiv:2212.09748)."""
-    return mx.fast.layer_norm(x, None, None, 1e-6) * (1 + scale) + shift
 
 
 def place_features(t: int, h: int, w: int) -> mx.array:

@@ -10,7 +10,7 @@ import mlx.nn as nn
 
 from mlxvid.layers.conv import CausalConv3d, Stream, channels_last
 from mlxvid.layers.patches import fold, unfold
-from mlxvid.layers.tiling import tiled
+from mlxvid.layers.tiling import chunks, tiled
 
 from .config import VAEConfig
 
@@ -118,7 +118,7 @@ class FactoredVAE(nn.Module):
 
         def one(x: mx.array, number: int) -> mx.array:
             stream, parts = Stream(), []
-            for part in _chunks(x, chunk * self.t_factor, 1 - self.t_factor):
+            for part in chunks(x, chunk * self.t_factor, 1 - self.t_factor):
                 parts.append(self.encoder(part, stream)[..., : self.config.latent_channels])
                 mx.eval(parts[-1], stream.arrays())
             return mx.concatenate(parts, axis=1)
@@ -138,7 +138,7 @@ class FactoredVAE(nn.Module):
             mx.eval(y, streams[number].arrays())
             return y
 
-        for part in _chunks(z, chunk, 0):
+        for part in chunks(z, chunk, 0):
             yield tiled(one, part, tile, _halo(self.config.decoder_layers), up=self.s_factor).astype(mx.float32)
 
     @staticmethod
@@ -151,11 +151,3 @@ def _halo(layers: list[int]) -> int:
     """The receptive field in latent positions: a block reaches 1 position of its grid, two of the fine grid are one of the coarse."""
     fine, coarse = layers
     return coarse + (fine + 1) // 2
-
-
-def _chunks(x: mx.array, size: int, spare: int) -> Iterator[mx.array]:
-    """Parts of `size` frames; the first has `spare` more (fewer where negative)."""
-    start, stop = 0, size + spare
-    while start < x.shape[1]:
-        yield x[:, start:stop]
-        start, stop = stop, stop + size

@@ -1,0 +1,56 @@
+"""UniPC: each step predicts, and the next model call corrects the prediction at no extra cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import mlx.core as mx
+import numpy as np
+
+from .base import Model, Scheduler
+from .exponential import advance
+from .flow_euler import Spacing, shifted
+
+# So much less than pure noise is the first share: of no signal at all there is no logarithm.
+SIGNAL = 1e-6
+
+
+def unipc_sigmas(steps: int, shift: float = 1.0) -> np.ndarray:
+    """Shares of noise from 1 to 0, float64 [steps + 1]: evenly towards a thousandth, which is not reached, then shifted; then none."""
+    return np.append(shifted(np.linspace(1.0, 1 / 1000, steps + 1)[:-1], shift), 0.0)
+
+
+class UniPC(Scheduler):
+    """UniPC of second order, B2(h), on a rectified flow (arXiv:2302.04867).
+
+    Equal to Diffusers' UniPCMultistepScheduler with use_flow_sigmas, flow_prediction, flow_shift = `shift` and else its defaults: what
+    Wan 2.1 is sampled with.
+    """
+
+    def __init__(self, steps: int, shift: float = 1.0, spacing: Spacing = unipc_sigmas):
+        sigmas = spacing(steps, shift)
+        sigmas[0] = min(sigmas[0], 1 - SIGNAL)
+        # The reference calls the model at whole timesteps, rounded down.
+        self.times = np.floor(sigmas[:-1] * 1000) / 1000
+        # Its shares are float32, where 1 - SIGNAL leaves 1.3 % more signal: worth 2e-6 of the latents in a few steps.
+        self.sigmas = sigmas.astype(np.float32).astype(np.float64)
+        self._memory: dict[str, mx.array] = {}
+
+    def step(self, model: Model, x: mx.array, i: int) -> mx.array:
+        clip = self.clean(x, model(x, self.times[i].item()), i)
+        signals, past = 1 - self.sigmas, self._memory if i else {}
+        if past:
+            x = advance(signals, self.sigmas, i - 1, past["x"], past["clip"], past.get("clip_before"), clip)
+        self._memory = {"x": x, "clip": clip}
+        if past:
+            self._memory["clip_before"] = past["clip"]
+        return advance(signals, self.sigmas, i, x, clip, past.get("clip"))
+
+    def clean(self, x: mx.array, output: mx.array, i: int) -> mx.array:
+        return x - self.sigmas[i].item() * output
+
+    def state(self) -> dict[str, mx.array]:
+        return dict(self._memory)
+
+    def restore(self, state: Mapping[str, mx.array]) -> None:
+        self._memory = dict(state)
