@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import importlib
-import json
 import math
 import os
-from dataclasses import fields
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
 
 from . import catalog
+from .assemble import fetched
+from .configs import Folder, read_json
 from .errors import ModelNotFoundError, SettingError, WeightsError
+from .facts import facts_of, family_of
+from .family import Part
+from .hub import download, download_file
+from .lora import Lora, apply, parse, read
 from .memory import this_machine
 
 if TYPE_CHECKING:
-    from .pipeline import Pipeline, Watch
+    from .pipeline import Cancel, Pipeline, Progress, Watch
 
-# The class in model_index.json -> the module whose `Family` runs it.
-FAMILIES = {"FactoredPipeline": "mlxvid.models.factored.pipeline"}
 DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16, "float16": mx.float16}
 QUANTIZE_BITS = (4, 8)
 # A model whose weights take less than this share of the memory stays loaded; a larger one is loaded and dropped stage by stage.
@@ -34,14 +39,17 @@ LOAD_BYTES = 256 * 10**6
 # A matrix can be quantized where its rows divide into groups of this size.
 QUANTIZE_GROUP = 64
 
-_KINDS = {
-    "int": int, "float": (int, float), "str": str, "list[int]": list, "list[str]": list, "list[float] | None": (list, type(None)),
-}  # fmt: skip
 
-Config = TypeVar("Config")
-
-
-def load(model: str = "mini", *, quantize: int | None = None, dtype: str | None = None, revision: str | None = None) -> Pipeline:
+def load(
+    model: str = "mini",
+    *,
+    quantize: int | None = None,
+    dtype: str | None = None,
+    revision: str | None = None,
+    loras: Sequence[str] = (),
+    on_progress: Callable[[Progress], None] | None = None,
+    cancel: Cancel | None = None,
+) -> Pipeline:
     """A :class:`Pipeline` ready to generate; weights are read when they are first needed.
 
     model: a catalog name, a local folder in the Diffusers layout (with model_index.json), or a hub repository ("owner/name"); looked
@@ -49,9 +57,11 @@ def load(model: str = "mini", *, quantize: int | None = None, dtype: str | None 
     quantize: 4 or 8 bits a weight for the transformer and the text encoder (smaller, not faster), or None.
     dtype: "float32", "bfloat16" or "float16"; by default what its model_index.json asks for, else the checkpoint's own on Metal and
     float32 on the CPU, where half precision is slow. revision: of the hub repository.
-    Raises :class:`ModelNotFoundError`, :class:`WeightsError` or :class:`SettingError`.
+    loras: "FILE_OR_REPO[:file][@scale]" each (:mod:`mlxvid.lora`), added to the transformer in this order.
+    on_progress is told of a download, cancel.is_set() ends it; without on_progress there is a bar on standard error.
+    Raises :class:`ModelNotFoundError`, :class:`WeightsError`, :class:`SettingError` or :class:`CancelledError`.
     """
-    from .pipeline import Pipeline
+    from .pipeline import Pipeline, Watch
 
     if not isinstance(model, (str, os.PathLike)) or not isinstance(revision, (str, type(None))):
         raise SettingError(f"A model and its revision are names, not {model!r} and {revision!r}.")
@@ -59,19 +69,22 @@ def load(model: str = "mini", *, quantize: int | None = None, dtype: str | None 
         raise SettingError(f"Quantization is to 4 or 8 bits, not {quantize!r}.")
     if dtype is not None and dtype not in tuple(DTYPES):
         raise SettingError(f"There is no dtype {dtype!r}; use one of: {', '.join(DTYPES)}.")
-    folder, name = locate(os.fspath(model), revision)
-    index = read_json(folder / "model_index.json")
-    kind = index.get("_class_name")
-    if kind not in tuple(FAMILIES):
-        raise WeightsError(f"{folder} holds a {kind}, which mlxvid can't run; it runs: {', '.join(FAMILIES)}.")
+    watch = Watch(on_progress, cancel) if on_progress is not None or cancel is not None else None
+    path, name = locate(os.fspath(model), revision, watch)
+    folder = Folder(path)
+    facts = facts_of(folder)
+    if loras and "lora" not in facts.capabilities:
+        raise SettingError(f"{name} takes no LoRA; leave --lora out.")
+    if name in catalog.CATALOG:
+        facts = replace(facts, defaults=catalog.CATALOG[name].defaults)
     mx.set_cache_limit(int(CACHE_SHARE * this_machine().total))
-    components = Components(folder, dtype or index.get("dtype"), quantize)
-    family = importlib.import_module(FAMILIES[kind]).Family(components, index)
+    components = Components(folder, dtype or folder.index.get("dtype"), quantize, [parse(lora) for lora in loras])
+    family = importlib.import_module(f"mlxvid.models.{family_of(folder)}.pipeline").Family(components, facts)
     return Pipeline(family, name=name, revision=revision)
 
 
-def locate(model: str, revision: str | None = None) -> tuple[Path, str]:
-    """The folder that holds `model`, downloaded if need be, and the name that finds it again."""
+def locate(model: str, revision: str | None = None, watch: Watch | None = None) -> tuple[Path, str]:
+    """The folder that holds `model`, downloaded if need be (which `watch` sees), and the name that finds it again."""
     path = os.path.expanduser(model)
     try:
         entry = catalog.find(model)
@@ -80,10 +93,10 @@ def locate(model: str, revision: str | None = None) -> tuple[Path, str]:
             return _local(Path(path))
         if model.count("/") != 1 or model.startswith((".", "/", "~")):
             raise
-        return _download(model, revision), model
+        return download(model, revision, watch=watch), model
     if entry.folder is not None:
         return entry.folder, entry.name
-    return _download(entry.repo, revision or entry.revision), entry.name
+    return fetched(entry, revision, watch=watch), entry.name
 
 
 def _local(folder: Path) -> tuple[Path, str]:
@@ -92,96 +105,65 @@ def _local(folder: Path) -> tuple[Path, str]:
     return folder, str(folder.resolve())
 
 
-def _download(repo: str, revision: str | None) -> Path:
-    """The hub snapshot of `repo`: only what mlxvid reads, resumed where a download broke off, from the cache when offline."""
-    import huggingface_hub
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
-
-    patterns = ["*.json", "*.safetensors", "*.model", "*.txt"]
-    try:
-        return Path(huggingface_hub.snapshot_download(repo, revision=revision, allow_patterns=patterns))
-    except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError):
-        raise ModelNotFoundError(f"The hub has no model {repo!r} at that revision; check the spelling, or log in if it is gated.") from None
-    except (LocalEntryNotFoundError, OSError) as error:
-        raise ModelNotFoundError(f"{repo} could not be downloaded ({type(error).__name__}); check the network, or give a folder.") from None
-
-
-def read_json(path: Path) -> dict:
-    """A JSON object from a model's folder; raises :class:`WeightsError` where it is missing or is none."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise WeightsError(f"{path} is missing or is not a JSON object; download or convert the model again.")
-    return value
-
-
-def from_json(cls: type[Config], values: Any, path: Path) -> Config:
-    """A dataclass from a JSON object: unknown keys are ignored, missing ones get the class's defaults.
-
-    Raises :class:`WeightsError`, naming `path`, for values that it can't have.
-    """
-    values = values if isinstance(values, dict) else {}
-    known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
-    wrong = [f.name for f in fields(cls) if f.name in known and not isinstance(known[f.name], _KINDS[f.type])]
-    try:
-        if not wrong:
-            return cls(**known)
-    except (TypeError, ValueError) as error:
-        wrong = [str(error)]
-    raise WeightsError(f"{path} does not describe a model that mlxvid can make ({wrong[0]}); download or convert the model again.")
-
-
 class Components:
     """A model folder's networks, each loaded when first asked for and dropped when another stage needs the room."""
 
-    def __init__(self, folder: Path, dtype: str | None = None, quantize: int | None = None):
+    def __init__(self, folder: Folder, dtype: str | None = None, quantize: int | None = None, loras: Sequence[Lora] = ()):
         self.folder = folder
         self.quantize = quantize
+        self.loras = tuple(loras)
         self.dtype = dtype or (None if mx.default_device() == mx.gpu else "float32")
-        size = sum(path.stat().st_size for path in folder.glob("*/*.safetensors") if path.is_file())
+        size = sum(path.stat().st_size for path in folder.path.glob("*/*.safetensors") if path.is_file())
         self.resident = size < RESIDENT_SHARE * this_machine().total
         self._loaded: dict[str, nn.Module] = {}
 
-    def config(self, name: str, config_cls: type[Config]) -> Config:
-        """The sizes of the component in the folder `name`, without its weights."""
-        path = self.folder / name / "config.json"
-        return from_json(config_cls, read_json(path), path)
-
-    def parse(self, cls: type[Config], values: Any) -> Config:
-        """A dataclass from a value in model_index.json."""
-        return from_json(cls, values, self.folder / "model_index.json")
-
-    def network(self, name: str, cls: type[nn.Module], config_cls: type, watch: Watch | None = None) -> nn.Module:
-        """The component in the folder `name`, as a `cls` made from its config.json with its weights in it; `watch` sees them read."""
+    def network(self, name: str, part: Part, watch: Watch | None = None) -> nn.Module:
+        """The component in the folder `name`, made from its config.json with its weights in it; `watch` sees them read."""
         if name not in self._loaded:
             if not self.resident:
                 self._loaded.clear()
                 mx.clear_cache()
-            network = self._load(self.folder / name, cls, config_cls)
+            network = self._load(self.folder.path / name, part, watch)
             if watch is not None:
                 read_watched(network, watch)
             self._loaded[name] = network
         return self._loaded[name]
 
-    def _load(self, folder: Path, cls: type[nn.Module], config_cls: type) -> nn.Module:
-        config = self.config(folder.name, config_cls)
+    def _load(self, folder: Path, part: Part, watch: Watch | None) -> nn.Module:
+        cls, config_path = part.network, folder / "config.json"
         try:
-            network = cls(config)
+            network = cls(self.folder.config(folder.name, part.config))
         except (TypeError, ValueError, ZeroDivisionError):
-            raise WeightsError(
-                f"{folder / 'config.json'} has sizes that no network can have; download or convert the model again."
-            ) from None
+            raise WeightsError(f"{config_path} has sizes that no network can have; download or convert the model again.") from None
+        stored = self.folder.json(folder.name).get("quantization")
         weights = cls.sanitize(read_weights(folder)) if hasattr(cls, "sanitize") else read_weights(folder)
+        if stored:
+            self._expect_quantized(network, stored, weights, config_path)
         fill(network, weights, folder)
-        if self.dtype is not None:
-            network.set_dtype(DTYPES[self.dtype])
-        if self.quantize and hasattr(cls, "quantizable"):
+        dtype = self.dtype or part.dtype
+        if dtype is not None:
+            network.set_dtype(DTYPES[dtype])
+        if self.quantize and not stored and hasattr(cls, "quantizable"):
             divides = lambda name, module: cls.quantizable(name, module) and module.weight.shape[-1] % QUANTIZE_GROUP == 0  # noqa: E731
             nn.quantize(network, QUANTIZE_GROUP, self.quantize, class_predicate=divides)
         network.eval()
+        if folder.name == "transformer":
+            for lora in self.loras:
+                apply(network, read(lora, partial(download_file, watch=watch)), lora.scale, str(lora))
         return network
+
+    def _expect_quantized(self, network: nn.Module, stored: Any, weights: dict[str, mx.array], path: Path) -> None:
+        """Make room in `network` for weights that were quantized when the model was converted."""
+        try:
+            group, bits = int(stored["group_size"]), int(stored["bits"])
+        except (TypeError, ValueError, KeyError):
+            raise WeightsError(f"{path} does not say how its weights are quantized; convert the model again.") from None
+        if self.quantize not in (None, bits):
+            raise SettingError(f"{path.parent} is quantized to {bits} bits already; load it without quantizing, or convert it again.")
+        try:
+            nn.quantize(network, group, bits, class_predicate=lambda name, module: f"{name}.scales" in weights)
+        except (ValueError, RuntimeError):
+            raise WeightsError(f"{path} quantizes in a way that these weights can't be; convert the model again.") from None
 
 
 def read_watched(network: nn.Module, watch: Watch) -> None:

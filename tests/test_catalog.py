@@ -51,7 +51,7 @@ def test_the_list_tells_packaged_from_downloaded_and_leaves_out_what_is_not_read
     monkeypatch.setitem(CATALOG, "later", dataclasses.replace(hub_entry, name="later", ready=False))
     lines = listing().splitlines()
     assert lines[0].startswith("mini ") and lines[0].endswith("96x96, 33 frames at 16 fps; Apache-2.0; in the package")
-    assert lines[2].endswith("MIT; 5.4 GB to download from Org/Wide-2B-Diffusers")
+    assert lines[-2].endswith("MIT; 5.4 GB to download from Org/Wide-2B-Diffusers")
     assert "later" not in listing()
 
 

@@ -15,6 +15,7 @@ from mlx.utils import tree_flatten
 import mlxvid
 from mlxvid import loading
 from mlxvid.errors import ModelNotFoundError, SettingError, WeightsError
+from mlxvid.facts import FAMILIES
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
@@ -91,19 +92,26 @@ except mlxvid.ModelNotFoundError as error:
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
     run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
     expected = {
-        "--/--": "The hub has no model '--/--' at that revision; check the spelling, or log in if it is gated.\n",
-        "mlxvid-tests/no-such-model": "mlxvid-tests/no-such-model could not be downloaded (LocalEntryNotFoundError); "
+        "--/--": "The hub has no model '--/--'; check the spelling, or log in with `hf auth login` if it is private.\n",
+        "mlxvid-tests/no-such-model": "mlxvid-tests/no-such-model is not all on this machine, and the hub is out of reach; "
         "check the network, or give a folder.\n",
     }
     assert (run.stdout, run.returncode) == (expected[repo], 0), run.stderr
 
 
+RUNS = f"{', '.join(FAMILIES)}."
 BROKEN_INDEX = {
     "list": ("[1]", "FOLDER/model_index.json is missing or is not a JSON object; download or convert the model again."),
     "cut": ('{"_class', "FOLDER/model_index.json is missing or is not a JSON object; download or convert the model again."),
     "deep": ("[" * 200_000, "FOLDER/model_index.json is missing or is not a JSON object; download or convert the model again."),
-    "other": ('{"_class_name": "FluxPipeline"}', "FOLDER holds a FluxPipeline, which mlxvid can't run; it runs: FactoredPipeline."),
-    "kind": ('{"_class_name": []}', "FOLDER holds a [], which mlxvid can't run; it runs: FactoredPipeline."),
+    "other": (
+        '{"_class_name": "FluxPipeline"}',
+        "FOLDER holds a FluxPipeline, which mlxvid can't run; it runs: " + RUNS,
+    ),
+    "kind": (
+        '{"_class_name": []}',
+        "FOLDER holds a [], which mlxvid can't run; it runs: " + RUNS,
+    ),
     "defaults": (
         '{"_class_name": "FactoredPipeline", "defaults": {"width": "96"}}',
         "FOLDER/model_index.json does not describe a model that mlxvid can make (width); download or convert the model again.",
