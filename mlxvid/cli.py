@@ -128,8 +128,8 @@ def run(main: Callable[[Sequence[str] | None], int | None]) -> Callable[[Sequenc
             return _complain(error, EXIT_INTERRUPTED)
         except MlxvidError as error:
             return _complain(error, EXIT_ERROR)
-        except KeyboardInterrupt:
-            return _complain("Stopped.", EXIT_INTERRUPTED)
+        except KeyboardInterrupt as stop:
+            return _complain(str(stop) or "Stopped.", EXIT_INTERRUPTED)
         except BrokenPipeError:
             # The interpreter flushes standard output once more as it ends: let that go nowhere, not fail a second time.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

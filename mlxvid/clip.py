@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -33,12 +34,14 @@ log = logging.getLogger("mlxvid")
 class Clip:
     """`frames`: uint8 ``[F, H, W, 3]``, at least one; `fps`: frames a second, 0.1 to 1000; `settings`: JSON-able.
 
+    `kept`: for a clip that was just made, its latents on the disk, there until it is saved (:class:`mlxvid.keep.Kept`).
     Raises :class:`SettingError` for anything else.
     """
 
     frames: np.ndarray
     fps: float
     settings: dict = field(default_factory=dict)
+    kept: Any = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         frames = self.frames
@@ -64,10 +67,18 @@ class Clip:
         kind = _kind(path)
         comment = _pack(self)
         _log_changes(self, target, kind)
-        with closing(_save(self, target, kind, comment)) as steps:
-            for done in steps:
-                if on_progress is not None:
-                    on_progress(done, len(self.frames))
+        try:
+            with closing(_save(self, target, kind, comment)) as steps:
+                for done in steps:
+                    if on_progress is not None:
+                        on_progress(done, len(self.frames))
+        except MediaError as error:
+            latents = self.kept.leave() if self.kept else None
+            if latents is None:
+                raise
+            raise MediaError(f"{str(error).rstrip('.')}; --decode-only {latents} saves it again without denoising.") from None
+        if self.kept:
+            self.kept.discard()
         return target
 
     @classmethod

@@ -11,6 +11,8 @@ from numbers import Integral
 
 from .errors import SettingError
 
+# How a factored-attention model may attend: space and time in turn, every token to every token, or each frame alone.
+ATTENTION_MODES = ("factored", "full", "spatial")
 MAX_SIDE = 16384
 MAX_FRAMES = 100_000
 
@@ -97,11 +99,20 @@ class Geometry:
         """What widths and what heights in pixels must be multiples of: (width, height)."""
         return self.s_factor * self.patch[2], self.s_factor * self.patch[1]
 
+    def round_frames(self, frames: int) -> tuple[int, str | None]:
+        """The nearest number of frames that works, and a line for the user where it was changed."""
+        return round_frames(frames, self.t_factor, self.causal, self.patch[0])
+
+    def round_size(self, width: int, height: int) -> tuple[int, int, list[str]]:
+        """The nearest (width, height) that work, and a line for the user where they were changed."""
+        width, height, note = round_size(width, height, self.multiples)
+        return width, height, [note] if note else []
+
     def round(self, frames: int, width: int, height: int) -> tuple[int, int, int, list[str]]:
         """The nearest (frames, width, height) that work, and a line for the user about each that was changed."""
-        frames, frames_note = round_frames(frames, self.t_factor, self.causal, self.patch[0])
-        width, height, size_note = round_size(width, height, self.multiples)
-        return frames, width, height, [note for note in (frames_note, size_note) if note]
+        frames, note = self.round_frames(frames)
+        width, height, notes = self.round_size(width, height)
+        return frames, width, height, [note, *notes] if note else notes
 
     def latent_frames(self, frames: int) -> int:
         """Latent frames of a clip of `frames`, which must be a count that :func:`round_frames` would leave alone."""
@@ -110,6 +121,22 @@ class Geometry:
     def pixel_frames(self, latent_frames: int) -> int:
         """Frames that `latent_frames` decode to: the inverse of :meth:`latent_frames`."""
         return (latent_frames - 1) * self.t_factor + 1 if self.causal else latent_frames * self.t_factor
+
+    def slot(self, frame: int, frames: int) -> tuple[int, int]:
+        """The latent frame nearest to a frame of a clip of `frames` that a picture can be given for, and the frame that it stands at."""
+        slot = round(frame / self.t_factor)
+        return slot, slot * self.t_factor
+
+    def at_once(self, frames: int, width: int, height: int) -> int:
+        """How many frames of such a clip are denoised together: all of them, unless a long clip is made piece by piece."""
+        return frames
+
+    def named_size(self, resolution: str | None, aspect: str | None) -> tuple[int, int]:
+        """(width, height) for names such as "480p" and "16:9" (width to height), of which one may be left out.
+
+        Raises :class:`SettingError` for names that the model doesn't know.
+        """
+        raise SettingError("This model's sizes have no names; give --width and --height in place of --resolution and --aspect.")
 
     def latent_shape(self, frames: int, width: int, height: int) -> tuple[int, int, int]:
         """(frames, height, width) of the latent, for sizes in pixels that are on the grid; raises :class:`SettingError` for others."""
@@ -195,3 +222,21 @@ class Defaults:
     guidance: float
     negative_prompt: str = ""
     sampler: str = "euler"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a model's configs say of it before any weight is read.
+
+    capabilities, needs: as in :class:`mlxvid.catalog.Entry`; attention_modes: the first is the one that it was trained for;
+    heads, head_dim: of its transformer; float32: the components that stay in it where the others are in half precision.
+    """
+
+    geometry: Geometry
+    defaults: Defaults
+    capabilities: frozenset[str]
+    heads: int
+    head_dim: int
+    needs: frozenset[str] = frozenset()
+    attention_modes: tuple[str, ...] = ("full",)
+    float32: frozenset[str] = frozenset()

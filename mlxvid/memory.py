@@ -8,11 +8,16 @@ import platform
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 from .errors import WeightsError
 
 GIB = 2**30
+
+# With guidance the model runs for the prompt and for the negative prompt: in one batch where the tokens of both are no more than this,
+# since small matrices leave the device idle; in two passes beyond, since a batch would double the activations.
+BATCHED_TOKENS = 8192
 
 # Memory left to the system and to other programs: wiring nearly all of it has frozen 16 GB Macs.
 RESERVE_SHARE, RESERVE_BYTES = 0.2, 2 * GIB
@@ -27,6 +32,7 @@ VALUE_BYTES = 4
 # A quantized weight with its share of the group's scale and bias (groups of 64, both 16 bits), and which components are quantized.
 QUANTIZED_BITS = {4: 4.5, 8: 8.5}
 QUANTIZED_COMPONENTS = ("transformer", "text_encoder")
+COMPONENTS = ("text_encoder", "image_encoder", "transformer", "vae", "vae_temporal_decoder")
 
 DTYPE_BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0}
 _HEADER_NAMES = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
@@ -38,7 +44,9 @@ class Coefficients:
 
     token_widths: values a token and batch row within a transformer block, in units of the transformer's width;
     decode_values: values a pixel of the piece that the VAE decodes at a time;
-    decode_chunk: latent frames of that piece; decode_tile, decode_halo: pixels of its side, and those read beyond it on either side.
+    decode_chunk: latent frames of that piece; decode_tile, decode_halo: pixels of its side, and those read beyond it on either side;
+    most_scores: attention scores that are held at once where attention isn't fused, None for all of them;
+    small_tile: pixels of the side, what is read beyond it included, of the tiles that the VAE takes where its usual piece is too large.
     """
 
     token_widths: float
@@ -46,21 +54,44 @@ class Coefficients:
     decode_chunk: int
     decode_tile: int
     decode_halo: int
+    most_scores: int | None = None
+    small_tile: int | None = None
 
 
 # factored: mini on MLX's CPU backend. 33 frames of 96x96 to 81 of 192x192 held 24.2 widths a token in every attention mode (20.5 without
 # the temporal one) and one copy of the scores; decoding 13 to 33 frames of 96x96 to 384x384 (tiled) held 80 to 90 values a pixel.
-FAMILIES = {"factored": Coefficients(token_widths=24.5, decode_values=90, decode_chunk=4, decode_tile=256, decode_halo=40)}
+# wan: random weights of 1.3B's proportions held 24 (bfloat16) to 30 widths a token, and 24 to 27 of 14B's; on Metal, where attention's
+# queries and keys need no copies, less is to be expected. Its VAE's values a pixel were counted without the copies that MLX's convolutions
+# make on the CPU and not on Metal; small pictures take two to five times as much here.
+# latte, opensora: two blocks of the real width with random weights held 23.4 and 22 widths a token besides the scores. Decoding at the
+# real width held 3270 values a pixel of the one frame that is worked on, of which 2304 are such copies, and the temporal decoder 230 for
+# each of its 14 frames; Open-Sora's frame is a quarter of a latent frame.
+FAMILIES = {
+    "factored": Coefficients(token_widths=24.5, decode_values=90, decode_chunk=4, decode_tile=256, decode_halo=40),
+    "latte": Coefficients(token_widths=24, decode_values=300, decode_chunk=14, decode_tile=1280, decode_halo=0, most_scores=2**26),
+    "opensora": Coefficients(token_widths=23, decode_values=245, decode_chunk=1, decode_tile=1280, decode_halo=0, most_scores=2**26),
+    "wan": Coefficients(
+        token_widths=24, decode_values=1010, decode_chunk=1, decode_tile=1280, decode_halo=0, most_scores=2**26, small_tile=640
+    ),
+}
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """A model's size as far as memory goes: parameters of each component, the transformer's heads and their size, the stored type."""
+    """A model's size as far as memory goes: parameters of each component, the transformer's heads and their size, the type that
+    weights are used in, and the components that stay in float32 all the same."""
 
     parameters: Mapping[str, int]
     heads: int
     head_dim: int
     dtype: str
+    float32: frozenset[str] = frozenset()
+
+    def used(self, dtype: str | None, metal: bool) -> dict[str, str]:
+        """The type of each component's weights in memory: `dtype` where it is asked for; without Metal, where half precision is slow,
+        float32."""
+        here = dtype or (None if metal else "float32")
+        return {name: here or ("float32" if name in self.float32 else self.dtype) for name in COMPONENTS}
 
 
 @dataclass(frozen=True)
@@ -110,7 +141,8 @@ def _physical_memory() -> int:
 
 def stored_weights(footprint: Footprint) -> dict[str, dict[str, int]]:
     """Bytes by component and type as :func:`read_weights` gives them, from the catalog's counts of parameters."""
-    return {name: {footprint.dtype: int(count * DTYPE_BYTES[footprint.dtype])} for name, count in footprint.parameters.items()}
+    types = {name: "float32" if name in footprint.float32 else footprint.dtype for name in footprint.parameters}
+    return {name: {types[name]: int(count * DTYPE_BYTES[types[name]])} for name, count in footprint.parameters.items()}
 
 
 def read_weights(folder: Path) -> dict[str, dict[str, int]]:
@@ -138,8 +170,9 @@ def _header(path: Path) -> list[tuple[str, int]]:
         raise WeightsError(f"{path} is not a whole safetensors file; download or convert it again.") from None
 
 
-def loaded_weights(weights: dict[str, dict[str, int]], dtype: str | None, quantize: int | None) -> dict[str, dict[str, int]]:
-    """`weights` as they stand in memory once cast to `dtype` and quantized to `quantize` bits, where these are given."""
+def loaded_weights(weights: dict[str, dict[str, int]], used: Mapping[str, str], quantize: int | None) -> dict[str, dict[str, int]]:
+    """`weights` as they stand in memory: each component in the type that it is `used` in, where that is said, and those that can be
+    quantized to `quantize` bits, where it is given."""
     loaded: dict[str, dict[str, int]] = {}
     for component, types in weights.items():
         loaded[component] = {}
@@ -148,7 +181,7 @@ def loaded_weights(weights: dict[str, dict[str, int]], dtype: str | None, quanti
             kind, here = stored, size
             if stored in DTYPE_BYTES:
                 count = size / DTYPE_BYTES[stored]
-                kind = f"{quantize}-bit" if bits else dtype or stored
+                kind = f"{quantize}-bit" if bits else used.get(component, stored)
                 here = int(count * (bits / 8 if bits else DTYPE_BYTES[kind]))
             loaded[component][kind] = loaded[component].get(kind, 0) + here
     return loaded
@@ -169,23 +202,40 @@ class Load:
     batch: int
 
 
-def stages(load: Load, weights: dict[str, dict[str, int]], footprint: Footprint, family: str, metal: bool) -> dict[str, int]:
+def decode_piece(family: str, frames: int, width: int, height: int, usable: int) -> tuple[int, bool]:
+    """Bytes that the VAE holds of the piece that it decodes at a time, `frames` of `width` x `height` at most; and whether that is a
+    small tile, since the usual piece would take more than half of what there is."""
+    coefficients = FAMILIES[family]
+
+    def size(tile: int, halo: int) -> int:
+        sides = (side if side <= tile else min(side, tile + 2 * halo) for side in (width, height))
+        return int(frames * prod(sides) * coefficients.decode_values * VALUE_BYTES)
+
+    usual = size(coefficients.decode_tile, coefficients.decode_halo)
+    if coefficients.small_tile is None or usual <= usable // 2:
+        return usual, False
+    return size(coefficients.small_tile, 0), True
+
+
+def stages(load: Load, weights: dict[str, dict[str, int]], footprint: Footprint, family: str, machine: Machine) -> dict[str, int]:
     """Estimated bytes at the peak of encode, denoise and decode; one component is in memory at a time, so the largest is the clip's peak.
 
-    encode: text encoder. denoise: transformer + tokens * batch * width * token_widths, and the scores where attention isn't fused.
+    encode: the larger of the text and image encoders. denoise: transformer + tokens * batch * width * token_widths, and the scores
+    where attention isn't fused.
     decode: VAE + decode_values a pixel of one chunk and tile, and the frames as bytes, twice while they are joined.
     """
     size = {component: sum(types.values()) for component, types in weights.items()}
     coefficients = FAMILIES[family]
     activations = load.tokens * load.batch * footprint.heads * footprint.head_dim * coefficients.token_widths
-    if not (metal and footprint.head_dim in FUSED_HEAD_DIMS):
-        activations += SCORE_COPIES * load.batch * footprint.heads * load.scores
-    piece = min(load.latent_frames, coefficients.decode_chunk) * load.t_factor
-    for length in (load.width, load.height):
-        piece *= length if length <= coefficients.decode_tile else min(length, coefficients.decode_tile + 2 * coefficients.decode_halo)
+    if not (machine.metal and footprint.head_dim in FUSED_HEAD_DIMS):
+        scores = SCORE_COPIES * load.batch * footprint.heads * load.scores
+        activations += min(scores, coefficients.most_scores or scores)
+    at_once = min(load.latent_frames, coefficients.decode_chunk) * load.t_factor
+    piece, _ = decode_piece(family, at_once, load.width, load.height, machine.usable)
     frames = 2 * 3 * load.frames * load.width * load.height
+    decoder = max((n for name, n in size.items() if name.startswith("vae")), default=0)
     return {
-        "encode": RUNTIME_BYTES + sum(n for name, n in size.items() if "encoder" in name),
+        "encode": RUNTIME_BYTES + max((n for name, n in size.items() if name.endswith("encoder")), default=0),
         "denoise": RUNTIME_BYTES + sum(n for name, n in size.items() if "transformer" in name) + int(activations * VALUE_BYTES),
-        "decode": RUNTIME_BYTES + size.get("vae", 0) + int(piece * coefficients.decode_values * VALUE_BYTES) + frames,
+        "decode": RUNTIME_BYTES + decoder + piece + frames,
     }

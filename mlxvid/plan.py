@@ -12,10 +12,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 
 from . import cli
-from .catalog import ATTENTION_MODES, DEFAULT_MODEL, Entry, find, listing
+from .catalog import ATTENTION_MODES, DEFAULT_MODEL, Entry, listing
 from .errors import DoesNotFitError, SettingError
+from .facts import entry_of
 from .geometry import Counts, Geometry, frames_of, plan_geometry
-from .memory import DTYPE_BYTES, GIB, QUANTIZED_BITS, Load, Machine, loaded_weights, read_weights, stages, stored_weights, this_machine
+from .memory import (
+    BATCHED_TOKENS,
+    DTYPE_BYTES,
+    GIB,
+    QUANTIZED_BITS,
+    Load,
+    Machine,
+    loaded_weights,
+    read_weights,
+    stages,
+    stored_weights,
+    this_machine,
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +50,7 @@ class Setting:
 class Plan(Counts):
     """:class:`Counts` with what the model and the machine add; sizes in bytes.
 
+    at_once: frames that are denoised together, fewer than all of a long clip of some models;
     weights: by component and type as they stand in memory; weights_source: "files" or "catalog" (stored counts of parameters);
     stage_bytes: estimated peaks of encode, denoise and decode; peak_bytes: the largest; alternatives: settings that fit, if this does not.
     """
@@ -54,6 +68,7 @@ class Plan(Counts):
     machine: Machine
     fits: bool
     alternatives: tuple[Setting, ...]
+    at_once: int
 
     def require_fit(self) -> None:
         """Raise :class:`DoesNotFitError`, naming what would fit, where the clip needs more than the machine has to give."""
@@ -78,11 +93,13 @@ def plan(
     quantize: int | None = None,
     machine: Machine | None = None,
 ) -> Plan:
-    """Count and estimate a clip of a catalog model; what is None is the model's default, and `machine` is this one.
+    """Count and estimate a clip of a catalog model, or of one in a local folder; what is None is the model's default, and `machine`
+    is this one.
 
-    Raises :class:`ModelNotFoundError` for an unknown model and :class:`SettingError` for settings that no clip can have.
+    Raises :class:`ModelNotFoundError` for an unknown model, :class:`WeightsError` for a folder that holds none, and
+    :class:`SettingError` for settings that no clip can have.
     """
-    entry = model if isinstance(model, Entry) else find(model)
+    entry = model if isinstance(model, Entry) else entry_of(model)
     default, machine = entry.defaults, machine or this_machine()
     attention = _one_of("Attention", attention or entry.attention, entry.attention_modes)
     _one_of("The dtype", dtype, (None, *DTYPE_BYTES))
@@ -96,22 +113,24 @@ def plan(
     asked = plan_geometry(*(usual if given is None else given for given, usual in sizes), entry.geometry)
     read = read_weights(entry.folder) if entry.folder else {}
     weights = read or stored_weights(entry.footprint)
-    batch = 2 if guidance > 1 else 1
+    rows = 2 if guidance > 1 else 1
 
     def cost(counts: Counts, bits: int | None) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
-        scores = {"full": counts.pairs_full, "spatial": counts.pairs_spatial}
+        size = counts.width, counts.height
+        piece = plan_geometry(entry.geometry.at_once(counts.frames, *size), *size, entry.geometry)
+        scores = {"full": piece.pairs_full, "spatial": piece.pairs_spatial}
         load = Load(
             frames=counts.frames,
             latent_frames=counts.latent_shape[0],
             t_factor=entry.geometry.t_factor,
             width=counts.width,
             height=counts.height,
-            tokens=counts.tokens,
-            scores=scores.get(attention, max(counts.pairs_spatial, counts.pairs_temporal)),
-            batch=batch,
+            tokens=piece.tokens,
+            scores=scores.get(attention, max(piece.pairs_spatial, piece.pairs_temporal)),
+            batch=rows if rows * piece.tokens <= BATCHED_TOKENS else 1,
         )
-        loaded = loaded_weights(weights, dtype, bits)
-        return loaded, stages(load, loaded, entry.footprint, entry.family, machine.metal)
+        loaded = loaded_weights(weights, entry.footprint.used(dtype, machine.metal), bits)
+        return loaded, stages(load, loaded, entry.footprint, entry.family, machine)
 
     def attempt(frames: int, width: int, height: int, bits: int | None) -> Setting:
         counts = plan_geometry(frames, width, height, entry.geometry)
@@ -133,6 +152,7 @@ def plan(
         peak_bytes=max(stage_bytes.values()),
         machine=machine,
         fits=fits,
+        at_once=entry.geometry.at_once(asked.frames, asked.width, asked.height),
         alternatives=() if fits else _alternatives(asked, quantize, entry.geometry, attempt, machine.usable),
     )
 
@@ -140,34 +160,42 @@ def plan(
 def _alternatives(
     asked: Counts, bits: int | None, geometry: Geometry, attempt: Callable[[int, int, int, int | None], Setting], usable: int
 ) -> tuple[Setting, ...]:
-    """Up to three settings that fit: fewer bits, fewer frames, a smaller picture, half the frames with as large a picture as then fits."""
+    """Up to three settings that fit: fewer bits, fewer frames, a smaller picture, half the frames with as large a picture as then fits;
+    and where the weights alone are too large, the same with fewer bits."""
 
     def largest(count: int, make: Callable[[int], Setting]) -> Setting | None:
-        """The last of make(1), …, make(count) that fits, given that memory grows along the row."""
+        """The last of make(1), …, make(count) that fits, given that memory grows along the row; the first may be too small to be made."""
         low, best = 1, None
         while low <= count:
             middle = (low + count) // 2
-            setting = make(middle)
+            try:
+                setting = make(middle)
+            except SettingError:
+                low = middle + 1
+                continue
             if setting.peak_bytes <= usable:
                 low, best = middle + 1, setting
             else:
                 count = middle - 1
         return best
 
-    def by_frames(latents: int) -> Setting:
-        return attempt(geometry.pixel_frames(latents * geometry.patch[0]), asked.width, asked.height, bits)
-
-    def by_size(frames: int) -> Setting | None:
+    def smaller(bits: int | None) -> list[Setting | None]:
         columns = asked.width // geometry.multiples[0]
-        return largest(columns, lambda n: attempt(frames, n * geometry.multiples[0], max(1, asked.height * n // columns), bits))
 
-    fewer = [attempt(asked.frames, asked.width, asked.height, b) for b in sorted(QUANTIZED_BITS, reverse=True) if not bits]
-    found = [
-        next((setting for setting in fewer if setting.peak_bytes <= usable), None),
-        largest(asked.token_grid[0], by_frames),
-        by_size(asked.frames),
-        by_size(max(1, asked.frames // 2)),
-    ]
+        def by_frames(latents: int) -> Setting:
+            return attempt(geometry.pixel_frames(latents * geometry.patch[0]), asked.width, asked.height, bits)
+
+        def by_size(frames: int) -> Setting | None:
+            return largest(columns, lambda n: attempt(frames, n * geometry.multiples[0], max(1, asked.height * n // columns), bits))
+
+        return [largest(asked.token_grid[0], by_frames), by_size(asked.frames), by_size(max(1, asked.frames // 2))]
+
+    fewer = [] if bits else sorted(QUANTIZED_BITS, reverse=True)
+    as_asked = (attempt(asked.frames, asked.width, asked.height, b) for b in fewer)
+    found = [next((setting for setting in as_asked if setting.peak_bytes <= usable), None), *smaller(bits)]
+    for b in fewer:
+        if not any(found):
+            found = smaller(b)
     return tuple(dict.fromkeys(setting for setting in found if setting))[:3]
 
 
@@ -213,6 +241,8 @@ def text(counts: Counts) -> str:
     ]
     if isinstance(counts, Plan):
         rows = [("model", f"{counts.model}, {counts.frames / counts.fps:.1f} s at {counts.fps:g} fps, {counts.attention} attention"), *rows]
+        if counts.at_once < counts.frames:
+            rows += [("pieces", f"{counts.at_once} frames at a time at most, each piece beginning with the end of the one before")]
         source = "read from the files" if counts.weights_source == "files" else "from the catalog's counts"
         sizes = [f"{component} {_gib(size)} {dtype}" for component, types in counts.weights.items() for dtype, size in types.items()]
         rows += [("weights", f"{', '.join(sizes)} ({source})")]
@@ -263,7 +293,7 @@ _EXAMPLES = """examples:
 
 def _parser() -> cli.Parser:
     parser = cli.Parser(prog="python -m mlxvid.plan", description=__doc__.split("\n")[0], epilog=_EXAMPLES)
-    parser.add_argument("--model", metavar="NAME", help=f"a name from --list-models (default: {DEFAULT_MODEL})")
+    parser.add_argument("--model", metavar="NAME", help=f"a name from --list-models, or a local folder (default: {DEFAULT_MODEL})")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--frames", type=cli.frames, metavar="N")
     length.add_argument("--seconds", type=cli.positive, metavar="S", help="the length in place of --frames")
@@ -318,7 +348,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.frames = frames_of(args.seconds, args.fps)
     result = _by_hand(args)
     if result is None:
-        entry = find(args.model or DEFAULT_MODEL)
+        entry = entry_of(args.model or DEFAULT_MODEL)
         if args.seconds:
             args.frames = frames_of(args.seconds, args.fps or entry.defaults.fps)
         machine = this_machine(int(args.memory * GIB)) if args.memory else None

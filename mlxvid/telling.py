@@ -11,6 +11,9 @@ from typing import Any
 
 Emit = Callable[..., None]
 
+# What a stage counts, where that is not steps.
+UNITS = {"download": "MB", "verify": "MB", "convert": "MB", "load": "MB", "decode": "frame", "save": "frame"}
+
 
 @contextlib.contextmanager
 def telling(how: str) -> Iterator[tuple[Emit, Callable]]:
@@ -72,7 +75,7 @@ class _Bars(_Quiet):
 
         if progress.stage != self._stage or progress.step < self._bar.n:
             self.close()
-            unit = {"load": "MB", "decode": "frame", "save": "frame"}.get(progress.stage, "step")
+            unit = UNITS.get(progress.stage, "step")
             self._bar = tqdm(total=progress.total, desc=f"{progress.stage:<8}", unit=unit, file=sys.stderr, dynamic_ncols=True)
             self._stage = progress.stage
         self._bar.update(progress.step - self._bar.n)

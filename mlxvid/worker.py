@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from . import __version__, cli
 from .errors import CancelledError, MlxvidError, SettingError
+from .facts import describe
 from .generate import LOADING, MAKING, check_kinds, keyframes_of, require_fit, save, settled
+from .memory import this_machine
 from .telling import facts_of, notes
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ def serve(requests: TextIO, events: TextIO) -> int:
     try:
         # Whatever a library prints must not land among the events.
         with contextlib.redirect_stdout(sys.stderr), notes(lambda text: worker.emit("note", text=text)):
-            worker.emit("ready", mlxvid=__version__, protocol=1)
+            worker.emit("ready", mlxvid=__version__, protocol=1, machine=asdict(this_machine()))
             threading.Thread(target=worker.listen, args=(requests,), daemon=True).start()
             worker.run()
     except BrokenPipeError:
@@ -158,20 +160,21 @@ class Worker:
     def _load(self, job: _Job) -> Outcome:
         """Have the asked-for model in memory."""
         self._wanted = {k: job.request[k] for k in LOADING if job.request.get(k) is not None}
-        pipe = self._ready()
+        pipe = self._ready(job)
         family = pipe.family
         facts = {"defaults": asdict(family.defaults), "multiples": family.geometry.multiples, "samplers": family.samplers}
-        facts |= {"capabilities": sorted(family.capabilities), "attention_modes": family.attention_modes}
+        facts |= {"capabilities": sorted(family.capabilities), "needs": sorted(family.needs), "attention_modes": family.attention_modes}
         return "loaded", {"model": pipe.name, **facts}
 
-    def _ready(self) -> Pipeline:
+    def _ready(self, job: _Job) -> Pipeline:
         """The pipeline last asked for. Where it could not be loaded the next job meets the same error, not the model before."""
         from .loading import load
 
         if self._pipe is None or self._wanted != self._loaded:
             self._pipe = None  # the old one's memory is given back before the new one needs it
             check_kinds(self._wanted, "The requests")
-            self._pipe, self._loaded = load(**self._wanted), self._wanted
+            teller = _Teller(self, job.id, previews=False)
+            self._pipe, self._loaded = load(**self._wanted, on_progress=teller, cancel=job.cancel), self._wanted
         return self._pipe
 
     def _generate(self, job: _Job) -> Outcome:
@@ -185,12 +188,12 @@ class Worker:
             raise SettingError('A generate request needs "output" (a path) and settings with a "prompt".')
         check_kinds(making, "The settings")
         making["keyframes"] = keyframes_of(making.get("keyframes", {}))
-        pipe = self._ready()
+        pipe = self._ready(job)
         settled(making, None, pipe.family.defaults, [request["output"]])
         if not request.get("force"):
-            require_fit(self._loaded, making)
+            require_fit(describe(pipe.family.components.folder.path), self._loaded, making)
         start, teller = time.monotonic(), _Teller(self, job.id, bool(request.get("previews")))
-        clip = pipe.generate(**making, on_progress=teller, cancel=job.cancel)
+        clip = pipe.generate(**making, resume=bool(request.get("resume")), on_progress=teller, cancel=job.cancel)
         save(clip, request["output"], teller, job.cancel)
         seconds = round(time.monotonic() - start, 2)
         return "saved", {"path": request["output"], "seed": clip.settings["seed"], "seconds": seconds, "settings": clip.settings}

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-
 import mlx.core as mx
 import numpy as np
 import pytest
 
-from mlxvid import checks, keep
-from mlxvid.errors import CancelledError, DegenerateClipError
+from mlxvid import checks
+from mlxvid.errors import DegenerateClipError
 
 
 def latents(*changes) -> mx.array:
@@ -63,38 +60,3 @@ def test_out_of_memory_is_told_from_other_errors():
     assert checks.is_out_of_memory(RuntimeError("[metal::malloc] Attempting to allocate 99 bytes which is greater than the maximum"))
     assert checks.is_out_of_memory(RuntimeError("[METAL] Command buffer execution failed: Insufficient Memory (00000008:kIOGPU…)"))
     assert not checks.is_out_of_memory(RuntimeError("[METAL] Command buffer execution failed: Caused GPU Timeout Error"))
-
-
-def test_latents_are_kept_with_their_settings(own_cache):
-    path = keep.keep(latents(), {"seed": 7, "prompt": "a ball"})
-    assert path.parent == own_cache / "latents"
-    arrays, metadata = mx.load(str(path), return_metadata=True)
-    assert mx.array_equal(arrays["latents"], latents()) and json.loads(metadata["settings"]) == {"seed": 7, "prompt": "a ball"}
-
-
-def test_latents_stay_only_where_the_block_fails(own_cache):
-    with keep.kept(latents(), {"seed": 1}):
-        assert len(os.listdir(own_cache / "latents")) == 1
-    assert os.listdir(own_cache / "latents") == []
-    for stopped in (CancelledError, KeyboardInterrupt):
-        with pytest.raises(stopped), keep.kept(latents(), {"seed": 1}):
-            raise stopped
-        assert os.listdir(own_cache / "latents") == []
-    with pytest.raises(DegenerateClipError) as caught, keep.kept(latents(), {"seed": 1}):
-        raise DegenerateClipError("The clip is black; try another seed.")
-    path = caught.value.latents_path
-    assert str(caught.value) == f"The clip is black; try another seed; the latents are kept in {path}." and os.path.isfile(path)
-    with pytest.raises(ZeroDivisionError), keep.kept(latents(), {"seed": 2}):
-        raise ZeroDivisionError
-    assert len(os.listdir(own_cache / "latents")) == 2
-
-
-def test_where_nothing_can_be_kept_the_clip_goes_on(own_cache, caplog):
-    own_cache.write_text("a file where the folder should be")
-    with keep.kept(latents(), {"seed": 1}):
-        pass
-    (record,) = caplog.records
-    assert record.getMessage().startswith(f"The latents could not be kept in {own_cache}/latents (")
-    with pytest.raises(DegenerateClipError) as caught, keep.kept(latents(), {"seed": 1}):
-        raise DegenerateClipError("The clip is black; try another seed.")
-    assert str(caught.value) == "The clip is black; try another seed." and caught.value.latents_path is None

@@ -145,7 +145,7 @@ def test_previews_come_from_denoising_and_end_as_the_clip(tiny):
     assert np.array_equal(previews["denoise", 3], clip.frames) and not np.array_equal(previews["denoise", 1], clip.frames)
 
 
-@pytest.mark.parametrize("stage", ["encode", "denoise", "decode"])
+@pytest.mark.parametrize("stage", ["encode", "denoise"])
 def test_cancelling_stops_within_a_step_and_keeps_nothing(tiny, stage, own_cache):
     cancel, seen = threading.Event(), []
 
@@ -157,7 +157,7 @@ def test_cancelling_stops_within_a_step_and_keeps_nothing(tiny, stage, own_cache
     with pytest.raises(CancelledError, match=r"^Stopped; nothing was written\.$"):
         tiny.generate("a red ball", seed=1, steps=50, on_progress=on_progress, cancel=cancel)
     assert seen[-1].stage == stage and sum(p.stage == stage and p.step > 0 for p in seen) == 1
-    assert not (own_cache / "latents").exists() or os.listdir(own_cache / "latents") == []
+    assert not (own_cache / "latents").exists() and not (own_cache / "runs").exists()
 
 
 def test_an_error_in_on_progress_comes_out_as_it_is(tiny):
@@ -225,7 +225,7 @@ def test_memory_that_runs_out_is_one_sentence(tiny, monkeypatch):
 
     monkeypatch.setattr(tiny.family, "predict", predict)  # what Metal raises; without Metal there is no memory to exhaust safely
     with pytest.raises(
-        DoesNotFitError, match=r"^The machine ran out of memory; make the clip smaller or shorter, or close other programs\.$"
+        DoesNotFitError, match=r"^The machine ran out of memory; make the clip smaller or shorter or close other programs\.$"
     ):
         tiny.generate("a red ball")
 

@@ -111,9 +111,52 @@ def test_the_last_picture_follows_the_rounding(tiny):
 
 
 def test_a_picture_of_another_shape_is_fitted_and_said(tiny, caplog):
-    request = complete(tiny.family, "a ball", image=picture(64, 32))
+    request = complete(tiny.family, "a ball", image=picture(64, 32), width=32, height=32)
     assert request.pictures[0].shape == (32, 32, 3)
     assert notes(caplog) == ["The picture (64x32) was kept at its scale and cropped at the left and right to 32x32."]
+
+
+@pytest.mark.parametrize(
+    ("shape", "asked", "size"),
+    [
+        ((64, 16), {}, (64, 16)),
+        ((16, 64), {}, (16, 64)),
+        ((30, 30), {}, (32, 32)),
+        ((640, 360), {}, (48, 16)),  # 42.7 x 24 pixels of the default's area, on a grid of 16
+        ((64, 32), {"width": 96}, (96, 48)),
+        ((64, 32), {"height": 96}, (192, 96)),
+        ((64, 32), {"width": 16, "height": 80}, (16, 80)),
+        ((4000, 2), {}, (1424, 16)),
+    ],
+)
+def test_the_size_follows_the_picture_unless_it_is_told(tiny, caplog, shape, asked, size):
+    request = complete(tiny.family, "a ball", image=picture(*shape), **asked)
+    assert (request.width, request.height) == size and request.pictures[0].shape == (*reversed(size), 3)
+    followed = f"The clip is {size[0]}x{size[1]}, after the proportions of the picture ({shape[0]}x{shape[1]})."
+    assert (followed in notes(caplog)) == (len(asked) < 2 and size != (32, 32))
+
+
+def test_the_size_follows_the_last_picture_where_there_is_no_other(tiny):
+    assert complete(tiny.family, "a ball", last_image=picture(64, 16)).width == 64
+
+
+def test_a_model_that_needs_pictures_says_which(tiny, monkeypatch):
+    monkeypatch.setattr(tiny.family, "needs", frozenset({"image", "last-image"}))
+    sentence = r"^This model brings pictures to life and has none for the (image|last image): give one with --(image|last-image)\.$"
+    for given in ({}, {"image": picture()}, {"last_image": picture()}):
+        with pytest.raises(SettingError, match=sentence):
+            complete(tiny.family, "a ball", **given)
+    assert complete(tiny.family, "a ball", image=picture(), last_image=picture()).pictures.keys() == {0, 2}
+
+
+def test_the_shift_is_the_models_own_unless_it_is_told(tiny, monkeypatch):
+    assert complete(tiny.family, "a ball").shift == 1.5
+    assert complete(tiny.family, "a ball", shift=3).settings()["shift"] == 3.0
+    with pytest.raises(SettingError, match=r"^The shift must be a number from 0\.01 to 100, not 0\.$"):
+        complete(tiny.family, "a ball", shift=0)
+    monkeypatch.setattr(tiny.family, "capabilities", frozenset())
+    with pytest.raises(SettingError, match=r"^This model's noise schedule has no shift; leave --shift out\.$"):
+        complete(tiny.family, "a ball", shift=3)
 
 
 def test_a_missing_picture(tiny, tmp_path):
