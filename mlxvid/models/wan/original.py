@@ -1,0 +1,75 @@
+"""The original release's names for the transformer's tensors, and Diffusers' names for the same.
+
+Facts from wan/modules/model.py of Wan-Video/Wan2.1 (``WanModel``) and Diffusers' ``WanTransformer3DModel``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_MODEL = {
+    "text_embedding.0": "condition_embedder.text_embedder.linear_1",
+    "text_embedding.2": "condition_embedder.text_embedder.linear_2",
+    "time_embedding.0": "condition_embedder.time_embedder.linear_1",
+    "time_embedding.2": "condition_embedder.time_embedder.linear_2",
+    "time_projection.1": "condition_embedder.time_proj",
+    "img_emb.emb_pos": "condition_embedder.image_embedder.pos_embed",
+    "img_emb.proj.0": "condition_embedder.image_embedder.norm1",
+    "img_emb.proj.1": "condition_embedder.image_embedder.ff.net.0.proj",
+    "img_emb.proj.3": "condition_embedder.image_embedder.ff.net.2",
+    "img_emb.proj.4": "condition_embedder.image_embedder.norm2",
+    "head.head": "proj_out",
+    "head.modulation": "scale_shift_table",
+}
+_ATTENTION = {
+    "q": "to_q",
+    "k": "to_k",
+    "v": "to_v",
+    "o": "to_out.0",
+    "norm_q": "norm_q",
+    "norm_k": "norm_k",
+    "k_img": "add_k_proj",
+    "v_img": "add_v_proj",
+    "norm_k_img": "norm_added_k",
+}
+_BLOCK = {
+    **{f"self_attn.{theirs}": f"attn1.{ours}" for theirs, ours in _ATTENTION.items()},
+    **{f"cross_attn.{theirs}": f"attn2.{ours}" for theirs, ours in _ATTENTION.items()},
+    # The releases number the norms differently: the original's norm3 stands before the cross-attention, as Diffusers' norm2 does.
+    "norm2": "norm3",
+    "norm3": "norm2",
+    "ffn.0": "ffn.net.0.proj",
+    "ffn.2": "ffn.net.2",
+    "modulation": "scale_shift_table",
+}
+
+
+def transformer_name(name: str) -> str:
+    """Diffusers' name for a module or tensor of the original checkpoint; a name that both share, or neither knows, as it is.
+
+    >>> transformer_name("blocks.0.self_attn.q.weight")
+    'blocks.0.attn1.to_q.weight'
+    """
+    return _renamed(name, _MODEL, _BLOCK)
+
+
+def original_name(name: str) -> str:
+    """The inverse of :func:`transformer_name`."""
+    return _renamed(name, _inverse(_MODEL), _inverse(_BLOCK))
+
+
+def _inverse(names: Mapping[str, str]) -> dict[str, str]:
+    return {ours: theirs for theirs, ours in names.items()}
+
+
+def _renamed(name: str, model: Mapping[str, str], block: Mapping[str, str]) -> str:
+    """`name` with its longest run of leading segments that a table knows replaced; `block` is for what follows "blocks.N."."""
+    prefix, rest = re.fullmatch(r"(blocks\.\d+\.)?(.*)", name, re.DOTALL).groups(default="")
+    table = block if prefix else model
+    segments = rest.split(".")
+    for count in range(len(segments), 0, -1):
+        known = table.get(".".join(segments[:count]))
+        if known is not None:
+            return prefix + ".".join([known, *segments[count:]])
+    return name
