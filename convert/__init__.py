@@ -1,4 +1,4 @@
-"""Brings checkpoints in: a PyTorch model folder in the Diffusers layout -> a folder that mlxvid loads."""
+"""Brings models in: original releases and Diffusers folders, PyTorch's files or safetensors -> a folder that mlxvid loads."""
 
 from __future__ import annotations
 

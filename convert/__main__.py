@@ -1,29 +1,65 @@
-"""``python -m mlxvid.convert SOURCE --out DIR --dtype float16``."""
+"""The command line: ``python -m mlxvid.convert SOURCE --out DIR``."""
 
 from __future__ import annotations
 
+import signal
 import sys
+import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from mlxvid import cli
+from mlxvid.errors import CancelledError
+from mlxvid.telling import telling
 
 from .convert import convert
 
+DESCRIPTION = """Bring a model in: an original release or a folder in the Diffusers layout becomes a folder that mlxvid loads.
+PyTorch is not needed, and nothing that a checkpoint contains is run. Broken off, it goes on when it is run again."""
 EXAMPLES = """examples:
+  python -m mlxvid.convert Wan-AI/Wan2.1-T2V-1.3B --out wan-1.3b
+  python -m mlxvid.convert ~/Downloads/Wan2.1-I2V-14B-480P --out wan-i2v --quantize 4 --quantize-text 8
   python -m mlxvid.convert runs/mini/model --out my-mini --dtype float16
 """
+STOPPED = "Stopped; run it again and it goes on after the last weight file that was finished."
+# What --quantize-text stands for in :func:`convert`.
+TEXT_BITS = {None: None, "none": 0, "4": 4, "8": 8}
+
+
+def parser() -> cli.Parser:
+    """The flags."""
+    p = cli.Parser(prog="python -m mlxvid.convert", description=DESCRIPTION, epilog=EXAMPLES)
+    p.add_argument("source", metavar="SOURCE", help="a folder, a hub repository (owner/name), or a name of mlxvid's catalog")
+    p.add_argument("--out", required=True, metavar="DIR", help="the folder to write; a model that is there is replaced")
+    p.add_argument("--dtype", default="bfloat16", metavar="TYPE", help="float32, bfloat16 or float16 (default: bfloat16)")
+    p.add_argument("--quantize", type=int, choices=(4, 8), help="bits a weight: to fit in memory, not for speed")
+    p.add_argument(
+        "--quantize-text", choices=[name for name in TEXT_BITS if name], help="bits a weight of the text encoder (default: as --quantize)"
+    )
+    p.add_argument("--revision", metavar="REV", help="of the hub repository")
+    p.add_argument(
+        "--progress",
+        choices=("bar", "json", "none"),
+        default="bar",
+        help="how progress is told (json: an object a line on standard output)",
+    )
+    return p
 
 
 @cli.run
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    parser = cli.Parser(prog="python -m mlxvid.convert", description="Rewrite a model folder in another type.", epilog=EXAMPLES)
-    parser.add_argument("source", type=Path, help="a model folder in the Diffusers layout")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write")
-    parser.add_argument("--dtype", default="bfloat16", metavar="TYPE", help="float32, bfloat16 or float16 (default: bfloat16)")
-    args = parser.parse_args(argv)
-    print(convert(args.source, args.out, args.dtype))
+    args = parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
+    start = time.monotonic()
+    with telling(args.progress) as (emit, on_progress):
+        try:
+            how = {"quantize": args.quantize, "quantize_text": TEXT_BITS[args.quantize_text], "revision": args.revision}
+            out = convert(args.source, args.out, args.dtype, **how, on_progress=on_progress)
+        except KeyboardInterrupt as stop:  # which says more where it came in a download
+            raise CancelledError(str(stop) or STOPPED) from None
+        emit("converted", path=str(out), seconds=round(time.monotonic() - start, 2))
+    if args.progress != "json":
+        print(out)
     return 0
 
 
