@@ -4,11 +4,14 @@
 examples:
   scripts/bench.py mini       command to file, a step, and step time against frames for the three ways of attention
   scripts/bench.py kernels    the Metal kernels beside plain MLX and the computed roofline
+  scripts/bench.py wan        a step and a decode beside Diffusers; a step of the 1.3B at its real size, whole and in 4 bits
+  scripts/bench.py latte opensora   a step of each beside Diffusers' Latte
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -88,15 +91,66 @@ def kernels(repeats: int) -> None:
     bench_kernels.main([])
 
 
+def wan(repeats: int) -> None:
+    """Wan 2.1 beside Diffusers on mid-size random weights, and the 1.3B's transformer at its real size."""
+    import bench_reference
+
+    for case in ("wan-step", "wan-decode"):
+        bench_reference.compare(case, max(1, repeats // 2), os.cpu_count() or 1)
+    wan_real_size()
+
+
+def wan_real_size() -> None:
+    """One call of the 1.3B transformer with random weights on a small latent, in float32 and in 4 bits: that it runs, time and memory."""
+    import mlx.core as mx
+    import mlx.nn as nn
+    from mlx.utils import tree_map
+
+    from mlxvid.models.wan.config import WanTransformerConfig
+    from mlxvid.models.wan.transformer import WanTransformer3DModel
+
+    # Few tokens and words: MLX's quantized product takes about a second a token on a CPU.
+    x, text = mx.random.normal((1, 1, 4, 8, 16)), mx.random.normal((1, 8, 4096))
+    network = WanTransformer3DModel(WanTransformerConfig(num_attention_heads=12, ffn_dim=8960, num_layers=30))
+    network.update(tree_map(lambda p: mx.random.uniform(-0.03, 0.03, p.shape), network.parameters()))
+    for name in ("float32", "4-bit"):
+        if name == "4-bit":
+            nn.quantize(network, 64, 4, class_predicate=network.quantizable)
+        mx.eval(network.parameters())
+        mx.clear_cache()
+        mx.reset_peak_memory()
+        start = time.perf_counter()
+        mx.eval(network(x, mx.array([500.0]), text))
+        taken = time.perf_counter() - start
+        print(f"1.3B {name:<8} 8 tokens: {taken:6.1f} s a call, peak memory {mx.get_peak_memory() / 2**30:.2f} GiB")
+
+
+def latte(repeats: int) -> None:
+    """Latte beside Diffusers on mid-size random weights."""
+    import bench_reference
+
+    bench_reference.compare("latte-step", max(1, repeats // 2), os.cpu_count() or 1)
+
+
+def opensora(repeats: int) -> None:
+    """Open-Sora's blocks beside those of Diffusers' Latte, at the same size."""
+    import bench_reference
+
+    bench_reference.compare("opensora-step", max(1, repeats // 2), os.cpu_count() or 1)
+
+
+BENCHES = {"mini": mini, "kernels": kernels, "wan": wan, "latte": latte, "opensora": opensora}
+
+
 @run
 def main(argv: list[str] | None = None) -> int:
     """Run the named benches; returns the exit code."""
     parser = Parser(prog="scripts/bench.py", description=__doc__)
-    parser.add_argument("what", nargs="+", choices=("mini", "kernels"))
+    parser.add_argument("what", nargs="+", choices=tuple(BENCHES))
     parser.add_argument("--repeats", type=int, default=5)
     args: argparse.Namespace = parser.parse_args(argv)
     for what in args.what:
-        {"mini": mini, "kernels": kernels}[what](args.repeats)
+        BENCHES[what](args.repeats)
     return 0
 
 

@@ -1,0 +1,38 @@
+"""Open-Sora's small pieces: ops.* (rotary, sinusoids, positions, norm) at real sizes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlx.core as mx
+
+from mlxvid.kernels import Rotary
+from mlxvid.kernels.plain import rotate
+from mlxvid.layers.embeddings import timestep_embedding
+from mlxvid.layers.pixart import sines_2d
+from mlxvid.layers.rope import rope_1d
+from mlxvid.models.opensora.transformer import ROPE_THETA
+
+from .files import MODULES, Check, difference, read_json, read_tensors
+
+
+def check(folder: Path) -> Iterator[Check]:
+    ops, sizes = read_tensors(folder / "ops.safetensors"), read_json(folder / "ops.json")
+    if "rope.in" in ops:
+        x = ops["rope.in"]  # [B, heads, T, D]; rotate takes [B, T, S, H, D]
+        rope = Rotary(*rope_1d(mx.arange(x.shape[2]), x.shape[3], ROPE_THETA), "interleaved")
+        ours = rotate(x.swapaxes(1, 2)[:, :, None], rope)[:, :, 0].swapaxes(1, 2)
+        yield Check("ops rotary", difference(ours, ops["rope.out"]), MODULES)
+    if "sinusoid.t" in ops:
+        ours = timestep_embedding(ops["sinusoid.t"], ops["sinusoid.out"].shape[1])
+        yield Check("ops sinusoids of time", difference(ours, ops["sinusoid.out"]), MODULES)
+    if "rmsnorm.in" in ops:
+        ours = mx.fast.rms_norm(ops["rmsnorm.in"], ops["rmsnorm.weight"], 1e-6)
+        yield Check("ops norm", difference(ours, ops["rmsnorm.out"]), MODULES)
+    for key in sorted(key for key in sizes if key.startswith("pos.")):
+        (height, width), (h, w), theirs = sizes[key]["image_size"], sizes[key]["patches"], ops[f"{key}.emb"]
+        scale = math.sqrt(height * width) / 512
+        ours = sines_2d(h, w, theirs.shape[1], round(math.sqrt(h * w)), scale)[ops[f"{key}.token_index"]]
+        yield Check(f"ops positions at {height}x{width}", difference(ours, theirs), MODULES)

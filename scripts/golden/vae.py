@@ -1,0 +1,136 @@
+"""Open-Sora 1.2's VAE: vae2d.*, vae_temporal.* and vae_pipeline.*, every tensor in them, and its inventory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlx.core as mx
+import mlx.nn as nn
+
+from mlxvid.configs import from_json
+from mlxvid.layers.autoencoder_kl import AutoencoderKL
+from mlxvid.loading import fill
+from mlxvid.models.opensora.vae import CausalConv, OpenSoraVAE, TemporalVAE, applied
+from mlxvid.models.opensora.vae_config import OpenSoraVAEConfig
+
+from .files import Check, difference, misplaced, read_json, read_tensors
+
+TOLERANCE = 3e-4  # FORMAT.md's, for float32
+
+Tensors = dict[str, mx.array]
+
+
+def check(folder: Path) -> Iterator[Check]:
+    """Of each file the outputs one by one, and of the stages between the one that is furthest off."""
+    for path in sorted(folder.glob("vae_*_inventory.json")):
+        yield Check(f"{path.name}: tensors out of place", misplaced(OpenSoraVAE, OpenSoraVAEConfig(), read_json(path)), 0)
+    kinds = {"vae2d": _spatial, "vae_temporal": _temporal, "vae_pipeline": _pipeline}
+    for path in sorted(folder.glob("vae*.safetensors")):
+        kind = path.name.split(".")[0]
+        if kind != "vae":  # which has the weights
+            golden = {name: mx.moveaxis(tensor, 1, -1) for name, tensor in read_tensors(path).items()}
+            yield from _compared(path.stem, kinds[kind](read_vae(folder), golden), golden)
+
+
+def read_vae(folder: Path) -> OpenSoraVAE:
+    """The VAE of vae.config.json, whose parts it has apart, and vae.weights.safetensors."""
+    path = folder / "vae.config.json"
+    parts = read_json(path)
+    vae = OpenSoraVAE(from_json(OpenSoraVAEConfig, {**parts["autoencoder_kl"], **parts["vae_temporal"], **parts}, path))
+    fill(vae, vae.sanitize(read_tensors(folder / "vae.weights.safetensors")), folder)
+    return vae
+
+
+def _compared(name: str, made: Tensors, golden: Tensors) -> Iterator[Check]:
+    """Comparisons of what was made with all that the file has but its inputs."""
+    names = [key for key in golden if not key.startswith(("in.", "noise_"))]
+    errors = {key: _error(made.get(key), golden[key]) for key in names}
+    stages = [key for key in names if key.startswith("mid.")]
+    for key in sorted(errors.keys() - stages):
+        yield Check(f"{name} {key}", errors[key], TOLERANCE)
+    if stages:
+        worst = max(sorted(stages), key=errors.get)
+        yield Check(f"{name}, {len(stages)} stages, worst {worst}", errors[worst], TOLERANCE)
+
+
+def _error(ours: mx.array | None, theirs: mx.array) -> float:
+    """The greatest difference; inf also for what isn't made here and for what isn't finite, which would compare as less than anything."""
+    error = float("inf") if ours is None else difference(ours, theirs)
+    return error if math.isfinite(error) else float("inf")
+
+
+def _moments(moments: mx.array) -> Tensors:
+    mean, log_variance = mx.split(moments, 2, axis=-1)
+    log_variance = mx.clip(log_variance, -30, 20)
+    return {"moments_mean": mean, "moments_logvar": log_variance, "moments_std": mx.exp(log_variance / 2)}
+
+
+def _spatial(vae: OpenSoraVAE, golden: Tensors) -> Tensors:
+    """The image VAE alone; its stages are [(B F), C, H, W]."""
+    image_vae: AutoencoderKL = vae.spatial_vae.module
+    frames = golden["in.x"]
+    z = image_vae.encode(frames)
+    made = {"z": z, "decoded": mx.concatenate(list(image_vae.decode(golden["z"])), axis=1)}
+
+    encoder = image_vae.encoder
+    x = encoder.conv_in(frames.reshape(-1, *frames.shape[2:]))
+    for i, block in enumerate(encoder.down_blocks):
+        made[f"mid.enc.down_{i}"] = x = block(x)
+    made["mid.enc.mid_attn"] = encoder.mid_block.attentions[0](encoder.mid_block.resnets[0](x))
+    made["mid.enc.mid"] = x = encoder.mid_block(x)
+    made["mid.enc.conv_out"] = x = encoder(frames.reshape(-1, *frames.shape[2:]))
+    made |= _moments(image_vae.quant_conv(x))
+
+    decoder = image_vae.decoder
+    z = golden["z"] / image_vae.config.scaling_factor
+    made["mid.dec.post_quant"] = x = image_vae.post_quant_conv(z.reshape(-1, *z.shape[2:]))
+    made["mid.dec.conv_in"] = x = decoder.conv_in(x)
+    made["mid.dec.mid"] = x = decoder.mid_block(x)
+    for i, block in enumerate(decoder.up_blocks):
+        made[f"mid.dec.up_{i}"] = x = block(x)
+    return made
+
+
+def _temporal(vae: OpenSoraVAE, golden: Tensors) -> Tensors:
+    """One chunk through the temporal VAE."""
+    temporal: TemporalVAE = vae.temporal_vae
+    x = golden["in.x_z"]
+    made = _moments(temporal.encode(x))
+    mean, frames = golden["moments_mean"], golden["decoded"].shape[1]
+    made["decoded"] = temporal.decode(mean, frames)
+
+    encoder = temporal.encoder
+    x = mx.pad(x, [(0, 0), (-x.shape[1] % vae.t_factor, 0), (0, 0), (0, 0), (0, 0)])
+    made["mid.enc.conv_in"] = x = encoder.conv_in(x)
+    for i, level in enumerate(encoder.block_res_blocks):
+        made[f"mid.enc.block_{i}"] = x = applied(level, x)
+        if i < len(encoder.conv_blocks):
+            made[f"mid.enc.down_{i}"] = x = encoder.conv_blocks[i](x)
+    made["mid.enc.res"] = x = applied(encoder.res_blocks, x)
+    made["mid.enc.conv2"] = encoder.conv2(nn.silu(encoder.norm1(x)))
+
+    decoder = temporal.decoder
+    made["mid.dec.post_quant"] = z = temporal.post_quant_conv(mean)
+    made["mid.dec.conv1"] = x = decoder.conv1(z)
+    made["mid.dec.res"] = x = applied(decoder.res_blocks, x)
+    for i in reversed(range(len(decoder.block_res_blocks))):
+        made[f"mid.dec.block_{i}"] = x = applied(decoder.block_res_blocks[i], x)
+        if i > 0:
+            up = decoder.conv_blocks[i - 1]
+            made[f"mid.dec.up_{i - 1}"] = CausalConv.__call__(up, x) if isinstance(up, CausalConv) else x
+            x = up(x)
+    made["mid.dec.conv_out"] = decoder(z)
+    return made
+
+
+def _pipeline(vae: OpenSoraVAE, golden: Tensors) -> Tensors:
+    """Both VAEs, in chunks."""
+    x = golden["in.x"]
+    made = {"x_z_2d": vae.spatial_vae.module.encode(x), "z": vae.encode(x)}
+    made["decoded"] = mx.concatenate(list(vae.decode(golden["z"], x.shape[1])), axis=1)
+    if "noise_spatial" in golden:
+        spatial = golden["noise_spatial"]
+        made["z_sampled"] = vae.encode(x, (spatial.reshape(*x.shape[:2], *spatial.shape[1:]), golden["noise_temporal"]))
+    return made
