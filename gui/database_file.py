@@ -1,0 +1,84 @@
+"""The library's file: where it lies, what its tables are, how it is opened, and how a damaged one is set aside."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+import platformdirs
+
+FILE_NAME = "library.sqlite"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, position REAL NOT NULL, state TEXT NOT NULL, settings TEXT NOT NULL,
+    message TEXT NOT NULL DEFAULT '', resume INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS clips (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL, created REAL NOT NULL, prompt TEXT NOT NULL, model TEXT NOT NULL,
+    settings TEXT NOT NULL, fps REAL NOT NULL, frames INTEGER NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
+    favourite INTEGER NOT NULL DEFAULT 0, job INTEGER
+);
+CREATE TABLE IF NOT EXISTS timings (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, model TEXT NOT NULL, tokens INTEGER NOT NULL, passes REAL NOT NULL, seconds REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS prompts (text TEXT NOT NULL, negative INTEGER NOT NULL, used REAL NOT NULL, PRIMARY KEY (text, negative));
+"""
+
+
+def data_folder() -> Path:
+    """Where the app keeps what it remembers: the folder MLXVID_DATA, or the user's data folder."""
+    return Path(os.environ.get("MLXVID_DATA") or platformdirs.user_data_dir("mlxvid", appauthor=False))
+
+
+def open_library(path: Path) -> tuple[sqlite3.Connection, str | None]:
+    """A connection to the library, created if missing, and a sentence for the user where that did not go smoothly.
+
+    A damaged file is set aside as ``*.broken-<date>`` and a new one begun. Where the disk allows no file at all, the library is in
+    memory for this once.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _connect(path), None
+    except (OSError, sqlite3.OperationalError) as error:  # a full disk, a write-protected folder: the file is not to blame
+        return _forgetful(path, error)
+    except sqlite3.DatabaseError as error:
+        try:
+            aside = _set_aside(path)
+            return _connect(path), f"The library was damaged ({error}): it is set aside as {aside.name}, and a new one begins."
+        except (OSError, sqlite3.Error) as second:
+            return _forgetful(path, second)
+
+
+def _forgetful(path: Path, error: Exception) -> tuple[sqlite3.Connection, str]:
+    return _connect(":memory:"), f"{path} can't be opened ({error}): what you do now is forgotten when you quit, until that is mended."
+
+
+def _connect(path: Path | str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path)
+    try:
+        connection.row_factory = sqlite3.Row
+        # A write must not make the window wait for the disk; a power cut may cost the last change, never the file.
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)
+        connection.executescript(_SCHEMA)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _set_aside(path: Path) -> Path:
+    """Rename a file and what SQLite keeps beside it; the new name has the date and time."""
+    aside = path.with_name(f"{path.name}.broken-{time.strftime('%Y-%m-%d-%H%M%S')}")
+    for ending in ("-wal", "-shm"):
+        beside = path.with_name(path.name + ending)
+        if beside.exists():
+            os.replace(beside, aside.with_name(aside.name + ending))
+    os.replace(path, aside)
+    return aside

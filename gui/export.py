@@ -1,0 +1,113 @@
+"""Saving a copy of a clip in another format, or trimmed, while the window goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from mlxvid.clip import Clip, check_writable
+from mlxvid.errors import MediaError
+
+from .tasks import Task, Tasks
+
+
+@dataclass(frozen=True)
+class Format:
+    """name: for menus and the dialog; ending: of the file, "" for a folder."""
+
+    name: str
+    ending: str
+
+    @property
+    def filter(self) -> str:
+        return f"{self.name} (*{self.ending})"
+
+
+FORMATS = (
+    Format("MP4 Video", ".mp4"),
+    Format("Animated GIF", ".gif"),
+    Format("WebM Video", ".webm"),
+    Format("PNG Sequence", ""),
+)
+
+
+class Export(QObject):
+    """One copy at a time. `progressed` counts frames; exactly one of `saved`, `failed` and `cancelled` ends it."""
+
+    progressed = Signal(int, int)
+    saved = Signal(Path)
+    failed = Signal(str)
+    cancelled = Signal()
+
+    def __init__(self, parent: QObject | None = None):
+        super().__init__(parent)
+        self._tasks = Tasks(1, self)
+        self._task: Task | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._task is not None
+
+    def start(self, source: Path, target: Path, first: int = 0, last: int | None = None) -> None:
+        """Save `source`, from frame `first` to frame `last` (both included, None: to the end), as `target`; its ending is the format.
+
+        Not while one is `running`.
+        """
+        self._task = self._tasks.run(
+            exporting(source, target, first, last), stepped=self._step, done=self._done, failed=self._fail, ended=self._end
+        )  # fmt: skip
+
+    def cancel(self) -> None:
+        """Stop at the next frame; a file that was at the target stays as it was."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def _step(self, task: Task, news: tuple[int, int]) -> None:
+        self.progressed.emit(*news)
+
+    def _done(self, task: Task, target: Path) -> None:
+        self._task = None
+        self.saved.emit(target)
+
+    def _fail(self, task: Task, message: str) -> None:
+        self._task = None
+        self.failed.emit(message)
+
+    def _end(self, task: Task) -> None:
+        if self._task is not None:
+            self._task = None
+            self.cancelled.emit()
+
+
+def exporting(source: Path, target: Path, first: int, last: int | None) -> Callable[[Task], Path]:
+    """The work of an export, in frames done and frames in all. The settings in the file are those that made the whole clip."""
+
+    def work(task: Task) -> Path:
+        if check_writable(target).exists() and source.samefile(target):
+            raise MediaError(f"{target} is the clip itself: choose another name for its copy.")
+        clip = Clip.load(source)
+        frames = clip.frames[first : None if last is None else last + 1]
+        if not len(frames):
+            raise MediaError(f"{source} has no frames from {first} on: it may have been changed since it was opened.")
+
+        def tell(done: int, count: int) -> None:
+            task.check()
+            task.step((done, count))
+
+        return Clip(frames, clip.fps, clip.settings).save(target, tell)
+
+    return work
+
+
+def ask_target(parent: QWidget, source: Path, form: Format) -> Path | None:
+    """Ask where to save a copy of `source`; None where the user thought better of it. Another format's ending, typed there, wins."""
+    start = source.with_name(f"{source.stem} copy{form.ending}")
+    chosen, _ = QFileDialog.getSaveFileName(parent, f"Export as {form.name}", str(start), form.filter)
+    if not chosen:
+        return None
+    path = Path(chosen)
+    return path if path.suffix.lower() in {one.ending for one in FORMATS if one.ending} else path.with_name(path.name + form.ending)

@@ -1,0 +1,147 @@
+"""A clip in memory, or on its way there: what the player shows and what the comparison shows two of."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QImage
+
+from mlxvid.errors import MediaError
+
+from .frames import BUDGET, Facts, Size, fit, reading
+from .tasks import Task, Tasks
+
+# Frames are handed over in batches this many seconds apart: often enough to look alive, seldom enough not to occupy the window.
+BATCH_SECONDS = 0.03
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """The first news of a clip. size: to which its frames are reduced, or None; most: how many of them are kept."""
+
+    facts: Facts
+    size: Size | None
+    most: int
+
+
+class Reel(QObject):
+    """Frames in memory, decoded by a task that open() starts.
+
+    `frames` grows while decoding, a list of uint8 [H, W, 3]; `count` is how many there will be, as far as is known; `reduced` is the size
+    that the frames were made smaller to, or None; `path` is None for frames that came from elsewhere.
+    """
+
+    begun = Signal()  # the facts are known; there may be no frame yet
+    grown = Signal()  # there are more frames
+    ended = Signal(str)  # no more will come; "" or one sentence on what is missing
+
+    def __init__(self, tasks: Tasks, budget: int = BUDGET, parent: QObject | None = None):
+        super().__init__(parent)
+        self._tasks, self._budget = tasks, budget
+        self._task: Task | None = None
+        self._clear()
+
+    def _clear(self) -> None:
+        self.path: Path | None = None
+        self.facts: Facts | None = None
+        self.reduced: Size | None = None
+        self.frames: list[np.ndarray] = []
+        self.count = 0
+        self.complete = False
+
+    def open(self, path: Path) -> None:
+        """Begin to read a clip, instead of whatever was there."""
+        self.close()
+        self.path = path
+        self._task = self._tasks.run(
+            decoding(path, self._budget), stepped=self._take, done=self._finish, failed=self._finish
+        )  # fmt: skip
+
+    def show(self, frames: np.ndarray, fps: float) -> None:
+        """Hold frames uint8 [F, H, W, 3] that are in memory already."""
+        self.close()
+        count, height, width, _ = frames.shape
+        self.facts = Facts(fps, count, width, height, {})
+        self.frames, self.count, self.complete = list(np.ascontiguousarray(frames)), count, True
+        self.begun.emit()
+        self.grown.emit()
+        self.ended.emit("")
+
+    def close(self) -> None:
+        """Forget the clip, and stop reading it."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        self._clear()
+
+    @property
+    def fps(self) -> float:
+        return self.facts.fps if self.facts else 0.0
+
+    def index_at(self, seconds: float) -> int:
+        """The number of the frame that is shown at a time; the last one from the end on."""
+        return max(min(int(seconds * self.fps + 1e-6), self.count - 1), 0)
+
+    def image(self, index: int) -> QImage | None:
+        """A frame as a picture that shares its memory; the last one that is decoded, where that one isn't; None where there is none."""
+        return image_of(self.frames[min(index, len(self.frames) - 1)]) if self.frames else None
+
+    def _take(self, task: Task, news: _Begun | list[np.ndarray]) -> None:
+        if task is not self._task:
+            return
+        if isinstance(news, _Begun):
+            self.facts, self.reduced = news.facts, news.size
+            self.count = min(news.facts.frames, news.most)
+            self.begun.emit()
+            return
+        self.frames += news
+        self.count = max(self.count, len(self.frames))
+        self.grown.emit()
+
+    def _finish(self, task: Task, message: str) -> None:
+        if task is not self._task:
+            return
+        self._task = None
+        self.count, self.complete = len(self.frames), True
+        self.ended.emit(message)
+
+
+def image_of(frame: np.ndarray) -> QImage:
+    """uint8 [H, W, 3], contiguous, as a picture over the same memory, which lives as long as the picture."""
+    height, width, _ = frame.shape
+    image = QImage(frame.data, width, height, 3 * width, QImage.Format.Format_RGB888)
+    image.frame = frame  # Qt only borrows the memory
+    return image
+
+
+def decoding(path: Path, budget: int) -> Callable[[Task], str]:
+    """The work of reading a clip: steps with _Begun and then with lists of frames; "" at its end, or what was left out."""
+
+    def work(task: Task) -> str:
+        with reading(path) as (facts, pictures):
+            size, most = fit(facts, budget)
+            task.step(_Begun(facts, size, most))
+            batch: list[np.ndarray] = []
+            due = 0.0
+            try:
+                for picture in islice(pictures, most):
+                    task.check()
+                    batch.append(picture(size))
+                    if time.monotonic() >= due:
+                        task.step(batch)
+                        batch, due = [], time.monotonic() + BATCH_SECONDS
+            except MediaError:
+                task.step(batch)  # what was sound before the damage
+                raise
+            task.step(batch)
+            if next(pictures, None) is None:
+                return ""
+            return f"Only the first {most / facts.fps:.0f} seconds of this clip are shown, since it is too long to be kept in memory."
+
+    return work

@@ -1,0 +1,221 @@
+"""The window. It arranges the parts, tells them of each other, and takes what is dropped on it; what they do is theirs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QMimeData, Qt
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QUndoStack
+from PySide6.QtWidgets import QFileDialog, QMainWindow, QMessageBox, QSplitter, QTabWidget, QVBoxLayout, QWidget
+
+from mlxvid.errors import MlxvidError
+
+from .announcements import Announcements
+from .choices import Choices
+from .compose import ComposePanel
+from .database import Database
+from .database_file import data_folder
+from .drops import files_in, picture_in, take, told
+from .gallery_panel import GalleryPanel
+from .jobs import Job, variations
+from .menus import Menus
+from .notices import NoticeBar
+from .preferences import Preferences
+from .queue_commands import EditJob
+from .queue_panel import QueuePanel
+from .runner import Runner
+from .stage import Stage
+from .tools import Tools
+from .worker_client import WorkerClient
+
+VARIATIONS = 4
+_COMPOSE, _SIDE = 330, 290  # widths to begin with, in units of a 9 point font
+_SIZE = (1440, 900)
+
+
+class Window(QMainWindow):
+    """Compose on the left, the clip in the middle, clips and queue on the right."""
+
+    def __init__(self, database: Database, preferences: Preferences, client: WorkerClient, choices: Choices | None = None):
+        super().__init__()
+        self.database, self.preferences, self.client = database, preferences, client
+        self._sure = False  # to quit, though a clip is being made
+        left_over = database.interrupt_running("The app ended while this clip was being made.")
+        preferences.paused = bool(database.jobs())  # what an earlier session left waits for a word; see Announcements
+        self.choices = choices or Choices(preferences, parent=self)
+        self.runner = Runner(database, client, self.choices, preferences, self)
+        self.undo_stack = QUndoStack(self)
+        stills = data_folder() / "pictures"
+        self.compose = ComposePanel(database, self.choices, preferences)
+        self.stage = Stage(database, self.runner, stills)
+        self.gallery = GalleryPanel(database, stills)
+        self.queue = QueuePanel(database, self.runner, self.undo_stack)
+        self.notices = NoticeBar()
+        self.announcements = Announcements(self.notices, self.runner, self.queue, database, self)
+        self._arrange()
+        self._connect()
+        self.menus = Menus(self)
+        self.tools = Tools(self)
+        self._restore()
+        self._tell_queue()
+        if left_over:
+            self.show_side(self.queue)
+        self.announcements.welcome_back()
+        if database.notice:
+            self.announcements.warn(database.notice)
+        self.runner.prepare(self.compose.picker.value().name)
+        self.compose.prompt.setFocus()
+
+    # --- the parts -----------------------------------------------------------------------------------------------------------------
+
+    def _arrange(self) -> None:
+        middle = QWidget()
+        column = QVBoxLayout(middle)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.notices)
+        column.addWidget(self.stage, 1)
+        self.side = QTabWidget()
+        self.side.setDocumentMode(True)
+        self.side.addTab(self.gallery, "Clips")
+        self.side.addTab(self.queue, "Queue")
+        self.side.tabBar().setAccessibleName("Clips or queue")
+        self.side.tabBar().setDrawBase(False)
+        for panel in (self.gallery, self.queue, self.side):
+            panel.setProperty("role", "panel")
+            panel.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.splitter = QSplitter(Qt.Orientation.Horizontal)
+        self.splitter.setHandleWidth(1)
+        self.splitter.setChildrenCollapsible(False)
+        for place, (panel, stretch) in enumerate(((self.compose, 0), (middle, 1), (self.side, 0))):
+            self.splitter.addWidget(panel)
+            self.splitter.setStretchFactor(place, stretch)
+        self.setCentralWidget(self.splitter)
+        self.setWindowTitle("mlxvid")
+        self.setAcceptDrops(True)
+        self.resize(*_SIZE)
+
+    def _connect(self) -> None:
+        tell = self.announcements.tell
+        for part in (self.compose, self.stage, self.gallery):
+            part.message.connect(tell)
+        self.compose.submit.connect(self._submit)
+        self.compose.edited.connect(lambda job, settings: self.undo_stack.push(EditJob(self.database, job, settings)))
+        self.compose.model_chosen.connect(self.runner.prepare)
+        self.queue.edit.connect(self.compose.edit)
+        self.stage.use_last_frame.connect(self.compose.set_start_image)
+        self.gallery.open_clip.connect(self.stage.open_clip)
+        self.gallery.compare.connect(self.stage.open_compare)
+        self.gallery.use_settings.connect(self.compose.apply_settings)
+        self.gallery.use_as_start.connect(self.compose.set_start_image)
+        self.gallery.extend_clip.connect(self.compose.extend)
+        self.gallery.make_variations.connect(lambda settings: self._submit(variations(settings, VARIATIONS)))
+        self.runner.saved.connect(self.compose.replan)
+        self.database.jobs_changed.connect(self._tell_queue)
+
+    def show_side(self, panel: QWidget) -> None:
+        """Bring the clips or the queue to the front."""
+        self.side.setVisible(True)
+        self.side.setCurrentWidget(panel)
+        panel.view.setFocus()
+
+    def leave_compare(self) -> None:
+        if self.stage.comparing:
+            self.stage.close_compare()
+
+    def _submit(self, jobs: list[Job]) -> None:
+        if self.runner.current is None:
+            self.stage.watch()
+        self.queue.add(jobs)
+        self.compose.save()
+        if self.runner.paused:
+            self.announcements.tell_paused()
+
+    def _tell_queue(self) -> None:
+        count = len(self.database.jobs())
+        self.side.setTabText(self.side.indexOf(self.queue), f"Queue · {count}" if count else "Queue")
+
+    # --- what comes from outside ---------------------------------------------------------------------------------------------------
+
+    def ask_to_open(self) -> None:
+        """A clip, whose settings return, or a picture to begin with."""
+        dialog = QFileDialog(self, "Open a Clip or a Picture", str(self.preferences.clips_folder))
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(lambda file: self.open_file(Path(file)))
+        dialog.open()
+
+    def open_file(self, path: Path) -> None:
+        """What was dropped or chosen: a clip is shown and its settings return, a picture is begun with; else a sentence says why not."""
+        try:
+            take(path, lambda settings: self._open_clip(path, settings), self.compose.set_start_image)
+        except MlxvidError as error:
+            self.announcements.warn(told(error))
+
+    def _open_clip(self, path: Path, settings: dict[str, Any]) -> None:
+        self.stage.open(path)
+        self.compose.apply_settings(settings)
+
+    def paste(self) -> None:
+        """A picture or file from the clipboard, as if it had been dropped."""
+        self._receive(QGuiApplication.clipboard().mimeData())
+
+    def _receive(self, mime: QMimeData) -> None:
+        """The first file, or else the pixels, of what was dropped or pasted; other things are not for the window."""
+        if files_in(mime):
+            self.open_file(files_in(mime)[0])
+        elif mime.hasImage():
+            try:
+                self.compose.set_start_image(picture_in(mime))
+            except MlxvidError as error:
+                self.announcements.warn(told(error))
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if files_in(event.mimeData()) or event.mimeData().hasImage():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        event.acceptProposedAction()
+        self._receive(event.mimeData())
+
+    # --- beginning and end ---------------------------------------------------------------------------------------------------------
+
+    def _restore(self) -> None:
+        if not self.restoreGeometry(self.preferences.bytes("geometry")):
+            self.resize(*_SIZE)
+        if not self.splitter.restoreState(self.preferences.bytes("splitter")):
+            scale = self.fontInfo().pointSizeF() / 9
+            left, right = round(_COMPOSE * scale), round(_SIDE * scale)
+            self.splitter.setSizes([left, max(1, self.width() - left - right), right])
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Keep what is to be kept and end the worker; ask first where that would break off a clip."""
+        if self.runner.current is not None and not self._sure:
+            event.ignore()
+            self._ask_to_quit()
+            return
+        self.compose.save()
+        self.preferences.set_bytes("geometry", self.saveGeometry())
+        self.preferences.set_bytes("splitter", self.splitter.saveState())
+        self.preferences.save()
+        self.client.shutdown()
+        self.tools.shutdown()
+        self.stage.player.close()
+        self.stage.compare.close()
+        super().closeEvent(event)
+
+    def _ask_to_quit(self) -> None:
+        box = QMessageBox(QMessageBox.Icon.NoIcon, "Quit mlxvid", "Quit while a clip is being made?", parent=self)
+        box.setInformativeText("It can be resumed at the next start, and what waits in the queue stays there.")
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        leave = box.addButton("Quit", QMessageBox.ButtonRole.AcceptRole)
+        box.setDefaultButton(leave)
+        box.setEscapeButton(box.addButton(QMessageBox.StandardButton.Cancel))
+        box.accepted.connect(self.quit_now)
+        box.open()
+
+    def quit_now(self) -> None:
+        """Close without asking."""
+        self._sure = True
+        self.close()

@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+"""How long the window stands still at most while clips are opened, played and dragged through.
+
+examples:
+  scripts/bench_gui.py                     two clips, 3 s each
+  scripts/bench_gui.py --generating        the same while the embedded model makes a clip in another process
+  scripts/bench_gui.py --seconds 10 clip.mp4
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PySide6.QtCore import QElapsedTimer, QEventLoop, QPoint, QPointF, Qt, QTimer
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtWidgets import QApplication, QWidget
+
+from mlxvid.cli import Parser, run
+from mlxvid.clip import Clip
+from mlxvid.gui.player import Player
+from mlxvid.gui.theme import Appearance, apply_theme
+
+TICK = 10  # ms between two looks at the clock
+CLIPS = {"96x96, 33 frames": (96, 96, 33), "832x480, 81 frames": (832, 480, 81)}
+WINDOW = (1440, 900)
+
+
+@dataclass(frozen=True)
+class Stalls:
+    """Milliseconds between two ticks, less the ticks' own distance; `late`: the share of them that were over 16 ms.
+
+    `work` is the most that the window's thread itself computed between two ticks: what is left of `longest` on a machine with nothing else
+    to do.
+    """
+
+    longest: float
+    typical: float
+    late: float
+    work: float
+
+    def __str__(self) -> str:
+        own = f"{self.work:.0f} ms of own work"
+        return f"longest stall {self.longest:.0f} ms ({own}), typical {self.typical:.1f} ms, {self.late:.1%} over 16 ms"
+
+
+def measure(seconds: float, busy: Callable[[], None] | None = None, every: int = 30) -> Stalls:
+    """Run the event loop for so long, with `busy` called every so many ms, and tell how long it stood still."""
+    clock, loop, ticker, worker = QElapsedTimer(), QEventLoop(), QTimer(), QTimer()
+    gaps: list[float] = []
+    work = [time.thread_time()]
+
+    def tick() -> None:
+        gaps.append(max(clock.nsecsElapsed() / 1e6 - TICK, 0))
+        work.append(time.thread_time())
+        clock.restart()
+
+    ticker.setTimerType(Qt.TimerType.PreciseTimer)
+    ticker.timeout.connect(tick)
+    if busy is not None:
+        worker.timeout.connect(busy)
+        worker.start(every)
+    QTimer.singleShot(round(seconds * 1000), loop.quit)
+    clock.start()
+    ticker.start(TICK)
+    loop.exec()
+    late = float(np.mean([gap > 16 for gap in gaps]))
+    return Stalls(max(gaps), float(np.median(gaps)), late, float(np.diff(work).max() * 1000))
+
+
+def open_play_and_scrub(player: Player, path: Path, seconds: float) -> Stalls:
+    """Open a clip and let it play for a third of the time; drag through it for a third, press keys for the last."""
+    turn = iter(_turns(player, round(seconds * 1000 / 30)))
+    player.open(path)
+    return measure(seconds, lambda: next(turn, None))
+
+
+def _turns(player: Player, count: int) -> Iterator[None]:
+    strip = player.filmstrip
+    for index in range(count):
+        if index == count // 3:
+            _mouse(strip, QMouseEvent.Type.MouseButtonPress, 0)
+        elif count // 3 < index < 2 * count // 3:
+            _mouse(strip, QMouseEvent.Type.MouseMove, abs(np.sin(index / 9)))
+        elif index == 2 * count // 3:
+            _mouse(strip, QMouseEvent.Type.MouseButtonRelease, 0.5)
+        elif index > 2 * count // 3:
+            player.playhead.step(1)
+        yield
+
+
+def _mouse(widget: QWidget, kind: QMouseEvent.Type, share: float) -> None:
+    place = QPointF(share * (widget.width() - 1), widget.height() / 2)
+    left = Qt.MouseButton.LeftButton
+    event = QMouseEvent(kind, place, QPointF(widget.mapToGlobal(QPoint())) + place, left, left, Qt.KeyboardModifier.NoModifier)
+    QApplication.sendEvent(widget, event)
+
+
+@contextmanager
+def generating(wanted: bool, folder: Path) -> Iterator[None]:
+    """Have the embedded model at work in another process, as the app has."""
+    if not wanted:
+        yield
+        return
+    command = [sys.executable, "-m", "mlxvid.generate", "--progress", "none", "--force", "--prompt", "a red ball bouncing"]
+    maker = subprocess.Popen([*command, "--steps", "500", "-o", str(folder / "made.mp4")])
+    try:
+        yield
+    finally:
+        maker.terminate()
+        maker.wait()
+
+
+def sample(folder: Path, width: int, height: int, frames: int) -> Path:
+    """A clip with something to decode: a coloured texture that drifts."""
+    rng = np.random.default_rng(0)
+    coarse = np.kron(rng.integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8), np.ones((8, 8, 1), np.uint8))
+    moving = np.stack([np.roll(coarse, 3 * index, axis=1) for index in range(frames)])
+    return Clip(moving, 24, {"prompt": "a drifting texture"}).save(folder / f"{width}x{height}.mp4")
+
+
+@run
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, and print one line for each clip."""
+    parser = Parser(prog="scripts/bench_gui.py", description=__doc__.splitlines()[0])
+    parser.add_argument("clips", nargs="*", type=Path, help="clips to play (default: two made for it)")
+    parser.add_argument("--seconds", type=float, default=3, help="for each clip (default: %(default)s)")
+    parser.add_argument("--generating", action="store_true", help="while the embedded model is at work in another process")
+    parser.add_argument("--display", action="store_true", help="in a window that can be seen")
+    options = parser.parse_args(arguments)
+    if not options.display:
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    app = QApplication([])
+    apply_theme(app, Appearance.DARK)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        clips = {str(path): path for path in options.clips} or {what: sample(folder, *size) for what, size in CLIPS.items()}
+        player = Player()
+        player.resize(*WINDOW)
+        player.show()
+        with generating(options.generating, folder):
+            print(f"{'nothing to do':>20}: {measure(1)}")
+            for what, path in clips.items():
+                print(f"{what:>20}: {open_play_and_scrub(player, path, options.seconds)}")
+        player.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""What the app's tests share: no screen, a library of their own, and windows that are closed again."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+# No screen, but one as large as people have: Qt brings windows back no larger than the screen is.
+if os.environ.get("QT_QPA_PLATFORM", "offscreen") == "offscreen":
+    os.environ["QT_QPA_PLATFORM"] = f"offscreen:configfile={Path(__file__).with_name('screen.json')}"
+pytest.importorskip("PySide6", reason="the app's tests need the extra 'gui'")
+pytest.importorskip("pytestqt", reason="the app's tests need pytest-qt")
+
+import shiboken6  # noqa: E402
+
+from mlxvid.gui.app import Application  # noqa: E402
+from mlxvid.gui.choices import Choices  # noqa: E402
+from mlxvid.gui.database import Database  # noqa: E402
+from mlxvid.gui.preferences import Preferences  # noqa: E402
+from mlxvid.gui.theme import DARK, Appearance, apply_theme, colours  # noqa: E402
+from mlxvid.gui.window import Window  # noqa: E402
+from mlxvid.gui.worker_client import WorkerClient  # noqa: E402
+from mlxvid.memory import GIB, Machine  # noqa: E402
+
+# A worker that listens and says nothing: for windows that make no clips.
+IDLE = [sys.executable, "-S", "-c", "import sys; sys.stdin.read()"]
+
+
+@pytest.fixture(scope="session")
+def qapp_cls():
+    """What pytest-qt makes the application of: the app's own."""
+    return Application
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """The library, the clips and the settings are the test's own."""
+    monkeypatch.setenv("MLXVID_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("MLXVID_CLIPS", str(tmp_path / "clips"))
+    return tmp_path
+
+
+@pytest.fixture
+def database(home, qapp):
+    library = Database()
+    yield library
+    library.close()
+
+
+@pytest.fixture
+def preferences(home, qapp):
+    return Preferences()
+
+
+@pytest.fixture
+def machine():
+    """One with room for every model in the catalog."""
+    return Machine("Test", 256 * GIB, 200 * GIB, False)
+
+
+@pytest.fixture
+def choices(preferences, machine):
+    return Choices(preferences, machine)
+
+
+@pytest.fixture
+def themed(qapp):
+    """The app's look, which tests of what is seen need."""
+    if not qapp.styleSheet() or colours(qapp.palette()) is not DARK:  # it takes its time
+        apply_theme(qapp, Appearance.DARK)
+    return qapp
+
+
+@pytest.fixture
+def open_window(home, qtbot, themed):
+    """A function that opens the app's window on this test's library, as often as wanted; `command` is the worker's (None: the real one)."""
+    opened = []
+
+    def open_(command=IDLE, choices=None) -> Window:
+        database = Database()
+        client = WorkerClient(command)
+        window = Window(database, Preferences(), client, choices)
+        window.show()
+        opened.append((window, database, client))
+        return window
+
+    yield open_
+    for window, database, client in opened:
+        client.shutdown()
+        window.quit_now()
+        database.close()
+        shiboken6.delete(window)  # now: a window that waits for its end slows down every change of style

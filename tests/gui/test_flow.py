@@ -1,0 +1,145 @@
+"""From words to a clip in the gallery, with the real worker and the embedded model; and what becomes of it when things go wrong."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+
+import numpy as np
+import pytest
+
+from mlxvid.clip import Clip
+from mlxvid.gui.jobs import Job, State
+from mlxvid.gui.worker_client import worker_command
+
+SMALL = {"model": "mini", "width": 64, "height": 64, "frames": 9, "fps": 16.0, "steps": 3, "guidance": 2.0}
+# No test waits so long for a clip that comes.
+PATIENCE = 60_000
+
+
+@pytest.fixture
+def window(open_window, qtbot):
+    """The window with its real worker, composed for a small clip."""
+    return opened(open_window)
+
+
+def opened(open_window, command=None):
+    window = open_window(command=command)
+    window.compose.apply_settings({**SMALL, "prompt": "", "seed": 3})
+    return window
+
+
+def said(window) -> str:
+    return window.notices.notice.text if window.notices.notice else ""
+
+
+def wait_for_step(window, qtbot, step: int) -> None:
+    """Until the running job has so many steps behind it."""
+    steps = []
+    window.runner.progressed.connect(lambda job, event: steps.append(event["step"]) if event["stage"] == "denoise" else None)
+    qtbot.waitUntil(lambda: any(done >= step for done in steps), timeout=PATIENCE)
+
+
+def make(window, prompt: str, **settings) -> None:
+    window.compose.apply_settings({**SMALL, "seed": 3, "prompt": prompt, **settings})
+    window.compose.generate()
+
+
+def test_type_generate_watch(window, qtbot, home):
+    previews = []
+    window.runner.previewed.connect(lambda frames, fps: previews.append((frames.shape, fps)))
+    window.compose.prompt.setFocus()
+    qtbot.keyClicks(window.compose.prompt, "a red ball bouncing")
+    with qtbot.waitSignal(window.runner.saved, timeout=PATIENCE) as saved:
+        window.compose.button.click()
+        assert window.stage.strip.isVisible() and window.side.tabText(1) == "Queue · 1"
+    number, path = saved.args
+    clip = Clip.load(path)
+    assert path == home / "clips" / "a-red-ball-bouncing-3.mp4" and clip.frames.shape == (9, 64, 64, 3)
+    assert clip.settings["seed"] == 3 and clip.settings["prompt"] == "a red ball bouncing"
+    assert previews and previews[0] == ((9, 64, 64, 3), 16.0)
+    row = window.database.clip(number)
+    assert (row.settings, row.frames, row.fps) == (clip.settings, 9, 16.0) and window.gallery.model.rowCount() == 1
+    qtbot.waitUntil(lambda: len(window.stage.player.reel.frames) == 9, timeout=PATIENCE)  # it is decoded, and can be played
+    assert window.stage.player.path == path and not window.stage.strip.isVisible() and window.side.tabText(1) == "Queue"
+    assert {"euler", "heun"} <= set(window.choices.find("mini").samplers)
+    window.compose.replan()
+    qtbot.waitUntil(lambda: "about" in window.compose.plan_line.text)
+    # The settings in the gallery make the same clip again.
+    window.gallery.use_settings.emit(row.settings)
+    with qtbot.waitSignal(window.runner.saved, timeout=PATIENCE) as again:
+        window.compose.button.click()
+    assert again.args[1].name == "a-red-ball-bouncing-3-2.mp4"
+    assert np.array_equal(Clip.load(again.args[1]).frames, clip.frames)
+
+
+def test_cancel_in_mid_run_and_resume(window, qtbot, home):
+    make(window, "a blue star", steps=300)
+    wait_for_step(window, qtbot, 2)
+    with qtbot.waitSignal(window.runner.ended, timeout=5000) as ended:
+        window.stage.strip._cancel.click()
+    assert ended.args[0].state is State.CANCELLED and said(window) == "" and window.client.alive
+    assert list((home / "clips").iterdir()) == [] and window.gallery.model.rowCount() == 0
+    make(window, "a red ring")
+    qtbot.waitUntil(lambda: window.gallery.model.rowCount() == 1, timeout=PATIENCE)
+    window.queue.select(ended.args[0].id)
+    window.queue.resume_action.trigger()
+    assert window.runner.current.title == "a blue star" and window.runner.current.resume
+    window.runner.cancel()
+    qtbot.waitUntil(lambda: window.runner.current is None, timeout=PATIENCE)
+
+
+def test_a_worker_that_is_killed_costs_nothing_but_time(window, qtbot, home):
+    make(window, "a green ball", steps=12)
+    window.database.insert_jobs([Job({**SMALL, "prompt": "a red ring", "seed": 4})])
+    wait_for_step(window, qtbot, 2)
+    saved = []
+    window.runner.saved.connect(lambda number, path: saved.append(path))
+    killed = window.client.pid
+    os.kill(killed, signal.SIGKILL)
+    qtbot.waitUntil(lambda: said(window) != "")
+    assert said(window).startswith("The generator was killed, most likely by the system because memory ran out: ")
+    assert [button.text() for button in window.notices._buttons] == ["Resume", "Edit"] and window.isVisible()
+    assert [job.state for job in window.database.jobs()] == [State.INTERRUPTED, State.RUNNING]  # the queue goes on by itself
+    qtbot.waitUntil(lambda: len(saved) == 1, timeout=PATIENCE)
+    assert saved[0].name == "a-red-ring-4.mp4" and window.client.pid not in (0, killed)
+    window.notices._buttons[0].click()
+    qtbot.waitUntil(lambda: len(saved) == 2, timeout=PATIENCE)
+    assert saved[1].name == "a-green-ball-3.mp4" and len(Clip.load(saved[1]).frames) == 9
+    assert window.database.jobs() == [] and window.gallery.model.rowCount() == 2
+
+
+def test_five_queued_jobs_are_there_after_quitting(open_window, qtbot):
+    window = opened(open_window)
+    window.compose.takes.setValue(5)
+    make(window, "a yellow star", steps=300)
+    wait_for_step(window, qtbot, 1)
+    window.quit_now()
+    assert not window.isVisible() and not window.client.alive
+    window = open_window(command=None)
+    assert said(window) == "The last session left 1 clip interrupted and 4 clips waiting."
+    jobs = window.database.jobs()
+    assert [job.settings["seed"] for job in jobs] == [3, 4, 5, 6, 7]
+    assert [job.state for job in jobs] == [State.INTERRUPTED] + [State.WAITING] * 4
+    window.notices._buttons[0].click()
+    wait_for_step(window, qtbot, 2)
+    assert window.runner.current.settings["seed"] == 3
+
+
+def test_a_setting_that_the_worker_refuses_fails_that_job_alone(window, qtbot, home):
+    window.database.insert_jobs([Job({**SMALL, "prompt": "a ball", "seed": 1, "keyframes": {"4": str(home / "gone.png")}})])
+    qtbot.waitUntil(lambda: window.database.jobs()[0].state is State.FAILED, timeout=PATIENCE)
+    assert "gone.png" in said(window) and window.client.alive
+    make(window, "a red ball")
+    qtbot.waitUntil(lambda: window.gallery.model.rowCount() == 1, timeout=PATIENCE)
+
+
+def test_a_full_disk(open_window, qtbot, home):
+    command = f"ulimit -f 1; exec {shlex.join(worker_command())}"  # no file beyond a kilobyte: what is written fails as on a full disk
+    window = opened(open_window, ["bash", "-c", command])
+    make(window, "a red ball")
+    with qtbot.waitSignal(window.runner.ended, timeout=PATIENCE) as ended:
+        pass
+    assert ended.args[0].state is State.FAILED and "make room there" in ended.args[0].message and said(window) == ended.args[0].message
+    assert list((home / "clips").iterdir()) == [] and window.gallery.model.rowCount() == 0 and window.client.alive
