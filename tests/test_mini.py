@@ -10,8 +10,8 @@ import pytest
 import mlxvid
 from mlxvid.catalog import CATALOG
 from mlxvid.generate import main
+from mlxvid.geometry import ATTENTION_MODES
 from mlxvid.memory import read_weights
-from mlxvid.models.factored.transformer import ATTENTION_MODES
 
 ENTRY = CATALOG["mini"]
 PROMPT = "a red ball moving left on a white background"
