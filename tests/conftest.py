@@ -5,9 +5,14 @@ from __future__ import annotations
 import mlxvid  # noqa: F401  first, so that OpenBLAS is loaded before MLX
 
 # isort: split
+import signal
+
 import pytest
 
 from tests.tiny import write_model
+
+# A shell starts background jobs with Ctrl-C ignored, and so would be the programs that tests start in one.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
