@@ -73,6 +73,8 @@ def show_about(machine: Machine, parent: QWidget) -> QDialog:
     tabs = QTabWidget()
     tabs.setDocumentMode(True)
     tabs.tabBar().setDrawBase(False)
+    for part in (tabs, tabs.tabBar()):
+        part.setAccessibleName("Versions or licences")
     tabs.addTab(_facts(machine), "Versions")
     text = QPlainTextEdit(licences())
     text.setReadOnly(True)

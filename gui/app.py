@@ -22,6 +22,7 @@ from .worker_client import WorkerClient
 
 log = logging.getLogger("mlxvid.gui")
 
+LOCK = "app.lock"
 # Another instance that ends meanwhile is waited for so many milliseconds.
 LOCK_PATIENCE = 500
 
@@ -64,7 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     follow_appearance(app, preferences)
     lock = _lock()
     if lock is None:
-        QMessageBox.information(None, "mlxvid", "mlxvid is open already: look for its window.")
+        # Qt takes a crashed instance's lock over, unless the computer has another name by now.
+        text = f"mlxvid is open already: look for its window. If there is none, delete {data_folder() / LOCK} and start mlxvid again."
+        QMessageBox.information(None, "mlxvid", text)
         return 1
     database = Database()
     window = Window(database, preferences, WorkerClient(silence=preferences.silence))
@@ -84,7 +87,7 @@ def _lock() -> QLockFile | None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         log.warning("%s can't be made (%s)", folder, error)  # the database tells the user
-    lock = QLockFile(str(folder / "app.lock"))
+    lock = QLockFile(str(folder / LOCK))
     lock.setStaleLockTime(0)
     held = not lock.tryLock(LOCK_PATIENCE) and lock.error() == QLockFile.LockError.LockFailedError
     return None if held else lock

@@ -16,6 +16,8 @@ from .preferences import Preferences
 
 # The plan follows this many milliseconds after the last change.
 _SETTLE = 60
+# The settings that are pictures and clips: what belongs to one clip, and not to a model or to the clip that goes on from it.
+_GIVEN = ("image", "last_image", "keyframes", "extend", "join")
 _PICTURE_NAMES = {"image": "start", "last-image": "last"}
 
 
@@ -71,10 +73,14 @@ class ComposePanel(ComposeForm):
         else:
             self.message.emit(f"{self.picker.value().title} takes no start picture: choose a model that does.")
 
-    def extend(self, settings: dict[str, Any], picture: Path) -> None:
-        """Go on where a clip ended: its settings, its last frame as the picture to begin with, and no seed of its own."""
-        self._fill({k: v for k, v in settings.items() if k not in ("seed", "image", "last_image", "keyframes")})
-        self.set_start_image(picture)
+    def extend(self, settings: dict[str, Any], picture: Path, clip: Path) -> None:
+        """Go on where a clip ended: its settings, no seed of its own, and its last frames where the model can go on from these; else the
+        last one alone, as the picture to begin with."""
+        self._fill({k: v for k, v in settings.items() if k not in ("seed", *_GIVEN)})
+        if "extend" in self.picker.value().capabilities:
+            self.pictures.set_extended(clip)
+        else:
+            self.set_start_image(picture)
         self.prompt.setFocus()
 
     def clear(self) -> None:

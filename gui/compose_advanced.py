@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QCheckBox, QComboBox, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QToolButton, QVBoxLayout, QWidget
 
 from mlxvid.generate import PRESETS
 from mlxvid.memory import DTYPE_BYTES, QUANTIZED_BITS
@@ -14,7 +14,7 @@ from mlxvid.request import SHIFTS
 from .choices import Choice
 from .compose_options import OptionsBox
 from .compose_size import two_columns
-from .fields import OWN, decimal, labelled, pick
+from .fields import OWN, check, decimal, labelled, pick
 from .fields import choice as choice_field
 from .icons import icon
 
@@ -27,7 +27,7 @@ class AdvancedBox(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._fold = QToolButton()
+        self._fold = QToolButton(self)  # at once: the Tab key comes to it before what it unfolds
         self._fold.setText("Advanced")
         self._fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self._fold.setCheckable(True)
@@ -44,15 +44,13 @@ class AdvancedBox(QWidget):
             [("As they are", None), *((f"{bits} bits", bits) for bits in sorted(QUANTIZED_BITS, reverse=True))],
             "Fewer bits: to fit in memory, not for speed",
         )
-        self.dtype = choice_field(
-            "Precision", [("Model's own", None), *((name, name) for name in DTYPE_BYTES)], "The weights' type in memory"
-        )
+        self.dtype = choice_field("Precision", [(OWN, None), *((name, name) for name in DTYPE_BYTES)], "The weights' type in memory")
         presets = [("None", None), *((name.capitalize(), name) for name in sorted(PRESETS))]
         self.presets = choice_field("Preset", presets, "Steps, guidance, sampler and shift that a few-step LoRA was made for")
         self.presets.activated.connect(self._take_preset)
         self.options = OptionsBox()
         self.options.changed.connect(self.changed)
-        self.force = QCheckBox("Try it even if it should not fit")
+        self.force = check("Try it even if it should not fit")
         self.force.setAccessibleName("Try it even if it should not fit in memory")
         self._rows = {
             "fps": labelled("Frames a second", self.fps), "sampler": labelled("Sampler", self.sampler),

@@ -21,6 +21,8 @@ from .plan_line import PlanLine
 
 EXAMPLE = "a red ball bouncing on a navy background"
 MAX_TAKES = 99
+# Left and right of the fields.
+_SIDE = 16
 
 
 class ComposeForm(QWidget):
@@ -54,7 +56,7 @@ class ComposeForm(QWidget):
     def _lay_out(self) -> None:
         body = QWidget()
         form = QVBoxLayout(body)
-        form.setContentsMargins(16, 12, 16, 12)
+        form.setContentsMargins(_SIDE, 12, _SIDE, 12)
         form.setSpacing(8)
         self._negative_row = labelled("Negative prompt", self.negative)
         self._loras_row = labelled("LoRAs", self.loras)
@@ -80,8 +82,9 @@ class ComposeForm(QWidget):
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         area.setProperty("role", "panel")
+        area.verticalScrollBar().rangeChanged.connect(self._make_room)
         foot = QVBoxLayout()
-        foot.setContentsMargins(16, 10, 16, 14)
+        foot.setContentsMargins(_SIDE, 10, _SIDE, 14)
         foot.setSpacing(10)
         buttons = QHBoxLayout()
         buttons.addWidget(self._stop_button)
@@ -98,11 +101,16 @@ class ComposeForm(QWidget):
         self.setProperty("role", "panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
 
+    def _make_room(self, low: int, high: int) -> None:
+        """The bar stands in the margin, so that the fields end where the button below them ends."""
+        bar = self._area.verticalScrollBar().sizeHint().width() if high > low else 0
+        self._area.widget().layout().setContentsMargins(_SIDE, 12, _SIDE - bar, 12)
+
     def _fit(self) -> None:
         """Never so narrow that a field is cut off, folded away or not."""
         need = max(
             part.minimumSizeHint().width() for part in (self.size_box, self.length_box, self.seed, self.advanced.body, self.pictures)
         )
         margins = self._area.widget().layout().contentsMargins()
-        bar = self._area.verticalScrollBar().sizeHint().width()
-        self._area.setMinimumWidth(max(need + margins.left() + margins.right(), self._area.widget().minimumSizeHint().width()) + bar)
+        inside = max(need, self._area.widget().minimumSizeHint().width() - margins.left() - margins.right())
+        self._area.setMinimumWidth(inside + 2 * _SIDE)

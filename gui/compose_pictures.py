@@ -1,7 +1,8 @@
-"""The pictures that certain frames should show: the first, the last, and any between, as far as the model can."""
+"""What certain frames should show, as far as the model can: pictures for the first, the last, those between, and clips before and after."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
@@ -10,13 +11,13 @@ from PySide6.QtWidgets import QGridLayout, QSpinBox, QVBoxLayout, QWidget
 from mlxvid.geometry import MAX_FRAMES
 
 from .fields import whole
-from .pictures import PictureWell
+from .pictures import ClipWell, PictureWell
 
 _COLUMNS = 3
 
 
 class PicturesBox(QWidget):
-    """Places for pictures in rows of three. `changed` when one does; `message`: why one can't be taken."""
+    """Places for pictures and clips in rows of three. `changed` when one does; `message`: why one can't be taken."""
 
     changed = Signal()
     message = Signal(str)
@@ -27,6 +28,8 @@ class PicturesBox(QWidget):
         self._last = self._well("Last", "The picture that the clip ends with")
         self._new = self._well("Keyframe", "A picture for a frame between")
         self._new.changed.connect(self._add_new)
+        self._extend = self._well("Go on from", "The clip whose last frames this one begins with", ClipWell)
+        self._join = self._well("Lead to", "The clip whose first frames this one ends with", ClipWell)
         self._keys: list[_Keyframe] = []
         self._capabilities: frozenset[str] = frozenset()
         self._frames = 1
@@ -48,7 +51,7 @@ class PicturesBox(QWidget):
             key.frame.setMaximum(max(0, frames - 1))
 
     def settings(self) -> dict[str, object]:
-        """`image`, `last_image` and `keyframes` as Pipeline.generate takes them, in JSON's types."""
+        """`image`, `last_image`, `keyframes`, `extend` and `join` as Pipeline.generate takes them, in JSON's types."""
         found: dict[str, object] = {}
         if "image" in self._capabilities and self._start.path:
             found["image"] = str(self._start.path)
@@ -56,6 +59,9 @@ class PicturesBox(QWidget):
             found["last_image"] = str(self._last.path)
         if "keyframes" in self._capabilities and self._keys:
             found["keyframes"] = {str(key.frame.value()): str(key.well.path) for key in self._keys}
+        for name, well in self._clips():
+            if name in self._capabilities and well.path:
+                found[name] = str(well.path)
         return found
 
     def set_settings(self, settings: dict) -> None:
@@ -64,7 +70,8 @@ class PicturesBox(QWidget):
         pictures = {int(frame): path for frame, path in (settings.get("keyframes") or {}).items()}
         start, last = settings.get("image") or pictures.pop(0, None), settings.get("last_image") or pictures.pop(frames - 1, None)
         self.set_frames(frames)
-        for well, path in ((self._start, start), (self._last, last)):
+        clips = [(well, settings.get(name)) for name, well in self._clips()]
+        for well, path in ((self._start, start), (self._last, last), *clips):
             well.clear()
             if path:
                 well.set_path(Path(path))
@@ -77,10 +84,20 @@ class PicturesBox(QWidget):
         """Begin with this picture."""
         self._start.set_path(path)
 
+    def set_extended(self, path: Path) -> None:
+        """Go on from this clip; the picture to begin with gives way to its last frames."""
+        self._start.clear()
+        self._extend.set_path(path)
+
+    def _clips(self) -> tuple[tuple[str, ClipWell], ...]:
+        """The places for clips by the names of their settings, which are those of the capabilities too."""
+        return ("extend", self._extend), ("join", self._join)
+
     # --- keyframes ---------------------------------------------------------------------------------------------------------------
 
-    def _well(self, name: str, hint: str) -> PictureWell:
-        well = PictureWell(name, hint)
+    def _well(self, name: str, hint: str, kind: type[PictureWell] = PictureWell) -> PictureWell:
+        well = kind(name, hint)
+        well.setParent(self)  # at once: the Tab key goes from child to child in the order in which they came
         well.changed.connect(self.changed)
         well.message.connect(self.message)
         return well
@@ -113,6 +130,7 @@ class PicturesBox(QWidget):
 
     def _arrange(self) -> None:
         places = [("image", self._start), *(("keyframes", key) for key in self._keys), ("keyframes", self._new), ("last-image", self._last)]
+        places += self._clips()
         shown = 0
         for capability, widget in places:
             self._grid.removeWidget(widget)
@@ -121,6 +139,9 @@ class PicturesBox(QWidget):
                 self._grid.addWidget(widget, shown // _COLUMNS, shown % _COLUMNS, Qt.AlignmentFlag.AlignTop)
                 shown += 1
             widget.setVisible(capability in self._capabilities)
+        stops = [self._start, *(stop for key in self._keys for stop in (key.well, key.frame)), self._new, self._last]
+        for before, after in pairwise(stops):  # keyframes come later than what stands behind them
+            QWidget.setTabOrder(before, after)
         self.setVisible(shown > 0)
 
 

@@ -6,15 +6,18 @@ from PySide6.QtCore import QMimeData, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QTextCursor
 from PySide6.QtWidgets import QPlainTextEdit, QSizePolicy
 
+from .drops import files_in
+
 # The sheet's padding and border, above and below.
 _FRAME = 8
 
 
 class PromptEdit(QPlainTextEdit):
     """Several lines of text. ⌘↑ and ⌘↓ (Ctrl elsewhere) walk through earlier prompts and back to what was being written; Tab goes on to
-    the next field. `wanted`: ⌘↩ was pressed."""
+    the next field. `wanted`: ⌘↩ was pressed. `handed_on`: what was pasted and is no text."""
 
     wanted = Signal()
+    handed_on = Signal(QMimeData)
 
     def __init__(self, name: str, placeholder: str, lines: int):
         super().__init__()
@@ -49,7 +52,14 @@ class PromptEdit(QPlainTextEdit):
 
     def canInsertFromMimeData(self, source: QMimeData) -> bool:
         """Text, but no files: a clip or picture dropped here is meant for the window."""
-        return not source.hasUrls() and super().canInsertFromMimeData(source)
+        return not files_in(source) and super().canInsertFromMimeData(source)
+
+    def insertFromMimeData(self, source: QMimeData) -> None:
+        """Text goes in; a picture or a file that is pasted here is meant for the window too, since this field has the focus so often."""
+        if self.canInsertFromMimeData(source):
+            super().insertFromMimeData(source)
+        else:
+            self.handed_on.emit(source)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.modifiers() & Qt.KeyboardModifier.ControlModifier:

@@ -20,6 +20,7 @@ from .database_file import data_folder
 
 # What other programs make and Pillow doesn't read: named for what it is, rather than called a broken picture.
 _FILMS = {*VIDEO, ".mov", ".m4v", ".mkv", ".avi", ".mpg", ".mpeg", ".ts", ".wmv"}
+_CLIPS = {*_FILMS, ".gif"}
 
 
 def files_in(mime: QMimeData) -> list[Path]:
@@ -48,6 +49,14 @@ def check_picture(path: Path) -> None:
         pass
 
 
+def check_clip(path: Path) -> None:
+    """Raise :class:`MediaError`, with a sentence, for what can't be a clip; whether it is whole shows when its frames are read."""
+    if not path.exists():
+        raise MediaError(f"There is no clip {path}: it may have been moved or renamed.")
+    if path.suffix.lower() not in _CLIPS and not path.is_dir():
+        raise MediaError(f"{path.name} is no clip: give a film, a GIF or a folder of frames.")
+
+
 def keep_picture(image: QImage) -> Path:
     """Save pasted pixels under a name that their content gives; raises :class:`MediaError` where that can't be done."""
     buffer = QBuffer()
@@ -68,7 +77,7 @@ def take(path: Path, settings: Callable[[dict[str, Any]], None], picture: Callab
 
     Raises :class:`MediaError` or :class:`SettingError` with a sentence for anything else.
     """
-    if path.suffix.lower() in _FILMS or path.suffix.lower() == ".gif" or path.is_dir():
+    if path.suffix.lower() in _CLIPS or path.is_dir():
         settings(settings_in(path))
     else:
         check_picture(path)

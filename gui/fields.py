@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QObject, QRect, QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent
-from PySide6.QtWidgets import QAbstractSpinBox, QComboBox, QDoubleSpinBox, QFrame, QSizePolicy, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtGui import QPainter, QPaintEvent, QPalette
+from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFrame,
+    QSizePolicy,
+    QSpinBox,
+    QStyle,
+    QStyleOptionButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from .icons import icon
 from .theme import faint_label
 
 # What a field shows that leaves the choice to the model.
-OWN = "model's own"
+OWN = "Model's own"
 # Pixels above and below the writing in a field, together.
 _AROUND = 12
 
@@ -39,6 +51,18 @@ class _Choice(QComboBox):
         side = self.fontMetrics().height()
         place = QRect(self.width() - side - 6, (self.height() - side) // 2, side, side)
         icon("down").paint(QPainter(self), place)
+
+
+class _Check(QCheckBox):
+    """A check box with the app's own tick, for the same reason."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self.isChecked():
+            option = QStyleOptionButton()
+            self.initStyleOption(option)
+            place = self.style().subElementRect(QStyle.SubElement.SE_CheckBoxIndicator, option, self)
+            icon("check", QPalette.ColorRole.HighlightedText).paint(QPainter(self), place)
 
 
 class _Decimal(QDoubleSpinBox):
@@ -96,6 +120,13 @@ def choice(name: str, options: list[tuple[str, object]], hint: str = "") -> QCom
     field.setToolTip(hint)
     field.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     return guarded(field)
+
+
+def check(text: str, hint: str = "") -> QCheckBox:
+    """A box to tick, with what it says beside it."""
+    box = _Check(text)
+    box.setToolTip(hint)
+    return box
 
 
 def pick(field: QComboBox, value: object) -> None:

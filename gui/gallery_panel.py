@@ -31,12 +31,15 @@ NO_MATCH = "No clip matches."
 
 
 class GalleryPanel(QWidget):
-    """The signals say what the user wants done with clips; `stills` is where last frames are saved (None: the temporary folder)."""
+    """The signals say what the user wants done with clips; `stills` is where last frames are saved (None: the temporary folder).
+
+    extend_clip: the settings of the clip to go on from, its last frame as a picture, and its file.
+    """
 
     open_clip = Signal(int)
     use_settings = Signal(dict)
     make_variations = Signal(dict)
-    extend_clip = Signal(dict, Path)
+    extend_clip = Signal(dict, Path, Path)
     use_as_start = Signal(Path)
     compare = Signal(list)
     message = Signal(str)
@@ -136,6 +139,7 @@ class GalleryPanel(QWidget):
     def _tell_count(self) -> None:
         count = self.model.rowCount()
         self._count.setText(f"{count} clip{'' if count == 1 else 's'}" if count else "")
+        self._count.setVisible(count > 0)
         self.view.set_empty_text(NO_MATCH if self.model.filtered else EMPTY)
 
     def _set_aside(self, number: int, message: str) -> None:
@@ -211,7 +215,8 @@ class GalleryPanel(QWidget):
         return self._tasks.run(keeping(self._one().path, None, self._stills), done=then, failed=self._failed)
 
     def _extended(self, task: Task, still: Path) -> None:
-        self.extend_clip.emit(self._extending.pop(task).settings, still)
+        row = self._extending.pop(task)
+        self.extend_clip.emit(row.settings, still, row.path)
 
     def _started(self, task: Task, still: Path) -> None:
         self.use_as_start.emit(still)

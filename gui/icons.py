@@ -11,6 +11,7 @@ _DOT = '<circle cx="{}" cy="{}" r="1.3" fill="currentColor" stroke="none"/>'
 _SHAPES = {
     "add": '<path d="M12 5v14M5 12h14"/>',
     "cancel": '<rect x="7" y="7" width="10" height="10" rx="1.5"/>',
+    "check": '<path d="M6 12.5l4 4 8-9"/>',
     "close": '<path d="M7 7l10 10M17 7L7 17"/>',
     "compare": '<rect x="4" y="6" width="16" height="12" rx="1.5"/><path d="M12 3v18"/>',
     "copy": '<rect x="8" y="8" width="11" height="11" rx="2"/><path d="M15 5H7a2 2 0 0 0-2 2v8"/>',
@@ -34,6 +35,7 @@ _SHAPES = {
     "sliders": '<path d="M4 8h9M17 8h3M4 16h3M11 16h9"/><circle cx="15" cy="8" r="2"/><circle cx="9" cy="16" r="2"/>',
     "star": '<path d="M12 4.5l2.3 4.8 5.2.7-3.8 3.6.9 5.2-4.6-2.5-4.6 2.5.9-5.2L4.5 10l5.2-.7z"/>',
     "trash": '<path d="M5 7h14M10 7V5h4v2M7 7l.8 12h8.4L17 7M10.5 10.5v5M13.5 10.5v5"/>',
+    "up": '<path d="M7 14l5-5 5 5"/>',
     "unlock": '<rect x="6" y="11" width="12" height="8" rx="1.5"/><path d="M8.5 11V8a3.5 3.5 0 0 1 6.7-1.5"/>',
     "warning": '<path d="M12 4.5L20.5 19h-17zM12 10v4"/>' + _DOT.format(12, 16.4),
 }

@@ -91,6 +91,7 @@ class ImportDialog(QDialog):
         if not source or not target:
             self.complaint.setText("Say where the checkpoint is, and which folder the model is to be in.")
             self.complaint.show()
+            self.resize(self.width(), max(self.height(), self.layout().totalHeightForWidth(self.width())))
             return
         folder = Path(target).expanduser()
         arguments = [source, "--out", str(folder), "--dtype", self.dtype.currentData()]

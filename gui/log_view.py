@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QFontDatabase, QGuiApplication
-from PySide6.QtWidgets import QCheckBox, QDialog, QHBoxLayout, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
 from .diagnostics import Device, report
+from .fields import check
 from .preferences import Preferences
 from .theme import faint_label
 
@@ -66,8 +67,7 @@ class LogView(QDialog):
         self.text.setAccessibleName("Log")
         self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self.text.setPlaceholderText("Nothing was said yet.")
-        self.with_prompts = QCheckBox("Include prompts")
-        self.with_prompts.setToolTip("Off: prompts in the log are replaced in what is copied")
+        self.with_prompts = check("Include prompts", "Off: prompts in the log are replaced in what is copied")
         self.copy = QPushButton("Copy Diagnostics")
         self.copy.setToolTip("Versions, device, settings and the last 200 lines, for a report")
         self.copy.clicked.connect(self._ask)

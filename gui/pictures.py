@@ -1,10 +1,10 @@
-"""A place for a picture: drop one on it, paste one, or click to choose a file."""
+"""A place for a picture or a clip: drop one on it, paste one, or click to choose a file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QRect, QSize, Qt, Signal
+from PySide6.QtCore import QMimeData, QRect, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
@@ -26,7 +26,7 @@ from PySide6.QtWidgets import QAbstractButton, QFileDialog, QMenu, QSizePolicy
 
 from mlxvid.errors import MlxvidError
 
-from .drops import check_picture, picture_in, told
+from .drops import check_clip, check_picture, files_in, picture_in, told
 from .icons import icon
 from .theme import colours
 
@@ -35,10 +35,14 @@ _FILTER = "Pictures (*.png *.jpg *.jpeg *.webp *.bmp *.tif *.tiff *.gif);;All fi
 
 
 class PictureWell(QAbstractButton):
-    """Holds the path of one picture, or none. `changed` when it does; `message`: why something can't be taken."""
+    """Holds the path of one picture, or none. `changed` when it does; `message`: why something can't be taken.
+
+    kind: what it holds, in words; empty: the icon of a place that holds none; files: what a dialog offers.
+    """
 
     changed = Signal()
     message = Signal(str)
+    kind, empty, files = "picture", "image", _FILTER
 
     def __init__(self, name: str, hint: str):
         super().__init__()
@@ -60,19 +64,19 @@ class PictureWell(QAbstractButton):
         """Show this picture, or none. Where it is no picture, `message` says so and all stays as it was."""
         if path is not None:
             try:
-                check_picture(path)
+                self.check(path)
             except MlxvidError as error:
                 self.message.emit(told(error))
                 return
         self._path = path
-        self._pixmap = _thumbnail(path) if path else QPixmap()
+        self._pixmap = self.thumbnail(path) if path else QPixmap()
         self._tell()
         self.update()
         self.changed.emit()
 
     def choose(self) -> None:
         """Ask for a file."""
-        dialog = QFileDialog(self, f"{self._name} Picture", str(self._path.parent if self._path else ""), _FILTER)
+        dialog = QFileDialog(self, f"{self._name} {self.kind.title()}", str(self._path.parent if self._path else ""), self.files)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.fileSelected.connect(lambda chosen: self.set_path(Path(chosen)))
@@ -80,15 +84,8 @@ class PictureWell(QAbstractButton):
 
     def paste(self) -> None:
         """Take the picture on the clipboard."""
-        try:
-            path = picture_in(QGuiApplication.clipboard().mimeData())
-        except MlxvidError as error:
-            self.message.emit(told(error))
-            return
-        if path is None:
-            self.message.emit("There is no picture to paste: copy one first.")
-        else:
-            self.set_path(path)
+        if not self._receive(QGuiApplication.clipboard().mimeData()):
+            self.message.emit(f"There is no {self.kind} to paste: copy one first.")
 
     def clear(self) -> None:
         """No picture."""
@@ -132,13 +129,34 @@ class PictureWell(QAbstractButton):
     def dropEvent(self, event: QDropEvent) -> None:
         self._hover(False)
         event.acceptProposedAction()
+        self._receive(event.mimeData())
+
+    def _receive(self, mime: QMimeData) -> bool:
+        """Take what was dropped or pasted, or say what it is instead; False where there was nothing to take."""
         try:
-            path = picture_in(event.mimeData())
+            path = self.given(mime)
         except MlxvidError as error:
             self.message.emit(told(error))
-            return
+            return True
         if path is not None:
             self.set_path(path)
+        return path is not None
+
+    # --- what a place for something else does in another way ---------------------------------------------------------------------
+
+    def check(self, path: Path) -> None:
+        """Raise :class:`MlxvidError` for a file that is not for this place."""
+        check_picture(path)
+
+    def given(self, mime: QMimeData) -> Path | None:
+        """The file that was dropped or pasted, None where there is none; raises :class:`MlxvidError` as :meth:`check` does."""
+        return picture_in(mime)
+
+    def thumbnail(self, path: Path) -> QPixmap:
+        """A small picture of the file; a null one where there can be none."""
+        return _thumbnail(path)
+
+    # --- how it looks ------------------------------------------------------------------------------------------------------------
 
     def _hover(self, over: bool) -> None:
         self._over = over
@@ -146,7 +164,7 @@ class PictureWell(QAbstractButton):
 
     def _tell(self) -> None:
         """Say to screen readers and in the tooltip what is here."""
-        self.setAccessibleName(f"{self._name} picture")
+        self.setAccessibleName(f"{self._name} {self.kind}")
         self.setAccessibleDescription(self._path.name if self._path else "none")
         self.setToolTip(f"{self._hint}\n{self._path}" if self._path else f"{self._hint}: drop or paste one, or click to choose")
 
@@ -170,7 +188,7 @@ class PictureWell(QAbstractButton):
             side = 20
             space = QRect(0, 0, side, side)
             space.moveCenter(QRect(frame.left(), frame.top(), frame.width(), caption.top() - frame.top() + 4).center())
-            icon("image", QPalette.ColorRole.PlaceholderText).paint(painter, space)
+            icon(self.empty, QPalette.ColorRole.ButtonText if self._path else QPalette.ColorRole.PlaceholderText).paint(painter, space)
         else:
             space = frame.adjusted(4, 4, -4, -(line + 8))
             size = self._pixmap.deviceIndependentSize().toSize().scaled(space.size(), Qt.AspectRatioMode.KeepAspectRatio)
@@ -178,8 +196,25 @@ class PictureWell(QAbstractButton):
             target.moveCenter(space.center())
             painter.drawPixmap(target, self._pixmap)
         painter.setPen(QColor(c.text if self._path else c.faint))
-        text = painter.fontMetrics().elidedText(self._name, Qt.TextElideMode.ElideRight, caption.width())
+        name = self._path.name if self._path and self._pixmap.isNull() else self._name  # of what can't be seen, at least the name
+        text = painter.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, caption.width())
         painter.drawText(caption, Qt.AlignmentFlag.AlignCenter, text)
+
+
+class ClipWell(PictureWell):
+    """The same for a clip that the new one goes on from, or leads to. Its frames are the worker's to read, so that its name stands here."""
+
+    kind, empty = "clip", "film"
+    files = "Clips (*.mp4 *.webm *.mov *.m4v *.mkv *.avi *.gif);;All files (*)"
+
+    def check(self, path: Path) -> None:
+        check_clip(path)
+
+    def given(self, mime: QMimeData) -> Path | None:
+        return next(iter(files_in(mime)), None)
+
+    def thumbnail(self, path: Path) -> QPixmap:
+        return QPixmap()
 
 
 def _thumbnail(path: Path) -> QPixmap:

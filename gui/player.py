@@ -19,7 +19,7 @@ from .tasks import Task
 from .theme import small
 from .transport import action, button, menu_button
 
-NOTHING = "No clip yet: describe one and press Generate, or open one from the gallery."
+NOTHING = "Describe a clip and press Generate,\nor open one of yours."
 
 
 class Player(ClipView):

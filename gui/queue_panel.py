@@ -68,7 +68,7 @@ class QueuePanel(QWidget):
         self.edit_action = action("Edit…", "edit", [Qt.Key.Key_Return, Qt.Key.Key_Enter], self.edit_chosen, "Change its settings")
         self.duplicate_action = action("Duplicate", "copy", ["Ctrl+D"], self.duplicate, "Add the same again, with another seed")
         self.remove_action = action("Remove", "trash", [Qt.Key.Key_Delete, Qt.Key.Key_Backspace], self.remove, "Take it out of the queue")
-        self.up_action = action("Move Up", "down", ["Alt+Up"], lambda: self._shift(-1), "Make it earlier")
+        self.up_action = action("Move Up", "up", ["Alt+Up"], lambda: self._shift(-1), "Make it earlier")
         self.down_action = action("Move Down", "down", ["Alt+Down"], lambda: self._shift(1), "Make it later")
         self.pause_action = action("Pause Queue", "pause", [], self._toggle_pause, "Begin no other clip; the one being made goes on")
         self.pause_action.setCheckable(True)

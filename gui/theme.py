@@ -149,6 +149,9 @@ QToolButton::menu-indicator {{ image: none; }}
 QToolButton[role="fold"] {{ padding: 4px 8px 4px 0; margin-left: -5px; }}
 QToolButton[role="fold"]:checked {{ background: transparent; }}
 QCheckBox:focus, QRadioButton:focus {{ color: {c.accent}; }}
+QCheckBox {{ spacing: 7px; }}
+QCheckBox::indicator {{ width: 14px; height: 14px; background: {c.field}; border: 1px solid {c.faint}; border-radius: 4px; }}
+QCheckBox::indicator:checked {{ background: {c.accent}; border-color: {c.accent}; }}
 
 QTabWidget::pane {{ border: none; }}
 QTabBar {{ background: {c.panel}; }}

@@ -18,7 +18,7 @@ from .database import Database
 from .database_file import data_folder
 from .drops import files_in, picture_in, take, told
 from .gallery_panel import GalleryPanel
-from .jobs import Job, variations
+from .jobs import Job, State, variations
 from .menus import Menus
 from .notices import NoticeBar
 from .preferences import Preferences
@@ -42,7 +42,8 @@ class Window(QMainWindow):
         self.database, self.preferences, self.client = database, preferences, client
         self._sure = False  # to quit, though a clip is being made
         left_over = database.interrupt_running("The app ended while this clip was being made.")
-        preferences.paused = bool(database.jobs())  # what an earlier session left waits for a word; see Announcements
+        # What an earlier session left waits for a word (see Announcements); what had ended by then needs none.
+        preferences.paused = any(job.state in (State.WAITING, State.INTERRUPTED) for job in database.jobs())
         self.choices = choices or Choices(preferences, parent=self)
         self.runner = Runner(database, client, self.choices, preferences, self)
         self.undo_stack = QUndoStack(self)
@@ -80,7 +81,8 @@ class Window(QMainWindow):
         self.side.setDocumentMode(True)
         self.side.addTab(self.gallery, "Clips")
         self.side.addTab(self.queue, "Queue")
-        self.side.tabBar().setAccessibleName("Clips or queue")
+        for part in (self.side, self.side.tabBar()):
+            part.setAccessibleName("Clips or queue")
         self.side.tabBar().setDrawBase(False)
         for panel in (self.gallery, self.queue, self.side):
             panel.setProperty("role", "panel")
@@ -101,7 +103,9 @@ class Window(QMainWindow):
         for part in (self.compose, self.stage, self.gallery):
             part.message.connect(tell)
         self.compose.submit.connect(self._submit)
-        self.compose.edited.connect(lambda job, settings: self.undo_stack.push(EditJob(self.database, job, settings)))
+        self.compose.edited.connect(self._change)
+        for prompt in (self.compose.prompt, self.compose.negative):
+            prompt.handed_on.connect(self._receive)
         self.compose.model_chosen.connect(self.runner.prepare)
         self.queue.edit.connect(self.compose.edit)
         self.stage.use_last_frame.connect(self.compose.set_start_image)
@@ -131,6 +135,15 @@ class Window(QMainWindow):
         self.compose.save()
         if self.runner.paused:
             self.announcements.tell_paused()
+
+    def _change(self, job: Job, settings: dict[str, Any]) -> None:
+        """Give a job of the queue other settings; it may have begun, or gone, while they were being chosen."""
+        now = self.database.job(job.id)
+        if now is None or now.state in (State.RUNNING, State.DONE):
+            what = "is no longer in the queue" if now is None or now.state is State.DONE else "is being made by now"
+            self.announcements.warn(f"That clip {what}, so nothing is changed: press Generate to make another with these settings.")
+        else:
+            self.undo_stack.push(EditJob(self.database, now, settings))
 
     def _tell_queue(self) -> None:
         count = len(self.database.jobs())

@@ -114,12 +114,14 @@ class Studio:
         self.shoot("first-start")
 
     def fill(self) -> None:
-        """Make the clips that are not there yet."""
+        """Make the clips that are not there yet; what a run that was broken off left in the queue is asked for anew."""
+        self.database.remove_jobs([job.id for job in self.database.jobs()])
         made = {clip.prompt for clip in self.database.clips()}
         missing = [prompt for prompt in PROMPTS if prompt not in made]
         self.database.insert_jobs([Job({**CLIP, "prompt": prompt, "seed": 7 + 4 * PROMPTS.index(prompt)}) for prompt in missing])
         self.window.runner.pause(False)
-        wait(lambda: not self.database.jobs(), "The clips")
+        for left in reversed(range(len(missing))):
+            wait(lambda left=left: len(self.database.jobs()) <= left, "A clip")
         for clip in self.database.clips()[2::5]:
             if not clip.favourite:
                 self.database.set_favourite(clip.id, True)

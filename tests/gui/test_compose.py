@@ -13,11 +13,14 @@ from mlxvid.gui.choices import Choices
 from mlxvid.gui.compose import ComposePanel
 from mlxvid.gui.compose_loras import LorasBox
 from mlxvid.gui.compose_options import OptionsBox
+from mlxvid.gui.job_requests import making_of
 from mlxvid.gui.jobs import Job
-from mlxvid.gui.pictures import PictureWell
+from mlxvid.gui.pictures import ClipWell, PictureWell
 from mlxvid.gui.plan_line import estimate
 from mlxvid.memory import GIB, Machine
 from mlxvid.options import OPTIONS, flag
+
+from .clips import write_clip
 
 LOADED = {"event": "loaded", "model": "mini", "samplers": ["euler", "heun"]}
 
@@ -249,9 +252,22 @@ def test_settings_of_a_model_that_is_not_here(panel, home):
 def test_extending_a_clip(panel, picture):
     panel.apply_settings({"prompt": "a star", "model": "mini", "steps": 3, "seed": 5, "keyframes": {"8": str(picture)}})
     panel.seed.set_locked(False)
-    panel.extend({"prompt": "a ball", "model": "mini", "steps": 4, "seed": 9}, picture)
+    panel.extend({"prompt": "a ball", "model": "mini", "steps": 4, "seed": 9}, picture, picture.with_suffix(".mp4"))
     settings = panel.settings()
     assert (settings["prompt"], settings["steps"], settings["image"]) == ("a ball", 4, str(picture)) and "keyframes" not in settings
+
+
+def test_a_model_that_goes_on_from_clips_is_given_the_clip(panel, picture, home):
+    clip = write_clip(home / "clip.mp4")
+    panel.set_start_image(picture)
+    panel.extend({"prompt": "a ball", "model": "opensora-1.2", "seed": 9}, picture, clip)
+    settings = panel.settings()
+    assert settings["model"] == "opensora-1.2" and settings["extend"] == str(clip) and not {"image", "join"} & settings.keys()
+    panel.apply_settings({**settings, "extend": None, "join": str(clip)})  # as a clip says that was made so
+    assert panel.settings()["join"] == str(clip) and "extend" not in panel.settings()
+    assert making_of(panel.settings())["join"] == str(clip)
+    panel.picker.set_name("mini")
+    assert panel.pictures._join.isHidden() and "join" not in panel.settings()
 
 
 def test_editing_a_job(panel, qtbot):
@@ -421,6 +437,24 @@ def test_a_picture_is_pasted(well, qtbot, home):
     QGuiApplication.clipboard().setText("words")
     well.paste()
     assert well.said == ["There is no picture to paste: copy one first."]
+
+
+def test_a_place_for_a_clip(qapp, qtbot, home, picture):
+    well, said = ClipWell("Lead to", "What comes after"), []
+    well.message.connect(said.append)
+    qtbot.addWidget(well)
+    clip = write_clip(home / "clip.mp4")
+    assert drop(well, qapp, files(clip)) and well.path == clip and not well.grab().isNull()
+    assert (well.accessibleName(), well.accessibleDescription()) == ("Lead to clip", "clip.mp4")
+    drop(well, qapp, files(picture))
+    drop(well, qapp, files(home / "gone.mp4"))
+    QGuiApplication.clipboard().setText("words")
+    well.paste()
+    assert well.path == clip and said == [
+        "first.png is no clip: give a film, a GIF or a folder of frames.",
+        f"There is no clip {home / 'gone.mp4'}: it may have been moved or renamed.",
+        "There is no clip to paste: copy one first.",
+    ]
 
 
 def test_keyframes(panel, picture):

@@ -316,7 +316,8 @@ def test_extend_and_use_as_start_image(qtbot, ids, panel, database, tmp_path):
     with qtbot.waitSignal(panel.extend_clip, timeout=WAIT) as extended:
         panel.extend_action.trigger()
         panel.view.clearSelection()  # what is wanted is the clip that was selected then
-    settings, still = extended.args
+    settings, still, path = extended.args
+    assert path == database.clip(ids[0]).path
     assert settings["prompt"] == "a red ball" and np.array_equal(read_image(still), whole.frames[-1])
     assert still.parent == tmp_path / "stills"
     select(panel, ids[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -34,6 +35,7 @@ from mlxvid.gui.about import about_facts
 from mlxvid.gui.elided import ElidedLabel
 from mlxvid.gui.jobs import Job, State
 from mlxvid.gui.notices import Notice
+from mlxvid.gui.player import NOTHING
 from mlxvid.gui.preferences import Preferences
 from mlxvid.gui.preferences_dialog import PreferencesDialog
 from mlxvid.gui.theme import DARK, LIGHT, Appearance, apply_theme, colours
@@ -123,6 +125,23 @@ def test_pixels_become_the_start(window, qapp):
     assert said(window) == ""
 
 
+def test_what_is_pasted_into_the_prompt_and_is_no_text_is_taken_as_if_it_had_been_dropped(window, qtbot, home):
+    image = QImage(20, 20, QImage.Format.Format_RGB32)
+    image.fill(0xFF00FF00)
+    QApplication.clipboard().setImage(image)
+    qtbot.keyClick(window.compose.prompt, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier)
+    assert window.compose.settings()["image"].endswith(".png")
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(write_clip(home / "clip.mp4")))])
+    QApplication.clipboard().setMimeData(mime)
+    qtbot.keyClick(window.compose.negative, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier)
+    assert window.compose.settings()["prompt"] == "a blue star"  # the clip's, and no path among the words
+    for text in ("https://example.org/", " a fox"):
+        QApplication.clipboard().setText(text)
+        qtbot.keyClick(window.compose.prompt, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier)
+    assert window.compose.settings()["prompt"] == "a blue starhttps://example.org/ a fox" and said(window) == ""
+
+
 @pytest.mark.parametrize("ending", ["mp4", "gif", "webm"])
 def test_a_clip_of_ours_gives_its_settings_back(window, qapp, home, ending):
     path = write_clip(home / f"clip.{ending}")
@@ -187,6 +206,12 @@ def test_what_the_last_session_left_waits_for_a_word(open_window, database):
     assert window.notices.notice is None
 
 
+def test_a_queue_in_which_nothing_waits_does_not_rest(open_window, database):
+    database.insert_jobs([Job(SETTINGS, state=state) for state in (State.CANCELLED, State.FAILED)])
+    window = open_window()
+    assert not window.runner.paused and said(window) == ""
+
+
 def test_a_corrupt_library_is_told_of(open_window, home):
     (home / "data").mkdir()
     (home / "data" / "library.sqlite").write_bytes(b"garbage" * 500)
@@ -248,7 +273,7 @@ def test_a_clip_that_fails_before_its_first_preview_leaves_nothing(window, home)
     window.stage.watch()
     assert "first preview" in window.stage.player.canvas.text
     window.runner._end(State.FAILED, "It can't be made.")
-    assert window.stage.player.canvas.text.startswith("No clip yet")
+    assert window.stage.player.canvas.text == NOTHING
 
 
 def test_editing_a_clip_in_the_queue_can_be_undone(window):
@@ -264,13 +289,46 @@ def test_editing_a_clip_in_the_queue_can_be_undone(window):
     assert window.database.jobs()[0].settings["steps"] == 3 and len(window.database.jobs()) == 1
 
 
+@pytest.mark.parametrize(
+    ("state", "what"),
+    [(State.RUNNING, "is being made by now"), (State.DONE, "is no longer in the queue"), (None, "is no longer in the queue")],
+)
+def test_a_clip_that_has_begun_while_it_was_edited_is_told(window, state, what):
+    window.runner.pause(True)
+    window.compose.apply_settings(SETTINGS)
+    window.compose.generate()
+    number = window.queue.model.at(0).id
+    window.queue.edit_job(number)
+    if state is None:
+        window.database.remove_jobs([number])
+    else:
+        window.database.set_job_state(number, state)
+    window.compose.steps.setValue(5)
+    window.compose.button.click()
+    assert said(window) == f"That clip {what}, so nothing is changed: press Generate to make another with these settings."
+    assert window.compose.settings()["steps"] == 5 and window.compose.button.text() == "Generate"
+
+
+def test_a_clip_that_ended_early_while_it_was_edited_is_changed(window):
+    window.runner.pause(True)
+    window.compose.apply_settings(SETTINGS)
+    window.compose.generate()
+    number = window.queue.model.at(0).id
+    window.queue.edit_job(number)
+    window.database.set_job_state(number, State.FAILED, "No.")
+    window.compose.steps.setValue(5)
+    window.compose.button.click()
+    (job,) = window.database.jobs()
+    assert (job.settings["steps"], job.state, job.message) == (5, State.WAITING, "")
+
+
 def test_variations_and_extending_from_the_gallery(window, home):
     window.runner.pause(True)
     window.gallery.make_variations.emit(SETTINGS)
     seeds = [job.settings["seed"] for job in window.database.jobs()]
     assert len(set(seeds) | {11}) == 5
     Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(home / "last.png")
-    window.gallery.extend_clip.emit({**SETTINGS, "prompt": "a ring"}, home / "last.png")
+    window.gallery.extend_clip.emit({**SETTINGS, "prompt": "a ring"}, home / "last.png", home / "clip.mp4")
     assert window.compose.settings()["prompt"] == "a ring" and window.compose.settings()["image"] == str(home / "last.png")
 
 
@@ -417,6 +475,33 @@ def test_every_control_is_reached_by_the_tab_key(window, qapp):
         w for w in controls(window.compose) if w.isVisible() and w.isEnabled() and not isinstance(w, QProgressBar) and w not in reached
     ]
     assert [f"{type(w).__name__} {w.accessibleName()}" for w in missed] == []
+
+
+def test_the_tab_key_goes_down_the_form(window, qtbot, home):
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(home / "a.png")
+    window.compose.advanced.set_open(True)
+    for _ in range(2):
+        window.compose.pictures._new.set_path(home / "a.png")
+    qtbot.wait(50)  # until all have their places
+    form = window.compose
+    first, *stops = [form.picker._field, *tab_stops(form.picker._field)]
+    stops = [first, *(stop for stop in stops if form._area.isAncestorOf(stop))]
+    keys = [part for key in form.pictures._keys for part in (key.well, key.frame)]
+    pictures = [form.pictures._start, *keys, form.pictures._new, form.pictures._last]
+    begin = stops.index(form.pictures._start)
+    assert stops[begin : begin + len(pictures)] == pictures
+    rows = [stop.mapTo(form, stop.rect().center()).y() for stop in stops if stop not in pictures[1:]]
+    assert all(after > before - 3 for before, after in pairwise(rows))  # what stands in one line is not always of one height
+
+
+def tab_stops(first) -> list[QWidget]:
+    """Where the Tab key goes from a widget on, until it comes round."""
+    found, widget = [], first
+    while (widget := widget.nextInFocusChain()) is not first:
+        inside = isinstance(widget.parentWidget(), (QAbstractSpinBox, QComboBox))  # has the focus with what it belongs to
+        if widget.focusPolicy() & Qt.FocusPolicy.TabFocus and widget.isVisible() and widget.isEnabled() and not inside:
+            found.append(widget)
+    return found
 
 
 def test_shortcuts_are_given_once(window):
