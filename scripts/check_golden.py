@@ -61,10 +61,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def excess(result: Check) -> float:
-    """The error as a share of its tolerance, above 1 if it is too far off; infinite where it is no number, or should be 0 and is not."""
-    if math.isnan(result.error) or not result.tolerance and result.error:
-        return math.inf
-    return result.error / result.tolerance if result.tolerance else 0.0
+    """The error as a share of its tolerance, above 1 if it is too far off; infinite where it should be 0 and is not."""
+    if result.tolerance:
+        return result.error / result.tolerance
+    return math.inf if result.error else 0.0
 
 
 def line(result: Check) -> str:

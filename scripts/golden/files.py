@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ SAMPLED = 1e-3  # and of latents after sampling steps
 
 
 class Check(NamedTuple):
-    """One comparison: what was compared, the greatest difference (inf where shapes differ), and the greatest that is allowed."""
+    """One comparison: what was compared, the greatest difference (inf where they can't be compared), and the greatest that is allowed."""
 
     name: str
     error: float
@@ -43,9 +44,10 @@ def read_network(folder: Path, stem: str, cls: type[nn.Module], config_cls: type
 
 
 def difference(ours: mx.array | np.ndarray, theirs: mx.array | np.ndarray) -> float:
-    """The greatest absolute difference; inf where the shapes differ."""
+    """The greatest absolute difference; inf where the shapes differ, and for what isn't finite: no maximum takes notice of NaN."""
     ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
-    return float(np.abs(ours - theirs).max()) if ours.shape == theirs.shape else float("inf")
+    error = float(np.abs(ours - theirs).max()) if ours.shape == theirs.shape else math.inf
+    return error if math.isfinite(error) else math.inf
 
 
 def mismatches(pairs: list[tuple[Any, Any]]) -> int:

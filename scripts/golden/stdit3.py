@@ -12,7 +12,7 @@ from mlxvid.kernels import Rotary
 from mlxvid.kernels.plain import rotate
 from mlxvid.layers.rope import rope_1d
 from mlxvid.models.opensora.config import STDiT3Config
-from mlxvid.models.opensora.transformer import ROPE_THETA, Attention, STDiT3
+from mlxvid.models.opensora.transformer import ROPE_THETA, Attention, STDiT3, chain
 
 from .files import MODULES, Check, channels_last, difference, misplaced, read_json, read_network, read_tensors
 from .stages import Stages, stage_check, watched
@@ -45,13 +45,14 @@ def _config(tensors: dict[str, list[int]]) -> STDiT3Config:
 
 def _case(network: STDiT3, name: str, case: Case) -> Iterator[Check]:
     attention = network.temporal_blocks[0].attn
-    stages = _watch(network)
     x, text = channels_last(case["in.x"]), case["in.y"][:, 0]
     # With guidance the batch is doubled; what both halves share is not.
     fps, mask = (mx.concatenate([case[key]] * (len(x) // len(case[key]))) if key in case else None for key in ("in.fps", "in.mask"))
     mask = None if mask is None else mask.astype(mx.bool_)
     x_mask = case["in.x_mask"].astype(mx.bool_) if "in.x_mask" in case else None
     height, width = case["in.height"][0].item(), case["in.width"][0].item()
+    times = _times(network, case["in.timestep"], fps)
+    stages = _watch(network)
     out = network(x, case["in.timestep"], text, mask, fps, height, width, x_mask)
     # The reference modulates given frames twice in its last layer, and throws them away.
     generated = np.ones(x.shape[:2], bool) if x_mask is None else np.array(x_mask)
@@ -60,11 +61,19 @@ def _case(network: STDiT3, name: str, case: Case) -> Iterator[Check]:
     stages["pos_emb"] = network.positions(*stages["x_embed"].shape[2:4], height, width)
     if mask is not None:
         stages["y_tokens"] = np.array(stages["y_tokens"])[np.array(mask)]
-    if x_mask is not None:  # the golden file has the times of the two kinds of frame apart
-        del stages["t_cond"], stages["t_block"]
-    yield from stage_check(name, stages, case)
+    yield from stage_check(name, stages | times, case)
     if "mid.temporal_0.q_roped" in case:
         yield Check(f"{name}, queries and keys over time", _queries_and_keys(attention, case), MODULES)
+
+
+def _times(network: STDiT3, timestep: mx.array, fps: mx.array) -> Stages:
+    """What is made of the clip's time, and of time 0, which given frames are at: the golden files have the two apart."""
+    stages: Stages = {}
+    for end, time in (("", timestep), ("_t0", mx.zeros_like(timestep))):
+        stages[f"t_emb{end}"] = network.t_embedder(time)
+        stages[f"t_cond{end}"] = network.time(time, fps, None)
+        stages[f"t_block{end}"] = chain(network.t_block, stages[f"t_cond{end}"])
+    return stages
 
 
 def _watch(network: STDiT3) -> Stages:
@@ -72,8 +81,6 @@ def _watch(network: STDiT3) -> Stages:
     network.x_embedder = watched(network.x_embedder, stages, result="x_embed")
     network.fps_embedder = watched(network.fps_embedder, stages, result="fps_emb")
     network.y_embedder = watched(network.y_embedder, stages, result="y_tokens")
-    silu, linear = network.t_block
-    network.t_block = [watched(silu, stages, source="t_cond"), watched(linear, stages, result="t_block")]
     for kind, blocks in (("spatial", network.spatial_blocks), ("temporal", network.temporal_blocks)):
         for i, block in enumerate(blocks):
             stage, by_place = f"{kind}_{i}", kind == "temporal"

@@ -15,9 +15,7 @@ from mlxvid.loading import fill
 from mlxvid.models.opensora.vae import CausalConv, OpenSoraVAE, TemporalVAE, applied
 from mlxvid.models.opensora.vae_config import OpenSoraVAEConfig
 
-from .files import Check, difference, misplaced, read_json, read_tensors
-
-TOLERANCE = 3e-4  # FORMAT.md's, for float32
+from .files import MODULES, Check, difference, misplaced, read_json, read_tensors
 
 Tensors = dict[str, mx.array]
 
@@ -46,19 +44,13 @@ def read_vae(folder: Path) -> OpenSoraVAE:
 def _compared(name: str, made: Tensors, golden: Tensors) -> Iterator[Check]:
     """Comparisons of what was made with all that the file has but its inputs."""
     names = [key for key in golden if not key.startswith(("in.", "noise_"))]
-    errors = {key: _error(made.get(key), golden[key]) for key in names}
+    errors = {key: difference(made[key], golden[key]) if key in made else math.inf for key in names}
     stages = [key for key in names if key.startswith("mid.")]
     for key in sorted(errors.keys() - stages):
-        yield Check(f"{name} {key}", errors[key], TOLERANCE)
+        yield Check(f"{name} {key}", errors[key], MODULES)
     if stages:
         worst = max(sorted(stages), key=errors.get)
-        yield Check(f"{name}, {len(stages)} stages, worst {worst}", errors[worst], TOLERANCE)
-
-
-def _error(ours: mx.array | None, theirs: mx.array) -> float:
-    """The greatest difference; inf also for what isn't made here and for what isn't finite, which would compare as less than anything."""
-    error = float("inf") if ours is None else difference(ours, theirs)
-    return error if math.isfinite(error) else float("inf")
+        yield Check(f"{name}, {len(stages)} stages, worst {worst}", errors[worst], MODULES)
 
 
 def _moments(moments: mx.array) -> Tensors:

@@ -176,6 +176,20 @@ def test_golden_data_that_differs(golden, capsys):
         assert lines[-1].startswith("worst: latte.image out ") and lines[-1].endswith(" of 0.0001 TOO FAR")
 
 
+def test_a_stage_that_is_no_number(golden, capsys):
+    """NaN is neither more nor less than the stages before it."""
+    path = golden / "latte.case0.safetensors"
+    case = dict(mx.load(str(path)))
+    stages = check_golden.latte._watch(network := twin(reference(TINY), TINY))
+    network(check_golden.latte.channels_last(case["in.x"]), case["in.timestep"], case["in.encoder_hidden_states"])
+    case |= {f"mid.{name}": value for name, value in stages.items()}
+    mx.save_safetensors(str(path), case)
+    assert check_golden.main([str(golden)]) == 0 and f"latte.case0, {len(stages)} stages" in capsys.readouterr().out
+    mx.save_safetensors(str(path), {**case, "mid.temporal_1.out": case["mid.temporal_1.out"] * float("nan")})
+    assert check_golden.main([str(golden)]) == 1
+    assert "worst temporal_1.out" in capsys.readouterr().out.splitlines()[-1]
+
+
 def test_golden_data_that_can_t_be_read(golden, capsys):
     for name in ("latte.case0.safetensors", "latte.weights.safetensors", "latte.config.json"):
         whole = (golden / name).read_bytes()

@@ -64,13 +64,13 @@ def test_a_wrong_tensor_is_found(tmp_path):
     for name in ("vae.config.json", "vae.weights.safetensors"):
         (tmp_path / name).write_bytes((FOLDER / name).read_bytes())
     case = mx.load(str(FOLDER / "vae_temporal.t1.safetensors"))
-    case["decoded"] = case["decoded"] + 1e-3
+    case["decoded"] = case["decoded"] + 2e-4
     case["moments_std"] = mx.full(case["moments_std"].shape, float("nan"))
     case["moments_logvar"] = case["moments_logvar"][..., :-1]
     case["mid.unheard_of"] = mx.zeros((1, 4, 1, 3, 4))
     mx.save_safetensors(str(tmp_path / "vae_temporal.t1.safetensors"), case)
     results = {name.split(",")[0].split()[-1]: error / tolerance for name, error, tolerance in golden.check(tmp_path)}
-    assert 3 < results.pop("decoded") < 4 and results.pop("moments_mean") < 0.1
+    assert 1.5 < results.pop("decoded") < 2.5 and results.pop("moments_mean") < 0.1
     assert results.keys() == {"moments_std", "moments_logvar", "vae_temporal.t1"} and set(results.values()) == {float("inf")}
 
 
