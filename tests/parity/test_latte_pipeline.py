@@ -145,6 +145,15 @@ def test_facts(folder, tmp_path):
     )
 
 
+def test_a_scheduler_that_is_not_known_is_named(folder, tmp_path, caplog):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    path = copy / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "_class_name": "HeunDiscreteScheduler"}))
+    with caplog.at_level(logging.WARNING):
+        assert mlxvid.load(str(copy)).family.defaults.sampler == "ddim"
+    assert caplog.messages == ["The model's own scheduler, HeunDiscreteScheduler, is not known here: ddim takes its place."]
+
+
 def test_lengths(folder, caplog):
     pipe = mlxvid.load(str(folder))
     with caplog.at_level(logging.WARNING):

@@ -6,6 +6,7 @@ from flickering; Diffusers' pipeline itself only knows the `vae`, which sees eve
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -30,6 +31,8 @@ from .transformer import LatteTransformer3DModel
 from .vae import AutoencoderKLTemporalDecoder
 from .vae_config import TemporalDecoderConfig
 
+log = logging.getLogger("mlxvid")
+
 TEXT_TOKENS = 120
 TEMPORAL = "vae_temporal_decoder"
 
@@ -48,7 +51,10 @@ class Family(Base):
     def __init__(self, components: Any, facts: Facts):
         super().__init__(components, facts)
         folder, file = components.folder, "scheduler_config.json"
-        self.noise = from_json(NoiseConfig, folder.json("scheduler", file), folder.path / "scheduler" / file)
+        schedule = folder.json("scheduler", file)
+        self.noise, own = from_json(NoiseConfig, schedule, folder.path / "scheduler" / file), schedule.get("_class_name")
+        if own not in tuple(SAMPLERS):
+            log.warning("The model's own scheduler, %s, is not known here: %s takes its place.", own, facts.defaults.sampler)
         self.decoder = TEMPORAL if (folder.path / TEMPORAL).is_dir() else "vae"
         self.tokenizer = load_tokenizer(folder.path / "tokenizer", TEXT_TOKENS)
 
