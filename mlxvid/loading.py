@@ -197,6 +197,8 @@ def read_weights(folder: Path) -> dict[str, mx.array]:
         files = [folder / name for name in sorted(set(names))]
     else:
         files = sorted(folder.glob("*.safetensors"))[:1]
+    if not files and any(path.suffix in (".bin", ".pt", ".pth", ".ckpt") for path in folder.glob("*")):
+        raise WeightsError(f"{folder} has its weights in PyTorch's format; convert the model: python -m mlxvid.convert SOURCE --out DIR.")
     if not files:
         raise WeightsError(f"{folder} has no .safetensors weights; download or convert the model again.")
     weights: dict[str, mx.array] = {}

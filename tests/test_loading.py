@@ -207,6 +207,10 @@ def test_truncated_weights(folder, left):
 def test_no_weights(folder):
     (folder / "vae" / WEIGHTS).unlink()
     assert error_of(folder, generate=True) == "FOLDER/vae has no .safetensors weights; download or convert the model again."
+    (folder / "vae" / "pytorch_model.bin").write_bytes(b"weights")
+    assert error_of(folder, generate=True) == (
+        "FOLDER/vae has its weights in PyTorch's format; convert the model: python -m mlxvid.convert SOURCE --out DIR."
+    )
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a model", b"\0" * 64])
