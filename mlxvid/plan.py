@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 
 from . import cli
@@ -286,6 +286,7 @@ _EXAMPLES = """examples:
   python -m mlxvid.plan                                        the default model's default clip
   python -m mlxvid.plan --model mini --seconds 4 --width 128   another clip
   python -m mlxvid.plan --frames 81 --memory 16                would it fit a 16 GB Mac?
+  python -m mlxvid.plan --model latte-1 --growth               pairs and milliseconds of the three ways of attention
   python -m mlxvid.plan --frames 120 --width 512 --height 512 --t-factor 4 --s-factor 8 --channels 16 --patch 1x2x2
                                                                a geometry given by hand
   python -m mlxvid.plan --device                               this machine, MLX, and which Metal kernels are on"""
@@ -304,6 +305,10 @@ def _parser() -> cli.Parser:
     parser.add_argument("--attention", choices=ATTENTION_MODES)
     parser.add_argument("--dtype", choices=sorted(DTYPE_BYTES), help="the weights' type in memory (default: as stored)")
     parser.add_argument("--quantize", type=cli.whole, choices=sorted(QUANTIZED_BITS), help="bits a weight")
+    parser.add_argument(
+        "--growth", action="store_true", default=None,
+        help="also measure what factored, full and spatial attention take here as the clip grows, on a pair of the model's blocks",
+    )  # fmt: skip
     parser.add_argument("--memory", type=cli.positive, metavar="GB", help="plan for a machine with this much memory")
     hand = parser.add_argument_group("a geometry by hand, in place of a model")
     hand.add_argument("--t-factor", type=cli.whole, metavar="N", help="frames a latent frame")
@@ -324,13 +329,24 @@ def _by_hand(args) -> Counts | None:
         return None
     if None in factors:
         raise SettingError("A geometry by hand needs --t-factor, --s-factor and --channels together.")
-    no_model = ("model", "guidance", "attention", "dtype", "quantize", "memory")
+    no_model = ("model", "guidance", "attention", "dtype", "quantize", "growth", "memory")
     extra = [f"--{name}" for name in no_model if getattr(args, name) is not None]
     if extra:
         raise SettingError(f"A geometry by hand stands in place of a model: leave out {', '.join(extra)} or the geometry.")
     if None in (args.frames, args.width, args.height):
         raise SettingError("A geometry by hand needs --frames (or --seconds and --fps), --width and --height too.")
     return plan_geometry(args.frames, args.width, args.height, Geometry(*factors, patch=args.patch or (1, 2, 2), causal=args.causal))
+
+
+def _growth(entry: Entry, result: Plan) -> Iterable:
+    """What :func:`mlxvid.growth.rows` measures up to the frames that are denoised together."""
+    import mlx.core as mx
+
+    from .growth import blocks_of, lengths_to, rows
+
+    dtype = entry.footprint.used(result.dtype, result.machine.metal)["transformer"]
+    blocks = blocks_of(entry, result.width, result.height, getattr(mx, dtype))
+    return rows(blocks, lengths_to(entry.geometry.latent_frames(result.at_once)))
 
 
 @cli.run
@@ -346,7 +362,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if args.seconds and args.fps:
         args.frames = frames_of(args.seconds, args.fps)
-    result = _by_hand(args)
+    result, growth = _by_hand(args), []
     if result is None:
         entry = entry_of(args.model or DEFAULT_MODEL)
         if args.seconds:
@@ -354,7 +370,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         machine = this_machine(int(args.memory * GIB)) if args.memory else None
         wanted = ("frames", "width", "height", "fps", "guidance", "attention", "dtype", "quantize")
         result = plan(entry, machine=machine, **{name: getattr(args, name) for name in wanted})
-    print(json.dumps(asdict(result)) if args.json else text(result))
+        growth = _growth(entry, result) if args.growth else growth
+    if args.json:
+        print(json.dumps({**asdict(result), **({"growth": [asdict(row) for row in growth]} if args.growth else {})}))
+        return 0
+    print(text(result))
+    if args.growth:
+        from .growth import lines
+
+        print(f"\nOne call of a block over space and one over time, {result.width}x{result.height}, random weights, here:\n", flush=True)
+        for line in lines(growth):
+            print(line, flush=True)
     return 0
 
 
