@@ -145,14 +145,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def interrupted(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What an interrupted run loaded and made; raises :class:`SettingError` where there is none, or flags would change it."""
+    """What an interrupted run loaded and made; raises :class:`SettingError` where there is none, where the last one died in the
+    decoder, which only latents outlive, or where flags would change it."""
     from . import keep
 
     _alone(args, "--resume goes on with a run as it was")
-    runs = keep.saved_runs()
-    if not args.resume and not runs:
+    source = args.resume or keep.last_left()
+    if source is None:
         raise SettingError("There is no interrupted run to resume; begin one with --prompt.")
-    source = args.resume or runs[0]
+    if not args.resume and source.parent == keep.latents_folder():
+        earlier = "".join(f", or go on with an earlier run by --resume {run}" for run in keep.saved_runs()[:1])
+        raise SettingError(f"The last run kept its latents; make the clip of them with --decode-only {source}{earlier}.")
     kept = repeatable(keep.run_settings(source), source)
     return {k: kept[k] for k in LOADING if k in kept}, {**{k: kept[k] for k in MAKING if k in kept}, "resume": True}
 

@@ -54,7 +54,7 @@ class Kept:
 
         A file that somebody moved out of the cache is theirs, and stays.
         """
-        if self.path and self.path.parent == latents_folder():
+        if self.path and self.path.resolve().parent == latents_folder().resolve():
             self._removal = weakref.finalize(self, _remove, self.path)
         return self
 
@@ -146,10 +146,15 @@ def saved_runs() -> list[Path]:
     return _newest(runs_folder())
 
 
-def _newest(folder: Path) -> list[Path]:
-    """The safetensors files in a folder, the newest first."""
+def last_left() -> Path | None:
+    """The newest of the interrupted runs' checkpoints and of the kept latents; None where there is neither."""
+    return next(iter(_newest(runs_folder(), latents_folder())), None)
+
+
+def _newest(*folders: Path) -> list[Path]:
+    """The safetensors files in some folders, the newest first."""
     dated = []
-    for path in folder.glob("[!.]*.safetensors"):
+    for path in (path for folder in folders for path in folder.glob("[!.]*.safetensors")):
         try:
             dated.append((path.stat().st_mtime, path))
         except OSError:  # removed meanwhile by another process

@@ -237,6 +237,32 @@ def test_decode_only_from_the_command_line(tiny, command, own_cache, tmp_path):
     assert np.array_equal(again.frames, clip.frames) and again.settings == clip.settings and not os.path.exists(path)
 
 
+def test_resume_of_a_run_that_died_in_the_decoder_names_its_latents(tiny, stopped, command, own_cache):
+    """Nothing of such a run is left but its latents, and whoever killed it let nobody say where they are."""
+    stopped()
+    path = tiny.generate("a red ball", seed=6).kept.leave()
+    (run,) = (own_cache / "runs").iterdir()
+    os.utime(run, (1, 1))
+    said = f"The last run kept its latents; make the clip of them with --decode-only {path}"
+    assert command("--resume") == (2, f"{said}, or go on with an earlier run by --resume {run}.\n")
+    run.unlink()
+    assert command("--resume") == (2, f"{said}.\n")
+
+
+def test_a_later_interrupted_run_is_the_one_to_resume(tiny, stopped, command, own_cache, tmp_path):
+    os.utime(tiny.generate("a red ball", seed=6).kept.leave(), (1, 1))
+    stopped()
+    code, message = command("--resume", "-o", tmp_path / "clip/", "--progress", "none")
+    assert code == 0 and Clip.load(tmp_path / "clip").settings["seed"] == 3, message
+
+
+def test_latents_named_by_a_relative_path_go_too(tiny, command, own_cache, tmp_path, monkeypatch):
+    path = tiny.generate("a red ball", seed=6).kept.leave()
+    monkeypatch.chdir(own_cache)
+    code, message = command("--decode-only", os.path.relpath(path), "-o", tmp_path / "clip/", "--progress", "none")
+    assert code == 0 and not os.path.exists(path), message
+
+
 def test_latents_of_another_model(tiny, tmp_path):
     mx.save_safetensors(str(tmp_path / "other.safetensors"), {"latents": latents()}, {"settings": '{"model": "wan", "seed": 1}'})
     with pytest.raises(WeightsError, match=r"were made by wan; load that model to decode them\.$"):
