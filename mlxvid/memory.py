@@ -163,8 +163,11 @@ def _header(path: Path) -> list[tuple[str, int]]:
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(min(length, path.stat().st_size)))
+            size = path.stat().st_size
+            header = json.loads(file.read(min(length, size)))
         entries = [entry for name, entry in header.items() if name != "__metadata__"]
+        if any(e["data_offsets"][1] > size - 8 - length for e in entries):
+            raise ValueError("tensors beyond the end of the file")
         return [(_HEADER_NAMES.get(e["dtype"], e["dtype"].lower()), e["data_offsets"][1] - e["data_offsets"][0]) for e in entries]
     except (OSError, ValueError, LookupError, TypeError, AttributeError, struct.error):
         raise WeightsError(f"{path} is not a whole safetensors file; download or convert it again.") from None

@@ -170,7 +170,16 @@ def test_quantized_weights_are_as_large_as_mlx_makes_them():
         assert loaded_weights(stored, {}, bits) == {"transformer": {f"{bits}-bit": sum(p.nbytes for p in parts)}, "vae": {"float16": 100}}
 
 
-@pytest.mark.parametrize("content", [b"", b"\x05", b"\xff" * 64, b"\x02" + bytes(7) + b"[]", b"\x0a" + bytes(7) + b'{"a": {}} '])
+LYING = b'{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 1125899906842624]}}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"\x05", b"\xff" * 64, b"\x02" + bytes(7) + b"[]", b"\x0a" + bytes(7) + b'{"a": {}} ',
+        len(LYING).to_bytes(8, "little") + LYING + bytes(8),
+    ],
+)  # fmt: skip
 def test_a_broken_weights_file_is_named_in_one_sentence(tmp_path, content):
     path = tmp_path / "vae" / "model.safetensors"
     path.parent.mkdir()
