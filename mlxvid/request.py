@@ -159,6 +159,8 @@ def _check_places(family, given: set[int], frames: int) -> None:
     if kinds - family.capabilities:
         raise SettingError(f"This model takes no {min(kinds - family.capabilities)}; --list-models shows what each can do.")
     if family.needs - kinds:
+        if frames == 1 and "last-image" in family.needs:
+            raise SettingError("This model goes from a first picture to a last one, so one frame is too few; give more with --frames.")
         flag = min(family.needs - kinds)
         raise SettingError(f"This model brings pictures to life and has none for the {flag.replace('-', ' ')}: give one with --{flag}.")
 

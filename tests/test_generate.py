@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -19,7 +20,8 @@ from PIL import Image
 
 from mlxvid.catalog import CATALOG
 from mlxvid.clip import Clip, read_settings
-from mlxvid.generate import main
+from mlxvid.generate import PRESETS, main, parser, settings_of
+from mlxvid.memory import Machine
 
 
 @pytest.fixture
@@ -283,6 +285,23 @@ def test_a_picture_of_mini_is_refused_before_it_is_loaded(run, here, monkeypatch
 def test_a_clip_that_can_not_fit_is_refused_before_it_is_loaded(run, here):
     said = sentence(run("--prompt", "x", "--width", 16384, "--height", 16384, "--frames", 99997, model=False))
     assert said.startswith("mini needs about ") and os.listdir(here) == []
+
+
+def test_force_begins_even_so(run, here, monkeypatch):
+    monkeypatch.setattr("mlxvid.plan.this_machine", lambda: Machine("a small one", 2**20, 2**19, False))
+    flags = ("--prompt", "x", "--seed", 1, "-o", "clip.mp4", "--progress", "none")
+    assert re.fullmatch(r"\S+ needs about .* and this machine has 0\.5 MiB to give; .*\.", sentence(run(*flags))) and os.listdir(here) == []
+    assert run(*flags, "--force")[0] == 0 and os.listdir(here) == ["clip.mp4"]
+
+
+def test_a_preset_is_its_four_flags_and_flags_win():
+    def settings(*flags):
+        return settings_of(parser().parse_args(["--prompt", "x", *flags]))[1]
+
+    fast = settings("--preset", "lightning")
+    assert {name: fast[name] for name in ("steps", "guidance", "sampler", "shift")} == PRESETS["lightning"]
+    assert fast == settings("--steps", "4", "--guidance", "1", "--sampler", "euler", "--shift", "5")
+    assert settings("--preset", "causvid", "--steps", "6") == {**settings("--preset", "causvid"), "steps": 6}
 
 
 def test_list_models(run):

@@ -16,6 +16,7 @@ import mlxvid
 from mlxvid import keep
 from mlxvid.errors import CancelledError, SettingError, WeightsError
 from mlxvid.facts import describe
+from mlxvid.generate import PRESETS
 from mlxvid.memory import Machine, this_machine
 from mlxvid.plan import plan
 
@@ -70,7 +71,14 @@ def test_the_shift_goes_with_the_size_and_a_tuned_one_stays(folders, copy):
     assert mlxvid.load(str(tuned)).family.shift(832, 480) == 8.0
 
 
-@pytest.mark.parametrize("attempt", ["nothing", "a picture for text", "only the first"])
+def test_a_picture_model_for_720p_is_known_by_its_shift(copy):
+    folder = copy("i2v")
+    edit(folder / "scheduler" / "scheduler_config.json", flow_shift=5.0)
+    usual = describe(folder).defaults
+    assert (usual.width, usual.height) == (1280, 720)
+
+
+@pytest.mark.parametrize("attempt", ["nothing", "a picture for text", "only the first", "one frame for two"])
 def test_pictures_that_are_missing_or_not_wanted(folders, attempt):
     picture = np.zeros((32, 32, 3), np.uint8)
     kind, given, sentence = {
@@ -81,9 +89,14 @@ def test_pictures_that_are_missing_or_not_wanted(folders, attempt):
             {"image": picture},
             r"has none for the last image: give one with --last-image\.$",
         ),
+        "one frame for two": (
+            "flf2v",
+            {"image": picture, "last_image": picture, "frames": 1},
+            r"^This model goes from a first picture to a last one, so one frame is too few; give more with --frames\.$",
+        ),
     }[attempt]
     with pytest.raises(SettingError, match=sentence):
-        mlxvid.load(str(folders[kind])).generate("a red ball", **SMALL, **given)
+        mlxvid.load(str(folders[kind])).generate("a red ball", **{**SMALL, **given})
 
 
 def test_a_phone_picture_is_turned_and_gives_the_size(folders, tmp_path, caplog):
@@ -164,6 +177,17 @@ def test_a_lora_changes_the_clip_and_travels_in_its_settings(folders, tmp_path):
     mx.save_safetensors(str(file), {"diffusion_model.blocks.9.self_attn.q.lora_down.weight": mx.zeros((4, dim))})
     with pytest.raises(WeightsError, match=r"^This model has no place for diffusion_model\.blocks\.9\."):
         mlxvid.load(str(folders["t2v"]), loras=[str(file)]).generate("a red ball", **SMALL)
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_a_few_steps_without_guidance(folders, preset):
+    """As the presets of few-step LoRAs ask for; the model is then called once a step."""
+    pipe = mlxvid.load(str(folders["t2v"]))
+    network, calls = pipe.family.network, []
+    pipe.family.network = lambda name, *watch: calls.append(name) or network(name, *watch)
+    clip = pipe.generate("a red ball", **{**SMALL, **PRESETS[preset]})
+    assert clip.settings.items() >= PRESETS[preset].items() and clip.frames.shape == (5, 32, 32, 3)
+    assert calls.count("transformer") == 1 + PRESETS[preset]["steps"]  # it is loaded, then called
 
 
 def test_mini_takes_no_lora():

@@ -27,6 +27,7 @@ from mlxvid.convert.__main__ import main
 from mlxvid.convert.layouts import WeightFile
 from mlxvid.convert.tensors import Tensor
 from mlxvid.errors import WeightsError
+from mlxvid.facts import describe
 from tests import tiny_wan
 
 from . import wan_original as original
@@ -155,6 +156,7 @@ def test_the_noise_schedule_of_picture_models_goes_by_the_folders_name(name, shi
     caplog.set_level("INFO", "mlxvid")
     out = convert(source, tmp_path / "out")
     assert json.loads((out / "scheduler" / "scheduler_config.json").read_text())["flow_shift"] == shift
+    assert describe(out).defaults.height == {3.0: 480, 5.0: 720}[shift]
     assert caplog.messages == [
         f"Recognised: Wan 2.1, picture to video, 0.0 billion parameters, flow shift {shift:g}.",
         "Left out: the text tower of models_clip_open-clip-xlm-roberta-large-vit-huge-14.pth, which Wan does not use.",

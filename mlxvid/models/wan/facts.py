@@ -7,7 +7,7 @@ from mlxvid.errors import WeightsError
 from mlxvid.geometry import Defaults, Facts, Geometry
 
 from .config import WanTransformerConfig
-from .defaults import FLOAT32, defaults
+from .defaults import FLOAT32, SHIFT_720P, defaults
 from .vae_config import WanVAEConfig
 
 
@@ -22,7 +22,9 @@ def facts(folder: Folder) -> Facts:
     if transformer.in_channels != transformer.out_channels:
         # Places for two pictures have only the one that was trained to go from a first picture to a last one.
         needs = frozenset({"image"} if transformer.pos_embed_seq_len is None else {"image", "last-image"})
-    usual = defaults(1280, 720) if "last-image" in needs else defaults(832, 480)
+    # The models of one picture for 480p and for 720p have the same sizes: their noise schedules' shifts tell them apart.
+    large = needs == {"image"} and folder.json("scheduler", "scheduler_config.json").get("flow_shift") == SHIFT_720P
+    usual = defaults(1280, 720) if large or "last-image" in needs else defaults(832, 480)
     return Facts(
         geometry=Geometry(vae.t_factor, vae.s_factor, vae.z_dim, tuple(transformer.patch_size)),
         defaults=folder.parse("defaults", Defaults) or usual,
