@@ -49,7 +49,7 @@ class Announcements(QObject):
             self._bar.show_notice(Notice(text, [(label, lambda: self._go_on(broken))], name=_PAUSED))
 
     def tell_paused(self) -> None:
-        """A clip was added to a queue that rests."""
+        """A clip was added to a queue that rests, or waits in it again."""
         self._bar.show_notice(Notice("The queue is paused: the clip waits.", [("Go On", lambda: self._go_on([]))], name=_PAUSED))
 
     def _go_on(self, broken: list[Job]) -> None:
@@ -63,9 +63,14 @@ class Announcements(QObject):
 
     def _tell_end(self, job: Job) -> None:
         if job.state is State.INTERRUPTED:
-            self._bar.show_notice(Notice(job.message, [("Resume", lambda: self._runner.resume(job.id)), self._edit(job)], wrong=True))
+            self._bar.show_notice(Notice(job.message, [("Resume", lambda: self._resume(job)), self._edit(job)], wrong=True))
         elif job.state is State.FAILED:
             self._bar.show_notice(Notice(job.message, [self._edit(job)], wrong=True))
+
+    def _resume(self, job: Job) -> None:
+        self._runner.resume(job.id)
+        if self._runner.paused:
+            self.tell_paused()
 
     def _edit(self, job: Job) -> tuple[str, object]:
         return "Edit", lambda: self._queue.edit_job(job.id)

@@ -1,10 +1,13 @@
-"""A label that shortens its text with an ellipsis where room is scarce, and has the whole text as its tooltip then."""
+"""Text that is shortened where room is scarce: a label with an ellipsis and the whole text as its tooltip, and lines of facts."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy, QStyleOption, QWidget
+
+# Between the parts of a line of facts.
+DOT = " · "
 
 
 class ElidedLabel(QLabel):
@@ -37,3 +40,12 @@ class ElidedLabel(QLabel):
         if event.type() == QEvent.Type.ToolTip:
             self.setToolTip(self.text())
         return super().event(event)
+
+
+def whole_parts(line: str, metrics: QFontMetrics, width: int) -> str:
+    """As many parts of a line of facts as there is room for: half a number tells nothing. Of a single one, as much as there is."""
+    while metrics.horizontalAdvance(line) > width and DOT in line:
+        line = line.rpartition(DOT)[0]
+    if metrics.horizontalAdvance(line) <= width:  # elidedText rounds up, and may take a letter from what just fits
+        return line
+    return metrics.elidedText(line, Qt.TextElideMode.ElideRight, width)

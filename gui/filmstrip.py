@@ -73,7 +73,9 @@ class Filmstrip(QWidget):
         self._places = [self._layout(row) for row in range(len(self._reels))]
         for row, places in enumerate(self._places):
             self._cells[row] = (self._cells[row] + [None] * len(places))[: len(places)]
-        self._stale = [(row, cell) for row, places in enumerate(self._places) for cell in range(len(places))]
+        stale = [(row, cell) for row, places in enumerate(self._places) for cell in range(len(places))]
+        # The empty ones first: where previews come faster than the cells are drawn, the last would stay empty for ever.
+        self._stale = sorted(stale, key=lambda place: self._cells[place[0]][place[1]] is not None)
         self._timer.start()
         self.update()
 

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from .canvas import fitted
 from .database import ClipRow
+from .elided import whole_parts
 from .gallery_model import GalleryModel, duration, facts, title
 from .icons import icon
 from .theme import Colours, colours
@@ -121,12 +122,14 @@ class GalleryDelegate(QStyledItemDelegate):
 
     def _paint_text(self, painter: QPainter, row: ClipRow, picture: QRect, option: QStyleOptionViewItem, look: Colours) -> None:
         top = picture.bottom() + 6
-        for text, font, colour in ((title(row), option.font, look.text), (facts(row), _small(option.font), look.faint)):
+        small, width = _small(option.font), picture.width() - 2
+        told = whole_parts(facts(row), QFontMetrics(small), width)
+        for text, font, colour in ((title(row), option.font, look.text), (told, small, look.faint)):
             metrics = QFontMetrics(font)
             painter.setFont(font)
             painter.setPen(QColor(colour))
-            line = QRect(picture.left() + 1, top, picture.width() - 2, metrics.height())
-            painter.drawText(line, Qt.AlignmentFlag.AlignLeft, metrics.elidedText(text, Qt.TextElideMode.ElideRight, line.width()))
+            line = QRect(picture.left() + 1, top, width, metrics.height())
+            painter.drawText(line, Qt.AlignmentFlag.AlignLeft, metrics.elidedText(text, Qt.TextElideMode.ElideRight, width))
             top += metrics.height() + 2
 
     def _paint_outline(self, painter: QPainter, picture: QRect, option: QStyleOptionViewItem, look: Colours) -> None:

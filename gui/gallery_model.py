@@ -7,6 +7,7 @@ from typing import Any
 from PySide6.QtCore import QAbstractListModel, QMimeData, QModelIndex, QObject, QPersistentModelIndex, Qt, QUrl
 
 from .database import ClipRow, Database
+from .elided import DOT
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -93,12 +94,10 @@ def title(row: ClipRow) -> str:
 
 
 def facts(row: ClipRow) -> str:
-    """Size, seed and model, for a line under the title; the model last, since it is most often the same."""
-    parts = [f"{row.width}×{row.height}"]
-    if "seed" in row.settings:
-        parts.append(f"seed {row.settings['seed']}")
-    parts.append(row.model.rstrip("/").rsplit("/", 1)[-1])
-    return " · ".join(part for part in parts if part)
+    """Seed, size and model, for a line under the title: what tells takes apart comes before what they share."""
+    parts = [f"seed {row.settings['seed']}"] if "seed" in row.settings else []
+    parts += [f"{row.width}×{row.height}", row.model.rstrip("/").rsplit("/", 1)[-1]]
+    return DOT.join(part for part in parts if part)
 
 
 def duration(row: ClipRow) -> str:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QMetaObject, QUrl
 from PySide6.QtGui import QAction, QActionGroup, QDesktopServices, QKeySequence
-from PySide6.QtWidgets import QApplication, QMenu
+from PySide6.QtWidgets import QApplication, QMenu, QWidget
 
 from .about import show_about
+from .export_bar import fill_export_menu
 from .preferences_dialog import APPEARANCES, PreferencesDialog
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ class Menus:
         window.runner.changed.connect(self._follow_runner)
         self._follow_runner()
         self.file.addSeparator()
+        self.export = self.file.addMenu("Export")
+        fill_export_menu(self.export, window.stage.player.export_as)
+        self.file.aboutToShow.connect(lambda: self.export.setEnabled(window.stage.player.path is not None))
         self._add(self.file, "Show Clips Folder", None, self._show_folder)
         settings = self._add(self.file, "Settings…", Key.Preferences, lambda: PreferencesDialog(window.preferences, window).open())
         settings.setMenuRole(QAction.MenuRole.PreferencesRole)
@@ -89,14 +93,19 @@ class Menus:
         self._add(self.view, "Back to the Clip", "Esc", window.leave_compare)
         self._add(self.view, "Watch the Clip Being Made", "Ctrl+L", window.stage.watch)
         self.view.addSeparator()
-        for text, keys, panel in (("Compose Panel", "Ctrl+Alt+1", window.compose), ("Side Panel", "Ctrl+Alt+2", window.side)):
-            action = self._add(self.view, text, keys, lambda: None)
-            action.setCheckable(True)
-            action.setChecked(True)
-            action.toggled.connect(panel.setVisible)
+        self.compose_panel = self._panel("Compose Panel", "Ctrl+Alt+1", window.compose)
+        self.side_panel = self._panel("Side Panel", "Ctrl+Alt+2", window.side)
         self.view.addSeparator()
         self._fill_appearance(self.view.addMenu("Appearance"))
         self._add(self.view, "Full Screen", Key.FullScreen, self._toggle_full_screen)
+
+    def _panel(self, text: str, keys: str, panel: QWidget) -> QAction:
+        """An entry that shows a panel, or hides it."""
+        action = self._add(self.view, text, keys, lambda: None)
+        action.setCheckable(True)
+        action.setChecked(True)
+        action.toggled.connect(panel.setVisible)
+        return action
 
     def _fill_appearance(self, menu: QMenu) -> None:
         preferences, group = self._window.preferences, QActionGroup(self._window)

@@ -8,6 +8,7 @@ from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QRectF, QS
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
+from .elided import whole_parts
 from .jobs import Job, State
 from .progress_text import progress_text, share
 from .queue_model import JOB, PROGRESS
@@ -42,8 +43,10 @@ class QueueDelegate(QStyledItemDelegate):
         bold, small = _fonts(option.font)
         area = option.rect.adjusted(_MARGIN + 4, _MARGIN, -_MARGIN - 4, -_MARGIN)
         top = _line(painter, bold, c.text, area, area.top(), job.title)
-        top = _line(painter, small, c.faint, area, top + _GAP, job.facts)
+        top = _line(painter, small, c.faint, area, top + _GAP, whole_parts(job.facts, QFontMetrics(small), area.width()))
         words, colour = _standing(job, index.data(PROGRESS), c)
+        if job.state is State.RUNNING:
+            words = whole_parts(words, QFontMetrics(small), area.width())
         _line(painter, small, colour, area, top + _GAP, words)
         if job.state is State.RUNNING:
             bar = QRectF(area.left(), option.rect.bottom() - _MARGIN + 3, area.width(), _BAR)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QMimeData, Qt
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QUndoStack
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QUndoStack
 from PySide6.QtWidgets import QFileDialog, QMainWindow, QMessageBox, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from mlxvid.errors import MlxvidError
@@ -120,7 +120,7 @@ class Window(QMainWindow):
 
     def show_side(self, panel: QWidget) -> None:
         """Bring the clips or the queue to the front."""
-        self.side.setVisible(True)
+        self.menus.side_panel.setChecked(True)
         self.side.setCurrentWidget(panel)
         panel.view.setFocus()
 
@@ -202,6 +202,13 @@ class Window(QMainWindow):
             left, right = round(_COMPOSE * scale), round(_SIDE * scale)
             self.splitter.setSizes([left, max(1, self.width() - left - right), right])
 
+        for panel, shown in zip(self._panels(), self.preferences.recall("panels", []), strict=False):
+            panel.setChecked(bool(shown))
+
+    def _panels(self) -> list[QAction]:
+        """What shows and hides the panels."""
+        return [self.menus.compose_panel, self.menus.side_panel]
+
     def closeEvent(self, event: QCloseEvent) -> None:
         """Keep what is to be kept and end the worker; ask first where that would break off a clip."""
         if self.runner.current is not None and not self._sure:
@@ -211,6 +218,7 @@ class Window(QMainWindow):
         self.compose.save()
         self.preferences.set_bytes("geometry", self.saveGeometry())
         self.preferences.set_bytes("splitter", self.splitter.saveState())
+        self.preferences.remember("panels", [panel.isChecked() for panel in self._panels()])
         self.preferences.save()
         self.client.shutdown()
         self.tools.shutdown()

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, QPoint, QRect, QSize, Qt
-from PySide6.QtGui import QFont
+from PySide6.QtGui import QFont, QFontMetrics
 from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QMessageBox, QToolButton
 
 from mlxvid.clip import Clip
 from mlxvid.errors import MediaError
 from mlxvid.gui.database import Database
+from mlxvid.gui.elided import whole_parts
 from mlxvid.gui.gallery_delegate import LEAST_WIDTH, GalleryDelegate
 from mlxvid.gui.gallery_model import GalleryModel, duration, facts, title
 from mlxvid.gui.gallery_panel import EMPTY, NO_MATCH, GalleryPanel
@@ -132,15 +133,23 @@ def test_favourites_by_star_and_by_key(qtbot, ids, panel, database):
 
 def test_what_is_written_on_a_tile(ids, database):
     row = database.clip(ids[0])
-    assert (title(row), facts(row), duration(row)) == ("a red ball", "48×32 · seed 0 · mini", "1.1 s")
+    assert (title(row), facts(row), duration(row)) == ("a red ball", "seed 0 · 48×32 · mini", "1.1 s")
     number = database.add_clip("/x/some.mp4", {"model": "/models/wan/"}, 24, 24 * 75, 832, 480)
     row = database.clip(number)
     assert (title(row), facts(row), duration(row)) == ("some.mp4", "832×480 · wan", "1:15")
 
 
+def test_a_tile_has_no_half_facts(themed):
+    metrics = QFontMetrics(themed.font())
+    line = "seed 1787728528 · 96×96 · mini"
+    for kept in (line, "seed 1787728528 · 96×96", "seed 1787728528"):
+        assert whole_parts(line, metrics, metrics.horizontalAdvance(kept)) == kept
+    assert whole_parts("seed 1787728528", metrics, metrics.horizontalAdvance("seed 17")).endswith("…")
+
+
 def test_accessible_text(ids, panel):
     index = panel.model.index_of(ids[2])
-    assert index.data(Qt.ItemDataRole.AccessibleTextRole) == "a red star, 48×32 · seed 2 · mini, favourite"
+    assert index.data(Qt.ItemDataRole.AccessibleTextRole) == "a red star, seed 2 · 48×32 · mini, favourite"
     for button in panel.findChildren(QToolButton):
         assert button.accessibleName() or button.parent() is panel.search
     assert panel.search.accessibleName() and panel.view.accessibleName()

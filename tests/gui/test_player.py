@@ -162,6 +162,15 @@ def test_the_filmstrip_shows_the_frames_in_their_places(tmp_path, qtbot, player)
         assert abs(picture.pixelColor(beside * picture.devicePixelRatio()).red() - (24 + 8 * index)) <= 4
 
 
+def test_the_filmstrip_s_empty_places_are_filled_first(qtbot, player):
+    player.show_frames(levels(24), 8)
+    strip = player.filmstrip
+    qtbot.waitUntil(lambda: not strip._timer.isActive(), timeout=WAIT)
+    strip.resize(2 * strip.width(), strip.height())
+    empty = [cell for cell, picture in enumerate(strip._cells[0]) if picture is None]
+    assert empty and [cell for _, cell in strip._stale[: len(empty)]] == empty and len(strip._stale) == len(strip._places[0])
+
+
 def test_previews_keep_the_place_and_the_movement(qtbot, player):
     player.show_frames(levels(9), 8, "Step 1 of 20")
     head = player.playhead

@@ -33,6 +33,7 @@ from mlxvid.clip import Clip
 from mlxvid.gui import icons
 from mlxvid.gui.about import about_facts
 from mlxvid.gui.elided import ElidedLabel
+from mlxvid.gui.export import FORMATS
 from mlxvid.gui.jobs import Job, State
 from mlxvid.gui.notices import Notice
 from mlxvid.gui.player import NOTHING
@@ -265,6 +266,17 @@ def test_a_clip_that_is_stopped_no_longer_claims_to_be_made(window, home):
         assert player.canvas._badge == "Stopped" and not player.playhead.playing and len(player.reel.frames) == 9
 
 
+def test_resuming_in_a_queue_that_rests_is_told(window):
+    window.compose.apply_settings(SETTINGS)
+    window.compose.generate()
+    window.runner.pause(True)
+    window.runner._end(State.INTERRUPTED, "The generator was killed: make the clip smaller.")
+    window.notices._buttons[0].click()
+    assert said(window) == "The queue is paused: the clip waits." and window.runner.current is None
+    window.notices._buttons[0].click()
+    assert window.runner.current.resume and said(window) == ""
+
+
 def test_a_clip_that_fails_before_its_first_preview_leaves_nothing(window, home):
     (number,) = window.database.insert_jobs([Job(SETTINGS)])
     window.stage.open(write_clip(home / "clip.mp4"))
@@ -360,15 +372,19 @@ def test_quitting_while_a_clip_is_made_asks_first(window):
 # --- what is kept ------------------------------------------------------------------------------------------------------------------
 
 
-def test_size_and_columns_are_as_they_were(open_window):
+def test_size_and_columns_are_as_they_were(open_window, qtbot):
     window = open_window()
     window.resize(1300, 760)
     window.splitter.setSizes([400, 600, 300])
     columns = window.splitter.sizes()
     window.compose.prompt.set_text("a fox")
+    window.menus.compose_panel.trigger()
     window.close()
     again = open_window()
-    assert (again.width(), again.height()) == (1300, 760) and again.splitter.sizes() == columns
+    assert again.compose.isHidden() and not again.menus.compose_panel.isChecked() and again.side.isVisible()
+    again.menus.compose_panel.trigger()
+    qtbot.waitUntil(lambda: again.splitter.sizes() == columns)
+    assert (again.width(), again.height()) == (1300, 760)
     assert again.compose.prompt.toPlainText() == "a fox"
 
 
@@ -591,8 +607,20 @@ def test_the_menus_do_what_they_say(window):
     actions["Side Panel"].trigger()
     assert window.side.isHidden()
     actions["Queue"].trigger()
-    assert window.side.isVisible() and window.side.currentWidget() is window.queue
+    assert window.side.isVisible() and window.side.currentWidget() is window.queue and actions["Side Panel"].isChecked()
     assert not window.menus.cancel.isEnabled()
+
+
+def test_the_clip_in_view_is_exported_from_the_menu(window, home, monkeypatch):
+    window.menus.file.aboutToShow.emit()
+    assert not window.menus.export.isEnabled()
+    window.stage.open(write_clip(home / "clip.mp4"))
+    asked = []
+    monkeypatch.setattr(window.stage.player.exports, "ask", lambda path, form, first, last: asked.append((path, form)))
+    window.menus.file.aboutToShow.emit()
+    assert window.menus.export.isEnabled()
+    window.menus.export.actions()[1].trigger()
+    assert asked == [(home / "clip.mp4", FORMATS[1])]
 
 
 def test_about(window, machine):
