@@ -211,6 +211,9 @@ def _joints(family, sources: Mapping[str, Any], frames: int) -> dict[str, tuple[
         joints[name] = (0, pixels[-shared:], where) if name == "extend" else (frames - shared, pixels[:shared], where)
     if frames <= shared * len(joints):
         raise SettingError(f"This clip shares {shared * len(joints)} frames with others; make it longer than that.")
+    if "join" in joints and family.geometry.slot(frames - shared, frames)[1] != frames - shared:
+        whole = shared * max(len(joints) + 1, math.ceil(frames / shared))
+        raise SettingError(f"A clip that joins another has a multiple of {shared} frames, not {frames}; make it {whole} frames long.")
     return joints
 
 

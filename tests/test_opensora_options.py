@@ -248,6 +248,12 @@ def test_wrong_joints(pipe):
         ({"extend": clip[:5]}, "The clip to extend has fewer frames than the 17 that it shares with the new one; give a longer one."),
         ({"extend": clip, "frames": 17}, "This clip shares 17 frames with others; make it longer than that."),
         ({"extend": clip, "join": clip, "frames": 34}, "This clip shares 34 frames with others; make it longer than that."),
+        ({"join": clip, "frames": 47}, "A clip that joins another has a multiple of 17 frames, not 47; make it 51 frames long."),
+        ({"join": clip, "frames": 18}, "A clip that joins another has a multiple of 17 frames, not 18; make it 34 frames long."),
+        (
+            {"extend": clip, "join": clip, "frames": 39},
+            "A clip that joins another has a multiple of 17 frames, not 39; make it 51 frames long.",
+        ),
         ({"extend": clip, "image": clip[0], "frames": 51}, "Two pictures are given for frame 0; leave one of them out."),
     ]:
         with pytest.raises(SettingError) as caught:
