@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QInputDialog, QMenu, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from .drops import files_in
 from .elided import ElidedLabel
@@ -14,6 +15,8 @@ from .fields import decimal
 from .icons import icon
 
 _ENDING = ".safetensors"
+# owner/name[:file], as mlxvid.lora reads it; that module can't be asked, since it loads MLX.
+_ON_HUB = re.compile(r"[\w.-]+/[\w.-]+(?<!\.safetensors)(:[\w./ -]+)?")
 
 
 class LorasBox(QWidget):
@@ -26,9 +29,12 @@ class LorasBox(QWidget):
         super().__init__()
         self.setAcceptDrops(True)
         self._rows: list[_Row] = []
-        self._add = QPushButton(icon("add"), "Add LoRA…")
-        self._add.setToolTip("Choose a .safetensors file, or drop one here")
-        self._add.clicked.connect(self._choose)
+        self._add = QPushButton(icon("add"), "Add LoRA")
+        self._add.setToolTip("Choose a .safetensors file, drop one here, or name one on Hugging Face")
+        places = QMenu(self._add)
+        places.addAction("From a File…", self._choose)
+        places.addAction("From the Hub…", self._ask)
+        self._add.setMenu(places)
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(6)
@@ -50,6 +56,13 @@ class LorasBox(QWidget):
         else:
             self._append(str(path), 1.0)
 
+    def add_repository(self, text: str) -> None:
+        """One more, from the hub, which the worker downloads when it is first used."""
+        if _ON_HUB.fullmatch(text):
+            self._append(text, 1.0)
+        else:
+            self.message.emit(f"{text!r} is no name of a LoRA on the hub: give owner/name, or owner/name:file where it has several files.")
+
     def _append(self, source: str, strength: float) -> None:
         row = _Row(source, strength)
         row.strength.valueChanged.connect(self.changed)
@@ -70,6 +83,15 @@ class LorasBox(QWidget):
         dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.filesSelected.connect(lambda files: [self.add_file(Path(file)) for file in files])
+        dialog.open()
+
+    def _ask(self) -> None:
+        dialog = QInputDialog(self)
+        dialog.setWindowTitle("From the Hub")
+        dialog.setLabelText("The name of a LoRA on Hugging Face, as owner/name or owner/name:file:")
+        dialog.setOkButtonText("Add")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.textValueSelected.connect(lambda text: self.add_repository(text.strip()))
         dialog.open()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:

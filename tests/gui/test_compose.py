@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QImage, QWheelEvent
+from PySide6.QtWidgets import QInputDialog
 
 from mlxvid.catalog import CATALOG
 from mlxvid.gui.choices import Choices
@@ -484,6 +485,16 @@ def test_loras(qtbot, qapp, home):
     assert box.value() == ["owner/repo:file.safetensors@-1.5", "me@home.safetensors@1"]
     box._rows[0].remove.click()
     assert box.value() == ["me@home.safetensors@1"]
+    file, hub = box._add.menu().actions()
+    hub.trigger()
+    (dialog,) = box.findChildren(QInputDialog)
+    dialog.setTextValue(" owner/repo:fast.safetensors ")
+    dialog.accept()
+    box.add_repository("owner/style")
+    for wrong in ("style", "/x/style.safetensors", "owner/style:"):
+        box.add_repository(wrong)
+    assert box.value()[1:] == ["owner/repo:fast.safetensors@1", "owner/style@1"]
+    assert len(said) == 4 and said[1].startswith("'style' is no name of a LoRA on the hub: ")
 
 
 def test_a_preset(panel):
