@@ -33,8 +33,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("mlxvid/assets/mini"), help="the model folder to write")
     parser.add_argument("--vae-steps", type=int, default=1100)
     parser.add_argument("--decoder-steps", type=int, default=450)
-    parser.add_argument("--dit-steps", type=int, default=1500)
+    parser.add_argument("--dit-steps", type=int, default=4500)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--bfloat16", action="store_true", help="the transformer's products in bfloat16: a quarter faster on a processor that has it"
+    )
     parser.add_argument("--start", type=Path, metavar="MODEL", help="begin from a model folder's weights instead of from nothing")
     parser.add_argument("--only", choices=STAGES, help="one stage instead of all")
     args = parser.parse_args()
@@ -59,7 +62,7 @@ def main() -> None:
         for worker in workers:
             worker.join()
     if "dit" in stages:
-        train_dit.train(args.run, args.dit_steps, seed=args.seed)
+        train_dit.train(args.run, args.dit_steps, seed=args.seed, bfloat16=args.bfloat16)
     if "export" in stages:
         export.export(args.run, args.run / "model")
         convert(args.run / "model", args.out, dtype="float16")

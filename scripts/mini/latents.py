@@ -14,10 +14,10 @@ from .vae_torch import VAE
 # frames, height, width, and how many clips of it: several sizes, aspects and lengths, so that all of them are real
 BUCKETS = {
     "17x64x64": (17, 64, 64, 3600),
-    "33x96x96": (33, 96, 96, 3600),
+    "33x96x96": (33, 96, 96, 4800),
     "17x64x96": (17, 64, 96, 1000),
     "17x96x64": (17, 96, 64, 1000),
-    "33x64x64": (33, 64, 64, 1400),
+    "33x64x64": (33, 64, 64, 2400),
     "9x96x96": (9, 96, 96, 800),
     "1x96x96": (1, 96, 96, 1000),
     "1x64x64": (1, 64, 64, 800),
@@ -31,7 +31,7 @@ def make_shard(vae: VAE, path: Path, bucket: str, index: int) -> None:
     rng = np.random.default_rng((sum(bucket.encode()), index))
     latents, last, other, where, captions = [], [], [], [], []
     for _ in range(SHARD):
-        scene = world.sample(rng, frames, height, width)
+        scene = world.sample(rng, frames, height, width, odds=world.TRAINING_ODDS)
         clip = torch.from_numpy(world.draw(scene))[None]
         slots = 1 + (frames - 1) // 4
         spot = int(rng.integers(0, slots))
