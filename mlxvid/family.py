@@ -41,7 +41,7 @@ class Family:
     def __init__(self, components: Any, facts: Facts):
         """components: of the model's folder; facts: what its configs say, of which the pipeline reads these here."""
         self.components = components
-        self.geometry, self.defaults = facts.geometry, facts.defaults
+        self.geometry, self.defaults, self.width = facts.geometry, facts.defaults, facts.heads * facts.head_dim
         self.capabilities, self.needs, self.attention_modes = facts.capabilities, facts.needs, facts.attention_modes
 
     def network(self, name: str, watch: Any = None) -> nn.Module:

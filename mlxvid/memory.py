@@ -16,7 +16,7 @@ from .errors import WeightsError
 GIB = 2**30
 
 # With guidance the model runs for the prompt and for the negative prompt: in one batch where the tokens of both are no more than this,
-# since small matrices leave the device idle; in two passes beyond, since a batch would double the activations.
+# since small matrices leave the device idle, and where there is room for both; else in two passes, which hold half as much.
 BATCHED_TOKENS = 8192
 
 # Memory left to the system and to other programs: wiring nearly all of it has frozen 16 GB Macs.
@@ -203,6 +203,13 @@ class Load:
     tokens: int
     scores: int
     batch: int
+
+
+def in_one_batch(tokens: int, transformer: int, width: int, family: str, usable: int) -> bool:
+    """Whether the prompt and the negative prompt, of `tokens` each, go together through a transformer of `width` values a token, whose
+    weights have so many bytes: where they are few, and what is held of both fits beside the weights."""
+    held = 2 * tokens * width * FAMILIES[family].token_widths * VALUE_BYTES
+    return 2 * tokens <= BATCHED_TOKENS and RUNTIME_BYTES + transformer + held <= usable
 
 
 def decode_piece(family: str, frames: int, width: int, height: int, usable: int) -> tuple[int, bool]:

@@ -12,11 +12,13 @@ from typing import Any, Protocol
 
 import mlx.core as mx
 import numpy as np
+from mlx.utils import tree_flatten
 
 from . import __version__, checks, keep
 from .clip import Clip
 from .errors import CancelledError, DegenerateClipError, DoesNotFitError, SettingError, WeightsError
-from .memory import BATCHED_TOKENS
+from .facts import family_of
+from .memory import in_one_batch, this_machine
 from .request import Request, complete
 
 log = logging.getLogger("mlxvid")
@@ -251,7 +253,7 @@ class Pipeline:
         """The guided prediction for `frames` latent frames at a time of the scheduler."""
         predict, geometry = self.family.predict, self.family.geometry
         _, h, w = geometry.token_grid(request.frames, request.width, request.height)
-        if len(conditions) == 2 and 2 * frames // geometry.patch[0] * h * w <= BATCHED_TOKENS:
+        if len(conditions) == 2 and self._in_one_batch(frames // geometry.patch[0] * h * w):
             both = {k: mx.concatenate([c[k] for c in conditions]) for k in conditions[0]}
 
             def pair(x: mx.array, sigma: float) -> list[mx.array]:
@@ -267,6 +269,11 @@ class Pipeline:
             return without + request.guidance * (with_prompt - without) if len(predictions) == 2 else with_prompt
 
         return velocity
+
+    def _in_one_batch(self, tokens: int) -> bool:
+        """Whether the transformer takes the prompt's `tokens` and the negative prompt's at once."""
+        weights = sum(weight.nbytes for _, weight in tree_flatten(self.family.network("transformer").parameters()))
+        return in_one_batch(tokens, weights, self.family.width, family_of(self.family.components.folder), this_machine().usable)
 
     def _decode(self, latents: mx.array, watch: Watch) -> np.ndarray:
         self.family.network("vae", watch)

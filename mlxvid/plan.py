@@ -17,12 +17,12 @@ from .errors import DoesNotFitError, SettingError
 from .facts import entry_of
 from .geometry import Counts, Geometry, frames_of, plan_geometry
 from .memory import (
-    BATCHED_TOKENS,
     DTYPE_BYTES,
     GIB,
     QUANTIZED_BITS,
     Load,
     Machine,
+    in_one_batch,
     loaded_weights,
     read_weights,
     stages,
@@ -113,12 +113,15 @@ def plan(
     asked = plan_geometry(*(usual if given is None else given for given, usual in sizes), entry.geometry)
     read = read_weights(entry.folder) if entry.folder else {}
     weights = read or stored_weights(entry.footprint)
-    rows = 2 if guidance > 1 else 1
+    footprint = entry.footprint
 
     def cost(counts: Counts, bits: int | None) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
         size = counts.width, counts.height
         piece = plan_geometry(entry.geometry.at_once(counts.frames, *size), *size, entry.geometry)
         scores = {"full": piece.pairs_full, "spatial": piece.pairs_spatial}
+        loaded = loaded_weights(weights, footprint.used(dtype, machine.metal), bits)
+        transformer = sum(sum(types.values()) for name, types in loaded.items() if "transformer" in name)
+        together = in_one_batch(piece.tokens, transformer, footprint.heads * footprint.head_dim, entry.family, machine.usable)
         load = Load(
             frames=counts.frames,
             latent_frames=counts.latent_shape[0],
@@ -127,10 +130,9 @@ def plan(
             height=counts.height,
             tokens=piece.tokens,
             scores=scores.get(attention, max(piece.pairs_spatial, piece.pairs_temporal)),
-            batch=rows if rows * piece.tokens <= BATCHED_TOKENS else 1,
+            batch=2 if guidance != 1 and together else 1,
         )
-        loaded = loaded_weights(weights, entry.footprint.used(dtype, machine.metal), bits)
-        return loaded, stages(load, loaded, entry.footprint, entry.family, machine)
+        return loaded, stages(load, loaded, footprint, entry.family, machine)
 
     def attempt(frames: int, width: int, height: int, bits: int | None) -> Setting:
         counts = plan_geometry(frames, width, height, entry.geometry)
@@ -301,7 +303,7 @@ def _parser() -> cli.Parser:
     parser.add_argument("--width", type=cli.side, metavar="PIXELS")
     parser.add_argument("--height", type=cli.side, metavar="PIXELS")
     parser.add_argument("--fps", type=cli.positive, metavar="N")
-    parser.add_argument("--guidance", type=cli.not_negative, metavar="SCALE", help="1 or less needs half the rows of a guided step")
+    parser.add_argument("--guidance", type=cli.not_negative, metavar="SCALE", help="1 needs half the rows of a guided step")
     parser.add_argument("--attention", choices=ATTENTION_MODES)
     parser.add_argument("--dtype", choices=sorted(DTYPE_BYTES), help="the weights' type in memory (default: as stored)")
     parser.add_argument("--quantize", type=cli.whole, choices=sorted(QUANTIZED_BITS), help="bits a weight")

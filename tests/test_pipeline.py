@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import mlxvid
-from mlxvid import pipeline
+from mlxvid import memory, pipeline
 from mlxvid.errors import CancelledError, DegenerateClipError, DoesNotFitError, SettingError
 from mlxvid.request import complete
 
@@ -111,10 +111,18 @@ def test_guidance_1_is_the_model_alone_whatever_the_negative_prompt(tiny):
     assert digest(with_it) == digest(without)
 
 
-def test_guidance_in_one_batch_equals_two_passes(tiny, monkeypatch):
+@pytest.mark.parametrize("reason", ["many tokens", "little memory"])
+def test_guidance_in_one_batch_equals_two_passes(tiny, monkeypatch, reason):
+    rows, predict = [], tiny.family.predict
+    tiny.family.predict = lambda x, *rest: rows.append(len(x)) or predict(x, *rest)
     batched = tiny.generate("a red ball", negative_prompt="two green rings", seed=1).frames.astype(int)
-    monkeypatch.setattr(pipeline, "BATCHED_TOKENS", 0)
+    calls = len(rows)
+    if reason == "many tokens":
+        monkeypatch.setattr(memory, "BATCHED_TOKENS", 0)
+    else:
+        monkeypatch.setattr(pipeline, "this_machine", lambda: memory.Machine("a small one", 2**20, 2**19, False))
     assert np.abs(tiny.generate("a red ball", negative_prompt="two green rings", seed=1).frames - batched).max() <= 1
+    assert rows == [2] * calls + [1] * 2 * calls
 
 
 def test_pictures_steer_the_clip_and_are_in_its_settings(tiny):

@@ -281,6 +281,19 @@ def test_one_row_without_guidance_holds_half_of_two():
     assert two.stage_bytes["denoise"] - weights == pytest.approx(2 * (one.stage_bytes["denoise"] - weights), abs=2)
 
 
+def test_two_rows_go_one_after_the_other_where_there_is_no_room_for_both():
+    """Weights of 26.6 GiB: beside them a 36 GB Mac has room for 3120 tokens once, not twice."""
+    small, large = (Machine("Mac", n * GIB, int(0.8 * n * GIB), metal=True) for n in (36, 64))
+    once, both = (plan("wan2.1-t2v-14b", frames=5, machine=machine) for machine in (small, large))
+    unguided = plan("wan2.1-t2v-14b", frames=5, guidance=1, machine=large)
+    assert once.fits and once.stage_bytes["denoise"] == unguided.stage_bytes["denoise"] < both.stage_bytes["denoise"]
+
+
+@pytest.mark.parametrize("guidance", [0, 0.5])
+def test_less_guidance_than_none_takes_both_prompts_too(guidance):
+    assert plan(guidance=guidance, machine=CPU).stage_bytes == plan(guidance=3, machine=CPU).stage_bytes
+
+
 def test_the_machine_s_memory_is_the_system_s_own_count():
     if sys.platform == "darwin":
         total = int(subprocess.run(["sysctl", "-n", "hw.memsize"], capture_output=True, text=True, check=True).stdout)
