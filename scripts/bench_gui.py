@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
-"""How long the window stands still at most while clips are opened, played and dragged through.
+"""How long the app's window stands still at most while clips are opened, played and dragged through and its worker makes another.
 
 examples:
-  scripts/bench_gui.py                     two clips, 3 s each
-  scripts/bench_gui.py --generating        the same while the embedded model makes a clip in another process
-  scripts/bench_gui.py --seconds 10 clip.mp4
+  scripts/bench_gui.py                     two clips, 10 s each, while the embedded model makes one
+  scripts/bench_gui.py --idle              the same with nothing being made
+  scripts/bench_gui.py --seconds 30 clip.mp4
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,12 +25,20 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from mlxvid.cli import Parser, run
 from mlxvid.clip import Clip
+from mlxvid.errors import MlxvidError
+from mlxvid.gui.app import make_application
+from mlxvid.gui.database import Database
 from mlxvid.gui.player import Player
+from mlxvid.gui.preferences import Preferences
+from mlxvid.gui.stage import Stage
 from mlxvid.gui.theme import Appearance, apply_theme
+from mlxvid.gui.window import Window
+from mlxvid.gui.worker_client import WorkerClient
 
 TICK = 10  # ms between two looks at the clock
 CLIPS = {"96x96, 33 frames": (96, 96, 33), "832x480, 81 frames": (832, 480, 81)}
 WINDOW = (1440, 900)
+PATIENCE = 120  # seconds that the worker has for its first steps
 
 
 @dataclass(frozen=True)
@@ -76,10 +83,10 @@ def measure(seconds: float, busy: Callable[[], None] | None = None, every: int =
     return Stalls(max(gaps), float(np.median(gaps)), late, float(np.diff(work).max() * 1000))
 
 
-def open_play_and_scrub(player: Player, path: Path, seconds: float) -> Stalls:
+def open_play_and_scrub(stage: Stage, path: Path, seconds: float) -> Stalls:
     """Open a clip and let it play for a third of the time; drag through it for a third, press keys for the last."""
-    turn = iter(_turns(player, round(seconds * 1000 / 30)))
-    player.open(path)
+    turn = iter(_turns(stage.player, round(seconds * 1000 / 30)))
+    stage.open(path)
     return measure(seconds, lambda: next(turn, None))
 
 
@@ -105,18 +112,30 @@ def _mouse(widget: QWidget, kind: QMouseEvent.Type, share: float) -> None:
 
 
 @contextmanager
-def generating(wanted: bool, folder: Path) -> Iterator[None]:
-    """Have the embedded model at work in another process, as the app has."""
-    if not wanted:
-        yield
-        return
-    command = [sys.executable, "-m", "mlxvid.generate", "--progress", "none", "--force", "--prompt", "a red ball bouncing"]
-    maker = subprocess.Popen([*command, "--steps", "500", "-o", str(folder / "made.mp4")])
+def open_window(folder: Path) -> Iterator[Window]:
+    """The app's own window, its data and clips in `folder`."""
+    os.environ |= {"MLXVID_DATA": str(folder / "data"), "MLXVID_CLIPS": str(folder / "clips")}
+    database = Database()
+    window = Window(database, Preferences(), WorkerClient())
+    window.resize(*WINDOW)
+    window.show()
     try:
-        yield
+        yield window
     finally:
-        maker.terminate()
-        maker.wait()
+        window.quit_now()
+        database.close()
+
+
+def begin_clip(window: Window) -> None:
+    """Have the worker make a clip that takes longer than any measurement; returns when its first steps are done."""
+    loop = QEventLoop()
+    window.runner.progressed.connect(lambda job, event: loop.quit() if event["stage"] == "denoise" and event["step"] > 1 else None)
+    window.compose.apply_settings({"model": "mini", "prompt": "a red ball bouncing", "steps": 1000, "force": True})
+    window.compose.generate()
+    QTimer.singleShot(PATIENCE * 1000, loop.quit)
+    loop.exec()
+    if window.runner.current is None:
+        raise MlxvidError("The worker made nothing; see what python -m mlxvid.gui says in its log.")
 
 
 def sample(folder: Path, width: int, height: int, frames: int) -> Path:
@@ -132,25 +151,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and print one line for each clip."""
     parser = Parser(prog="scripts/bench_gui.py", description=__doc__.splitlines()[0])
     parser.add_argument("clips", nargs="*", type=Path, help="clips to play (default: two made for it)")
-    parser.add_argument("--seconds", type=float, default=3, help="for each clip (default: %(default)s)")
-    parser.add_argument("--generating", action="store_true", help="while the embedded model is at work in another process")
+    parser.add_argument("--seconds", type=float, default=10, help="for each clip (default: %(default)s)")
+    parser.add_argument("--idle", action="store_true", help="while nothing is being made")
     parser.add_argument("--display", action="store_true", help="in a window that can be seen")
     options = parser.parse_args(arguments)
     if not options.display:
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
-    app = QApplication([])
+    app = make_application([])
     apply_theme(app, Appearance.DARK)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clips = {str(path): path for path in options.clips} or {what: sample(folder, *size) for what, size in CLIPS.items()}
-        player = Player()
-        player.resize(*WINDOW)
-        player.show()
-        with generating(options.generating, folder):
-            print(f"{'nothing to do':>20}: {measure(1)}")
+        with open_window(folder) as window:
+            if not options.idle:
+                begin_clip(window)
+            print(f"{'as it is':>20}: {measure(1)}")
             for what, path in clips.items():
-                print(f"{what:>20}: {open_play_and_scrub(player, path, options.seconds)}")
-        player.close()
+                print(f"{what:>20}: {open_play_and_scrub(window.stage, path, options.seconds)}")
     return 0
 
 
