@@ -70,16 +70,19 @@ def psnr(vae: VAE, frames: int, side: int, count: int = 24, seed: int = 99) -> f
     return float(np.mean(values))
 
 
-def train(out: Path, steps: int, batch: int, seed: int = 0) -> None:
-    """Train encoder and decoder to `steps`, going on from `out`/vae.pt where there is one."""
+def train(out: Path, steps: int, batch: int, seed: int = 0, bfloat16: bool = False) -> None:
+    """Train encoder and decoder to `steps`, going on from `out`/vae.pt where there is one.
+
+    bfloat16: convolutions and matrix products in it, all else in float32.
+    """
     out.mkdir(parents=True, exist_ok=True)
     (out / "vae.json").write_text(json.dumps(CONFIG))
     torch.manual_seed(seed)
     vae = VAE(CONFIG)
-    _loop(vae, vae, out / "vae.pt", steps, batch, seed, lr=3e-3)
+    _loop(vae, vae, out / "vae.pt", steps, batch, seed, lr=3e-3, bfloat16=bfloat16)
 
 
-def finish_decoder(out: Path, steps: int, batch: int, seed: int = 1) -> None:
+def finish_decoder(out: Path, steps: int, batch: int, seed: int = 1, bfloat16: bool = False) -> None:
     """Train the decoder alone, on what `out`/vae.pt encodes, to `steps`; keeps the whole in `out`/decoder.pt.
 
     The latents stay as they are, so this can be done before, beside or after the training of the transformer.
@@ -87,10 +90,10 @@ def finish_decoder(out: Path, steps: int, batch: int, seed: int = 1) -> None:
     vae = VAE(CONFIG)
     vae.load_state_dict(torch.load(out / "vae.pt")["model"])
     vae.encoder.requires_grad_(False)
-    _loop(vae, vae.decoder, out / "decoder.pt", steps, batch, seed, lr=1.5e-3)
+    _loop(vae, vae.decoder, out / "decoder.pt", steps, batch, seed, lr=1.5e-3, bfloat16=bfloat16)
 
 
-def _loop(vae: VAE, trained: torch.nn.Module, saved: Path, steps: int, batch: int, seed: int, lr: float) -> None:
+def _loop(vae: VAE, trained: torch.nn.Module, saved: Path, steps: int, batch: int, seed: int, lr: float, bfloat16: bool) -> None:
     """Train the parameters of `trained` to `steps`; writes `saved` every 100 steps and goes on from it."""
     inner = [p.ndim > 1 and "conv_in" not in n and "conv_out" not in n for n, p in trained.named_parameters()]
     parameters = list(trained.parameters())
@@ -111,11 +114,13 @@ def _loop(vae: VAE, trained: torch.nn.Module, saved: Path, steps: int, batch: in
         scale = min(1, (step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
         for group in optimizer.param_groups:
             group["lr"] = group["base"] * scale
-        loss, mse = loss_of(vae, x, 1e-4)
         optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            loss, mse = loss_of(vae, x, 1e-4)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            optimizer.step()
         step += 1
         squared.append(mse)
         if step % 20 == 0:
