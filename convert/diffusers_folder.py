@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from mlxvid.checkpoints.files import component_files
 from mlxvid.configs import Folder
 from mlxvid.errors import WeightsError
 from mlxvid.facts import facts_of
@@ -30,12 +31,12 @@ def model(folder: Path) -> Model:
     parts = parts_of(kind)
     components, notes = [], []
     for path in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        groups = sources.weight_groups(path, deep=False)
-        if groups and path.name in parts:
-            components.append(_component(described, path, sources.best(groups)))
-        elif groups and any(index.get(path.name) or ()):
+        group = component_files(path)
+        if group and path.name in parts:
+            components.append(_component(described, path, group))
+        elif group and any(index.get(path.name) or ()):
             raise WeightsError(f"{path} belongs to a model that mlxvid's {kind} is not; it was made for another version.")
-        elif groups:
+        elif group:
             notes.append(f"Left out: the weights in {path.name}, which mlxvid does not use.")
     there = {component.name for component in components}
     for name in parts:

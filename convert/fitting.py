@@ -13,14 +13,14 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
 
+from mlxvid.checkpoints.tensors import Tensor
 from mlxvid.configs import from_json
 from mlxvid.errors import SettingError, WeightsError
 from mlxvid.facts import FAMILIES
 from mlxvid.family import Part
-from mlxvid.loading import DTYPES, QUANTIZE_GROUP, fill
+from mlxvid.loading import DTYPES, QUANTIZE_GROUP, fill, sanitized
 
 from .layouts import Component
-from .tensors import Tensor
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,7 @@ def _fitted(component: Component, part: Part) -> nn.Module:
     except (TypeError, ValueError, ZeroDivisionError):
         raise WeightsError(f"{path} has sizes that no network can have; download the model again.") from None
     stand_ins = {name: mx.zeros(tensor.shape) for name, tensor in component.tensors.items()}
-    try:
-        weights = cls.sanitize(stand_ins) if hasattr(cls, "sanitize") else stand_ins
-    except (IndexError, KeyError, ValueError):
-        raise WeightsError(f"The tensors in {component.source} have shapes that no {cls.__name__} has; download the model again.") from None
+    weights = sanitized(cls, stand_ins, component.source)
     if "quantization" in component.config:
         _expect_quantized(network, component, weights)
     fill(network, weights, component.source)

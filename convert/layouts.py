@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from mlxvid.checkpoints.tensors import Tensor
 from mlxvid.errors import WeightsError
-
-from .tensors import Tensor
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ def recognise(folder: Path) -> Model:
     """The model in `folder`. Raises :class:`WeightsError` where there is none that mlxvid knows, or it is broken or incomplete."""
     if diffusers_folder.recognises(folder):
         return diffusers_folder.model(folder)
-    files = [sources.read_group(folder, group) for group in sources.weight_groups(folder, deep=True)]
+    files = [sources.read_group(folder, group) for group in sources.weight_groups(folder)]
     for layout in LAYOUTS:
         if layout.recognises(files):
             return layout.model(folder, files)

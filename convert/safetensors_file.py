@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from mlxvid.checkpoints.tensors import MAX_AXES, MAX_SIDE, STORED, Tensor, called, damaged, mapped, printable
 from mlxvid.errors import WeightsError
-
-from .tensors import MAX_AXES, MAX_SIDE, STORED, Tensor, called, damaged, mapped, printable
 
 # As the format's own library has it.
 MAX_HEADER = 100_000_000

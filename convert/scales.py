@@ -7,10 +7,9 @@ import dataclasses
 import mlx.core as mx
 import numpy as np
 
+from mlxvid.checkpoints.fp8 import FP8
+from mlxvid.checkpoints.tensors import Tensor
 from mlxvid.errors import WeightsError
-
-from .fp8 import FP8
-from .tensors import Tensor
 
 # The ends of names in ComfyUI's files, older and newer; the weight itself ends in ".weight".
 SCALES = (".scale_weight", ".weight_scale")

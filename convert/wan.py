@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from mlxvid.checkpoints.tensors import Tensor
 from mlxvid.configs import read_json
 from mlxvid.errors import WeightsError
 from mlxvid.models.wan.defaults import SHIFT_480P, SHIFT_720P
@@ -23,7 +24,6 @@ from mlxvid.models.wan.original import transformer_name
 from . import wan_encoders, wan_vae
 from .layouts import Component, Model, WeightFile, count, only, sides
 from .sources import files_in
-from .tensors import Tensor
 
 TRANSFORMER_MARKS = frozenset({"patch_embedding.weight", "head.modulation", "blocks.0.self_attn.q.weight", "time_projection.1.weight"})
 PREFIXES = ("model.diffusion_model.", "diffusion_model.")

@@ -11,8 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from mlxvid.checkpoints.tensors import Tensor
+
 from .layouts import count, sides
-from .tensors import Tensor
 
 TEXT_MARKS = (
     frozenset({"token_embedding.weight", "blocks.0.attn.q.weight", "blocks.0.pos_embedding.embedding.weight"}),

@@ -10,11 +10,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from mlxvid.checkpoints.tensors import Tensor
 from mlxvid.errors import WeightsError
 from mlxvid.models.wan.vae_config import LATENTS_MEAN, LATENTS_STD
 
 from .layouts import sides
-from .tensors import Tensor
 
 MARKS = frozenset(
     {"encoder.conv1.weight", "encoder.downsamples.0.residual.0.gamma", "decoder.upsamples.0.residual.0.gamma", "conv2.weight"}

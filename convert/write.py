@@ -13,12 +13,12 @@ from pathlib import Path
 import mlx.core as mx
 import numpy as np
 
+from mlxvid.checkpoints.tensors import STORED, Tensor
 from mlxvid.errors import SettingError, WeightsError
 from mlxvid.loading import DTYPES, QUANTIZE_GROUP
 
 from . import safetensors_file
 from .fitting import Plan
-from .tensors import STORED, Tensor
 
 SHARD_BYTES = 5 * 10**9
 CODES = {ours: theirs for theirs, ours in safetensors_file.DTYPES.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,10 @@ from mlx.utils import tree_flatten
 
 from . import catalog
 from .assemble import fetched
-from .configs import Folder, read_json
+from .checkpoints import torch_file
+from .checkpoints.files import INDEX, component_files, weight_files
+from .checkpoints.tensors import Tensor, joined
+from .configs import Folder
 from .errors import ModelNotFoundError, SettingError, WeightsError
 from .facts import facts_of, family_of
 from .family import Part
@@ -113,7 +116,7 @@ class Components:
         self.quantize = quantize
         self.loras = tuple(loras)
         self.dtype = dtype or (None if mx.default_device() == mx.gpu else "float32")
-        size = sum(path.stat().st_size for path in folder.path.glob("*/*.safetensors") if path.is_file())
+        size = sum(path.stat().st_size for files in weight_files(folder.path).values() for path in files)
         self.resident = size < RESIDENT_SHARE * this_machine().total
         self._loaded: dict[str, nn.Module] = {}
 
@@ -123,34 +126,50 @@ class Components:
             if not self.resident:
                 self._loaded.clear()
                 mx.clear_cache()
-            network = self._load(self.folder.path / name, part, watch)
-            if watch is not None:
+            network, lazy = self._load(self.folder.path / name, part, watch)
+            if watch is not None and lazy:
                 read_watched(network, watch)
             self._loaded[name] = network
         return self._loaded[name]
 
-    def _load(self, folder: Path, part: Part, watch: Watch | None) -> nn.Module:
+    def _load(self, folder: Path, part: Part, watch: Watch | None) -> tuple[nn.Module, bool]:
+        """The network with its weights, and whether these are still to be read from the disk."""
         cls, config_path = part.network, folder / "config.json"
         try:
             network = cls(self.folder.config(folder.name, part.config))
         except (TypeError, ValueError, ZeroDivisionError):
             raise WeightsError(f"{config_path} has sizes that no network can have; download or convert the model again.") from None
         stored = self.folder.json(folder.name).get("quantization")
-        weights = cls.sanitize(read_weights(folder)) if hasattr(cls, "sanitize") else read_weights(folder)
+        weights = read_weights(folder)
+        unread = {name: weight for name, weight in weights.items() if isinstance(weight, Tensor)}
+        arrays = sanitized(cls, {name: mx.zeros(w.shape) if name in unread else w for name, w in weights.items()}, folder)
         if stored:
-            self._expect_quantized(network, stored, weights, config_path)
-        fill(network, weights, folder)
-        dtype = self.dtype or part.dtype
-        if dtype is not None:
-            network.set_dtype(DTYPES[dtype])
-        if self.quantize and not stored and hasattr(cls, "quantizable"):
-            divides = lambda name, module: cls.quantizable(name, module) and module.weight.shape[-1] % QUANTIZE_GROUP == 0  # noqa: E731
-            nn.quantize(network, QUANTIZE_GROUP, self.quantize, class_predicate=divides)
+            self._expect_quantized(network, stored, arrays, config_path)
+        fill(network, arrays, folder)
+        settle = partial(self._settle, network, part.dtype, None if stored else self.quantize)
+        if unread:
+            read_in(network, unread, settle, watch)
+        else:
+            settle(arrays)
         network.eval()
         if folder.name == "transformer":
             for lora in self.loras:
                 apply(network, read(lora, partial(download_file, watch=watch)), lora.scale, str(lora))
-        return network
+        return network, not unread
+
+    def _settle(self, network: nn.Module, usual: str | None, bits: int | None, names: Collection[str]) -> None:
+        """Give a network's weights the type that they are used in, `usual` if none was asked for, and quantize those among `names` that
+        can be, if there are `bits`."""
+        dtype = self.dtype or usual
+        if dtype is not None:
+            network.set_dtype(DTYPES[dtype])
+        if bits and hasattr(network, "quantizable"):
+
+            def fits(name: str, module: nn.Module) -> bool:
+                here = f"{name}.weight" in names and network.quantizable(name, module)
+                return here and module.weight.shape[-1] % QUANTIZE_GROUP == 0
+
+            nn.quantize(network, QUANTIZE_GROUP, bits, class_predicate=fits)
 
     def _expect_quantized(self, network: nn.Module, stored: Any, weights: dict[str, mx.array], path: Path) -> None:
         """Make room in `network` for weights that were quantized when the model was converted."""
@@ -166,48 +185,84 @@ class Components:
             raise WeightsError(f"{path} quantizes in a way that these weights can't be; convert the model again.") from None
 
 
+def _parts(items: Iterable[tuple[Any, int]]) -> Iterator[tuple[list[Any], int]]:
+    """Things and their bytes, in order, as parts of about :data:`LOAD_BYTES`; each with its size in whole MB."""
+    part, size = [], 0
+    for item, nbytes in items:
+        part.append(item)
+        size += nbytes
+        if size >= LOAD_BYTES:
+            yield part, math.ceil(size / 1e6)
+            part, size = [], 0
+    if part:
+        yield part, math.ceil(size / 1e6)
+
+
 def read_watched(network: nn.Module, watch: Watch) -> None:
     """Read a network's lazy weights from the disk, part by part, as the stage "load" of `watch` (in MB).
 
     Those of a small one are left to be read when they are used: that takes no time worth telling of.
     """
-    parts, size = [[]], 0
-    for _, array in tree_flatten(network.parameters()):
-        parts[-1].append(array)
-        size += array.nbytes
-        if size >= LOAD_BYTES * len(parts):
-            parts.append([])
+    parts = list(_parts((array, array.nbytes) for _, array in tree_flatten(network.parameters())))
     if len(parts) == 1:
         return
-    sizes = [math.ceil(sum(array.nbytes for array in part) / 1e6) for part in parts]
-    watch.begin("load", sum(sizes))
-    for part, megabytes in zip(parts, sizes, strict=True):
+    watch.begin("load", sum(megabytes for _, megabytes in parts))
+    for part, megabytes in parts:
         mx.eval(part)
         watch.done(count=megabytes)
 
 
-def read_weights(folder: Path) -> dict[str, mx.array]:
-    """All tensors of a component's safetensors, sharded or not; lazy: nothing is read from the disk before it is used."""
-    indices = sorted(folder.glob("*.safetensors.index.json"))
-    if indices:
-        names = read_json(indices[0]).get("weight_map")
-        names = list(names.values()) if isinstance(names, dict) else [None]
-        if not all(isinstance(name, str) and Path(name).name == name for name in names):
-            raise WeightsError(f"{indices[0]} names a shard outside its folder, or none; download the model again.")
-        files = [folder / name for name in sorted(set(names))]
-    else:
-        files = sorted(folder.glob("*.safetensors"))[:1]
-    if not files and any(path.suffix in (".bin", ".pt", ".pth", ".ckpt") for path in folder.glob("*")):
-        raise WeightsError(f"{folder} has its weights in PyTorch's format; convert the model: python -m mlxvid.convert SOURCE --out DIR.")
+def read_in(network: nn.Module, tensors: dict[str, Tensor], settle: Callable[[Collection[str]], None], watch: Watch | None) -> None:
+    """Read a network's weights from PyTorch's files, part by part, as the stage "load" of `watch` (in MB) where they are many.
+
+    MLX can't leave these to be read when they are used. So that never more of them is in memory as the files have it than one part,
+    each is given its place and its type in use, by settle(names), before the next is read. A class's `sanitize` sees one part at a time.
+    """
+    sanitize = getattr(network, "sanitize", dict)
+    # In this order the last of two names for one parameter is the same as in `sanitize` of them all.
+    kept = [(name, tensors[name].values.nbytes) for name in sorted(tensors) if sanitize({name: mx.zeros(tensors[name].shape)})]
+    parts = list(_parts(kept))
+    watch = watch if len(parts) > 1 else None
+    if watch is not None:
+        watch.begin("load", sum(megabytes for _, megabytes in parts))
+    for part, megabytes in parts:
+        arrays = sanitize({name: tensors[name].read() for name in part})
+        network.load_weights(list(arrays.items()), strict=False)
+        names = set(arrays)
+        del arrays
+        settle(names)
+        quantized = {name.removesuffix("weight") + more for name in names for more in ("scales", "biases") if name.endswith(".weight")}
+        mx.eval([array for name, array in tree_flatten(network.parameters()) if name in names or name in quantized])
+        if watch is not None:
+            watch.done(count=megabytes)
+
+
+def read_weights(folder: Path) -> dict[str, mx.array | Tensor]:
+    """All tensors of a component, of which none is read from the disk yet: MLX's lazy arrays where it has safetensors, sharded or not,
+    and a :class:`Tensor` each where it has only PyTorch's files.
+
+    Raises :class:`WeightsError` where there are none, or they are broken, incomplete or hold anything but tensors.
+    """
+    files = [path for path in component_files(folder) if not path.name.endswith(INDEX)]
     if not files:
-        raise WeightsError(f"{folder} has no .safetensors weights; download or convert the model again.")
-    weights: dict[str, mx.array] = {}
+        raise WeightsError(f"{folder} has no weights (.safetensors, .bin, .pth or .pt); download or convert the model again.")
+    if files[0].suffix != ".safetensors":
+        return joined(files, torch_file.read)
+    weights: dict[str, mx.array | Tensor] = {}
     for file in files:
         try:
             weights.update(mx.load(str(file), format="safetensors"))
         except (OSError, RuntimeError, ValueError):
             raise WeightsError(f"{file} is missing, damaged or cut short; download or convert the model again.") from None
     return weights
+
+
+def sanitized(cls: type[nn.Module], weights: dict[str, mx.array], source: Path) -> dict[str, mx.array]:
+    """A checkpoint's tensors as the network `cls` has them; raises :class:`WeightsError` for shapes that no such network has."""
+    try:
+        return cls.sanitize(weights) if hasattr(cls, "sanitize") else weights
+    except (IndexError, KeyError, ValueError):
+        raise WeightsError(f"The tensors in {source} have shapes that no {cls.__name__} has; download the model again.") from None
 
 
 def fill(network: nn.Module, weights: dict[str, mx.array], source: Path) -> None:

@@ -8,9 +8,11 @@ import platform
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from pathlib import Path
 
+from .checkpoints.files import weight_files
 from .errors import WeightsError
 
 GIB = 2**30
@@ -146,16 +148,35 @@ def stored_weights(footprint: Footprint) -> dict[str, dict[str, int]]:
 
 
 def read_weights(folder: Path) -> dict[str, dict[str, int]]:
-    """Bytes by component (a folder with safetensors files) and type, from the files' headers alone; empty where there are none.
+    """Bytes by component (a folder with weights in it) and type, from the files' headers alone; empty where there are none.
 
-    Raises :class:`WeightsError` for a file whose header can't be read.
+    Raises :class:`WeightsError` for a file whose header can't be read, or that is missing.
     """
     weights: dict[str, dict[str, int]] = {}
-    for path in sorted(folder.glob("*/*.safetensors")):
-        types = weights.setdefault(path.parent.name, {})
-        for dtype, size in _header(path):
-            types[dtype] = types.get(dtype, 0) + size
+    for component, files in weight_files(folder).items():
+        types = weights.setdefault(component, {})
+        for path in files:
+            for dtype, size in _header(path) if path.suffix == ".safetensors" else _tensors(path):
+                types[dtype] = types.get(dtype, 0) + size
     return weights
+
+
+def _tensors(path: Path) -> tuple[tuple[str, int], ...]:
+    """(type, bytes) of each tensor in one of PyTorch's files, as it is read."""
+    try:
+        facts = path.stat()
+    except OSError:
+        raise WeightsError(f"{path} can't be read; download or convert it again.") from None
+    return _tensors_of(path, facts.st_size, facts.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _tensors_of(path: Path, size: int, changed: int) -> tuple[tuple[str, int], ...]:
+    """Kept while the file stays the same: a pickle of a thousand tensors takes half a second, and the app plans at every change."""
+    from .checkpoints import torch_file  # here, since it brings NumPy along
+
+    tensors = torch_file.read(path).values()
+    return tuple((t.read_dtype, t.values.size * int(DTYPE_BYTES.get(t.read_dtype, t.values.itemsize))) for t in tensors)
 
 
 def _header(path: Path) -> list[tuple[str, int]]:

@@ -9,10 +9,13 @@ from itertools import groupby
 from pathlib import PurePosixPath
 from typing import Any
 
+from .checkpoints.files import ENDINGS
+
 INDEX = "model_index.json"
-PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt")
+SAFETENSORS, TORCH = f"*{ENDINGS[0]}", tuple(f"*{ending}" for ending in ENDINGS[1:])
+PATTERNS = ("*.json", SAFETENSORS, "*.model", "*.txt")
 # In this order of preference, where a component is there in several formats.
-WEIGHTS = ("safetensors", "bin", "pth", "pt")
+WEIGHTS = tuple(ending.removeprefix(".") for ending in ENDINGS)
 
 # Components that a model_index.json doesn't name, since Diffusers' pipeline of that class doesn't use them.
 UNNAMED = {"LattePipeline": frozenset({"vae_temporal_decoder"})}
@@ -30,9 +33,12 @@ def needed(paths: Iterable[str], index: dict[str, Any] | None, patterns: Sequenc
 
     index: its model_index.json. Where that names components, only their folders count, without weights that are there a second time: in
     half precision ("variants"), in one file beside several, in another format. Else everything that matches `patterns` is needed.
+    For a component that has no safetensors, where `patterns` ask for them, PyTorch's files are.
     """
-    kept = [path for path in paths if any(fnmatch.fnmatch(path, pattern) for pattern in patterns)]
     components = {name for name, value in (index or {}).items() if _is_component(value)}
+    if components and SAFETENSORS in patterns:
+        patterns = [*patterns, *TORCH]
+    kept = [path for path in paths if any(fnmatch.fnmatch(path, pattern) for pattern in patterns)]
     if not components:
         return kept
     components |= UNNAMED.get(str(index.get("_class_name")), frozenset())
@@ -49,7 +55,7 @@ def _is_component(value: Any) -> bool:
 def _once(paths: list[str]) -> list[str]:
     """The files of one folder, with each set of weights once."""
     weights = {path: found for path in paths if (found := _read(path.rpartition("/")[2]))}
-    for prefer in (_without_variants, _in_one_format, _in_shards):
+    for prefer in (_in_one_format, _without_variants, _in_shards):
         weights = prefer(weights)
     return [path for path in paths if path in weights or not _read(path.rpartition("/")[2])]
 

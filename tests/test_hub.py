@@ -15,6 +15,8 @@ import time
 from collections import namedtuple
 
 import pytest
+import safetensors.torch
+import torch
 from huggingface_hub import constants
 
 import mlxvid
@@ -111,12 +113,27 @@ def test_a_pinned_revision_stays_what_it_was(server, commit, model):
         ("t/m.safetensors t/m.bin t/m.safetensors.index.json t/m-00001-of-00001.safetensors t/m.bin.index.json", "t",
          "t/m-00001-of-00001.safetensors t/m.safetensors.index.json"),
         ("t/pytorch_model.bin t/config.json v/m.pth", "t v", "t/config.json t/pytorch_model.bin v/m.pth"),
+        ("t/model.safetensors t/pytorch_model.bin v/m.bin v/m.fp16.bin v/old.ckpt m.bin", "t v", "t/model.safetensors v/m.bin"),
+        ("t/m.fp16.safetensors t/m-00001-of-00001.bin t/m.bin.index.json", "t", "t/m.fp16.safetensors"),
     ],
 )  # fmt: skip
 def test_which_files_are_needed(paths, index, expected):
     index = {name: ["library", "Class"] for name in index.split()} if isinstance(index, str) else index
-    patterns = PATTERNS if ".bin" in paths and index is None else [*PATTERNS, "*.bin", "*.pth"]
-    assert sorted(needed(paths.split(), index, patterns)) == sorted(expected.split())
+    assert sorted(needed(paths.split(), index, PATTERNS)) == sorted(expected.split())
+    with_torch = [*PATTERNS, "*.bin", "*.pth"]  # as to convert, for which other layouts' files count too
+    assert index is None or sorted(needed(paths.split(), index, with_torch)) == sorted(expected.split())
+
+
+def test_pytorchs_files_are_fetched_only_of_a_component_without_safetensors(server, model, tiny):
+    kept = {name: data for name, data in model.items() if name != "text_encoder/model.safetensors"}
+    file = io.BytesIO()
+    encoder = safetensors.torch.load(model["text_encoder/model.safetensors"])
+    torch.save(encoder, file)
+    others = {"text_encoder/pytorch_model.bin": file.getvalue(), "vae/diffusion_pytorch_model.bin": b"pickle", "optimizer.pt": b"state"}
+    server.add(REPO, kept | others)
+    pipe = mlxvid.load(REPO, on_progress=lambda progress: None)
+    assert set(server.fetched()) == NEEDED - {"text_encoder/model.safetensors"} | {"text_encoder/pytorch_model.bin"}
+    assert (pipe.generate("a ball", seed=1).frames == tiny.generate("a ball", seed=1).frames).all()
 
 
 def test_a_repository_in_no_known_layout_comes_as_the_patterns_say(server):

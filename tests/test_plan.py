@@ -151,6 +151,7 @@ def test_weights_come_from_the_headers_of_the_files(tmp_path):
     (tmp_path / "transformer").mkdir()
     (tmp_path / "vae").mkdir()
     mx.save_safetensors(str(tmp_path / "transformer" / "a.safetensors"), {"w": mx.zeros((3, 5), mx.float16)}, {"format": "mlx"})
+    (tmp_path / "transformer" / "m.safetensors.index.json").write_text('{"weight_map": {"w": "a.safetensors", "i": "b.safetensors"}}')
     mx.save_safetensors(str(tmp_path / "transformer" / "b.safetensors"), {"w": mx.zeros((7,)), "i": mx.zeros((2,), mx.uint32)})
     mx.save_safetensors(str(tmp_path / "vae" / "a.safetensors"), {"w": mx.zeros((4, 4), mx.bfloat16)})
     assert read_weights(tmp_path) == {"transformer": {"float16": 30, "float32": 28, "u32": 8}, "vae": {"bfloat16": 32}}

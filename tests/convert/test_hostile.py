@@ -15,8 +15,7 @@ import pytest
 
 from mlxvid.convert.__main__ import main
 from mlxvid.facts import FAMILIES
-
-from . import crafted
+from tests.checkpoints import crafted
 
 STEM = "diffusion_pytorch_model"
 ADVICE = "nothing of it was run, so get the model from a source that you trust, as .safetensors if there is one."
@@ -130,8 +129,8 @@ def test_pickles_that_make_no_sense(pickled, source, refused):
 
 @BOTH
 def test_a_pickle_without_end(zipped, source, refused, monkeypatch):
-    monkeypatch.setattr("mlxvid.convert.unpickle.MAX_BYTES", 1000)
-    monkeypatch.setattr("mlxvid.convert.torch_file.MAX_BYTES", 1000)
+    monkeypatch.setattr("mlxvid.checkpoints.unpickle.MAX_BYTES", 1000)
+    monkeypatch.setattr("mlxvid.checkpoints.torch_file.MAX_BYTES", 1000)
     in_both_forms(weights_of(source), b"\x80\x02" + b"N" * 1000 + b".", zipped)
     refused(f"VAE/{STEM}.bin has more than 1000 bytes of pickle, as no table of weights has; {AGAIN}")
 

@@ -21,11 +21,11 @@ from transformers import CLIPVisionModel, UMT5EncoderModel
 
 import mlxvid
 from mlxvid import loading
+from mlxvid.checkpoints.tensors import Tensor
 from mlxvid.configs import Folder
 from mlxvid.convert import convert, fitting, wan
 from mlxvid.convert.__main__ import main
 from mlxvid.convert.layouts import WeightFile
-from mlxvid.convert.tensors import Tensor
 from mlxvid.errors import WeightsError
 from mlxvid.facts import describe
 from tests import tiny_wan

@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mlxvid.errors import WeightsError
-
+from ..errors import WeightsError
 from .tensors import MAX_AXES, MAX_SIDE, STORED, Tensor, called, damaged, mapped
 from .unpickle import MAX_BYTES, Stored, Unpickled, too_long, unpickle
 

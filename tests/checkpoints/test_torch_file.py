@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from mlxvid.convert import torch_file
-from mlxvid.convert.fp8 import FP8
+from mlxvid.checkpoints import torch_file
+from mlxvid.checkpoints.fp8 import FP8
 from mlxvid.errors import WeightsError
 
 from . import crafted
@@ -76,7 +76,7 @@ def test_tensors_stay_in_the_file_until_they_are_read(zipped, tmp_path):
 
 
 def test_pieces_are_the_whole_in_order(tmp_path, monkeypatch):
-    monkeypatch.setattr("mlxvid.convert.tensors.PIECE_BYTES", 4 * 7 * 3)
+    monkeypatch.setattr("mlxvid.checkpoints.tensors.PIECE_BYTES", 4 * 7 * 3)
     saved = torch.randn(10, 7)
     tensor = save({"a": saved}, tmp_path / "a.pth", True)["a"]
     pieces = list(tensor.pieces())

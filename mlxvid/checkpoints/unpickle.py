@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mlxvid.errors import WeightsError
-
+from ..errors import WeightsError
 from .tensors import damaged, printable
 
 # Enough for a table of twenty thousand tensors, ten times what a large model has; reading it takes seconds.

@@ -1,19 +1,24 @@
-"""A tensor that stays in its file until it is read, piece by piece: what every reader here makes and every layout passes on."""
+"""A tensor that stays in its file until it is read, piece by piece: what the readers of checkpoints make.
+
+MLX is first imported when one is read: plans and the desktop app ask a file only for its sizes.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import mmap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import mlx.core as mx
 import numpy as np
 
-from mlxvid.errors import WeightsError
-
+from ..errors import WeightsError
 from .fp8 import FP8
+
+if TYPE_CHECKING:
+    import mlx.core as mx
 
 # How each type stands in a file; NumPy has no bfloat16 and no FP8, so these are carried as their bits.
 STORED = {
@@ -47,10 +52,17 @@ class Tensor:
     def floating(self) -> bool:
         return self.dtype in FLOATING
 
+    @property
+    def read_dtype(self) -> str:
+        """The type that :meth:`read` gives."""
+        return "float32" if self.dtype == "float64" or self.dtype in FP8 else self.dtype
+
     def read(self, start: int = 0, stop: int | None = None) -> mx.array:
         """Rows `start` to `stop` of the first axis, in memory: float32 for float64 and FP8, else of the tensor's own type."""
+        import mlx.core as mx
+
         part = self.values[start:stop] if self.values.ndim else self.values
-        part = np.array(part, dtype=part.dtype.newbyteorder("="), order="C")
+        part = np.require(part, part.dtype.newbyteorder("="), ("C", "A"))  # a copy only where MLX could not read it as it is
         if self.dtype in FP8:
             array = mx.array(FP8[self.dtype][part])
         elif self.dtype == "float64":
@@ -88,6 +100,17 @@ class Tensor:
             return dataclasses.replace(self, values=self.values.reshape(shape))
         except ValueError:
             raise WeightsError(f"{self.where} has the shape {self.shape} where {shape} is needed; get the model again.") from None
+
+
+def joined(paths: Iterable[Path], read: Callable[[Path], dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The tensors of several files as `read` finds them in each; raises :class:`WeightsError` for a name in two of them."""
+    tensors: dict[str, Tensor] = {}
+    for path in paths:
+        for name, tensor in read(path).items():
+            if name in tensors:
+                raise WeightsError(f"{tensors[name].where} is in {path.name} too; download the model again.")
+            tensors[name] = tensor
+    return tensors
 
 
 def mapped(path: Path) -> mmap.mmap:
