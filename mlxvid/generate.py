@@ -84,7 +84,12 @@ def parser() -> cli.Parser:
     add("--steps", type=cli.whole, metavar="N", help="denoising steps: more are finer and slower")
     add("--guidance", type=cli.not_negative, metavar="SCALE", help="how strongly the prompt pulls; 1: not at all")
     add("--seed", type=cli.seed, metavar="N", help="the same seed and settings give the same clip (default: a new one)")
-    add("--sampler", metavar="NAME", help="of those that the model has: euler, heun (twice the time a step), unipc, ddim, dpm++, …")
+    add(
+        "--sampler",
+        metavar="NAME",
+        help="of those that the model has: euler, heun, unipc; Latte's are ddim, ddpm, pndm, euler-discrete, euler-ancestral, "
+        "heun-discrete, kdpm2-ancestral, dpm++, dpm++-single, deis, unipc-discrete (heun and kdpm2: twice the time a step)",
+    )
     add("--shift", type=cli.positive, metavar="X", help="of the noise schedule: more gives outlines and motion more of the steps")
     add("--attention", metavar="MODE", help="factored, full or spatial, for models that can")
     add(

@@ -18,6 +18,7 @@ from mlxvid.schedulers.unipc import UniPC
 
 FLOW = ("euler", "heun", "unipc")
 NOISE = tuple(name for name in SAMPLERS if name not in FLOW)
+STOCHASTIC = ("ddpm", "euler-ancestral", "kdpm2-ancestral")
 CONFIG = NoiseConfig(clip_sample=False)
 
 
@@ -61,8 +62,9 @@ def test_a_straight_road_is_walked_exactly(name, steps):
 
 @pytest.mark.parametrize(
     ("name", "prediction"),
-    # PNDM combines the outputs of several steps: noise is the same in all of them, v is not.
-    [(name, kind) for name in NOISE for kind in ("epsilon", "v_prediction") if (name, kind) != ("pndm", "v_prediction")],
+    # PNDM combines the outputs of several steps, and Heun calls the model at two levels: noise is the same there, v is not.
+    [(name, "epsilon") for name in NOISE if name not in STOCHASTIC]
+    + [(name, "v_prediction") for name in NOISE if name not in (*STOCHASTIC, "pndm", "heun-discrete")],
 )
 @pytest.mark.parametrize("steps", [1, 2, 7])
 def test_a_known_noise_is_taken_out_exactly(name, prediction, steps):
@@ -73,7 +75,40 @@ def test_a_known_noise_is_taken_out_exactly(name, prediction, steps):
         output = noise if prediction == "epsilon" else level.signal * noise - level.noise * clip
         assert mx.allclose(scheduler.clean(x, output, i), clip, atol=1e-4)
         x = scheduler.step(lambda x, time, output=output: output, x, i)
-    assert mx.allclose(x, clip, atol=1e-4)
+    end = scheduler.there[-1]
+    assert mx.allclose(x, end.signal * clip + end.noise * noise, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name in NOISE if name != "pndm"])  # which combines clips as if they were noises
+@pytest.mark.parametrize("steps", [1, 2, 7])
+def test_a_known_clip_is_come_to_whatever_is_added_underway(name, steps):
+    clip = mx.array([[0.5, -2.0]])
+    scheduler = sampler(name)(steps, NoiseConfig(clip_sample=False, prediction_type="sample"), 3)
+    x = follow(scheduler, lambda x, time: clip, scheduler.begin(mx.array([[1.5, 0.25]])))
+    assert mx.allclose(x, clip, atol=1e-3 + 3 * scheduler.there[-1].noise)
+
+
+@pytest.mark.parametrize("name", STOCHASTIC)
+def test_what_is_added_is_normal_and_of_the_seed_and_the_step_alone(name):
+    x, made_of = mx.random.normal((200, 200), key=mx.random.key(4)), {}
+    for seed, steps in ((4, 7), (5, 7), (4, 20)):
+        scheduler = sampler(name)(steps, CONFIG, seed)
+        made_of[seed, steps] = [scheduler.drawn(x, i) for i in range(7)]
+    assert all(mx.array_equal(a, b) for a, b in zip(made_of[4, 7], made_of[4, 20], strict=True))
+    drawn = np.array([x, *made_of[4, 7], *made_of[5, 7]]).reshape(15, -1)
+    assert drawn.dtype == np.float32 and np.abs(np.cov(drawn) - np.eye(15)).max() < 0.05
+    half = mx.array([[1.0]]).astype(mx.bfloat16)
+    assert scheduler.drawn(half, 0).dtype == mx.float32
+    ends = [follow(sampler(name)(7, CONFIG, seed), lambda x, time: mx.tanh(x), x) for seed in (4, 4, 5)]
+    assert mx.array_equal(ends[0], ends[1]) and not mx.allclose(ends[0], ends[2], atol=0.1)
+
+
+def test_the_variance_that_ddpm_does_not_know():
+    for known in (None, "fixed_small", "learned_range"):
+        assert sampler("ddpm")(3, NoiseConfig(variance_type=known)).times.shape == (3,)
+    with pytest.raises(SettingError) as caught:
+        sampler("ddpm")(3, NoiseConfig(variance_type="fixed_large"))
+    assert str(caught.value) == "The ddpm sampler does not know this model's variance_type 'fixed_large'; take another sampler."
 
 
 def test_euler_is_of_first_order_and_heun_and_unipc_of_higher():
@@ -119,7 +154,10 @@ def test_an_interrupted_run_goes_on_bit_for_bit(name):
 
 
 def test_an_unknown_sampler_is_named_with_those_that_there_are():
-    names = "euler, heun, unipc, ddim, dpm++, euler-discrete, pndm"
+    names = (
+        "euler, heun, unipc, ddim, ddpm, pndm, euler-discrete, euler-ancestral, heun-discrete, kdpm2-ancestral, dpm++, dpm++-single, "
+        "deis, unipc-discrete"
+    )
     with pytest.raises(SettingError) as caught:
         sampler("dpm")
     assert str(caught.value) == f"There is no sampler 'dpm' for this model; use one of: {names}."
@@ -149,6 +187,10 @@ def test_more_steps_than_the_model_has_timesteps(name, steps, config):
         ({"beta_schedule": "squaredcos_cap_v2"}, "beta_schedule 'squaredcos_cap_v2' is none of: linear, scaled_linear"),
         ({"prediction_type": "flow_prediction"}, "prediction_type 'flow_prediction' is none of: epsilon, v_prediction, sample"),
         ({"timestep_spacing": "even"}, "timestep_spacing 'even' is none of: None, leading, linspace, trailing"),
+        ({"solver_order": 3}, "solver_order 3 is none of: 2"),
+        ({"solver_type": "heun"}, "solver_type 'heun' is none of: None, midpoint, logrho, bh2"),
+        ({"algorithm_type": "sde-dpmsolver++"}, "algorithm_type 'sde-dpmsolver++' is none of: None, dpmsolver++, deis"),
+        ({"predict_x0": False}, "predict_x0 False is none of: True"),
         ({"final_sigmas_type": "one"}, "final_sigmas_type 'one' is none of: zero, sigma_min"),
         ({"thresholding": True}, "thresholding is not known here"),
         ({"use_beta_sigmas": True}, "use_beta_sigmas is not known here"),

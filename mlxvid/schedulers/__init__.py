@@ -15,8 +15,9 @@ saved with the latents of an interrupted run, and `restore(state)` goes on with 
 Two kinds, for two kinds of model:
 
 * flow samplers, made with (steps, shift), for a model that predicts the velocity noise - clip at x = (1 - s) clip + s noise;
-* noise samplers, made with (steps, NoiseConfig), for a diffusion model that predicts the noise, or another mixture of noise and clip,
-  at x = sqrt(1 - s^2) clip + s noise.
+* noise samplers, made with (steps, NoiseConfig, seed), for a diffusion model that predicts the noise, or another mixture of noise and
+  clip, at x = sqrt(1 - s^2) clip + s noise. The seed is for those that add noise underway: it comes from the seed and the number of the
+  step alone, so that nothing of it need be saved.
 """
 
 from __future__ import annotations
@@ -25,36 +26,57 @@ from mlxvid.errors import SettingError
 
 from .base import Model, Scheduler
 from .ddim import DDIM
+from .ddpm import DDPM
+from .deis import DEIS
 from .dpm_solver import DPMSolver
+from .dpm_solver_single import DPMSolverSingle
+from .euler_ancestral import EulerAncestral
 from .euler_discrete import EulerDiscrete
 from .flow_euler import FlowEuler, flow_sigmas, trained_sigmas
 from .flow_heun import FlowHeun
+from .heun_discrete import HeunDiscrete
+from .kdpm2_ancestral import KDPM2Ancestral
 from .noise import NoiseConfig
 from .pndm import PNDM
 from .unipc import UniPC
+from .unipc_discrete import UniPCDiscrete
 
 SAMPLERS: dict[str, type[Scheduler]] = {
     "euler": FlowEuler,
     "heun": FlowHeun,
     "unipc": UniPC,
     "ddim": DDIM,
-    "dpm++": DPMSolver,
-    "euler-discrete": EulerDiscrete,
+    "ddpm": DDPM,
     "pndm": PNDM,
+    "euler-discrete": EulerDiscrete,
+    "euler-ancestral": EulerAncestral,
+    "heun-discrete": HeunDiscrete,
+    "kdpm2-ancestral": KDPM2Ancestral,
+    "dpm++": DPMSolver,
+    "dpm++-single": DPMSolverSingle,
+    "deis": DEIS,
+    "unipc-discrete": UniPCDiscrete,
 }
 
 __all__ = [
     "DDIM",
+    "DDPM",
+    "DEIS",
     "DPMSolver",
+    "DPMSolverSingle",
+    "EulerAncestral",
     "EulerDiscrete",
     "FlowEuler",
     "FlowHeun",
+    "HeunDiscrete",
+    "KDPM2Ancestral",
     "Model",
     "NoiseConfig",
     "PNDM",
     "SAMPLERS",
     "Scheduler",
     "UniPC",
+    "UniPCDiscrete",
     "flow_sigmas",
     "sampler",
     "trained_sigmas",

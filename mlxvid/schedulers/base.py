@@ -16,10 +16,12 @@ class Scheduler:
 
     sigmas: float64 [steps + 1], the share of noise (its standard deviation) in the latents before each step, and after the last.
     times: float64 [steps], what the model is first called with in each step.
+    memory: what is remembered of the steps so far, by those that need it; a step puts a new one in its place.
     """
 
     sigmas: np.ndarray
     times: np.ndarray
+    memory: Mapping[str, mx.array] = {}
 
     def begin(self, noise: mx.array) -> mx.array:
         """The latents that step 0 takes, from normal noise."""
@@ -35,7 +37,8 @@ class Scheduler:
 
     def state(self) -> dict[str, mx.array]:
         """What is remembered of the steps so far: with it and the latents, another scheduler of the same kind goes on bit for bit."""
-        return {}
+        return dict(self.memory)
 
     def restore(self, state: Mapping[str, mx.array]) -> None:
         """Take up the work of the scheduler whose :meth:`state` this is."""
+        self.memory = dict(state)

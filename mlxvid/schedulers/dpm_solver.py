@@ -2,45 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import mlx.core as mx
-import numpy as np
 
 from .base import Model
-from .euler_discrete import ended, karras, place, times_of
-from .exponential import advance
-from .noise import NoiseConfig, NoiseScheduler
+from .exponential import ExponentialScheduler, advance
 
 # In fewer steps than this the last one is of first order, which is steadier.
 FEW = 15
 
 
-class DPMSolver(NoiseScheduler):
+class DPMSolver(ExponentialScheduler):
     """DPM-Solver++ 2M (arXiv:2211.01095), midpoint. Equal to Diffusers' DPMSolverMultistepScheduler with its defaults."""
 
-    def __init__(self, steps: int, config: NoiseConfig):
-        table = config.ratios()
-        times = config.whole_times(steps, "linspace", spare=1)
-        ratios = table[times]
-        if config.use_karras_sigmas:
-            ratios = karras(table[-1], table[0], steps)
-            times = times_of(ratios, table).round()
-        places = [place(ratio) for ratio in ended(ratios, table, config)]
-        super().__init__(config, times, places[:-1], places[1:])
-        self.signals = np.array([level.signal for level in places])
-        self._clip: mx.array | None = None
+    follows = "clip"
 
     def step(self, model: Model, x: mx.array, i: int) -> mx.array:
-        clip = self.clean(x, model(x, self.times[i].item()), i)
-        steps = len(self.times)
-        first_order = i == 0 or (i == steps - 1 and steps < FEW and self.config.lower_order_final)
-        before = None if first_order else self._clip
-        self._clip = clip
-        return advance(self.signals, self.sigmas, i, x, clip, before)
+        clip, noise = self.split(x, model(x, self.times[i].item()), self.here[i])
+        foreseen, steps = clip if self.follows == "clip" else noise, len(self.times)
+        first_order = i == 0 or (i == steps - 1 and steps < FEW and self.config.lower_order_final is not False)
+        before = None if first_order else self.memory[self.follows]
+        self.memory = {self.follows: foreseen}
+        return self.advance(x, foreseen, before, i)
 
-    def state(self) -> dict[str, mx.array]:
-        return {} if self._clip is None else {"clip": self._clip}
-
-    def restore(self, state: Mapping[str, mx.array]) -> None:
-        self._clip = state.get("clip")
+    def advance(self, x: mx.array, foreseen: mx.array, before: mx.array | None, i: int) -> mx.array:
+        """Latents after step `i`; before: what was foreseen in the step before, None for a step of first order."""
+        return advance(x, foreseen, self.here[i], self.there[i], None if before is None else (self.here[i - 1], before))

@@ -18,6 +18,7 @@ PREDICTIONS = ("epsilon", "v_prediction", "sample")
 SPACINGS = ("leading", "linspace", "trailing")
 # With rescale_betas_zero_snr the last level would be noise alone: the samplers that divide by its signal leave this much, as the reference.
 LEAST_SIGNAL = 2.0**-24
+RHO = 7.0
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,17 @@ class NoiseConfig:
     prediction_type: str = "epsilon"
     timestep_spacing: str | None = None
     steps_offset: int = 0
-    clip_sample: bool = True  # DDIM alone
+    clip_sample: bool | None = None  # DDIM, DDPM and HeunDiscrete
     clip_sample_range: float = 1.0
     set_alpha_to_one: bool | None = None  # DDIM and PNDM
-    final_sigmas_type: str = "zero"  # EulerDiscrete and DPM-Solver++, like the next two
-    use_karras_sigmas: bool = False
-    lower_order_final: bool = True
+    variance_type: str | None = None  # DDPM
+    final_sigmas_type: str = "zero"  # EulerDiscrete, DPM-Solver++ and UniPC
+    use_karras_sigmas: bool = False  # these, HeunDiscrete, DEIS and KDPM2Ancestral
+    lower_order_final: bool | None = None  # DPM-Solver++, DEIS and UniPC, like the next three
+    solver_order: int = 2
+    solver_type: str | None = None
+    algorithm_type: str | None = None
+    predict_x0: bool = True  # UniPC
     thresholding: bool = False
     use_exponential_sigmas: bool = False
     use_beta_sigmas: bool = False
@@ -54,6 +60,10 @@ class NoiseConfig:
             ("prediction_type", self.prediction_type, PREDICTIONS),
             ("timestep_spacing", self.timestep_spacing, (None, *SPACINGS)),
             ("final_sigmas_type", self.final_sigmas_type, ("zero", "sigma_min")),
+            ("solver_order", self.solver_order, (2,)),
+            ("solver_type", self.solver_type, (None, "midpoint", "logrho", "bh2")),
+            ("algorithm_type", self.algorithm_type, (None, "dpmsolver++", "deis")),
+            ("predict_x0", self.predict_x0, (True,)),
         ):
             if value not in known:
                 raise ValueError(f"{key} {value!r} is none of: {', '.join(map(str, known))}")
@@ -129,13 +139,56 @@ def level_of(alpha: float) -> Level:
     return Level(float(alpha) ** 0.5, (1 - float(alpha)) ** 0.5)
 
 
-class NoiseScheduler(Scheduler):
-    """A sampler of a diffusion model, which steps from the levels `here` to the levels `there`, called at whole or broken timesteps."""
+def place(ratio: float) -> Level:
+    """The level at which there is `ratio` times as much noise as signal."""
+    signal = 1 / (float(ratio) ** 2 + 1) ** 0.5
+    return Level(signal, float(ratio) * signal)
 
-    def __init__(self, config: NoiseConfig, timesteps: np.ndarray, here: Sequence[Level], there: Sequence[Level]):
-        self.config, self.here, self.there = config, here, there
-        self.times = timesteps / config.num_train_timesteps
-        self.sigmas = np.array([level.noise for level in (*here, there[-1])])
+
+def ended(ratios: np.ndarray, table: np.ndarray, config: NoiseConfig) -> np.ndarray:
+    """The ratios of noise to signal with the last one, after all steps: none, or the training's least."""
+    return np.append(ratios, 0.0 if config.final_sigmas_type == "zero" else table[0])
+
+
+def karras(first: float, last: float, steps: int) -> np.ndarray:
+    """Ratios of noise to signal between two, spaced as in Karras et al., arXiv:2206.00364, eq. 5."""
+    return np.linspace(first ** (1 / RHO), last ** (1 / RHO), steps) ** RHO
+
+
+def times_of(ratios: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """The (broken) timesteps of the training with these ratios of noise to signal."""
+    return np.interp(np.log(ratios), np.log(table), np.arange(len(table)))
+
+
+class Road(NamedTuple):
+    """Where a sampler goes: the timesteps, whole or broken, and the levels before and after each step."""
+
+    times: np.ndarray
+    here: Sequence[Level]
+    there: Sequence[Level]
+
+
+def through(times: np.ndarray, levels: Sequence[Level]) -> Road:
+    """The road whose every step begins at the level where the one before has ended."""
+    return Road(times, levels[:-1], levels[1:])
+
+
+class NoiseScheduler(Scheduler):
+    """A sampler of a diffusion model. A kind of it says which `road` it takes, and where it does not step as DDIM does, its `step`.
+
+    seed: what a sampler that adds noise draws it from; the others don't read it.
+    """
+
+    def __init__(self, steps: int, config: NoiseConfig, seed: int = 0):
+        self.config, self.seed = config, seed
+        times, self.here, self.there = self.road(steps, config)
+        self.times = times / config.num_train_timesteps
+        self.levels = (*self.here, self.there[-1])
+        self.sigmas = np.array([level.noise for level in self.levels])
+
+    def road(self, steps: int, config: NoiseConfig) -> Road:
+        """Where `steps` steps go; raises :class:`SettingError` for more than there can be."""
+        raise NotImplementedError
 
     def step(self, model: Model, x: mx.array, i: int) -> mx.array:
         return self.move(x, model(x, self.times[i].item()), self.here[i], self.there[i])
@@ -146,12 +199,31 @@ class NoiseScheduler(Scheduler):
     def split(self, x: mx.array, output: mx.array, here: Level) -> tuple[mx.array, mx.array]:
         """The clip and the noise that, by the model's `output`, the latents `x` are made of."""
         if self.config.prediction_type == "epsilon":
-            return (x - here.noise * output) / here.signal, output
+            return clip_in(x, output, here), output
         if self.config.prediction_type == "v_prediction":  # arXiv:2202.00512
             return here.signal * x - here.noise * output, here.signal * output + here.noise * x
-        return output, (x - here.signal * output) / here.noise
+        return output, noise_in(x, output, here)
+
+    def clipped(self, x: mx.array, clip: mx.array, here: Level) -> tuple[mx.array, mx.array]:
+        """The foreseen clip, kept in the range that clip_sample tells of, and the noise that `x` then has in it."""
+        clip = mx.clip(clip, -self.config.clip_sample_range, self.config.clip_sample_range)
+        return clip, noise_in(x, clip, here)
 
     def move(self, x: mx.array, output: mx.array, here: Level, there: Level) -> mx.array:
         """The latents at `there`, if clip and noise are what the model foresees (DDIM, arXiv:2010.02502, eq. 12 with eta = 0)."""
-        clip, noise = self.split(x, output, here)
-        return there.signal * clip + there.noise * noise
+        return mixed(*self.split(x, output, here), there)
+
+
+def mixed(clip: mx.array, noise: mx.array, level: Level) -> mx.array:
+    """The latents at a level."""
+    return level.signal * clip + level.noise * noise
+
+
+def clip_in(x: mx.array, noise: mx.array, level: Level) -> mx.array:
+    """The clip in latents `x` whose noise is known."""
+    return (x - level.noise * noise) / level.signal
+
+
+def noise_in(x: mx.array, clip: mx.array, level: Level) -> mx.array:
+    """The noise in latents `x` whose clip is known."""
+    return (x - level.signal * clip) / level.noise

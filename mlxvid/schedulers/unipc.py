@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import mlx.core as mx
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from .base import Model, Scheduler
 from .exponential import advance
 from .flow_euler import Spacing, shifted
+from .noise import Level
 
 # So much less than pure noise is the first share: of no signal at all there is no logarithm.
 SIGNAL = 1e-6
@@ -20,8 +21,28 @@ def unipc_sigmas(steps: int, shift: float = 1.0) -> np.ndarray:
     return np.append(shifted(np.linspace(1.0, 1 / 1000, steps + 1)[:-1], shift), 0.0)
 
 
-class UniPC(Scheduler):
-    """UniPC of second order, B2(h), on a rectified flow (arXiv:2302.04867).
+class Corrected(Scheduler):
+    """UniPC of second order, B2(h) (arXiv:2302.04867), whatever the model foresees the clip by.
+
+    levels: before each step and after the last. lower_at_end: whether the last step is of first order.
+    """
+
+    levels: Sequence[Level]
+    lower_at_end = True
+
+    def step(self, model: Model, x: mx.array, i: int) -> mx.array:
+        clip = self.clean(x, model(x, self.times[i].item()), i)
+        levels, past = self.levels, self.memory if i else {}
+        if past:
+            before = (levels[i - 2], past["clip_before"]) if "clip_before" in past else None
+            x = advance(past["x"], past["clip"], levels[i - 1], levels[i], before, clip)
+        self.memory = {"x": x, "clip": clip, **({"clip_before": past["clip"]} if past else {})}
+        first_order = not past or (self.lower_at_end and i == len(self.times) - 1)
+        return advance(x, clip, levels[i], levels[i + 1], None if first_order else (levels[i - 1], past["clip"]))
+
+
+class UniPC(Corrected):
+    """UniPC on a rectified flow.
 
     Equal to Diffusers' UniPCMultistepScheduler with use_flow_sigmas, flow_prediction, flow_shift = `shift` and else its defaults: what
     Wan 2.1 is sampled with.
@@ -34,23 +55,7 @@ class UniPC(Scheduler):
         self.times = np.floor(sigmas[:-1] * 1000) / 1000
         # Its shares are float32, where 1 - SIGNAL leaves 1.3 % more signal: worth 2e-6 of the latents in a few steps.
         self.sigmas = sigmas.astype(np.float32).astype(np.float64)
-        self._memory: dict[str, mx.array] = {}
-
-    def step(self, model: Model, x: mx.array, i: int) -> mx.array:
-        clip = self.clean(x, model(x, self.times[i].item()), i)
-        signals, past = 1 - self.sigmas, self._memory if i else {}
-        if past:
-            x = advance(signals, self.sigmas, i - 1, past["x"], past["clip"], past.get("clip_before"), clip)
-        self._memory = {"x": x, "clip": clip}
-        if past:
-            self._memory["clip_before"] = past["clip"]
-        return advance(signals, self.sigmas, i, x, clip, past.get("clip"))
+        self.levels = [Level(1 - sigma, sigma) for sigma in self.sigmas.tolist()]
 
     def clean(self, x: mx.array, output: mx.array, i: int) -> mx.array:
         return x - self.sigmas[i].item() * output
-
-    def state(self) -> dict[str, mx.array]:
-        return dict(self._memory)
-
-    def restore(self, state: Mapping[str, mx.array]) -> None:
-        self._memory = dict(state)

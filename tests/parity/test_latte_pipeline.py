@@ -5,16 +5,24 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import sys
+import threading
+from itertools import count
 
+import mlxvid  # before MLX
+
+# isort: split
+import mlx.core as mx
 import numpy as np
 import pytest
 
-import mlxvid
-from mlxvid import plan
+from mlxvid import keep, plan
 from mlxvid.configs import Folder
-from mlxvid.errors import SettingError, WeightsError
+from mlxvid.errors import CancelledError, SettingError, WeightsError
 from mlxvid.facts import facts_of
+from mlxvid.models.latte.facts import SAMPLERS
 from mlxvid.needed import needed
+from mlxvid.schedulers import DDPM, NoiseConfig
 
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
@@ -26,12 +34,36 @@ SCHEDULERS = {
     "dpm++": lambda: diffusers.DPMSolverMultistepScheduler(**shared()),
     "euler-discrete": lambda: diffusers.EulerDiscreteScheduler(**shared()),
     "pndm": lambda: diffusers.PNDMScheduler(**shared(), skip_prk_steps=True),
+    "ddpm": lambda: diffusers.DDPMScheduler(**tiny_latte.SCHEDULE),
+    "euler-ancestral": lambda: diffusers.EulerAncestralDiscreteScheduler(**shared()),
+    "heun-discrete": lambda: diffusers.HeunDiscreteScheduler(**tiny_latte.SCHEDULE),
+    "kdpm2-ancestral": lambda: diffusers.KDPM2AncestralDiscreteScheduler(**shared()),
+    "dpm++-single": lambda: diffusers.DPMSolverSinglestepScheduler.from_config(tiny_latte.SCHEDULE),
+    "deis": lambda: diffusers.DEISMultistepScheduler(**shared()),
+    "unipc-discrete": lambda: diffusers.UniPCMultistepScheduler(**shared()),
 }
 
 
 def shared() -> dict:
     """What all of Diffusers' schedulers take of the model's noise schedule."""
     return {k: v for k, v in tiny_latte.SCHEDULE.items() if k != "clip_sample"}
+
+
+SEED = 5
+
+
+@pytest.fixture
+def our_noise(monkeypatch):
+    """In the place of the noise that the reference draws for its n-th step, what is drawn here for that step, in its layout."""
+    steps = count()
+
+    def drawn(shape, **_):
+        b, c, f, h, w = shape
+        noise = DDPM(1, NoiseConfig(), SEED).drawn(mx.zeros((b, f, h, w, c)), next(steps))
+        return torch.from_numpy(np.array(noise.transpose(0, 4, 1, 2, 3)))
+
+    for scheduler in (diffusers.DDPMScheduler, diffusers.EulerAncestralDiscreteScheduler, diffusers.KDPM2AncestralDiscreteScheduler):
+        monkeypatch.setattr(sys.modules[scheduler.__module__], "randn_tensor", drawn)
 
 
 @pytest.fixture(scope="module")
@@ -77,14 +109,21 @@ def expected(reference, latents: np.ndarray, steps: int, guidance: float, negati
         (64, 32, 3, 5, 7.5, "", "dpm++"),
         (32, 64, 3, 4, 7.5, "", "euler-discrete"),
         (64, 64, 3, 6, 4.0, NEGATIVE, "pndm"),
+        (64, 48, 3, 5, 7.5, "", "ddpm"),
+        (48, 32, 3, 5, 4.0, NEGATIVE, "euler-ancestral"),
+        (32, 48, 3, 4, 7.5, "", "heun-discrete"),
+        (48, 48, 3, 5, 4.0, "", "kdpm2-ancestral"),
+        (64, 32, 3, 6, 7.5, "", "dpm++-single"),
+        (32, 32, 1, 5, 7.5, "", "deis"),
+        (48, 32, 3, 6, 7.5, "", "unipc-discrete"),
     ],
 )
-def test_prompt_to_frames(reference, folder, width, height, frames, steps, guidance, negative, sampler):
+def test_prompt_to_frames(reference, folder, our_noise, width, height, frames, steps, guidance, negative, sampler):
     latents = noise(frames, width, height)
     wanted = expected(reference, latents, steps, guidance, negative, sampler)
     clip = mlxvid.load(str(folder)).generate(
         PROMPT, negative_prompt=negative, width=width, height=height, frames=frames, steps=steps, guidance=guidance, sampler=sampler,
-        latents=latents,
+        latents=latents, seed=SEED,
     )  # fmt: skip
     assert clip.frames.shape == wanted.shape
     assert np.abs(clip.frames - wanted).max() <= 2
@@ -145,13 +184,54 @@ def test_facts(folder, tmp_path):
     )
 
 
+@pytest.mark.parametrize("scheduler", SAMPLERS)
+def test_every_scheduler_s_own_file_makes_it_the_default(folder, tmp_path, scheduler):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    getattr(diffusers, scheduler).from_config(tiny_latte.SCHEDULE).save_pretrained(copy / "scheduler")
+    pipe = mlxvid.load(str(copy))
+    assert pipe.family.defaults.sampler == SAMPLERS[scheduler] in pipe.family.samplers
+    assert pipe.generate("a ball", steps=2, width=32, height=16, frames=1).settings["sampler"] == SAMPLERS[scheduler]
+
+
+def test_the_variance_that_ddpm_takes_is_said(folder, tmp_path, caplog):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    path = copy / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "variance_type": "learned_range"}))
+    with caplog.at_level(logging.WARNING):
+        mlxvid.load(str(copy)).generate("a ball", steps=1, width=32, height=16, frames=1)
+        assert not caplog.messages
+        mlxvid.load(str(copy)).generate("a ball", steps=1, width=32, height=16, frames=1, sampler="ddpm")
+    assert caplog.messages == ["The noise that ddpm adds has the variance of the schedule here, not the one that the model foresees."]
+
+
+@pytest.mark.parametrize("sampler", ["ddpm", "euler-ancestral", "kdpm2-ancestral", "dpm++-single", "unipc-discrete"])
+def test_an_interrupted_run_goes_on_bit_for_bit(folder, sampler, own_cache, monkeypatch):
+    monkeypatch.setattr(keep, "CHECKPOINT_SECONDS", 0.0)
+    settings = dict(width=48, height=32, steps=5, guidance=4.0, seed=11, sampler=sampler)
+    whole = mlxvid.load(str(folder)).generate("a ball", **settings).frames
+    for stop_at in (1, 3, 4):
+        cancel, seen, previews = threading.Event(), [], []
+
+        def stop(progress, stop_at=stop_at, cancel=cancel, previews=previews):
+            if progress.stage == "denoise" and progress.step == stop_at:
+                previews.append(progress.preview())
+                cancel.set()
+
+        with pytest.raises(CancelledError, match="--resume goes on from there"):
+            mlxvid.load(str(folder)).generate("a ball", **settings, on_progress=stop, cancel=cancel)
+        assert previews[0].shape == whole.shape and previews[0].std() > 1
+        clip = mlxvid.load(str(folder)).generate("a ball", **settings, resume=True, on_progress=seen.append)
+        assert min(progress.step for progress in seen if progress.stage == "denoise") == stop_at
+        assert np.array_equal(clip.frames, whole)
+
+
 def test_a_scheduler_that_is_not_known_is_named(folder, tmp_path, caplog):
     copy = shutil.copytree(folder, tmp_path / "copy")
     path = copy / "scheduler" / "scheduler_config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "_class_name": "HeunDiscreteScheduler"}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "_class_name": "LMSDiscreteScheduler"}))
     with caplog.at_level(logging.WARNING):
         assert mlxvid.load(str(copy)).family.defaults.sampler == "ddim"
-    assert caplog.messages == ["The model's own scheduler, HeunDiscreteScheduler, is not known here: ddim takes its place."]
+    assert caplog.messages == ["The model's own scheduler, LMSDiscreteScheduler, is not known here: ddim takes its place."]
 
 
 def test_lengths(folder, caplog):

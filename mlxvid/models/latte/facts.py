@@ -13,9 +13,16 @@ from .defaults import CAPABILITIES, FLOAT32, defaults, geometry
 # Diffusers' schedulers that its pipeline takes -> their names here.
 SAMPLERS = {
     "DDIMScheduler": "ddim",
-    "DPMSolverMultistepScheduler": "dpm++",
-    "EulerDiscreteScheduler": "euler-discrete",
+    "DDPMScheduler": "ddpm",
     "PNDMScheduler": "pndm",
+    "EulerDiscreteScheduler": "euler-discrete",
+    "EulerAncestralDiscreteScheduler": "euler-ancestral",
+    "HeunDiscreteScheduler": "heun-discrete",
+    "KDPM2AncestralDiscreteScheduler": "kdpm2-ancestral",
+    "DPMSolverMultistepScheduler": "dpm++",
+    "DPMSolverSinglestepScheduler": "dpm++-single",
+    "DEISMultistepScheduler": "deis",
+    "UniPCMultistepScheduler": "unipc-discrete",
 }
 
 

@@ -71,7 +71,9 @@ class Family(Base):
         return {"text": states[:, : int(mask[-1].sum())]}
 
     def scheduler(self, request: Request) -> Any:
-        return sampler(request.sampler, self.samplers)(request.steps, self.noise)
+        if request.sampler == "ddpm" and self.noise.variance_type in ("learned", "learned_range"):
+            log.warning("The noise that ddpm adds has the variance of the schedule here, not the one that the model foresees.")
+        return sampler(request.sampler, self.samplers)(request.steps, self.noise, request.seed)
 
     def predict(self, x: mx.array, time: float, conditions: Mapping[str, mx.array], attention: str) -> mx.array:
         """The noise in latents [B, F, H, W, C], float32; what the network says of its variance is dropped."""
