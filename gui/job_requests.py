@@ -13,7 +13,7 @@ from mlxvid.memory import Machine
 from mlxvid.plan import Plan, Setting, plan
 
 # Evaluations of the model a step.
-_EVALUATIONS = {"heun": 2}
+_EVALUATIONS = {"heun": 2, "heun-discrete": 2, "kdpm2-ancestral": 2}
 
 
 def loading_of(settings: dict[str, Any]) -> dict[str, Any]:
