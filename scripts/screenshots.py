@@ -44,8 +44,8 @@ APPEARANCES = (Appearance.DARK, Appearance.LIGHT)
 CLIP = {"model": "mini", "width": 96, "height": 96, "frames": 33, "fps": 16.0, "steps": 20, "guidance": 3.0}
 PROMPTS = (
     "a red ball bouncing on a navy background", "a small green star spinning", "a blue ring rising", "a yellow square moving left",
-    "a white ball moving right on a black background", "a purple star moving up", "an orange ring spinning on a white background",
-    "a red square rotating", "a green ball falling", "a blue star on a beige background", "a pink ring moving left",
+    "a cyan ball moving right on a black background", "a purple star rising", "an orange ring orbiting on a white background",
+    "a red square growing", "a green ball falling", "a blue star shrinking on a beige background", "a pink ring moving left",
     "a large yellow ball bouncing",
 )  # fmt: skip
 # A scene that does not come about in so many seconds never will.

@@ -32,8 +32,8 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder for checkpoints and encoded clips")
     parser.add_argument("--out", type=Path, default=Path("mlxvid/assets/mini"), help="the model folder to write")
     parser.add_argument("--vae-steps", type=int, default=1100)
-    parser.add_argument("--decoder-steps", type=int, default=450)
-    parser.add_argument("--dit-steps", type=int, default=4500)
+    parser.add_argument("--decoder-steps", type=int, default=1800)
+    parser.add_argument("--dit-steps", type=int, default=9000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--bfloat16", action="store_true", help="products in bfloat16: a quarter to a half faster on a processor that has it"
