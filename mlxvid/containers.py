@@ -94,7 +94,7 @@ def _write_video(frames: np.ndarray, fps: float, path: Path, kind: str, comment:
 
 @cache
 def _has_avx512() -> bool:
-    """Whether x264 would use AVX-512: there its rate control reads memory it hasn't set, and the same frames make different files."""
+    """Whether x264 would use AVX-512: its macroblock tree then varies with what was in memory, and the same frames make other files."""
     try:
         return " avx512f " in Path("/proc/cpuinfo").read_text()
     except OSError:
