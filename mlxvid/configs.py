@@ -19,6 +19,10 @@ _KINDS: dict[str, Any] = {
     "bool | None": (bool, type(None)),
 }  # fmt: skip
 
+# What a model has one after the other is built before its weights are looked at, so that a damaged number would build for ever.
+_REPEATED = ("layers", "depth", "blocks")
+MAX_REPEATS = 1000
+
 
 class Folder:
     """A model in the Diffusers layout, as far as its JSON files tell of it: model_index.json, and a config.json a component."""
@@ -59,10 +63,18 @@ def from_json(cls: type[Config], values: Any, path: Path) -> Config:
     """
     values = values if isinstance(values, dict) else {}
     known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
-    wrong = [f.name for f in fields(cls) if f.name in known and not isinstance(known[f.name], _KINDS[f.type])]
+    wrong = [f.name for f in fields(cls) if f.name in known and not _possible(f.name, known[f.name], f.type)]
     try:
         if not wrong:
             return cls(**known)
     except (TypeError, ValueError) as error:
         wrong = [str(error)]
     raise WeightsError(f"{path} does not describe a model that mlxvid can make ({wrong[0]}); download or convert the model again.")
+
+
+def _possible(name: str, value: Any, annotation: str) -> bool:
+    """Whether a config's field can have this value, as far as that shows in it alone."""
+    if not isinstance(value, _KINDS[annotation]):
+        return False
+    counts = value if isinstance(value, list) else [value]
+    return not any(word in name for word in _REPEATED) or all(count <= MAX_REPEATS for count in counts if isinstance(count, int))

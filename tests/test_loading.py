@@ -142,6 +142,11 @@ def test_unknown_keys_are_ignored_and_missing_ones_have_defaults(folder):
 @pytest.mark.parametrize(
     ("component", "changes", "sentence"),
     [
+        (
+            "transformer",
+            {"num_layers": 10**9},
+            "FOLDER/transformer/config.json does not describe a model that mlxvid can make (num_layers); {}",
+        ),
         ("vae", {"latent_channels": "4"}, "FOLDER/vae/config.json does not describe a model that mlxvid can make (latent_channels); {}"),
         (
             "vae",
