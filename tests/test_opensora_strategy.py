@@ -14,8 +14,6 @@ from mlxvid.models.opensora.sizes import named_length, named_size
 from mlxvid.models.opensora.strategy import (
     Given,
     aligned,
-    continued,
-    dropped_frames,
     parse_strategy,
     prompt_of,
     put_in,
@@ -128,16 +126,6 @@ def test_nothing_changes_in_the_reference_or_the_strategy():
     one, strategy = reference(3), parse_strategy("0,0,0,0,3,0.5")
     put_in(SHAPE, [one], strategy)
     assert (one == reference(3)).all() and strategy == [Given(0, 0, 0, 0, 3, 0.5)]
-
-
-def test_a_loop_begins_with_the_end_of_the_clip_before():
-    assert continued(2, 3) == Given(2, 3, -5, 0, 5, 0.0)
-    assert continued(1, 0, 10, 0.3) == Given(1, 0, -10, 0, 10, 0.3)
-    assert [dropped_frames(length) for length in (5, 10)] == [17, 34]
-    for length in (0, -5, 4):
-        with pytest.raises(SettingError) as error:
-            continued(1, 0, length)
-        assert str(error.value) == f"Loops overlap by a multiple of 5 latent frames, not by {length}."
 
 
 def test_starts_are_rounded_to_whole_chunks():

@@ -16,7 +16,7 @@ import numpy as np
 
 from mlxvid.errors import SettingError
 
-from .sizes import CHUNK, CHUNK_LATENTS
+from .sizes import CHUNK_LATENTS
 
 ALIGN = CHUNK_LATENTS  # given frames begin where the VAE's chunks do
 MARKER = "|"
@@ -67,22 +67,6 @@ def _parse_group(group: str) -> Given:
             f"{group!r} is no part of a mask strategy; write up to six numbers: loop, reference, its start, start, length, edit ratio."
         )
     return Given(*values)
-
-
-def continued(loop: int, reference: int, length: int = CHUNK_LATENTS, edit: float = 0.0) -> Given:
-    """Loop `loop` begins with the last `length` latent frames of `reference`, the clip before it encoded again."""
-    dropped_frames(length)
-    return Given(loop, reference, -length, 0, length, edit)
-
-
-def dropped_frames(length: int = CHUNK_LATENTS) -> int:
-    """How many pixel frames at the beginning of a loop's clip are the end of the clip before, if it was :func:`continued` by `length`.
-
-    Raises :class:`SettingError` for lengths that are no whole number of the VAE's chunks.
-    """
-    if length < 1 or length % CHUNK_LATENTS:
-        raise SettingError(f"Loops overlap by a multiple of {CHUNK_LATENTS} latent frames, not by {length}.")
-    return length // CHUNK_LATENTS * CHUNK
 
 
 def aligned(value: int, align: int, length: int) -> int:
