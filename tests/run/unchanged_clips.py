@@ -1,0 +1,116 @@
+"""Clips of every family, made from fixed settings: what must stay as it is, bit for bit, whatever is rebuilt around it.
+
+``python -m tests.run.unchanged_clips`` records them anew, for a change that is meant to change them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+import mlxvid
+
+RECORDED = Path(__file__).parent.parent / "golden" / "unchanged_clips.npz"
+PROMPT = "a red ball moving left"
+
+
+def picture(seed: int, width: int, height: int, frames: int | None = None) -> np.ndarray:
+    """A picture, or the frames of a clip, uint8: coarse noise."""
+    shape = (height // 8, width // 8, 3) if frames is None else (frames, height // 8, width // 8, 3)
+    coarse = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    return coarse.repeat(8, axis=-3).repeat(8, axis=-2)
+
+
+SMALL = dict(width=48, height=32, frames=9, steps=3)
+MINI = dict(width=64, height=48, frames=9, steps=3)
+LATTE = dict(width=48, height=32, steps=3)
+OPENSORA = dict(width=48, height=32, frames=17, steps=3)
+
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "mini": ("mini", MINI),
+    "mini-heun": ("mini", {**MINI, "sampler": "heun", "shift": 2.0}),
+    "mini-full": ("mini", {**MINI, "attention": "full", "guidance": 1.0}),
+    "mini-spatial": ("mini", {**MINI, "attention": "spatial"}),
+    "mini-pictures": ("mini", {**MINI, "image": picture(1, 64, 48), "keyframes": {4: picture(2, 64, 48)}}),
+    "mini-last": ("mini", {**MINI, "sampler": "heun", "last_image": picture(3, 64, 48), "image": picture(4, 64, 48)}),
+    "wan-t2v": ("t2v", {**SMALL, "negative_prompt": "blurry, ugly"}),
+    "wan-t2v-heun": ("t2v", {**SMALL, "sampler": "heun", "guidance": 1.0}),
+    "wan-t2v-euler": ("t2v", {**SMALL, "sampler": "euler", "steps": 4}),
+    "wan-i2v": ("i2v", {**SMALL, "image": picture(5, 48, 32)}),
+    "wan-flf2v": ("flf2v", {**SMALL, "image": picture(6, 48, 32), "last_image": picture(7, 48, 32)}),
+    "latte": ("latte", {**LATTE, "negative_prompt": "blurry"}),
+    "latte-picture": ("latte", {**LATTE, "frames": 1}),
+    "latte-full": ("latte", {**LATTE, "attention": "full"}),
+    "opensora": ("opensora", OPENSORA),
+    "opensora-given": ("opensora", {**OPENSORA, "image": picture(8, 48, 32), "options": {"edit": 0.6}}),
+    "opensora-extend": ("opensora", {**OPENSORA, "frames": 34, "steps": 2, "extend": picture(9, 48, 32, 17)}),
+    "opensora-join": ("opensora", {**OPENSORA, "frames": 34, "steps": 2, "join": picture(10, 48, 32, 17)}),
+    "opensora-picture": ("opensora", {**OPENSORA, "frames": 1, "options": {"aesthetic": 0.0}}),
+    **{
+        f"latte-{sampler}": ("latte", {**LATTE, "sampler": sampler, "frames": 1})
+        for sampler in (
+            "ddpm", "pndm", "euler-discrete", "euler-ancestral", "heun-discrete", "kdpm2-ancestral", "dpm++", "dpm++-single", "deis",
+            "unipc-discrete",
+        )
+    },
+}  # fmt: skip
+
+
+def writers() -> dict[str, Callable[[Path], Any]]:
+    """By model, what writes it to a folder."""
+    from tests import tiny_latte, tiny_opensora, tiny_wan
+
+    def latte(folder: Path) -> None:
+        tiny_latte.pipeline().save_pretrained(folder)
+
+    return {
+        **{kind: lambda folder, kind=kind: tiny_wan.write_model(folder, kind) for kind in tiny_wan.KINDS},
+        "latte": latte,
+        "opensora": tiny_opensora.write_model,
+    }
+
+
+class Models:
+    """Each model, loaded once."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._loaded: dict[str, mlxvid.Pipeline] = {}
+
+    def frames(self, case: str) -> np.ndarray:
+        """The clip of a case, uint8 [F, H, W, 3]."""
+        name, settings = CASES[case]
+        if name not in self._loaded:
+            place = self._folder / name
+            if name != "mini":
+                writers()[name](place)
+            self._loaded[name] = mlxvid.load(name if name == "mini" else str(place))
+        return self._loaded[name].generate(PROMPT, seed=7, **settings).frames
+
+
+def arithmetic() -> str:
+    """A digest of this processor's arithmetic: machines with the same one make the same clips, bit for bit."""
+    a = mx.array(np.random.default_rng(0).standard_normal((96, 160)).astype(np.float32))
+    x = mx.softmax(a @ a.T, axis=-1) @ mx.exp(-mx.abs(a))
+    kernel = mx.array(np.random.default_rng(1).standard_normal((8, 3, 3, 4)).astype(np.float32))
+    y = mx.conv2d(x.reshape(4, 24, 40, 4), kernel, padding=1)
+    z = mx.fast.rms_norm(mx.erf(y) * mx.sigmoid(y), None, 1e-6)
+    return hashlib.sha256(np.array(z).tobytes()).hexdigest()
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        models = Models(Path(folder))
+        clips = {case: models.frames(case) for case in CASES}
+    np.savez_compressed(RECORDED, arithmetic=np.array(arithmetic()), **clips)
+    print(f"{len(clips)} clips, {RECORDED.stat().st_size / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
