@@ -1,4 +1,6 @@
-"""Brings models in: original releases and Diffusers folders, PyTorch's files or safetensors -> a folder that mlxvid loads."""
+"""Brings models in: original releases and Diffusers folders, PyTorch's files or safetensors -> a
+folder that mlxvid loads.
+"""
 
 from __future__ import annotations
 

@@ -7,9 +7,9 @@ import sys
 import time
 from collections.abc import Sequence
 
-from mlxvid import cli
+from mlxvid.cli import parser as cli
+from mlxvid.cli.console import telling
 from mlxvid.errors import CancelledError
-from mlxvid.telling import telling
 
 from .convert import convert
 
@@ -28,12 +28,33 @@ TEXT_BITS = {None: None, "none": 0, "4": 4, "8": 8}
 def parser() -> cli.Parser:
     """The flags."""
     p = cli.Parser(prog="python -m mlxvid.convert", description=DESCRIPTION, epilog=EXAMPLES)
-    p.add_argument("source", metavar="SOURCE", help="a folder, a hub repository (owner/name), or a name of mlxvid's catalog")
-    p.add_argument("--out", required=True, metavar="DIR", help="the folder to write; a model that is there is replaced")
-    p.add_argument("--dtype", default="bfloat16", metavar="TYPE", help="float32, bfloat16 or float16 (default: bfloat16)")
-    p.add_argument("--quantize", type=int, choices=(4, 8), help="bits a weight: to fit in memory, not for speed")
     p.add_argument(
-        "--quantize-text", choices=[name for name in TEXT_BITS if name], help="bits a weight of the text encoder (default: as --quantize)"
+        "source",
+        metavar="SOURCE",
+        help="a folder, a hub repository (owner/name), or a name of mlxvid's catalog",
+    )
+    p.add_argument(
+        "--out",
+        required=True,
+        metavar="DIR",
+        help="the folder to write; a model that is there is replaced",
+    )
+    p.add_argument(
+        "--dtype",
+        default="bfloat16",
+        metavar="TYPE",
+        help="float32, bfloat16 or float16 (default: bfloat16)",
+    )
+    p.add_argument(
+        "--quantize",
+        type=int,
+        choices=(4, 8),
+        help="bits a weight: to fit in memory, not for speed",
+    )
+    p.add_argument(
+        "--quantize-text",
+        choices=[name for name in TEXT_BITS if name],
+        help="bits a weight of the text encoder (default: as --quantize)",
     )
     p.add_argument("--revision", metavar="REV", help="of the hub repository")
     p.add_argument(
@@ -53,7 +74,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     start = time.monotonic()
     with telling(args.progress) as (emit, on_progress):
         try:
-            how = {"quantize": args.quantize, "quantize_text": TEXT_BITS[args.quantize_text], "revision": args.revision}
+            how = {
+                "quantize": args.quantize,
+                "quantize_text": TEXT_BITS[args.quantize_text],
+                "revision": args.revision,
+            }
             out = convert(args.source, args.out, args.dtype, **how, on_progress=on_progress)
         except KeyboardInterrupt as stop:  # which says more where it came in a download
             raise CancelledError(str(stop) or STOPPED) from None

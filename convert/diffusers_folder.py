@@ -1,14 +1,16 @@
-"""A folder in the Diffusers layout: model_index.json, and a folder for each component with its config.json and its weights."""
+"""A folder in the Diffusers layout: model_index.json, and a folder for each component with its
+config.json and its weights.
+"""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from mlxvid.checkpoints.files import component_files
-from mlxvid.configs import Folder
 from mlxvid.errors import WeightsError
-from mlxvid.facts import facts_of
+from mlxvid.model.facts import facts_of
+from mlxvid.model.folder import Folder
+from mlxvid.weights.files import component_files
 
 from . import sources
 from .fitting import parts_of
@@ -24,28 +26,46 @@ def recognises(folder: Path) -> bool:
 
 
 def model(folder: Path) -> Model:
-    """The model in `folder`, names and files as they are. Raises :class:`WeightsError` where a part is missing or can't be run."""
+    """The model in `folder`, names and files as they are. Raises :class:`WeightsError` where a part
+    is missing or can't be run.
+    """
     described = Folder(folder)
-    facts_of(described)  # raises for a pipeline that is unknown here, and for parts that don't belong together
+    facts_of(
+        described
+    )  # raises for a pipeline that is unknown here, and for parts that don't belong together
     index, kind = described.index, described.index["_class_name"]
     parts = parts_of(kind)
     components, notes = [], []
-    for path in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+    for path in sorted(
+        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
+    ):
         group = component_files(path)
         if group and path.name in parts:
             components.append(_component(described, path, group))
         elif group and any(index.get(path.name) or ()):
-            raise WeightsError(f"{path} belongs to a model that mlxvid's {kind} is not; it was made for another version.")
+            raise WeightsError(
+                f"{path} belongs to a model that mlxvid's {kind} is not; it was made for another version."
+            )
         elif group:
             notes.append(f"Left out: the weights in {path.name}, which mlxvid does not use.")
     there = {component.name for component in components}
     for name in parts:
         if name not in there and (name in NEEDED or any(index.get(name) or ())):
             raise WeightsError(f"{folder / name} has no weights; download the model again.")
-    files = {str(path.relative_to(folder)): path for path in sources.files_in(folder) if not sources.is_weights(path)}
+    files = {
+        str(path.relative_to(folder)): path
+        for path in sources.files_in(folder)
+        if not sources.is_weights(path)
+    }
     return Model(f"a Diffusers folder ({kind})", index, components, files, notes)
 
 
 def _component(folder: Folder, path: Path, group: list[Path]) -> Component:
     stem = re.split(r"[.-]", group[-1].name)[0].removeprefix("pytorch_")
-    return Component(path.name, folder.json(path.name), sources.read_group(folder.path, group).tensors, stem, path)
+    return Component(
+        path.name,
+        folder.json(path.name),
+        sources.read_group(folder.path, group).tensors,
+        stem,
+        path,
+    )

@@ -6,12 +6,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from mlxvid import assemble, catalog, hub, needed
-from mlxvid.checkpoints import torch_file
-from mlxvid.checkpoints.files import ENDINGS, INDEX, SHARD, shards, unindexed
-from mlxvid.checkpoints.tensors import Tensor, joined, mapped
+from mlxvid import catalog, hub
 from mlxvid.errors import ModelNotFoundError
-from mlxvid.pipeline import Watch
+from mlxvid.hub import assembly as assemble
+from mlxvid.hub import selection as needed
+from mlxvid.progress import Watch
+from mlxvid.weights import torch_file
+from mlxvid.weights.files import ENDINGS, INDEX, SHARD, shards, unindexed
+from mlxvid.weights.tensors import Tensor, joined, mapped
 
 from . import safetensors_file
 from .layouts import WeightFile
@@ -22,9 +24,11 @@ FOREIGN = (".ckpt", ".gguf", ".h5", ".msgpack", ".npz", ".onnx", ".onnx_data", "
 PATTERNS = (*needed.PATTERNS, *needed.TORCH)
 
 
-def find(source: str | os.PathLike, revision: str | None = None, watch: Watch | None = None) -> Path:
-    """The folder that `source` names: itself, else the download of a catalog's model or of a hub repository ("owner/name"), which
-    `watch` sees.
+def find(
+    source: str | os.PathLike, revision: str | None = None, watch: Watch | None = None
+) -> Path:
+    """The folder that `source` names: itself, else the download of a catalog's model or of a hub
+    repository ("owner/name"), which `watch` sees.
 
     Raises :class:`ModelNotFoundError` where there is none.
     """
@@ -36,9 +40,13 @@ def find(source: str | os.PathLike, revision: str | None = None, watch: Watch | 
         entry = catalog.find(name)
     except ModelNotFoundError:
         if folder.exists():
-            raise ModelNotFoundError(f"{name} is a file; give the folder of the whole model.") from None
+            raise ModelNotFoundError(
+                f"{name} is a file; give the folder of the whole model."
+            ) from None
         if name.count("/") != 1 or name.startswith((".", "/", "~")):
-            raise ModelNotFoundError(f"{name} is neither a folder here nor a hub repository (owner/name); check the spelling.") from None
+            raise ModelNotFoundError(
+                f"{name} is neither a folder here nor a hub repository (owner/name); check the spelling."
+            ) from None
         return hub.download(name, revision, PATTERNS, watch)
     return entry.folder or assemble.fetched(entry, revision, PATTERNS, watch)
 
@@ -46,7 +54,9 @@ def find(source: str | os.PathLike, revision: str | None = None, watch: Watch | 
 def files_in(folder: Path) -> Iterator[Path]:
     """Every file below `folder`, in order, but hidden ones and those in hidden folders."""
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
+        if path.is_file() and not any(
+            part.startswith(".") for part in path.relative_to(folder).parts
+        ):
             yield path
 
 
@@ -58,7 +68,8 @@ def is_weights(path: Path) -> bool:
 def weight_groups(folder: Path) -> list[list[Path]]:
     """The weight files in and below `folder`, those of one index together and led by it.
 
-    Raises :class:`WeightsError` for an index that names files outside its folder or that are missing, and for shards without one.
+    Raises :class:`WeightsError` for an index that names files outside its folder or that are
+    missing, and for shards without one.
     """
     here = list(files_in(folder))
     groups, taken = [], set()
@@ -74,17 +85,29 @@ def weight_groups(folder: Path) -> list[list[Path]]:
 
 
 def read_group(folder: Path, group: list[Path]) -> WeightFile:
-    """The tensors of files that belong together. Raises :class:`WeightsError` for broken files and for a name in two of them."""
+    """The tensors of files that belong together. Raises :class:`WeightsError` for broken files and
+    for a name in two of them.
+    """
     tensors = joined((path for path in group if not path.name.endswith(INDEX)), _read)
     return WeightFile(str(group[0].relative_to(folder)), scaled(tensors))
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    """By what the file is, whatever it is called: checkpoints of PyTorch begin in a way that no safetensors file does."""
-    is_torch = mapped(path)[: len(torch_file.LEGACY)].startswith((torch_file.ZIP, torch_file.LEGACY)) or path.suffix != ".safetensors"
+    """By what the file is, whatever it is called: checkpoints of PyTorch begin in a way that no
+    safetensors file does.
+    """
+    is_torch = (
+        mapped(path)[: len(torch_file.LEGACY)].startswith((torch_file.ZIP, torch_file.LEGACY))
+        or path.suffix != ".safetensors"
+    )
     return torch_file.read(path) if is_torch else safetensors_file.read(path)
 
 
 def fingerprint(folder: Path) -> dict[str, list[int]]:
-    """Size and time of change (in nanoseconds) of every file below `folder`, by path: another model, or another version, differs."""
-    return {str(path.relative_to(folder)): [path.stat().st_size, path.stat().st_mtime_ns] for path in files_in(folder)}
+    """Size and time of change (in nanoseconds) of every file below `folder`, by path: another
+    model, or another version, differs.
+    """
+    return {
+        str(path.relative_to(folder)): [path.stat().st_size, path.stat().st_mtime_ns]
+        for path in files_in(folder)
+    }

@@ -1,7 +1,8 @@
 """The two encoders of Wan 2.1 as released -> transformers' UMT5EncoderModel and CLIPVisionModel.
 
-Facts from wan/modules/t5.py and clip.py of Wan-Video/Wan2.1, transformers' UMT5 and CLIP, and the config.json of google/umt5-xxl and
-of laion/CLIP-ViT-H-14-laion2B-s32B-b79K. Files repackaged for ComfyUI have transformers' names already.
+Facts from wan/modules/t5.py and clip.py of Wan-Video/Wan2.1, transformers' UMT5 and CLIP, and the
+config.json of google/umt5-xxl and of laion/CLIP-ViT-H-14-laion2B-s32B-b79K. Files repackaged for
+ComfyUI have transformers' names already.
 """
 
 from __future__ import annotations
@@ -11,21 +12,35 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mlxvid.checkpoints.tensors import Tensor
+from mlxvid.weights.tensors import Tensor
 
 from .layouts import count, sides
 
 TEXT_MARKS = (
-    frozenset({"token_embedding.weight", "blocks.0.attn.q.weight", "blocks.0.pos_embedding.embedding.weight"}),
-    frozenset({"shared.weight", "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"}),
+    frozenset(
+        {
+            "token_embedding.weight",
+            "blocks.0.attn.q.weight",
+            "blocks.0.pos_embedding.embedding.weight",
+        }
+    ),
+    frozenset(
+        {"shared.weight", "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"}
+    ),
 )
 VISION_MARKS = (
     frozenset({"visual.cls_embedding", "visual.transformer.0.attn.to_qkv.weight"}),
-    frozenset({"vision_model.embeddings.class_embedding", "vision_model.encoder.layers.0.self_attn.q_proj.weight"}),
+    frozenset(
+        {
+            "vision_model.embeddings.class_embedding",
+            "vision_model.encoder.layers.0.self_attn.q_proj.weight",
+        }
+    ),
 )
 # In a text encoder repackaged for ComfyUI: the tokenizer's file.
 PIECES = "spiece_model"
-# The one picture encoder of Wan 2.1 is a ViT-H, whose heads have this size; the tensors' shapes don't show it.
+# The one picture encoder of Wan 2.1 is a ViT-H, whose heads have this size; the tensors' shapes
+# don't show it.
 HEAD_DIM = 80
 _TEXT = {
     "token_embedding.weight": "shared.weight",
@@ -52,7 +67,13 @@ _VISION = {
     "post_norm.weight": "post_layernorm.weight",
     "post_norm.bias": "post_layernorm.bias",
 }
-_VISION_BLOCK = {"norm1": "layer_norm1", "attn.proj": "self_attn.out_proj", "norm2": "layer_norm2", "mlp.0": "mlp.fc1", "mlp.2": "mlp.fc2"}
+_VISION_BLOCK = {
+    "norm1": "layer_norm1",
+    "attn.proj": "self_attn.out_proj",
+    "norm2": "layer_norm2",
+    "mlp.0": "mlp.fc1",
+    "mlp.2": "mlp.fc2",
+}
 # Read by nothing in Wan: the projection to the space that CLIP shares with texts.
 _UNUSED = frozenset({"visual.head", "visual_projection.weight"})
 
@@ -100,7 +121,9 @@ def text_config(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def vision_tensors(original: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """CLIP's picture tower by transformers' names, its queries, keys and values apart; the text tower and the projection stay behind."""
+    """CLIP's picture tower by transformers' names, its queries, keys and values apart; the text
+    tower and the projection stay behind.
+    """
     found: dict[str, Tensor] = {}
     for name, tensor in original.items():
         inner = name.removeprefix("visual.")
@@ -111,9 +134,13 @@ def vision_tensors(original: Mapping[str, Tensor]) -> dict[str, Tensor]:
             continue
         elif block and block[2] == "attn.to_qkv":
             for kind, part in zip("qkv", tensor.split(3), strict=True):
-                found[f"vision_model.encoder.layers.{block[1]}.self_attn.{kind}_proj.{block[3]}"] = part
+                found[
+                    f"vision_model.encoder.layers.{block[1]}.self_attn.{kind}_proj.{block[3]}"
+                ] = part
         elif block:
-            found[f"vision_model.encoder.layers.{block[1]}.{_VISION_BLOCK.get(block[2], block[2])}.{block[3]}"] = tensor
+            found[
+                f"vision_model.encoder.layers.{block[1]}.{_VISION_BLOCK.get(block[2], block[2])}.{block[3]}"
+            ] = tensor
         else:
             found[f"vision_model.{_VISION.get(inner, inner)}"] = _without_batch(inner, tensor)
     return found

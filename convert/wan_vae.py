@@ -1,7 +1,8 @@
 """Wan 2.1's video VAE as released (Wan2.1_VAE.pth) -> Diffusers' AutoencoderKLWan.
 
-The release numbers the blocks of all levels in a row; Diffusers does too in the encoder, and by level in the decoder. Facts from
-wan/modules/vae.py of Wan-Video/Wan2.1 and Diffusers' AutoencoderKLWan.
+The release numbers the blocks of all levels in a row; Diffusers does too in the encoder, and by
+level in the decoder. Facts from wan/modules/vae.py of Wan-Video/Wan2.1 and Diffusers'
+AutoencoderKLWan.
 """
 
 from __future__ import annotations
@@ -10,14 +11,19 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from mlxvid.checkpoints.tensors import Tensor
 from mlxvid.errors import WeightsError
 from mlxvid.models.wan.vae_config import LATENTS_MEAN, LATENTS_STD
+from mlxvid.weights.tensors import Tensor
 
 from .layouts import sides
 
 MARKS = frozenset(
-    {"encoder.conv1.weight", "encoder.downsamples.0.residual.0.gamma", "decoder.upsamples.0.residual.0.gamma", "conv2.weight"}
+    {
+        "encoder.conv1.weight",
+        "encoder.downsamples.0.residual.0.gamma",
+        "decoder.upsamples.0.residual.0.gamma",
+        "conv2.weight",
+    }
 )
 CHANNELS = 16
 _ENDS = {
@@ -28,9 +34,17 @@ _ENDS = {
     "head.0": "norm_out",
     "head.2": "conv_out",
 }
-_BLOCK = {"residual.0": "norm1", "residual.2": "conv1", "residual.3": "norm2", "residual.6": "conv2", "shortcut": "conv_shortcut"}
+_BLOCK = {
+    "residual.0": "norm1",
+    "residual.2": "conv1",
+    "residual.3": "norm2",
+    "residual.6": "conv2",
+    "shortcut": "conv_shortcut",
+}
 _OUTER = {"conv1": "quant_conv", "conv2": "post_quant_conv"}
-_NAME = re.compile(r"(encoder|decoder)\.(conv1|middle\.[012]|head\.[02]|(?:down|up)samples\.(\d+))\.(.+)")
+_NAME = re.compile(
+    r"(encoder|decoder)\.(conv1|middle\.[012]|head\.[02]|(?:down|up)samples\.(\d+))\.(.+)"
+)
 
 
 def tensors(original: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -40,17 +54,26 @@ def tensors(original: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def config(original: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The config.json, from the tensors' shapes. Raises :class:`WeightsError` for another number of latent channels, as Wan 2.2 has."""
-    channels, base = sides(original, "conv2.weight", 5)[0], sides(original, "encoder.conv1.weight", 5)[0]
+    """The config.json, from the tensors' shapes. Raises :class:`WeightsError` for another number of
+    latent channels, as Wan 2.2 has.
+    """
+    channels, base = (
+        sides(original, "conv2.weight", 5)[0],
+        sides(original, "encoder.conv1.weight", 5)[0],
+    )
     if channels != CHANNELS:
         raise WeightsError(
             f"{original['conv2.weight'].where} makes {channels} latent channels where Wan 2.1's VAE has {CHANNELS}; get the VAE of Wan 2.1."
         )
     prefix = "encoder.downsamples."
     levels = _levels(original, prefix)
-    blocks = [[number for number in level if not _resamples(original, prefix, number)] for level in levels]
+    blocks = [
+        [number for number in level if not _resamples(original, prefix, number)] for level in levels
+    ]
     if not all(blocks):
-        raise WeightsError(f"{original['conv2.weight'].where} belongs to a VAE with a level that has no blocks; download the model again.")
+        raise WeightsError(
+            f"{original['conv2.weight'].where} belongs to a VAE with a level that has no blocks; download the model again."
+        )
     widths = [sides(original, f"{prefix}{level[-1]}.residual.6.weight", 5)[0] for level in blocks]
     return {
         "_class_name": "AutoencoderKLWan",
@@ -59,7 +82,9 @@ def config(original: Mapping[str, Tensor]) -> dict[str, Any]:
         "dim_mult": [width // base for width in widths],
         "num_res_blocks": len(blocks[0]),
         "attn_scales": [],
-        "temperal_downsample": [f"{prefix}{level[-1]}.time_conv.weight" in original for level in levels[:-1]],
+        "temperal_downsample": [
+            f"{prefix}{level[-1]}.time_conv.weight" in original for level in levels[:-1]
+        ],
         "dropout": 0.0,
         "latents_mean": list(LATENTS_MEAN),
         "latents_std": list(LATENTS_STD),
@@ -85,8 +110,16 @@ def _name(name: str, places: Mapping[int, str]) -> str:
 
 
 def _levels(original: Mapping[str, Tensor], prefix: str) -> list[list[int]]:
-    """The numbers of the blocks level by level: a level ends in its resampling, and the last has none."""
-    numbers = sorted({int(rest.split(".")[0]) for name in original if (rest := name.removeprefix(prefix)) != name and rest[0].isdigit()})
+    """The numbers of the blocks level by level: a level ends in its resampling, and the last has
+    none.
+    """
+    numbers = sorted(
+        {
+            int(rest.split(".")[0])
+            for name in original
+            if (rest := name.removeprefix(prefix)) != name and rest[0].isdigit()
+        }
+    )
     levels: list[list[int]] = [[]]
     for number in numbers:
         levels[-1].append(number)

@@ -1,4 +1,6 @@
-"""The folder in which a conversion grows beside its destination, and takes up again what an earlier run had finished."""
+"""The folder in which a conversion grows beside its destination, and takes up again what an earlier
+run had finished.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,11 @@ from mlxvid.errors import MediaError
 
 
 class Work:
-    """`.converting-NAME` beside NAME: the new model's folder, a list of its finished files, and a lock.
+    """`.converting-NAME` beside NAME: the new model's folder, a list of its finished files, and a
+    lock.
 
-    `job` is what they were made from and how, as JSON has it: the work of another job is thrown away. All methods raise OSError
-    where the disk won't have it.
+    `job` is what they were made from and how, as JSON has it: the work of another job is thrown
+    away. All methods raise OSError where the disk won't have it.
     """
 
     def __init__(self, out: Path, job: dict[str, Any]):
@@ -36,7 +39,9 @@ class Work:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(self._lock)
-            raise MediaError(f"Another conversion is writing {self.out}; wait for its end, or choose another folder.") from None
+            raise MediaError(
+                f"Another conversion is writing {self.out}; wait for its end, or choose another folder."
+            ) from None
         try:
             before = json.loads(self._manifest.read_text(encoding="utf-8"))
             self._finished = before["finished"] if before["job"] == self.job else {}
@@ -63,7 +68,11 @@ class Work:
     def has(self, path: str) -> bool:
         """Whether the file at `path` in the new folder is finished."""
         file = self.model / path
-        return path in self._finished and file.is_file() and file.stat().st_size == self._finished[path]
+        return (
+            path in self._finished
+            and file.is_file()
+            and file.stat().st_size == self._finished[path]
+        )
 
     def begin(self, path: str) -> Path:
         """Where to write what is to be the file at `path`."""
@@ -72,7 +81,9 @@ class Work:
         return part
 
     def finish(self, path: str) -> None:
-        """Give what was written its name, and note that it is whole: in this order, so that a kill between the two costs a file at most."""
+        """Give what was written its name, and note that it is whole: in this order, so that a kill
+        between the two costs a file at most.
+        """
         file = self.model / path
         os.replace(self.model / f"{path}.part", file)
         self._finished[path] = file.stat().st_size

@@ -6,7 +6,9 @@ import sys
 
 
 def main() -> int:
-    """Run the app. With ``--worker`` this same executable is the worker: a bundle has no Python to start one with."""
+    """Run the app. With ``--worker`` this same executable is the worker: a bundle has no Python to
+    start one with.
+    """
     if sys.argv[1:2] == ["--worker"]:
         from mlxvid.generate import main as generate
 

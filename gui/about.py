@@ -7,10 +7,20 @@ from importlib.metadata import PackageNotFoundError, metadata
 
 from PySide6.QtCore import Qt, qVersion
 from PySide6.QtGui import QFont
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QHBoxLayout, QLabel, QPlainTextEdit, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from mlxvid import __version__
-from mlxvid.memory import Machine
+from mlxvid.model.memory import Machine
 
 from .choices import GIB
 from .diagnostics import version_of
@@ -29,14 +39,29 @@ The model that comes with mlxvid is under the Apache License 2.0; every other mo
 names.
 """
 # Where a package's metadata doesn't say it in few words.
-_LICENCES = {"PySide6-Essentials": "LGPL-3.0-only", "av": "BSD-3-Clause, with FFmpeg, x264 and x265: GPL-2.0-or-later"}
+_LICENCES = {
+    "PySide6-Essentials": "LGPL-3.0-only",
+    "av": "BSD-3-Clause, with FFmpeg, x264 and x265: GPL-2.0-or-later",
+}
 _PACKAGES = (
-    "mlx", "numpy", "huggingface_hub", "tokenizers", "sentencepiece", "ftfy", "pillow", "av", "platformdirs", "tqdm", "PySide6-Essentials",
-)  # fmt: skip
+    "mlx",
+    "numpy",
+    "huggingface_hub",
+    "tokenizers",
+    "sentencepiece",
+    "ftfy",
+    "pillow",
+    "av",
+    "platformdirs",
+    "tqdm",
+    "PySide6-Essentials",
+)
 
 
 def about_facts(machine: Machine) -> list[tuple[str, str]]:
-    """(what, its version or value) of all that matters; MLX is asked for its version without being loaded."""
+    """(what, its version or value) of all that matters; MLX is asked for its version without being
+    loaded.
+    """
     return [
         ("mlxvid", __version__),
         ("MLX", version_of("mlx")),
@@ -44,13 +69,18 @@ def about_facts(machine: Machine) -> list[tuple[str, str]]:
         ("Python", platform.python_version()),
         ("Machine", machine.name),
         ("Device", "GPU (Metal)" if machine.metal else "CPU"),
-        ("Memory", f"{machine.total / GIB:.1f} GiB, of which a clip may take {machine.usable / GIB:.1f}"),
+        (
+            "Memory",
+            f"{machine.total / GIB:.1f} GiB, of which a clip may take {machine.usable / GIB:.1f}",
+        ),
     ]
 
 
 def licences() -> str:
     """The licences, as text."""
-    return LICENCES.format(packages="\n".join(f"{name} {version_of(name)}: {_licence(name)}" for name in _PACKAGES))
+    return LICENCES.format(
+        packages="\n".join(f"{name} {version_of(name)}: {_licence(name)}" for name in _PACKAGES)
+    )
 
 
 def _licence(package: str) -> str:
@@ -61,8 +91,16 @@ def _licence(package: str) -> str:
     except PackageNotFoundError:
         return "see its own page"
     stated = facts.get("License-Expression") or facts.get("License") or ""
-    classes = [line.rpartition(" :: ")[2] for line in facts.get_all("Classifier") or [] if line.startswith("License ::")]
-    return stated if stated and "\n" not in stated and len(stated) < 60 else ", ".join(classes) or "see its own page"
+    classes = [
+        line.rpartition(" :: ")[2]
+        for line in facts.get_all("Classifier") or []
+        if line.startswith("License ::")
+    ]
+    return (
+        stated
+        if stated and "\n" not in stated and len(stated) < 60
+        else ", ".join(classes) or "see its own page"
+    )
 
 
 def show_about(machine: Machine, parent: QWidget) -> QDialog:
@@ -121,6 +159,9 @@ def _facts(machine: Machine) -> QWidget:
         label = QLabel(value)
         label.setWordWrap(True)
         label.setAccessibleName(f"{name}: {value}")
-        label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard)
+        label.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse
+            | Qt.TextInteractionFlag.TextSelectableByKeyboard
+        )
         form.addRow(faint_label(name), label)
     return page

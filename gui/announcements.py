@@ -17,7 +17,14 @@ _SILENT, _PAUSED = "silent", "paused"
 class Announcements(QObject):
     """Listens to the runner, and speaks through the bar."""
 
-    def __init__(self, bar: NoticeBar, runner: Runner, queue: QueuePanel, database: Database, parent: QObject | None = None):
+    def __init__(
+        self,
+        bar: NoticeBar,
+        runner: Runner,
+        queue: QueuePanel,
+        database: Database,
+        parent: QObject | None = None,
+    ):
         super().__init__(parent)
         self._bar, self._runner, self._queue, self._database = bar, runner, queue, database
         runner.ended.connect(self._tell_end)
@@ -37,7 +44,9 @@ class Announcements(QObject):
         self._bar.show_notice(Notice(text, wrong=True))
 
     def welcome_back(self) -> None:
-        """Offer to go on with what the last session left: nothing begins by itself, since it may be why that session ended."""
+        """Offer to go on with what the last session left: nothing begins by itself, since it may be
+        why that session ended.
+        """
         jobs = self._database.jobs()
         broken = [job for job in jobs if job.state is State.INTERRUPTED]
         waiting = [job for job in jobs if job.state is State.WAITING]
@@ -46,11 +55,19 @@ class Announcements(QObject):
         if parts:
             label = "Resume" if broken else "Go On"
             text = f"The last session left {' and '.join(parts)}."
-            self._bar.show_notice(Notice(text, [(label, lambda: self._go_on(broken))], name=_PAUSED))
+            self._bar.show_notice(
+                Notice(text, [(label, lambda: self._go_on(broken))], name=_PAUSED)
+            )
 
     def tell_paused(self) -> None:
         """A clip was added to a queue that rests, or waits in it again."""
-        self._bar.show_notice(Notice("The queue is paused: the clip waits.", [("Go On", lambda: self._go_on([]))], name=_PAUSED))
+        self._bar.show_notice(
+            Notice(
+                "The queue is paused: the clip waits.",
+                [("Go On", lambda: self._go_on([]))],
+                name=_PAUSED,
+            )
+        )
 
     def _go_on(self, broken: list[Job]) -> None:
         for job in broken:
@@ -63,7 +80,13 @@ class Announcements(QObject):
 
     def _tell_end(self, job: Job) -> None:
         if job.state is State.INTERRUPTED:
-            self._bar.show_notice(Notice(job.message, [("Resume", lambda: self._resume(job)), self._edit(job)], wrong=True))
+            self._bar.show_notice(
+                Notice(
+                    job.message,
+                    [("Resume", lambda: self._resume(job)), self._edit(job)],
+                    wrong=True,
+                )
+            )
         elif job.state is State.FAILED:
             self._bar.show_notice(Notice(job.message, [self._edit(job)], wrong=True))
 
@@ -76,11 +99,20 @@ class Announcements(QObject):
         return "Edit", lambda: self._queue.edit_job(job.id)
 
     def _tell_halt(self, text: str) -> None:
-        self._bar.show_notice(Notice(text, [("Go On", lambda: self._go_on([]))], wrong=True, name=_PAUSED))
+        self._bar.show_notice(
+            Notice(text, [("Go On", lambda: self._go_on([]))], wrong=True, name=_PAUSED)
+        )
 
     def _tell_silence(self, seconds: int) -> None:
         text = f"The generator has not said a word for {duration(seconds)}: it may hang, or be busy with a long step."
-        self._bar.show_notice(Notice(text, [("Stop It", self._runner.stop_worker), ("Keep Waiting", self._wait)], wrong=True, name=_SILENT))
+        self._bar.show_notice(
+            Notice(
+                text,
+                [("Stop It", self._runner.stop_worker), ("Keep Waiting", self._wait)],
+                wrong=True,
+                name=_SILENT,
+            )
+        )
 
     def _wait(self) -> None:
         self._runner.wait_longer()

@@ -28,7 +28,9 @@ LOCK_PATIENCE = 500
 
 
 class Application(QApplication):
-    """`file_opened`: a file that macOS hands over, double-clicked in the Finder or dropped on the Dock's icon."""
+    """`file_opened`: a file that macOS hands over, double-clicked in the Finder or dropped on the
+    Dock's icon.
+    """
 
     file_opened = Signal(Path)
 
@@ -42,7 +44,9 @@ class Application(QApplication):
 def make_application(arguments: Sequence[str]) -> Application:
     """The application, with names by which the system knows it."""
     # A window on a screen at 125 % is drawn at 125 %, not at 100 or 200.
-    QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
+    QGuiApplication.setHighDpiScaleFactorRoundingPolicy(
+        Qt.HighDpiScaleFactorRoundingPolicy.PassThrough
+    )
     app = Application(list(arguments))
     app.setApplicationName("mlxvid")
     app.setApplicationDisplayName("mlxvid")
@@ -59,7 +63,9 @@ def follow_appearance(app: QApplication, preferences: Preferences) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the app until its window is closed; returns the exit code."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Qt's loop would never come round to Python's own answer to Ctrl-C
+    signal.signal(
+        signal.SIGINT, signal.SIG_DFL
+    )  # Qt's loop would never come round to Python's own answer to Ctrl-C
     app = make_application(sys.argv if arguments is None else arguments)
     preferences = Preferences()
     follow_appearance(app, preferences)
@@ -81,7 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _lock() -> QLockFile | None:
-    """Two instances would run the same queue twice. A lock that a crashed one left behind is taken over by Qt."""
+    """Two instances would run the same queue twice. A lock that a crashed one left behind is taken
+    over by Qt.
+    """
     folder = data_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)

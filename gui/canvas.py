@@ -14,7 +14,9 @@ MARGIN = 24
 
 
 class Canvas(QWidget):
-    """Shows `image`, or a few words where there is none. A click plays or pauses; at 1:1 dragging moves the picture."""
+    """Shows `image`, or a few words where there is none. A click plays or pauses; at 1:1 dragging
+    moves the picture.
+    """
 
     clicked = Signal()
     pan_changed = Signal(QPointF)
@@ -39,7 +41,7 @@ class Canvas(QWidget):
     def minimumSizeHint(self) -> QSize:
         return QSize(160, 120)
 
-    # --- what is shown -----------------------------------------------------------------------------------------------------------
+    # --- what is shown ----------------------------------------------------------------------------
 
     def set_image(self, image: QImage | None) -> None:
         self._image = image
@@ -87,13 +89,15 @@ class Canvas(QWidget):
         if self._image is not None and self._actual:
             size = self._size_on_screen(self._image)
             limit = QPointF(size.width() / 2, size.height() / 2)
-            pan = QPointF(max(-limit.x(), min(pan.x(), limit.x())), max(-limit.y(), min(pan.y(), limit.y())))
+            pan = QPointF(
+                max(-limit.x(), min(pan.x(), limit.x())), max(-limit.y(), min(pan.y(), limit.y()))
+            )
             if pan != self._pan:
                 self._pan = pan
                 self.update()
                 self.pan_changed.emit(pan)
 
-    # --- where it is shown ---------------------------------------------------------------------------------------------------------
+    # --- where it is shown ------------------------------------------------------------------------
 
     def place(self, image: QImage, area: QRectF) -> QRectF:
         """The rectangle that a picture covers in `area`."""
@@ -108,7 +112,7 @@ class Canvas(QWidget):
     def _size_on_screen(self, image: QImage) -> QSizeF:
         return QSizeF(image.size()) / self.devicePixelRatioF()
 
-    # --- events ------------------------------------------------------------------------------------------------------------------
+    # --- events -----------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -118,10 +122,14 @@ class Canvas(QWidget):
         if self._image is None and self._text:
             painter.setPen(QColor(palette.faint))
             room = self.rect().adjusted(MARGIN, MARGIN, -MARGIN, -MARGIN)
-            painter.drawText(room, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self._text)
+            painter.drawText(
+                room, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self._text
+            )
         if self._badge:
             draw_badge(painter, self._badge, QPoint(12, 12), self.width() - 24)
-        if self.hasFocus() and self.window().testAttribute(Qt.WidgetAttribute.WA_KeyboardFocusChange):
+        if self.hasFocus() and self.window().testAttribute(
+            Qt.WidgetAttribute.WA_KeyboardFocusChange
+        ):
             painter.setPen(QPen(QColor(palette.accent), 1))
             painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
 

@@ -1,4 +1,6 @@
-"""The models that one can choose from: the catalog's, and folders that the user has shown us; what each can do, and whether it is here."""
+"""The models that one can choose from: the catalog's, and folders that the user has shown us; what
+each can do, and whether it is here.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +9,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import (
+    QAbstractListModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    Qt,
+    Signal,
+)
 
 from mlxvid.catalog import CATALOG, Entry
 from mlxvid.errors import MlxvidError
-from mlxvid.facts import describe
-from mlxvid.geometry import Defaults, Geometry
-from mlxvid.hub_cache import cached
-from mlxvid.memory import Machine
+from mlxvid.hub.cache import cached
+from mlxvid.model.facts import describe
+from mlxvid.model.geometry import Defaults, Geometry
+from mlxvid.model.memory import Machine
 from mlxvid.plan import plan
 
 from .machine import machine_without_mlx
@@ -29,8 +38,9 @@ GIB, GB = 2**30, 1e9
 class Choice:
     """One model.
 
-    name: what finds it, in the catalog or on the disk. needs: the pictures among its capabilities without which it makes nothing.
-    samplers: known from the worker, empty before. obstacle: why it can't run on this machine, "" where it can.
+    name: what finds it, in the catalog or on the disk. needs: the pictures among its capabilities
+    without which it makes nothing. samplers: known from the worker, empty before. obstacle: why it
+    can't run on this machine, "" where it can.
     """
 
     name: str
@@ -61,11 +71,18 @@ class Choice:
 
 
 class Choices(QAbstractListModel):
-    """The choices in the catalog's order, folders after them. `learned` tells that one is known better than before."""
+    """The choices in the catalog's order, folders after them. `learned` tells that one is known
+    better than before.
+    """
 
     learned = Signal(str)
 
-    def __init__(self, preferences: Preferences, machine: Machine | None = None, parent: QObject | None = None):
+    def __init__(
+        self,
+        preferences: Preferences,
+        machine: Machine | None = None,
+        parent: QObject | None = None,
+    ):
         super().__init__(parent)
         self._preferences = preferences
         self.machine = machine or machine_without_mlx()
@@ -75,10 +92,15 @@ class Choices(QAbstractListModel):
     def refresh(self) -> None:
         """Look again at what is on the disk; what was learned stays."""
         before = {choice.name: choice for choice in self._rows}
-        entries = [entry for entry in CATALOG.values() if entry.ready] + _described(self._preferences.model_folders)
+        entries = [entry for entry in CATALOG.values() if entry.ready] + _described(
+            self._preferences.model_folders
+        )
         rows = [_from_entry(entry, self.machine) for entry in entries]
         self.beginResetModel()
-        self._rows = [replace(row, samplers=before[row.name].samplers) if row.name in before else row for row in rows]
+        self._rows = [
+            replace(row, samplers=before[row.name].samplers) if row.name in before else row
+            for row in rows
+        ]
         self.endResetModel()
 
     def set_machine(self, machine: Machine) -> None:
@@ -98,7 +120,9 @@ class Choices(QAbstractListModel):
         return self._rows[row] if 0 <= row < len(self._rows) else None
 
     def add_folder(self, folder: Path) -> str:
-        """A model's folder to choose from, now and later; returns its name. Raises :class:`MlxvidError` where there is no model in it."""
+        """A model's folder to choose from, now and later; returns its name. Raises
+        :class:`MlxvidError` where there is no model in it.
+        """
         name = describe(folder.resolve()).name
         if name not in self._preferences.model_folders:
             self._preferences.model_folders = [*self._preferences.model_folders, name]
@@ -106,19 +130,25 @@ class Choices(QAbstractListModel):
         return name
 
     def learn(self, name: str, loaded: dict[str, Any]) -> None:
-        """Take over what only the worker knows of the model that was asked for as `name`: its samplers, and that it is here."""
+        """Take over what only the worker knows of the model that was asked for as `name`: its
+        samplers, and that it is here.
+        """
         row = self.row_of(name)
         if row >= 0:
-            self._rows[row] = replace(self._rows[row], samplers=tuple(loaded["samplers"]), here=True)
+            self._rows[row] = replace(
+                self._rows[row], samplers=tuple(loaded["samplers"]), here=True
+            )
             self.dataChanged.emit(self.index(row), self.index(row))
             self.learned.emit(name)
 
-    # --- what Qt asks ------------------------------------------------------------------------------------------------------------
+    # --- what Qt asks -----------------------------------------------------------------------------
 
     def rowCount(self, parent: QModelIndex | QPersistentModelIndex = QModelIndex()) -> int:  # noqa: B008
         return 0 if parent.isValid() else len(self._rows)
 
-    def data(self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+    def data(
+        self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
         choice = self.at(index.row())
         if choice is None:
             return None
@@ -133,7 +163,9 @@ class Choices(QAbstractListModel):
 
     def flags(self, index: QModelIndex | QPersistentModelIndex) -> Qt.ItemFlag:
         choice = self.at(index.row())
-        return Qt.ItemFlag.NoItemFlags if choice is None or choice.obstacle else super().flags(index)
+        return (
+            Qt.ItemFlag.NoItemFlags if choice is None or choice.obstacle else super().flags(index)
+        )
 
 
 def _from_entry(entry: Entry, machine: Machine) -> Choice:
@@ -148,7 +180,8 @@ def _from_entry(entry: Entry, machine: Machine) -> Choice:
         licence=entry.licence,
         description=entry.description,
         download_bytes=entry.download_bytes,
-        here=entry.folder is not None or all(cached(*place) for place in ((entry.repo, entry.revision), *entry.parts.values())),
+        here=entry.folder is not None
+        or all(cached(*place) for place in ((entry.repo, entry.revision), *entry.parts.values())),
         obstacle=_obstacle(entry, machine),
     )
 

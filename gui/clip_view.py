@@ -16,14 +16,17 @@ from .transport import TransportBar, action
 
 
 class ClipView(QWidget):
-    """A canvas over a filmstrip over a row of controls, for `reels` clips that share the memory of one.
+    """A canvas over a filmstrip over a row of controls, for `reels` clips that share the memory of
+    one.
 
     Whoever derives from it shows frame `index` in show_frame(), and follows the reels.
     """
 
     message = Signal(str)
 
-    def __init__(self, canvas: Canvas, reels: int = 1, marks: bool = True, parent: QWidget | None = None):
+    def __init__(
+        self, canvas: Canvas, reels: int = 1, marks: bool = True, parent: QWidget | None = None
+    ):
         super().__init__(parent)
         self._tasks = Tasks(2, self)
         self.reels = [Reel(self._tasks, BUDGET // reels, self) for _ in range(reels)]

@@ -21,7 +21,9 @@ NUDGE = 0.02
 
 
 class CompareView(ClipView):
-    """Two clips on one clock, which runs at the higher of their rates and to the end of the longer; the shorter waits at its end."""
+    """Two clips on one clock, which runs at the higher of their rates and to the end of the longer;
+    the shorter waits at its end.
+    """
 
     canvas: CompareCanvas
 
@@ -44,8 +46,12 @@ class CompareView(ClipView):
             one.setCheckable(True)
             group.addAction(one)
         self.swap = action(self, "Swap Takes", None, "A", self.swap_takes, label="Swap")
-        self.edge_left = action(self, "Move Wipe Left", None, "Shift+Left", partial(self._nudge, -NUDGE))
-        self.edge_right = action(self, "Move Wipe Right", None, "Shift+Right", partial(self._nudge, NUDGE))
+        self.edge_left = action(
+            self, "Move Wipe Left", None, "Shift+Left", partial(self._nudge, -NUDGE)
+        )
+        self.edge_right = action(
+            self, "Move Wipe Right", None, "Shift+Right", partial(self._nudge, NUDGE)
+        )
         self.transport.add(QWidget(), 1)
         for one in (self.side, self.wipe, self.swap, self.actual):
             self.transport.add(button(one))
@@ -68,7 +74,11 @@ class CompareView(ClipView):
         """Lay the takes over each other, or beside each other."""
         (self.wipe if wipe else self.side).setChecked(True)
         self.canvas.set_wipe(wipe)
-        left, right = (Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignRight) if wipe else (Qt.AlignmentFlag.AlignHCenter,) * 2
+        left, right = (
+            (Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignRight)
+            if wipe
+            else (Qt.AlignmentFlag.AlignHCenter,) * 2
+        )
         for label, where in zip(self.labels, (left, right), strict=True):
             label.setAlignment(where | Qt.AlignmentFlag.AlignVCenter)
         for one in (self.edge_left, self.edge_right):
@@ -89,19 +99,24 @@ class CompareView(ClipView):
         if not event.spontaneous():  # not minimized, but left for good
             self.clear("")
 
-    # --- keeping both in step --------------------------------------------------------------------------------------------------------
+    # --- keeping both in step ---------------------------------------------------------------------
 
     def show_frame(self, index: int) -> None:
         seconds = index / self.playhead.fps
         self.canvas.set_images(*(reel.image(reel.index_at(seconds)) for reel in self.reels))
 
     def _measure(self) -> None:
-        """Set the clock to what is known by now. A place can be shown when both takes have their frame for it."""
+        """Set the clock to what is known by now. A place can be shown when both takes have their
+        frame for it.
+        """
         known = [reel for reel in self.reels if reel.count]
         if known:
             fps = max(reel.fps for reel in known)
             count = max(_scaled(reel.count, reel, fps) for reel in known)
-            there = [count if reel.complete else _scaled(len(reel.frames), reel, fps) for reel in self.reels]
+            there = [
+                count if reel.complete else _scaled(len(reel.frames), reel, fps)
+                for reel in self.reels
+            ]
             self.playhead.set_length(count, fps, min(there))
         self._tell()
 
@@ -126,7 +141,9 @@ class CompareView(ClipView):
             lines = differences([(reel.path, reel.facts) for reel in self.reels])
         else:
             lines = [
-                f"{reel.path.name}{' can’t be shown' if reel.complete and not reel.frames else ''}" for reel in self.reels if reel.path
+                f"{reel.path.name}{' can’t be shown' if reel.complete and not reel.frames else ''}"
+                for reel in self.reels
+                if reel.path
             ]
         for name, label, line in zip("AB", self.labels, lines, strict=False):
             label.setText(f"{name}   {line}")

@@ -1,4 +1,6 @@
-"""Two pictures in one place: beside each other, or one over the other with an edge between them that is dragged."""
+"""Two pictures in one place: beside each other, or one over the other with an edge between them
+that is dragged.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ REACH = 14
 
 
 class CompareCanvas(Canvas):
-    """`wipe`: whether the pictures lie over each other; `edge`: where the left one ends, from 0 to 1 of their width."""
+    """`wipe`: whether the pictures lie over each other; `edge`: where the left one ends, from 0 to
+    1 of their width.
+    """
 
     edge_changed = Signal(float)
 
@@ -44,7 +48,7 @@ class CompareCanvas(Canvas):
         self.update()
         self.edge_changed.emit(self.edge)
 
-    # --- painting ------------------------------------------------------------------------------------------------------------------
+    # --- painting ---------------------------------------------------------------------------------
 
     def areas(self) -> tuple[QRectF, QRectF]:
         """Where each picture has its room."""
@@ -64,7 +68,10 @@ class CompareCanvas(Canvas):
             return
         x = self._edge_x()
         whole = QRectF(self.rect())
-        for image, side in ((self._image, QRectF(0, 0, x, whole.height())), (self._other, QRectF(x, 0, whole.width() - x, whole.height()))):
+        for image, side in (
+            (self._image, QRectF(0, 0, x, whole.height())),
+            (self._other, QRectF(x, 0, whole.width() - x, whole.height())),
+        ):
             if image is not None:
                 painter.setClipRect(side)
                 self.draw(painter, image, whole)
@@ -80,24 +87,34 @@ class CompareCanvas(Canvas):
         painter.setPen(Qt.PenStyle.NoPen)
         for colour, grow in ((QColor(0, 0, 0, 110), 1.0), (QColor(255, 255, 255, 235), 0.0)):
             painter.setBrush(colour)
-            painter.drawRect(QRectF(x - 1 - grow, self._union().top(), 2 + 2 * grow, self._union().height()))
-            painter.drawRoundedRect(QRectF(x - 5 - grow, middle - 16 - grow, 10 + 2 * grow, 32 + 2 * grow), 5 + grow, 5 + grow)
+            painter.drawRect(
+                QRectF(x - 1 - grow, self._union().top(), 2 + 2 * grow, self._union().height())
+            )
+            painter.drawRoundedRect(
+                QRectF(x - 5 - grow, middle - 16 - grow, 10 + 2 * grow, 32 + 2 * grow),
+                5 + grow,
+                5 + grow,
+            )
         painter.restore()
 
     def _union(self) -> QRectF:
         """What both pictures cover together."""
         whole = QRectF(self.rect())
-        places = [self.place(image, whole) for image in (self._image, self._other) if image is not None]
+        places = [
+            self.place(image, whole) for image in (self._image, self._other) if image is not None
+        ]
         return (places[0].united(places[-1]) if places else whole).intersected(whole)
 
     def _edge_x(self) -> float:
         union = self._union()
         return union.left() + self.edge * union.width()
 
-    # --- the mouse -----------------------------------------------------------------------------------------------------------------
+    # --- the mouse --------------------------------------------------------------------------------
 
     def _near_edge(self, event: QMouseEvent) -> bool:
-        return self.wipe and (not self.actual or abs(event.position().x() - self._edge_x()) <= REACH)
+        return self.wipe and (
+            not self.actual or abs(event.position().x() - self._edge_x()) <= REACH
+        )
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         super().mousePressEvent(event)
@@ -111,7 +128,9 @@ class CompareCanvas(Canvas):
         if self.wipe and abs(event.position().x() - self._edge_x()) <= REACH:
             self.setCursor(Qt.CursorShape.SplitHCursor)
         else:
-            self.setCursor(Qt.CursorShape.OpenHandCursor if self.actual else Qt.CursorShape.ArrowCursor)
+            self.setCursor(
+                Qt.CursorShape.OpenHandCursor if self.actual else Qt.CursorShape.ArrowCursor
+            )
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         self._dragging = False

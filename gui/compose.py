@@ -1,4 +1,6 @@
-"""Composing: what the clip should show, and how it is made. The controls are those of the chosen model's capabilities."""
+"""Composing: what the clip should show, and how it is made. The controls are those of the chosen
+model's capabilities.
+"""
 
 from __future__ import annotations
 
@@ -16,21 +18,28 @@ from .preferences import Preferences
 
 # The plan follows this many milliseconds after the last change.
 _SETTLE = 60
-# The settings that are pictures and clips: what belongs to one clip, and not to a model or to the clip that goes on from it.
+# The settings that are pictures and clips: what belongs to one clip, and not to a model or to the
+# clip that goes on from it.
 _GIVEN = ("image", "last_image", "keyframes", "extend", "join")
 _PICTURE_NAMES = {"image": "start", "last-image": "last"}
 
 
 class ComposePanel(ComposeForm):
-    """`submit`: jobs for the queue. `edited`: a job of the queue, and its new settings. `message`: a sentence for the user.
-    `model_chosen`: the name of the model, whenever another is chosen."""
+    """`submit`: jobs for the queue. `edited`: a job of the queue, and its new settings. `message`:
+    a sentence for the user. `model_chosen`: the name of the model, whenever another is chosen."""
 
     submit = Signal(list)
     edited = Signal(object, dict)
     message = Signal(str)
     model_chosen = Signal(str)
 
-    def __init__(self, database: Database, choices: Choices, preferences: Preferences, parent: QWidget | None = None):
+    def __init__(
+        self,
+        database: Database,
+        choices: Choices,
+        preferences: Preferences,
+        parent: QWidget | None = None,
+    ):
         super().__init__(database, choices, parent)
         self._database, self._choices, self._preferences = database, choices, preferences
         self._editing: Job | None = None
@@ -43,16 +52,22 @@ class ComposePanel(ComposeForm):
         self._use(self.picker.value())
         self._restore()
 
-    # --- what others ask of it -----------------------------------------------------------------------------------------------------
+    # --- what others ask of it --------------------------------------------------------------------
 
     def settings(self) -> dict[str, Any]:
         """All settings of the clip to be made, as a job holds them."""
         choice = self.picker.value()
         width, height = self.size_box.value()
         found = {
-            "model": choice.name, "prompt": self.prompt.toPlainText().strip(), "width": width, "height": height,
-            "frames": self.length_box.value(), "steps": self.steps.value(), "guidance": self.guidance.value(), "seed": self.seed.value(),
-        }  # fmt: skip
+            "model": choice.name,
+            "prompt": self.prompt.toPlainText().strip(),
+            "width": width,
+            "height": height,
+            "frames": self.length_box.value(),
+            "steps": self.steps.value(),
+            "guidance": self.guidance.value(),
+            "seed": self.seed.value(),
+        }
         if "negative-prompt" in choice.capabilities:
             found["negative_prompt"] = self.negative.toPlainText().strip()
         if "lora" in choice.capabilities and self.loras.value():
@@ -71,11 +86,13 @@ class ComposePanel(ComposeForm):
         if "image" in self.picker.value().capabilities:
             self.pictures.set_start(path)
         else:
-            self.message.emit(f"{self.picker.value().title} takes no start picture: choose a model that does.")
+            self.message.emit(
+                f"{self.picker.value().title} takes no start picture: choose a model that does."
+            )
 
     def extend(self, settings: dict[str, Any], picture: Path, clip: Path) -> None:
-        """Go on where a clip ended: its settings, no seed of its own, and its last frames where the model can go on from these; else the
-        last one alone, as the picture to begin with."""
+        """Go on where a clip ended: its settings, no seed of its own, and its last frames where the
+        model can go on from these; else the last one alone, as the picture to begin with."""
         self._fill({k: v for k, v in settings.items() if k not in ("seed", *_GIVEN)})
         if "extend" in self.picker.value().capabilities:
             self.pictures.set_extended(clip)
@@ -104,7 +121,9 @@ class ComposePanel(ComposeForm):
             self.stop_editing()
             self.edited.emit(job, settings)
             return
-        jobs = [Job({**settings, "seed": settings["seed"] + take}) for take in range(self.takes.value())]
+        jobs = [
+            Job({**settings, "seed": settings["seed"] + take}) for take in range(self.takes.value())
+        ]
         if not self.seed.locked:
             self.seed.throw()
         self.submit.emit(jobs)
@@ -118,7 +137,9 @@ class ComposePanel(ComposeForm):
         given = {"image": settings.get("image"), "last-image": settings.get("last_image")}
         missing = [_PICTURE_NAMES[need] for need in sorted(choice.needs) if not given.get(need)]
         if missing:
-            return f"{choice.title} needs a {' and a '.join(missing)} picture: drop it on its place."
+            return (
+                f"{choice.title} needs a {' and a '.join(missing)} picture: drop it on its place."
+            )
         self._replan()
         return "" if self.plan_line.fits else self.plan_line.text
 
@@ -136,10 +157,15 @@ class ComposePanel(ComposeForm):
 
     def save(self) -> None:
         """Remember what stands here for the next start."""
-        state = {"settings": self.settings(), "locked": self.seed.locked, "takes": self.takes.value(), "advanced": self.advanced.open}
+        state = {
+            "settings": self.settings(),
+            "locked": self.seed.locked,
+            "takes": self.takes.value(),
+            "advanced": self.advanced.open,
+        }
         self._preferences.remember("compose", state)
 
-    # --- following the model -------------------------------------------------------------------------------------------------------
+    # --- following the model ----------------------------------------------------------------------
 
     def _connect(self) -> None:
         self.button.clicked.connect(self.generate)
@@ -155,13 +181,21 @@ class ComposePanel(ComposeForm):
         for prompt in (self.prompt, self.negative):
             prompt.wanted.connect(self.generate)
         for changed in (
-            self.size_box.changed, self.length_box.changed, self.steps.valueChanged, self.guidance.valueChanged, self.takes.valueChanged,
-            self.advanced.changed, self.pictures.changed, self.loras.changed,
-        ):  # fmt: skip
+            self.size_box.changed,
+            self.length_box.changed,
+            self.steps.valueChanged,
+            self.guidance.valueChanged,
+            self.takes.valueChanged,
+            self.advanced.changed,
+            self.pictures.changed,
+            self.loras.changed,
+        ):
             changed.connect(self._timer.start)
 
     def _use(self, choice: Choice) -> None:
-        """Show what this model can do; another model begins as it was last used, or with its own defaults."""
+        """Show what this model can do; another model begins as it was last used, or with its own
+        defaults.
+        """
         other = choice.name != self._name
         if other and self._name:
             self._by_model[self._name] = self._particular()
@@ -184,14 +218,20 @@ class ComposePanel(ComposeForm):
     def _particular(self) -> dict[str, Any]:
         """The settings that mean something for one model only."""
         settings = self.settings()
-        return {name: value for name, value in settings.items() if name not in ("prompt", "negative_prompt", "seed", "image", "last_image")}
+        return {
+            name: value
+            for name, value in settings.items()
+            if name not in ("prompt", "negative_prompt", "seed", "image", "last_image")
+        }
 
     def _fill_particular(self, settings: dict[str, Any], choice: Choice) -> None:
         d = choice.defaults
         self.advanced.set_settings(settings, choice)
         self.length_box.set_fps(self.advanced.fps.value())
         self.length_box.set_value(settings.get("frames") or d.frames)
-        self.size_box.set_value(settings.get("width") or d.width, settings.get("height") or d.height)
+        self.size_box.set_value(
+            settings.get("width") or d.width, settings.get("height") or d.height
+        )
         self.steps.setValue(settings.get("steps") or d.steps)
         guidance = settings.get("guidance")
         self.guidance.setValue(d.guidance if guidance is None else guidance)
@@ -199,10 +239,14 @@ class ComposePanel(ComposeForm):
         self.pictures.set_frames(self.length_box.value())
 
     def _fill(self, settings: dict[str, Any]) -> None:
-        """Put settings into the fields. Given without a prompt they are a part, and what they don't name stays."""
+        """Put settings into the fields. Given without a prompt they are a part, and what they don't
+        name stays.
+        """
         whole_ = "prompt" in settings
         if whole_ and not self._choose(settings.get("model", "")):
-            self.message.emit(f"The model {settings.get('model')} is not among the models here: the other settings are taken over.")
+            self.message.emit(
+                f"The model {settings.get('model')} is not among the models here: the other settings are taken over."
+            )
         choice = self.picker.value()
         self._fill_particular(settings if whole_ else self._particular() | settings, choice)
         if whole_:
@@ -217,14 +261,18 @@ class ComposePanel(ComposeForm):
             self.picker.add_folder(Path(name))
         return self.picker.set_name(name)
 
-    # --- small things --------------------------------------------------------------------------------------------------------------
+    # --- small things -----------------------------------------------------------------------------
 
     def _replan(self) -> None:
         self.pictures.set_frames(self.length_box.value())
-        self.plan_line.show_plan(self.settings(), self.picker.value(), self._choices.machine, self.takes.value())
+        self.plan_line.show_plan(
+            self.settings(), self.picker.value(), self._choices.machine, self.takes.value()
+        )
 
     def replan(self) -> None:
-        """Something that the plan depends on has changed elsewhere: a run was timed, a model came onto the disk."""
+        """Something that the plan depends on has changed elsewhere: a run was timed, a model came
+        onto the disk.
+        """
         self._timer.start()
 
     def _load_history(self) -> None:

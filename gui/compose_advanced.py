@@ -8,8 +8,8 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QToolButton, QVBoxLayout, QWidget
 
 from mlxvid.generate import PRESETS
-from mlxvid.memory import DTYPE_BYTES, QUANTIZED_BITS
-from mlxvid.request import SHIFTS
+from mlxvid.model.memory import DTYPE_BYTES, QUANTIZED_BITS
+from mlxvid.run.request import SHIFTS
 
 from .choices import Choice
 from .compose_options import OptionsBox
@@ -20,7 +20,9 @@ from .icons import icon
 
 
 class AdvancedBox(QWidget):
-    """Frames a second, sampler, attention, shift, weights. `changed` when one does; `preset`: settings that a preset stands for."""
+    """Frames a second, sampler, attention, shift, weights. `changed` when one does; `preset`:
+    settings that a preset stands for.
+    """
 
     changed = Signal()
     preset = Signal(dict)
@@ -34,30 +36,62 @@ class AdvancedBox(QWidget):
         self._fold.setProperty("role", "fold")
         self._fold.setAccessibleName("Advanced settings")
         self._fold.toggled.connect(self._show)
-        self.fps = decimal("Frames a second", 1, 120, 2, 1, "How fast the frames are played; the model was made for its own rate")
-        self.shift = decimal("Shift", 0, SHIFTS[1], 2, 0.5, "Of the noise schedule: more gives outlines and motion more of the steps")
+        self.fps = decimal(
+            "Frames a second",
+            1,
+            120,
+            2,
+            1,
+            "How fast the frames are played; the model was made for its own rate",
+        )
+        self.shift = decimal(
+            "Shift",
+            0,
+            SHIFTS[1],
+            2,
+            0.5,
+            "Of the noise schedule: more gives outlines and motion more of the steps",
+        )
         self.shift.setSpecialValueText(OWN)
-        self.sampler = choice_field("Sampler", [], "How each step is taken; second-order samplers take twice as long")
-        self.attention = choice_field("Attention", [], "How the model looks at the clip; it was trained with the first")
+        self.sampler = choice_field(
+            "Sampler", [], "How each step is taken; second-order samplers take twice as long"
+        )
+        self.attention = choice_field(
+            "Attention", [], "How the model looks at the clip; it was trained with the first"
+        )
         self.quantize = choice_field(
             "Weights",
-            [("As they are", None), *((f"{bits} bits", bits) for bits in sorted(QUANTIZED_BITS, reverse=True))],
+            [
+                ("As they are", None),
+                *((f"{bits} bits", bits) for bits in sorted(QUANTIZED_BITS, reverse=True)),
+            ],
             "Fewer bits: to fit in memory, not for speed",
         )
-        self.dtype = choice_field("Precision", [(OWN, None), *((name, name) for name in DTYPE_BYTES)], "The weights' type in memory")
+        self.dtype = choice_field(
+            "Precision",
+            [(OWN, None), *((name, name) for name in DTYPE_BYTES)],
+            "The weights' type in memory",
+        )
         presets = [("None", None), *((name.capitalize(), name) for name in sorted(PRESETS))]
-        self.presets = choice_field("Preset", presets, "Steps, guidance, sampler and shift that a few-step LoRA was made for")
+        self.presets = choice_field(
+            "Preset",
+            presets,
+            "Steps, guidance, sampler and shift that a few-step LoRA was made for",
+        )
         self.presets.activated.connect(self._take_preset)
         self.options = OptionsBox()
         self.options.changed.connect(self.changed)
         self.force = check("Try it even if it should not fit")
         self.force.setAccessibleName("Try it even if it should not fit in memory")
         self._rows = {
-            "fps": labelled("Frames a second", self.fps), "sampler": labelled("Sampler", self.sampler),
-            "attention": labelled("Attention", self.attention), "shift": labelled("Shift", self.shift),
-            "quantize": labelled("Weights", self.quantize), "dtype": labelled("Precision", self.dtype),
+            "fps": labelled("Frames a second", self.fps),
+            "sampler": labelled("Sampler", self.sampler),
+            "attention": labelled("Attention", self.attention),
+            "shift": labelled("Shift", self.shift),
+            "quantize": labelled("Weights", self.quantize),
+            "dtype": labelled("Precision", self.dtype),
             "preset": labelled("Few-step preset", self.presets),
-        }  # fmt: skip
+        }
         self.body, table = QWidget(self), QWidget()
         self._grid = two_columns(table)
         for row in self._rows.values():
@@ -91,11 +125,20 @@ class AdvancedBox(QWidget):
         self.options.set_capabilities(choice.capabilities)
         samplers = choice.samplers or (choice.defaults.sampler,)
         _offer(self.sampler, samplers, choice.defaults.sampler)
-        _offer(self.attention, choice.attention_modes, choice.attention_modes[0] if choice.attention_modes else None)
+        _offer(
+            self.attention,
+            choice.attention_modes,
+            choice.attention_modes[0] if choice.attention_modes else None,
+        )
         shown = {
-            "fps": True, "quantize": True, "dtype": True, "sampler": len(samplers) > 1, "attention": len(choice.attention_modes) > 1,
-            "shift": "shift" in choice.capabilities, "preset": "lora" in choice.capabilities,
-        }  # fmt: skip
+            "fps": True,
+            "quantize": True,
+            "dtype": True,
+            "sampler": len(samplers) > 1,
+            "attention": len(choice.attention_modes) > 1,
+            "shift": "shift" in choice.capabilities,
+            "preset": "lora" in choice.capabilities,
+        }
         place = 0
         for name, row in self._rows.items():
             self._grid.removeWidget(row)
@@ -105,7 +148,9 @@ class AdvancedBox(QWidget):
             row.setVisible(shown[name])
 
     def settings(self, choice: Choice) -> dict[str, Any]:
-        """As mlxvid.load and Pipeline.generate take them, and `force`; what is the model's own is left out."""
+        """As mlxvid.load and Pipeline.generate take them, and `force`; what is the model's own is
+        left out.
+        """
         found: dict[str, Any] = {"fps": self.fps.value()}
         if choice.samplers:
             found["sampler"] = self.sampler.currentData()
@@ -115,7 +160,11 @@ class AdvancedBox(QWidget):
             found["shift"] = self.shift.value()
         if self.options.value():
             found["options"] = self.options.value()
-        found |= {name: field.currentData() for name, field in (("quantize", self.quantize), ("dtype", self.dtype)) if field.currentData()}
+        found |= {
+            name: field.currentData()
+            for name, field in (("quantize", self.quantize), ("dtype", self.dtype))
+            if field.currentData()
+        }
         return found | ({"force": True} if self.force.isChecked() else {})
 
     def set_settings(self, settings: dict[str, Any], choice: Choice) -> None:

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
-from mlxvid.request import MAX_GUIDANCE, MAX_STEPS
+from mlxvid.run.request import MAX_GUIDANCE, MAX_STEPS
 
 from .choices import Choices
 from .compose_advanced import AdvancedBox
@@ -26,7 +34,9 @@ _SIDE = 16
 
 
 class ComposeForm(QWidget):
-    """A column that scrolls, and under it what the clip costs and the button. What the fields do is :class:`ComposePanel`'s."""
+    """A column that scrolls, and under it what the clip costs and the button. What the fields do is
+    :class:`ComposePanel`'s.
+    """
 
     def __init__(self, database: Database, choices: Choices, parent: QWidget | None = None):
         super().__init__(parent)
@@ -41,7 +51,14 @@ class ComposeForm(QWidget):
         self.size_box = SizeBox()
         self.length_box = LengthBox()
         self.steps = whole("Steps", 1, MAX_STEPS, "More steps are finer and take longer")
-        self.guidance = decimal("Guidance", 0, MAX_GUIDANCE, 1, 0.5, "How strongly the prompt pulls; 1 is not at all, and twice as fast")
+        self.guidance = decimal(
+            "Guidance",
+            0,
+            MAX_GUIDANCE,
+            1,
+            0.5,
+            "How strongly the prompt pulls; 1 is not at all, and twice as fast",
+        )
         self.seed = SeedBox()
         self.takes = whole("Takes", 1, MAX_TAKES, "So many clips, with the seed and those after it")
         self.loras = LorasBox()
@@ -68,7 +85,11 @@ class ComposeForm(QWidget):
         seed_row.addWidget(labelled("Seed", self.seed), 1)
         seed_row.addWidget(labelled("Takes", self.takes))
         self.takes.setFixedWidth(self.takes.sizeHint().width() + 12)
-        prompts = (labelled("Model", self.picker), labelled("Prompt", self.prompt), self._negative_row)
+        prompts = (
+            labelled("Model", self.picker),
+            labelled("Prompt", self.prompt),
+            self._negative_row,
+        )
         for part in (*prompts, self.pictures, self.size_box, self.length_box, numbers):
             form.addWidget(part)
         form.addLayout(seed_row)
@@ -109,8 +130,17 @@ class ComposeForm(QWidget):
     def _fit(self) -> None:
         """Never so narrow that a field is cut off, folded away or not."""
         need = max(
-            part.minimumSizeHint().width() for part in (self.size_box, self.length_box, self.seed, self.advanced.body, self.pictures)
+            part.minimumSizeHint().width()
+            for part in (
+                self.size_box,
+                self.length_box,
+                self.seed,
+                self.advanced.body,
+                self.pictures,
+            )
         )
         margins = self._area.widget().layout().contentsMargins()
-        inside = max(need, self._area.widget().minimumSizeHint().width() - margins.left() - margins.right())
+        inside = max(
+            need, self._area.widget().minimumSizeHint().width() - margins.left() - margins.right()
+        )
         self._area.setMinimumWidth(inside + 2 * _SIDE)

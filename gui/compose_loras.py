@@ -7,7 +7,16 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QInputDialog, QMenu, QPushButton, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QInputDialog,
+    QMenu,
+    QPushButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from .drops import files_in
 from .elided import ElidedLabel
@@ -15,12 +24,15 @@ from .fields import decimal
 from .icons import icon
 
 _ENDING = ".safetensors"
-# owner/name[:file], as mlxvid.lora reads it; that module can't be asked, since it loads MLX.
+# owner/name[:file], as mlxvid.weights.lora reads it; that module can't be asked, since it loads
+# MLX.
 _ON_HUB = re.compile(r"[\w.-]+/[\w.-]+(?<!\.safetensors)(:[\w./ -]+)?")
 
 
 class LorasBox(QWidget):
-    """Rows of LoRAs, in the command line's notation: FILE@STRENGTH. `changed` when the list or a strength does."""
+    """Rows of LoRAs, in the command line's notation: FILE@STRENGTH. `changed` when the list or a
+    strength does.
+    """
 
     changed = Signal()
     message = Signal(str)
@@ -30,7 +42,9 @@ class LorasBox(QWidget):
         self.setAcceptDrops(True)
         self._rows: list[_Row] = []
         self._add = QPushButton(icon("add"), "Add LoRA")
-        self._add.setToolTip("Choose a .safetensors file, drop one here, or name one on Hugging Face")
+        self._add.setToolTip(
+            "Choose a .safetensors file, drop one here, or name one on Hugging Face"
+        )
         places = QMenu(self._add)
         places.addAction("From a File…", self._choose)
         places.addAction("From the Hub…", self._ask)
@@ -61,7 +75,9 @@ class LorasBox(QWidget):
         if _ON_HUB.fullmatch(text):
             self._append(text, 1.0)
         else:
-            self.message.emit(f"{text!r} is no name of a LoRA on the hub: give owner/name, or owner/name:file where it has several files.")
+            self.message.emit(
+                f"{text!r} is no name of a LoRA on the hub: give owner/name, or owner/name:file where it has several files."
+            )
 
     def _append(self, source: str, strength: float) -> None:
         row = _Row(source, strength)
@@ -111,7 +127,9 @@ class _Row(QWidget):
         super().__init__()
         self._source = source
         name = ElidedLabel(Path(source).stem, Qt.TextElideMode.ElideMiddle)
-        self.strength = decimal(f"Strength of {Path(source).stem}", -4.0, 4.0, 2, 0.05, "1 is its full strength")
+        self.strength = decimal(
+            f"Strength of {Path(source).stem}", -4.0, 4.0, 2, 0.05, "1 is its full strength"
+        )
         self.strength.setValue(strength)
         self.strength.setFixedWidth(self.strength.sizeHint().width() + 8)
         self.remove = QToolButton()

@@ -6,7 +6,16 @@ from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter
-from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QToolButton, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QToolButton,
+    QWidget,
+)
 
 from mlxvid.errors import MlxvidError
 
@@ -20,8 +29,8 @@ _MARGIN = 6
 
 
 class ModelPicker(QWidget):
-    """A list of models with a line under each name. `changed`: another is chosen, or more is known of the chosen one.
-    `message`: why a folder can't be added."""
+    """A list of models with a line under each name. `changed`: another is chosen, or more is known
+    of the chosen one. `message`: why a folder can't be added."""
 
     changed = Signal(object)
     message = Signal(str)
@@ -55,7 +64,9 @@ class ModelPicker(QWidget):
         return self._choices.find(self._name) or self._choices.at(0)
 
     def set_name(self, name: str) -> bool:
-        """Choose the model of that name; False, and nothing changes, where there is none, or it can't run here."""
+        """Choose the model of that name; False, and nothing changes, where there is none, or it
+        can't run here.
+        """
         found = self._choices.find(name)
         if found is None or found.obstacle:
             return False
@@ -95,12 +106,22 @@ class ModelPicker(QWidget):
 class _Delegate(QStyledItemDelegate):
     """Two lines: the name, and what matters about it."""
 
-    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+    def sizeHint(
+        self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> QSize:
         small = _small(option.font)
         width = QFontMetrics(small).horizontalAdvance(index.data(NOTE) or "")
-        return QSize(width + 4 * _MARGIN, option.fontMetrics.height() + QFontMetrics(small).height() + 2 * _MARGIN)
+        return QSize(
+            width + 4 * _MARGIN,
+            option.fontMetrics.height() + QFontMetrics(small).height() + 2 * _MARGIN,
+        )
 
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
+    def paint(
+        self,
+        painter: QPainter,
+        option: QStyleOptionViewItem,
+        index: QModelIndex | QPersistentModelIndex,
+    ) -> None:
         c = colours(option.palette)
         able = bool(index.flags() & Qt.ItemFlag.ItemIsEnabled)
         painter.save()
@@ -115,7 +136,9 @@ class _Delegate(QStyledItemDelegate):
         painter.drawText(area, Qt.AlignmentFlag.AlignTop, index.data())
         painter.setFont(_small(option.font))
         painter.setPen(QColor(c.faint if able else c.warning))
-        note = painter.fontMetrics().elidedText(index.data(NOTE), Qt.TextElideMode.ElideRight, area.width())
+        note = painter.fontMetrics().elidedText(
+            index.data(NOTE), Qt.TextElideMode.ElideRight, area.width()
+        )
         painter.drawText(area, Qt.AlignmentFlag.AlignBottom, note)
         painter.restore()
 

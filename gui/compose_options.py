@@ -1,4 +1,6 @@
-"""Settings that only some model families have, as mlxvid.options lists them: a field for each that the model takes."""
+"""Settings that only some model families have, as mlxvid.model.options lists them: a field for each
+that the model takes.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from typing import Any
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QDoubleSpinBox, QLineEdit, QWidget
 
-from mlxvid.options import OPTIONS, flag
+from mlxvid.model.options import OPTIONS, flag
 
 from .compose_size import two_columns
 from .fields import OWN, decimal, guarded, labelled
@@ -22,13 +24,18 @@ class OptionsBox(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._fields = {name: _text(name) if option.high is None else _number(name) for name, option in OPTIONS.items()}
+        self._fields = {
+            name: _text(name) if option.high is None else _number(name)
+            for name, option in OPTIONS.items()
+        }
         self._rows = {name: labelled(_title(name), field) for name, field in self._fields.items()}
         self._capabilities: frozenset[str] = frozenset()
         self._grid = two_columns(self)
         for name, field in self._fields.items():
             self._rows[name].setParent(self)
-            (field.textEdited if isinstance(field, QLineEdit) else field.valueChanged).connect(self.changed)
+            (field.textEdited if isinstance(field, QLineEdit) else field.valueChanged).connect(
+                self.changed
+            )
 
     def set_capabilities(self, capabilities: frozenset[str]) -> None:
         """Show the fields of what the model takes."""
@@ -72,7 +79,9 @@ def _title(name: str) -> str:
 def _number(name: str) -> QDoubleSpinBox:
     """Its lowest value, a step below what the option may be, stands for the model's own."""
     option = OPTIONS[name]
-    field = decimal(_title(name), option.low - _STEP, option.high, 2, _STEP, option.about.capitalize())
+    field = decimal(
+        _title(name), option.low - _STEP, option.high, 2, _STEP, option.about.capitalize()
+    )
     field.setSpecialValueText(OWN)
     field.setValue(field.minimum())
     return field

@@ -1,4 +1,6 @@
-"""What certain frames should show, as far as the model can: pictures for the first, the last, those between, and clips before and after."""
+"""What certain frames should show, as far as the model can: pictures for the first, the last, those
+between, and clips before and after.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QSpinBox, QVBoxLayout, QWidget
 
-from mlxvid.geometry import MAX_FRAMES
+from mlxvid.model.geometry import MAX_FRAMES
 
 from .fields import whole
 from .pictures import ClipWell, PictureWell
@@ -17,7 +19,9 @@ _COLUMNS = 3
 
 
 class PicturesBox(QWidget):
-    """Places for pictures and clips in rows of three. `changed` when one does; `message`: why one can't be taken."""
+    """Places for pictures and clips in rows of three. `changed` when one does; `message`: why one
+    can't be taken.
+    """
 
     changed = Signal()
     message = Signal(str)
@@ -28,8 +32,12 @@ class PicturesBox(QWidget):
         self._last = self._well("Last", "The picture that the clip ends with")
         self._new = self._well("Keyframe", "A picture for a frame between")
         self._new.changed.connect(self._add_new)
-        self._extend = self._well("Go on from", "The clip whose last frames this one begins with", ClipWell)
-        self._join = self._well("Lead to", "The clip whose first frames this one ends with", ClipWell)
+        self._extend = self._well(
+            "Go on from", "The clip whose last frames this one begins with", ClipWell
+        )
+        self._join = self._well(
+            "Lead to", "The clip whose first frames this one ends with", ClipWell
+        )
         self._keys: list[_Keyframe] = []
         self._capabilities: frozenset[str] = frozenset()
         self._frames = 1
@@ -40,7 +48,9 @@ class PicturesBox(QWidget):
             self._grid.setColumnStretch(column, 1)
 
     def set_capabilities(self, capabilities: frozenset[str]) -> None:
-        """Show what the model can use; what it can't is kept in mind for another model, and left out of the settings."""
+        """Show what the model can use; what it can't is kept in mind for another model, and left
+        out of the settings.
+        """
         self._capabilities = capabilities
         self._arrange()
 
@@ -51,7 +61,9 @@ class PicturesBox(QWidget):
             key.frame.setMaximum(max(0, frames - 1))
 
     def settings(self) -> dict[str, object]:
-        """`image`, `last_image`, `keyframes`, `extend` and `join` as Pipeline.generate takes them, in JSON's types."""
+        """`image`, `last_image`, `keyframes`, `extend` and `join` as Pipeline.generate takes them,
+        in JSON's types.
+        """
         found: dict[str, object] = {}
         if "image" in self._capabilities and self._start.path:
             found["image"] = str(self._start.path)
@@ -65,10 +77,15 @@ class PicturesBox(QWidget):
         return found
 
     def set_settings(self, settings: dict) -> None:
-        """What :meth:`settings` gave, or what stands in a clip: keyframes alone, the first and the last among them."""
+        """What :meth:`settings` gave, or what stands in a clip: keyframes alone, the first and the
+        last among them.
+        """
         frames = settings.get("frames") or self._frames
         pictures = {int(frame): path for frame, path in (settings.get("keyframes") or {}).items()}
-        start, last = settings.get("image") or pictures.pop(0, None), settings.get("last_image") or pictures.pop(frames - 1, None)
+        start, last = (
+            settings.get("image") or pictures.pop(0, None),
+            settings.get("last_image") or pictures.pop(frames - 1, None),
+        )
         self.set_frames(frames)
         clips = [(well, settings.get(name)) for name, well in self._clips()]
         for well, path in ((self._start, start), (self._last, last), *clips):
@@ -90,14 +107,18 @@ class PicturesBox(QWidget):
         self._extend.set_path(path)
 
     def _clips(self) -> tuple[tuple[str, ClipWell], ...]:
-        """The places for clips by the names of their settings, which are those of the capabilities too."""
+        """The places for clips by the names of their settings, which are those of the capabilities
+        too.
+        """
         return ("extend", self._extend), ("join", self._join)
 
-    # --- keyframes ---------------------------------------------------------------------------------------------------------------
+    # --- keyframes --------------------------------------------------------------------------------
 
     def _well(self, name: str, hint: str, kind: type[PictureWell] = PictureWell) -> PictureWell:
         well = kind(name, hint)
-        well.setParent(self)  # at once: the Tab key goes from child to child in the order in which they came
+        well.setParent(
+            self
+        )  # at once: the Tab key goes from child to child in the order in which they came
         well.changed.connect(self.changed)
         well.message.connect(self.message)
         return well
@@ -107,7 +128,12 @@ class PicturesBox(QWidget):
         if path is not None:
             taken = {key.frame.value() for key in self._keys}
             middle = self._frames // 2
-            self._add(path, next(frame for frame in range(middle, middle + len(taken) + 1) if frame not in taken))
+            self._add(
+                path,
+                next(
+                    frame for frame in range(middle, middle + len(taken) + 1) if frame not in taken
+                ),
+            )
             self._new.clear()
 
     def _add(self, path: Path, frame: int) -> None:
@@ -129,17 +155,29 @@ class PicturesBox(QWidget):
             self.changed.emit()
 
     def _arrange(self) -> None:
-        places = [("image", self._start), *(("keyframes", key) for key in self._keys), ("keyframes", self._new), ("last-image", self._last)]
+        places = [
+            ("image", self._start),
+            *(("keyframes", key) for key in self._keys),
+            ("keyframes", self._new),
+            ("last-image", self._last),
+        ]
         places += self._clips()
         shown = 0
         for capability, widget in places:
             self._grid.removeWidget(widget)
             widget.setParent(self)  # one without a parent would be shown as a window
             if capability in self._capabilities:
-                self._grid.addWidget(widget, shown // _COLUMNS, shown % _COLUMNS, Qt.AlignmentFlag.AlignTop)
+                self._grid.addWidget(
+                    widget, shown // _COLUMNS, shown % _COLUMNS, Qt.AlignmentFlag.AlignTop
+                )
                 shown += 1
             widget.setVisible(capability in self._capabilities)
-        stops = [self._start, *(stop for key in self._keys for stop in (key.well, key.frame)), self._new, self._last]
+        stops = [
+            self._start,
+            *(stop for key in self._keys for stop in (key.well, key.frame)),
+            self._new,
+            self._last,
+        ]
         for before, after in pairwise(stops):  # keyframes come later than what stands behind them
             QWidget.setTabOrder(before, after)
         self.setVisible(shown > 0)
@@ -152,7 +190,10 @@ class _Keyframe(QWidget):
         super().__init__()
         self.well = well
         self.frame: QSpinBox = whole(
-            "Frame of this picture", 0, min(MAX_FRAMES, max(0, frames - 1)), "The frame that shows it; 0 is the first"
+            "Frame of this picture",
+            0,
+            min(MAX_FRAMES, max(0, frames - 1)),
+            "The frame that shows it; 0 is the first",
         )
         self.frame.setValue(frame)
         layout = QVBoxLayout(self)

@@ -13,8 +13,9 @@ _FRAME = 8
 
 
 class PromptEdit(QPlainTextEdit):
-    """Several lines of text. ⌘↑ and ⌘↓ (Ctrl elsewhere) walk through earlier prompts and back to what was being written; Tab goes on to
-    the next field. `wanted`: ⌘↩ was pressed. `handed_on`: what was pasted and is no text."""
+    """Several lines of text. ⌘↑ and ⌘↓ (Ctrl elsewhere) walk through earlier prompts and back to
+    what was being written; Tab goes on to the next field. `wanted`: ⌘↩ was pressed. `handed_on`:
+    what was pasted and is no text."""
 
     wanted = Signal()
     handed_on = Signal(QMimeData)
@@ -44,7 +45,11 @@ class PromptEdit(QPlainTextEdit):
         self.moveCursor(QTextCursor.MoveOperation.End)
 
     def sizeHint(self) -> QSize:
-        height = self.fontMetrics().lineSpacing() * self._lines + 2 * int(self.document().documentMargin()) + _FRAME
+        height = (
+            self.fontMetrics().lineSpacing() * self._lines
+            + 2 * int(self.document().documentMargin())
+            + _FRAME
+        )
         return QSize(super().sizeHint().width(), height)
 
     def minimumSizeHint(self) -> QSize:
@@ -55,7 +60,9 @@ class PromptEdit(QPlainTextEdit):
         return not files_in(source) and super().canInsertFromMimeData(source)
 
     def insertFromMimeData(self, source: QMimeData) -> None:
-        """Text goes in; a picture or a file that is pasted here is meant for the window too, since this field has the focus so often."""
+        """Text goes in; a picture or a file that is pasted here is meant for the window too, since
+        this field has the focus so often.
+        """
         if self.canInsertFromMimeData(source):
             super().insertFromMimeData(source)
         else:

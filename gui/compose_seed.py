@@ -8,7 +8,7 @@ from PySide6.QtCore import QRegularExpression, Signal
 from PySide6.QtGui import QRegularExpressionValidator
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QToolButton, QWidget
 
-from mlxvid.request import MAX_SEED
+from mlxvid.run.request import MAX_SEED
 
 from .fields import field_height, guarded
 from .icons import icon
@@ -23,14 +23,20 @@ class SeedBox(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._text = QLineEdit()  # spin boxes end at 2^31
-        self._text.setValidator(QRegularExpressionValidator(QRegularExpression("[0-9]{1,19}"), self._text))
+        self._text.setValidator(
+            QRegularExpressionValidator(QRegularExpression("[0-9]{1,19}"), self._text)
+        )
         self._text.setAccessibleName("Seed")
         self._text.setToolTip("The same seed and settings make the same clip")
-        self._text.setMinimumWidth(self._text.fontMetrics().horizontalAdvance(str(THROWN_SEEDS)) + 20)
+        self._text.setMinimumWidth(
+            self._text.fontMetrics().horizontalAdvance(str(THROWN_SEEDS)) + 20
+        )
         self._text.editingFinished.connect(self._typed)
         self._die = _button("dice", "New seed", "Throw a new seed")
         self._die.clicked.connect(self.throw)
-        self._lock = _button("unlock", "Keep seed", "Keep this seed for the clips to come; else each gets a new one")
+        self._lock = _button(
+            "unlock", "Keep seed", "Keep this seed for the clips to come; else each gets a new one"
+        )
         self._lock.setCheckable(True)
         self._lock.toggled.connect(self._show_lock)
         layout = QHBoxLayout(self)

@@ -1,4 +1,6 @@
-"""How large a clip is and how long: by shape and resolution or in pixels, by seconds or frames, always what the model can make."""
+"""How large a clip is and how long: by shape and resolution or in pixels, by seconds or frames,
+always what the model can make.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +10,36 @@ from math import log
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QGridLayout, QWidget
 
-from mlxvid.geometry import MAX_FRAMES, MAX_SIDE, frames_of, round_size
+from mlxvid.model.geometry import MAX_FRAMES, MAX_SIDE, frames_of, round_size
 
 from .choices import Choice
 from .fields import choice as choice_field
 from .fields import decimal, labelled, pick, whole
 
-_SHAPES = [("Square 1:1", (1, 1)), ("Wide 16:9", (16, 9)), ("Tall 9:16", (9, 16)), ("Classic 4:3", (4, 3)), ("Portrait 3:4", (3, 4))]
+_SHAPES = [
+    ("Square 1:1", (1, 1)),
+    ("Wide 16:9", (16, 9)),
+    ("Tall 9:16", (9, 16)),
+    ("Classic 4:3", (4, 3)),
+    ("Portrait 3:4", (3, 4)),
+]
 # Sides, as a share of the size that the model was made for.
-_RESOLUTIONS = [("Draft", 0.5), ("Small", 0.75), ("Standard", 1.0), ("Large", 1.5), ("Extra large", 2.0)]
+_RESOLUTIONS = [
+    ("Draft", 0.5),
+    ("Small", 0.75),
+    ("Standard", 1.0),
+    ("Large", 1.5),
+    ("Extra large", 2.0),
+]
 # A shape so near to the model's own is the model's own: 832x480 is its 16:9.
 _NEAR = 0.05
 _CUSTOM = ("Custom", None)
 
 
 class SizeBox(QWidget):
-    """Shape, resolution, width and height, each following the others. `changed` when the user changes one."""
+    """Shape, resolution, width and height, each following the others. `changed` when the user
+    changes one.
+    """
 
     changed = Signal()
 
@@ -31,7 +47,11 @@ class SizeBox(QWidget):
         super().__init__()
         self._choice: Choice | None = None
         self._shape = choice_field("Shape", [*_SHAPES, _CUSTOM], "The picture's proportions")
-        self._resolution = choice_field("Resolution", [*_RESOLUTIONS, _CUSTOM], "Standard is the size that the model was made for")
+        self._resolution = choice_field(
+            "Resolution",
+            [*_RESOLUTIONS, _CUSTOM],
+            "Standard is the size that the model was made for",
+        )
         self._width = whole("Width in pixels", 1, MAX_SIDE)
         self._height = whole("Height in pixels", 1, MAX_SIDE)
         for field in (self._width, self._height):
@@ -41,7 +61,12 @@ class SizeBox(QWidget):
         self._resolution.activated.connect(lambda: self._chosen(self._resolution))
         grid = two_columns(self)
         for place, (text, field) in enumerate(
-            (("Shape", self._shape), ("Resolution", self._resolution), ("Width", self._width), ("Height", self._height))
+            (
+                ("Shape", self._shape),
+                ("Resolution", self._resolution),
+                ("Width", self._width),
+                ("Height", self._height),
+            )
         ):
             grid.addWidget(labelled(text, field), place // 2, place % 2)
 
@@ -63,7 +88,17 @@ class SizeBox(QWidget):
             self._height.setValue(height)
         shape = next((shape for _, shape in _SHAPES if _alike(shape, (width, height))), None)
         pick(self._shape, shape)
-        pick(self._resolution, next((scale for _, scale in _RESOLUTIONS if shape and self._sized(shape, scale) == (width, height)), None))
+        pick(
+            self._resolution,
+            next(
+                (
+                    scale
+                    for _, scale in _RESOLUTIONS
+                    if shape and self._sized(shape, scale) == (width, height)
+                ),
+                None,
+            ),
+        )
 
     def _chosen(self, field: QComboBox) -> None:
         shape, scale = self._shape.currentData(), self._resolution.currentData()
@@ -80,18 +115,27 @@ class SizeBox(QWidget):
     def _scale(self) -> float:
         """The present size's sides as a share of the model's."""
         width, height = self.value()
-        return (width * height / (self._choice.defaults.width * self._choice.defaults.height)) ** 0.5
+        return (
+            width * height / (self._choice.defaults.width * self._choice.defaults.height)
+        ) ** 0.5
 
     def _sized(self, shape: tuple[int, int], scale: float) -> tuple[int, int]:
-        """Width and height of a shape, with as many pixels as the model's own size has at that scale."""
+        """Width and height of a shape, with as many pixels as the model's own size has at that
+        scale.
+        """
         own = (self._choice.defaults.width, self._choice.defaults.height)
         shape = next((sides for sides in (own, own[::-1]) if _alike(shape, sides)), shape)
         side = scale * (own[0] * own[1] / (shape[0] * shape[1])) ** 0.5
         wanted = (shape[0] * side, shape[1] * side)
-        across, down = (_around(length, step) for length, step in zip(wanted, self._choice.geometry.multiples, strict=True))
+        across, down = (
+            _around(length, step)
+            for length, step in zip(wanted, self._choice.geometry.multiples, strict=True)
+        )
 
         def misfit(size: tuple[int, int]) -> float:
-            """The shape counts for more than the number of pixels: on a coarse grid both can't be had."""
+            """The shape counts for more than the number of pixels: on a coarse grid both can't be
+            had.
+            """
             wide, high = size[0] / wanted[0], size[1] / wanted[1]
             return 2 * abs(log(wide / high)) + abs(log(wide * high))
 
@@ -120,7 +164,9 @@ class LengthBox(QWidget):
         self._seconds = decimal("Length in seconds", 0.01, 100_000, 2, 0.5)
         self._seconds.setSuffix(" s")
         self._frames = whole("Length in frames", 1, MAX_FRAMES)
-        self._seconds.valueChanged.connect(lambda seconds: self._take(frames_of(seconds, self._fps)))
+        self._seconds.valueChanged.connect(
+            lambda seconds: self._take(frames_of(seconds, self._fps))
+        )
         self._frames.valueChanged.connect(self._take)
         grid = two_columns(self)
         grid.addWidget(labelled("Length", self._seconds), 0, 0)

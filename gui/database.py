@@ -1,4 +1,6 @@
-"""What the app remembers between two starts: the queue, the clips, how long they took, and the prompts. One SQLite file."""
+"""What the app remembers between two starts: the queue, the clips, how long they took, and the
+prompts. One SQLite file.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ NOTHING = -1
 
 @dataclass(frozen=True)
 class ClipRow:
-    """A clip on disk. created: seconds since 1970; settings: those inside the file; job: the job that made it, if one did."""
+    """A clip on disk. created: seconds since 1970; settings: those inside the file; job: the job
+    that made it, if one did.
+    """
 
     id: int
     path: Path
@@ -44,8 +48,9 @@ class ClipRow:
 class Database(QObject):
     """One connection, used by the GUI thread alone.
 
-    `notice` is what the user should be told about the opening (None: all was well); what goes wrong later is told by `message`. Nothing
-    here raises for a damaged or unwritable file: the app then goes on without what it can't keep, and says so.
+    `notice` is what the user should be told about the opening (None: all was well); what goes wrong
+    later is told by `message`. Nothing here raises for a damaged or unwritable file: the app then
+    goes on without what it can't keep, and says so.
     """
 
     clips_changed = Signal()
@@ -53,7 +58,9 @@ class Database(QObject):
     message = Signal(str)
 
     def __init__(self, path: Path | None = None, parent: QObject | None = None):
-        """Open or create the file; `path` is for tests. A damaged file is set aside as ``*.broken-<date>`` and a new one begun."""
+        """Open or create the file; `path` is for tests. A damaged file is set aside as
+        ``*.broken-<date>`` and a new one begun.
+        """
         super().__init__(parent)
         self.path = path or data_folder() / FILE_NAME
         self._connection, self.notice = open_library(self.path)
@@ -61,16 +68,33 @@ class Database(QObject):
     def close(self) -> None:
         self._connection.close()
 
-    # --- clips -----------------------------------------------------------------------------------------------------------------
+    # --- clips ------------------------------------------------------------------------------------
 
     def add_clip(
-        self, path: str | os.PathLike, settings: dict, fps: float, frames: int, width: int, height: int, job: int | None = None
+        self,
+        path: str | os.PathLike,
+        settings: dict,
+        fps: float,
+        frames: int,
+        width: int,
+        height: int,
+        job: int | None = None,
     ) -> int:
-        """Remember a clip and return its id; one of the same path takes the place of the one before. NOTHING where it can't be written."""
+        """Remember a clip and return its id; one of the same path takes the place of the one
+        before. NOTHING where it can't be written.
+        """
         values = (
-            str(path), time.time(), str(settings.get("prompt", "")), str(settings.get("model", "")),
-            json.dumps(settings), fps, frames, width, height, job,
-        )  # fmt: skip
+            str(path),
+            time.time(),
+            str(settings.get("prompt", "")),
+            str(settings.get("model", "")),
+            json.dumps(settings),
+            fps,
+            frames,
+            width,
+            height,
+            job,
+        )
         with self._change(self.clips_changed) as change:
             change.run("DELETE FROM clips WHERE path = ?", str(path))
             change.run(
@@ -80,16 +104,25 @@ class Database(QObject):
         return change.new_id
 
     def clips(self, search: str = "", favourites: bool = False) -> list[ClipRow]:
-        """The clips, newest first, whose prompts hold every word of `search`; only the favourites if asked for."""
+        """The clips, newest first, whose prompts hold every word of `search`; only the favourites
+        if asked for.
+        """
         where = ["favourite"] if favourites else []
         where += ["prompt LIKE ? ESCAPE '\\'" for _ in search.split()]
         condition = f" WHERE {' AND '.join(where)}" if where else ""
         words = [f"%{_literal(word)}%" for word in search.split()]
-        return [_clip(row) for row in self._read(f"SELECT * FROM clips{condition} ORDER BY created DESC, id DESC", *words)]
+        return [
+            _clip(row)
+            for row in self._read(
+                f"SELECT * FROM clips{condition} ORDER BY created DESC, id DESC", *words
+            )
+        ]
 
     def clip(self, number: int) -> ClipRow | None:
         """The clip of that id, None where it is gone."""
-        return next((_clip(row) for row in self._read("SELECT * FROM clips WHERE id = ?", number)), None)
+        return next(
+            (_clip(row) for row in self._read("SELECT * FROM clips WHERE id = ?", number)), None
+        )
 
     def set_favourite(self, number: int, favourite: bool) -> None:
         with self._change(self.clips_changed) as change:
@@ -100,25 +133,44 @@ class Database(QObject):
         with self._change(self.clips_changed) as change:
             change.run("DELETE FROM clips WHERE id = ?", number)
 
-    # --- jobs ------------------------------------------------------------------------------------------------------------------
+    # --- jobs -------------------------------------------------------------------------------------
 
     def jobs(self) -> list[Job]:
         """The queue in its order: every job that is not done."""
-        return [_job(row) for row in self._read("SELECT * FROM jobs WHERE state != ? ORDER BY position, id", State.DONE.value)]
+        return [
+            _job(row)
+            for row in self._read(
+                "SELECT * FROM jobs WHERE state != ? ORDER BY position, id", State.DONE.value
+            )
+        ]
 
     def job(self, number: int) -> Job | None:
         """The job of that id, done or not; None where it is gone."""
-        return next((_job(row) for row in self._read("SELECT * FROM jobs WHERE id = ?", number)), None)
+        return next(
+            (_job(row) for row in self._read("SELECT * FROM jobs WHERE id = ?", number)), None
+        )
 
     def insert_jobs(self, jobs: Iterable[Job]) -> list[int]:
-        """Put jobs into the queue and return their ids: where they were, if they were in it before, else at its end."""
+        """Put jobs into the queue and return their ids: where they were, if they were in it before,
+        else at its end.
+        """
         ids: list[int] = []
         end = max((job.position for job in self.jobs()), default=0.0)
         with self._change(self.jobs_changed) as change:
             for count, job in enumerate(jobs, 1):
                 place = end + count if job.id is None else job.position
-                values = (job.id, place, job.state.value, json.dumps(job.settings), job.message, int(job.resume))
-                change.run("INSERT INTO jobs (id, position, state, settings, message, resume) VALUES (?,?,?,?,?,?)", *values)
+                values = (
+                    job.id,
+                    place,
+                    job.state.value,
+                    json.dumps(job.settings),
+                    job.message,
+                    int(job.resume),
+                )
+                change.run(
+                    "INSERT INTO jobs (id, position, state, settings, message, resume) VALUES (?,?,?,?,?,?)",
+                    *values,
+                )
                 ids.append(change.new_id)
         return [] if change.new_id == NOTHING else ids
 
@@ -126,7 +178,9 @@ class Database(QObject):
         """Take jobs out of the queue; a running one stays."""
         with self._change(self.jobs_changed) as change:
             for number in ids:
-                change.run("DELETE FROM jobs WHERE id = ? AND state != ?", number, State.RUNNING.value)
+                change.run(
+                    "DELETE FROM jobs WHERE id = ? AND state != ?", number, State.RUNNING.value
+                )
 
     def place_jobs(self, positions: dict[int, float]) -> None:
         """Give jobs other places in the queue."""
@@ -137,25 +191,49 @@ class Database(QObject):
     def set_job_settings(self, number: int, settings: dict) -> None:
         """Change what a job makes; a running one stays as it is."""
         with self._change(self.jobs_changed) as change:
-            change.run("UPDATE jobs SET settings = ? WHERE id = ? AND state != ?", json.dumps(settings), number, State.RUNNING.value)
+            change.run(
+                "UPDATE jobs SET settings = ? WHERE id = ? AND state != ?",
+                json.dumps(settings),
+                number,
+                State.RUNNING.value,
+            )
 
-    def set_job_state(self, number: int, state: State, message: str = "", resume: bool = False) -> None:
+    def set_job_state(
+        self, number: int, state: State, message: str = "", resume: bool = False
+    ) -> None:
         with self._change(self.jobs_changed) as change:
-            change.run("UPDATE jobs SET state = ?, message = ?, resume = ? WHERE id = ?", state.value, message, int(resume), number)
+            change.run(
+                "UPDATE jobs SET state = ?, message = ?, resume = ? WHERE id = ?",
+                state.value,
+                message,
+                int(resume),
+                number,
+            )
 
     def interrupt_running(self, message: str) -> list[int]:
         """Mark the jobs that ran when the app last ended as interrupted, and return their ids."""
-        ids = [row["id"] for row in self._read("SELECT id FROM jobs WHERE state = ?", State.RUNNING.value)]
+        ids = [
+            row["id"]
+            for row in self._read("SELECT id FROM jobs WHERE state = ?", State.RUNNING.value)
+        ]
         for number in ids:
             self.set_job_state(number, State.INTERRUPTED, message)
         return ids
 
-    # --- what runs took ----------------------------------------------------------------------------------------------------------
+    # --- what runs took ---------------------------------------------------------------------------
 
     def add_timing(self, model: str, tokens: int, passes: float, seconds: float) -> None:
-        """Remember that `passes` runs of the transformer over `tokens` tokens, and all around them, took `seconds`."""
+        """Remember that `passes` runs of the transformer over `tokens` tokens, and all around them,
+        took `seconds`.
+        """
         with self._change() as change:
-            change.run("INSERT INTO timings (model, tokens, passes, seconds) VALUES (?,?,?,?)", model, tokens, passes, seconds)
+            change.run(
+                "INSERT INTO timings (model, tokens, passes, seconds) VALUES (?,?,?,?)",
+                model,
+                tokens,
+                passes,
+                seconds,
+            )
             change.run(
                 "DELETE FROM timings WHERE model = ?1 AND id NOT IN (SELECT id FROM timings WHERE model = ?1 ORDER BY id DESC LIMIT ?2)",
                 model,
@@ -164,17 +242,24 @@ class Database(QObject):
 
     def timings(self, model: str) -> list[tuple[int, float, float]]:
         """(tokens, passes, seconds) of earlier runs of a model on this machine, the latest first."""
-        rows = self._read("SELECT tokens, passes, seconds FROM timings WHERE model = ? ORDER BY id DESC", model)
+        rows = self._read(
+            "SELECT tokens, passes, seconds FROM timings WHERE model = ? ORDER BY id DESC", model
+        )
         return [(row["tokens"], row["passes"], row["seconds"]) for row in rows]
 
-    # --- prompts -----------------------------------------------------------------------------------------------------------------
+    # --- prompts ----------------------------------------------------------------------------------
 
     def add_prompt(self, text: str, negative: bool = False) -> None:
         """Remember a prompt as the one last used."""
         if not text.strip():
             return
         with self._change() as change:
-            change.run("INSERT OR REPLACE INTO prompts (text, negative, used) VALUES (?,?,?)", text, int(negative), time.time())
+            change.run(
+                "INSERT OR REPLACE INTO prompts (text, negative, used) VALUES (?,?,?)",
+                text,
+                int(negative),
+                time.time(),
+            )
             change.run(
                 "DELETE FROM prompts WHERE negative = ?1 AND text NOT IN "
                 "(SELECT text FROM prompts WHERE negative = ?1 ORDER BY used DESC LIMIT ?2)",
@@ -184,20 +269,29 @@ class Database(QObject):
 
     def prompts(self, negative: bool = False) -> list[str]:
         """The prompts used, the latest first."""
-        return [row["text"] for row in self._read("SELECT text FROM prompts WHERE negative = ? ORDER BY used DESC", int(negative))]
+        return [
+            row["text"]
+            for row in self._read(
+                "SELECT text FROM prompts WHERE negative = ? ORDER BY used DESC", int(negative)
+            )
+        ]
 
-    # --- underneath --------------------------------------------------------------------------------------------------------------
+    # --- underneath -------------------------------------------------------------------------------
 
     @contextmanager
     def _change(self, changed: SignalInstance | None = None) -> Iterator[_Change]:
-        """Statements that happen together or not at all, and then the signal. An error of the file's is told, not raised."""
+        """Statements that happen together or not at all, and then the signal. An error of the
+        file's is told, not raised.
+        """
         change = _Change(self._connection)
         try:
             with self._connection:
                 yield change
         except sqlite3.Error as error:
             change.new_id = NOTHING
-            self.message.emit(f"The library can't be written ({error}): make room on the disk of {self.path}.")
+            self.message.emit(
+                f"The library can't be written ({error}): make room on the disk of {self.path}."
+            )
         else:
             if changed is not None:
                 changed.emit()
@@ -206,7 +300,9 @@ class Database(QObject):
         try:
             return self._connection.execute(sql, values).fetchall()
         except sqlite3.Error as error:
-            self.message.emit(f"The library can't be read ({error}): quit, and look after {self.path}.")
+            self.message.emit(
+                f"The library can't be read ({error}): quit, and look after {self.path}."
+            )
             return []
 
 
@@ -227,12 +323,24 @@ def _literal(word: str) -> str:
 
 
 def _clip(row: sqlite3.Row) -> ClipRow:
-    known = {**dict(row), "path": Path(row["path"]), "settings": _json(row["settings"]), "favourite": bool(row["favourite"])}
+    known = {
+        **dict(row),
+        "path": Path(row["path"]),
+        "settings": _json(row["settings"]),
+        "favourite": bool(row["favourite"]),
+    }
     return ClipRow(**{name: known[name] for name in ClipRow.__dataclass_fields__})
 
 
 def _job(row: sqlite3.Row) -> Job:
-    return Job(_json(row["settings"]), row["id"], State(row["state"]), row["position"], row["message"], bool(row["resume"]))
+    return Job(
+        _json(row["settings"]),
+        row["id"],
+        State(row["state"]),
+        row["position"],
+        row["message"],
+        bool(row["resume"]),
+    )
 
 
 def _json(text: str) -> dict:

@@ -1,4 +1,6 @@
-"""The library's file: where it lies, what its tables are, how it is opened, and how a damaged one is set aside."""
+"""The library's file: where it lies, what its tables are, how it is opened, and how a damaged one
+is set aside.
+"""
 
 from __future__ import annotations
 
@@ -30,37 +32,50 @@ CREATE TABLE IF NOT EXISTS prompts (text TEXT NOT NULL, negative INTEGER NOT NUL
 
 def data_folder() -> Path:
     """Where the app keeps what it remembers: the folder MLXVID_DATA, or the user's data folder."""
-    return Path(os.environ.get("MLXVID_DATA") or platformdirs.user_data_dir("mlxvid", appauthor=False))
+    return Path(
+        os.environ.get("MLXVID_DATA") or platformdirs.user_data_dir("mlxvid", appauthor=False)
+    )
 
 
 def open_library(path: Path) -> tuple[sqlite3.Connection, str | None]:
-    """A connection to the library, created if missing, and a sentence for the user where that did not go smoothly.
+    """A connection to the library, created if missing, and a sentence for the user where that did
+    not go smoothly.
 
-    A damaged file is set aside as ``*.broken-<date>`` and a new one begun. Where the disk allows no file at all, the library is in
-    memory for this once.
+    A damaged file is set aside as ``*.broken-<date>`` and a new one begun. Where the disk allows no
+    file at all, the library is in memory for this once.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return _connect(path), None
-    except (OSError, sqlite3.OperationalError) as error:  # a full disk, a write-protected folder: the file is not to blame
+    except (
+        OSError,
+        sqlite3.OperationalError,
+    ) as error:  # a full disk, a write-protected folder: the file is not to blame
         return _forgetful(path, error)
     except sqlite3.DatabaseError as error:
         try:
             aside = _set_aside(path)
-            return _connect(path), f"The library was damaged ({error}): it is set aside as {aside.name}, and a new one begins."
+            return (
+                _connect(path),
+                f"The library was damaged ({error}): it is set aside as {aside.name}, and a new one begins.",
+            )
         except (OSError, sqlite3.Error) as second:
             return _forgetful(path, second)
 
 
 def _forgetful(path: Path, error: Exception) -> tuple[sqlite3.Connection, str]:
-    return _connect(":memory:"), f"{path} can't be opened ({error}): what you do now is forgotten when you quit, until that is mended."
+    return (
+        _connect(":memory:"),
+        f"{path} can't be opened ({error}): what you do now is forgotten when you quit, until that is mended.",
+    )
 
 
 def _connect(path: Path | str) -> sqlite3.Connection:
     connection = sqlite3.connect(path)
     try:
         connection.row_factory = sqlite3.Row
-        # A write must not make the window wait for the disk; a power cut may cost the last change, never the file.
+        # A write must not make the window wait for the disk; a power cut may cost the last change,
+        # never the file.
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()

@@ -1,4 +1,6 @@
-"""What a report of a fault should carry: versions, device, settings and the last lines of the log; and nobody's prompts unless told so."""
+"""What a report of a fault should carry: versions, device, settings and the last lines of the log;
+and nobody's prompts unless told so.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,17 @@ from mlxvid import __version__
 from .model_jobs import tool_command
 from .preferences import Preferences
 
-PACKAGES = ("mlx", "PySide6-Essentials", "av", "numpy", "huggingface_hub", "hf-xet", "sentencepiece", "tokenizers", "pillow")
+PACKAGES = (
+    "mlx",
+    "PySide6-Essentials",
+    "av",
+    "numpy",
+    "huggingface_hub",
+    "hf-xet",
+    "sentencepiece",
+    "tokenizers",
+    "pillow",
+)
 LAST_LINES = 200
 HIDDEN = "<prompt>"
 
@@ -60,9 +72,15 @@ class Device(QObject):
 def _device_lines(facts: dict) -> str:
     machine = facts["machine"]
     rows = [
-        ("machine", f"{machine['name']}, {machine['total'] / 2**30:.1f} GiB, of which a clip may take {machine['usable'] / 2**30:.1f}"),
+        (
+            "machine",
+            f"{machine['name']}, {machine['total'] / 2**30:.1f} GiB, of which a clip may take {machine['usable'] / 2**30:.1f}",
+        ),
         ("device", f"{facts['device']} {facts['device_name']}".strip()),
-        *(("kernel", f"{kernel['name']} {'on' if kernel['on'] else 'off'}: {kernel['reason']}") for kernel in facts["kernels"]),
+        *(
+            ("kernel", f"{kernel['name']} {'on' if kernel['on'] else 'off'}: {kernel['reason']}")
+            for kernel in facts["kernels"]
+        ),
     ]
     return "\n".join(f"{name:<14}{value}" for name, value in rows)
 
@@ -98,7 +116,9 @@ def settings_of(preferences: Preferences) -> list[tuple[str, str]]:
 
 
 def without_prompts(lines: Iterable[str], prompts: Sequence[str]) -> list[str]:
-    """`lines` with each of the prompts hidden, whatever became of it: as it was typed, on one line, in JSON, as the name of a file."""
+    """`lines` with each of the prompts hidden, whatever became of it: as it was typed, on one line,
+    in JSON, as the name of a file.
+    """
     forms: set[str] = set()
     for prompt in prompts:
         words = " ".join(prompt.split())
@@ -106,19 +126,33 @@ def without_prompts(lines: Iterable[str], prompts: Sequence[str]) -> list[str]:
         forms |= {prompt.strip(), words, json.dumps(words)[1:-1], name} - {""}
     if not forms:
         return list(lines)
-    # The longest first, since one prompt may be the beginning of another; whole words, since one may be as short as "a".
-    hidden = re.compile("|".join(rf"(?<!\w){re.escape(form)}(?!\w)" for form in sorted(forms, key=len, reverse=True)), re.IGNORECASE)
+    # The longest first, since one prompt may be the beginning of another; whole words, since one
+    # may be as short as "a".
+    hidden = re.compile(
+        "|".join(
+            rf"(?<!\w){re.escape(form)}(?!\w)" for form in sorted(forms, key=len, reverse=True)
+        ),
+        re.IGNORECASE,
+    )
     return [hidden.sub(HIDDEN, line) for line in lines]
 
 
-def report(device: str, preferences: Preferences, lines: Sequence[str], prompts: Sequence[str] | None) -> str:
-    """The whole report as text. prompts: to leave out of the log; None leaves it as it is. The home folder is called ~."""
+def report(
+    device: str, preferences: Preferences, lines: Sequence[str], prompts: Sequence[str] | None
+) -> str:
+    """The whole report as text. prompts: to leave out of the log; None leaves it as it is. The home
+    folder is called ~.
+    """
     parts = [
         "\n".join(f"{name:<14}{value}" for name, value in versions()),
         device,
         "\n".join(f"{name:<14}{value}" for name, value in settings_of(preferences)),
         f"Last {LAST_LINES} lines of the log:",
-        "\n".join(lines[-LAST_LINES:] if prompts is None else without_prompts(lines[-LAST_LINES:], prompts)),
+        "\n".join(
+            lines[-LAST_LINES:]
+            if prompts is None
+            else without_prompts(lines[-LAST_LINES:], prompts)
+        ),
     ]
     text = "\n\n".join(part for part in parts if part) + "\n"
     home = str(Path.home())

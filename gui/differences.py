@@ -11,14 +11,19 @@ from .frames import Facts
 
 def _listed(value: Any) -> str:
     """The names in a list, without their folders; a file's settings may hold anything."""
-    return ", ".join(str(one).rsplit("/", 1)[-1] for one in value) if isinstance(value, (list, dict)) else str(value)
+    return (
+        ", ".join(str(one).rsplit("/", 1)[-1] for one in value)
+        if isinstance(value, (list, dict))
+        else str(value)
+    )
 
 
 def _number(value: Any) -> str:
     return f"{value:g}" if isinstance(value, (int, float)) else str(value)
 
 
-# What is worth a word, in this order; the rest (versions, the latents' origin) is not what one compares takes by.
+# What is worth a word, in this order; the rest (versions, the latents' origin) is not what one
+# compares takes by.
 _WORDS: dict[str, Callable[[Any], str]] = {
     "model": lambda value: Path(str(value)).name,
     "quantize": lambda value: f"{value} bit" if value else "not quantized",
@@ -41,7 +46,8 @@ SAME = "same settings"
 
 
 def differences(takes: list[tuple[Path, Facts]]) -> list[str]:
-    """One line for each take: the settings that they don't share, size and rate if these differ; SAME where nothing does.
+    """One line for each take: the settings that they don't share, size and rate if these differ;
+    SAME where nothing does.
 
     A clip that has no settings is told by its name.
     """

@@ -1,4 +1,6 @@
-"""What was dropped, pasted or opened: a clip whose settings are wanted again, or a picture to begin from."""
+"""What was dropped, pasted or opened: a clip whose settings are wanted again, or a picture to begin
+from.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +12,16 @@ from typing import Any
 from PySide6.QtCore import QBuffer, QIODevice, QMimeData
 from PySide6.QtGui import QImage
 
-from mlxvid.clip import read_settings
-from mlxvid.containers import VIDEO
 from mlxvid.errors import MediaError, MlxvidError
 from mlxvid.generate import repeatable
-from mlxvid.images import open_picture
+from mlxvid.media.clip import read_settings
+from mlxvid.media.containers import VIDEO
+from mlxvid.media.images import open_picture
 
 from .database_file import data_folder
 
-# What other programs make and Pillow doesn't read: named for what it is, rather than called a broken picture.
+# What other programs make and Pillow doesn't read: named for what it is, rather than called a
+# broken picture.
 _FILMS = {*VIDEO, ".mov", ".m4v", ".mkv", ".avi", ".mpg", ".mpeg", ".ts", ".wmv"}
 _CLIPS = {*_FILMS, ".gif"}
 
@@ -29,7 +32,8 @@ def files_in(mime: QMimeData) -> list[Path]:
 
 
 def picture_in(mime: QMimeData) -> Path | None:
-    """The picture in a drop or on the clipboard: the first file, or pixels, which are saved so that the worker can read them.
+    """The picture in a drop or on the clipboard: the first file, or pixels, which are saved so that
+    the worker can read them.
 
     Raises :class:`MediaError` for files that are no pictures; None where there is neither.
     """
@@ -42,15 +46,21 @@ def picture_in(mime: QMimeData) -> Path | None:
 
 
 def check_picture(path: Path) -> None:
-    """Raise :class:`MediaError`, with a sentence that says what it is instead, unless the file is a picture."""
+    """Raise :class:`MediaError`, with a sentence that says what it is instead, unless the file is a
+    picture.
+    """
     if path.suffix.lower() in _FILMS:
-        raise MediaError(f"{path.name} is a film, not a picture: open it and use one of its frames, or give a picture.")
+        raise MediaError(
+            f"{path.name} is a film, not a picture: open it and use one of its frames, or give a picture."
+        )
     with open_picture(path):
         pass
 
 
 def check_clip(path: Path) -> None:
-    """Raise :class:`MediaError`, with a sentence, for what can't be a clip; whether it is whole shows when its frames are read."""
+    """Raise :class:`MediaError`, with a sentence, for what can't be a clip; whether it is whole
+    shows when its frames are read.
+    """
     if not path.exists():
         raise MediaError(f"There is no clip {path}: it may have been moved or renamed.")
     if path.suffix.lower() not in _CLIPS and not path.is_dir():
@@ -58,7 +68,9 @@ def check_clip(path: Path) -> None:
 
 
 def keep_picture(image: QImage) -> Path:
-    """Save pasted pixels under a name that their content gives; raises :class:`MediaError` where that can't be done."""
+    """Save pasted pixels under a name that their content gives; raises :class:`MediaError` where
+    that can't be done.
+    """
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
     image.save(buffer, "PNG")
@@ -68,11 +80,15 @@ def keep_picture(image: QImage) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     except OSError as error:
-        raise MediaError(f"The picture could not be kept in {path.parent} ({error.strerror}): make room there.") from None
+        raise MediaError(
+            f"The picture could not be kept in {path.parent} ({error.strerror}): make room there."
+        ) from None
     return path
 
 
-def take(path: Path, settings: Callable[[dict[str, Any]], None], picture: Callable[[Path], None]) -> None:
+def take(
+    path: Path, settings: Callable[[dict[str, Any]], None], picture: Callable[[Path], None]
+) -> None:
     """Hand on what a file is: the settings of a clip that mlxvid saved, or a picture.
 
     Raises :class:`MediaError` or :class:`SettingError` with a sentence for anything else.
@@ -85,7 +101,9 @@ def take(path: Path, settings: Callable[[dict[str, Any]], None], picture: Callab
 
 
 def settings_in(path: Path) -> dict[str, Any]:
-    """The settings in a clip, as :meth:`ComposePanel.apply_settings` takes them; raises as :func:`take` does."""
+    """The settings in a clip, as :meth:`ComposePanel.apply_settings` takes them; raises as
+    :func:`take` does.
+    """
     try:
         found = read_settings(path)
     except MediaError:

@@ -1,4 +1,6 @@
-"""Text that is shortened where room is scarce: a label with an ellipsis and the whole text as its tooltip, and lines of facts."""
+"""Text that is shortened where room is scarce: a label with an ellipsis and the whole text as its
+tooltip, and lines of facts.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,12 @@ DOT = " · "
 class ElidedLabel(QLabel):
     """One line of plain text, which never asks for more width than there is."""
 
-    def __init__(self, text: str = "", mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight, parent: QWidget | None = None):
+    def __init__(
+        self,
+        text: str = "",
+        mode: Qt.TextElideMode = Qt.TextElideMode.ElideRight,
+        parent: QWidget | None = None,
+    ):
         super().__init__(text, parent)
         self._mode = mode
         self.setTextFormat(Qt.TextFormat.PlainText)
@@ -23,7 +30,9 @@ class ElidedLabel(QLabel):
         return QSize(0, super().minimumSizeHint().height())
 
     def sizeHint(self) -> QSize:
-        return QSize(self.fontMetrics().horizontalAdvance(self.text()) + 1, super().sizeHint().height())
+        return QSize(
+            self.fontMetrics().horizontalAdvance(self.text()) + 1, super().sizeHint().height()
+        )
 
     def paintEvent(self, event: QPaintEvent) -> None:
         option = QStyleOption()
@@ -31,11 +40,20 @@ class ElidedLabel(QLabel):
         text = self.fontMetrics().elidedText(self.text(), self._mode, self.width())
         painter = QPainter(self)
         self.style().drawItemText(
-            painter, self.rect(), int(self.alignment()), option.palette, self.isEnabled(), text, self.foregroundRole()
-        )  # fmt: skip
+            painter,
+            self.rect(),
+            int(self.alignment()),
+            option.palette,
+            self.isEnabled(),
+            text,
+            self.foregroundRole(),
+        )
 
     def event(self, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.ToolTip and self.fontMetrics().horizontalAdvance(self.text()) <= self.width():
+        if (
+            event.type() == QEvent.Type.ToolTip
+            and self.fontMetrics().horizontalAdvance(self.text()) <= self.width()
+        ):
             return True  # nothing is hidden, so there is nothing to tell
         if event.type() == QEvent.Type.ToolTip:
             self.setToolTip(self.text())
@@ -43,9 +61,13 @@ class ElidedLabel(QLabel):
 
 
 def whole_parts(line: str, metrics: QFontMetrics, width: int) -> str:
-    """As many parts of a line of facts as there is room for: half a number tells nothing. Of a single one, as much as there is."""
+    """As many parts of a line of facts as there is room for: half a number tells nothing. Of a
+    single one, as much as there is.
+    """
     while metrics.horizontalAdvance(line) > width and DOT in line:
         line = line.rpartition(DOT)[0]
-    if metrics.horizontalAdvance(line) <= width:  # elidedText rounds up, and may take a letter from what just fits
+    if (
+        metrics.horizontalAdvance(line) <= width
+    ):  # elidedText rounds up, and may take a letter from what just fits
         return line
     return metrics.elidedText(line, Qt.TextElideMode.ElideRight, width)

@@ -9,8 +9,8 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from mlxvid.clip import Clip, check_writable
 from mlxvid.errors import MediaError
+from mlxvid.media.clip import Clip, check_writable
 
 from .tasks import Task, Tasks
 
@@ -36,7 +36,9 @@ FORMATS = (
 
 
 class Export(QObject):
-    """One copy at a time. `progressed` counts frames; exactly one of `saved`, `failed` and `cancelled` ends it."""
+    """One copy at a time. `progressed` counts frames; exactly one of `saved`, `failed` and
+    `cancelled` ends it.
+    """
 
     progressed = Signal(int, int)
     saved = Signal(Path)
@@ -53,13 +55,18 @@ class Export(QObject):
         return self._task is not None
 
     def start(self, source: Path, target: Path, first: int = 0, last: int | None = None) -> None:
-        """Save `source`, from frame `first` to frame `last` (both included, None: to the end), as `target`; its ending is the format.
+        """Save `source`, from frame `first` to frame `last` (both included, None: to the end), as
+        `target`; its ending is the format.
 
         Not while one is `running`.
         """
         self._task = self._tasks.run(
-            exporting(source, target, first, last), stepped=self._step, done=self._done, failed=self._fail, ended=self._end
-        )  # fmt: skip
+            exporting(source, target, first, last),
+            stepped=self._step,
+            done=self._done,
+            failed=self._fail,
+            ended=self._end,
+        )
 
     def cancel(self) -> None:
         """Stop at the next frame; a file that was at the target stays as it was."""
@@ -84,7 +91,9 @@ class Export(QObject):
 
 
 def exporting(source: Path, target: Path, first: int, last: int | None) -> Callable[[Task], Path]:
-    """The work of an export, in frames done and frames in all. The settings in the file are those that made the whole clip."""
+    """The work of an export, in frames done and frames in all. The settings in the file are those
+    that made the whole clip.
+    """
 
     def work(task: Task) -> Path:
         if check_writable(target).exists() and source.samefile(target):
@@ -92,7 +101,9 @@ def exporting(source: Path, target: Path, first: int, last: int | None) -> Calla
         clip = Clip.load(source)
         frames = clip.frames[first : None if last is None else last + 1]
         if not len(frames):
-            raise MediaError(f"{source} has no frames from {first} on: it may have been changed since it was opened.")
+            raise MediaError(
+                f"{source} has no frames from {first} on: it may have been changed since it was opened."
+            )
 
         def tell(done: int, count: int) -> None:
             task.check()
@@ -104,10 +115,18 @@ def exporting(source: Path, target: Path, first: int, last: int | None) -> Calla
 
 
 def ask_target(parent: QWidget, source: Path, form: Format) -> Path | None:
-    """Ask where to save a copy of `source`; None where the user thought better of it. Another format's ending, typed there, wins."""
+    """Ask where to save a copy of `source`; None where the user thought better of it. Another
+    format's ending, typed there, wins.
+    """
     start = source.with_name(f"{source.stem} copy{form.ending}")
-    chosen, _ = QFileDialog.getSaveFileName(parent, f"Export as {form.name}", str(start), form.filter)
+    chosen, _ = QFileDialog.getSaveFileName(
+        parent, f"Export as {form.name}", str(start), form.filter
+    )
     if not chosen:
         return None
     path = Path(chosen)
-    return path if path.suffix.lower() in {one.ending for one in FORMATS if one.ending} else path.with_name(path.name + form.ending)
+    return (
+        path
+        if path.suffix.lower() in {one.ending for one in FORMATS if one.ending}
+        else path.with_name(path.name + form.ending)
+    )

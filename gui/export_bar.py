@@ -1,4 +1,6 @@
-"""The line at the foot of a panel that exports: a progress bar and a way to stop, there only while something is saved."""
+"""The line at the foot of a panel that exports: a progress bar and a way to stop, there only while
+something is saved.
+"""
 
 from __future__ import annotations
 

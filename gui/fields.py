@@ -1,4 +1,6 @@
-"""Fields of a form: named for screen readers, with their label above, and deaf to a wheel that only meant to scroll past."""
+"""Fields of a form: named for screen readers, with their label above, and deaf to a wheel that only
+meant to scroll past.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,11 @@ class _WheelGuard(QObject):
     """Lets the wheel change a field only while it has the focus."""
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
+        if (
+            event.type() == QEvent.Type.Wheel
+            and isinstance(watched, QWidget)
+            and not watched.hasFocus()
+        ):
             event.ignore()
             return True
         return super().eventFilter(watched, event)
@@ -41,10 +47,18 @@ class _Choice(QComboBox):
     """A combo box with the app's own arrow: style sheets can only take one from a file."""
 
     def minimumSizeHint(self) -> QSize:
-        """Room for the longest option and the arrow; of names that may be of any length, for a dozen letters."""
+        """Room for the longest option and the arrow; of names that may be of any length, for a
+        dozen letters.
+        """
         metrics = self.fontMetrics()
-        longest = max((metrics.horizontalAdvance(self.itemText(row)) for row in range(self.count())), default=0)
-        return QSize(min(longest, 12 * metrics.averageCharWidth() + _AROUND) + metrics.height() + 20, field_height(self))
+        longest = max(
+            (metrics.horizontalAdvance(self.itemText(row)) for row in range(self.count())),
+            default=0,
+        )
+        return QSize(
+            min(longest, 12 * metrics.averageCharWidth() + _AROUND) + metrics.height() + 20,
+            field_height(self),
+        )
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
@@ -61,7 +75,9 @@ class _Check(QCheckBox):
         if self.isChecked():
             option = QStyleOptionButton()
             self.initStyleOption(option)
-            place = self.style().subElementRect(QStyle.SubElement.SE_CheckBoxIndicator, option, self)
+            place = self.style().subElementRect(
+                QStyle.SubElement.SE_CheckBoxIndicator, option, self
+            )
             icon("check", QPalette.ColorRole.HighlightedText).paint(QPainter(self), place)
 
 
@@ -74,7 +90,9 @@ class _Decimal(QDoubleSpinBox):
 
 
 def guarded(field: QWidget) -> QWidget:
-    """`field`, which the wheel leaves alone unless it is in use, and which takes the width that there is."""
+    """`field`, which the wheel leaves alone unless it is in use, and which takes the width that
+    there is.
+    """
     field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     field.installEventFilter(_WheelGuard(field))
     field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -94,7 +112,9 @@ def whole(name: str, low: int, high: int, hint: str = "") -> QSpinBox:
     return _number(field, name, hint)
 
 
-def decimal(name: str, low: float, high: float, places: int, step: float, hint: str = "") -> QDoubleSpinBox:
+def decimal(
+    name: str, low: float, high: float, places: int, step: float, hint: str = ""
+) -> QDoubleSpinBox:
     """A field for a number with so many decimal places."""
     field = _Decimal()
     field.setDecimals(places)

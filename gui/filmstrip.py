@@ -1,4 +1,6 @@
-"""The clip in a row of small pictures: where one is, where the marks are, and the place to drag through it."""
+"""The clip in a row of small pictures: where one is, where the marks are, and the place to drag
+through it.
+"""
 
 from __future__ import annotations
 
@@ -32,15 +34,25 @@ class Hold(Enum):
 
 
 class Filmstrip(QWidget):
-    """One row for each reel, all on the playhead's time. Cells are filled one at a time, so that a long clip doesn't stop the window."""
+    """One row for each reel, all on the playhead's time. Cells are filled one at a time, so that a
+    long clip doesn't stop the window.
+    """
 
-    def __init__(self, playhead: Playhead, reels: list[Reel], marks: bool = True, parent: QWidget | None = None):
+    def __init__(
+        self,
+        playhead: Playhead,
+        reels: list[Reel],
+        marks: bool = True,
+        parent: QWidget | None = None,
+    ):
         super().__init__(parent)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.setAccessibleName("Filmstrip")
-        self.setAccessibleDescription("Drag to move through the clip; the arrow keys go frame by frame.")
+        self.setAccessibleDescription(
+            "Drag to move through the clip; the arrow keys go frame by frame."
+        )
         self._playhead, self._reels, self._marks = playhead, reels, marks
         self._places: list[list[QRect]] = [[] for _ in reels]
         self._cells: list[list[QPixmap | None]] = [[] for _ in reels]
@@ -66,15 +78,18 @@ class Filmstrip(QWidget):
     def minimumSizeHint(self) -> QSize:
         return QSize(120, self.sizeHint().height())
 
-    # --- the small pictures --------------------------------------------------------------------------------------------------------
+    # --- the small pictures -----------------------------------------------------------------------
 
     def refresh(self) -> None:
         """Draw all cells anew, one after the other; what they showed stays until then."""
         self._places = [self._layout(row) for row in range(len(self._reels))]
         for row, places in enumerate(self._places):
             self._cells[row] = (self._cells[row] + [None] * len(places))[: len(places)]
-        stale = [(row, cell) for row, places in enumerate(self._places) for cell in range(len(places))]
-        # The empty ones first: where previews come faster than the cells are drawn, the last would stay empty for ever.
+        stale = [
+            (row, cell) for row, places in enumerate(self._places) for cell in range(len(places))
+        ]
+        # The empty ones first: where previews come faster than the cells are drawn, the last would
+        # stay empty for ever.
         self._stale = sorted(stale, key=lambda place: self._cells[place[0]][place[1]] is not None)
         self._timer.start()
         self.update()
@@ -93,13 +108,17 @@ class Filmstrip(QWidget):
             index = reel.index_at(place.center().x() / max(self.width(), 1) * self._duration())
             if index < len(reel.frames):
                 del self._stale[position]
-                self._cells[row][cell] = _cropped(reel.image(index), place.size(), self.devicePixelRatioF())
+                self._cells[row][cell] = _cropped(
+                    reel.image(index), place.size(), self.devicePixelRatioF()
+                )
                 self.update(place)
                 return
         self._timer.stop()
 
     def _layout(self, row: int) -> list[QRect]:
-        """The cells of a row: as many as fit at the clip's shape, exactly over the row's part of the time."""
+        """The cells of a row: as many as fit at the clip's shape, exactly over the row's part of
+        the time.
+        """
         reel = self._reels[row]
         if not reel.count or not self._playhead.count or reel.facts is None:
             return []
@@ -108,15 +127,20 @@ class Filmstrip(QWidget):
         count = max(min(round(width / (ROW_HEIGHT * shape)), reel.count), 1)
         edges = [round(width * i / count) for i in range(count + 1)]
         top = MARGIN + row * (ROW_HEIGHT + ROW_GAP)
-        return [QRect(left, top, right - left, ROW_HEIGHT) for left, right in zip(edges, edges[1:], strict=False)]
+        return [
+            QRect(left, top, right - left, ROW_HEIGHT)
+            for left, right in zip(edges, edges[1:], strict=False)
+        ]
 
-    # --- places and times ----------------------------------------------------------------------------------------------------------
+    # --- places and times -------------------------------------------------------------------------
 
     def _duration(self) -> float:
         return self._playhead.count / self._playhead.fps
 
     def _frame(self, x: float) -> int:
-        return max(0, min(int(x / max(self.width(), 1) * self._playhead.count), self._playhead.count - 1))
+        return max(
+            0, min(int(x / max(self.width(), 1) * self._playhead.count), self._playhead.count - 1)
+        )
 
     def _left(self, frame: int) -> int:
         """Where a frame begins."""
@@ -131,7 +155,7 @@ class Filmstrip(QWidget):
             self.update(self._head(frame) - 5, 0, 10, self.height())
         self._drawn_at = index
 
-    # --- painting ------------------------------------------------------------------------------------------------------------------
+    # --- painting ---------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -148,7 +172,9 @@ class Filmstrip(QWidget):
         if self._playhead.trimmed:
             self._paint_marks(painter, rows, QColor(palette.stage), QColor(palette.accent))
         self._paint_playhead(painter)
-        if self.hasFocus() and self.window().testAttribute(Qt.WidgetAttribute.WA_KeyboardFocusChange):
+        if self.hasFocus() and self.window().testAttribute(
+            Qt.WidgetAttribute.WA_KeyboardFocusChange
+        ):
             painter.setPen(QColor(palette.accent))
             painter.drawRect(rows.adjusted(0, 0, -1, -1))
 
@@ -176,12 +202,17 @@ class Filmstrip(QWidget):
         painter.fillRect(x - 2, 0, 4, self.height(), QColor(0, 0, 0, 120))
         painter.fillRect(x - 1, 0, 2, self.height(), QColor(255, 255, 255))
 
-    # --- the mouse -----------------------------------------------------------------------------------------------------------------
+    # --- the mouse --------------------------------------------------------------------------------
 
     def _what(self, at: QPoint) -> Hold:
-        """What is under the mouse; marks only where something is left out, since at the ends they would be in the way."""
+        """What is under the mouse; marks only where something is left out, since at the ends they
+        would be in the way.
+        """
         if self._marks and self._playhead.trimmed:
-            for hold, x in ((Hold.FIRST, self._left(self._playhead.first)), (Hold.LAST, self._left(self._playhead.last + 1))):
+            for hold, x in (
+                (Hold.FIRST, self._left(self._playhead.first)),
+                (Hold.LAST, self._left(self._playhead.last + 1)),
+            ):
                 inwards = HANDLE if hold is Hold.FIRST else -HANDLE
                 if min(x, x + inwards) - REACH / 2 <= at.x() <= max(x, x + inwards) + REACH / 2:
                     return hold
@@ -208,7 +239,9 @@ class Filmstrip(QWidget):
                 self._playhead.play()
 
     def _drag(self, x: float) -> None:
-        """Move what is held to `x`; a mark takes the playhead with it, so that one sees where one cuts."""
+        """Move what is held to `x`; a mark takes the playhead with it, so that one sees where one
+        cuts.
+        """
         head, frame = self._playhead, self._frame(x)
         if self._hold is Hold.FIRST:
             frame = min(frame, head.last)
@@ -225,8 +258,14 @@ class Filmstrip(QWidget):
 def _cropped(image: QImage, size: QSize, ratio: float) -> QPixmap:
     """A picture that fills `size`, its middle where the shapes differ."""
     target = size * ratio
-    scaled = image.scaled(target, Qt.AspectRatioMode.KeepAspectRatioByExpanding, Qt.TransformationMode.SmoothTransformation)
-    corner = QPoint((scaled.width() - target.width()) // 2, (scaled.height() - target.height()) // 2)
+    scaled = image.scaled(
+        target,
+        Qt.AspectRatioMode.KeepAspectRatioByExpanding,
+        Qt.TransformationMode.SmoothTransformation,
+    )
+    corner = QPoint(
+        (scaled.width() - target.width()) // 2, (scaled.height() - target.height()) // 2
+    )
     pixmap = QPixmap.fromImage(scaled.copy(QRect(corner, target)))
     pixmap.setDevicePixelRatio(ratio)
     return pixmap

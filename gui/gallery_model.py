@@ -1,10 +1,20 @@
-"""The clips of the library as Qt sees them: one row each, newest first, filtered by words and favourites."""
+"""The clips of the library as Qt sees them: one row each, newest first, filtered by words and
+favourites.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import QAbstractListModel, QMimeData, QModelIndex, QObject, QPersistentModelIndex, Qt, QUrl
+from PySide6.QtCore import (
+    QAbstractListModel,
+    QMimeData,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    Qt,
+    QUrl,
+)
 
 from .database import ClipRow, Database
 from .elided import DOT
@@ -37,7 +47,9 @@ class GalleryModel(QAbstractListModel):
         self.refresh()
 
     def refresh(self) -> None:
-        """Take over what has changed. Both lists are in the same order, so that gaps are all there is to look for."""
+        """Take over what has changed. Both lists are in the same order, so that gaps are all there
+        is to look for.
+        """
         rows = self._database.clips(self._search, self._favourites)
         wanted = {row.id for row in rows}
         for position in reversed(range(len(self._rows))):
@@ -56,9 +68,12 @@ class GalleryModel(QAbstractListModel):
 
     def index_of(self, number: int) -> QModelIndex:
         """The index of a clip's id; an invalid one where it isn't shown."""
-        return next((self.index(position) for position, row in enumerate(self._rows) if row.id == number), QModelIndex())
+        return next(
+            (self.index(position) for position, row in enumerate(self._rows) if row.id == number),
+            QModelIndex(),
+        )
 
-    # --- what Qt asks for ----------------------------------------------------------------------------------------------------------
+    # --- what Qt asks for -------------------------------------------------------------------------
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008  Qt's own signature
         return 0 if parent.isValid() else len(self._rows)
@@ -94,7 +109,9 @@ def title(row: ClipRow) -> str:
 
 
 def facts(row: ClipRow) -> str:
-    """Seed, size and model, for a line under the title: what tells takes apart comes before what they share."""
+    """Seed, size and model, for a line under the title: what tells takes apart comes before what
+    they share.
+    """
     parts = [f"seed {row.settings['seed']}"] if "seed" in row.settings else []
     parts += [f"{row.width}×{row.height}", row.model.rstrip("/").rsplit("/", 1)[-1]]
     return DOT.join(part for part in parts if part)

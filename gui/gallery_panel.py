@@ -8,7 +8,15 @@ from pathlib import Path
 
 from PySide6.QtCore import QPoint, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QKeySequence
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QMessageBox, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLineEdit,
+    QMenu,
+    QMessageBox,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from mlxvid.errors import MediaError
 
@@ -31,7 +39,8 @@ NO_MATCH = "No clip matches."
 
 
 class GalleryPanel(QWidget):
-    """The signals say what the user wants done with clips; `stills` is where last frames are saved (None: the temporary folder).
+    """The signals say what the user wants done with clips; `stills` is where last frames are saved
+    (None: the temporary folder).
 
     extend_clip: the settings of the clip to go on from, its last frame as a picture, and its file.
     """
@@ -44,7 +53,9 @@ class GalleryPanel(QWidget):
     compare = Signal(list)
     message = Signal(str)
 
-    def __init__(self, database: Database, stills: Path | None = None, parent: QWidget | None = None):
+    def __init__(
+        self, database: Database, stills: Path | None = None, parent: QWidget | None = None
+    ):
         super().__init__(parent)
         self._database, self._stills = database, stills
         self._tasks = Tasks(1, self)
@@ -76,17 +87,33 @@ class GalleryPanel(QWidget):
         self._single: list[QAction] = []
         self.open_action = self._action("Open", ["Return", "Enter"], self._open)
         self.compare_action = self._action("Compare", ["Ctrl+K"], self._compare)
-        self.settings_action = self._action("Use These Settings", ["Ctrl+U"], self._use_settings, single=True)
-        self.variations_action = self._action("Make Variations", ["Ctrl+Shift+V"], self._make_variations, single=True)
+        self.settings_action = self._action(
+            "Use These Settings", ["Ctrl+U"], self._use_settings, single=True
+        )
+        self.variations_action = self._action(
+            "Make Variations", ["Ctrl+Shift+V"], self._make_variations, single=True
+        )
         self.extend_action = self._action("Extend from Last Frame", [], self._extend, single=True)
-        self.start_action = self._action("Use Last Frame as Start Image", [], self._use_as_start, single=True)
+        self.start_action = self._action(
+            "Use Last Frame as Start Image", [], self._use_as_start, single=True
+        )
         self.favourite_action = self._action("Favourite", ["."], self._toggle_favourites)
         self.favourite_action.setCheckable(True)
-        self.show_action = self._action(f"Show in {FILE_MANAGER}", ["Ctrl+Shift+R"], self._show_file, single=True)
-        self.delete_action = self._action("Move to Trash…", ["Ctrl+Backspace", "Delete"] if ON_MAC else ["Delete"], self.ask_to_delete)
+        self.show_action = self._action(
+            f"Show in {FILE_MANAGER}", ["Ctrl+Shift+R"], self._show_file, single=True
+        )
+        self.delete_action = self._action(
+            "Move to Trash…",
+            ["Ctrl+Backspace", "Delete"] if ON_MAC else ["Delete"],
+            self.ask_to_delete,
+        )
 
-    def _action(self, text: str, keys: list[str], then: Callable[[], None], single: bool = False) -> QAction:
-        """An action on the selection; `single`: on one clip only. Its keys work in the grid, and leave the search field alone."""
+    def _action(
+        self, text: str, keys: list[str], then: Callable[[], None], single: bool = False
+    ) -> QAction:
+        """An action on the selection; `single`: on one clip only. Its keys work in the grid, and
+        leave the search field alone.
+        """
         made = QAction(text, self)
         made.setShortcuts([QKeySequence(key) for key in keys])
         made.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
@@ -129,7 +156,7 @@ class GalleryPanel(QWidget):
         """What the window's menu may offer for the selected clips."""
         return self.view.actions()
 
-    # --- what is shown -----------------------------------------------------------------------------------------------------------
+    # --- what is shown ----------------------------------------------------------------------------
 
     def _filter(self) -> None:
         self.favourites.setIcon(icon("star-filled" if self.favourites.isChecked() else "star"))
@@ -143,7 +170,9 @@ class GalleryPanel(QWidget):
         self.view.set_empty_text(NO_MATCH if self.model.filtered else EMPTY)
 
     def _set_aside(self, number: int, message: str) -> None:
-        """A clip that can't be read: its tile says so, and nothing is done with it but to remove it or look again."""
+        """A clip that can't be read: its tile says so, and nothing is done with it but to remove it
+        or look again.
+        """
         self.message.emit(message)
         self._update()
 
@@ -169,7 +198,9 @@ class GalleryPanel(QWidget):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addActions([self.open_action, self.compare_action])
         menu.addSeparator()
-        menu.addActions([self.settings_action, self.variations_action, self.extend_action, self.start_action])
+        menu.addActions(
+            [self.settings_action, self.variations_action, self.extend_action, self.start_action]
+        )
         menu.addSeparator()
         menu.addAction(self.favourite_action)
         export = menu.addMenu("Export")
@@ -180,7 +211,7 @@ class GalleryPanel(QWidget):
         menu.addAction(self.delete_action)
         menu.popup(self.view.viewport().mapToGlobal(place))
 
-    # --- what is done with clips -----------------------------------------------------------------------------------------------------
+    # --- what is done with clips ------------------------------------------------------------------
 
     def _one(self) -> ClipRow:
         return self.view.rows()[0]
@@ -212,7 +243,9 @@ class GalleryPanel(QWidget):
 
     def _keep_last_frame(self, then: Callable[[Task, Path], None]) -> Task:
         """Save the last frame as a picture, elsewhere, and go on with it here."""
-        return self._tasks.run(keeping(self._one().path, None, self._stills), done=then, failed=self._failed)
+        return self._tasks.run(
+            keeping(self._one().path, None, self._stills), done=then, failed=self._failed
+        )
 
     def _extended(self, task: Task, still: Path) -> None:
         row = self._extending.pop(task)
@@ -246,14 +279,20 @@ class GalleryPanel(QWidget):
             self._database.set_favourite(row.id, wanted)
         self._update()
 
-    # --- the trash -----------------------------------------------------------------------------------------------------------------
+    # --- the trash --------------------------------------------------------------------------------
 
     def ask_to_delete(self) -> None:
         """Ask once for the whole selection."""
         rows = self.view.rows()
         what = f"“{_shortened(title(rows[0]))}”" if len(rows) == 1 else f"these {len(rows)} clips"
-        box = QMessageBox(QMessageBox.Icon.NoIcon, "Move to Trash", f"Move {what} to the Trash?", parent=self)
-        box.setInformativeText("You can put it back from there." if len(rows) == 1 else "You can put them back from there.")
+        box = QMessageBox(
+            QMessageBox.Icon.NoIcon, "Move to Trash", f"Move {what} to the Trash?", parent=self
+        )
+        box.setInformativeText(
+            "You can put it back from there."
+            if len(rows) == 1
+            else "You can put them back from there."
+        )
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         move = box.addButton("Move to Trash", QMessageBox.ButtonRole.AcceptRole)
         box.setDefaultButton(move)
@@ -262,7 +301,9 @@ class GalleryPanel(QWidget):
         box.open()
 
     def delete(self, rows: list[ClipRow]) -> None:
-        """Move files to the trash and their clips out of the library; one whose file can't be moved stays in both."""
+        """Move files to the trash and their clips out of the library; one whose file can't be moved
+        stays in both.
+        """
         for row in rows:
             try:
                 if row.path.exists():

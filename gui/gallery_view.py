@@ -1,4 +1,6 @@
-"""The grid of clips: tiles that fill the width, one that moves under the mouse, stars that can be clicked."""
+"""The grid of clips: tiles that fill the width, one that moves under the mouse, stars that can be
+clicked.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from .gallery_model import GalleryModel
 from .theme import colours
 from .thumbnails import Thumbnails
 
-# The mouse has to rest on a tile for so many ms before it moves, so that one crossing the grid sets nothing off.
+# The mouse has to rest on a tile for so many ms before it moves, so that one crossing the grid sets
+# nothing off.
 REST = 90
 
 
@@ -55,13 +58,16 @@ class GalleryView(QListView):
 
     def rows(self) -> list[ClipRow]:
         """The clips of the selection, in the gallery's order."""
-        return [index.data(GalleryModel.ROW) for index in sorted(self.selectedIndexes(), key=QModelIndex.row)]
+        return [
+            index.data(GalleryModel.ROW)
+            for index in sorted(self.selectedIndexes(), key=QModelIndex.row)
+        ]
 
-    # --- the grid ------------------------------------------------------------------------------------------------------------------
+    # --- the grid ---------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        # Room for the scroll bar even where there is none: tiles that grew without it could need it. And a grid that is exactly as wide
-        # as the viewport would wrap one tile early.
+        # Room for the scroll bar even where there is none: tiles that grew without it could need
+        # it. And a grid that is exactly as wide as the viewport would wrap one tile early.
         room = self.contentsRect().width() - self.verticalScrollBar().sizeHint().width() - 2
         self._delegate.cell = self._delegate.cell_for(room, self.font())
         self.setGridSize(self._delegate.cell)
@@ -81,14 +87,16 @@ class GalleryView(QListView):
             painter = QPainter(self.viewport())
             painter.setPen(QColor(colours(self.palette()).faint))
             room = self.viewport().rect().adjusted(24, 24, -24, -24)
-            painter.drawText(room, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self._empty)
+            painter.drawText(
+                room, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self._empty
+            )
 
     def _redraw(self, number: int) -> None:
         index = self.model().index_of(number)
         if index.isValid():
             self.update(index)
 
-    # --- the tile under the mouse ----------------------------------------------------------------------------------------------------
+    # --- the tile under the mouse -----------------------------------------------------------------
 
     def hover(self, index: QModelIndex) -> None:
         """The mouse is over a tile; over none for an invalid index."""
@@ -144,7 +152,11 @@ class GalleryView(QListView):
         """The tile whose star is under the mouse."""
         index = self.indexAt(event.position().toPoint())
         star = self._delegate.star_rect(self.visualRect(index))
-        return index if index.isValid() and star.contains(event.position().toPoint()) else QModelIndex()
+        return (
+            index
+            if index.isValid() and star.contains(event.position().toPoint())
+            else QModelIndex()
+        )
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.button() == Qt.MouseButton.LeftButton and self._on_star(event).isValid():

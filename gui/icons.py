@@ -1,4 +1,6 @@
-"""The app's icons: outlines on a grid of 24, drawn in the colour of the writing beside them, dark or light."""
+"""The app's icons: outlines on a grid of 24, drawn in the colour of the writing beside them, dark
+or light.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ _SHAPES = {
     "close": '<path d="M7 7l10 10M17 7L7 17"/>',
     "compare": '<rect x="4" y="6" width="16" height="12" rx="1.5"/><path d="M12 3v18"/>',
     "copy": '<rect x="8" y="8" width="11" height="11" rx="2"/><path d="M15 5H7a2 2 0 0 0-2 2v8"/>',
-    "dice": '<rect x="5" y="5" width="14" height="14" rx="3"/>' + "".join(_DOT.format(x, y) for x, y in ((9, 9), (15, 15), (12, 12))),
+    "dice": '<rect x="5" y="5" width="14" height="14" rx="3"/>'
+    + "".join(_DOT.format(x, y) for x, y in ((9, 9), (15, 15), (12, 12))),
     "down": '<path d="M7 10l5 5 5-5"/>',
     "edit": '<path d="M5 19l1-4L16 5l3 3L9 18z"/><path d="M14 7l3 3"/>',
     "export": '<path d="M12 15V4M8 8l4-4 4 4"/><path d="M5 14v4a2 2 0 0 0 2 2h10a2 2 0 0 0 2-2v-4"/>',
@@ -49,21 +52,31 @@ NAMES = tuple(sorted(_SHAPES))
 
 
 def icon(name: str, role: QPalette.ColorRole = QPalette.ColorRole.ButtonText) -> QIcon:
-    """The icon of that name (one of :data:`NAMES`), in the palette's colour for `role` whenever it is painted."""
+    """The icon of that name (one of :data:`NAMES`), in the palette's colour for `role` whenever it
+    is painted.
+    """
     return QIcon(_Outline(_SHAPES[name], role))
 
 
 class _Outline(QIconEngine):
-    """Draws an outline in the colour that the app's palette has at that moment, so that a change of theme needs no new icons."""
+    """Draws an outline in the colour that the app's palette has at that moment, so that a change of
+    theme needs no new icons.
+    """
 
     def __init__(self, shape: str, role: QPalette.ColorRole):
         super().__init__()
         self._shape, self._role = shape, role
 
     def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
-        group = QPalette.ColorGroup.Disabled if mode == QIcon.Mode.Disabled else QPalette.ColorGroup.Active
+        group = (
+            QPalette.ColorGroup.Disabled
+            if mode == QIcon.Mode.Disabled
+            else QPalette.ColorGroup.Active
+        )
         colour = QApplication.palette().color(group, self._role)
-        text = _FRAME.format(colour=colour.name(), shape=self._shape.replace("currentColor", colour.name()))
+        text = _FRAME.format(
+            colour=colour.name(), shape=self._shape.replace("currentColor", colour.name())
+        )
         painter.save()
         painter.setOpacity(painter.opacity() * colour.alphaF())
         QSvgRenderer(QByteArray(text.encode())).render(painter, QRectF(rect))

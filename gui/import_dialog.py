@@ -5,13 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFileDialog, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QWidget,
+)
 
 from .database_file import data_folder
 from .fields import choice
 from .theme import faint_label, set_role
 
-DTYPES = [("bfloat16 (as most models come)", "bfloat16"), ("float16", "float16"), ("float32 (twice the size)", "float32")]
+DTYPES = [
+    ("bfloat16 (as most models come)", "bfloat16"),
+    ("float16", "float16"),
+    ("float32 (twice the size)", "float32"),
+]
 BITS = [("As they are", None), ("8 bits: half the size", 8), ("4 bits: a quarter of the size", 4)]
 TEXT_BITS = [("As the model's", None), ("As they are", "none"), ("8 bits", "8"), ("4 bits", "4")]
 
@@ -30,7 +44,9 @@ class ImportDialog(QDialog):
             "is run, and it stays as it is."
         )
         about.setWordWrap(True)
-        self.source = _line("Source", "A folder, or a hub repository such as Wan-AI/Wan2.1-T2V-1.3B")
+        self.source = _line(
+            "Source", "A folder, or a hub repository such as Wan-AI/Wan2.1-T2V-1.3B"
+        )
         self.target = _line("New folder", "")
         self.source.textChanged.connect(self._suggest)
         self.dtype = choice("Type of the weights", DTYPES)
@@ -89,14 +105,22 @@ class ImportDialog(QDialog):
     def _accept(self) -> None:
         source, target = self.source.text().strip(), self.target.text().strip()
         if not source or not target:
-            self.complaint.setText("Say where the checkpoint is, and which folder the model is to be in.")
+            self.complaint.setText(
+                "Say where the checkpoint is, and which folder the model is to be in."
+            )
             self.complaint.show()
-            self.resize(self.width(), max(self.height(), self.layout().totalHeightForWidth(self.width())))
+            self.resize(
+                self.width(), max(self.height(), self.layout().totalHeightForWidth(self.width()))
+            )
             return
         folder = Path(target).expanduser()
         arguments = [source, "--out", str(folder), "--dtype", self.dtype.currentData()]
         arguments += ["--quantize", str(self.bits.currentData())] if self.bits.currentData() else []
-        arguments += ["--quantize-text", self.text_bits.currentData()] if self.text_bits.currentData() else []
+        arguments += (
+            ["--quantize-text", self.text_bits.currentData()]
+            if self.text_bits.currentData()
+            else []
+        )
         self.chosen.emit(folder, arguments)
         self.accept()
 

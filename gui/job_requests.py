@@ -9,7 +9,7 @@ from typing import Any
 from mlxvid.catalog import DEFAULT_MODEL
 from mlxvid.errors import MlxvidError
 from mlxvid.generate import LOADING, MAKING
-from mlxvid.memory import Machine
+from mlxvid.model.memory import Machine
 from mlxvid.plan import Plan, Setting, plan
 
 # Evaluations of the model a step.
@@ -18,7 +18,9 @@ _EVALUATIONS = {"heun": 2, "heun-discrete": 2, "kdpm2-ancestral": 2}
 
 def loading_of(settings: dict[str, Any]) -> dict[str, Any]:
     """What mlxvid.load is told: the model, and how its weights are to stand in memory."""
-    return {"model": DEFAULT_MODEL} | {name: settings[name] for name in LOADING if settings.get(name) not in (None, [])}
+    return {"model": DEFAULT_MODEL} | {
+        name: settings[name] for name in LOADING if settings.get(name) not in (None, [])
+    }
 
 
 def making_of(settings: dict[str, Any]) -> dict[str, Any]:
@@ -35,7 +37,9 @@ def output_for(settings: dict[str, Any], folder: Path) -> Path:
 
 
 def plan_of(settings: dict[str, Any], machine: Machine) -> Plan:
-    """What a clip will cost; raises :class:`MlxvidError` for settings that no clip can have and for models not here."""
+    """What a clip will cost; raises :class:`MlxvidError` for settings that no clip can have and for
+    models not here.
+    """
     wanted = ("frames", "width", "height", "fps", "guidance", "attention", "dtype", "quantize")
     known = {name: settings[name] for name in wanted if settings.get(name) is not None}
     return plan(settings.get("model") or DEFAULT_MODEL, machine=machine, **known)
@@ -48,11 +52,18 @@ def passes_of(settings: dict[str, Any]) -> float:
 
 
 def lighter(settings: dict[str, Any], machine: Machine) -> str:
-    """What to lower after memory ran out, as the end of a sentence, with numbers where the model is known."""
+    """What to lower after memory ran out, as the end of a sentence, with numbers where the model is
+    known.
+    """
     try:
         asked = plan_of(settings, machine)
         # Two thirds of what it should have taken: the estimate said that it fits, and was wrong.
-        smaller = Machine(machine.name, machine.total, min(machine.usable, asked.peak_bytes) * 2 // 3, machine.metal)
+        smaller = Machine(
+            machine.name,
+            machine.total,
+            min(machine.usable, asked.peak_bytes) * 2 // 3,
+            machine.metal,
+        )
         choices = plan_of(settings, smaller).alternatives
     except MlxvidError:
         choices = ()

@@ -1,4 +1,6 @@
-"""A job: one clip to be made, with everything that it takes to make it, and what has become of it so far."""
+"""A job: one clip to be made, with everything that it takes to make it, and what has become of it
+so far.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ THROWN_SEEDS = 2**31
 
 
 class State(str, Enum):
-    """What has become of a job. Only WAITING jobs are begun by themselves; the last three wait for a person's word."""
+    """What has become of a job. Only WAITING jobs are begun by themselves; the last three wait for
+    a person's word.
+    """
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -25,10 +29,12 @@ class State(str, Enum):
 
 @dataclass(frozen=True)
 class Job:
-    """`settings`: flat, as in a clip's file: what mlxvid.load and Pipeline.generate take, the seed always among them.
+    """`settings`: flat, as in a clip's file: what mlxvid.load and Pipeline.generate take, the seed
+    always among them.
 
-    `id` is None until the job is in the database; `position` orders the queue; `message` says why it ended early;
-    `resume`: go on from the kept checkpoint of an earlier attempt, where there is one.
+    `id` is None until the job is in the database; `position` orders the queue; `message` says why
+    it ended early; `resume`: go on from the kept checkpoint of an earlier attempt, where there is
+    one.
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
@@ -45,11 +51,15 @@ class Job:
 
     @property
     def facts(self) -> str:
-        """Size, length, seed, steps and model, for a line under the title: what tells takes apart comes before what they share."""
+        """Size, length, seed, steps and model, for a line under the title: what tells takes apart
+        comes before what they share.
+        """
         s = self.settings
         parts = [f"{s['width']}×{s['height']}"] if "width" in s and "height" in s else []
         if "frames" in s:
-            parts.append(f"{s['frames'] / s['fps']:.1f} s" if s.get("fps") else f"{s['frames']} frames")
+            parts.append(
+                f"{s['frames'] / s['fps']:.1f} s" if s.get("fps") else f"{s['frames']} frames"
+            )
         parts += [f"seed {s['seed']}"] if "seed" in s else []
         parts += [f"{s['steps']} steps"] if "steps" in s else []
         return " · ".join([*parts, Path(str(s.get("model", ""))).name])

@@ -1,4 +1,6 @@
-"""What the app and its generator said: kept from the beginning, shown when asked for, and ready to be copied into a report."""
+"""What the app and its generator said: kept from the beginning, shown when asked for, and ready to
+be copied into a report.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,14 @@ from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QFontDatabase, QGuiApplication
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QDialog,
+    QHBoxLayout,
+    QPlainTextEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from .diagnostics import Device, report
 from .fields import check
@@ -20,7 +29,9 @@ LOGGER = "mlxvid"
 
 
 class LogBook(QObject):
-    """Keeps the last lines that anything in mlxvid logs, from INFO up, whichever thread it comes from."""
+    """Keeps the last lines that anything in mlxvid logs, from INFO up, whichever thread it comes
+    from.
+    """
 
     added = Signal(str)
 
@@ -56,7 +67,13 @@ class _Handler(logging.Handler):
 class LogView(QDialog):
     """The log in a window. `prompts` gives those to be left out of a report."""
 
-    def __init__(self, book: LogBook, preferences: Preferences, prompts: Callable[[], Sequence[str]], parent: QWidget | None = None):
+    def __init__(
+        self,
+        book: LogBook,
+        preferences: Preferences,
+        prompts: Callable[[], Sequence[str]],
+        parent: QWidget | None = None,
+    ):
         super().__init__(parent)
         self._book, self._preferences, self._prompts = book, preferences, prompts
         self._device = Device(self)
@@ -67,7 +84,9 @@ class LogView(QDialog):
         self.text.setAccessibleName("Log")
         self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self.text.setPlaceholderText("Nothing was said yet.")
-        self.with_prompts = check("Include prompts", "Off: prompts in the log are replaced in what is copied")
+        self.with_prompts = check(
+            "Include prompts", "Off: prompts in the log are replaced in what is copied"
+        )
         self.copy = QPushButton("Copy Diagnostics")
         self.copy.setToolTip("Versions, device, settings and the last 200 lines, for a report")
         self.copy.clicked.connect(self._ask)
@@ -102,6 +121,8 @@ class LogView(QDialog):
 
     def _copy(self, device: str) -> None:
         prompts = None if self.with_prompts.isChecked() else self._prompts()
-        QGuiApplication.clipboard().setText(report(device, self._preferences, list(self._book.lines), prompts))
+        QGuiApplication.clipboard().setText(
+            report(device, self._preferences, list(self._book.lines), prompts)
+        )
         self.copy.setEnabled(True)
         self._said.setText("Copied.")

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any
 
-from mlxvid.memory import Machine, this_machine
+from mlxvid.model.memory import Machine, this_machine
 
 
 def machine_without_mlx() -> Machine:
@@ -19,6 +19,8 @@ def machine_without_mlx() -> Machine:
 def machine_from(facts: Any) -> Machine | None:
     """The machine in a worker's `ready` event, None where it tells of none."""
     kinds = {"name": str, "total": int, "usable": int, "metal": bool}
-    if not isinstance(facts, dict) or not all(isinstance(facts.get(name), kind) for name, kind in kinds.items()):
+    if not isinstance(facts, dict) or not all(
+        isinstance(facts.get(name), kind) for name, kind in kinds.items()
+    ):
         return None
     return Machine(**{name: facts[name] for name in kinds})

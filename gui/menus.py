@@ -1,4 +1,6 @@
-"""The menus: everything that the window can do, with the platform's shortcuts. On a Mac Qt moves them to the top of the screen."""
+"""The menus: everything that the window can do, with the platform's shortcuts. On a Mac Qt moves
+them to the top of the screen.
+"""
 
 from __future__ import annotations
 
@@ -36,10 +38,18 @@ class Menus:
         self.playback.addActions(window.stage.player.actions_for_menu())
         self._fill_view()
         self._add(self.window_menu, "Minimize", "Ctrl+M", window.showMinimized)
-        about = self._add(self.help, "About mlxvid", None, lambda: show_about(window.choices.machine, window))
+        about = self._add(
+            self.help, "About mlxvid", None, lambda: show_about(window.choices.machine, window)
+        )
         about.setMenuRole(QAction.MenuRole.AboutRole)
 
-    def _add(self, menu: QMenu, text: str, keys: QKeySequence.StandardKey | str | None, then: Callable[[], object]) -> QAction:
+    def _add(
+        self,
+        menu: QMenu,
+        text: str,
+        keys: QKeySequence.StandardKey | str | None,
+        then: Callable[[], object],
+    ) -> QAction:
         action = QAction(text, self._window)
         if keys is not None:
             action.setShortcut(QKeySequence(keys))
@@ -53,15 +63,24 @@ class Menus:
         self._add(self.file, "Open…", Key.Open, window.ask_to_open)
         self.file.addSeparator()
         self._add(self.file, "Generate", "Ctrl+Return", window.compose.generate)
-        self.cancel = self._add(self.file, "Cancel the Clip Being Made", "Ctrl+.", window.runner.cancel)
+        self.cancel = self._add(
+            self.file, "Cancel the Clip Being Made", "Ctrl+.", window.runner.cancel
+        )
         window.runner.changed.connect(self._follow_runner)
         self._follow_runner()
         self.file.addSeparator()
         self.export = self.file.addMenu("Export")
         fill_export_menu(self.export, window.stage.player.export_as)
-        self.file.aboutToShow.connect(lambda: self.export.setEnabled(window.stage.player.path is not None))
+        self.file.aboutToShow.connect(
+            lambda: self.export.setEnabled(window.stage.player.path is not None)
+        )
         self._add(self.file, "Show Clips Folder", None, self._show_folder)
-        settings = self._add(self.file, "Settings…", Key.Preferences, lambda: PreferencesDialog(window.preferences, window).open())
+        settings = self._add(
+            self.file,
+            "Settings…",
+            Key.Preferences,
+            lambda: PreferencesDialog(window.preferences, window).open(),
+        )
         settings.setMenuRole(QAction.MenuRole.PreferencesRole)
         self.file.addSeparator()
         self._add(self.file, "Close", Key.Close, window.close)
@@ -70,13 +89,21 @@ class Menus:
 
     def _fill_edit(self) -> None:
         stack = self._window.undo_stack
-        undo, redo = stack.createUndoAction(self._window, "Undo"), stack.createRedoAction(self._window, "Redo")
+        undo, redo = (
+            stack.createUndoAction(self._window, "Undo"),
+            stack.createRedoAction(self._window, "Redo"),
+        )
         undo.setShortcuts(Key.Undo)
         redo.setShortcuts(Key.Redo)
         self.edit.addActions([undo, redo])
         self.edit.addSeparator()
-        # These are for the field with the focus; one that has text takes the keys before the menu sees them.
-        for text, keys, slot in (("Cut", Key.Cut, "cut"), ("Copy", Key.Copy, "copy"), ("Select All", Key.SelectAll, "selectAll")):
+        # These are for the field with the focus; one that has text takes the keys before the menu
+        # sees them.
+        for text, keys, slot in (
+            ("Cut", Key.Cut, "cut"),
+            ("Copy", Key.Copy, "copy"),
+            ("Select All", Key.SelectAll, "selectAll"),
+        ):
             self._add(self.edit, text, keys, lambda slot=slot: _invoke(slot))
         self._add(self.edit, "Paste", Key.Paste, lambda: _invoke("paste") or self._window.paste())
 
@@ -110,11 +137,18 @@ class Menus:
     def _fill_appearance(self, menu: QMenu) -> None:
         preferences, group = self._window.preferences, QActionGroup(self._window)
         for text, appearance in APPEARANCES:
-            action = self._add(menu, text, None, lambda chosen=appearance: setattr(preferences, "appearance", chosen))
+            action = self._add(
+                menu,
+                text,
+                None,
+                lambda chosen=appearance: setattr(preferences, "appearance", chosen),
+            )
             action.setCheckable(True)
             action.setChecked(preferences.appearance is appearance)
             group.addAction(action)
-            follow = lambda action=action, own=appearance: action.setChecked(preferences.appearance is own)  # noqa: E731
+            follow = lambda action=action, own=appearance: action.setChecked(
+                preferences.appearance is own
+            )  # noqa: E731
             preferences.appearance_changed.connect(follow)
 
     def _follow_runner(self) -> None:
@@ -126,13 +160,17 @@ class Menus:
     def _show_folder(self) -> None:
         folder = self._window.preferences.clips_folder
         if not folder.is_dir():
-            self._window.announcements.tell("There are no clips yet: the folder comes with the first one.")
+            self._window.announcements.tell(
+                "There are no clips yet: the folder comes with the first one."
+            )
         else:
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
 
 
 def _invoke(slot: str) -> bool:
-    """Call a slot of the widget that has the focus; False where there is none, or it has no such slot."""
+    """Call a slot of the widget that has the focus; False where there is none, or it has no such
+    slot.
+    """
     widget = QApplication.focusWidget()
     if widget is None or widget.metaObject().indexOfMethod(f"{slot}()") < 0:
         return False

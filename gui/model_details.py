@@ -1,10 +1,20 @@
-"""One model, at length: what it is and takes, what is going on with it, and the buttons for what can be done."""
+"""One model, at length: what it is and takes, what is going on with it, and the buttons for what
+can be done.
+"""
 
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QFont
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from .elided import ElidedLabel
 from .model_jobs import Job, job_text
@@ -13,7 +23,9 @@ from .theme import faint_label, set_role
 
 
 class ModelDetails(QWidget):
-    """The buttons are the panel's to connect: `use`, `get` (download, or go on with it), `pause`, `check`, `remove`."""
+    """The buttons are the panel's to connect: `use`, `get` (download, or go on with it), `pause`,
+    `check`, `remove`.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +46,11 @@ class ModelDetails(QWidget):
         self._bar.setAccessibleName("Progress")
         self._complaint = _wrapped()
         set_role(self._complaint, "danger")
-        self.use, self.get, self.pause = QPushButton("Use"), QPushButton("Download"), QPushButton("Pause")
+        self.use, self.get, self.pause = (
+            QPushButton("Use"),
+            QPushButton("Download"),
+            QPushButton("Pause"),
+        )
         self.check, self.remove = QPushButton("Verify"), QPushButton("Delete…")
         self.use.setToolTip("Make clips with this model")
         self.pause.setToolTip("What is downloaded by now stays; go on at any time")
@@ -64,7 +80,15 @@ class ModelDetails(QWidget):
 
     def show_model(self, model: Model | None, job: Job | None, complaint: str) -> None:
         """Show a model, the job that is going on with it, and what went wrong before."""
-        for widget in (self._title, self._about, self.use, self.get, self.pause, self.check, self.remove):
+        for widget in (
+            self._title,
+            self._about,
+            self.use,
+            self.get,
+            self.pause,
+            self.check,
+            self.remove,
+        ):
             widget.setVisible(model is not None)
         self._show_job(job)
         self._complaint.setText(complaint)

@@ -1,4 +1,6 @@
-"""Downloads, checks and imports, each as a process of its own that tells of itself in JSON lines; stopped, it leaves what it had."""
+"""Downloads, checks and imports, each as a process of its own that tells of itself in JSON lines;
+stopped, it leaves what it had.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,16 @@ from PySide6.QtCore import QObject, QProcess, QTimer, Signal
 from .progress_text import duration
 from .protocol import LineParser
 
-# A process that is asked to stop gets so many milliseconds before it is killed; what it has downloaded stays either way.
+# A process that is asked to stop gets so many milliseconds before it is killed; what it has
+# downloaded stays either way.
 PATIENCE = 3000
 VERBS = {"download": "Downloading", "verify": "Checking", "convert": "Importing"}
 
 
 def tool_command(module: str) -> list[str]:
-    """How one of mlxvid's commands is started: by this Python, or in an app bundle by its own executable."""
+    """How one of mlxvid's commands is started: by this Python, or in an app bundle by its own
+    executable.
+    """
     if getattr(sys, "frozen", False):
         return [sys.executable, "--run", module]
     return [sys.executable, "-m", module]
@@ -27,7 +32,9 @@ def tool_command(module: str) -> list[str]:
 
 @dataclass
 class Job:
-    """One process at work for a model. `progress` is the last progress event, `result` the event that ended it well."""
+    """One process at work for a model. `progress` is the last progress event, `result` the event
+    that ended it well.
+    """
 
     kind: str
     process: QProcess
@@ -39,8 +46,9 @@ class Job:
 
 
 class ModelJobs(QObject):
-    """At most one job for each name. changed: it began, got further, or ended. done: its name and result. failed: and a sentence.
-    stopped: because the user wanted so. noted: a line for the log."""
+    """At most one job for each name. changed: it began, got further, or ended. done: its name and
+    result. failed: and a sentence. stopped: because the user wanted so. noted: a line for the
+    log."""
 
     changed = Signal(str)
     done = Signal(str, dict)
@@ -53,10 +61,20 @@ class ModelJobs(QObject):
         self._jobs: dict[str, Job] = {}
 
     def download(self, name: str, repo: str, revision: str | None) -> None:
-        self._start(name, "download", "mlxvid.hub", ["download", repo, *(["--revision", revision] if revision else [])])
+        self._start(
+            name,
+            "download",
+            "mlxvid.hub",
+            ["download", repo, *(["--revision", revision] if revision else [])],
+        )
 
     def verify(self, name: str, repo: str, revision: str | None) -> None:
-        self._start(name, "verify", "mlxvid.hub", ["verify", repo, *(["--revision", revision] if revision else [])])
+        self._start(
+            name,
+            "verify",
+            "mlxvid.hub",
+            ["verify", repo, *(["--revision", revision] if revision else [])],
+        )
 
     def convert(self, name: str, arguments: Sequence[str]) -> None:
         """Import a checkpoint: `arguments` are those of python -m mlxvid.convert."""
@@ -66,7 +84,9 @@ class ModelJobs(QObject):
         return self._jobs.get(name)
 
     def progress(self, name: str) -> dict[str, Any] | None:
-        """The last progress event of a model's job, empty before the first; None where there is no job."""
+        """The last progress event of a model's job, empty before the first; None where there is no
+        job.
+        """
         job = self._jobs.get(name)
         return None if job is None else job.progress
 
@@ -90,7 +110,7 @@ class ModelJobs(QObject):
                 job.process.kill()
                 job.process.waitForFinished(PATIENCE)
 
-    # --- the process ---------------------------------------------------------------------------------------------------------------
+    # --- the process ------------------------------------------------------------------------------
 
     def _start(self, name: str, kind: str, module: str, arguments: Sequence[str]) -> None:
         if name in self._jobs:
@@ -125,7 +145,13 @@ class ModelJobs(QObject):
         job = self._jobs.pop(name, None)
         if job is None:
             return
-        words = [line for line in bytes(job.process.readAllStandardError().data()).decode("utf-8", "replace").splitlines() if line.strip()]
+        words = [
+            line
+            for line in bytes(job.process.readAllStandardError().data())
+            .decode("utf-8", "replace")
+            .splitlines()
+            if line.strip()
+        ]
         for line in words:
             self.noted.emit(line)
         job.process.deleteLater()
@@ -133,17 +159,35 @@ class ModelJobs(QObject):
         if job.stopped:
             self.stopped.emit(name)
         elif status == QProcess.ExitStatus.CrashExit:
-            why = "most likely because memory ran out" if code in (signal.SIGKILL, signal.SIGABRT) else f"signal {code}"
-            self.failed.emit(name, f"{VERBS[job.kind]} ended unexpectedly ({why}); try it again: it goes on where it was.")
+            why = (
+                "most likely because memory ran out"
+                if code in (signal.SIGKILL, signal.SIGABRT)
+                else f"signal {code}"
+            )
+            self.failed.emit(
+                name,
+                f"{VERBS[job.kind]} ended unexpectedly ({why}); try it again: it goes on where it was.",
+            )
         elif code != 0:
-            self.failed.emit(name, words[-1] if words else f"{VERBS[job.kind]} ended unexpectedly (code {code}); try it again.")
+            self.failed.emit(
+                name,
+                words[-1]
+                if words
+                else f"{VERBS[job.kind]} ended unexpectedly (code {code}); try it again.",
+            )
         else:
             self.done.emit(name, {**job.result, "kind": job.kind})
 
     def _not_started(self, name: str, error: QProcess.ProcessError) -> None:
-        if error == QProcess.ProcessError.FailedToStart and (job := self._jobs.pop(name, None)) is not None:
+        if (
+            error == QProcess.ProcessError.FailedToStart
+            and (job := self._jobs.pop(name, None)) is not None
+        ):
             self.changed.emit(name)
-            self.failed.emit(name, f"The command could not be started ({job.process.errorString()}); install mlxvid again.")
+            self.failed.emit(
+                name,
+                f"The command could not be started ({job.process.errorString()}); install mlxvid again.",
+            )
 
 
 def job_text(job: Job) -> str:
@@ -154,7 +198,9 @@ def job_text(job: Job) -> str:
     if not event:
         return f"{VERBS[job.kind]}…"
     unit, scale = ("GB", 1000) if event["total"] >= 1000 else ("MB", 1)
-    done, total = (f"{event[key] / scale:.1f}" if scale > 1 else str(event[key]) for key in ("step", "total"))
+    done, total = (
+        f"{event[key] / scale:.1f}" if scale > 1 else str(event[key]) for key in ("step", "total")
+    )
     ahead = f" · {duration(event['remaining'])} to go" if event["remaining"] else ""
     verb = VERBS.get(event["stage"], VERBS[job.kind])
     return f"{verb}, {done} of {total} {unit}{ahead}"

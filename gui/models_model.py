@@ -1,4 +1,6 @@
-"""Every model that one could use here: the catalog's, those in the hub's cache, and imported folders; how much of each is on this disk."""
+"""Every model that one could use here: the catalog's, those in the hub's cache, and imported
+folders; how much of each is on this disk.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelInde
 from mlxvid import hub
 from mlxvid.catalog import CATALOG, Entry
 from mlxvid.errors import MlxvidError
-from mlxvid.facts import describe
-from mlxvid.memory import GIB, Machine
+from mlxvid.model.facts import describe
+from mlxvid.model.memory import GIB, Machine
 from mlxvid.plan import plan
 
 MODEL = Qt.ItemDataRole.UserRole
@@ -33,10 +35,12 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Model:
-    """One model. `name` finds it, for mlxvid.load too; `size` in bytes when whole (0: unknown), `taken` on this disk now.
+    """One model. `name` finds it, for mlxvid.load too; `size` in bytes when whole (0: unknown),
+    `taken` on this disk now.
 
-    repo, revision: on the hub; folder: of one that was imported. fits: whether some clip of it fits in this machine's memory, and
-    `fit` says it in words. makes: its usual clip, and what else it can begin with than words.
+    repo, revision: on the hub; folder: of one that was imported. fits: whether some clip of it fits
+    in this machine's memory, and `fit` says it in words. makes: its usual clip, and what else it
+    can begin with than words.
     """
 
     name: str
@@ -76,21 +80,41 @@ def amount(size: int) -> str:
 
 
 def survey(folders: Sequence[str], machine: Machine) -> list[Model]:
-    """Look at the catalog, the hub's cache and the imported `folders`. Reads the disk: not for the GUI's thread."""
+    """Look at the catalog, the hub's cache and the imported `folders`. Reads the disk: not for the
+    GUI's thread.
+    """
     entries = [entry for entry in CATALOG.values() if entry.ready]
     known = {entry.repo for entry in entries}
-    cached = [found for repo in hub.repositories() if repo not in known and (found := _cached(repo, machine))]
+    cached = [
+        found
+        for repo in hub.repositories()
+        if repo not in known and (found := _cached(repo, machine))
+    ]
     inside = {model.name for model in cached}
-    imported = [found for folder in folders if folder not in inside and (found := _imported(Path(folder), machine))]
+    imported = [
+        found
+        for folder in folders
+        if folder not in inside and (found := _imported(Path(folder), machine))
+    ]
     return [_known(entry, machine) for entry in entries] + cached + imported
 
 
 def _known(entry: Entry, machine: Machine) -> Model:
     fits, words = fit(entry, machine)
     model = Model(
-        entry.name, entry.title, State.PACKAGED, entry.download_bytes, 0, entry.licence, entry.description, entry.repo, entry.revision,
-        fits=fits, fit=words, makes=makes(entry),
-    )  # fmt: skip
+        entry.name,
+        entry.title,
+        State.PACKAGED,
+        entry.download_bytes,
+        0,
+        entry.licence,
+        entry.description,
+        entry.repo,
+        entry.revision,
+        fits=fits,
+        fit=words,
+        makes=makes(entry),
+    )
     if entry.repo is None:
         return replace(model, taken=_size(entry.folder)) if entry.folder else model
     taken, found = hub.size_on_disk(entry.repo), hub.find(entry.repo, entry.revision)
@@ -100,7 +124,9 @@ def _known(entry: Entry, machine: Machine) -> Model:
 
 
 def _cached(repo: str, machine: Machine) -> Model | None:
-    """What the cache has of a repository that the catalog doesn't know, where that is a model which mlxvid can run."""
+    """What the cache has of a repository that the catalog doesn't know, where that is a model which
+    mlxvid can run.
+    """
     for snapshot in hub.snapshots(repo):
         try:
             entry = describe(snapshot.folder)
@@ -109,9 +135,18 @@ def _cached(repo: str, machine: Machine) -> Model | None:
         fits, words = (True, "") if snapshot.missing else fit(entry, machine)
         state = State.PARTLY if snapshot.missing else State.HERE
         return Model(
-            str(snapshot.folder), repo, state, snapshot.size, hub.size_on_disk(repo), description="From the hub; not in mlxvid's catalog.",
-            repo=repo, revision=snapshot.folder.name, fits=fits, fit=words, makes=makes(entry),
-        )  # fmt: skip
+            str(snapshot.folder),
+            repo,
+            state,
+            snapshot.size,
+            hub.size_on_disk(repo),
+            description="From the hub; not in mlxvid's catalog.",
+            repo=repo,
+            revision=snapshot.folder.name,
+            fits=fits,
+            fit=words,
+            makes=makes(entry),
+        )
     return None
 
 
@@ -123,7 +158,16 @@ def _imported(folder: Path, machine: Machine) -> Model | None:
         return None
     size = _size(folder)
     return Model(
-        str(folder), folder.name, State.HERE, size, size, description="Imported.", folder=folder, fits=fits, fit=words, makes=makes(entry)
+        str(folder),
+        folder.name,
+        State.HERE,
+        size,
+        size,
+        description="Imported.",
+        folder=folder,
+        fits=fits,
+        fit=words,
+        makes=makes(entry),
     )
 
 
@@ -136,28 +180,49 @@ def makes(entry: Entry) -> str:
     usual = entry.defaults
     pictures = {"image": "a first picture", "last-image": "a last picture"}
     able = [words for name, words in pictures.items() if name in entry.capabilities]
-    begin = f", from {' and '.join(words for name, words in pictures.items() if name in entry.needs)}" if entry.needs else ""
+    begin = (
+        f", from {' and '.join(words for name, words in pictures.items() if name in entry.needs)}"
+        if entry.needs
+        else ""
+    )
     begin = begin or (f", also from {' and '.join(able)}" if able else "")
     return f"{usual.width}×{usual.height}, {usual.frames / usual.fps:.1f} s at {usual.fps:g} frames a second{begin}"
 
 
 def fit(entry: Entry, machine: Machine) -> tuple[bool, str]:
-    """Whether clips of this model fit in the machine's memory, and what has to be done for that, or what is lacking."""
+    """Whether clips of this model fit in the machine's memory, and what has to be done for that, or
+    what is lacking.
+    """
     try:
-        for bits, how in ((None, "Fits"), (8, "Fits with weights of 8 bits"), (4, "Fits with weights of 4 bits")):
+        for bits, how in (
+            (None, "Fits"),
+            (8, "Fits with weights of 8 bits"),
+            (4, "Fits with weights of 4 bits"),
+        ):
             planned = plan(entry, quantize=bits, machine=machine)
             if planned.fits:
-                return True, f"{how}: its usual clip takes about {planned.peak_bytes / GIB:.1f} of {machine.usable / GIB:.1f} GiB."
+                return (
+                    True,
+                    f"{how}: its usual clip takes about {planned.peak_bytes / GIB:.1f} of {machine.usable / GIB:.1f} GiB.",
+                )
         least = plan(entry, frames=1, width=64, height=64, quantize=4, machine=machine)
     except MlxvidError as error:
         return False, str(error)
     if least.fits:
-        return True, f"Fits with weights of 4 bits and smaller clips: its usual one takes about {planned.peak_bytes / GIB:.0f} GiB."
-    return False, f"Won't fit: it needs {least.peak_bytes / GIB:.0f} GiB at least, and this machine has {machine.usable / GIB:.0f} to give."
+        return (
+            True,
+            f"Fits with weights of 4 bits and smaller clips: its usual one takes about {planned.peak_bytes / GIB:.0f} GiB.",
+        )
+    return (
+        False,
+        f"Won't fit: it needs {least.peak_bytes / GIB:.0f} GiB at least, and this machine has {machine.usable / GIB:.0f} to give.",
+    )
 
 
 class ModelsModel(QAbstractListModel):
-    """The surveyed models as rows; `progress` of a job (an event of the commands', None for none) is asked of the jobs."""
+    """The surveyed models as rows; `progress` of a job (an event of the commands', None for none)
+    is asked of the jobs.
+    """
 
     def __init__(self, progress: Callable[[str], dict[str, Any] | None]):
         super().__init__()
@@ -194,7 +259,9 @@ class ModelsModel(QAbstractListModel):
     def rowCount(self, parent: QModelIndex | QPersistentModelIndex = QModelIndex()) -> int:  # noqa: B008
         return 0 if parent.isValid() else len(self._rows)
 
-    def data(self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+    def data(
+        self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
         if not index.isValid():
             return None
         model = self._rows[index.row()]

@@ -8,10 +8,18 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QHBoxLayout, QInputDialog, QListView, QMessageBox, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QInputDialog,
+    QListView,
+    QMessageBox,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from mlxvid import hub
-from mlxvid.memory import Machine
+from mlxvid.model.memory import Machine
 
 from .import_dialog import ImportDialog
 from .model_details import ModelDetails
@@ -25,7 +33,9 @@ from .trash import move_to_trash
 
 
 class ModelsPanel(QWidget):
-    """use_model: the name of a model to make clips with. message: a sentence for the user. changed: a model came, or went."""
+    """use_model: the name of a model to make clips with. message: a sentence for the user. changed:
+    a model came, or went.
+    """
 
     use_model = Signal(str)
     message = Signal(str)
@@ -89,11 +99,18 @@ class ModelsPanel(QWidget):
         self.view.selectionModel().currentChanged.connect(lambda now, before: self._show())
         self.view.activated.connect(lambda index: self._use())
         for keys in ("Delete", "Ctrl+Backspace"):
-            QShortcut(QKeySequence(keys), self.view, self.ask_to_delete, context=Qt.ShortcutContext.WidgetShortcut)
+            QShortcut(
+                QKeySequence(keys),
+                self.view,
+                self.ask_to_delete,
+                context=Qt.ShortcutContext.WidgetShortcut,
+            )
         details = self.details
         details.use.clicked.connect(self._use)
         details.get.clicked.connect(self._get)
-        details.pause.clicked.connect(lambda: self._with_chosen(lambda model: self.jobs.stop(model.name)))
+        details.pause.clicked.connect(
+            lambda: self._with_chosen(lambda model: self.jobs.stop(model.name))
+        )
         details.check.clicked.connect(lambda: self._with_chosen(self._verify))
         details.remove.clicked.connect(self.ask_to_delete)
         self.jobs.changed.connect(self._follow)
@@ -101,7 +118,7 @@ class ModelsPanel(QWidget):
         self.jobs.failed.connect(self._failed)
         self.jobs.stopped.connect(lambda name: self.refresh())
 
-    # --- what is here --------------------------------------------------------------------------------------------------------------
+    # --- what is here -----------------------------------------------------------------------------
 
     def set_machine(self, machine: Machine) -> None:
         """The worker knows this machine better."""
@@ -127,8 +144,14 @@ class ModelsPanel(QWidget):
         self._begun = {name: model for name, model in self._begun.items() if name not in names}
         before = self.chosen()
         self.model.set_models(models + list(self._begun.values()))
-        if before is not None:  # what was asked for by its name on the hub is found by its folder once it is here
-            again = (model.name for model in self.model.models if model.name == before.name or before.repo and model.repo == before.repo)
+        if (
+            before is not None
+        ):  # what was asked for by its name on the hub is found by its folder once it is here
+            again = (
+                model.name
+                for model in self.model.models
+                if model.name == before.name or before.repo and model.repo == before.repo
+            )
             self.select(next(again, ""))
         if not self.view.currentIndex().isValid():
             self.view.setCurrentIndex(self.model.index(0))
@@ -145,12 +168,18 @@ class ModelsPanel(QWidget):
         taken = sum(model.taken for model in self.model.models if model.state is not State.PACKAGED)
         cache = hub.cache_folder()
         there = next(folder for folder in (cache, *cache.parents) if folder.exists())
-        self._total.setText(f"Models take {amount(taken) if taken else 'nothing'}; {amount(shutil.disk_usage(there).free)} are free.")
+        self._total.setText(
+            f"Models take {amount(taken) if taken else 'nothing'}; {amount(shutil.disk_usage(there).free)} are free."
+        )
         self._total.setToolTip(f"Downloads are kept in {cache}.")
 
     def _show(self) -> None:
         model = self.chosen()
-        self.details.show_model(model, self.jobs.job(model.name) if model else None, self._complaints.get(model.name, "") if model else "")
+        self.details.show_model(
+            model,
+            self.jobs.job(model.name) if model else None,
+            self._complaints.get(model.name, "") if model else "",
+        )
 
     def _follow(self, name: str) -> None:
         self.model.touch(name)
@@ -161,7 +190,7 @@ class ModelsPanel(QWidget):
         if (model := self.chosen()) is not None:
             then(model)
 
-    # --- what can be done ----------------------------------------------------------------------------------------------------------
+    # --- what can be done -------------------------------------------------------------------------
 
     def _use(self) -> None:
         if (model := self.chosen()) is not None and model.usable:
@@ -195,12 +224,22 @@ class ModelsPanel(QWidget):
 
     def get_repository(self, repo: str) -> None:
         """Begin to download a repository, and show it among the models from now on."""
-        known = next((model for model in self.model.models if repo in (model.repo, model.name)), None)
+        known = next(
+            (model for model in self.model.models if repo in (model.repo, model.name)), None
+        )
         if known is None:
             if repo.count("/") != 1:
-                self.message.emit(f"{repo!r} is no name of a model on the hub: it has an owner, a stroke and a name.")
+                self.message.emit(
+                    f"{repo!r} is no name of a model on the hub: it has an owner, a stroke and a name."
+                )
                 return
-            self._begun[repo] = Model(repo, repo, State.ABSENT, repo=repo, description="From the hub; not in mlxvid's catalog.")
+            self._begun[repo] = Model(
+                repo,
+                repo,
+                State.ABSENT,
+                repo=repo,
+                description="From the hub; not in mlxvid's catalog.",
+            )
             self.model.set_models([*self.model.models, self._begun[repo]])
         self.select(known.name if known else repo)
         self._get()
@@ -215,7 +254,9 @@ class ModelsPanel(QWidget):
         name = str(folder.resolve())
         self._imports[name] = arguments
         if self.model.find(name) is None:
-            self._begun[name] = Model(name, folder.name, State.ABSENT, description=f"From {arguments[0]}.", folder=folder)
+            self._begun[name] = Model(
+                name, folder.name, State.ABSENT, description=f"From {arguments[0]}.", folder=folder
+            )
             self.model.set_models([*self.model.models, self._begun[name]])
         self.select(name)
         self._get()
@@ -223,7 +264,12 @@ class ModelsPanel(QWidget):
     def ask_to_delete(self) -> None:
         """Delete, once that is confirmed."""
         model = self.chosen()
-        if model is None or not model.taken or model.state is State.PACKAGED or self.jobs.job(model.name):
+        if (
+            model is None
+            or not model.taken
+            or model.state is State.PACKAGED
+            or self.jobs.job(model.name)
+        ):
             return
         box = QMessageBox(QMessageBox.Icon.NoIcon, "Delete", f"Delete {model.title}?", parent=self)
         how = "It can be downloaded again." if model.repo else "Its folder is moved to the trash."
@@ -239,14 +285,20 @@ class ModelsPanel(QWidget):
         self._complaints.pop(model.name, None)
         self._imports.pop(model.name, None)
         if model.folder is not None:
-            self._preferences.model_folders = [name for name in self._preferences.model_folders if name != model.name]
-        work = (lambda task: hub.delete(model.repo)) if model.repo else (lambda task: move_to_trash(model.folder))
+            self._preferences.model_folders = [
+                name for name in self._preferences.model_folders if name != model.name
+            ]
+        work = (
+            (lambda task: hub.delete(model.repo))
+            if model.repo
+            else (lambda task: move_to_trash(model.folder))
+        )
         self._tasks.run(work, failed=self._tell, ended=self._deleted)
 
     def _deleted(self, task: Task) -> None:
         self.refresh()
 
-    # --- what came of it -----------------------------------------------------------------------------------------------------------
+    # --- what came of it --------------------------------------------------------------------------
 
     def _done(self, name: str, result: dict) -> None:
         title = (self.model.find(name) or Model(name, name, State.ABSENT)).title

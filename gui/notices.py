@@ -1,4 +1,6 @@
-"""What the app has to say: a line over the picture, with what can be done about it. No dialog, nothing that must be clicked away."""
+"""What the app has to say: a line over the picture, with what can be done about it. No dialog,
+nothing that must be clicked away.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,15 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
-from PySide6.QtWidgets import QBoxLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QWidget,
+)
 
 from .icons import icon
 from .theme import set_role
@@ -21,7 +31,9 @@ LASTING = 8000
 
 @dataclass(frozen=True)
 class Notice:
-    """A sentence, what can be done (label, what happens), whether something is wrong, and a name by which it can be taken back."""
+    """A sentence, what can be done (label, what happens), whether something is wrong, and a name by
+    which it can be taken back.
+    """
 
     text: str
     actions: Sequence[tuple[str, Callable[[], None]]] = ()
@@ -70,7 +82,12 @@ class NoticeBar(QWidget):
 
     def show_notice(self, notice: Notice) -> None:
         log.log(logging.WARNING if notice.wrong else logging.INFO, "%s", notice.text)
-        if self._notice is not None and self._notice.actions and not notice.actions and not notice.wrong:
+        if (
+            self._notice is not None
+            and self._notice.actions
+            and not notice.actions
+            and not notice.wrong
+        ):
             return
         self._notice = notice
         for button in self._buttons:
@@ -106,10 +123,14 @@ class NoticeBar(QWidget):
 
     def _arrange(self) -> None:
         """The buttons stand beside a text of one line, and below a longer one."""
-        room = self._middle.geometry().width() - self._foot.sizeHint().width() - self._middle.spacing()
+        room = (
+            self._middle.geometry().width() - self._foot.sizeHint().width() - self._middle.spacing()
+        )
         beside = self._text.fontMetrics().horizontalAdvance(self._text.text()) <= room
         direction = QBoxLayout.Direction
-        self._middle.setDirection(direction.LeftToRight if beside or not self._buttons else direction.TopToBottom)
+        self._middle.setDirection(
+            direction.LeftToRight if beside or not self._buttons else direction.TopToBottom
+        )
 
     def _button(self, label: str, then: Callable[[], None]) -> QPushButton:
         button = QPushButton(label)

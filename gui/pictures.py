@@ -35,9 +35,11 @@ _FILTER = "Pictures (*.png *.jpg *.jpeg *.webp *.bmp *.tif *.tiff *.gif);;All fi
 
 
 class PictureWell(QAbstractButton):
-    """Holds the path of one picture, or none. `changed` when it does; `message`: why something can't be taken.
+    """Holds the path of one picture, or none. `changed` when it does; `message`: why something
+    can't be taken.
 
-    kind: what it holds, in words; empty: the icon of a place that holds none; files: what a dialog offers.
+    kind: what it holds, in words; empty: the icon of a place that holds none; files: what a dialog
+    offers.
     """
 
     changed = Signal()
@@ -61,7 +63,9 @@ class PictureWell(QAbstractButton):
         return self._path
 
     def set_path(self, path: Path | None) -> None:
-        """Show this picture, or none. Where it is no picture, `message` says so and all stays as it was."""
+        """Show this picture, or none. Where it is no picture, `message` says so and all stays as it
+        was.
+        """
         if path is not None:
             try:
                 self.check(path)
@@ -76,7 +80,12 @@ class PictureWell(QAbstractButton):
 
     def choose(self) -> None:
         """Ask for a file."""
-        dialog = QFileDialog(self, f"{self._name} {self.kind.title()}", str(self._path.parent if self._path else ""), self.files)
+        dialog = QFileDialog(
+            self,
+            f"{self._name} {self.kind.title()}",
+            str(self._path.parent if self._path else ""),
+            self.files,
+        )
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.fileSelected.connect(lambda chosen: self.set_path(Path(chosen)))
@@ -92,7 +101,7 @@ class PictureWell(QAbstractButton):
         if self._path is not None:
             self.set_path(None)
 
-    # --- what Qt asks and tells --------------------------------------------------------------------------------------------------
+    # --- what Qt asks and tells -------------------------------------------------------------------
 
     def sizeHint(self) -> QSize:
         return QSize(_SIDE, _SIDE + self.fontMetrics().height() // 2)
@@ -132,7 +141,9 @@ class PictureWell(QAbstractButton):
         self._receive(event.mimeData())
 
     def _receive(self, mime: QMimeData) -> bool:
-        """Take what was dropped or pasted, or say what it is instead; False where there was nothing to take."""
+        """Take what was dropped or pasted, or say what it is instead; False where there was nothing
+        to take.
+        """
         try:
             path = self.given(mime)
         except MlxvidError as error:
@@ -142,21 +153,23 @@ class PictureWell(QAbstractButton):
             self.set_path(path)
         return path is not None
 
-    # --- what a place for something else does in another way ---------------------------------------------------------------------
+    # --- what a place for something else does in another way --------------------------------------
 
     def check(self, path: Path) -> None:
         """Raise :class:`MlxvidError` for a file that is not for this place."""
         check_picture(path)
 
     def given(self, mime: QMimeData) -> Path | None:
-        """The file that was dropped or pasted, None where there is none; raises :class:`MlxvidError` as :meth:`check` does."""
+        """The file that was dropped or pasted, None where there is none; raises
+        :class:`MlxvidError` as :meth:`check` does.
+        """
         return picture_in(mime)
 
     def thumbnail(self, path: Path) -> QPixmap:
         """A small picture of the file; a null one where there can be none."""
         return _thumbnail(path)
 
-    # --- how it looks ------------------------------------------------------------------------------------------------------------
+    # --- how it looks -----------------------------------------------------------------------------
 
     def _hover(self, over: bool) -> None:
         self._over = over
@@ -166,7 +179,11 @@ class PictureWell(QAbstractButton):
         """Say to screen readers and in the tooltip what is here."""
         self.setAccessibleName(f"{self._name} {self.kind}")
         self.setAccessibleDescription(self._path.name if self._path else "none")
-        self.setToolTip(f"{self._hint}\n{self._path}" if self._path else f"{self._hint}: drop or paste one, or click to choose")
+        self.setToolTip(
+            f"{self._hint}\n{self._path}"
+            if self._path
+            else f"{self._hint}: drop or paste one, or click to choose"
+        )
 
     def paintEvent(self, event: QPaintEvent) -> None:
         c = colours(self.palette())
@@ -174,9 +191,13 @@ class PictureWell(QAbstractButton):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         frame = self.rect().adjusted(1, 1, -1, -1)
-        edge = c.accent if self._over or self.hasFocus() else c.faint if self.underMouse() else c.line
+        edge = (
+            c.accent if self._over or self.hasFocus() else c.faint if self.underMouse() else c.line
+        )
         solid = self._path is not None or self._over
-        painter.setPen(QPen(QColor(edge), 1, Qt.PenStyle.SolidLine if solid else Qt.PenStyle.DashLine))
+        painter.setPen(
+            QPen(QColor(edge), 1, Qt.PenStyle.SolidLine if solid else Qt.PenStyle.DashLine)
+        )
         painter.setBrush(QColor(c.field if self._path is None else c.stage))
         painter.drawRoundedRect(frame, 6, 6)
         font = QFont(self.font())
@@ -187,22 +208,37 @@ class PictureWell(QAbstractButton):
         if self._pixmap.isNull():
             side = 20
             space = QRect(0, 0, side, side)
-            space.moveCenter(QRect(frame.left(), frame.top(), frame.width(), caption.top() - frame.top() + 4).center())
-            icon(self.empty, QPalette.ColorRole.ButtonText if self._path else QPalette.ColorRole.PlaceholderText).paint(painter, space)
+            space.moveCenter(
+                QRect(
+                    frame.left(), frame.top(), frame.width(), caption.top() - frame.top() + 4
+                ).center()
+            )
+            icon(
+                self.empty,
+                QPalette.ColorRole.ButtonText if self._path else QPalette.ColorRole.PlaceholderText,
+            ).paint(painter, space)
         else:
             space = frame.adjusted(4, 4, -4, -(line + 8))
-            size = self._pixmap.deviceIndependentSize().toSize().scaled(space.size(), Qt.AspectRatioMode.KeepAspectRatio)
+            size = (
+                self._pixmap.deviceIndependentSize()
+                .toSize()
+                .scaled(space.size(), Qt.AspectRatioMode.KeepAspectRatio)
+            )
             target = QRect(space.topLeft(), size)
             target.moveCenter(space.center())
             painter.drawPixmap(target, self._pixmap)
         painter.setPen(QColor(c.text if self._path else c.faint))
-        name = self._path.name if self._path and self._pixmap.isNull() else self._name  # of what can't be seen, at least the name
+        name = (
+            self._path.name if self._path and self._pixmap.isNull() else self._name
+        )  # of what can't be seen, at least the name
         text = painter.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, caption.width())
         painter.drawText(caption, Qt.AlignmentFlag.AlignCenter, text)
 
 
 class ClipWell(PictureWell):
-    """The same for a clip that the new one goes on from, or leads to. Its frames are the worker's to read, so that its name stands here."""
+    """The same for a clip that the new one goes on from, or leads to. Its frames are the worker's
+    to read, so that its name stands here.
+    """
 
     kind, empty = "clip", "film"
     files = "Clips (*.mp4 *.webm *.mov *.m4v *.mkv *.avi *.gif);;All files (*)"
@@ -224,5 +260,7 @@ def _thumbnail(path: Path) -> QPixmap:
     reader.setAutoTransform(True)
     size = reader.size()
     if size.isValid():
-        reader.setScaledSize(size.scaled(QSize(3 * _SIDE, 3 * _SIDE), Qt.AspectRatioMode.KeepAspectRatio))
+        reader.setScaledSize(
+            size.scaled(QSize(3 * _SIDE, 3 * _SIDE), Qt.AspectRatioMode.KeepAspectRatio)
+        )
     return QPixmap.fromImage(reader.read())

@@ -1,4 +1,6 @@
-"""What the clip will cost, before paying for it: frames, tokens, memory, time; and if it won't fit, what would."""
+"""What the clip will cost, before paying for it: frames, tokens, memory, time; and if it won't fit,
+what would.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QLabel, QProgressBar, QVBoxLayout, QWidget
 
 from mlxvid.errors import MlxvidError
-from mlxvid.memory import Machine
+from mlxvid.model.memory import Machine
 from mlxvid.plan import Plan, Setting
 
 from .choices import GB, GIB, Choice
@@ -26,7 +28,9 @@ _DOT = " · "
 
 
 class PlanLine(QWidget):
-    """`apply`: settings that fit, which the user asked for. `fits`: whether the clip can be made, as far as is known."""
+    """`apply`: settings that fit, which the user asked for. `fits`: whether the clip can be made,
+    as far as is known.
+    """
 
     apply = Signal(dict)
 
@@ -40,7 +44,10 @@ class PlanLine(QWidget):
         self._text = QLabel()
         self._text.setWordWrap(True)
         self._text.setTextFormat(Qt.TextFormat.RichText)
-        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard)
+        self._text.setTextInteractionFlags(
+            Qt.TextInteractionFlag.LinksAccessibleByMouse
+            | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
+        )
         self._text.setAccessibleName("What this clip will cost")
         self._text.linkActivated.connect(self._take)
         self._memory = QProgressBar()
@@ -58,7 +65,9 @@ class PlanLine(QWidget):
         """What the line says, without its markup."""
         return self._plain
 
-    def show_plan(self, settings: dict[str, Any], choice: Choice, machine: Machine, takes: int = 1) -> None:
+    def show_plan(
+        self, settings: dict[str, Any], choice: Choice, machine: Machine, takes: int = 1
+    ) -> None:
         """Say what clips of these settings cost."""
         try:
             planned = plan_of(settings, machine)
@@ -76,10 +85,14 @@ class PlanLine(QWidget):
         else:
             self._tell_obstacle(planned, machine)
 
-    def _tell_cost(self, planned: Plan, settings: dict[str, Any], choice: Choice, takes: int) -> None:
+    def _tell_cost(
+        self, planned: Plan, settings: dict[str, Any], choice: Choice, takes: int
+    ) -> None:
         parts = [f"{planned.frames} frames", f"{planned.tokens:,} tokens"]
         parts.append(f"{_size(planned.peak_bytes)} of {_size(planned.machine.usable)}")
-        seconds = estimate(self._database.timings(planned.model), planned.tokens, passes_of(settings))
+        seconds = estimate(
+            self._database.timings(planned.model), planned.tokens, passes_of(settings)
+        )
         if seconds is not None:
             parts.append(f"about {duration(takes * seconds)}")
         if not choice.here:
@@ -92,9 +105,18 @@ class PlanLine(QWidget):
     def _tell_obstacle(self, planned: Plan, machine: Machine) -> None:
         self._alternatives = planned.alternatives
         words = f"Needs {_size(planned.peak_bytes)}, and this machine has {_size(machine.usable)} to give."
-        links = [f'<a href="{n}">{html.escape(setting_text(setting))}</a>' for n, setting in enumerate(self._alternatives)]
-        rest = f" What fits: {' or '.join(links)}." if links else " Nothing fits beside this model's weights: choose a smaller one."
-        plain = f" What fits: {' or '.join(map(setting_text, self._alternatives))}." if links else rest
+        links = [
+            f'<a href="{n}">{html.escape(setting_text(setting))}</a>'
+            for n, setting in enumerate(self._alternatives)
+        ]
+        rest = (
+            f" What fits: {' or '.join(links)}."
+            if links
+            else " Nothing fits beside this model's weights: choose a smaller one."
+        )
+        plain = (
+            f" What fits: {' or '.join(map(setting_text, self._alternatives))}." if links else rest
+        )
         self._tell(words + plain, html.escape(words) + rest, "danger")
 
     def _tell(self, plain: str, marked_up: str, role: str) -> None:
@@ -127,12 +149,15 @@ class PlanLine(QWidget):
 
 
 def estimate(timings: list[tuple[int, float, float]], tokens: int, passes: float) -> float | None:
-    """Seconds that a run will take, from (tokens, passes, seconds) of earlier ones: the median rate of those nearest in size.
+    """Seconds that a run will take, from (tokens, passes, seconds) of earlier ones: the median rate
+    of those nearest in size.
 
     None where there was no run yet.
     """
     work = tokens * passes
-    known = sorted((max(t * p / work, work / (t * p)), s / (t * p)) for t, p, s in timings if t * p > 0)[:_NEAREST]
+    known = sorted(
+        (max(t * p / work, work / (t * p)), s / (t * p)) for t, p, s in timings if t * p > 0
+    )[:_NEAREST]
     if not known:
         return None
     rates = sorted(rate for _, rate in known)

@@ -25,7 +25,8 @@ NOTHING = "Describe a clip and press Generate,\nor open one of yours."
 class Player(ClipView):
     """Shows one clip: a file, or frames that come while it is being made.
 
-    `stills` is where frames are saved that become start images; None is the system's temporary folder.
+    `stills` is where frames are saved that become start images; None is the system's temporary
+    folder.
     """
 
     use_last_frame = Signal(Path)
@@ -42,7 +43,9 @@ class Player(ClipView):
         self.transport.add(small(self._facts), 1)
         self.transport.add(button(self.actual))
 
-        self.use_current = action(self, "Use This Frame as Start Image", None, None, self._use_current)
+        self.use_current = action(
+            self, "Use This Frame as Start Image", None, None, self._use_current
+        )
         self.use_last = action(self, "Use Last Frame as Start Image", None, None, self._use_last)
         frame_menu, export_menu = QMenu(self), QMenu(self)
         frame_menu.addActions([self.use_last, self.use_current])
@@ -60,18 +63,22 @@ class Player(ClipView):
         self.reel.ended.connect(self._ended)
         self.clear()
 
-    # --- what is shown -----------------------------------------------------------------------------------------------------------
+    # --- what is shown ----------------------------------------------------------------------------
 
     def open(self, path: Path) -> None:
-        """Show a clip from its first frame on, playing as soon as that is decoded. A damaged one is told in the player."""
+        """Show a clip from its first frame on, playing as soon as that is decoded. A damaged one is
+        told in the player.
+        """
         self._fresh = True
         self.canvas.set_badge("")
         self.reel.open(path)
 
     def show_frames(self, frames: np.ndarray, fps: float, badge: str = "") -> None:
-        """Show frames uint8 [F, H, W, 3] of a clip that is being made, in place of its earlier ones: the place and the movement stay.
+        """Show frames uint8 [F, H, W, 3] of a clip that is being made, in place of its earlier
+        ones: the place and the movement stay.
 
-        `badge` is a few words over the picture. The first such frames after another clip begin at the start.
+        `badge` is a few words over the picture. The first such frames after another clip begin at
+        the start.
         """
         self._fresh = self._fresh or self.reel.path is not None
         self.canvas.set_badge(badge)
@@ -134,13 +141,15 @@ class Player(ClipView):
         if facts is not None:
             parts = [f"{facts.width} × {facts.height}", f"{facts.fps:g} fps"]
             if self.reel.reduced:
-                parts.append(f"shown at {self.reel.reduced[0]} × {self.reel.reduced[1]} to fit in memory")
+                parts.append(
+                    f"shown at {self.reel.reduced[0]} × {self.reel.reduced[1]} to fit in memory"
+                )
         self._facts.setText("  ·  ".join(parts))
         for one in (self.actual, self.use_current, self.use_last, self._frame_button):
             one.setEnabled(there)
         self._export_button.setEnabled(there and self.path is not None)
 
-    # --- what can be done with it ----------------------------------------------------------------------------------------------------
+    # --- what can be done with it -----------------------------------------------------------------
 
     def export_as(self, form: Format) -> None:
         """Ask for a name and save what is between the marks in this format."""
@@ -158,7 +167,9 @@ class Player(ClipView):
         self._use(self._out_mark())
 
     def _use(self, index: int | None) -> None:
-        """Save a frame (None: the last) as a picture and tell where it is: from memory, or from the file where memory has it smaller."""
+        """Save a frame (None: the last) as a picture and tell where it is: from memory, or from the
+        file where memory has it smaller.
+        """
         kept = self.reel.frames if self.reel.complete and not self.reel.reduced else []
         work = keeping(self.path, index, self._stills, kept)
         self._tasks.run(work, done=self._used, failed=self._unused)

@@ -1,4 +1,6 @@
-"""The playhead: which frame is shown when. Playing, looping, stepping, speed and the in and out marks, without a widget."""
+"""The playhead: which frame is shown when. Playing, looping, stepping, speed and the in and out
+marks, without a widget.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 SPEEDS = (0.25, 0.5, 1.0, 1.5, 2.0)
-# No display shows more than this many frames a second; of a faster clip some are left out, and it keeps its speed.
+# No display shows more than this many frames a second; of a faster clip some are left out, and it
+# keeps its speed.
 MOST_TICKS = 120
 # How often to look, in ms, whether a frame that isn't decoded yet has come.
 WAIT = 15
@@ -18,8 +21,9 @@ WAIT = 15
 class Playhead(QObject):
     """A place among `count` frames, and its movement.
 
-    Where it is follows from the time that has gone by since it was set moving, so that a late timer makes a frame late but never the clip
-    slower. Frames are counted from 0; `first` and `last` are the marks, both included.
+    Where it is follows from the time that has gone by since it was set moving, so that a late timer
+    makes a frame late but never the clip slower. Frames are counted from 0; `first` and `last` are
+    the marks, both included.
     """
 
     moved = Signal(int)
@@ -29,7 +33,9 @@ class Playhead(QObject):
     loop_changed = Signal(bool)
     length_changed = Signal()
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter, parent: QObject | None = None):
+    def __init__(
+        self, clock: Callable[[], float] = time.perf_counter, parent: QObject | None = None
+    ):
         """`clock` gives seconds; another than the system's is for tests."""
         super().__init__(parent)
         self._clock = clock
@@ -42,11 +48,12 @@ class Playhead(QObject):
         self.speed, self.loop, self.playing = 1.0, True, False
         self._from, self._since = 0.0, 0.0  # the place, in frames, at a time of the clock
 
-    # --- what is played ----------------------------------------------------------------------------------------------------------
+    # --- what is played ---------------------------------------------------------------------------
 
     def set_length(self, count: int, fps: float, available: int | None = None) -> None:
-        """Play `count` frames at `fps`, of which the first `available` are there by now. The place, the movement and the marks stay,
-        as far as there are frames for them; marks at the ends stay at the ends."""
+        """Play `count` frames at `fps`, of which the first `available` are there by now. The place,
+        the movement and the marks stay, as far as there are frames for them; marks at the ends stay
+        at the ends."""
         at_end = self.last >= self.count - 1
         changed = (count, fps) != (self.count, self.fps)
         moving = self._place()
@@ -64,7 +71,7 @@ class Playhead(QObject):
         self._set_marks(0, max(self.count - 1, 0))
         self.seek(0)
 
-    # --- moving --------------------------------------------------------------------------------------------------------------------
+    # --- moving -----------------------------------------------------------------------------------
 
     def play(self) -> None:
         if self.playing or self.count < 1:
@@ -120,7 +127,7 @@ class Playhead(QObject):
             self.loop = loop
             self.loop_changed.emit(loop)
 
-    # --- the marks -------------------------------------------------------------------------------------------------------------------
+    # --- the marks --------------------------------------------------------------------------------
 
     @property
     def trimmed(self) -> bool:
@@ -145,7 +152,7 @@ class Playhead(QObject):
             self.first, self.last = first, last
             self.marks_changed.emit(first, last)
 
-    # --- time ----------------------------------------------------------------------------------------------------------------------
+    # --- time -------------------------------------------------------------------------------------
 
     def tick(self) -> None:
         """Go where the clock says; for the timer, and for tests."""

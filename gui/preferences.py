@@ -1,4 +1,6 @@
-"""What the user chose once and the app keeps: in an ini file beside the library, the same on every system."""
+"""What the user chose once and the app keeps: in an ini file beside the library, the same on every
+system.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +24,15 @@ class Preferences(QObject):
 
     def __init__(self, path: Path | None = None, parent: QObject | None = None):
         super().__init__(parent)
-        self._settings = QSettings(str(path or data_folder() / "settings.ini"), QSettings.Format.IniFormat)
+        self._settings = QSettings(
+            str(path or data_folder() / "settings.ini"), QSettings.Format.IniFormat
+        )
 
     @property
     def clips_folder(self) -> Path:
-        """Where clips are saved: MLXVID_CLIPS, the folder chosen here, or "mlxvid" in the user's films."""
+        """Where clips are saved: MLXVID_CLIPS, the folder chosen here, or "mlxvid" in the user's
+        films.
+        """
         films = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.MoviesLocation)
         chosen = self._settings.value("clips_folder", "", str)
         return Path(os.environ.get("MLXVID_CLIPS") or chosen or Path(films) / "mlxvid")

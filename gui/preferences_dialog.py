@@ -5,14 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFileDialog, QFormLayout, QHBoxLayout, QPushButton, QWidget
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QPushButton,
+    QWidget,
+)
 
 from .elided import ElidedLabel
 from .fields import choice, pick, whole
 from .preferences import Preferences
 from .theme import Appearance
 
-APPEARANCES = [("Dark", Appearance.DARK), ("Light", Appearance.LIGHT), ("As the system", Appearance.SYSTEM)]
+APPEARANCES = [
+    ("Dark", Appearance.DARK),
+    ("Light", Appearance.LIGHT),
+    ("As the system", Appearance.SYSTEM),
+]
 
 
 class PreferencesDialog(QDialog):
@@ -36,8 +48,12 @@ class PreferencesDialog(QDialog):
         appearance = choice("Appearance", APPEARANCES)
         pick(appearance, preferences.appearance)
         # Qt hands text back as plain text, whatever enumeration it was.
-        appearance.activated.connect(lambda: setattr(preferences, "appearance", Appearance(appearance.currentData())))
-        patience = whole("Minutes of silence", 1, 600, "One step of a large model may take many minutes")
+        appearance.activated.connect(
+            lambda: setattr(preferences, "appearance", Appearance(appearance.currentData()))
+        )
+        patience = whole(
+            "Minutes of silence", 1, 600, "One step of a large model may take many minutes"
+        )
         patience.setSuffix(" min")
         patience.setValue(max(1, preferences.silence // 60))
         patience.valueChanged.connect(lambda minutes: setattr(preferences, "silence", 60 * minutes))

@@ -1,4 +1,6 @@
-"""Previews of the clip that is forming: a worker's base64 PNG becomes frames, away from the GUI thread."""
+"""Previews of the clip that is forming: a worker's base64 PNG becomes frames, away from the GUI
+thread.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from .tasks import Task, Tasks
 
 
 class Previews(QObject):
-    """Decodes one preview at a time; one that comes meanwhile waits, and only the latest of those is decoded."""
+    """Decodes one preview at a time; one that comes meanwhile waits, and only the latest of those
+    is decoded.
+    """
 
     ready = Signal(object)  # uint8 [F, H, W, 3]
 
@@ -56,10 +60,14 @@ class Previews(QObject):
 
 
 def frames_of_preview(event: dict[str, Any]) -> np.ndarray:
-    """The frames uint8 [F, H, W, 3] of a `preview` event; raises :class:`MediaError` where its picture is not what it says."""
+    """The frames uint8 [F, H, W, 3] of a `preview` event; raises :class:`MediaError` where its
+    picture is not what it says.
+    """
     try:
         with Image.open(io.BytesIO(base64.b64decode(event["png"]))) as image:
             strip = np.asarray(image.convert("RGB"))
         return strip.reshape(event["frames"], event["height"], event["width"], 3)
     except (OSError, ValueError) as error:
-        raise MediaError(f"A preview could not be read ({error}); the clip itself goes on.") from None
+        raise MediaError(
+            f"A preview could not be read ({error}); the clip itself goes on."
+        ) from None

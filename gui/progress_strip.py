@@ -1,4 +1,6 @@
-"""Under the picture while a clip is being made: how far it is, how long it will take, and a way to stop it."""
+"""Under the picture while a clip is being made: how far it is, how long it will take, and a way to
+stop it.
+"""
 
 from __future__ import annotations
 

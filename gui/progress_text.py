@@ -13,7 +13,8 @@ _STAGES = {
     "decode": ("Decoding", "frame"),
     "save": ("Saving", "frame"),
 }
-# Of a whole run, denoising is the longest part by far; the other stages are a sliver before and after it.
+# Of a whole run, denoising is the longest part by far; the other stages are a sliver before and
+# after it.
 _SPANS = {"encode": (0.0, 0.02), "denoise": (0.02, 0.9), "decode": (0.9, 0.98), "save": (0.98, 1.0)}
 
 
@@ -26,7 +27,9 @@ def progress_text(event: dict[str, Any]) -> str:
     if unit == "MB":
         parts = [f"{words}, {event['step']:,} of {event['total']:,} MB"]
     elif unit:
-        parts = [f"{words}, {unit} {min(event['step'] + (unit == 'step'), event['total'])} of {event['total']}"]
+        parts = [
+            f"{words}, {unit} {min(event['step'] + (unit == 'step'), event['total'])} of {event['total']}"
+        ]
     if event["remaining"]:
         parts.append(f"{duration(event['remaining'])} to go")
     return " · ".join(parts)

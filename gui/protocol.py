@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-# A preview is one line: 81 frames of 256x256 are at most 21 MB in base64. What is longer than this is no line of the worker's.
+# A preview is one line: 81 frames of 256x256 are at most 21 MB in base64. What is longer than this
+# is no line of the worker's.
 MAX_LINE = 64 * 2**20
 # Of a strange line, so much is shown.
 SHOWN = 200
@@ -26,7 +27,9 @@ _FIELDS: dict[str, dict[str, Any]] = {
 
 
 class LineParser:
-    """Gathers bytes into lines and lines into events; keeps what is half a line until the rest comes."""
+    """Gathers bytes into lines and lines into events; keeps what is half a line until the rest
+    comes.
+    """
 
     def __init__(self, max_line: int = MAX_LINE):
         self._max_line = max_line
@@ -34,10 +37,14 @@ class LineParser:
         self._skipping = False
 
     def feed(self, data: bytes) -> tuple[list[dict[str, Any]], list[str]]:
-        """The events that `data` completes, and the beginnings of lines that are none. Events of unknown names are events: see the page."""
+        """The events that `data` completes, and the beginnings of lines that are none. Events of
+        unknown names are events: see the page.
+        """
         events: list[dict[str, Any]] = []
         strange: list[str] = []
-        begin = len(self._rest)  # no newline stands before it: each byte is looked at once, however small the pieces are
+        begin = len(
+            self._rest
+        )  # no newline stands before it: each byte is looked at once, however small the pieces are
         self._rest += data
         while (end := self._rest.find(b"\n", begin)) >= 0:
             line, begin = bytes(self._rest[:end]), 0

@@ -1,4 +1,6 @@
-"""What one does to the queue, each as a command that can be undone. A job that runs or is done by then is left as it is."""
+"""What one does to the queue, each as a command that can be undone. A job that runs or is done by
+then is left as it is.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,11 @@ class AddJobs(QUndoCommand):
 
     def undo(self) -> None:
         """Take out those that still wait: what has begun is there to be cancelled, not to vanish."""
-        waiting = [job for job in map(self._database.job, [job.id for job in self._jobs]) if job and job.state is State.WAITING]
+        waiting = [
+            job
+            for job in map(self._database.job, [job.id for job in self._jobs])
+            if job and job.state is State.WAITING
+        ]
         self._jobs = waiting
         self._database.remove_jobs([job.id for job in waiting])
 
@@ -36,7 +42,10 @@ class RemoveJobs(QUndoCommand):
 
     def __init__(self, database: Database, jobs: Sequence[Job]):
         super().__init__("Remove from Queue")
-        self._database, self._jobs = database, [job for job in jobs if job.state is not State.RUNNING]
+        self._database, self._jobs = (
+            database,
+            [job for job in jobs if job.state is not State.RUNNING],
+        )
 
     def redo(self) -> None:
         self._database.remove_jobs([job.id for job in self._jobs])
@@ -48,7 +57,9 @@ class RemoveJobs(QUndoCommand):
 class PlaceJobs(QUndoCommand):
     """Put jobs elsewhere in the queue: before the one at `row`, in the order in which they stand."""
 
-    def __init__(self, database: Database, ids: Sequence[int], row: int, text: str = "Move in Queue"):
+    def __init__(
+        self, database: Database, ids: Sequence[int], row: int, text: str = "Move in Queue"
+    ):
         super().__init__(text)
         self._database = database
         jobs = database.jobs()
@@ -66,7 +77,9 @@ class PlaceJobs(QUndoCommand):
 
 
 class EditJob(QUndoCommand):
-    """Change what a job makes. One that had ended early waits again: its checkpoint belonged to the old settings."""
+    """Change what a job makes. One that had ended early waits again: its checkpoint belonged to the
+    old settings.
+    """
 
     def __init__(self, database: Database, job: Job, settings: dict[str, Any]):
         super().__init__("Edit Clip in Queue")

@@ -15,18 +15,32 @@ from .queue_model import JOB, PROGRESS
 from .theme import colours
 
 _MARGIN, _GAP, _BAR = 12, 3, 3
-_STATES = {State.INTERRUPTED: "Interrupted", State.FAILED: "Failed", State.CANCELLED: "Cancelled", State.WAITING: "Waiting"}
+_STATES = {
+    State.INTERRUPTED: "Interrupted",
+    State.FAILED: "Failed",
+    State.CANCELLED: "Cancelled",
+    State.WAITING: "Waiting",
+}
 
 
 class QueueDelegate(QStyledItemDelegate):
     """Three lines and a bar: prompt, facts, state."""
 
-    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+    def sizeHint(
+        self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> QSize:
         bold, small = _fonts(option.font)
-        height = QFontMetrics(bold).height() + 2 * QFontMetrics(small).height() + 2 * _GAP + 2 * _MARGIN
+        height = (
+            QFontMetrics(bold).height() + 2 * QFontMetrics(small).height() + 2 * _GAP + 2 * _MARGIN
+        )
         return QSize(160, height)
 
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
+    def paint(
+        self,
+        painter: QPainter,
+        option: QStyleOptionViewItem,
+        index: QModelIndex | QPersistentModelIndex,
+    ) -> None:
         job: Job = index.data(JOB)
         c = colours(option.palette)
         chosen = bool(option.state & QStyle.StateFlag.State_Selected)
@@ -39,11 +53,20 @@ class QueueDelegate(QStyledItemDelegate):
         if chosen and option.state & QStyle.StateFlag.State_HasFocus:
             painter.setPen(QColor(c.accent))
             painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRoundedRect(QRectF(option.rect.adjusted(6, 2, -6, -2)).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
+            painter.drawRoundedRect(
+                QRectF(option.rect.adjusted(6, 2, -6, -2)).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6
+            )
         bold, small = _fonts(option.font)
         area = option.rect.adjusted(_MARGIN + 4, _MARGIN, -_MARGIN - 4, -_MARGIN)
         top = _line(painter, bold, c.text, area, area.top(), job.title)
-        top = _line(painter, small, c.faint, area, top + _GAP, whole_parts(job.facts, QFontMetrics(small), area.width()))
+        top = _line(
+            painter,
+            small,
+            c.faint,
+            area,
+            top + _GAP,
+            whole_parts(job.facts, QFontMetrics(small), area.width()),
+        )
         words, colour = _standing(job, index.data(PROGRESS), c)
         if job.state is State.RUNNING:
             words = whole_parts(words, QFontMetrics(small), area.width())
@@ -82,5 +105,9 @@ def _line(painter: QPainter, font: QFont, colour: str, area: QRect, top: int, te
     painter.setFont(font)
     painter.setPen(QColor(colour))
     rect = QRect(area.left(), top, area.width(), metrics.height())
-    painter.drawText(rect, Qt.AlignmentFlag.AlignVCenter, metrics.elidedText(text, Qt.TextElideMode.ElideRight, area.width()))
+    painter.drawText(
+        rect,
+        Qt.AlignmentFlag.AlignVCenter,
+        metrics.elidedText(text, Qt.TextElideMode.ElideRight, area.width()),
+    )
     return top + metrics.height()

@@ -1,11 +1,21 @@
-"""The queue as Qt's views see it: the database's jobs in their order, and how far the running one is."""
+"""The queue as Qt's views see it: the database's jobs in their order, and how far the running one
+is.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QAbstractListModel, QMimeData, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import (
+    QAbstractListModel,
+    QMimeData,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    Qt,
+    Signal,
+)
 
 from .database import Database
 from .jobs import Job, State
@@ -66,21 +76,31 @@ class QueueModel(QAbstractListModel):
     def jobs(self) -> list[Job]:
         return list(self._jobs)
 
-    # --- what Qt asks ------------------------------------------------------------------------------------------------------------
+    # --- what Qt asks -----------------------------------------------------------------------------
 
     def rowCount(self, parent: QModelIndex | QPersistentModelIndex = QModelIndex()) -> int:  # noqa: B008
         return 0 if parent.isValid() else len(self._jobs)
 
-    def data(self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+    def data(
+        self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
         job = self.at(index.row())
         if job is None:
             return None
         answers: dict[int, Callable[[], Any]] = {
             Qt.ItemDataRole.DisplayRole: lambda: job.title,
-            Qt.ItemDataRole.ToolTipRole: lambda: "\n".join(filter(None, (job.title, job.facts, job.message))),
-            Qt.ItemDataRole.AccessibleTextRole: lambda: f"{job.title}, {_WORDS.get(job.state, '')}. {job.message}",
+            Qt.ItemDataRole.ToolTipRole: lambda: "\n".join(
+                filter(None, (job.title, job.facts, job.message))
+            ),
+            Qt.ItemDataRole.AccessibleTextRole: lambda: (
+                f"{job.title}, {_WORDS.get(job.state, '')}. {job.message}"
+            ),
             JOB: lambda: job,
-            PROGRESS: lambda: self._progress[1] if self._progress[0] == job.id and job.state is State.RUNNING else {},
+            PROGRESS: lambda: (
+                self._progress[1]
+                if self._progress[0] == job.id and job.state is State.RUNNING
+                else {}
+            ),
         }
         return answers[role]() if role in answers else None
 
@@ -88,7 +108,9 @@ class QueueModel(QAbstractListModel):
         job = self.at(index.row())
         if job is None:
             return Qt.ItemFlag.ItemIsDropEnabled  # between the rows
-        drag = Qt.ItemFlag.NoItemFlags if job.state is State.RUNNING else Qt.ItemFlag.ItemIsDragEnabled
+        drag = (
+            Qt.ItemFlag.NoItemFlags if job.state is State.RUNNING else Qt.ItemFlag.ItemIsDragEnabled
+        )
         return Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | drag
 
     def supportedDropActions(self) -> Qt.DropAction:
@@ -104,9 +126,16 @@ class QueueModel(QAbstractListModel):
         return data
 
     def dropMimeData(
-        self, data: QMimeData, action: Qt.DropAction, row: int, column: int, parent: QModelIndex | QPersistentModelIndex
+        self,
+        data: QMimeData,
+        action: Qt.DropAction,
+        row: int,
+        column: int,
+        parent: QModelIndex | QPersistentModelIndex,
     ) -> bool:
-        """Tell of the drop and move nothing: what happens to the queue happens in the database, through an undoable command."""
+        """Tell of the drop and move nothing: what happens to the queue happens in the database,
+        through an undoable command.
+        """
         if not data.hasFormat(_MIME):
             return False
         ids = [int(number) for number in bytes(data.data(_MIME).data()).decode().split(",")]

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from PySide6.QtCore import QItemSelectionModel, QPoint, Qt, Signal
 from PySide6.QtGui import QAction, QKeySequence, QUndoStack
-from PySide6.QtWidgets import QAbstractItemView, QHBoxLayout, QLabel, QListView, QMenu, QStackedLayout, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QLabel,
+    QListView,
+    QMenu,
+    QStackedLayout,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from .database import Database
 from .icons import icon
@@ -19,11 +29,19 @@ _ENDED = (State.INTERRUPTED, State.FAILED, State.CANCELLED)
 
 
 class QueuePanel(QWidget):
-    """`edit`: a job whose settings the user wants to change. All that it does goes through `undo_stack`, but for pausing and resuming."""
+    """`edit`: a job whose settings the user wants to change. All that it does goes through
+    `undo_stack`, but for pausing and resuming.
+    """
 
     edit = Signal(object)
 
-    def __init__(self, database: Database, runner: Runner, undo_stack: QUndoStack, parent: QWidget | None = None):
+    def __init__(
+        self,
+        database: Database,
+        runner: Runner,
+        undo_stack: QUndoStack,
+        parent: QWidget | None = None,
+    ):
         super().__init__(parent)
         self._database, self._runner, self._undo_stack = database, runner, undo_stack
         self.model = QueueModel(database, self)
@@ -51,7 +69,7 @@ class QueuePanel(QWidget):
         self._kept: list[int] = []
         self._update()
 
-    # --- what can be done ----------------------------------------------------------------------------------------------------------
+    # --- what can be done -------------------------------------------------------------------------
 
     def _make_actions(self) -> None:
         def action(text: str, picture: str, shortcuts: list, then, tip: str) -> QAction:
@@ -63,16 +81,53 @@ class QueuePanel(QWidget):
             self.addAction(made)
             return made
 
-        self.resume_action = action("Resume", "resume", ["Ctrl+R"], self.resume, "Go on with it, from where it was if that was kept")
-        self.next_action = action("Run Next", "next", ["Ctrl+Shift+Up"], self.run_next, "Make this one before the others")
-        self.edit_action = action("Edit…", "edit", [Qt.Key.Key_Return, Qt.Key.Key_Enter], self.edit_chosen, "Change its settings")
-        self.duplicate_action = action("Duplicate", "copy", ["Ctrl+D"], self.duplicate, "Add the same again, with another seed")
-        self.remove_action = action("Remove", "trash", [Qt.Key.Key_Delete, Qt.Key.Key_Backspace], self.remove, "Take it out of the queue")
-        self.up_action = action("Move Up", "up", ["Alt+Up"], lambda: self._shift(-1), "Make it earlier")
-        self.down_action = action("Move Down", "down", ["Alt+Down"], lambda: self._shift(1), "Make it later")
-        self.pause_action = action("Pause Queue", "pause", [], self._toggle_pause, "Begin no other clip; the one being made goes on")
+        self.resume_action = action(
+            "Resume",
+            "resume",
+            ["Ctrl+R"],
+            self.resume,
+            "Go on with it, from where it was if that was kept",
+        )
+        self.next_action = action(
+            "Run Next", "next", ["Ctrl+Shift+Up"], self.run_next, "Make this one before the others"
+        )
+        self.edit_action = action(
+            "Edit…",
+            "edit",
+            [Qt.Key.Key_Return, Qt.Key.Key_Enter],
+            self.edit_chosen,
+            "Change its settings",
+        )
+        self.duplicate_action = action(
+            "Duplicate", "copy", ["Ctrl+D"], self.duplicate, "Add the same again, with another seed"
+        )
+        self.remove_action = action(
+            "Remove",
+            "trash",
+            [Qt.Key.Key_Delete, Qt.Key.Key_Backspace],
+            self.remove,
+            "Take it out of the queue",
+        )
+        self.up_action = action(
+            "Move Up", "up", ["Alt+Up"], lambda: self._shift(-1), "Make it earlier"
+        )
+        self.down_action = action(
+            "Move Down", "down", ["Alt+Down"], lambda: self._shift(1), "Make it later"
+        )
+        self.pause_action = action(
+            "Pause Queue",
+            "pause",
+            [],
+            self._toggle_pause,
+            "Begin no other clip; the one being made goes on",
+        )
         self.pause_action.setCheckable(True)
-        self.actions_on_jobs = [self.resume_action, self.next_action, self.up_action, self.down_action]
+        self.actions_on_jobs = [
+            self.resume_action,
+            self.next_action,
+            self.up_action,
+            self.down_action,
+        ]
         self.actions_on_jobs += [self.edit_action, self.duplicate_action, self.remove_action]
 
     def chosen(self) -> list[Job]:
@@ -82,7 +137,13 @@ class QueuePanel(QWidget):
 
     def add(self, jobs: list[Job]) -> None:
         """Put new jobs at the end."""
-        self._undo_stack.push(AddJobs(self._database, jobs, "Add Clip to Queue" if len(jobs) == 1 else "Add Clips to Queue"))
+        self._undo_stack.push(
+            AddJobs(
+                self._database,
+                jobs,
+                "Add Clip to Queue" if len(jobs) == 1 else "Add Clips to Queue",
+            )
+        )
 
     def resume(self) -> None:
         for job in self.chosen():
@@ -105,8 +166,13 @@ class QueuePanel(QWidget):
         self.edit_chosen()
 
     def duplicate(self) -> None:
-        """The same jobs again at the end, each with the seed after its own: the same one would only make the same clip."""
-        copies = [Job({**job.settings, "seed": int(job.settings.get("seed", 0)) + 1}) for job in self.chosen()]
+        """The same jobs again at the end, each with the seed after its own: the same one would only
+        make the same clip.
+        """
+        copies = [
+            Job({**job.settings, "seed": int(job.settings.get("seed", 0)) + 1})
+            for job in self.chosen()
+        ]
         self._undo_stack.push(AddJobs(self._database, copies, "Duplicate Clip in Queue"))
 
     def remove(self) -> None:
@@ -119,12 +185,14 @@ class QueuePanel(QWidget):
     def _shift(self, step: int) -> None:
         rows = sorted(self.model.row_of(job.id) for job in self.chosen())
         if rows and 0 <= rows[0] + step and rows[-1] + step < self.model.rowCount():
-            self._place([job.id for job in self.chosen()], rows[0] - 1 if step < 0 else rows[-1] + 2)
+            self._place(
+                [job.id for job in self.chosen()], rows[0] - 1 if step < 0 else rows[-1] + 2
+            )
 
     def _toggle_pause(self) -> None:
         self._runner.pause(not self._runner.paused)
 
-    # --- how it looks ------------------------------------------------------------------------------------------------------------
+    # --- how it looks -----------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
         self._summary = faint_label()
@@ -133,7 +201,9 @@ class QueuePanel(QWidget):
         head.setContentsMargins(16, 8, 8, 4)
         head.addWidget(self._summary, 1)
         head.addWidget(pause)
-        empty = QLabel("Nothing waits.\nClips that you generate while another\nis being made line up here.")
+        empty = QLabel(
+            "Nothing waits.\nClips that you generate while another\nis being made line up here."
+        )
         empty.setProperty("role", "faint")
         empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._pages = QStackedLayout()
@@ -145,7 +215,12 @@ class QueuePanel(QWidget):
         self._resume_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         foot.addWidget(self._resume_button)
         foot.addStretch(1)
-        for action in (self.next_action, self.edit_action, self.duplicate_action, self.remove_action):
+        for action in (
+            self.next_action,
+            self.edit_action,
+            self.duplicate_action,
+            self.remove_action,
+        ):
             foot.addWidget(self._button(action))
         self._foot = QWidget()
         self._foot.setLayout(foot)
@@ -200,7 +275,9 @@ class QueuePanel(QWidget):
             row = self.model.row_of(number)
             if row >= 0:
                 selection.select(self.model.index(row), QItemSelectionModel.SelectionFlag.Select)
-                selection.setCurrentIndex(self.model.index(row), QItemSelectionModel.SelectionFlag.NoUpdate)
+                selection.setCurrentIndex(
+                    self.model.index(row), QItemSelectionModel.SelectionFlag.NoUpdate
+                )
         self._update()
 
     def select(self, number: int) -> None:

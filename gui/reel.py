@@ -1,4 +1,6 @@
-"""A clip in memory, or on its way there: what the player shows and what the comparison shows two of."""
+"""A clip in memory, or on its way there: what the player shows and what the comparison shows two
+of.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +19,16 @@ from mlxvid.errors import MediaError
 from .frames import BUDGET, Facts, Size, fit, reading
 from .tasks import Task, Tasks
 
-# Frames are handed over in batches this many seconds apart: often enough to look alive, seldom enough not to occupy the window.
+# Frames are handed over in batches this many seconds apart: often enough to look alive, seldom
+# enough not to occupy the window.
 BATCH_SECONDS = 0.03
 
 
 @dataclass(frozen=True)
 class _Begun:
-    """The first news of a clip. size: to which its frames are reduced, or None; most: how many of them are kept."""
+    """The first news of a clip. size: to which its frames are reduced, or None; most: how many of
+    them are kept.
+    """
 
     facts: Facts
     size: Size | None
@@ -33,8 +38,9 @@ class _Begun:
 class Reel(QObject):
     """Frames in memory, decoded by a task that open() starts.
 
-    `frames` grows while decoding, a list of uint8 [H, W, 3]; `count` is how many there will be, as far as is known; `reduced` is the size
-    that the frames were made smaller to, or None; `path` is None for frames that came from elsewhere.
+    `frames` grows while decoding, a list of uint8 [H, W, 3]; `count` is how many there will be, as
+    far as is known; `reduced` is the size that the frames were made smaller to, or None; `path` is
+    None for frames that came from elsewhere.
     """
 
     begun = Signal()  # the facts are known; there may be no frame yet
@@ -61,7 +67,7 @@ class Reel(QObject):
         self.path = path
         self._task = self._tasks.run(
             decoding(path, self._budget), stepped=self._take, done=self._finish, failed=self._finish
-        )  # fmt: skip
+        )
 
     def show(self, frames: np.ndarray, fps: float) -> None:
         """Hold frames uint8 [F, H, W, 3] that are in memory already."""
@@ -89,7 +95,9 @@ class Reel(QObject):
         return max(min(int(seconds * self.fps + 1e-6), self.count - 1), 0)
 
     def image(self, index: int) -> QImage | None:
-        """A frame as a picture that shares its memory; the last one that is decoded, where that one isn't; None where there is none."""
+        """A frame as a picture that shares its memory; the last one that is decoded, where that one
+        isn't; None where there is none.
+        """
         return image_of(self.frames[min(index, len(self.frames) - 1)]) if self.frames else None
 
     def _take(self, task: Task, news: _Begun | list[np.ndarray]) -> None:
@@ -113,7 +121,9 @@ class Reel(QObject):
 
 
 def image_of(frame: np.ndarray) -> QImage:
-    """uint8 [H, W, 3], contiguous, as a picture over the same memory, which lives as long as the picture."""
+    """uint8 [H, W, 3], contiguous, as a picture over the same memory, which lives as long as the
+    picture.
+    """
     height, width, _ = frame.shape
     image = QImage(frame.data, width, height, 3 * width, QImage.Format.Format_RGB888)
     image.frame = frame  # Qt only borrows the memory
@@ -121,7 +131,9 @@ def image_of(frame: np.ndarray) -> QImage:
 
 
 def decoding(path: Path, budget: int) -> Callable[[Task], str]:
-    """The work of reading a clip: steps with _Begun and then with lists of frames; "" at its end, or what was left out."""
+    """The work of reading a clip: steps with _Begun and then with lists of frames; "" at its end,
+    or what was left out.
+    """
 
     def work(task: Task) -> str:
         with reading(path) as (facts, pictures):

@@ -1,4 +1,6 @@
-"""The runner takes the queue's jobs one after the other, has the worker make them, and records what comes of it."""
+"""The runner takes the queue's jobs one after the other, has the worker make them, and records what
+comes of it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from mlxvid.errors import MlxvidError
-from mlxvid.memory import Machine
+from mlxvid.model.memory import Machine
 
 from .choices import Choices
 from .database import Database
@@ -30,10 +32,11 @@ DEATHS_IN_A_ROW = 3
 class Runner(QObject):
     """At most one job runs. `current` is that job, None while nothing is made.
 
-    started: a job has begun. progressed: the worker's `progress` event for it. previewed: frames of it so far, frames a second.
-    saved: the clip's id, its path. ended: the job as it is now in the queue (interrupted, failed, cancelled).
-    changed: something begins, ends, pauses or goes on. noted: a sentence for the user. halted: the queue rests, and why.
-    silent: seconds without a word.
+    started: a job has begun. progressed: the worker's `progress` event for it. previewed: frames of
+    it so far, frames a second. saved: the clip's id, its path. ended: the job as it is now in the
+    queue (interrupted, failed, cancelled). changed: something begins, ends, pauses or goes on.
+    noted: a sentence for the user. halted: the queue rests, and why. silent: seconds without a
+    word.
     """
 
     started = Signal(object)
@@ -46,16 +49,30 @@ class Runner(QObject):
     halted = Signal(str)
     silent = Signal(int)
 
-    def __init__(self, database: Database, client: WorkerClient, choices: Choices, preferences: Preferences, parent: QObject | None = None):
+    def __init__(
+        self,
+        database: Database,
+        client: WorkerClient,
+        choices: Choices,
+        preferences: Preferences,
+        parent: QObject | None = None,
+    ):
         super().__init__(parent)
-        self._database, self._client, self._choices, self._preferences = database, client, choices, preferences
+        self._database, self._client, self._choices, self._preferences = (
+            database,
+            client,
+            choices,
+            preferences,
+        )
         self.current: Job | None = None
         self.cancelling = False
         self._output: Path | None = None
         self._deaths = 0
         self._loads: dict[str, dict[str, Any]] = {}  # what was asked for, by the request's id
         self._numbers = itertools.count(1)
-        self._loading: dict[str, Any] | None = None  # what the worker has, or will have before it meets the next job
+        self._loading: dict[str, Any] | None = (
+            None  # what the worker has, or will have before it meets the next job
+        )
         self._previews = Previews(self)
         self._previews.ready.connect(self._show_preview)
         client.ready.connect(self._meet)
@@ -73,7 +90,7 @@ class Runner(QObject):
     def paused(self) -> bool:
         return self._preferences.paused
 
-    # --- what one can ask of it --------------------------------------------------------------------------------------------------
+    # --- what one can ask of it -------------------------------------------------------------------
 
     def pause(self, paused: bool) -> None:
         """Begin no other job, or go on; the one that runs is not touched."""
@@ -107,7 +124,9 @@ class Runner(QObject):
         self._client.be_patient()
 
     def prepare(self, name: str) -> None:
-        """Have a model at hand before it is needed, if it is on the disk and nothing runs; so we also learn all that it can do."""
+        """Have a model at hand before it is needed, if it is on the disk and nothing runs; so we
+        also learn all that it can do.
+        """
         choice = self._choices.find(name)
         if self.current is None and choice is not None and choice.here and not choice.obstacle:
             self._load(loading_of({"model": name}))
@@ -118,7 +137,7 @@ class Runner(QObject):
         if job is not None and job.state not in (State.WAITING, State.RUNNING, State.DONE):
             self._database.set_job_state(number, State.WAITING, resume=True)
 
-    # --- a job's way -------------------------------------------------------------------------------------------------------------
+    # --- a job's way ------------------------------------------------------------------------------
 
     def _begin(self, job: Job) -> None:
         folder = self._preferences.clips_folder
@@ -126,7 +145,9 @@ class Runner(QObject):
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             self._preferences.paused = True
-            self.halted.emit(f"{folder} can't be made ({error.strerror}): choose another folder for clips, then let the queue go on.")
+            self.halted.emit(
+                f"{folder} can't be made ({error.strerror}): choose another folder for clips, then let the queue go on."
+            )
             self.changed.emit()
             return
         self.current, self.cancelling = job, False
@@ -158,7 +179,7 @@ class Runner(QObject):
         self.changed.emit()
         self.advance()
 
-    # --- what the worker says ----------------------------------------------------------------------------------------------------
+    # --- what the worker says ---------------------------------------------------------------------
 
     def _meet(self, event: dict[str, Any]) -> None:
         machine = machine_from(event.get("machine"))
@@ -206,7 +227,12 @@ class Runner(QObject):
         self._deaths = 0
         self._previews.clear()
         settings = event["settings"]
-        sizes = (settings.get("fps", 16.0), settings.get("frames", 1), settings.get("width", 0), settings.get("height", 0))
+        sizes = (
+            settings.get("fps", 16.0),
+            settings.get("frames", 1),
+            settings.get("width", 0),
+            settings.get("height", 0),
+        )
         clip = self._database.add_clip(event["path"], settings, *sizes, job=job.id)
         self._learn_time(settings, event["seconds"], job.resume)
         self._database.set_job_state(job.id, State.DONE)
@@ -221,7 +247,9 @@ class Runner(QObject):
         except MlxvidError:  # its folder is gone meanwhile
             return
         if not resumed:  # a part of the work tells nothing of the whole
-            self._database.add_timing(str(settings.get("model")), tokens, passes_of(settings), seconds)
+            self._database.add_timing(
+                str(settings.get("model")), tokens, passes_of(settings), seconds
+            )
 
     def _show_preview(self, frames: Any) -> None:
         if self.current is not None:
@@ -235,7 +263,11 @@ class Runner(QObject):
         self._deaths += 1
         if self._deaths >= DEATHS_IN_A_ROW:
             self._preferences.paused = True
-        remedy = lighter(self.current.settings, self.machine) if memory else "resume this clip to try again"
+        remedy = (
+            lighter(self.current.settings, self.machine)
+            if memory
+            else "resume this clip to try again"
+        )
         self._end(State.INTERRUPTED, f"{how}: {remedy}.")
         if self._deaths >= DEATHS_IN_A_ROW:
             self.halted.emit(

@@ -1,4 +1,6 @@
-"""A clip made by the real window and worker without a person: how a bundle is tried on the machine that it was built on."""
+"""A clip made by the real window and worker without a person: how a bundle is tried on the machine
+that it was built on.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +11,26 @@ from pathlib import Path
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
-from mlxvid.clip import Clip
+from mlxvid.media.clip import Clip
 
-SETTINGS = {"model": "mini", "prompt": "a red ball bouncing on a navy background", "seed": 1, "width": 64, "height": 64, "frames": 9,
-            "fps": 16.0, "steps": 4, "guidance": 2.0}  # fmt: skip
+SETTINGS = {
+    "model": "mini",
+    "prompt": "a red ball bouncing on a navy background",
+    "seed": 1,
+    "width": 64,
+    "height": 64,
+    "frames": 9,
+    "fps": 16.0,
+    "steps": 4,
+    "guidance": 2.0,
+}
 PATIENCE = 180  # seconds
 
 
 def main(folder: str) -> int:
-    """Keep data and clips in `folder`, make one clip there, and quit: with 0 if it is what was asked for."""
+    """Keep data and clips in `folder`, make one clip there, and quit: with 0 if it is what was
+    asked for.
+    """
     os.environ["MLXVID_DATA"] = str(Path(folder) / "data")
     os.environ["MLXVID_CLIPS"] = str(Path(folder) / "clips")
     from .app import follow_appearance, make_application
@@ -32,7 +45,9 @@ def main(folder: str) -> int:
     database = Database()
     window = Window(database, preferences, WorkerClient())
     window.show()
-    window.runner.saved.connect(lambda number, path: _end(app, f"saved {path}", 0 if _is_good(path) else 1))
+    window.runner.saved.connect(
+        lambda number, path: _end(app, f"saved {path}", 0 if _is_good(path) else 1)
+    )
     window.runner.ended.connect(lambda job: _end(app, job.message, 1))
     window.runner.halted.connect(lambda why: _end(app, why, 1))
     QTimer.singleShot(PATIENCE * 1000, lambda: _end(app, f"no clip came within {PATIENCE} s", 1))
@@ -46,7 +61,11 @@ def main(folder: str) -> int:
 
 def _is_good(path: Path) -> bool:
     clip = Clip.load(path)
-    return clip.frames.shape == (9, 64, 64, 3) and clip.settings["prompt"] == SETTINGS["prompt"] and clip.frames.std() > 1
+    return (
+        clip.frames.shape == (9, 64, 64, 3)
+        and clip.settings["prompt"] == SETTINGS["prompt"]
+        and clip.frames.std() > 1
+    )
 
 
 def _end(app: QApplication, words: str, code: int) -> None:

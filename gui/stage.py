@@ -20,8 +20,8 @@ COMPARED = 2
 
 
 class Stage(QWidget):
-    """Shows what the user opens; what is being made as well, until they look at something else. `use_last_frame`, `message`: as of the
-    player."""
+    """Shows what the user opens; what is being made as well, until they look at something else.
+    `use_last_frame`, `message`: as of the player."""
 
     use_last_frame = Signal(Path)
     message = Signal(str)
@@ -53,7 +53,7 @@ class Stage(QWidget):
         runner.saved.connect(self._show_saved)
         runner.ended.connect(lambda job: self._leave("Stopped"))
 
-    # --- what is in view -----------------------------------------------------------------------------------------------------------
+    # --- what is in view --------------------------------------------------------------------------
 
     def open_clip(self, number: int) -> None:
         """Show a clip of the gallery."""
@@ -93,7 +93,7 @@ class Stage(QWidget):
         if self._runner.current is not None and self.player.path is not None:
             self.player.clear("The first preview comes after a few steps.")
 
-    # --- what is being made --------------------------------------------------------------------------------------------------------
+    # --- what is being made -----------------------------------------------------------------------
 
     def _look_away(self) -> None:
         self._watching = self._runner.current is None

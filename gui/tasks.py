@@ -1,4 +1,6 @@
-"""Work away from the GUI thread: decoding, saving, looking at files. Results come back as signals in the thread that asked."""
+"""Work away from the GUI thread: decoding, saving, looking at files. Results come back as signals
+in the thread that asked.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,15 @@ from PySide6.QtCore import QCoreApplication, QObject, QThread, QThreadPool, Sign
 
 from mlxvid.errors import CancelledError, MlxvidError
 
-# The most ms to wait for a thread when the app ends: what is being read whole, such as a GIF, can't be interrupted.
+# The most ms to wait for a thread when the app ends: what is being read whole, such as a GIF, can't
+# be interrupted.
 PATIENCE = 3000
 
 
 class Task(QObject):
-    """One piece of work. Every signal carries the task, so that what comes late from one that was given up can be told apart."""
+    """One piece of work. Every signal carries the task, so that what comes late from one that was
+    given up can be told apart.
+    """
 
     stepped = Signal(object, object)  # the task, what the work handed to step()
     done = Signal(object, object)  # the task, what the work returned
@@ -48,7 +53,9 @@ class Task(QObject):
         self._tell(self.stepped, value)
 
     def run(self) -> None:
-        """Do the work, in the thread that calls; what a file or the machine can get wrong becomes `failed`."""
+        """Do the work, in the thread that calls; what a file or the machine can get wrong becomes
+        `failed`.
+        """
         try:
             self.check()
             result = self._work(self)
@@ -57,9 +64,15 @@ class Task(QObject):
         except MlxvidError as error:
             self._tell(self.failed, str(error))
         except MemoryError:
-            self._tell(self.failed, "There is not enough memory for this clip: close other clips or programs.")
+            self._tell(
+                self.failed,
+                "There is not enough memory for this clip: close other clips or programs.",
+            )
         except (OSError, av.FFmpegError) as error:
-            self._tell(self.failed, f"This can't be done ({error.strerror or error}): look after the file and the disk.")
+            self._tell(
+                self.failed,
+                f"This can't be done ({error.strerror or error}): look after the file and the disk.",
+            )
         else:
             self._tell(self.done, result)
         finally:
@@ -71,22 +84,28 @@ class Task(QObject):
 
 
 class Tasks(QObject):
-    """Runs tasks in at most `threads` threads of its own, so that a long task elsewhere doesn't keep these waiting."""
+    """Runs tasks in at most `threads` threads of its own, so that a long task elsewhere doesn't
+    keep these waiting.
+    """
 
     def __init__(self, threads: int, parent: QObject | None = None):
         super().__init__(parent)
         app = QCoreApplication.instance()
-        # The application's child: a pool that is destroyed waits for its threads, which only the application does without Python's lock.
+        # The application's child: a pool that is destroyed waits for its threads, which only the
+        # application does without Python's lock.
         self._pool = QThreadPool(app)
         self._pool.setMaxThreadCount(threads)
         self._pool.setThreadPriority(QThread.Priority.LowPriority)  # the window comes first
         self._open: set[Task] = set()
-        # Whatever way the app ends, no thread may be left that tells things to what is being destroyed.
+        # Whatever way the app ends, no thread may be left that tells things to what is being
+        # destroyed.
         app.aboutToQuit.connect(self.finish)
         atexit.register(_finish, self._pool, self._open)
 
     def task(self, work: Callable[[Task], Any]) -> Task:
-        """`work(task)`, for start(). The slots that its signals are connected to are called in their objects' threads."""
+        """`work(task)`, for start(). The slots that its signals are connected to are called in
+        their objects' threads.
+        """
         return Task(work)
 
     def start(self, task: Task) -> None:
@@ -104,9 +123,16 @@ class Tasks(QObject):
         failed: Callable[[Task, str], None] | None = None,
         ended: Callable[[Task], None] | None = None,
     ) -> Task:
-        """A task for `work(task)`, connected and begun. The slots are methods of QObjects, and called in their threads."""
+        """A task for `work(task)`, connected and begun. The slots are methods of QObjects, and
+        called in their threads.
+        """
         task = self.task(work)
-        for signal, slot in ((task.stepped, stepped), (task.done, done), (task.failed, failed), (task.ended, ended)):
+        for signal, slot in (
+            (task.stepped, stepped),
+            (task.done, done),
+            (task.failed, failed),
+            (task.ended, ended),
+        ):
             if slot is not None:
                 signal.connect(slot)
         self.start(task)

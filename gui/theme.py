@@ -1,4 +1,6 @@
-"""How the app looks: two sets of colours, and the few rules that Qt's Fusion style lacks. Quiet, so that the clip is what one sees."""
+"""How the app looks: two sets of colours, and the few rules that Qt's Fusion style lacks. Quiet, so
+that the clip is what one sees.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,9 @@ class Appearance(str, Enum):
 
 @dataclass(frozen=True)
 class Colours:
-    """stage: behind the clip; window: between panels; panel: side panels; field: inputs; line: borders; text, faint: writing;
-    accent: what is chosen or to be pressed; on_accent: writing on it; danger, warning, good: messages."""
+    """stage: behind the clip; window: between panels; panel: side panels; field: inputs; line:
+    borders; text, faint: writing; accent: what is chosen or to be pressed; on_accent: writing on
+    it; danger, warning, good: messages."""
 
     stage: str
     window: str
@@ -39,13 +42,35 @@ class Colours:
 
 
 DARK = Colours(
-    stage="#131315", window="#1a1b1d", panel="#202124", field="#2a2b2f", hover="#34363b", line="#393b40", text="#e7e7ea", faint="#a0a2a9",
-    accent="#4c82e8", on_accent="#ffffff", danger="#ff7a70", warning="#e3a94f", good="#6cc08b",
-)  # fmt: skip
+    stage="#131315",
+    window="#1a1b1d",
+    panel="#202124",
+    field="#2a2b2f",
+    hover="#34363b",
+    line="#393b40",
+    text="#e7e7ea",
+    faint="#a0a2a9",
+    accent="#4c82e8",
+    on_accent="#ffffff",
+    danger="#ff7a70",
+    warning="#e3a94f",
+    good="#6cc08b",
+)
 LIGHT = Colours(
-    stage="#e4e5e8", window="#ededf0", panel="#f7f7f8", field="#ffffff", hover="#e6e7ea", line="#d0d2d7", text="#1c1d20", faint="#62646c",
-    accent="#2a67d6", on_accent="#ffffff", danger="#bf2f24", warning="#8f5a00", good="#1f7a45",
-)  # fmt: skip
+    stage="#e4e5e8",
+    window="#ededf0",
+    panel="#f7f7f8",
+    field="#ffffff",
+    hover="#e6e7ea",
+    line="#d0d2d7",
+    text="#1c1d20",
+    faint="#62646c",
+    accent="#2a67d6",
+    on_accent="#ffffff",
+    danger="#bf2f24",
+    warning="#8f5a00",
+    good="#1f7a45",
+)
 
 
 def colours(palette: QPalette) -> Colours:
@@ -55,7 +80,11 @@ def colours(palette: QPalette) -> Colours:
 
 def apply_theme(app: QApplication, appearance: Appearance) -> None:
     """Give the whole app one appearance; any time."""
-    chosen = DARK if appearance is Appearance.DARK or appearance is Appearance.SYSTEM and _system_is_dark(app) else LIGHT
+    chosen = (
+        DARK
+        if appearance is Appearance.DARK or appearance is Appearance.SYSTEM and _system_is_dark(app)
+        else LIGHT
+    )
     app.setStyle("Fusion")
     app.setPalette(_palette(chosen))
     app.setStyleSheet(_sheet(chosen))
@@ -66,7 +95,9 @@ def _system_is_dark(app: QApplication) -> bool:
 
 
 def small(widget: QWidget, factor: float = 0.9) -> QWidget:
-    """`widget`, with smaller writing; the app's font is the measure, so that a larger one makes this larger too."""
+    """`widget`, with smaller writing; the app's font is the measure, so that a larger one makes
+    this larger too.
+    """
     font = QFont(QApplication.font())
     font.setPointSizeF(font.pointSizeF() * factor)
     widget.setFont(font)
@@ -74,7 +105,9 @@ def small(widget: QWidget, factor: float = 0.9) -> QWidget:
 
 
 def set_role(widget: QWidget, role: str) -> None:
-    """Give a widget another part to play, and with it another look: one of the roles in the sheet below, or ""."""
+    """Give a widget another part to play, and with it another look: one of the roles in the sheet
+    below, or "".
+    """
     if widget.property("role") != role:
         widget.setProperty("role", role)
         widget.style().unpolish(widget)
@@ -93,12 +126,28 @@ def _palette(c: Colours) -> QPalette:
     role, group = QPalette.ColorRole, QPalette.ColorGroup
     palette = QPalette()
     for key, colour in {
-        role.Window: c.window, role.WindowText: c.text, role.Base: c.field, role.AlternateBase: c.panel, role.Text: c.text,
-        role.Button: c.field, role.ButtonText: c.text, role.BrightText: c.danger, role.ToolTipBase: c.field, role.ToolTipText: c.text,
-        role.Highlight: c.accent, role.HighlightedText: c.on_accent, role.Accent: c.accent, role.PlaceholderText: c.faint,
-        role.Link: c.accent, role.LinkVisited: c.accent, role.Light: c.hover, role.Midlight: c.hover, role.Mid: c.line, role.Dark: c.line,
+        role.Window: c.window,
+        role.WindowText: c.text,
+        role.Base: c.field,
+        role.AlternateBase: c.panel,
+        role.Text: c.text,
+        role.Button: c.field,
+        role.ButtonText: c.text,
+        role.BrightText: c.danger,
+        role.ToolTipBase: c.field,
+        role.ToolTipText: c.text,
+        role.Highlight: c.accent,
+        role.HighlightedText: c.on_accent,
+        role.Accent: c.accent,
+        role.PlaceholderText: c.faint,
+        role.Link: c.accent,
+        role.LinkVisited: c.accent,
+        role.Light: c.hover,
+        role.Midlight: c.hover,
+        role.Mid: c.line,
+        role.Dark: c.line,
         role.Shadow: c.stage,
-    }.items():  # fmt: skip
+    }.items():
         palette.setColor(key, QColor(colour))
     dim = QColor(c.faint)
     dim.setAlphaF(0.55)

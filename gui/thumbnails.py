@@ -1,4 +1,6 @@
-"""Small pictures of clips: a still one for each tile, and a moving one for the tile under the mouse. Decoded elsewhere, kept a while."""
+"""Small pictures of clips: a still one for each tile, and a moving one for the tile under the
+mouse. Decoded elsewhere, kept a while.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,8 @@ class Broken:
 
 
 class Thumbnails(QObject):
-    """Pictures by the clips' ids. One that isn't there yet is asked for by asking for it, and announced when it is.
+    """Pictures by the clips' ids. One that isn't there yet is asked for by asking for it, and
+    announced when it is.
 
     A file that can't be read is remembered as such, until forget().
     """
@@ -80,14 +83,19 @@ class Thumbnails(QObject):
         for kept in (self._stills, self._moving):
             kept.pop(number, None)
 
-    def _get(self, kept: _Latest, number: int, path: Path, read: Callable[[Path, Task], Any]) -> Any:
+    def _get(
+        self, kept: _Latest, number: int, path: Path, read: Callable[[Path, Task], Any]
+    ) -> Any:
         found = kept.find(number)
         if found is None and number not in self._broken and (number, read) not in self._waiting:
 
             def work(task: Task) -> tuple[_Latest, int, Any]:
                 return kept, number, read(path, task)
 
-            self._waiting[number, read] = self._tasks.run(work, done=self._done, failed=self._fail, ended=self._forget_task), path
+            self._waiting[number, read] = (
+                self._tasks.run(work, done=self._done, failed=self._fail, ended=self._forget_task),
+                path,
+            )
             if len(self._waiting) > MOST_WAITING:
                 self._waiting.popitem(last=False)[1][0].cancel()
         return found
@@ -103,7 +111,9 @@ class Thumbnails(QObject):
             self.failed.emit(number, message)
 
     def _forget_task(self, task: Task) -> list[tuple[tuple[int, Any], tuple[Task, Path]]]:
-        """Wait for a task no longer; returns what it was waited for, which is nothing the second time."""
+        """Wait for a task no longer; returns what it was waited for, which is nothing the second
+        time.
+        """
         found = [(key, waiting) for key, waiting in self._waiting.items() if waiting[0] is task]
         for key, _ in found:
             del self._waiting[key]
@@ -155,4 +165,8 @@ def first_seconds(path: Path, task: Task) -> Moving:
 def _size(facts: Facts, side: int) -> Size | None:
     """The clip's size within `side`; None for one that is small already."""
     scale = side / max(facts.width, facts.height)
-    return None if scale >= 1 else (max(round(facts.width * scale), 1), max(round(facts.height * scale), 1))
+    return (
+        None
+        if scale >= 1
+        else (max(round(facts.width * scale), 1), max(round(facts.height * scale), 1))
+    )

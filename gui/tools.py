@@ -1,4 +1,6 @@
-"""The windows beside the main one: the model manager and the log. Each is made when it is first opened."""
+"""The windows beside the main one: the model manager and the log. Each is made when it is first
+opened.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +31,15 @@ class Tools(QObject):
         self.models: ModelsPanel | None = None
         self._dialog: QDialog | None = None
         self._log: LogView | None = None
-        window.choices.modelReset.connect(self._tell_machine)  # it may come after the model manager is opened
+        window.choices.modelReset.connect(
+            self._tell_machine
+        )  # it may come after the model manager is opened
         menu = window.menus.window_menu
         menu.addSeparator()
-        for text, keys, then in (("Models", "Ctrl+Shift+M", self.show_models), ("Log", "Ctrl+Shift+L", self.show_log)):
+        for text, keys, then in (
+            ("Models", "Ctrl+Shift+M", self.show_models),
+            ("Log", "Ctrl+Shift+L", self.show_log),
+        ):
             action = QAction(text, window)
             action.setShortcut(QKeySequence(keys))
             action.triggered.connect(lambda _, then=then: then())
@@ -69,7 +76,9 @@ class Tools(QObject):
         """Everything that was ever asked for, as far as the library knows."""
         database = self._window.database
         settings = [thing.settings for thing in (*database.jobs(), *database.clips())]
-        said = [str(made.get(name) or "") for made in settings for name in ("prompt", "negative_prompt")]
+        said = [
+            str(made.get(name) or "") for made in settings for name in ("prompt", "negative_prompt")
+        ]
         return [*database.prompts(), *database.prompts(negative=True), *said]
 
     def _raise(self, dialog: QDialog) -> None:

@@ -1,4 +1,6 @@
-"""The row of controls under a clip: play, step, speed, loop and marks, as actions that buttons, keys and menus share."""
+"""The row of controls under a clip: play, step, speed, loop and marks, as actions that buttons,
+keys and menus share.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ ICON = QSize(18, 18)
 
 
 class TransportBar(QWidget):
-    """Controls for a playhead. `playback` lists the actions, for the widget whose keys they shall be and for the window's menu."""
+    """Controls for a playhead. `playback` lists the actions, for the widget whose keys they shall
+    be and for the window's menu.
+    """
 
     def __init__(self, playhead: Playhead, marks: bool = True, parent: QWidget | None = None):
         super().__init__(parent)
@@ -32,10 +36,23 @@ class TransportBar(QWidget):
         self.loop.setCheckable(True)
         self.loop.setChecked(playhead.loop)
         self.loop.toggled.connect(playhead.set_loop)
-        self.mark_in = action(self, "Mark In", None, "I", partial(playhead.mark_in, None), label="In")
-        self.mark_out = action(self, "Mark Out", None, "O", partial(playhead.mark_out, None), label="Out")
+        self.mark_in = action(
+            self, "Mark In", None, "I", partial(playhead.mark_in, None), label="In"
+        )
+        self.mark_out = action(
+            self, "Mark Out", None, "O", partial(playhead.mark_out, None), label="Out"
+        )
         self.clear_marks = action(self, "Clear Marks", "close", "X", playhead.clear_marks)
-        self.playback = [self.play, self.back, self.forward, self.to_start, self.to_end, self.slower, self.faster, self.loop]
+        self.playback = [
+            self.play,
+            self.back,
+            self.forward,
+            self.to_start,
+            self.to_end,
+            self.slower,
+            self.faster,
+            self.loop,
+        ]
         self.playback += [self.mark_in, self.mark_out, self.clear_marks] if marks else []
 
         self._place = PlaceLabel(playhead)
@@ -96,7 +113,7 @@ class TransportBar(QWidget):
         self._playhead.pause()
         self._playhead.seek(self._playhead.last)
 
-    # --- telling what the playhead does ---------------------------------------------------------------------------------------------
+    # --- telling what the playhead does -----------------------------------------------------------
 
     def _tell_length(self) -> None:
         for one in self.playback:
@@ -117,7 +134,9 @@ class TransportBar(QWidget):
 
 
 class PlaceLabel(QLabel):
-    """The frame, counted from 1, of how many, and the time at which it begins, where there is room for that too."""
+    """The frame, counted from 1, of how many, and the time at which it begins, where there is room
+    for that too.
+    """
 
     def __init__(self, playhead: Playhead, parent: QWidget | None = None):
         super().__init__(parent)
@@ -166,10 +185,17 @@ def clock_text(seconds: float) -> str:
 
 
 def action(
-    owner: QWidget, text: str, name: str | None, key: str | QKeySequence.StandardKey | None, slot: Callable[[], None] | None,
-    hint: str = "", label: str = "",
-) -> QAction:  # fmt: skip
-    """An action whose key works inside `owner`'s widget. name: its icon's; hint: a key that is handled elsewhere; label: for its button."""
+    owner: QWidget,
+    text: str,
+    name: str | None,
+    key: str | QKeySequence.StandardKey | None,
+    slot: Callable[[], None] | None,
+    hint: str = "",
+    label: str = "",
+) -> QAction:
+    """An action whose key works inside `owner`'s widget. name: its icon's; hint: a key that is
+    handled elsewhere; label: for its button.
+    """
     made = QAction(icon(name) if name else QIcon(), text, owner)
     made.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
     if key is not None:
@@ -190,14 +216,20 @@ def name_action(made: QAction, text: str, hint: str = "") -> None:
 
 
 def button(of: QAction) -> QToolButton:
-    """A flat button for an action: its icon, or else its short label. The mouse leaves the focus where it is; the Tab key finds it."""
+    """A flat button for an action: its icon, or else its short label. The mouse leaves the focus
+    where it is; the Tab key finds it.
+    """
     made = QToolButton()
     made.setDefaultAction(of)
     made.setIconSize(ICON)
     made.setAutoRaise(True)
     made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     made.setMinimumHeight(ICON.height() + 12)  # with words in it as high as with an icon
-    made.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly if of.icon().isNull() else Qt.ToolButtonStyle.ToolButtonIconOnly)
+    made.setToolButtonStyle(
+        Qt.ToolButtonStyle.ToolButtonTextOnly
+        if of.icon().isNull()
+        else Qt.ToolButtonStyle.ToolButtonIconOnly
+    )
     made.setAccessibleName(of.text())
     return made
 

@@ -1,4 +1,6 @@
-"""The window. It arranges the parts, tells them of each other, and takes what is dropped on it; what they do is theirs."""
+"""The window. It arranges the parts, tells them of each other, and takes what is dropped on it;
+what they do is theirs.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QMimeData, Qt
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QUndoStack
-from PySide6.QtWidgets import QFileDialog, QMainWindow, QMessageBox, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtGui import (
+    QAction,
+    QCloseEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QGuiApplication,
+    QUndoStack,
+)
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QMainWindow,
+    QMessageBox,
+    QSplitter,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from mlxvid.errors import MlxvidError
 
@@ -37,13 +54,22 @@ _SIZE = (1440, 900)
 class Window(QMainWindow):
     """Compose on the left, the clip in the middle, clips and queue on the right."""
 
-    def __init__(self, database: Database, preferences: Preferences, client: WorkerClient, choices: Choices | None = None):
+    def __init__(
+        self,
+        database: Database,
+        preferences: Preferences,
+        client: WorkerClient,
+        choices: Choices | None = None,
+    ):
         super().__init__()
         self.database, self.preferences, self.client = database, preferences, client
         self._sure = False  # to quit, though a clip is being made
         left_over = database.interrupt_running("The app ended while this clip was being made.")
-        # What an earlier session left waits for a word (see Announcements); what had ended by then needs none.
-        preferences.paused = any(job.state in (State.WAITING, State.INTERRUPTED) for job in database.jobs())
+        # What an earlier session left waits for a word (see Announcements); what had ended by then
+        # needs none.
+        preferences.paused = any(
+            job.state in (State.WAITING, State.INTERRUPTED) for job in database.jobs()
+        )
         self.choices = choices or Choices(preferences, parent=self)
         self.runner = Runner(database, client, self.choices, preferences, self)
         self.undo_stack = QUndoStack(self)
@@ -68,7 +94,7 @@ class Window(QMainWindow):
         self.runner.prepare(self.compose.picker.value().name)
         self.compose.prompt.setFocus()
 
-    # --- the parts -----------------------------------------------------------------------------------------------------------------
+    # --- the parts --------------------------------------------------------------------------------
 
     def _arrange(self) -> None:
         middle = QWidget()
@@ -114,7 +140,9 @@ class Window(QMainWindow):
         self.gallery.use_settings.connect(self.compose.apply_settings)
         self.gallery.use_as_start.connect(self.compose.set_start_image)
         self.gallery.extend_clip.connect(self.compose.extend)
-        self.gallery.make_variations.connect(lambda settings: self._submit(variations(settings, VARIATIONS)))
+        self.gallery.make_variations.connect(
+            lambda settings: self._submit(variations(settings, VARIATIONS))
+        )
         self.runner.saved.connect(self.compose.replan)
         self.database.jobs_changed.connect(self._tell_queue)
 
@@ -137,19 +165,29 @@ class Window(QMainWindow):
             self.announcements.tell_paused()
 
     def _change(self, job: Job, settings: dict[str, Any]) -> None:
-        """Give a job of the queue other settings; it may have begun, or gone, while they were being chosen."""
+        """Give a job of the queue other settings; it may have begun, or gone, while they were being
+        chosen.
+        """
         now = self.database.job(job.id)
         if now is None or now.state in (State.RUNNING, State.DONE):
-            what = "is no longer in the queue" if now is None or now.state is State.DONE else "is being made by now"
-            self.announcements.warn(f"That clip {what}, so nothing is changed: press Generate to make another with these settings.")
+            what = (
+                "is no longer in the queue"
+                if now is None or now.state is State.DONE
+                else "is being made by now"
+            )
+            self.announcements.warn(
+                f"That clip {what}, so nothing is changed: press Generate to make another with these settings."
+            )
         else:
             self.undo_stack.push(EditJob(self.database, now, settings))
 
     def _tell_queue(self) -> None:
         count = len(self.database.jobs())
-        self.side.setTabText(self.side.indexOf(self.queue), f"Queue · {count}" if count else "Queue")
+        self.side.setTabText(
+            self.side.indexOf(self.queue), f"Queue · {count}" if count else "Queue"
+        )
 
-    # --- what comes from outside ---------------------------------------------------------------------------------------------------
+    # --- what comes from outside ------------------------------------------------------------------
 
     def ask_to_open(self) -> None:
         """A clip, whose settings return, or a picture to begin with."""
@@ -160,9 +198,13 @@ class Window(QMainWindow):
         dialog.open()
 
     def open_file(self, path: Path) -> None:
-        """What was dropped or chosen: a clip is shown and its settings return, a picture is begun with; else a sentence says why not."""
+        """What was dropped or chosen: a clip is shown and its settings return, a picture is begun
+        with; else a sentence says why not.
+        """
         try:
-            take(path, lambda settings: self._open_clip(path, settings), self.compose.set_start_image)
+            take(
+                path, lambda settings: self._open_clip(path, settings), self.compose.set_start_image
+            )
         except MlxvidError as error:
             self.announcements.warn(told(error))
 
@@ -175,7 +217,9 @@ class Window(QMainWindow):
         self._receive(QGuiApplication.clipboard().mimeData())
 
     def _receive(self, mime: QMimeData) -> None:
-        """The first file, or else the pixels, of what was dropped or pasted; other things are not for the window."""
+        """The first file, or else the pixels, of what was dropped or pasted; other things are not
+        for the window.
+        """
         if files_in(mime):
             self.open_file(files_in(mime)[0])
         elif mime.hasImage():
@@ -192,7 +236,7 @@ class Window(QMainWindow):
         event.acceptProposedAction()
         self._receive(event.mimeData())
 
-    # --- beginning and end ---------------------------------------------------------------------------------------------------------
+    # --- beginning and end ------------------------------------------------------------------------
 
     def _restore(self) -> None:
         if not self.restoreGeometry(self.preferences.bytes("geometry")):
@@ -202,7 +246,9 @@ class Window(QMainWindow):
             left, right = round(_COMPOSE * scale), round(_SIDE * scale)
             self.splitter.setSizes([left, max(1, self.width() - left - right), right])
 
-        for panel, shown in zip(self._panels(), self.preferences.recall("panels", []), strict=False):
+        for panel, shown in zip(
+            self._panels(), self.preferences.recall("panels", []), strict=False
+        ):
             panel.setChecked(bool(shown))
 
     def _panels(self) -> list[QAction]:
@@ -227,8 +273,12 @@ class Window(QMainWindow):
         super().closeEvent(event)
 
     def _ask_to_quit(self) -> None:
-        box = QMessageBox(QMessageBox.Icon.NoIcon, "Quit mlxvid", "Quit while a clip is being made?", parent=self)
-        box.setInformativeText("It can be resumed at the next start, and what waits in the queue stays there.")
+        box = QMessageBox(
+            QMessageBox.Icon.NoIcon, "Quit mlxvid", "Quit while a clip is being made?", parent=self
+        )
+        box.setInformativeText(
+            "It can be resumed at the next start, and what waits in the queue stays there."
+        )
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         leave = box.addButton("Quit", QMessageBox.ButtonRole.AcceptRole)
         box.setDefaultButton(leave)

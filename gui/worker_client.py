@@ -1,4 +1,6 @@
-"""The worker process, and the protocol that it speaks: requests go out as JSON lines, events come back as signals."""
+"""The worker process, and the protocol that it speaks: requests go out as JSON lines, events come
+back as signals.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ log = logging.getLogger("mlxvid.gui")
 
 # A worker that is asked to end gets so many milliseconds before it is killed.
 PATIENCE = 2000
-# With a job in hand, so many seconds without a word are reported. One step of a large model may take many minutes.
+# With a job in hand, so many seconds without a word are reported. One step of a large model may
+# take many minutes.
 SILENCE = 15 * 60
 # So many lines of its standard error are kept to explain a death.
 LAST_WORDS = 50
@@ -32,23 +35,34 @@ _DEATHS = {
 
 
 def worker_command() -> list[str]:
-    """How the worker is started: by this Python, or by the app bundle's own executable, which `mlxvid.gui.__main__` turns into one."""
+    """How the worker is started: by this Python, or by the app bundle's own executable, which
+    `mlxvid.gui.__main__` turns into one.
+    """
     if getattr(sys, "frozen", False):
         return [sys.executable, "--worker"]
     return [sys.executable, "-m", "mlxvid.generate", "--worker"]
 
 
 class WorkerClient(QObject):
-    """One worker at a time; it starts with the first request and is started anew by the next one after it died."""
+    """One worker at a time; it starts with the first request and is started anew by the next one
+    after it died.
+    """
 
     ready = Signal(dict)
-    event = Signal(dict)  # of a job: loaded, progress, preview, note, saved, cancelled, error, and whatever a later worker adds
+    event = Signal(
+        dict
+    )  # of a job: loaded, progress, preview, note, saved, cancelled, error, and whatever a later worker adds
     died = Signal(str, bool)  # half a sentence that says how, and whether memory may have run out
     silent = Signal(int)  # so many seconds, with a job in hand
     stderr_line = Signal(str)
     strange_line = Signal(str)
 
-    def __init__(self, command: Sequence[str] | None = None, silence: float = SILENCE, parent: QObject | None = None):
+    def __init__(
+        self,
+        command: Sequence[str] | None = None,
+        silence: float = SILENCE,
+        parent: QObject | None = None,
+    ):
         """`command` stands in for :func:`worker_command`; `silence` in seconds."""
         super().__init__(parent)
         self._command = list(command or worker_command())
@@ -79,7 +93,16 @@ class WorkerClient(QObject):
 
     def generate(self, number: int, output: str, settings: dict[str, Any], **options: Any) -> None:
         """Make a clip with previews; `options`: force, resume."""
-        self._send({"op": "generate", "id": number, "output": output, "settings": settings, "previews": True, **options})
+        self._send(
+            {
+                "op": "generate",
+                "id": number,
+                "output": output,
+                "settings": settings,
+                "previews": True,
+                **options,
+            }
+        )
 
     def cancel(self, number: Any) -> None:
         """Stop a job that waits or runs; its "cancelled" comes within a step."""
@@ -109,7 +132,7 @@ class WorkerClient(QObject):
             process.kill()
             process.waitForFinished(PATIENCE)
 
-    # --- the process -------------------------------------------------------------------------------------------------------------
+    # --- the process ------------------------------------------------------------------------------
 
     def _start(self) -> None:
         process = self._process = QProcess(self)
@@ -180,7 +203,10 @@ class WorkerClient(QObject):
         self._read_errors()
         self._tell(self._errors.decode("utf-8", "replace").rstrip())  # a last line without an end
         if status == QProcess.ExitStatus.CrashExit:
-            self._bury(_DEATHS.get(code, f"The generator broke down (signal {code})"), memory=code != signal.SIGTERM)
+            self._bury(
+                _DEATHS.get(code, f"The generator broke down (signal {code})"),
+                memory=code != signal.SIGTERM,
+            )
         else:
             last = f": {self._last_words[-1]}" if self._last_words else ""
             self._bury(f"The generator ended by itself (code {code}){last}")

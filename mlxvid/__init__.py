@@ -10,7 +10,8 @@ from . import _blas
 
 _blas.preload()  # before anything imports mlx.core
 
-from .clip import Clip  # noqa: E402
+from mlxvid.media.clip import Clip  # noqa: E402
+
 from .errors import (  # noqa: E402
     CancelledError,
     DegenerateClipError,
@@ -21,6 +22,7 @@ from .errors import (  # noqa: E402
     SettingError,
     WeightsError,
 )
+from .progress import Progress  # noqa: E402
 
 __version__ = "0.1.0"
 __all__ = [
@@ -40,13 +42,15 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    """`load`, `Pipeline` and `Progress` bring MLX with them, so they are imported when first used: `--help` stays quick."""
+    """`load` and `Pipeline` bring MLX with them, so they are imported when first used: `--help`
+    stays quick.
+    """
     if name == "load":
-        from .loading import load
+        from .run.load import load
 
         return load
-    if name in ("Pipeline", "Progress"):
-        from . import pipeline
+    if name == "Pipeline":
+        from .run.pipeline import Pipeline
 
-        return getattr(pipeline, name)
+        return Pipeline
     raise AttributeError(f"module 'mlxvid' has no attribute {name!r}")

@@ -1,13 +1,16 @@
 """Lets MLX's CPU backend on Linux multiply matrices with OpenBLAS.
 
-`mlx-cpu` from PyPI is linked with the unoptimised reference BLAS. SciPy's wheels bring along an OpenBLAS that chooses its kernels by the
-processor it runs on. With it float32 matrix products, and the convolutions that MLX turns into them, run 10 to 30 times faster.
-macOS has Metal and Accelerate: nothing is done there.
+`mlx-cpu` from PyPI is linked with the unoptimised reference BLAS. SciPy's wheels bring along an
+OpenBLAS that chooses its kernels by the processor it runs on. With it float32 matrix products, and
+the convolutions that MLX turns into them, run 10 to 30 times faster. macOS has Metal and
+Accelerate: nothing is done there.
 
-Its functions are named `scipy_cblas_sgemm` and so on, where `libmlx.so` asks for `cblas_sgemm`, so loading it is not enough. A shared
-library calls another's function through a slot that the dynamic linker fills. The linker's table of them (`DT_JMPREL`; System V ABI,
-chapter 5; the same on x86-64 and arm64) says which slot is `cblas_sgemm`'s, and the address of OpenBLAS's function is written there.
-Only MLX's own calls change: PyTorch and others in the same process keep the BLAS that they came with.
+Its functions are named `scipy_cblas_sgemm` and so on, where `libmlx.so` asks for `cblas_sgemm`, so
+loading it is not enough. A shared library calls another's function through a slot that the dynamic
+linker fills. The linker's table of them (`DT_JMPREL`; System V ABI, chapter 5; the same on x86-64
+and arm64) says which slot is `cblas_sgemm`'s, and the address of OpenBLAS's function is written
+there. Only MLX's own calls change: PyTorch and others in the same process keep the BLAS that they
+came with.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ from pathlib import Path
 
 SWITCH = "MLXVID_OPENBLAS"
 PREFIX = "scipy_"
-# All the BLAS functions that MLX calls; its LAPACK calls (linear algebra that no model here uses) stay as they are.
+# All the BLAS functions that MLX calls; its LAPACK calls (linear algebra that no model here uses)
+# stay as they are.
 FUNCTIONS = ("cblas_sgemm", "cblas_dgemm", "cblas_cgemm")
 
 _RTLD_DI_LINKMAP = 2
@@ -32,23 +36,34 @@ _RELOCATION_BYTES, _SYMBOL_BYTES = 24, 24
 
 
 class _LinkMap(ctypes.Structure):
-    """The public beginning of glibc's `struct link_map`: where a library was loaded, and its dynamic section."""
+    """The public beginning of glibc's `struct link_map`: where a library was loaded, and its
+    dynamic section.
+    """
 
-    _fields_ = [("address", ctypes.c_uint64), ("name", ctypes.c_char_p), ("dynamic", ctypes.c_uint64)]
+    _fields_ = [
+        ("address", ctypes.c_uint64),
+        ("name", ctypes.c_char_p),
+        ("dynamic", ctypes.c_uint64),
+    ]
 
 
 def preload() -> bool:
-    """Point MLX's matrix products at OpenBLAS; any number of calls, before or after the first `import mlx.core`.
+    """Point MLX's matrix products at OpenBLAS; any number of calls, before or after the first
+    `import mlx.core`.
 
-    Returns True if MLX now uses OpenBLAS, False where that can't be: another system than Linux on x86-64 or arm64 with glibc,
-    `MLXVID_OPENBLAS=0` in the environment, SciPy's OpenBLAS or a `libmlx.so` that asks for those functions not found.
-    MLX then works as it would have, only slower.
+    Returns True if MLX now uses OpenBLAS, False where that can't be: another system than Linux on
+    x86-64 or arm64 with glibc, `MLXVID_OPENBLAS=0` in the environment, SciPy's OpenBLAS or a
+    `libmlx.so` that asks for those functions not found. MLX then works as it would have, only
+    slower.
     """
     if sys.platform != "linux" or os.environ.get(SWITCH) == "0":
         return False
-    if platform.machine() not in ("x86_64", "aarch64") or not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"):
+    if platform.machine() not in ("x86_64", "aarch64") or not hasattr(
+        ctypes.CDLL(None), "gnu_get_libc_version"
+    ):
         return False
-    # The hash in the name changes with the release. libscipy_openblas64_-*.so, NumPy's, takes 64-bit sizes where MLX passes 32-bit ones.
+    # The hash in the name changes with the release. libscipy_openblas64_-*.so, NumPy's, takes
+    # 64-bit sizes where MLX passes 32-bit ones.
     openblas_path = _library("scipy", "../scipy.libs/libscipy_openblas-*.so")
     mlx_path = _library("mlx", "lib/libmlx.so")
     if openblas_path is None or mlx_path is None:
@@ -59,7 +74,8 @@ def preload() -> bool:
     except OSError:
         return False
     slots = {name: slot for name, slot in _call_slots(mlx) if name in FUNCTIONS}
-    # A library linked with -z now has its slots made read-only once they are filled: writing there would end the process.
+    # A library linked with -z now has its slots made read-only once they are filled: writing there
+    # would end the process.
     if set(slots) != set(FUNCTIONS) or not all(map(_writable, slots.values())):
         return False
     if not all(hasattr(openblas, PREFIX + name) for name in FUNCTIONS):
@@ -71,16 +87,30 @@ def preload() -> bool:
 
 
 def _library(package: str, pattern: str) -> Path | None:
-    """The first file that `pattern`, relative to an installed package's folder, fits; the package is found without being imported."""
+    """The first file that `pattern`, relative to an installed package's folder, fits; the package
+    is found without being imported.
+    """
     spec = importlib.util.find_spec(package)
     folders = spec.submodule_search_locations if spec else None
-    return next((Path(found) for folder in folders or () for found in sorted(glob.glob(os.path.join(glob.escape(folder), pattern)))), None)
+    return next(
+        (
+            Path(found)
+            for folder in folders or ()
+            for found in sorted(glob.glob(os.path.join(glob.escape(folder), pattern)))
+        ),
+        None,
+    )
 
 
 def _call_slots(library: ctypes.CDLL) -> Iterator[tuple[str, int]]:
     """(name, address of the slot) of each function that a loaded library calls in another one."""
     found = ctypes.POINTER(_LinkMap)()
-    if ctypes.CDLL(None).dlinfo(ctypes.c_void_p(library._handle), _RTLD_DI_LINKMAP, ctypes.byref(found)) != 0:
+    if (
+        ctypes.CDLL(None).dlinfo(
+            ctypes.c_void_p(library._handle), _RTLD_DI_LINKMAP, ctypes.byref(found)
+        )
+        != 0
+    ):
         return
     base, entry = found.contents.address, found.contents.dynamic
     tags: dict[int, int] = {}

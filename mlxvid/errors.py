@@ -1,7 +1,8 @@
-"""What a user can get wrong: one class each, and every message is one sentence that says what to do about it.
+"""What a user can get wrong: one class each, and every message is one sentence that says what to do
+about it.
 
-All derive from :class:`MlxvidError`, and from ``ValueError`` or ``OSError`` where Python people would catch those.
-The command line prints the message alone on standard error and exits with 2.
+All derive from :class:`MlxvidError`, and from ``ValueError`` or ``OSError`` where Python people
+would catch those. The command line prints the message alone on standard error and exits with 2.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ class MlxvidError(Exception):
 
 
 class SettingError(MlxvidError, ValueError):
-    """A setting that no clip can have: a negative size, an unknown sampler, an option the model can't honour."""
+    """A setting that no clip can have: a negative size, an unknown sampler, an option the model
+    can't honour.
+    """
 
 
 class ModelNotFoundError(MlxvidError, OSError):
@@ -28,17 +31,24 @@ class MediaError(MlxvidError, OSError):
 
 
 class DoesNotFitError(MlxvidError, ValueError):
-    """The clip needs more memory than this machine has to give; the message names settings that fit."""
+    """The clip needs more memory than this machine has to give; the message names settings that
+    fit.
+    """
 
 
 class DegenerateClipError(MlxvidError, ValueError):
     """The result has values that are not finite, or does not vary at all.
 
-    `latents_path` is where the last sound latents were kept, which the message then says; None where they could not be.
+    `latents_path` is where the last sound latents were kept, which the message then says; None
+    where they could not be.
     """
 
     def __init__(self, message: str, latents_path: str | None = None):
-        super().__init__(f"{message.rstrip('.')}; the latents are kept in {latents_path}." if latents_path else message)
+        super().__init__(
+            f"{message.rstrip('.')}; the latents are kept in {latents_path}."
+            if latents_path
+            else message
+        )
         self.latents_path = latents_path
 
 

@@ -1,4 +1,6 @@
-"""A pipeline kept loaded, taking requests as JSON lines and answering with events: what the desktop app talks to (docs/worker.md)."""
+"""A pipeline kept loaded, taking requests as JSON lines and answering with events: what the desktop
+app talks to (docs/worker.md).
+"""
 
 from __future__ import annotations
 
@@ -15,18 +17,21 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
-from . import __version__, cli
+from mlxvid.cli.console import facts_of, notes
+from mlxvid.model.facts import describe
+from mlxvid.model.memory import this_machine
+
+from . import __version__
+from .cli import parser as cli
 from .errors import CancelledError, MlxvidError, SettingError
-from .facts import describe
 from .generate import LOADING, MAKING, check_kinds, keyframes_of, require_fit, save, settled
-from .memory import this_machine
-from .telling import facts_of, notes
 
 if TYPE_CHECKING:
-    from .pipeline import Pipeline
+    from mlxvid.run.pipeline import Pipeline
 
 OPERATIONS = ("load", "generate", "cancel", "quit")
-# A preview costs a decode: never more of the time than this share, however eagerly they are asked for.
+# A preview costs a decode: never more of the time than this share, however eagerly they are asked
+# for.
 PREVIEW_SHARE = 0.2
 # Pixels of a preview's longer side at most: a preview is one line of text.
 PREVIEW_SIDE = 256
@@ -37,11 +42,16 @@ Outcome = tuple[str, dict[str, Any]]
 
 
 def serve(requests: TextIO, events: TextIO) -> int:
-    """Answer `requests` until they end or "quit" comes; returns the exit code. Never raises for what a client sends."""
+    """Answer `requests` until they end or "quit" comes; returns the exit code. Never raises for
+    what a client sends.
+    """
     worker = Worker(events)
     try:
         # Whatever a library prints must not land among the events.
-        with contextlib.redirect_stdout(sys.stderr), notes(lambda text: worker.emit("note", text=text)):
+        with (
+            contextlib.redirect_stdout(sys.stderr),
+            notes(lambda text: worker.emit("note", text=text)),
+        ):
             worker.emit("ready", mlxvid=__version__, protocol=1, machine=asdict(this_machine()))
             threading.Thread(target=worker.listen, args=(requests,), daemon=True).start()
             worker.run()
@@ -52,7 +62,9 @@ def serve(requests: TextIO, events: TextIO) -> int:
 
 @dataclass(eq=False)
 class _Job:
-    """One request that waits or is being worked on. Jobs are told apart by themselves, not by their ids, which a client may use again."""
+    """One request that waits or is being worked on. Jobs are told apart by themselves, not by their
+    ids, which a client may use again.
+    """
 
     request: dict
     cancel: threading.Event = field(default_factory=threading.Event)
@@ -63,7 +75,9 @@ class _Job:
 
 
 class _Jobs:
-    """The jobs that wait or run: added to and cancelled by the listening thread, taken and finished by the working one."""
+    """The jobs that wait or run: added to and cancelled by the listening thread, taken and finished
+    by the working one.
+    """
 
     def __init__(self) -> None:
         self._queue: queue.Queue[_Job | None] = queue.Queue()
@@ -103,7 +117,9 @@ class Worker:
     def __init__(self, events: TextIO):
         self._events, self._lock = events, threading.Lock()
         self._jobs = _Jobs()
-        self.gone = False  # whether nobody reads the events any more, and with that the reason to go on
+        self.gone = (
+            False  # whether nobody reads the events any more, and with that the reason to go on
+        )
         self._pipe: Pipeline | None = None
         self._wanted: dict[str, Any] = {}
         self._loaded: dict[str, Any] = {}
@@ -115,7 +131,9 @@ class Worker:
             self._events.flush()
 
     def listen(self, requests: TextIO) -> None:
-        """Read requests until they end; what is no request is answered with an error and nothing else happens."""
+        """Read requests until they end; what is no request is answered with an error and nothing
+        else happens.
+        """
         try:
             for line in lines(requests):
                 try:
@@ -125,7 +143,10 @@ class Worker:
                     continue
                 if request["op"] == "cancel":
                     if not self._jobs.cancel(request.get("id")):
-                        self.emit("note", text=f"There is no job {json.dumps(request.get('id'))} to cancel.")
+                        self.emit(
+                            "note",
+                            text=f"There is no job {json.dumps(request.get('id'))} to cancel.",
+                        )
                 elif request["op"] == "quit":
                     self._jobs.cancel(None)
                     break
@@ -141,7 +162,9 @@ class Worker:
         """Do the jobs in their order."""
         while (job := self._jobs.get()) is not None:
             event, facts = self._do(job)
-            self._jobs.finish(job)  # first, so that a client that has heard of the end can't cancel it any more
+            self._jobs.finish(
+                job
+            )  # first, so that a client that has heard of the end can't cancel it any more
             self.emit(event, id=job.id, **facts)
 
     def _do(self, job: _Job) -> Outcome:
@@ -155,26 +178,42 @@ class Worker:
             facts = {"latents": error.latents_path} if getattr(error, "latents_path", None) else {}
             return "error", {"kind": type(error).__name__, "message": str(error), **facts}
         except MemoryError:
-            return "error", {"kind": "MemoryError", "message": "Out of memory; make the clip smaller or shorter, or close other programs."}
+            return "error", {
+                "kind": "MemoryError",
+                "message": "Out of memory; make the clip smaller or shorter, or close other programs.",
+            }
 
     def _load(self, job: _Job) -> Outcome:
         """Have the asked-for model in memory."""
         self._wanted = {k: job.request[k] for k in LOADING if job.request.get(k) is not None}
         pipe = self._ready(job)
         family = pipe.family
-        facts = {"defaults": asdict(family.defaults), "multiples": family.geometry.multiples, "samplers": family.samplers}
-        facts |= {"capabilities": sorted(family.capabilities), "needs": sorted(family.needs), "attention_modes": family.attention_modes}
+        facts = {
+            "defaults": asdict(family.defaults),
+            "multiples": family.geometry.multiples,
+            "samplers": family.samplers,
+        }
+        facts |= {
+            "capabilities": sorted(family.capabilities),
+            "needs": sorted(family.needs),
+            "attention_modes": family.attention_modes,
+        }
         return "loaded", {"model": pipe.name, **facts}
 
     def _ready(self, job: _Job) -> Pipeline:
-        """The pipeline last asked for. Where it could not be loaded the next job meets the same error, not the model before."""
-        from .loading import load
+        """The pipeline last asked for. Where it could not be loaded the next job meets the same
+        error, not the model before.
+        """
+        from mlxvid.run.load import load
 
         if self._pipe is None or self._wanted != self._loaded:
             self._pipe = None  # the old one's memory is given back before the new one needs it
             check_kinds(self._wanted, "The requests")
             teller = _Teller(self, job.id, previews=False)
-            self._pipe, self._loaded = load(**self._wanted, on_progress=teller, cancel=job.cancel), self._wanted
+            self._pipe, self._loaded = (
+                load(**self._wanted, on_progress=teller, cancel=job.cancel),
+                self._wanted,
+            )
         return self._pipe
 
     def _generate(self, job: _Job) -> Outcome:
@@ -183,9 +222,13 @@ class Worker:
         making = {k: v for k, v in request.get("settings", {}).items() if v is not None}
         strange = making.keys() - MAKING.keys()
         if strange:
-            raise SettingError(f"There is no setting {min(strange)!r}; there are: {', '.join(MAKING)}.")
+            raise SettingError(
+                f"There is no setting {min(strange)!r}; there are: {', '.join(MAKING)}."
+            )
         if not isinstance(request.get("output"), str) or "prompt" not in making:
-            raise SettingError('A generate request needs "output" (a path) and settings with a "prompt".')
+            raise SettingError(
+                'A generate request needs "output" (a path) and settings with a "prompt".'
+            )
         check_kinds(making, "The settings")
         making["keyframes"] = keyframes_of(making.get("keyframes", {}))
         pipe = self._ready(job)
@@ -193,10 +236,17 @@ class Worker:
         if not request.get("force"):
             require_fit(describe(pipe.family.components.folder.path), self._loaded, making)
         start, teller = time.monotonic(), _Teller(self, job.id, bool(request.get("previews")))
-        clip = pipe.generate(**making, resume=bool(request.get("resume")), on_progress=teller, cancel=job.cancel)
+        clip = pipe.generate(
+            **making, resume=bool(request.get("resume")), on_progress=teller, cancel=job.cancel
+        )
         save(clip, request["output"], teller, job.cancel)
         seconds = round(time.monotonic() - start, 2)
-        return "saved", {"path": request["output"], "seed": clip.settings["seed"], "seconds": seconds, "settings": clip.settings}
+        return "saved", {
+            "path": request["output"],
+            "seed": clip.settings["seed"],
+            "seconds": seconds,
+            "settings": clip.settings,
+        }
 
 
 class _Teller:
@@ -222,7 +272,9 @@ class _Teller:
 
 
 def lines(requests: TextIO) -> Iterator[str]:
-    """The lines that aren't blank; of one that is longer than MAX_LINE the beginning, so that nothing fills the memory."""
+    """The lines that aren't blank; of one that is longer than MAX_LINE the beginning, so that
+    nothing fills the memory.
+    """
     while line := requests.readline(MAX_LINE):
         rest = line
         while len(rest) == MAX_LINE and not rest.endswith("\n"):
@@ -236,14 +288,18 @@ def parse(line: str) -> dict:
     try:
         request = json.loads(line)
     except ValueError:
-        raise SettingError(f"This line is no JSON, or is longer than {MAX_LINE} characters: {line.strip()[:60]!r}.") from None
+        raise SettingError(
+            f"This line is no JSON, or is longer than {MAX_LINE} characters: {line.strip()[:60]!r}."
+        ) from None
     except RecursionError:
         raise SettingError("This line's JSON is nested too deeply.") from None
     if not isinstance(request, dict) or request.get("op") not in OPERATIONS:
         raise SettingError(f'A request is an object with an "op" among: {", ".join(OPERATIONS)}.')
     if not isinstance(request.get("settings", {}), dict):
         raise SettingError('"settings" is an object of settings.')
-    if isinstance(request.get("id"), bool) or not isinstance(request.get("id"), (str, int, type(None))):
+    if isinstance(request.get("id"), bool) or not isinstance(
+        request.get("id"), (str, int, type(None))
+    ):
         raise SettingError('"id" is a string or a whole number.')
     return request
 

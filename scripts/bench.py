@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""How fast, and how much memory, on this machine. Every comparison is made in one run, so that ratios mean something.
+"""How fast, and how much memory, on this machine. Every comparison is made in one run, so that
+ratios mean something.
 
 examples:
-  scripts/bench.py mini       command to file, a step, and step time against frames for the three ways of attention
-  scripts/bench.py kernels    the Metal kernels beside plain MLX and the computed roofline
-  scripts/bench.py wan        a step and a decode beside Diffusers; a step of the 1.3B at its real size, whole and in 4 bits
-  scripts/bench.py latte opensora   a step of each beside Diffusers' Latte
+  scripts/bench.py mini       command to file, a step, and step time against frames for the three
+  ways of attention scripts/bench.py kernels    the Metal kernels beside plain MLX and the computed
+  roofline scripts/bench.py wan        a step and a decode beside Diffusers; a step of the 1.3B at
+  its real size, whole and in 4 bits scripts/bench.py latte opensora   a step of each beside
+  Diffusers' Latte
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import mlxvid  # first, so that OpenBLAS is loaded before MLX
-from mlxvid.cli import Parser, run
+from mlxvid.cli.parser import Parser, run
 
 LENGTHS = (9, 17, 33, 65, 129)
 MODES = ("factored", "full", "spatial")
@@ -46,11 +48,23 @@ def exponent(sizes: list[float], times: list[float]) -> float:
 
 
 def mini(repeats: int) -> None:
-    """The embedded model: from the command to the file, and what the three ways of attention cost as clips grow longer."""
+    """The embedded model: from the command to the file, and what the three ways of attention cost
+    as clips grow longer.
+    """
     import mlx.core as mx
 
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "mlxvid.generate", "--progress", "none", "--seed", "1", "--prompt", "a red ball bouncing"]
+        command = [
+            sys.executable,
+            "-m",
+            "mlxvid.generate",
+            "--progress",
+            "none",
+            "--seed",
+            "1",
+            "--prompt",
+            "a red ball bouncing",
+        ]
         command += ["-o", str(Path(folder) / "clip.mp4")]
         whole = seconds(lambda: subprocess.run(command, check=True, capture_output=True), repeats)
     print(f"command to file, default clip: {whole:.2f} s (median of {repeats})")
@@ -58,29 +72,45 @@ def mini(repeats: int) -> None:
     pipe = mlxvid.load("mini")
     stages: dict[str, float] = {}
     mx.reset_peak_memory()
-    pipe.generate("a red ball bouncing", seed=1, on_progress=lambda p: stages.__setitem__(p.stage, p.elapsed))
+    pipe.generate(
+        "a red ball bouncing", seed=1, on_progress=lambda p: stages.__setitem__(p.stage, p.elapsed)
+    )
     steps = pipe.family.defaults.steps
-    print(f"denoise {stages['denoise'] / steps * 1000:.0f} ms a step ({steps} steps, guidance), decode {stages['decode']:.2f} s, "
-          f"peak memory {mx.get_peak_memory() / 2**20:.0f} MiB")  # fmt: skip
+    print(
+        f"denoise {stages['denoise'] / steps * 1000:.0f} ms a step ({steps} steps, guidance), decode {stages['decode']:.2f} s, "
+        f"peak memory {mx.get_peak_memory() / 2**20:.0f} MiB"
+    )
 
     network = pipe.family.network("transformer")
     text, mask = mx.zeros((1, 8, network.config.text_dim)), mx.ones((1, 8), dtype=mx.bool_)
     channels = network.config.in_channels
     table: dict[str, list[float]] = {mode: [] for mode in MODES}
     print(f"\none call of the transformer at 96x96, milliseconds (median of {repeats})")
-    print(f"{'frames':>8}{'tokens':>8}" + "".join(f"{mode:>10}" for mode in MODES) + f"{'full/factored':>16}")
+    print(
+        f"{'frames':>8}{'tokens':>8}"
+        + "".join(f"{mode:>10}" for mode in MODES)
+        + f"{'full/factored':>16}"
+    )
     for frames in LENGTHS:
         latent = pipe.family.geometry.latent_shape(frames, 96, 96)
-        x, condition = mx.random.normal((1, *latent, channels)), mx.zeros((1, *latent, channels + 1))
+        x, condition = (
+            mx.random.normal((1, *latent, channels)),
+            mx.zeros((1, *latent, channels + 1)),
+        )
         for mode in MODES:
-            call = lambda mode=mode: mx.eval(network(x, condition, mx.array([0.5]), text, mask, mode))  # noqa: E731, B023
+            call = lambda mode=mode: mx.eval(
+                network(x, condition, mx.array([0.5]), text, mask, mode)
+            )  # noqa: E731, B023
             table[mode].append(seconds(call, repeats))
         tokens = latent[0] * latent[1] * latent[2] // 4
         row = "".join(f"{table[mode][-1] * 1000:10.1f}" for mode in MODES)
         print(f"{frames:8}{tokens:8}{row}{table['full'][-1] / table['factored'][-1]:16.2f}")
     grown = [1 + (frames - 1) // 4 for frames in LENGTHS]
     print(
-        "exponent" + " " * 8 + "".join(f"{exponent(grown, table[mode]):10.2f}" for mode in MODES) + "   (time ~ latent frames ^ exponent)"
+        "exponent"
+        + " " * 8
+        + "".join(f"{exponent(grown, table[mode]):10.2f}" for mode in MODES)
+        + "   (time ~ latent frames ^ exponent)"
     )
 
 
@@ -92,7 +122,9 @@ def kernels(repeats: int) -> None:
 
 
 def wan(repeats: int) -> None:
-    """Wan 2.1 beside Diffusers on mid-size random weights, and the 1.3B's transformer at its real size."""
+    """Wan 2.1 beside Diffusers on mid-size random weights, and the 1.3B's transformer at its real
+    size.
+    """
     import bench_reference
 
     for case in ("wan-step", "wan-decode"):
@@ -101,7 +133,9 @@ def wan(repeats: int) -> None:
 
 
 def wan_real_size() -> None:
-    """One call of the 1.3B transformer with random weights on a small latent, in float32 and in 4 bits: that it runs, time and memory."""
+    """One call of the 1.3B transformer with random weights on a small latent, in float32 and in 4
+    bits: that it runs, time and memory.
+    """
     import mlx.core as mx
     import mlx.nn as nn
     from mlx.utils import tree_map
@@ -111,8 +145,12 @@ def wan_real_size() -> None:
 
     # Few tokens and words: MLX's quantized product takes about a second a token on a CPU.
     x, text = mx.random.normal((1, 1, 4, 8, 16)), mx.random.normal((1, 8, 4096))
-    network = WanTransformer3DModel(WanTransformerConfig(num_attention_heads=12, ffn_dim=8960, num_layers=30))
-    network.update(tree_map(lambda p: mx.random.uniform(-0.03, 0.03, p.shape), network.parameters()))
+    network = WanTransformer3DModel(
+        WanTransformerConfig(num_attention_heads=12, ffn_dim=8960, num_layers=30)
+    )
+    network.update(
+        tree_map(lambda p: mx.random.uniform(-0.03, 0.03, p.shape), network.parameters())
+    )
     for name in ("float32", "4-bit"):
         if name == "4-bit":
             nn.quantize(network, 64, 4, class_predicate=network.quantizable)
@@ -122,7 +160,9 @@ def wan_real_size() -> None:
         start = time.perf_counter()
         mx.eval(network(x, mx.array([500.0]), text))
         taken = time.perf_counter() - start
-        print(f"1.3B {name:<8} 8 tokens: {taken:6.1f} s a call, peak memory {mx.get_peak_memory() / 2**30:.2f} GiB")
+        print(
+            f"1.3B {name:<8} 8 tokens: {taken:6.1f} s a call, peak memory {mx.get_peak_memory() / 2**30:.2f} GiB"
+        )
 
 
 def latte(repeats: int) -> None:

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""How long the app's window stands still at most while clips are opened, played and dragged through and its worker makes another.
+"""How long the app's window stands still at most while clips are opened, played and dragged through
+and its worker makes another.
 
 examples:
   scripts/bench_gui.py                     two clips, 10 s each, while the embedded model makes one
@@ -23,8 +24,7 @@ from PySide6.QtCore import QElapsedTimer, QEventLoop, QPoint, QPointF, Qt, QTime
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication, QWidget
 
-from mlxvid.cli import Parser, run
-from mlxvid.clip import Clip
+from mlxvid.cli.parser import Parser, run
 from mlxvid.errors import MlxvidError
 from mlxvid.gui.app import make_application
 from mlxvid.gui.database import Database
@@ -34,6 +34,7 @@ from mlxvid.gui.stage import Stage
 from mlxvid.gui.theme import Appearance, apply_theme
 from mlxvid.gui.window import Window
 from mlxvid.gui.worker_client import WorkerClient
+from mlxvid.media.clip import Clip
 
 TICK = 10  # ms between two looks at the clock
 CLIPS = {"96x96, 33 frames": (96, 96, 33), "832x480, 81 frames": (832, 480, 81)}
@@ -43,10 +44,11 @@ PATIENCE = 120  # seconds that the worker has for its first steps
 
 @dataclass(frozen=True)
 class Stalls:
-    """Milliseconds between two ticks, less the ticks' own distance; `late`: the share of them that were over 16 ms.
+    """Milliseconds between two ticks, less the ticks' own distance; `late`: the share of them that
+    were over 16 ms.
 
-    `work` is the most that the window's thread itself computed between two ticks: what is left of `longest` on a machine with nothing else
-    to do.
+    `work` is the most that the window's thread itself computed between two ticks: what is left of
+    `longest` on a machine with nothing else to do.
     """
 
     longest: float
@@ -60,7 +62,9 @@ class Stalls:
 
 
 def measure(seconds: float, busy: Callable[[], None] | None = None, every: int = 30) -> Stalls:
-    """Run the event loop for so long, with `busy` called every so many ms, and tell how long it stood still."""
+    """Run the event loop for so long, with `busy` called every so many ms, and tell how long it
+    stood still.
+    """
     clock, loop, ticker, worker = QElapsedTimer(), QEventLoop(), QTimer(), QTimer()
     gaps: list[float] = []
     work = [time.thread_time()]
@@ -84,7 +88,9 @@ def measure(seconds: float, busy: Callable[[], None] | None = None, every: int =
 
 
 def open_play_and_scrub(stage: Stage, path: Path, seconds: float) -> Stalls:
-    """Open a clip and let it play for a third of the time; drag through it for a third, press keys for the last."""
+    """Open a clip and let it play for a third of the time; drag through it for a third, press keys
+    for the last.
+    """
     turn = iter(_turns(stage.player, round(seconds * 1000 / 30)))
     stage.open(path)
     return measure(seconds, lambda: next(turn, None))
@@ -107,7 +113,14 @@ def _turns(player: Player, count: int) -> Iterator[None]:
 def _mouse(widget: QWidget, kind: QMouseEvent.Type, share: float) -> None:
     place = QPointF(share * (widget.width() - 1), widget.height() / 2)
     left = Qt.MouseButton.LeftButton
-    event = QMouseEvent(kind, place, QPointF(widget.mapToGlobal(QPoint())) + place, left, left, Qt.KeyboardModifier.NoModifier)
+    event = QMouseEvent(
+        kind,
+        place,
+        QPointF(widget.mapToGlobal(QPoint())) + place,
+        left,
+        left,
+        Qt.KeyboardModifier.NoModifier,
+    )
     QApplication.sendEvent(widget, event)
 
 
@@ -127,10 +140,18 @@ def open_window(folder: Path) -> Iterator[Window]:
 
 
 def begin_clip(window: Window) -> None:
-    """Have the worker make a clip that takes longer than any measurement; returns when its first steps are done."""
+    """Have the worker make a clip that takes longer than any measurement; returns when its first
+    steps are done.
+    """
     loop = QEventLoop()
-    window.runner.progressed.connect(lambda job, event: loop.quit() if event["stage"] == "denoise" and event["step"] > 1 else None)
-    window.compose.apply_settings({"model": "mini", "prompt": "a red ball bouncing", "steps": 1000, "force": True})
+    window.runner.progressed.connect(
+        lambda job, event: (
+            loop.quit() if event["stage"] == "denoise" and event["step"] > 1 else None
+        )
+    )
+    window.compose.apply_settings(
+        {"model": "mini", "prompt": "a red ball bouncing", "steps": 1000, "force": True}
+    )
     window.compose.generate()
     QTimer.singleShot(PATIENCE * 1000, loop.quit)
     loop.exec()
@@ -141,7 +162,10 @@ def begin_clip(window: Window) -> None:
 def sample(folder: Path, width: int, height: int, frames: int) -> Path:
     """A clip with something to decode: a coloured texture that drifts."""
     rng = np.random.default_rng(0)
-    coarse = np.kron(rng.integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8), np.ones((8, 8, 1), np.uint8))
+    coarse = np.kron(
+        rng.integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8),
+        np.ones((8, 8, 1), np.uint8),
+    )
     moving = np.stack([np.roll(coarse, 3 * index, axis=1) for index in range(frames)])
     return Clip(moving, 24, {"prompt": "a drifting texture"}).save(folder / f"{width}x{height}.mp4")
 
@@ -150,8 +174,12 @@ def sample(folder: Path, width: int, height: int, frames: int) -> Path:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and print one line for each clip."""
     parser = Parser(prog="scripts/bench_gui.py", description=__doc__.splitlines()[0])
-    parser.add_argument("clips", nargs="*", type=Path, help="clips to play (default: two made for it)")
-    parser.add_argument("--seconds", type=float, default=10, help="for each clip (default: %(default)s)")
+    parser.add_argument(
+        "clips", nargs="*", type=Path, help="clips to play (default: two made for it)"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=10, help="for each clip (default: %(default)s)"
+    )
     parser.add_argument("--idle", action="store_true", help="while nothing is being made")
     parser.add_argument("--display", action="store_true", help="in a window that can be seen")
     options = parser.parse_args(arguments)
@@ -161,7 +189,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     apply_theme(app, Appearance.DARK)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        clips = {str(path): path for path in options.clips} or {what: sample(folder, *size) for what, size in CLIPS.items()}
+        clips = {str(path): path for path in options.clips} or {
+            what: sample(folder, *size) for what, size in CLIPS.items()
+        }
         with open_window(folder) as window:
             if not options.idle:
                 begin_clip(window)

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""mlxvid beside Diffusers on this machine's CPU: time and memory of one call, on the same mid-size random weights.
+"""mlxvid beside Diffusers on this machine's CPU: time and memory of one call, on the same mid-size
+random weights.
 
-Each side runs in processes of its own, by turns; the time is the median of the calls, the memory what the process took at most beyond
-its imports (weights included).
+Each side runs in processes of its own, by turns; the time is the median of the calls, the memory
+what the process took at most beyond its imports (weights included).
 
 examples:
   scripts/bench_reference.py wan-step wan-decode
@@ -25,15 +26,38 @@ from pathlib import Path
 CALLS = 3
 Call = Callable[[], object]
 
-WAN = dict(num_attention_heads=6, attention_head_dim=128, in_channels=16, out_channels=16, text_dim=512, ffn_dim=3072, num_layers=6)
+WAN = dict(
+    num_attention_heads=6,
+    attention_head_dim=128,
+    in_channels=16,
+    out_channels=16,
+    text_dim=512,
+    ffn_dim=3072,
+    num_layers=6,
+)
 WAN_LATENTS, WAN_WORDS = (1, 9, 16, 24, 16), 128
 WAN_VAE = dict(base_dim=48, z_dim=16, dim_mult=[1, 2, 4, 4], num_res_blocks=2)
 WAN_VAE_LATENTS = (1, 3, 8, 12, 16)
-LATTE = dict(num_attention_heads=8, attention_head_dim=72, in_channels=4, out_channels=8, num_layers=6, sample_size=32, patch_size=2,
-             cross_attention_dim=576, caption_channels=512, video_length=16, attention_bias=True, activation_fn="gelu-approximate",
-             num_embeds_ada_norm=1000, norm_type="ada_norm_single", norm_elementwise_affine=False)  # fmt: skip
+LATTE = dict(
+    num_attention_heads=8,
+    attention_head_dim=72,
+    in_channels=4,
+    out_channels=8,
+    num_layers=6,
+    sample_size=32,
+    patch_size=2,
+    cross_attention_dim=576,
+    caption_channels=512,
+    video_length=16,
+    attention_bias=True,
+    activation_fn="gelu-approximate",
+    num_embeds_ada_norm=1000,
+    norm_type="ada_norm_single",
+    norm_elementwise_affine=False,
+)
 LATTE_LATENTS, LATTE_WORDS = (1, 16, 24, 32, 4), 40
-# Open-Sora's blocks at Latte's width; its reference can't be installed, so that Latte's stands beside them.
+# Open-Sora's blocks at Latte's width; its reference can't be installed, so that Latte's stands
+# beside them.
 OPENSORA = dict(hidden_size=576, num_heads=8, depth=6, caption_channels=512, model_max_length=40)
 
 
@@ -45,7 +69,7 @@ def ours(case: str) -> Call:
     import mlx.core as mx
     from mlx.utils import tree_map
 
-    from mlxvid.configs import from_json
+    from mlxvid.model.folder import from_json
     from mlxvid.models.latte.config import LatteConfig
     from mlxvid.models.latte.transformer import LatteTransformer3DModel
     from mlxvid.models.opensora.config import STDiT3Config
@@ -70,10 +94,18 @@ def ours(case: str) -> Call:
         return lambda: [mx.eval(part) for part in vae.decode(z)]
     if case == "opensora-step":
         network = drawn(STDiT3(STDiT3Config(**OPENSORA)))
-        x, text = mx.random.normal(LATTE_LATENTS), mx.random.normal((1, LATTE_WORDS, OPENSORA["caption_channels"]))
-        return lambda: mx.eval(network(x, mx.array([500.0]), text, None, mx.array([24.0]), 192.0, 256.0))
+        x, text = (
+            mx.random.normal(LATTE_LATENTS),
+            mx.random.normal((1, LATTE_WORDS, OPENSORA["caption_channels"])),
+        )
+        return lambda: mx.eval(
+            network(x, mx.array([500.0]), text, None, mx.array([24.0]), 192.0, 256.0)
+        )
     network = drawn(LatteTransformer3DModel(from_json(LatteConfig, LATTE, Path(__file__))))
-    x, text = mx.random.normal(LATTE_LATENTS), mx.random.normal((1, LATTE_WORDS, LATTE["caption_channels"]))
+    x, text = (
+        mx.random.normal(LATTE_LATENTS),
+        mx.random.normal((1, LATTE_WORDS, LATTE["caption_channels"])),
+    )
     return lambda: mx.eval(network(x, mx.array([500]), text))
 
 
@@ -107,7 +139,10 @@ SIDES = {"mlxvid": ours, "diffusers": theirs}
 
 def side(name: str, case: str) -> None:
     """Measure one side in this process and print what was found."""
-    {"mlxvid": lambda: __import__("mlxvid.loading"), "diffusers": lambda: __import__("diffusers.models")}[name]()
+    {
+        "mlxvid": lambda: __import__("mlxvid.weights.loading"),
+        "diffusers": lambda: __import__("diffusers.models"),
+    }[name]()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     call = SIDES[name](case)
     call()
@@ -117,12 +152,23 @@ def side(name: str, case: str) -> None:
         call()
         times.append(time.perf_counter() - start)
     unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss: bytes there, kilobytes here
-    print(json.dumps({"seconds": times, "bytes": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit}))
+    print(
+        json.dumps(
+            {
+                "seconds": times,
+                "bytes": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit,
+            }
+        )
+    )
 
 
 def compare(case: str, rounds: int, threads: int) -> None:
     """Measure both sides by turns and print their medians and ratios."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": str(threads),
+        "OPENBLAS_NUM_THREADS": str(threads),
+    }
     found: dict[str, list[dict]] = {name: [] for name in SIDES}
     for _ in range(rounds):
         for name in SIDES:
@@ -131,16 +177,23 @@ def compare(case: str, rounds: int, threads: int) -> None:
             if run.returncode:
                 sys.exit(f"{name} failed at {case}: {run.stderr.strip().splitlines()[-1]}")
             found[name].append(json.loads(run.stdout.splitlines()[-1]))
-    seconds = {name: statistics.median(t for one in runs for t in one["seconds"]) for name, runs in found.items()}
+    seconds = {
+        name: statistics.median(t for one in runs for t in one["seconds"])
+        for name, runs in found.items()
+    }
     size = {name: max(one["bytes"] for one in runs) / 2**20 for name, runs in found.items()}
     for name in SIDES:
         print(f"{case:<15}{name:<10}{seconds[name]:8.3f} s{size[name]:8.0f} MiB")
     a, b = SIDES
-    print(f"{case:<15}{'ratio':<10}{seconds[a] / seconds[b]:8.2f}  {size[a] / size[b]:8.2f}   ({a} / {b}, {threads} threads)")
+    print(
+        f"{case:<15}{'ratio':<10}{seconds[a] / seconds[b]:8.2f}  {size[a] / size[b]:8.2f}   ({a} / {b}, {threads} threads)"
+    )
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("cases", nargs="+", choices=CASES)
     parser.add_argument("--rounds", type=int, default=3, help="processes a side")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Compare this machine's mlxvid with golden data: inputs, weights and outputs of the reference implementations at tiny sizes.
+"""Compare this machine's mlxvid with golden data: inputs, weights and outputs of the reference
+implementations at tiny sizes.
 
-Prints a line for each comparison, the worst of them last, and exits with 1 if any is beyond its tolerance or can't be made.
+Prints a line for each comparison, the worst of them last, and exits with 1 if any is beyond its
+tolerance or can't be made.
 
 examples:
   scripts/check_golden.py tests/golden/opensora12
@@ -35,10 +37,16 @@ CHECKS: dict[str, Callable[[Path], Iterator[Check]]] = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, help="a folder of golden data")
     folder = parser.parse_args(arguments).folder
-    names = sorted(path.name for path in folder.glob("*") if path.suffix in (".json", ".safetensors") and path.name != "manifest.json")
+    names = sorted(
+        path.name
+        for path in folder.glob("*")
+        if path.suffix in (".json", ".safetensors") and path.name != "manifest.json"
+    )
     strange = [name for name in names if not name.startswith(tuple(CHECKS))]
     if strange:
         print(f"not compared, since nothing here knows them: {', '.join(strange)}")
@@ -61,7 +69,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def excess(result: Check) -> float:
-    """The error as a share of its tolerance, above 1 if it is too far off; infinite where it should be 0 and is not."""
+    """The error as a share of its tolerance, above 1 if it is too far off; infinite where it should
+    be 0 and is not.
+    """
     if result.tolerance:
         return result.error / result.tolerance
     return math.inf if result.error else 0.0

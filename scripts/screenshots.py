@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Pictures of the app at work: the real window, worker and model, without a screen, in two sizes and both appearances.
+"""Pictures of the app at work: the real window, worker and model, without a screen, in two sizes
+and both appearances.
 
 examples:
-  scripts/screenshots                         all of them into docs/
-  scripts/screenshots shots --only compare    one scene, into another folder
-  scripts/screenshots --library DIR           clips and settings are kept there, and not made again by the next run
+  scripts/screenshots                         all of them into docs/ scripts/screenshots shots
+  --only compare    one scene, into another folder scripts/screenshots --library DIR           clips
+  and settings are kept there, and not made again by the next run
 """
 
 from __future__ import annotations
@@ -19,7 +20,16 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parent.parent
-SCREEN = {"name": "screen", "x": 0, "y": 0, "width": 1920, "height": 1200, "logicalDpi": 96, "logicalBaseDpi": 96, "dpr": 1}
+SCREEN = {
+    "name": "screen",
+    "x": 0,
+    "y": 0,
+    "width": 1920,
+    "height": 1200,
+    "logicalDpi": 96,
+    "logicalBaseDpi": 96,
+    "dpr": 1,
+}
 _CONFIG = Path(tempfile.gettempdir()) / f"mlxvid-screen-{os.getpid()}.json"
 _CONFIG.write_text(json.dumps({"screens": [SCREEN]}))
 os.environ["QT_QPA_PLATFORM"] = f"offscreen:configfile={_CONFIG}"
@@ -28,7 +38,7 @@ from PySide6.QtCore import QEventLoop, QPoint, QTimer  # noqa: E402
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QPainter, QPixmap  # noqa: E402
 from PySide6.QtWidgets import QApplication, QDialog  # noqa: E402
 
-from mlxvid.cli import Parser, run  # noqa: E402
+from mlxvid.cli.parser import Parser, run  # noqa: E402
 from mlxvid.errors import MlxvidError  # noqa: E402
 from mlxvid.gui.app import follow_appearance, make_application  # noqa: E402
 from mlxvid.gui.database import Database  # noqa: E402
@@ -41,13 +51,29 @@ from mlxvid.gui.worker_client import WorkerClient  # noqa: E402
 SIZES = {"1440x900": (1440, 900), "1100x700": (1100, 700)}
 APPEARANCES = (Appearance.DARK, Appearance.LIGHT)
 # The embedded model's usual clips: a few seconds each.
-CLIP = {"model": "mini", "width": 96, "height": 96, "frames": 33, "fps": 16.0, "steps": 20, "guidance": 3.0}
+CLIP = {
+    "model": "mini",
+    "width": 96,
+    "height": 96,
+    "frames": 33,
+    "fps": 16.0,
+    "steps": 20,
+    "guidance": 3.0,
+}
 PROMPTS = (
-    "a red ball bouncing on a navy background", "a small green star spinning", "a blue ring rising", "a yellow square moving left",
-    "a cyan ball moving right on a black background", "a purple star rising", "an orange ring orbiting on a white background",
-    "a red square growing", "a green ball falling", "a blue star shrinking on a beige background", "a pink ring moving left",
+    "a red ball bouncing on a navy background",
+    "a small green star spinning",
+    "a blue ring rising",
+    "a yellow square moving left",
+    "a cyan ball moving right on a black background",
+    "a purple star rising",
+    "an orange ring orbiting on a white background",
+    "a red square growing",
+    "a green ball falling",
+    "a blue star shrinking on a beige background",
+    "a pink ring moving left",
     "a large yellow ball bouncing",
-)  # fmt: skip
+)
 # A scene that does not come about in so many seconds never will.
 PATIENCE = 300
 FONTS = ("Inter", "Noto Sans", "Cantarell")
@@ -86,7 +112,9 @@ class Studio:
         self.window.show()
 
     def shoot(self, name: str, dialog: QDialog | None = None) -> None:
-        """One scene in every size and appearance; a dialog is put where it would be, over the middle of the window."""
+        """One scene in every size and appearance; a dialog is put where it would be, over the
+        middle of the window.
+        """
         for appearance in APPEARANCES:
             self.preferences.appearance = appearance
             for label, size in SIZES.items():
@@ -107,18 +135,25 @@ class Studio:
         self.window.quit_now()
         self.database.close()
 
-    # --- the scenes, in the order in which one meets them ------------------------------------------------------------------------------
+    # --- the scenes, in the order in which one meets them -----------------------------------------
 
     def first_start(self) -> None:
         wait(lambda: bool(self.window.choices.find("mini").samplers), "The model")
         self.shoot("first-start")
 
     def fill(self) -> None:
-        """Make the clips that are not there yet; what a run that was broken off left in the queue is asked for anew."""
+        """Make the clips that are not there yet; what a run that was broken off left in the queue
+        is asked for anew.
+        """
         self.database.remove_jobs([job.id for job in self.database.jobs()])
         made = {clip.prompt for clip in self.database.clips()}
         missing = [prompt for prompt in PROMPTS if prompt not in made]
-        self.database.insert_jobs([Job({**CLIP, "prompt": prompt, "seed": 7 + 4 * PROMPTS.index(prompt)}) for prompt in missing])
+        self.database.insert_jobs(
+            [
+                Job({**CLIP, "prompt": prompt, "seed": 7 + 4 * PROMPTS.index(prompt)})
+                for prompt in missing
+            ]
+        )
         self.window.runner.pause(False)
         for left in reversed(range(len(missing))):
             wait(lambda left=left: len(self.database.jobs()) <= left, "A clip")
@@ -156,7 +191,9 @@ class Studio:
         self.window.runner.previewed.connect(lambda frames, fps: previews.append(frames))
         self.compose("a red ball bouncing on a navy background", seed=11, steps=200)
         self.window.compose.generate()
-        self.database.insert_jobs([Job({**CLIP, "prompt": prompt, "seed": 3}) for prompt in PROMPTS[1:3]])
+        self.database.insert_jobs(
+            [Job({**CLIP, "prompt": prompt, "seed": 3}) for prompt in PROMPTS[1:3]]
+        )
         self.window.show_side(self.window.queue)
         wait(lambda: len(previews) >= 8, "A preview")
         self.shoot("generating")
@@ -173,11 +210,16 @@ class Studio:
 
 def over(picture: QPixmap, dialog: QPixmap) -> None:
     """Put a dialog with a thin edge and a shadow in the middle of the window's picture."""
-    place = QPoint((picture.width() - dialog.width()) // 2, (picture.height() - dialog.height()) // 2)
+    place = QPoint(
+        (picture.width() - dialog.width()) // 2, (picture.height() - dialog.height()) // 2
+    )
     painter = QPainter(picture)
     painter.fillRect(picture.rect(), QColor(0, 0, 0, 70))
     for spread in range(18, 0, -2):
-        painter.fillRect(dialog.rect().translated(place).adjusted(-spread, -spread + 6, spread, spread + 6), QColor(0, 0, 0, 12))
+        painter.fillRect(
+            dialog.rect().translated(place).adjusted(-spread, -spread + 6, spread, spread + 6),
+            QColor(0, 0, 0, 12),
+        )
     painter.drawPixmap(place, dialog)
     painter.setPen(QColor(128, 128, 128, 110))
     painter.drawRect(dialog.rect().translated(place).adjusted(-1, -1, 0, 0))
@@ -186,9 +228,21 @@ def over(picture: QPixmap, dialog: QPixmap) -> None:
 
 def parser() -> Parser:
     p = Parser(prog="scripts/screenshots", description=__doc__)
-    p.add_argument("folder", nargs="?", type=Path, default=ROOT / "docs", metavar="FOLDER", help="where the pictures go (default: docs/)")
+    p.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        default=ROOT / "docs",
+        metavar="FOLDER",
+        help="where the pictures go (default: docs/)",
+    )
     p.add_argument("--only", choices=SCENES, action="append", help="this scene; may be given again")
-    p.add_argument("--library", type=Path, metavar="DIR", help="the app's data, kept for the next run (default: a folder that is deleted)")
+    p.add_argument(
+        "--library",
+        type=Path,
+        metavar="DIR",
+        help="the app's data, kept for the next run (default: a folder that is deleted)",
+    )
     return p
 
 

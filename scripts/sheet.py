@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A contact sheet of the embedded model: one row a prompt, time to the right. It is the picture in the README.
+"""A contact sheet of the embedded model: one row a prompt, time to the right. It is the picture in
+the README.
 
 example:
   scripts/sheet.py docs/mini.png --seed 7
@@ -10,7 +11,7 @@ from __future__ import annotations
 import argparse
 
 import mlxvid
-from mlxvid.clip import contact_sheet
+from mlxvid.media.clip import contact_sheet
 
 PROMPTS = (
     "a red ball bouncing on a navy background",
@@ -23,9 +24,15 @@ PROMPTS = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", help="the PNG to write")
-    parser.add_argument("--prompt", action="append", help="a row's prompt instead of the usual ones; may be given again")
+    parser.add_argument(
+        "--prompt",
+        action="append",
+        help="a row's prompt instead of the usual ones; may be given again",
+    )
     parser.add_argument("--model", default="mini")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--columns", type=int, default=9)

@@ -9,9 +9,10 @@ import signal
 
 import pytest
 
-from tests.tiny import write_model
+from tests.models.factored.tiny import write_model
 
-# A shell starts background jobs with Ctrl-C ignored, and so would be the programs that tests start in one.
+# A shell starts background jobs with Ctrl-C ignored, and so would be the programs that tests start
+# in one.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

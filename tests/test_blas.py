@@ -1,4 +1,5 @@
-"""MLX's matrix products run on OpenBLAS where they can, and give the same numbers; where they can't, nothing else changes.
+"""MLX's matrix products run on OpenBLAS where they can, and give the same numbers; where they
+can't, nothing else changes.
 
 Each case is a process of its own: a library once loaded stays.
 """
@@ -34,7 +35,8 @@ for batch, m, k, n in [(1, 1, 1, 1), (1, 257, 129, 65), (3, 33, 131, 7), (1, 5, 
         worst = max(worst, np.abs(np.array(product) - wanted).max())
 print("worst", worst)
 """
-# Whether the slot through which libmlx calls cblas_sgemm holds an address inside SciPy's OpenBLAS, by the kernel's list of what is mapped.
+# Whether the slot through which libmlx calls cblas_sgemm holds an address inside SciPy's OpenBLAS,
+# by the kernel's list of what is mapped.
 CALLS_OPENBLAS = """
 import ctypes
 mlx = ctypes.CDLL(str(blas._library("mlx", "lib/libmlx.so")))
@@ -48,7 +50,8 @@ print("owner", owner)
 """
 
 linux = pytest.mark.skipif(
-    sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"), reason="only MLX's Linux wheels lack a fast BLAS"
+    sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"),
+    reason="only MLX's Linux wheels lack a fast BLAS",
 )
 
 
@@ -70,9 +73,18 @@ def value(lines: list[str], name: str) -> str:
 
 
 @linux
-@pytest.mark.parametrize("before", ["", "import mlx.core as mx; mx.eval(mx.ones((8, 8)) @ mx.ones((8, 8)))\n"], ids=["first", "after mlx"])
+@pytest.mark.parametrize(
+    "before",
+    ["", "import mlx.core as mx; mx.eval(mx.ones((8, 8)) @ mx.ones((8, 8)))\n"],
+    ids=["first", "after mlx"],
+)
 def test_products_run_on_openblas_and_are_right(before):
-    lines = run(before + "print('preload', blas.preload(), blas.preload())" + CHECK_PRODUCTS + CALLS_OPENBLAS)
+    lines = run(
+        before
+        + "print('preload', blas.preload(), blas.preload())"
+        + CHECK_PRODUCTS
+        + CALLS_OPENBLAS
+    )
     assert value(lines, "preload") == "True True"
     assert "libscipy_openblas" in value(lines, "owner")
     assert float(value(lines, "worst")) < 1e-4
@@ -80,7 +92,9 @@ def test_products_run_on_openblas_and_are_right(before):
 
 @linux
 def test_the_switch_leaves_mlx_as_it_was():
-    lines = run("print('preload', blas.preload())" + CHECK_PRODUCTS + CALLS_OPENBLAS, MLXVID_OPENBLAS="0")
+    lines = run(
+        "print('preload', blas.preload())" + CHECK_PRODUCTS + CALLS_OPENBLAS, MLXVID_OPENBLAS="0"
+    )
     assert value(lines, "preload") == "False"
     assert "openblas" not in value(lines, "owner")
     assert float(value(lines, "worst")) < 1e-4
@@ -88,13 +102,17 @@ def test_the_switch_leaves_mlx_as_it_was():
 
 @linux
 def test_only_mlx_is_redirected():
-    lines = run("import ctypes; blas.preload(); print('global', hasattr(ctypes.CDLL(None), 'scipy_cblas_sgemm'))")
+    lines = run(
+        "import ctypes; blas.preload(); print('global', hasattr(ctypes.CDLL(None), 'scipy_cblas_sgemm'))"
+    )
     assert value(lines, "global") == "False"
 
 
 @linux
 def test_other_packages_are_not_imported_by_it():
-    lines = run("import sys; blas.preload(); print('imported', [name for name in ('scipy', 'numpy', 'mlx.core') if name in sys.modules])")
+    lines = run(
+        "import sys; blas.preload(); print('imported', [name for name in ('scipy', 'numpy', 'mlx.core') if name in sys.modules])"
+    )
     assert value(lines, "imported") == "[]"
 
 

@@ -1,4 +1,6 @@
-"""The detector and the scores that rest on it: right on drawn clips, also worn ones, and not fooled by clips that show something else."""
+"""The detector and the scores that rest on it: right on drawn clips, also worn ones, and not fooled
+by clips that show something else.
+"""
 
 from __future__ import annotations
 
@@ -25,18 +27,33 @@ def to_bytes(clip: np.ndarray) -> np.ndarray:
     return np.uint8(np.clip((clip + 1) * 127.5 + 0.5, 0, 255))
 
 
-def drawn(motion: str, *, colour: str = "green", shape: str = "star", frames: int = 17, height: int = 64, width: int = 64, seed: int = 3):
+def drawn(
+    motion: str,
+    *,
+    colour: str = "green",
+    shape: str = "star",
+    frames: int = 17,
+    height: int = 64,
+    width: int = 64,
+    seed: int = 3,
+):
     scene = world.build(rng(seed), colour, shape, motion, frames, height, width)
     return scene, to_bytes(world.draw(scene))
 
 
 def worn(clip: np.ndarray, source: np.random.Generator) -> np.ndarray:
-    """As after a lossy decoder: about a pixel of blur, noise, a tint, JPEG's blocks and blurred chroma."""
+    """As after a lossy decoder: about a pixel of blur, noise, a tint, JPEG's blocks and blurred
+    chroma.
+    """
     soft = clip.astype(np.float32)
     for axis in (1, 2):
         soft = 0.25 * np.roll(soft, 1, axis) + 0.5 * soft + 0.25 * np.roll(soft, -1, axis)
         soft[(slice(None),) * axis + ([0, -1],)] = clip[(slice(None),) * axis + ([0, -1],)]
-    soft = soft * source.uniform(0.95, 1.05, 3) + source.uniform(-6, 6, 3) + source.normal(0, 5, soft.shape)
+    soft = (
+        soft * source.uniform(0.95, 1.05, 3)
+        + source.uniform(-6, 6, 3)
+        + source.normal(0, 5, soft.shape)
+    )
     pages = []
     for frame in np.uint8(np.clip(soft, 0, 255)):
         file = BytesIO()
@@ -51,8 +68,15 @@ def test_sees_what_was_drawn(motion, wear):
     source = rng(2 if wear else 1)
     scene = world.sample(source, 17 if wear else 33, 64, 80, unseen=None, motion=motion)
     clip = to_bytes(world.draw(scene))
-    verdict = score_mini.judge(score_mini.Case(scene, 0, False), worn(clip, source) if wear else clip)
-    assert verdict.colour and verdict.shape and verdict.motion and verdict.second_colour in (None, True), score_mini.miss(verdict)
+    verdict = score_mini.judge(
+        score_mini.Case(scene, 0, False), worn(clip, source) if wear else clip
+    )
+    assert (
+        verdict.colour
+        and verdict.shape
+        and verdict.motion
+        and verdict.second_colour in (None, True)
+    ), score_mini.miss(verdict)
 
 
 @pytest.mark.parametrize("colour", world.COLOURS)
@@ -74,7 +98,12 @@ def test_track_follows_the_centre():
 def test_empty_clips_show_nothing(frames):
     for grey in (0, 128, 255):
         seen = detect.detect(np.full((frames, 64, 64, 3), grey, np.uint8))
-        assert (seen.colour, seen.shape, seen.motion, seen.second_colour) == (None, None, None, None) and not seen.track.seen.any()
+        assert (seen.colour, seen.shape, seen.motion, seen.second_colour) == (
+            None,
+            None,
+            None,
+            None,
+        ) and not seen.track.seen.any()
     noise = rng().integers(0, 256, (frames, 64, 64, 3), dtype=np.uint8)
     assert detect.detect(noise).motion is None
     assert detect.detect(np.full((frames, 64, 64, 3), (222, 42, 42), np.uint8)).motion is None
@@ -88,7 +117,14 @@ def test_what_stands_still_has_no_motion():
 
 
 @pytest.mark.parametrize(
-    ("motion", "backwards"), [("left", "right"), ("right", "left"), ("fall", "rise"), ("grow", "shrink"), ("shrink", "grow")]
+    ("motion", "backwards"),
+    [
+        ("left", "right"),
+        ("right", "left"),
+        ("fall", "rise"),
+        ("grow", "shrink"),
+        ("shrink", "grow"),
+    ],
 )
 def test_played_backwards(motion, backwards):
     _, clip = drawn(motion)
@@ -116,7 +152,9 @@ def test_pan_needs_its_posts_and_shadow_its_lamp():
     scene.light = None
     assert detect.detect(to_bytes(world.draw(scene))).motion is None
     scene, _ = drawn("pan")
-    scene.posts = np.repeat(scene.posts[:, :1], 17, 1)  # a thing that slides past posts that stand still: the camera doesn't pan
+    scene.posts = np.repeat(
+        scene.posts[:, :1], 17, 1
+    )  # a thing that slides past posts that stand still: the camera doesn't pan
     assert detect.detect(to_bytes(world.draw(scene))).motion in ("left", "right")
 
 
@@ -133,7 +171,12 @@ def test_shuffled_frames_lose_motion_and_steadiness():
     order = rng().permutation(33)
     calm, shaken = detect.detect(clip), detect.detect(clip[order])
     assert (calm.motion, shaken.motion) == ("left", None)
-    assert detect.consistency(calm.track)["jitter"] < 0.3 < 3 < detect.consistency(shaken.track)["jitter"]
+    assert (
+        detect.consistency(calm.track)["jitter"]
+        < 0.3
+        < 3
+        < detect.consistency(shaken.track)["jitter"]
+    )
 
 
 def test_consistency_measures_what_was_put_in():
@@ -142,7 +185,9 @@ def test_consistency_measures_what_was_put_in():
     still = detect.consistency(detect.detect(to_bytes(world.draw(scene))).track)
     assert max(still.values()) < 1e-3
     scene.things[0].radius = scene.things[0].radius * np.where(np.arange(17) % 2, 1.1, 1.0)
-    assert detect.consistency(detect.detect(to_bytes(world.draw(scene))).track)["size"] == pytest.approx(0.1 / 1.05, rel=0.1)
+    assert detect.consistency(detect.detect(to_bytes(world.draw(scene))).track)[
+        "size"
+    ] == pytest.approx(0.1 / 1.05, rel=0.1)
     scene, _ = drawn("spin", shape="square", height=96, width=96)
     scene.things[0].angle[:] = 0
     clip = to_bytes(world.draw(scene))
@@ -151,18 +196,24 @@ def test_consistency_measures_what_was_put_in():
 
 
 def test_physics_of_throw_and_bounce():
-    fit = detect.parabola_fit(detect.detect(drawn("throw", frames=33, height=96, width=96)[1]).track)
+    fit = detect.parabola_fit(
+        detect.detect(drawn("throw", frames=33, height=96, width=96)[1]).track
+    )
     assert fit > 0.999
     track = detect.detect(drawn("bounce", frames=33, height=96, width=96)[1]).track
     heights, lower = detect.bounce_heights(track)
     assert (
-        lower is True and len(heights) >= 2 and heights[1] == pytest.approx(0.78**2 * heights[0], rel=0.12)
+        lower is True
+        and len(heights) >= 2
+        and heights[1] == pytest.approx(0.78**2 * heights[0], rel=0.12)
     )  # the part of its speed that a hit leaves, squared
     track.y = np.tile([20.0, 40, 60, 40], 9)[:33]  # a ball that loses nothing
     track.clear = track.clear | True
     assert detect.bounce_heights(track)[1] is False
     track.y = np.linspace(20, 60, 33)
-    assert detect.bounce_heights(track)[1] is None and detect.parabola_fit(track) == pytest.approx(1)
+    assert detect.bounce_heights(track)[1] is None and detect.parabola_fit(track) == pytest.approx(
+        1
+    )
     track.y = 40 + 20 * np.abs(np.linspace(-1, 1, 33)) ** 0.3
     assert detect.parabola_fit(track) < 0.9
 
@@ -180,14 +231,20 @@ def test_refuses_what_is_no_clip(clip, told):
         detect.detect(clip)
 
 
-# --- scores -------------------------------------------------------------------------------------------------------------
+# --- scores ---------------------------------------------------------------------------------------
 
 
 def test_cases_are_seeded_and_half_unseen():
-    one, two, other = score_mini.cases(10, 17, 64, 64, 1), score_mini.cases(10, 17, 64, 64, 1), score_mini.cases(10, 17, 64, 64, 2)
+    one, two, other = (
+        score_mini.cases(10, 17, 64, 64, 1),
+        score_mini.cases(10, 17, 64, 64, 1),
+        score_mini.cases(10, 17, 64, 64, 2),
+    )
     assert [c.prompt for c in one] == [c.prompt for c in two] != [c.prompt for c in other]
     assert [c.unseen for c in one] == [False, True] * 5
-    assert all(world.is_unseen(c.scene.shape, c.scene.colour, c.scene.motion) == c.unseen for c in one)
+    assert all(
+        world.is_unseen(c.scene.shape, c.scene.colour, c.scene.motion) == c.unseen for c in one
+    )
 
 
 def test_scores_tell_right_from_wrong():
@@ -197,12 +254,22 @@ def test_scores_tell_right_from_wrong():
     assert not any(map(score_mini.miss, right))
     ball = to_bytes(world.draw(world.build(rng(), "red", "ball", "left", 17, 64, 64)))
     wrong = score_mini.score(lambda prompt, seed: ball, some)
-    for got, verdict in zip(score_mini.shares(wrong).values(), ("colour", "shape", "motion"), strict=False):
+    for got, verdict in zip(
+        score_mini.shares(wrong).values(), ("colour", "shape", "motion"), strict=False
+    ):
         want = {"colour": "red", "shape": "ball", "motion": "left"}[verdict]
         assert got == np.mean([getattr(c.scene, verdict) == want for c in some])
     assert "showed red ball, left" in score_mini.miss(next(v for v in wrong if not v.colour))
     table = score_mini.accuracy_table({"drawn": right, "one ball": wrong}).splitlines()
-    assert len(table) == 5 and table[1].split() == ["drawn,", "seen", "3", "100.0%", "100.0%", "100.0%", "100.0%"]
+    assert len(table) == 5 and table[1].split() == [
+        "drawn,",
+        "seen",
+        "3",
+        "100.0%",
+        "100.0%",
+        "100.0%",
+        "100.0%",
+    ]
     told = json.loads(json.dumps(score_mini.as_json("drawn", right), allow_nan=False))
     assert told["seen"]["count"] == told["unseen"]["count"] == 3 and told["misses"] == []
 
@@ -212,12 +279,19 @@ def test_steadiness_tells_drawn_from_shuffled():
     assert [c.scene.motion for c in some] == list(score_mini.STEADY[:4])
     truth = score_mini.drawn(some)
     calm = score_mini.steadiness(truth, some)
-    shaken = score_mini.steadiness(lambda prompt, seed: truth(prompt, seed)[rng(seed).permutation(33)], some)
-    assert calm["throw_r2"] > 0.999 > 0.9 > shaken["throw_r2"] and calm["jitter"] * 5 < shaken["jitter"]
+    shaken = score_mini.steadiness(
+        lambda prompt, seed: truth(prompt, seed)[rng(seed).permutation(33)], some
+    )
+    assert (
+        calm["throw_r2"] > 0.999 > 0.9 > shaken["throw_r2"]
+        and calm["jitter"] * 5 < shaken["jitter"]
+    )
     assert calm["bounce_lower"] == 1 >= calm["there"] > 0.97 and shaken["bounce_lower"] < 1
     assert len(score_mini.steadiness_table({"drawn": calm, "shuffled": shaken}).splitlines()) == 4
     nothing = score_mini.steadiness(lambda prompt, seed: np.zeros((33, 64, 64, 3), np.uint8), some)
-    assert nothing["there"] == 0 and np.isnan(nothing["colour"]) and np.isnan(nothing["bounce_lower"])
+    assert (
+        nothing["there"] == 0 and np.isnan(nothing["colour"]) and np.isnan(nothing["bounce_lower"])
+    )
 
 
 def test_sheet_shows_the_frames():

@@ -29,7 +29,11 @@ NO_PYTHON = (
 def modules_in_tree() -> dict[str, Path]:
     """Every module that should be installed, by the name it is imported by."""
     found = {}
-    for folder, package in (("mlxvid", "mlxvid"), ("gui", "mlxvid.gui"), ("convert", "mlxvid.convert")):
+    for folder, package in (
+        ("mlxvid", "mlxvid"),
+        ("gui", "mlxvid.gui"),
+        ("convert", "mlxvid.convert"),
+    ):
         for path in (ROOT / folder).rglob("*.py"):
             parts = path.relative_to(ROOT / folder).with_suffix("").parts
             found[".".join((package, *parts))] = path
@@ -58,17 +62,30 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
     (tree / "tests" / "test_nothing.py").touch()
     # Through the build backend itself: pip would fetch setuptools from the network first.
     code = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
-    built = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=tree, capture_output=True, text=True, timeout=120)
+    built = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=tree,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert built.returncode == 0, built.stderr
 
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-        metadata = archive.read(f"mlxvid-{PYPROJECT['project']['version']}.dist-info/METADATA").decode()
+        metadata = archive.read(
+            f"mlxvid-{PYPROJECT['project']['version']}.dist-info/METADATA"
+        ).decode()
         licences = [name for name in archive.namelist() if name.endswith("/LICENSE")]
     modules = {name.replace(".", "/") + ".py" for name in modules_in_tree()}
-    data = [*(ROOT / "mlxvid" / "assets").rglob("*"), *(ROOT / "mlxvid" / "kernels").glob("*.metal")]
-    assert names == modules | {str(path.relative_to(ROOT)) for path in data if path.is_file()} | {"mlxvid/py.typed"}
+    data = [
+        *(ROOT / "mlxvid" / "assets").rglob("*"),
+        *(ROOT / "mlxvid" / "kernels").glob("*.metal"),
+    ]
+    assert names == modules | {str(path.relative_to(ROOT)) for path in data if path.is_file()} | {
+        "mlxvid/py.typed"
+    }
     assert licences and "License-Expression: Apache-2.0" in metadata
     assert re.search(r"^Requires-Dist: mlx\[cpu\].*Linux", metadata, re.MULTILINE)
 
@@ -81,7 +98,9 @@ def test_scripts_parse(script):
 
 
 class Checkout:
-    """A copy of what the scripts need, in a folder with a space and brackets in its name, and a PATH with only the test's Pythons."""
+    """A copy of what the scripts need, in a folder with a space and brackets in its name, and a
+    PATH with only the test's Pythons.
+    """
 
     def __init__(self, folder: Path):
         self.root = folder / "my [repo]"
@@ -119,7 +138,8 @@ class Checkout:
         return lines
 
 
-# Stands for a Python that fits: its venvs hold a copy of itself, and it notes what it is asked to do.
+# Stands for a Python that fits: its venvs hold a copy of itself, and it notes what it is asked to
+# do.
 FITTING = """
 case "$1 ${2-}" in
 '-V ') echo 'Python 3.12.0' ;;
@@ -160,7 +180,9 @@ def test_the_python_that_runs_the_tests_fits(checkout):
         SHIM,
         pretending("import sys; sys.version_info = (3, 9, 18)"),
         pretending("import sys; sys.modules['ensurepip'] = None"),
-        pretending("import ensurepip, venv, sys, platform; sys.platform = 'darwin'; platform.machine = lambda: 'x86_64'"),
+        pretending(
+            "import ensurepip, venv, sys, platform; sys.platform = 'darwin'; platform.machine = lambda: 'x86_64'"
+        ),
     ],
     ids=["none", "shim", "3.9", "no ensurepip", "Intel Mac"],
 )
@@ -185,8 +207,15 @@ def test_demo_installs_once_and_starts_at_once_the_next_time(checkout):
     checkout.add_python("python3.11", FITTING)
     first = checkout.run("demo", "A star, spinning!", "--seed", "3")
     assert first.returncode == 0
-    assert first.stderr == "Installing mlxvid and what it needs into .venv (once; this takes a few minutes) ...\n"
-    assert checkout.calls() == ["venv", INSTALL, "generate [--prompt] [A star, spinning!] [--seed] [3]"]
+    assert (
+        first.stderr
+        == "Installing mlxvid and what it needs into .venv (once; this takes a few minutes) ...\n"
+    )
+    assert checkout.calls() == [
+        "venv",
+        INSTALL,
+        "generate [--prompt] [A star, spinning!] [--seed] [3]",
+    ]
 
     again = checkout.run("demo", "A star, spinning!")
     assert (again.returncode, again.stderr) == (0, "")

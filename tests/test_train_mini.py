@@ -1,4 +1,6 @@
-"""The road of scripts/train_mini.py, walked with a few steps: it must end in a folder that makes clips, and go on where it stopped."""
+"""The road of scripts/train_mini.py, walked with a few steps: it must end in a folder that makes
+clips, and go on where it stopped.
+"""
 
 from __future__ import annotations
 
@@ -33,13 +35,17 @@ def test_a_few_steps_of_every_stage_make_a_model_that_loads(tmp_path, monkeypatc
     train_dit.train(run, 3)
     assert torch.load(run / "dit.pt", weights_only=False)["step"] == 3
     export.export(run, tmp_path / "model")
-    clip = mlxvid.load(str(tmp_path / "model")).generate("a red ball", width=64, height=64, frames=9, steps=2, seed=0)
+    clip = mlxvid.load(str(tmp_path / "model")).generate(
+        "a red ball", width=64, height=64, frames=9, steps=2, seed=0
+    )
     assert clip.frames.shape == (9, 64, 64, 3)
 
     again = tmp_path / "again"
     restore.restore(tmp_path / "model", again)
     export.export(again, tmp_path / "copy")
-    same = mlxvid.load(str(tmp_path / "copy")).generate("a red ball", width=64, height=64, frames=9, steps=2, seed=0)
+    same = mlxvid.load(str(tmp_path / "copy")).generate(
+        "a red ball", width=64, height=64, frames=9, steps=2, seed=0
+    )
     assert (same.frames == clip.frames).all()
     shutil.copytree(run / "latents", again / "latents")
     train_dit.train(again, 1)

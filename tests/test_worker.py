@@ -1,4 +1,6 @@
-"""The worker in a process of its own, as a client meets it: jobs, cancelling, previews, and whatever garbage a client may send."""
+"""The worker in a process of its own, as a client meets it: jobs, cancelling, previews, and
+whatever garbage a client may send.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mlxvid.clip import Clip
+from mlxvid.media.clip import Clip
 from mlxvid.worker import MAX_LINE, lines, parse
 
 
@@ -29,14 +31,20 @@ class Client:
     def __init__(self, folder):
         self.process = subprocess.Popen(
             [sys.executable, "-m", "mlxvid.generate", "--worker"],
-            cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
-        )  # fmt: skip
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+        )
         self._events: queue.Queue[dict | None] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
         for line in self.process.stdout:
-            self._events.put(json.loads(line))  # whatever is no JSON fails the test: the events then end
+            self._events.put(
+                json.loads(line)
+            )  # whatever is no JSON fails the test: the events then end
         self._events.put(None)
 
     def send(self, **request) -> None:
@@ -75,7 +83,11 @@ def client(tmp_path, own_cache):
     (tmp_path / "here").mkdir()
     client = Client(tmp_path / "here")
     ready = client.event()
-    assert ready.pop("machine")["total"] > 2**28 and ready == {"event": "ready", "mlxvid": "0.1.0", "protocol": 1}
+    assert ready.pop("machine")["total"] > 2**28 and ready == {
+        "event": "ready",
+        "mlxvid": "0.1.0",
+        "protocol": 1,
+    }
     yield client
     client.process.kill()
     client.process.wait()
@@ -85,27 +97,55 @@ def client(tmp_path, own_cache):
 def loaded(client, tiny_folder):
     client.send(op="load", id="model", model=str(tiny_folder))
     event = client.until("loaded")
-    assert (event["id"], event["model"]) == ("model", str(tiny_folder)) and event["defaults"]["frames"] == 9
-    assert event["samplers"] == ["euler", "heun"] and event["attention_modes"] == ["factored", "full", "spatial"]
+    assert (event["id"], event["model"]) == ("model", str(tiny_folder)) and event["defaults"][
+        "frames"
+    ] == 9
+    assert event["samplers"] == ["euler", "heun"] and event["attention_modes"] == [
+        "factored",
+        "full",
+        "spatial",
+    ]
     assert "image" in event["capabilities"] and event["multiples"] == [16, 16]
     return client
 
 
 def long_job(client, job, **settings) -> None:
-    settings = {"prompt": "a red ball", "steps": 1000, "width": 64, "height": 64, "seed": 1, **settings}
+    settings = {
+        "prompt": "a red ball",
+        "steps": 1000,
+        "width": 64,
+        "height": 64,
+        "seed": 1,
+        **settings,
+    }
     client.send(op="generate", id=job, output=f"{job}.mp4", settings=settings)
 
 
 def test_a_clip(loaded, tmp_path):
-    loaded.send(op="generate", id=1, output="clip.mp4", settings={"prompt": "a purple ball", "seed": 3, "width": None})
+    loaded.send(
+        op="generate",
+        id=1,
+        output="clip.mp4",
+        settings={"prompt": "a purple ball", "seed": 3, "width": None},
+    )
     saved = loaded.until("saved")
     assert (saved["id"], saved["path"], saved["seed"]) == (1, "clip.mp4", 3)
     clip = Clip.load(tmp_path / "here" / "clip.mp4")
     assert clip.settings == saved["settings"] and clip.frames.shape == (9, 32, 32, 3)
-    assert {"event": "note", "text": "Not known to this model: purple. It knows balls and stars."} in loaded.passed
+    assert {
+        "event": "note",
+        "text": "Not known to this model: purple. It knows balls and stars.",
+    } in loaded.passed
     progress = [event for event in loaded.passed if event["event"] == "progress"]
-    assert {event["id"] for event in progress} == {1} and not any(event["event"] == "preview" for event in loaded.passed)
-    assert list(dict.fromkeys(event["stage"] for event in progress)) == ["encode", "denoise", "decode", "save"]
+    assert {event["id"] for event in progress} == {1} and not any(
+        event["event"] == "preview" for event in loaded.passed
+    )
+    assert list(dict.fromkeys(event["stage"] for event in progress)) == [
+        "encode",
+        "denoise",
+        "decode",
+        "save",
+    ]
     loaded.send(op="quit")
     assert loaded.end() == []
 
@@ -116,16 +156,31 @@ def test_pictures_by_frame_number(loaded, tmp_path):
     loaded.send(op="generate", id=1, output="clip", settings=settings)
     path = str(tmp_path / "here" / "first.png")
     assert loaded.until("saved")["settings"]["keyframes"] == {"0": path, "4": path}
-    loaded.send(op="generate", id=2, output="two", settings={**settings, "keyframes": {"0": "first.png"}})
-    assert loaded.until("error")["message"] == "Two pictures are given for frame 0; leave one of them out."
+    loaded.send(
+        op="generate", id=2, output="two", settings={**settings, "keyframes": {"0": "first.png"}}
+    )
+    assert (
+        loaded.until("error")["message"]
+        == "Two pictures are given for frame 0; leave one of them out."
+    )
 
 
 def test_previews(loaded):
     loaded.send(
-        op="generate", id=1, output="clip.mp4", settings={"prompt": "a ball", "width": 512, "height": 16, "frames": 5}, previews=True
+        op="generate",
+        id=1,
+        output="clip.mp4",
+        settings={"prompt": "a ball", "width": 512, "height": 16, "frames": 5},
+        previews=True,
     )
     preview = loaded.until("preview")
-    assert (preview["id"], preview["step"], preview["frames"], preview["width"], preview["height"]) == (1, 1, 5, 256, 8)
+    assert (
+        preview["id"],
+        preview["step"],
+        preview["frames"],
+        preview["width"],
+        preview["height"],
+    ) == (1, 1, 5, 256, 8)
     strip = Image.open(io.BytesIO(base64.b64decode(preview["png"])))
     assert strip.format == "PNG" and strip.size == (256, 40)
     loaded.until("saved")
@@ -133,7 +188,9 @@ def test_previews(loaded):
 
 def test_the_same_request_gives_the_same_clip(loaded, tmp_path):
     for name in ("one", "two"):
-        loaded.send(op="generate", id=name, output=name, settings={"prompt": "a red ball", "seed": 3})
+        loaded.send(
+            op="generate", id=name, output=name, settings={"prompt": "a red ball", "seed": 3}
+        )
     assert [loaded.until("saved")["id"], loaded.until("saved")["id"]] == ["one", "two"]
     assert np.array_equal(*(Clip.load(tmp_path / "here" / name).frames for name in ("one", "two")))
 
@@ -179,14 +236,18 @@ def test_quit_stops_what_runs_and_what_waits(loaded, tmp_path):
     loaded.send(op="quit")
     loaded.send(op="generate", id="late", output="late.mp4", settings={"prompt": "a ball"})
     rest = loaded.end()
-    assert [event["id"] for event in rest if event["event"] != "progress"] == ["a", "b"] and rest[-1]["event"] == "cancelled"
+    assert [event["id"] for event in rest if event["event"] != "progress"] == ["a", "b"] and rest[
+        -1
+    ]["event"] == "cancelled"
     assert os.listdir(tmp_path / "here") == []
 
 
 def test_the_end_of_input_lets_the_queue_finish(loaded, tmp_path):
     for job in ("a", "b"):
         long_job(loaded, job, steps=2, width=32, height=32)
-    loaded.raw(b'{"op": "generate", "id": "c", "output": "c.mp4", "settings": {"prompt": "a ball"}}')  # a last line without its end
+    loaded.raw(
+        b'{"op": "generate", "id": "c", "output": "c.mp4", "settings": {"prompt": "a ball"}}'
+    )  # a last line without its end
     assert [event["id"] for event in loaded.end() if event["event"] == "saved"] == ["a", "b", "c"]
     assert sorted(os.listdir(tmp_path / "here")) == ["a.mp4", "b.mp4", "c.mp4"]
 
@@ -198,7 +259,10 @@ GARBAGE = [
     (b'{"op": "generate", "id": 1', NO_JSON + '\'{"op": "generate", "id": 1\'.'),
     (b"[" * 50_000, "This line's JSON is nested too deeply."),
     (b"\xff\xfe\x00", NO_JSON + "'\ufffd\ufffd\\x00'."),
-    (b'{"op": "load", "model": "' + b"x" * (2 * MAX_LINE) + b'"}', NO_JSON + '\'{"op": "load", "model": "' + "x" * 35 + "'."),
+    (
+        b'{"op": "load", "model": "' + b"x" * (2 * MAX_LINE) + b'"}',
+        NO_JSON + '\'{"op": "load", "model": "' + "x" * 35 + "'.",
+    ),
     (b"5", NO_OP),
     (b"[]", NO_OP),
     (b"null", NO_OP),
@@ -233,19 +297,43 @@ BAD_JOBS = [
     ({"output": "clip.mp4"}, NO_OUTPUT),
     ({"output": "clip.mp4", "settings": {"prompt": None}}, NO_OUTPUT),
     ({"output": 5, "settings": BALL}, NO_OUTPUT),
-    ({"output": "clip.mp4", "settings": {"prompt": ["a ball"]}}, 'The settings give prompt as ["a ball"], which no clip can have.'),
+    (
+        {"output": "clip.mp4", "settings": {"prompt": ["a ball"]}},
+        'The settings give prompt as ["a ball"], which no clip can have.',
+    ),
     (
         {"output": "clip.mp4", "settings": {"prompt": "\ud800"}},
         "The prompt must be text (in UTF-8, where it comes from a terminal or file).",
     ),
-    ({"output": "clip.mp4", "settings": {**BALL, "width": "wide"}}, 'The settings give width as "wide", which no clip can have.'),
-    ({"output": "clip.png", "settings": {**BALL, "frames": "x"}}, 'The settings give frames as "x", which no clip can have.'),
-    ({"output": "clip.mp4", "settings": {**BALL, "steps": True}}, "The settings give steps as true, which no clip can have."),
-    ({"output": "clip.mp4", "settings": {**BALL, "guidance": float("nan")}}, "Guidance must be a number from 0 to 100, not nan."),
+    (
+        {"output": "clip.mp4", "settings": {**BALL, "width": "wide"}},
+        'The settings give width as "wide", which no clip can have.',
+    ),
+    (
+        {"output": "clip.png", "settings": {**BALL, "frames": "x"}},
+        'The settings give frames as "x", which no clip can have.',
+    ),
+    (
+        {"output": "clip.mp4", "settings": {**BALL, "steps": True}},
+        "The settings give steps as true, which no clip can have.",
+    ),
+    (
+        {"output": "clip.mp4", "settings": {**BALL, "guidance": float("nan")}},
+        "Guidance must be a number from 0 to 100, not nan.",
+    ),
     ({"output": "clip.mp4", "settings": {**BALL, "fps": 10**400}}, None),
-    ({"output": "clip.mp4", "settings": {**BALL, "seed": -1}}, "A seed is a whole number from 0 to 2^63 - 1, not -1."),
-    ({"output": "clip.mp4", "settings": {**BALL, "image": 5}}, "The settings give image as 5, which no clip can have."),
-    ({"output": "clip.mp4", "settings": {**BALL, "keyframes": []}}, "The settings give keyframes as [], which no clip can have."),
+    (
+        {"output": "clip.mp4", "settings": {**BALL, "seed": -1}},
+        "A seed is a whole number from 0 to 2^63 - 1, not -1.",
+    ),
+    (
+        {"output": "clip.mp4", "settings": {**BALL, "image": 5}},
+        "The settings give image as 5, which no clip can have.",
+    ),
+    (
+        {"output": "clip.mp4", "settings": {**BALL, "keyframes": []}},
+        "The settings give keyframes as [], which no clip can have.",
+    ),
     (
         {"output": "clip.mp4", "settings": {**BALL, "keyframes": {"9" * 5000: "a.png"}}},
         'Keyframes are paths by frame number, as in {"16": "middle.png"}.',
@@ -275,7 +363,10 @@ def test_bad_jobs_are_errors_of_one_sentence(loaded, tmp_path):
     assert loaded.event()["message"] == "The requests give model as 5, which no clip can have."
     loaded.send(op="load", id="b", model="minni")
     event = loaded.event()
-    assert (event["kind"], event["id"]) == ("ModelNotFoundError", "b") and "did you mean mini?" in event["message"]
+    assert (event["kind"], event["id"]) == (
+        "ModelNotFoundError",
+        "b",
+    ) and "did you mean mini?" in event["message"]
     # The model that was asked for, or none: never the one before.
     loaded.send(op="generate", id="c", output="clip.mp4", settings=BALL)
     assert loaded.event()["message"] == event["message"]
@@ -287,21 +378,38 @@ def test_latents_of_a_broken_result_are_named(client, tiny_folder, tmp_path):
     path = broken / "vae" / "diffusion_pytorch_model.safetensors"
     weights = mx.load(str(path))
     mx.eval(weights)
-    mx.save_safetensors(str(path), {**weights, "decoder.up.bias": mx.full(weights["decoder.up.bias"].shape, float("nan"))})
+    mx.save_safetensors(
+        str(path),
+        {**weights, "decoder.up.bias": mx.full(weights["decoder.up.bias"].shape, float("nan"))},
+    )
     client.send(op="load", model=str(broken))
     client.send(op="generate", id=1, output="clip.mp4", settings=BALL)
     event = client.until("error")
-    assert event["kind"] == "DegenerateClipError" and os.path.isfile(event["latents"]) and event["latents"] in event["message"]
+    assert (
+        event["kind"] == "DegenerateClipError"
+        and os.path.isfile(event["latents"])
+        and event["latents"] in event["message"]
+    )
 
 
 def test_a_client_that_goes_away_ends_the_worker(tiny_folder, tmp_path):
-    """Only its reading end closes: the worker notices by itself, its input still open, and finishes nothing."""
+    """Only its reading end closes: the worker notices by itself, its input still open, and finishes
+    nothing.
+    """
     worker = subprocess.Popen(
         [sys.executable, "-m", "mlxvid.generate", "--worker"],
-        cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     load = {"op": "load", "model": str(tiny_folder)}
-    generate = {"op": "generate", "output": "gone.mp4", "settings": {"prompt": "a ball", "steps": 1000}}
+    generate = {
+        "op": "generate",
+        "output": "gone.mp4",
+        "settings": {"prompt": "a ball", "steps": 1000},
+    }
     worker.stdin.write(f"{json.dumps(load)}\n{json.dumps(generate)}\n")
     worker.stdin.flush()
     while json.loads(worker.stdout.readline()).get("stage") != "denoise":
@@ -315,8 +423,12 @@ def test_a_client_that_goes_away_ends_the_worker(tiny_folder, tmp_path):
 def test_garbage_from_a_client_that_does_not_listen_ends_the_worker(tmp_path):
     worker = subprocess.Popen(
         [sys.executable, "-m", "mlxvid.generate", "--worker"],
-        cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     worker.stdout.readline()
     worker.stdout.close()
     worker.stdin.write("garbage\n")
@@ -332,11 +444,21 @@ def test_a_signal_ends_the_worker_within_a_step(loaded, tmp_path, number):
     loaded.process.send_signal(number)
     start = time.monotonic()
     assert loaded.process.wait(timeout=30) == 130, time.monotonic() - start
-    assert loaded.process.stderr.read().startswith(b"Stopped; ") and os.listdir(tmp_path / "here") == []
+    assert (
+        loaded.process.stderr.read().startswith(b"Stopped; ")
+        and os.listdir(tmp_path / "here") == []
+    )
 
 
 def test_lines_that_are_too_long_are_read_in_one_piece():
-    text = "a\n" + "b" * (3 * MAX_LINE) + "\n \nc\n" + "d" * (MAX_LINE - 1) + "\n" + "e" * (2 * MAX_LINE)
+    text = (
+        "a\n"
+        + "b" * (3 * MAX_LINE)
+        + "\n \nc\n"
+        + "d" * (MAX_LINE - 1)
+        + "\n"
+        + "e" * (2 * MAX_LINE)
+    )
     assert [(line[0], len(line)) for line in lines(io.StringIO(text))] == [
         ("a", 2),
         ("b", MAX_LINE),

@@ -51,7 +51,9 @@ def test_sample_keeps_seen_and_unseen_apart(unseen):
 def test_unseen_pairs_leave_every_attribute_seen():
     looks, acts = world.UNSEEN_LOOKS, world.UNSEEN_ACTS
     for shape in world.SHAPES:
-        assert any((c, shape) not in looks for c in world.COLOURS) and any((shape, m) not in acts for m in world.MOTIONS)
+        assert any((c, shape) not in looks for c in world.COLOURS) and any(
+            (shape, m) not in acts for m in world.MOTIONS
+        )
     for colour in world.COLOURS:
         assert any((colour, s) not in looks for s in world.SHAPES)
     for motion in world.MOTIONS:
@@ -64,10 +66,14 @@ def test_caption_names_what_is_drawn():
         scene = world.sample(source, 9, 16, 16, unseen=None)
         words = scene.caption.replace(",", "").split()
         assert scene.colour in words and scene.shape in words
-        assert "a orange" not in scene.caption and ("background" not in words or scene.background in words)
+        assert "a orange" not in scene.caption and (
+            "background" not in words or scene.background in words
+        )
         if scene.motion in ("throw", "pan", "shadow"):
             assert ("right" if scene.direction > 0 else "left") in words
-    assert not any(m in world.sample(rng(4), 1, 16, 16, motion="fall").caption for m in world.MOTIONS["fall"])  # a still has no motion
+    assert not any(
+        m in world.sample(rng(4), 1, 16, 16, motion="fall").caption for m in world.MOTIONS["fall"]
+    )  # a still has no motion
 
 
 @pytest.mark.parametrize("shape", AREAS)
@@ -87,7 +93,9 @@ def test_bounce_rests_on_the_floor_and_loses_height():
     y = thing.y
     assert y.max() <= world.FLOOR - 0.85 * thing.radius[0] + 1e-9
     tops = [y[i] for i in range(1, 32) if y[i - 1] > y[i] <= y[i + 1]]
-    assert len(tops) >= 1 and all(later > earlier for earlier, later in zip([y[0], *tops], tops, strict=False))
+    assert len(tops) >= 1 and all(
+        later > earlier for earlier, later in zip([y[0], *tops], tops, strict=False)
+    )
 
 
 def test_throw_is_a_parabola_and_pan_moves_posts_with_the_thing():
@@ -95,10 +103,16 @@ def test_throw_is_a_parabola_and_pan_moves_posts_with_the_thing():
     np.testing.assert_allclose(np.diff(y, 3), 0, atol=1e-9)
     assert np.diff(y, 2).min() > 0  # downwards is positive
     scene = world.build(rng(9), "red", "ball", "pan", 17, 96, 96)
-    np.testing.assert_allclose(np.diff(scene.posts, axis=1), np.broadcast_to(np.diff(scene.things[0].x), (len(scene.posts), 16)), atol=1e-9)
+    np.testing.assert_allclose(
+        np.diff(scene.posts, axis=1),
+        np.broadcast_to(np.diff(scene.things[0].x), (len(scene.posts), 16)),
+        atol=1e-9,
+    )
 
 
 @pytest.mark.parametrize("motion", ["pan", "shadow", "behind"])
 def test_cut_shows_the_same_frames(motion):
     scene = world.sample(rng(10), 17, 48, 64, motion=motion)
-    np.testing.assert_allclose(world.draw(world.cut(scene, 4, 9)), world.draw(scene)[4:13], atol=1e-6)
+    np.testing.assert_allclose(
+        world.draw(world.cut(scene, 4, 9)), world.draw(scene)[4:13], atol=1e-6
+    )

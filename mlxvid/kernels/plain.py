@@ -1,4 +1,6 @@
-"""What the kernels compute, in plain MLX: the definition that each kernel is tested against, and the path taken without one."""
+"""What the kernels compute, in plain MLX: the definition that each kernel is tested against, and
+the path taken without one.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,9 @@ import mlx.core as mx
 class Rotary(NamedTuple):
     """Rotary tables over one axis, and how channels pair up.
 
-    cos, sin: float32 [T, D/2], the cosine and sine of each position's angles.
-    pairing: ``"interleaved"`` turns channels (2i, 2i + 1) together (RoFormer, arXiv:2104.09864; the video DiTs);
+    cos, sin: float32 [T, D/2], the cosine and sine of each position's angles. pairing:
+    ``"interleaved"`` turns channels (2i, 2i + 1) together (RoFormer, arXiv:2104.09864; the video
+    DiTs);
         ``"half"`` turns (i, i + D/2) together (GPT-NeoX, Llama).
     """
 
@@ -21,7 +24,9 @@ class Rotary(NamedTuple):
 
 
 def rotate(x: mx.array, rope: Rotary) -> mx.array:
-    """Rotates the channels of x [B, T, S, H, D] by the angles of its T position, in float32; returns x's type."""
+    """Rotates the channels of x [B, T, S, H, D] by the angles of its T position, in float32;
+    returns x's type.
+    """
     cos, sin = (t[None, :, None, None, :] for t in (rope.cos, rope.sin))
     wide = x.astype(mx.float32)
     if rope.pairing == "interleaved":
@@ -45,10 +50,11 @@ def plain_temporal_attention(
     scale: float,
     eps: float = 1e-6,
 ) -> mx.array:
-    """Attention over T for every batch item, position and head: q, k, v [B, T, S, H, D] -> [B, T, S, H*D].
+    """Attention over T for every batch item, position and head: q, k, v [B, T, S, H, D] -> [B, T,
+    S, H*D].
 
-    Equal to PyTorch's ``scaled_dot_product_attention`` on [B*S, H, T, D] after RMS norm over D and rotary over T; the norms' statistics,
-    the rotation and the softmax are computed in float32.
+    Equal to PyTorch's ``scaled_dot_product_attention`` on [B*S, H, T, D] after RMS norm over D and
+    rotary over T; the norms' statistics, the rotation and the softmax are computed in float32.
     """
     B, T, S, H, D = q.shape
     if q_norm is not None:

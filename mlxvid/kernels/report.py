@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from mlxvid.kernels.switch import KernelStatus, off_reason
-from mlxvid.kernels.temporal_launch import HEAD_SIZES, LONGEST, PLAIN_BEYOND
+from .switch import KernelStatus, off_reason
+from .temporal_launch import HEAD_SIZES, LONGEST, PLAIN_BEYOND
 
 
 def device_report() -> list[KernelStatus]:
-    """Every kernel with whether it is on here and why; ``python -m mlxvid.plan --device`` prints it."""
+    """Every kernel with whether it is on here and why; ``python -m mlxvid.plan --device`` prints
+    it.
+    """
     reason = off_reason()
     sizes = ", ".join(map(str, HEAD_SIZES[:-1])) + f" or {HEAD_SIZES[-1]}"
     scope = (

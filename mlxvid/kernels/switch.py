@@ -9,7 +9,9 @@ import mlx.core as mx
 
 
 class KernelStatus(NamedTuple):
-    """One kernel on this machine: its name, whether calls that it supports reach it, and why (or when) in one sentence."""
+    """One kernel on this machine: its name, whether calls that it supports reach it, and why (or
+    when) in one sentence.
+    """
 
     name: str
     on: bool
@@ -17,7 +19,9 @@ class KernelStatus(NamedTuple):
 
 
 def off_reason() -> str | None:
-    """Why no kernel can run here, or None. Read at every call, so that ``MLXVID_KERNELS`` may change while Python runs."""
+    """Why no kernel can run here, or None. Read at every call, so that ``MLXVID_KERNELS`` may
+    change while Python runs.
+    """
     if os.environ.get("MLXVID_KERNELS") == "0":
         return "MLXVID_KERNELS=0 turns the kernels off."
     if not mx.metal.is_available():

@@ -1,4 +1,6 @@
-"""The launch of the temporal attention kernel: how a shape is laid out over SIMD-groups, and the call."""
+"""The launch of the temporal attention kernel: how a shape is laid out over SIMD-groups, and the
+call.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +10,21 @@ from typing import NamedTuple
 
 import mlx.core as mx
 
-from mlxvid.kernels.plain import Rotary
+from .plain import Rotary
 
 HEAD_SIZES = (64, 72, 96, 128)
 LONGEST = 64
 DTYPES = (mx.float32, mx.float16, mx.bfloat16)
 THREADGROUP_MEMORY = 32768  # bytes; one more is a failed launch on every Apple GPU
-# Where neither norm nor rotary is asked for, MLX's own attention has only its transposes to pay for, and past this many frames the
-# arithmetic, which it does on the matrix units and this kernel does not, outweighs them: T/2 operations a byte against some 20-35 that the
-# GPUs balance.
+# Where neither norm nor rotary is asked for, MLX's own attention has only its transposes to pay
+# for, and past this many frames the arithmetic, which it does on the matrix units and this kernel
+# does not, outweighs them: T/2 operations a byte against some 20-35 that the GPUs balance.
 PLAIN_BEYOND = 48
 
 
 class Layout(NamedTuple):
-    """rows_a_quad: query rows in a quad's registers. simds: SIMD-groups a tube. tubes: tubes a threadgroup.
+    """rows_a_quad: query rows in a quad's registers. simds: SIMD-groups a tube. tubes: tubes a
+    threadgroup.
 
     stage_v: values, like keys, in threadgroup memory.
     """
@@ -33,10 +36,12 @@ class Layout(NamedTuple):
 
 
 def layout(T: int, D: int, itemsize: int) -> Layout:
-    """How T frames of D channels are spread: two rows a quad where registers allow (D <= 72) and more than 8 rows are there to fill them.
+    """How T frames of D channels are spread: two rows a quad where registers allow (D <= 72) and
+    more than 8 rows are there to fill them.
 
-    At one SIMD-group a tube, each value is read by that SIMD-group alone, so staging it would gain nothing; up to four tubes then share a
-    threadgroup within half of its memory, so that two threadgroups can be resident.
+    At one SIMD-group a tube, each value is read by that SIMD-group alone, so staging it would gain
+    nothing; up to four tubes then share a threadgroup within half of its memory, so that two
+    threadgroups can be resident.
     """
     rows_a_quad = 2 if D <= 72 and T > 8 else 1
     simds = -(-T // (8 * rows_a_quad))
@@ -47,7 +52,9 @@ def layout(T: int, D: int, itemsize: int) -> Layout:
 
 
 def refusal(q: mx.array, k: mx.array, v: mx.array, fused_steps: bool) -> str | None:
-    """Why the kernel would not be launched on these, or None. fused_steps: whether a norm or rotary is part of the call."""
+    """Why the kernel would not be launched on these, or None. fused_steps: whether a norm or rotary
+    is part of the call.
+    """
     T, D = q.shape[1], q.shape[-1]
     if D not in HEAD_SIZES:
         return f"heads of {D} channels (the kernel has {', '.join(map(str, HEAD_SIZES))})"
@@ -66,7 +73,8 @@ def sources() -> tuple[str, str]:
     """The kernel's helper functions and its body, as ``mx.fast.metal_kernel`` takes them."""
     folder = files("mlxvid.kernels")
     return tuple(
-        folder.joinpath(name).read_text(encoding="utf-8") for name in ("temporal_attention.metal", "temporal_attention_body.metal")
+        folder.joinpath(name).read_text(encoding="utf-8")
+        for name in ("temporal_attention.metal", "temporal_attention_body.metal")
     )
 
 
@@ -75,7 +83,17 @@ def _kernel(metal_kernel):
     header, body = sources()
     return metal_kernel(
         name="mlxvid_temporal_attention",
-        input_names=["q", "k", "v", "q_weight", "k_weight", "cos_table", "sin_table", "scale", "eps"],
+        input_names=[
+            "q",
+            "k",
+            "v",
+            "q_weight",
+            "k_weight",
+            "cos_table",
+            "sin_table",
+            "scale",
+            "eps",
+        ],
         output_names=["out"],
         header=header,
         source=body,
@@ -84,14 +102,29 @@ def _kernel(metal_kernel):
 
 
 def launch(
-    q: mx.array, k: mx.array, v: mx.array, q_norm: mx.array | None, k_norm: mx.array | None, rope: Rotary | None, scale: float, eps: float
+    q: mx.array,
+    k: mx.array,
+    v: mx.array,
+    q_norm: mx.array | None,
+    k_norm: mx.array | None,
+    rope: Rotary | None,
+    scale: float,
+    eps: float,
 ) -> mx.array:
-    """The kernel on q, k, v [B, T, S, H, D] of any strides; all as :func:`plain_temporal_attention`, which it equals."""
+    """The kernel on q, k, v [B, T, S, H, D] of any strides; all as
+    :func:`plain_temporal_attention`, which it equals.
+    """
     B, T, S, H, D = q.shape
     plan = layout(T, D, q.dtype.size)
-    unused = mx.zeros((8,), mx.float32)  # 8 elements: fewer would change the parameter's address space, and with it the signature
+    unused = mx.zeros(
+        (8,), mx.float32
+    )  # 8 elements: fewer would change the parameter's address space, and with it the signature
     weights = [unused if w is None else mx.contiguous(w) for w in (q_norm, k_norm)]
-    tables = [unused, unused] if rope is None else [mx.contiguous(t.astype(mx.float32)) for t in (rope.cos, rope.sin)]
+    tables = (
+        [unused, unused]
+        if rope is None
+        else [mx.contiguous(t.astype(mx.float32)) for t in (rope.cos, rope.sin)]
+    )
     (out,) = _kernel(mx.fast.metal_kernel)(
         inputs=[q, k, v, *weights, *tables, mx.array(scale, mx.float32), mx.array(eps, mx.float32)],
         template=[

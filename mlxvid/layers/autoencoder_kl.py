@@ -1,4 +1,6 @@
-"""The VAE of Stable Diffusion, which sees every frame alone: pixels <-> latents (Diffusers' AutoencoderKL, arXiv:2112.10752)."""
+"""The VAE of Stable Diffusion, which sees every frame alone: pixels <-> latents (Diffusers'
+AutoencoderKL, arXiv:2112.10752).
+"""
 
 from __future__ import annotations
 
@@ -12,26 +14,33 @@ from .autoencoder_kl_config import AutoencoderKLConfig
 from .conv import channels_last
 from .tiling import blended, chunks
 
-# A layer works on frames of together this many positions at a time, on one frame at least: one fills a GPU, more only take memory.
+# A layer works on frames of together this many positions at a time, on one frame at least: one
+# fills a GPU, more only take memory.
 POSITIONS = 512 * 512
 # Attention scores that are held at a time: heads as wide as these are fused nowhere.
 SCORES = 2**25
-# Pictures of more latent positions than the first are worked on in tiles of TILE x TILE. Tiles are normed and attend each for itself,
-# which changes the picture a little, so they begin only where one piece would take many gigabytes: beyond 720p.
+# Pictures of more latent positions than the first are worked on in tiles of TILE x TILE. Tiles are
+# normed and attend each for itself, which changes the picture a little, so they begin only where
+# one piece would take many gigabytes: beyond 720p.
 UNTILED, TILE = 128 * 128, 64
-# What became of the names of the attention's layers in checkpoints that an early Diffusers wrote, as Stable Diffusion's own.
+# What became of the names of the attention's layers in checkpoints that an early Diffusers wrote,
+# as Stable Diffusion's own.
 RENAMED = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
 def group_norm(groups: int, channels: int, eps: float = 1e-6) -> nn.GroupNorm:
-    """PyTorch's group norm: the statistics, float32 whatever the weights' type, are over all axes but the first."""
+    """PyTorch's group norm: the statistics, float32 whatever the weights' type, are over all axes
+    but the first.
+    """
     return nn.GroupNorm(groups, channels, eps, pytorch_compatible=True)
 
 
 class Conv2d(nn.Conv2d):
-    """A convolution that has the memory to itself: what leads to it is done before, and it before what follows.
+    """A convolution that has the memory to itself: what leads to it is done before, and it before
+    what follows.
 
-    Left to itself MLX works on several at a time, each with a workspace many times as large as the picture.
+    Left to itself MLX works on several at a time, each with a workspace many times as large as the
+    picture.
     """
 
     def __call__(self, x: mx.array) -> mx.array:
@@ -60,9 +69,11 @@ class ResnetBlock2D(nn.Module):
 
 
 class Attention(nn.Module):
-    """Attention of a frame's positions among themselves, one head as wide as there are channels, added to the input [N, H, W, C].
+    """Attention of a frame's positions among themselves, one head as wide as there are channels,
+    added to the input [N, H, W, C].
 
-    The queries come in blocks, so that the scores held are SCORES and not the square of the positions.
+    The queries come in blocks, so that the scores held are SCORES and not the square of the
+    positions.
     """
 
     def __init__(self, channels: int, groups: int):
@@ -79,7 +90,11 @@ class Attention(nn.Module):
         q, k, v = self.to_q(tokens), self.to_k(tokens), self.to_v(tokens)
         block, parts = max(1, SCORES // (n * h * w)), []
         for start in range(0, h * w, block):
-            parts.append(mx.fast.scaled_dot_product_attention(q[:, :, start : start + block], k, v, scale=c**-0.5))
+            parts.append(
+                mx.fast.scaled_dot_product_attention(
+                    q[:, :, start : start + block], k, v, scale=c**-0.5
+                )
+            )
             mx.eval(parts[-1])
         return x + self.to_out[0](mx.concatenate(parts, axis=2)).reshape(n, h, w, c)
 
@@ -101,7 +116,9 @@ class MidBlock(nn.Module):
 
 
 class Downsample2D(nn.Module):
-    """A convolution with stride 2 and zeros on the right and below: [N, H, W, C] -> [N, H // 2, W // 2, C]."""
+    """A convolution with stride 2 and zeros on the right and below: [N, H, W, C] -> [N, H // 2, W
+    // 2, C].
+    """
 
     def __init__(self, channels: int):
         super().__init__()
@@ -125,7 +142,9 @@ class Upsample2D(nn.Module):
 
 
 class Level(nn.Module):
-    """The residual blocks of one resolution; its owner adds what leads to the next: `downsamplers` or `upsamplers`, lists of one."""
+    """The residual blocks of one resolution; its owner adds what leads to the next: `downsamplers`
+    or `upsamplers`, lists of one.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, count: int, groups: int):
         super().__init__()
@@ -202,15 +221,21 @@ class AutoencoderKL(nn.Module):
 
     @property
     def dtype(self) -> mx.Dtype:
-        """What is computed in: the weights' type, but float32 for float16, in which the values of many of these VAEs overflow."""
+        """What is computed in: the weights' type, but float32 for float16, in which the values of
+        many of these VAEs overflow.
+        """
         dtype = self.encoder.conv_in.weight.dtype
         return mx.float32 if dtype == mx.float16 else dtype
 
-    def encode(self, frames: mx.array, noise: mx.array | None = None, tile: int | None = None) -> mx.array:
-        """Pixels [B, F, H, W, 3] in [-1, 1] -> scaled latents [B, F, h, w, C], float32; h is H / 8 rounded down.
+    def encode(
+        self, frames: mx.array, noise: mx.array | None = None, tile: int | None = None
+    ) -> mx.array:
+        """Pixels [B, F, H, W, 3] in [-1, 1] -> scaled latents [B, F, h, w, C], float32; h is H / 8
+        rounded down.
 
         The mean of the distribution, or with `noise` [B, F, h, w, C] the sample that it makes.
-        tile: latent positions of a tile's side, a multiple of 4; by default only large pictures are tiled.
+        tile: latent positions of a tile's side, a multiple of 4; by default only large pictures are
+        tiled.
         """
         s = self.s_factor
         h, w = frames.shape[2] // s, frames.shape[3] // s
@@ -219,18 +244,27 @@ class AutoencoderKL(nn.Module):
             frames = frames[:, :, : h * s, : w * s]
         parts = []
         for part in pieces(frames.astype(self.dtype)):
-            parts.append(blended(self._moments, part, tile * s, tile * s * 3 // 4, down=s) if tile else self._moments(part))
+            parts.append(
+                blended(self._moments, part, tile * s, tile * s * 3 // 4, down=s)
+                if tile
+                else self._moments(part)
+            )
             mx.eval(parts[-1])
         return posterior(mx.concatenate(parts, axis=1), noise) * self.config.scaling_factor
 
     def decode(self, latents: mx.array, tile: int | None = None) -> Iterator[mx.array]:
-        """Scaled latents [B, F, h, w, C] -> the frames in order, a few at a time, float32 [B, n, 8h, 8w, 3], about [-1, 1].
+        """Scaled latents [B, F, h, w, C] -> the frames in order, a few at a time, float32 [B, n,
+        8h, 8w, 3], about [-1, 1].
 
         tile: as :meth:`encode` has it.
         """
         tile = tile or _tile(*latents.shape[2:4])
         for part in pieces(self.unscaled(latents), self.s_factor):
-            y = blended(self._pixels, part, tile, tile * 3 // 4, up=self.s_factor) if tile else self._pixels(part)
+            y = (
+                blended(self._pixels, part, tile, tile * 3 // 4, up=self.s_factor)
+                if tile
+                else self._pixels(part)
+            )
             y = y.astype(mx.float32)
             mx.eval(y)
             yield y
@@ -240,7 +274,9 @@ class AutoencoderKL(nn.Module):
         return framewise(self.quant_conv, x) if "quant_conv" in self else x
 
     def _pixels(self, z: mx.array, number: int = 0) -> mx.array:
-        return framewise(self.decoder, framewise(self.post_quant_conv, z) if "post_quant_conv" in self else z)
+        return framewise(
+            self.decoder, framewise(self.post_quant_conv, z) if "post_quant_conv" in self else z
+        )
 
     def unscaled(self, latents: mx.array) -> mx.array:
         """Scaled latents as the decoder knows them, in the type that it computes in."""
@@ -248,7 +284,9 @@ class AutoencoderKL(nn.Module):
 
     @staticmethod
     def sanitize(weights: dict[str, mx.array]) -> dict[str, mx.array]:
-        """PyTorch's convolution weights with the channels last, and the attention's layers under the names of today."""
+        """PyTorch's convolution weights with the channels last, and the attention's layers under
+        the names of today.
+        """
         return {_name_of_today(name): channels_last(weight) for name, weight in weights.items()}
 
 
@@ -264,13 +302,17 @@ def _name_of_today(name: str) -> str:
 
 
 def posterior(moments: mx.array, noise: mx.array | None = None) -> mx.array:
-    """The mean of the distribution with `moments` [..., 2C] (mean, log variance), or the sample mean + std * noise; float32 [..., C]."""
+    """The mean of the distribution with `moments` [..., 2C] (mean, log variance), or the sample
+    mean + std * noise; float32 [..., C].
+    """
     mean, log_variance = mx.split(moments.astype(mx.float32), 2, axis=-1)
     return mean if noise is None else mean + mx.exp(0.5 * mx.clip(log_variance, -30, 20)) * noise
 
 
 def pieces(x: mx.array, up: int = 1) -> Iterator[mx.array]:
-    """`x` [B, F, H, W, C] in parts of as many frames as POSITIONS allows where there will be `up` times as many positions a side."""
+    """`x` [B, F, H, W, C] in parts of as many frames as POSITIONS allows where there will be `up`
+    times as many positions a side.
+    """
     b, _, h, w, _ = x.shape
     return chunks(x, max(1, POSITIONS // (b * h * w * up**2)))
 

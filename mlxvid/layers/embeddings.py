@@ -9,7 +9,9 @@ import mlx.nn as nn
 
 
 def timestep_embedding(t: mx.array, dim: int, max_period: float = 10000.0) -> mx.array:
-    """Sinusoids of times t [B] (0 to 1000), float32 [B, dim]: cosines first, then sines, as in DiT (arXiv:2212.09748)."""
+    """Sinusoids of times t [B] (0 to 1000), float32 [B, dim]: cosines first, then sines, as in DiT
+    (arXiv:2212.09748).
+    """
     half = dim // 2
     freqs = mx.exp(-math.log(max_period) * mx.arange(half, dtype=mx.float32) / half)
     angles = t.astype(mx.float32)[:, None] * freqs
@@ -17,7 +19,9 @@ def timestep_embedding(t: mx.array, dim: int, max_period: float = 10000.0) -> mx
 
 
 class TimestepEmbedding(nn.Module):
-    """The sinusoids through a two-layer perceptron: [B] -> [B, dim]. The sinusoids stay float32 whatever the weights' type."""
+    """The sinusoids through a two-layer perceptron: [B] -> [B, dim]. The sinusoids stay float32
+    whatever the weights' type.
+    """
 
     def __init__(self, dim: int, frequencies: int = 256):
         super().__init__()
@@ -26,11 +30,15 @@ class TimestepEmbedding(nn.Module):
 
     def __call__(self, t: mx.array) -> mx.array:
         width = self.linear_1.weight.shape[-1]
-        return self.linear_2(nn.silu(self.linear_1(timestep_embedding(t, width).astype(self.linear_1.weight.dtype))))
+        return self.linear_2(
+            nn.silu(self.linear_1(timestep_embedding(t, width).astype(self.linear_1.weight.dtype)))
+        )
 
 
 class TextProjection(nn.Module):
-    """A text encoder's states [B, L, D] as a transformer reads them, [B, L, C] (Diffusers' PixArtAlphaTextProjection)."""
+    """A text encoder's states [B, L, D] as a transformer reads them, [B, L, C] (Diffusers'
+    PixArtAlphaTextProjection).
+    """
 
     def __init__(self, channels: int, dim: int):
         super().__init__()

@@ -6,7 +6,8 @@ import mlx.core as mx
 
 
 def fold(x: mx.array, t: int, p: int) -> mx.array:
-    """Cut a video into blocks of t x p x p and stack each block's values: [B, F*t, H*p, W*p, C] -> [B, F, H, W, t*p*p*C].
+    """Cut a video into blocks of t x p x p and stack each block's values: [B, F*t, H*p, W*p, C] ->
+    [B, F, H, W, t*p*p*C].
 
     Within a block the order is time, height, width, channel (as einops' ``(t p1 p2 c)``).
     Raises ValueError where the sizes do not divide.

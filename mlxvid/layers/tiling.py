@@ -1,4 +1,6 @@
-"""Working on a clip chunk by chunk and tile by tile, so that memory is bounded by these and not by the clip."""
+"""Working on a clip chunk by chunk and tile by tile, so that memory is bounded by these and not by
+the clip.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ import mlx.core as mx
 
 
 def chunks(x: mx.array, size: int, spare: int = 0) -> Iterator[mx.array]:
-    """Parts of `size` frames of [B, F, ...], in order; the first has `spare` more (fewer where negative)."""
+    """Parts of `size` frames of [B, F, ...], in order; the first has `spare` more (fewer where
+    negative).
+    """
     start, stop = 0, size + spare
     while start < x.shape[1]:
         yield x[:, start:stop]
@@ -16,19 +20,30 @@ def chunks(x: mx.array, size: int, spare: int = 0) -> Iterator[mx.array]:
 
 
 def spans(length: int, tile: int, halo: int) -> Iterator[tuple[slice, slice]]:
-    """Cut `length` into parts of at most `tile`: (what to read, with a halo on both sides; what of the reading to keep)."""
+    """Cut `length` into parts of at most `tile`: (what to read, with a halo on both sides; what of
+    the reading to keep).
+    """
     for start in range(0, length, tile):
         stop = min(start + tile, length)
         low, high = max(0, start - halo), min(length, stop + halo)
         yield slice(low, high), slice(start - low, stop - low)
 
 
-def tiled(function: Callable[[mx.array, int], mx.array], x: mx.array, tile: int, halo: int, up: int = 1, down: int = 1) -> mx.array:
-    """`function(part, number)` over [B, F, H, W, C] in tiles of `tile` x `tile` positions, each read with `halo` more on every side.
+def tiled(
+    function: Callable[[mx.array, int], mx.array],
+    x: mx.array,
+    tile: int,
+    halo: int,
+    up: int = 1,
+    down: int = 1,
+) -> mx.array:
+    """`function(part, number)` over [B, F, H, W, C] in tiles of `tile` x `tile` positions, each
+    read with `halo` more on every side.
 
-    `up`, `down`: the result has up/down times as many positions a side; `tile` and `halo` must be multiples of `down`. Tiles are
-    numbered from 0, always in the same order. Where `halo` covers the function's receptive field the result is that of one pass:
-    no seams, nothing to blend. Each tile is evaluated before the next begins.
+    `up`, `down`: the result has up/down times as many positions a side; `tile` and `halo` must be
+    multiples of `down`. Tiles are numbered from 0, always in the same order. Where `halo` covers
+    the function's receptive field the result is that of one pass: no seams, nothing to blend. Each
+    tile is evaluated before the next begins.
     """
     if max(x.shape[2:4]) <= tile:
         return function(x, 0)
@@ -37,7 +52,9 @@ def tiled(function: Callable[[mx.array, int], mx.array], x: mx.array, tile: int,
         row = []
         for read_x, keep_x in spans(x.shape[3], tile, halo):
             part = function(x[:, :, read_y, read_x], number)
-            row.append(mx.contiguous(part[:, :, _scaled(keep_y, up, down), _scaled(keep_x, up, down)]))  # without the halo's memory
+            row.append(
+                mx.contiguous(part[:, :, _scaled(keep_y, up, down), _scaled(keep_x, up, down)])
+            )  # without the halo's memory
             mx.eval(row[-1])
             number += 1
         rows.append(mx.concatenate(row, axis=3))
@@ -48,12 +65,22 @@ def _scaled(part: slice, up: int, down: int) -> slice:
     return slice(part.start * up // down, part.stop * up // down)
 
 
-def blended(function: Callable[[mx.array, int], mx.array], x: mx.array, tile: int, stride: int, up: int = 1, down: int = 1) -> mx.array:
-    """`function(part, number)` over [B, F, H, W, C] in tiles of `tile` x `tile` positions, one every `stride`, faded into their neighbours.
+def blended(
+    function: Callable[[mx.array, int], mx.array],
+    x: mx.array,
+    tile: int,
+    stride: int,
+    up: int = 1,
+    down: int = 1,
+) -> mx.array:
+    """`function(part, number)` over [B, F, H, W, C] in tiles of `tile` x `tile` positions, one
+    every `stride`, faded into their neighbours.
 
-    For functions that see the whole picture, of which tiles give something near the one pass and not the same. Where tiles overlap,
-    the one above and then the one to the left fade linearly into the next, as in `tiled_decode` of Diffusers' autoencoders.
-    `up`, `down` and numbers as in :func:`tiled`; `tile` and `stride` must be multiples of `down`. Each tile is evaluated before the next.
+    For functions that see the whole picture, of which tiles give something near the one pass and
+    not the same. Where tiles overlap, the one above and then the one to the left fade linearly into
+    the next, as in `tiled_decode` of Diffusers' autoencoders. `up`, `down` and numbers as in
+    :func:`tiled`; `tile` and `stride` must be multiples of `down`. Each tile is evaluated before
+    the next.
     """
     if max(x.shape[2:4]) <= tile:
         return function(x, 0)
@@ -76,9 +103,15 @@ def blended(function: Callable[[mx.array, int], mx.array], x: mx.array, tile: in
 
 
 def _fade(a: mx.array, b: mx.array, overlap: int, axis: int) -> mx.array:
-    """`b` whose beginning along `axis` is the end of `a`, going over linearly into its own in `overlap` positions."""
+    """`b` whose beginning along `axis` is the end of `a`, going over linearly into its own in
+    `overlap` positions.
+    """
     overlap = min(a.shape[axis], b.shape[axis], overlap)
-    share = (mx.arange(overlap) / overlap).astype(b.dtype).reshape([-1 if i == axis else 1 for i in range(b.ndim)])
+    share = (
+        (mx.arange(overlap) / overlap)
+        .astype(b.dtype)
+        .reshape([-1 if i == axis else 1 for i in range(b.ndim)])
+    )
     begin, rest = mx.split(b, [overlap], axis=axis)
     end = mx.split(a, [a.shape[axis] - overlap], axis=axis)[1]
     return mx.concatenate([end * (1 - share) + begin * share, rest], axis=axis)

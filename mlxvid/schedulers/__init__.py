@@ -7,17 +7,19 @@ All are used in the same way (:class:`Scheduler` has the particulars)::
     for i in range(steps):
         x = scheduler.step(model, x, i)
 
-`x` is at every moment what the model takes: a scheduler whose paper scales the latents otherwise scales them back. A step calls
-`model(x, time)` once or more, with `time` from 1 (noise) to 0 (clip): the reference's timestep as a share of its thousand. A model that
-was trained on whole timesteps is given whole ones, divided by a thousand. Multistep schedulers remember the steps before: `state()` is
-saved with the latents of an interrupted run, and `restore(state)` goes on with it.
+`x` is at every moment what the model takes: a scheduler whose paper scales the latents otherwise
+scales them back. A step calls `model(x, time)` once or more, with `time` from 1 (noise) to 0
+(clip): the reference's timestep as a share of its thousand. A model that was trained on whole
+timesteps is given whole ones, divided by a thousand. Multistep schedulers remember the steps
+before: `state()` is saved with the latents of an interrupted run, and `restore(state)` goes on with
+it.
 
 Two kinds, for two kinds of model:
 
 * flow samplers, made with (steps, shift), for a model that predicts the velocity noise - clip at x = (1 - s) clip + s noise;
 * noise samplers, made with (steps, NoiseConfig, seed), for a diffusion model that predicts the noise, or another mixture of noise and
-  clip, at x = sqrt(1 - s^2) clip + s noise. The seed is for those that add noise underway: it comes from the seed and the number of the
-  step alone, so that nothing of it need be saved.
+  clip, at x = sqrt(1 - s^2) clip + s noise. The seed is for those that add noise underway: it comes
+  from the seed and the number of the step alone, so that nothing of it need be saved.
 """
 
 from __future__ import annotations
@@ -84,7 +86,11 @@ __all__ = [
 
 
 def sampler(name: str, allowed: tuple[str, ...] = tuple(SAMPLERS)) -> type[Scheduler]:
-    """The scheduler class called `name`; raises :class:`SettingError` with the names that there are."""
+    """The scheduler class called `name`; raises :class:`SettingError` with the names that there
+    are.
+    """
     if name not in allowed:
-        raise SettingError(f"There is no sampler {name!r} for this model; use one of: {', '.join(allowed)}.")
+        raise SettingError(
+            f"There is no sampler {name!r} for this model; use one of: {', '.join(allowed)}."
+        )
     return SAMPLERS[name]

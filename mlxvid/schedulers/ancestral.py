@@ -9,9 +9,11 @@ from .noise import NoiseScheduler, mixed
 
 
 class Ancestral(NoiseScheduler):
-    """In every step a part of the noise is drawn afresh, so much that the step undoes one of the diffusion, however long.
+    """In every step a part of the noise is drawn afresh, so much that the step undoes one of the
+    diffusion, however long.
 
-    That is the posterior of DDPM (arXiv:2006.11239, eq. 7), by which an ancestor is drawn for what is there; DDIM's with eta = 1.
+    That is the posterior of DDPM (arXiv:2006.11239, eq. 7), by which an ancestor is drawn for what
+    is there; DDIM's with eta = 1.
     """
 
     def step(self, model: Model, x: mx.array, i: int) -> mx.array:

@@ -13,9 +13,12 @@ class DDIM(NoiseScheduler):
 
     def road(self, steps: int, config: NoiseConfig) -> Road:
         times = config.whole_times(steps, "leading")
-        # Where a step ends is reckoned from where it begins, also where the spacing has the next one begin elsewhere: as the reference.
+        # Where a step ends is reckoned from where it begins, also where the spacing has the next
+        # one begin elsewhere: as the reference.
         ends = times - config.num_train_timesteps // steps
-        return Road(times, levels(config, times), levels(config, ends, config.set_alpha_to_one is not False))
+        return Road(
+            times, levels(config, times), levels(config, ends, config.set_alpha_to_one is not False)
+        )
 
     def split(self, x: mx.array, output: mx.array, here: Level) -> tuple[mx.array, mx.array]:
         clip, noise = super().split(x, output, here)
@@ -23,7 +26,9 @@ class DDIM(NoiseScheduler):
 
 
 def levels(config: NoiseConfig, times: np.ndarray, clip_at_end: bool = True) -> list[Level]:
-    """The levels at timesteps; below 0 is the clip itself, or what is nearest to it in the training."""
+    """The levels at timesteps; below 0 is the clip itself, or what is nearest to it in the
+    training.
+    """
     alphas = config.alphas()
     final = 1.0 if clip_at_end else alphas[0]
     return [level_of(alphas[t] if t >= 0 else final) for t in times]

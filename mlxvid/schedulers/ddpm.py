@@ -11,16 +11,21 @@ from .ancestral import Ancestral
 from .ddim import levels
 from .noise import Level, NoiseConfig, Road, through
 
-# Diffusers' name for the posterior's variance, also in its log; for a variance that the model says, which nothing here reads, it stands in.
+# Diffusers' name for the posterior's variance, also in its log; for a variance that the model says,
+# which nothing here reads, it stands in.
 VARIANCES = (None, "fixed_small", "fixed_small_log", "learned", "learned_range")
 
 
 class DDPM(Ancestral):
-    """DDPM (arXiv:2006.11239), with fewer steps than the training's too. Equal to Diffusers' DDPMScheduler with "fixed_small"."""
+    """DDPM (arXiv:2006.11239), with fewer steps than the training's too. Equal to Diffusers'
+    DDPMScheduler with "fixed_small".
+    """
 
     def road(self, steps: int, config: NoiseConfig) -> Road:
         if config.variance_type not in VARIANCES:
-            raise SettingError(f"The ddpm sampler does not know this model's variance_type {config.variance_type!r}; take another sampler.")
+            raise SettingError(
+                f"The ddpm sampler does not know this model's variance_type {config.variance_type!r}; take another sampler."
+            )
         times = config.whole_times(steps, "leading")
         return through(times, levels(config, np.append(times, -1)))
 

@@ -10,7 +10,11 @@ from .noise import NoiseConfig, Road
 
 
 class EulerAncestral(Ancestral, EulerDiscrete):
-    """DDPM's step between Euler's levels. Equal to Diffusers' EulerAncestralDiscreteScheduler, which knows no other ones."""
+    """DDPM's step between Euler's levels. Equal to Diffusers' EulerAncestralDiscreteScheduler,
+    which knows no other ones.
+    """
 
     def road(self, steps: int, config: NoiseConfig) -> Road:
-        return super().road(steps, replace(config, final_sigmas_type="zero", use_karras_sigmas=False))
+        return super().road(
+            steps, replace(config, final_sigmas_type="zero", use_karras_sigmas=False)
+        )

@@ -9,10 +9,12 @@ from .noise import NoiseConfig, NoiseScheduler, Road, ended, karras, place, thro
 
 
 class EulerDiscrete(NoiseScheduler):
-    """Euler's method in clip + sigma * noise (Karras et al., arXiv:2206.00364, algorithm 2 without churn).
+    """Euler's method in clip + sigma * noise (Karras et al., arXiv:2206.00364, algorithm 2 without
+    churn).
 
-    Equal to Diffusers' EulerDiscreteScheduler. With the latents scaled to what the model takes, its step is DDIM's; what is its own is
-    where it stops, at broken timesteps too, and how much noise it begins with.
+    Equal to Diffusers' EulerDiscreteScheduler. With the latents scaled to what the model takes, its
+    step is DDIM's; what is its own is where it stops, at broken timesteps too, and how much noise
+    it begins with.
     """
 
     def road(self, steps: int, config: NoiseConfig) -> Road:
@@ -28,5 +30,7 @@ class EulerDiscrete(NoiseScheduler):
         return through(times, [place(ratio) for ratio in ended(ratios, table, config)])
 
     def begin(self, noise: mx.array) -> mx.array:
-        """Where the first timestep is the training's last, the latents begin with sigma * noise and no clip, in its scale."""
+        """Where the first timestep is the training's last, the latents begin with sigma * noise and
+        no clip, in its scale.
+        """
         return noise if self.config.timestep_spacing == "leading" else self.here[0].noise * noise

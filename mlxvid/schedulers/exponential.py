@@ -1,4 +1,6 @@
-"""The exponential integrator that UniPC and DPM-Solver++ share, and where these and DEIS stop on their way."""
+"""The exponential integrator that UniPC and DPM-Solver++ share, and where these and DEIS stop on
+their way.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from .noise import Level, NoiseConfig, NoiseScheduler, Road, ended, karras, plac
 
 
 class ExponentialScheduler(NoiseScheduler):
-    """A sampler that stops at whole timesteps only, spaced so that the step to the end is about as long as the others."""
+    """A sampler that stops at whole timesteps only, spaced so that the step to the end is about as
+    long as the others.
+    """
 
     def road(self, steps: int, config: NoiseConfig) -> Road:
         table = config.ratios()
@@ -33,10 +37,11 @@ def advance(
 ) -> mx.array:
     """Latents at `there` from latents `x` at `here`.
 
-    The part of the road that is known is walked exactly, in the logarithm of the signal-to-noise ratio; what is left is how the foreseen
-    clip changes underway. `clip` is foreseen at `here`; that of an `other` level, before the step or in it, makes the step one of second
-    order (DPM-Solver++ 2M and 2S, arXiv:2211.01095, and UniP-2, arXiv:2302.04867: the same numbers); `clip_there` raises the order by one
-    more (UniC, B2(h)).
+    The part of the road that is known is walked exactly, in the logarithm of the signal-to-noise
+    ratio; what is left is how the foreseen clip changes underway. `clip` is foreseen at `here`;
+    that of an `other` level, before the step or in it, makes the step one of second order
+    (DPM-Solver++ 2M and 2S, arXiv:2211.01095, and UniP-2, arXiv:2302.04867: the same numbers);
+    `clip_there` raises the order by one more (UniC, B2(h)).
     """
     if there.noise == 0:
         return clip  # no noise is left, and no logarithm of it
@@ -57,10 +62,14 @@ def _snr(level: Level) -> float:
 
 
 def _weights(h: float, growth: float, ratio: float | None, corrects: bool) -> tuple[float, float]:
-    """How much the changes to the other clip and to the clip there count in a step of length `h`; growth: e^-h - 1."""
+    """How much the changes to the other clip and to the clip there count in a step of length `h`;
+    growth: e^-h - 1.
+    """
     if ratio is None or not corrects:
         return 0.5, 0.5
     first = growth / -h - 1
     second = first / -h - 0.5
-    by_other, by_there = np.linalg.solve([[1.0, 1.0], [ratio, 1.0]], [first / growth, 2 * second / growth]).tolist()
+    by_other, by_there = np.linalg.solve(
+        [[1.0, 1.0], [ratio, 1.0]], [first / growth, 2 * second / growth]
+    ).tolist()
     return by_other, by_there

@@ -9,7 +9,9 @@ from .flow_euler import FlowEuler
 
 
 class FlowHeun(FlowEuler):
-    """The trapezium rule: the mean of the velocities at both ends of the step. The last step, into no noise at all, is Euler's."""
+    """The trapezium rule: the mean of the velocities at both ends of the step. The last step, into
+    no noise at all, is Euler's.
+    """
 
     def step(self, model: Model, x: mx.array, i: int) -> mx.array:
         here, there = self.sigmas[i].item(), self.sigmas[i + 1].item()

@@ -12,7 +12,8 @@ from .noise import Level, NoiseConfig, Road, clip_in, mixed
 
 
 class HeunDiscrete(EulerDiscrete):
-    """The mean of the noises at both ends of the step; the last step, into no noise at all, is Euler's.
+    """The mean of the noises at both ends of the step; the last step, into no noise at all, is
+    Euler's.
 
     Karras et al., arXiv:2206.00364, algorithm 1. Equal to Diffusers' HeunDiscreteScheduler.
     """

@@ -1,4 +1,6 @@
-"""The second order of DPM-Solver in Karras' scale with a part of the noise drawn afresh in every step; two model calls a step."""
+"""The second order of DPM-Solver in Karras' scale with a part of the noise drawn afresh in every
+step; two model calls a step.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +16,20 @@ from .noise import NoiseConfig, Road, clip_in, times_of
 
 
 class KDPM2Ancestral(Ancestral, EulerDiscrete):
-    """Each step goes further than to its end, by the noise foreseen in its middle, and what is drawn brings it back.
+    """Each step goes further than to its end, by the noise foreseen in its middle, and what is
+    drawn brings it back.
 
-    The middle, in the logarithm of sigma, is just the level of the step's end. Equal to Diffusers' KDPM2AncestralDiscreteScheduler
-    (k-diffusion's sample_dpm_2_ancestral).
+    The middle, in the logarithm of sigma, is just the level of the step's end. Equal to Diffusers'
+    KDPM2AncestralDiscreteScheduler (k-diffusion's sample_dpm_2_ancestral).
     """
 
     def road(self, steps: int, config: NoiseConfig) -> Road:
         times, here, there = super().road(steps, replace(config, final_sigmas_type="zero"))
-        # The model's second calls are made where the levels are, which a whole timestep only comes near to.
-        middles = times_of(np.array([level.noise / level.signal for level in there[:-1]]), config.ratios())
+        # The model's second calls are made where the levels are, which a whole timestep only comes
+        # near to.
+        middles = times_of(
+            np.array([level.noise / level.signal for level in there[:-1]]), config.ratios()
+        )
         self.middles = middles / config.num_train_timesteps
         return Road(times.round() if config.use_karras_sigmas else times, here, there)
 

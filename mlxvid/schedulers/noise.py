@@ -1,4 +1,6 @@
-"""What the samplers of diffusion models share: the noise schedule of the training, and what a prediction says of clip and noise."""
+"""What the samplers of diffusion models share: the noise schedule of the training, and what a
+prediction says of clip and noise.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,16 @@ from .base import Model, Scheduler
 SCHEDULES = ("linear", "scaled_linear")
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
 SPACINGS = ("leading", "linspace", "trailing")
-# With rescale_betas_zero_snr the last level would be noise alone: the samplers that divide by its signal leave this much, as the reference.
+# With rescale_betas_zero_snr the last level would be noise alone: the samplers that divide by its
+# signal leave this much, as the reference.
 LEAST_SIGNAL = 2.0**-24
 RHO = 7.0
 
 
 @dataclass(frozen=True)
 class NoiseConfig:
-    """A scheduler_config.json, with the keys and defaults of Diffusers' schedulers; None: each sampler has its own.
+    """A scheduler_config.json, with the keys and defaults of Diffusers' schedulers; None: each
+    sampler has its own.
 
     Raises ValueError for a schedule that none of the samplers here can follow.
     """
@@ -67,13 +71,21 @@ class NoiseConfig:
         ):
             if value not in known:
                 raise ValueError(f"{key} {value!r} is none of: {', '.join(map(str, known))}")
-        for key in ("thresholding", "use_exponential_sigmas", "use_beta_sigmas", "use_lu_lambdas", "use_flow_sigmas"):
+        for key in (
+            "thresholding",
+            "use_exponential_sigmas",
+            "use_beta_sigmas",
+            "use_lu_lambdas",
+            "use_flow_sigmas",
+        ):
             if getattr(self, key):
                 raise ValueError(f"{key} is not known here")
         if self.num_train_timesteps < 1:
             raise ValueError(f"num_train_timesteps is {self.num_train_timesteps}")
         if self.trained_betas is not None and len(self.trained_betas) != self.num_train_timesteps:
-            raise ValueError(f"{len(self.trained_betas)} trained_betas for {self.num_train_timesteps} timesteps")
+            raise ValueError(
+                f"{len(self.trained_betas)} trained_betas for {self.num_train_timesteps} timesteps"
+            )
         betas = self.betas()
         if not ((betas > 0) & (betas < 1)).all():
             raise ValueError("betas are not between 0 and 1")
@@ -87,9 +99,11 @@ class NoiseConfig:
         return np.linspace(self.beta_start**0.5, self.beta_end**0.5, self.num_train_timesteps) ** 2
 
     def alphas(self) -> np.ndarray:
-        """The share of the clip in the variance at each timestep of the training ("alpha bar"), float64 [num_train_timesteps].
+        """The share of the clip in the variance at each timestep of the training ("alpha bar"),
+        float64 [num_train_timesteps].
 
-        Rounded to float32 where the reference is: near the clip little but the rounding is left of 1 - alpha.
+        Rounded to float32 where the reference is: near the clip little but the rounding is left of
+        1 - alpha.
         """
         alphas = _rounded(np.cumprod(_rounded(1 - _rounded(self.betas()))))
         if self.rescale_betas_zero_snr:  # arXiv:2305.08891, algorithm 1
@@ -98,7 +112,9 @@ class NoiseConfig:
         return alphas
 
     def ratios(self) -> np.ndarray:
-        """Noise over signal at each timestep of the training, float64 [num_train_timesteps]: the "sigma" of Karras et al."""
+        """Noise over signal at each timestep of the training, float64 [num_train_timesteps]: the
+        "sigma" of Karras et al.
+        """
         alphas = self.alphas()
         if self.rescale_betas_zero_snr:
             alphas[-1] = LEAST_SIGNAL
@@ -107,8 +123,9 @@ class NoiseConfig:
     def whole_times(self, steps: int, spacing: str, spare: int = 0) -> np.ndarray:
         """`steps` timesteps from noise to clip, int64, spaced as arXiv:2305.08891, table 2, says.
 
-        spare: how many more steps, towards the clip, the spacings but "trailing" are made for and which are then left out.
-        Raises :class:`SettingError` for more steps than there are timesteps.
+        spare: how many more steps, towards the clip, the spacings but "trailing" are made for and
+        which are then left out. Raises :class:`SettingError` for more steps than there are
+        timesteps.
         """
         total, spacing = self.num_train_timesteps, self.timestep_spacing or spacing
         if spacing == "leading":
@@ -119,7 +136,9 @@ class NoiseConfig:
             times = np.arange(total, 0, -total / steps).round() - 1
         times = times[:steps].astype(np.int64)
         if times[0] >= total or (np.diff(times) >= 0).any():
-            raise SettingError(f"This sampler can't take {steps} steps with this model; take fewer.")
+            raise SettingError(
+                f"This sampler can't take {steps} steps with this model; take fewer."
+            )
         return times
 
 
@@ -128,7 +147,9 @@ def _rounded(values: np.ndarray) -> np.ndarray:
 
 
 class Level(NamedTuple):
-    """How much of the clip and of the noise is in the latents: x = signal * clip + noise * (normal noise)."""
+    """How much of the clip and of the noise is in the latents: x = signal * clip + noise * (normal
+    noise).
+    """
 
     signal: float
     noise: float
@@ -146,7 +167,9 @@ def place(ratio: float) -> Level:
 
 
 def ended(ratios: np.ndarray, table: np.ndarray, config: NoiseConfig) -> np.ndarray:
-    """The ratios of noise to signal with the last one, after all steps: none, or the training's least."""
+    """The ratios of noise to signal with the last one, after all steps: none, or the training's
+    least.
+    """
     return np.append(ratios, 0.0 if config.final_sigmas_type == "zero" else table[0])
 
 
@@ -161,7 +184,9 @@ def times_of(ratios: np.ndarray, table: np.ndarray) -> np.ndarray:
 
 
 class Road(NamedTuple):
-    """Where a sampler goes: the timesteps, whole or broken, and the levels before and after each step."""
+    """Where a sampler goes: the timesteps, whole or broken, and the levels before and after each
+    step.
+    """
 
     times: np.ndarray
     here: Sequence[Level]
@@ -174,7 +199,8 @@ def through(times: np.ndarray, levels: Sequence[Level]) -> Road:
 
 
 class NoiseScheduler(Scheduler):
-    """A sampler of a diffusion model. A kind of it says which `road` it takes, and where it does not step as DDIM does, its `step`.
+    """A sampler of a diffusion model. A kind of it says which `road` it takes, and where it does
+    not step as DDIM does, its `step`.
 
     seed: what a sampler that adds noise draws it from; the others don't read it.
     """
@@ -205,12 +231,16 @@ class NoiseScheduler(Scheduler):
         return output, noise_in(x, output, here)
 
     def clipped(self, x: mx.array, clip: mx.array, here: Level) -> tuple[mx.array, mx.array]:
-        """The foreseen clip, kept in the range that clip_sample tells of, and the noise that `x` then has in it."""
+        """The foreseen clip, kept in the range that clip_sample tells of, and the noise that `x`
+        then has in it.
+        """
         clip = mx.clip(clip, -self.config.clip_sample_range, self.config.clip_sample_range)
         return clip, noise_in(x, clip, here)
 
     def move(self, x: mx.array, output: mx.array, here: Level, there: Level) -> mx.array:
-        """The latents at `there`, if clip and noise are what the model foresees (DDIM, arXiv:2010.02502, eq. 12 with eta = 0)."""
+        """The latents at `there`, if clip and noise are what the model foresees (DDIM,
+        arXiv:2010.02502, eq. 12 with eta = 0).
+        """
         return mixed(*self.split(x, output, here), there)
 
 

@@ -9,11 +9,16 @@ from .ddim import levels
 from .noise import NoiseConfig, NoiseScheduler, Road
 
 # Adams-Bashforth: the weights of the predictions, the latest first.
-WEIGHTS = {2: (3 / 2, -1 / 2), 3: (23 / 12, -16 / 12, 5 / 12), 4: (55 / 24, -59 / 24, 37 / 24, -9 / 24)}
+WEIGHTS = {
+    2: (3 / 2, -1 / 2),
+    3: (23 / 12, -16 / 12, 5 / 12),
+    4: (55 / 24, -59 / 24, 37 / 24, -9 / 24),
+}
 
 
 class PNDM(NoiseScheduler):
-    """The linear multistep method of PNDM (arXiv:2202.09778), with one Heun step in the beginning, which calls the model twice.
+    """The linear multistep method of PNDM (arXiv:2202.09778), with one Heun step in the beginning,
+    which calls the model twice.
 
     Equal to Diffusers' PNDMScheduler with skip_prk_steps.
     """
@@ -21,9 +26,14 @@ class PNDM(NoiseScheduler):
     def road(self, steps: int, config: NoiseConfig) -> Road:
         times, stride = config.whole_times(steps, "leading"), config.num_train_timesteps // steps
         if steps > 1:
-            # The Heun step, too, is reckoned by the stride, back from the timestep that the second call is made at.
+            # The Heun step, too, is reckoned by the stride, back from the timestep that the second
+            # call is made at.
             self.heun = levels(config, times[1] + [stride, 0])
-        return Road(times, levels(config, times), levels(config, times - stride, config.set_alpha_to_one is True))
+        return Road(
+            times,
+            levels(config, times),
+            levels(config, times - stride, config.set_alpha_to_one is True),
+        )
 
     def step(self, model: Model, x: mx.array, i: int) -> mx.array:
         output = model(x, self.times[i].item())

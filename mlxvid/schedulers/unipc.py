@@ -17,14 +17,17 @@ SIGNAL = 1e-6
 
 
 def unipc_sigmas(steps: int, shift: float = 1.0) -> np.ndarray:
-    """Shares of noise from 1 to 0, float64 [steps + 1]: evenly towards a thousandth, which is not reached, then shifted; then none."""
+    """Shares of noise from 1 to 0, float64 [steps + 1]: evenly towards a thousandth, which is not
+    reached, then shifted; then none.
+    """
     return np.append(shifted(np.linspace(1.0, 1 / 1000, steps + 1)[:-1], shift), 0.0)
 
 
 class Corrected(Scheduler):
     """UniPC of second order, B2(h) (arXiv:2302.04867), whatever the model foresees the clip by.
 
-    levels: before each step and after the last. lower_at_end: whether the last step is of first order.
+    levels: before each step and after the last. lower_at_end: whether the last step is of first
+    order.
     """
 
     levels: Sequence[Level]
@@ -38,14 +41,20 @@ class Corrected(Scheduler):
             x = advance(past["x"], past["clip"], levels[i - 1], levels[i], before, clip)
         self.memory = {"x": x, "clip": clip, **({"clip_before": past["clip"]} if past else {})}
         first_order = not past or (self.lower_at_end and i == len(self.times) - 1)
-        return advance(x, clip, levels[i], levels[i + 1], None if first_order else (levels[i - 1], past["clip"]))
+        return advance(
+            x,
+            clip,
+            levels[i],
+            levels[i + 1],
+            None if first_order else (levels[i - 1], past["clip"]),
+        )
 
 
 class UniPC(Corrected):
     """UniPC on a rectified flow.
 
-    Equal to Diffusers' UniPCMultistepScheduler with use_flow_sigmas, flow_prediction, flow_shift = `shift` and else its defaults: what
-    Wan 2.1 is sampled with.
+    Equal to Diffusers' UniPCMultistepScheduler with use_flow_sigmas, flow_prediction, flow_shift =
+    `shift` and else its defaults: what Wan 2.1 is sampled with.
     """
 
     def __init__(self, steps: int, shift: float = 1.0, spacing: Spacing = unipc_sigmas):
@@ -53,7 +62,8 @@ class UniPC(Corrected):
         sigmas[0] = min(sigmas[0], 1 - SIGNAL)
         # The reference calls the model at whole timesteps, rounded down.
         self.times = np.floor(sigmas[:-1] * 1000) / 1000
-        # Its shares are float32, where 1 - SIGNAL leaves 1.3 % more signal: worth 2e-6 of the latents in a few steps.
+        # Its shares are float32, where 1 - SIGNAL leaves 1.3 % more signal: worth 2e-6 of the
+        # latents in a few steps.
         self.sigmas = sigmas.astype(np.float32).astype(np.float64)
         self.levels = [Level(1 - sigma, sigma) for sigma in self.sigmas.tolist()]
 

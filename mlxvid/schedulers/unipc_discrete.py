@@ -8,7 +8,9 @@ from .unipc import Corrected
 
 
 class UniPCDiscrete(Corrected, ExponentialScheduler):
-    """UniPC of second order, B2(h) (arXiv:2302.04867). Equal to Diffusers' UniPCMultistepScheduler with its defaults."""
+    """UniPC of second order, B2(h) (arXiv:2302.04867). Equal to Diffusers' UniPCMultistepScheduler
+    with its defaults.
+    """
 
     def __init__(self, steps: int, config: NoiseConfig, seed: int = 0):
         super().__init__(steps, config, seed)

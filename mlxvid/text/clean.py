@@ -12,17 +12,21 @@ import ftfy
 
 
 def clean(prompt: str) -> str:
-    """A prompt with broken encodings and HTML entities mended, and single spaces: Wan's cleaning, as Diffusers' WanPipeline does it."""
+    """A prompt with broken encodings and HTML entities mended, and single spaces: Wan's cleaning,
+    as Diffusers' WanPipeline does it.
+    """
     return _spaced(html.unescape(html.unescape(ftfy.fix_text(prompt))))
 
 
 def clean_caption(prompt: str) -> str:
-    """A prompt in the form of the captions that DeepFloyd IF's descendants were trained with: PixArt, Latte and Open-Sora 1.2.
+    """A prompt in the form of the captions that DeepFloyd IF's descendants were trained with:
+    PixArt, Latte and Open-Sora 1.2.
 
-    It is lower case, and free of what captions from the web carry with them: HTML, addresses, file names, numbers of articles, sizes,
-    advertising, Chinese characters, most punctuation. As there it is done twice, since one removal may bring another about.
-    Equal to `_text_preprocessing` in Diffusers' LattePipeline where BeautifulSoup and ftfy are installed; without them that only makes
-    lower case.
+    It is lower case, and free of what captions from the web carry with them: HTML, addresses, file
+    names, numbers of articles, sizes, advertising, Chinese characters, most punctuation. As there
+    it is done twice, since one removal may bring another about. Equal to `_text_preprocessing` in
+    Diffusers' LattePipeline where BeautifulSoup and ftfy are installed; without them that only
+    makes lower case.
     """
     return _cleaned_once(_cleaned_once(prompt))
 
@@ -52,7 +56,8 @@ def _compiled(*rules: tuple[str, str]) -> list[tuple[re.Pattern, str]]:
     return [(re.compile(pattern), replacement) for pattern, replacement in rules]
 
 
-# Of an address with a scheme only the beginning, as in the training; a host by its ending, with the first part of its path.
+# Of an address with a scheme only the beginning, as in the training; a host by its ending, with the
+# first part of its path.
 ADDRESS = r"\b(?:{scheme}:(?:/{{1,3}}|[a-z0-9%])|[a-z0-9.\-]+[.](?:com|co|ru|net|org|edu|gov|it)[\w/-]*\b/?(?!@))"
 FILES = "png|jpg|jpeg|bmp|webp|eps|pdf|apk|mp4"
 DASHES = "\u002d\u058a\u05be\u1400\u1806\u2010-\u2015\u2e17\u2e1a\u2e3a\u2e3b\u2e40\u301c\u3030\u30a0\ufe31\ufe32\ufe58\ufe63\uff0d"
@@ -88,7 +93,10 @@ AFTER_DASHES = _compiled(
     (rf"\b(?:{FILES})(\simages?)?", ""),
     (r"\bpage\s+\d+\b", ""),
     (r"\b\d*[a-zA-Z]+\d+[a-zA-Z]+\d+[a-zA-Z\d]*\b", " "),  # a1b2c3
-    (r"\b\d+\.?\d*[xх×]\d+\.?\d*\b", ""),  # sizes, with a Latin or Cyrillic x or a multiplication sign
+    (
+        r"\b\d+\.?\d*[xх×]\d+\.?\d*\b",
+        "",
+    ),  # sizes, with a Latin or Cyrillic x or a multiplication sign
     (r"\b\s+:\s+", ": "),
     (r"(\D[,./])\b", r"\1 "),
     (r"\s+", " "),

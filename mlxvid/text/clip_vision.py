@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import mlx.core as mx
@@ -14,32 +13,17 @@ from PIL import Image
 from mlxvid.errors import WeightsError
 from mlxvid.layers.conv import channels_last
 
+from .clip_vision_config import CLIPVisionConfig
+
 ACTIVATIONS = {"quick_gelu": nn.gelu_fast_approx, "gelu": nn.gelu}
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 
 
-@dataclass(frozen=True)
-class CLIPVisionConfig:
-    """A CLIP picture encoder's config.json, with transformers' keys and defaults. Raises ValueError for an unknown activation."""
-
-    hidden_size: int = 768
-    intermediate_size: int = 3072
-    num_hidden_layers: int = 12
-    num_attention_heads: int = 12
-    num_channels: int = 3
-    image_size: int = 224
-    patch_size: int = 32
-    hidden_act: str = "quick_gelu"
-    layer_norm_eps: float = 1e-5
-
-    def __post_init__(self):
-        if self.hidden_act not in ACTIVATIONS:
-            raise ValueError(f"hidden_act {self.hidden_act!r} is none of: {', '.join(ACTIVATIONS)}")
-
-
 class Embeddings(nn.Module):
-    """Pixels [B, H, W, 3] -> a class token and one token a patch, with learned positions: [B, 1 + N, C]."""
+    """Pixels [B, H, W, 3] -> a class token and one token a patch, with learned positions: [B, 1 +
+    N, C].
+    """
 
     def __init__(self, config: CLIPVisionConfig):
         super().__init__()
@@ -66,7 +50,10 @@ class Attention(nn.Module):
 
     def __call__(self, x: mx.array) -> mx.array:
         b, n, c = x.shape
-        q, k, v = (linear(x).reshape(b, n, self.heads, -1).transpose(0, 2, 1, 3) for linear in (self.q_proj, self.k_proj, self.v_proj))
+        q, k, v = (
+            linear(x).reshape(b, n, self.heads, -1).transpose(0, 2, 1, 3)
+            for linear in (self.q_proj, self.k_proj, self.v_proj)
+        )
         x = mx.fast.scaled_dot_product_attention(q, k, v, scale=q.shape[-1] ** -0.5)
         return self.out_proj(x.transpose(0, 2, 1, 3).reshape(b, n, c))
 
@@ -105,15 +92,19 @@ class VisionTransformer(nn.Module):
     def __init__(self, config: CLIPVisionConfig):
         super().__init__()
         self.embeddings = Embeddings(config)
-        self.pre_layrnorm = nn.LayerNorm(config.hidden_size, config.layer_norm_eps)  # so misspelt in every checkpoint
+        self.pre_layrnorm = nn.LayerNorm(
+            config.hidden_size, config.layer_norm_eps
+        )  # so misspelt in every checkpoint
         self.encoder = Encoder(config)
         self.post_layernorm = nn.LayerNorm(config.hidden_size, config.layer_norm_eps)
 
 
 class CLIPVisionModel(nn.Module):
-    """Pixels [B, H, W, 3] (see :func:`pixels_of`) -> states [B, 1 + N, C] before the last layer: transformers' hidden_states[-2].
+    """Pixels [B, H, W, 3] (see :func:`pixels_of`) -> states [B, 1 + N, C] before the last layer:
+    transformers' hidden_states[-2].
 
-    The picture encoder of CLIP (arXiv:2103.00020). Its last layer and its last norm are there for the checkpoint's sake, and not run.
+    The picture encoder of CLIP (arXiv:2103.00020). Its last layer and its last norm are there for
+    the checkpoint's sake, and not run.
     """
 
     def __init__(self, config: CLIPVisionConfig):
@@ -123,10 +114,18 @@ class CLIPVisionModel(nn.Module):
 
     @staticmethod
     def sanitize(weights: dict[str, mx.array]) -> dict[str, mx.array]:
-        """Convolutions with their channels last; names with and without "vision_model."; no table of positions' numbers."""
-        prefix = "" if any(name.startswith("vision_model.") for name in weights) else "vision_model."
+        """Convolutions with their channels last; names with and without "vision_model."; no table
+        of positions' numbers.
+        """
+        prefix = (
+            "" if any(name.startswith("vision_model.") for name in weights) else "vision_model."
+        )
         unused = ("position_ids", "visual_projection.weight")
-        return {prefix + name: channels_last(weight) for name, weight in weights.items() if not name.endswith(unused)}
+        return {
+            prefix + name: channels_last(weight)
+            for name, weight in weights.items()
+            if not name.endswith(unused)
+        }
 
     @staticmethod
     def quantizable(name: str, module: nn.Module) -> bool:
@@ -141,10 +140,12 @@ class CLIPVisionModel(nn.Module):
 
 
 def pixels_of(picture: np.ndarray, preprocessor: Mapping[str, Any]) -> mx.array:
-    """A picture uint8 [H, W, 3] as CLIP sees it, float32 [1, h, w, 3]: resized, cropped in the middle, normalised.
+    """A picture uint8 [H, W, 3] as CLIP sees it, float32 [1, h, w, 3]: resized, cropped in the
+    middle, normalised.
 
-    preprocessor: what preprocessor_config.json says; missing keys are those of transformers' CLIPImageProcessor, which this equals
-    (its Pillow form). Raises :class:`WeightsError` for one that asks for something else.
+    preprocessor: what preprocessor_config.json says; missing keys are those of transformers'
+    CLIPImageProcessor, which this equals (its Pillow form). Raises :class:`WeightsError` for one
+    that asks for something else.
     """
     try:
         if preprocessor.get("do_resize", True):
@@ -153,7 +154,9 @@ def pixels_of(picture: np.ndarray, preprocessor: Mapping[str, Any]) -> mx.array:
             picture = np.asarray(Image.fromarray(picture).resize(size[::-1], resample))
         if preprocessor.get("do_center_crop", True):
             crop = preprocessor.get("crop_size", 224)
-            height, width = (crop, crop) if isinstance(crop, int) else (crop["height"], crop["width"])
+            height, width = (
+                (crop, crop) if isinstance(crop, int) else (crop["height"], crop["width"])
+            )
             top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
             if min(top, left) < 0 or min(height, width) < 1:
                 raise ValueError("the crop is larger than the picture")
@@ -162,15 +165,22 @@ def pixels_of(picture: np.ndarray, preprocessor: Mapping[str, Any]) -> mx.array:
         if preprocessor.get("do_rescale", True):
             pixels *= preprocessor.get("rescale_factor", 1 / 255)
         if preprocessor.get("do_normalize", True):
-            mean, std = (np.array(preprocessor.get(key, own), np.float32) for key, own in (("image_mean", MEAN), ("image_std", STD)))
+            mean, std = (
+                np.array(preprocessor.get(key, own), np.float32)
+                for key, own in (("image_mean", MEAN), ("image_std", STD))
+            )
             pixels = (pixels - mean.reshape(3)) / std.reshape(3)
     except (TypeError, ValueError, KeyError):
-        raise WeightsError("preprocessor_config.json asks for a picture that CLIP can't be given; download the model again.") from None
+        raise WeightsError(
+            "preprocessor_config.json asks for a picture that CLIP can't be given; download the model again."
+        ) from None
     return mx.array(pixels)[None]
 
 
 def _resized(size: tuple[int, int], wanted: Any) -> tuple[int, int]:
-    """(height, width) to resize a picture of `size` to: the shorter edge to `wanted`, unless it names both."""
+    """(height, width) to resize a picture of `size` to: the shorter edge to `wanted`, unless it
+    names both.
+    """
     if isinstance(wanted, Mapping) and "shortest_edge" not in wanted:
         return wanted["height"], wanted["width"]
     edge = wanted if isinstance(wanted, int) else wanted["shortest_edge"]

@@ -3,46 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
-
-@dataclass(frozen=True)
-class T5Config:
-    """A T5's config.json, with transformers' keys and defaults. Raises ValueError but for the gated GELU of v1.1 and UMT5."""
-
-    vocab_size: int = 32128
-    d_model: int = 512
-    d_kv: int = 64
-    d_ff: int = 2048
-    num_layers: int = 6
-    num_heads: int = 8
-    relative_attention_num_buckets: int = 32
-    relative_attention_max_distance: int = 128
-    layer_norm_epsilon: float = 1e-6
-    feed_forward_proj: str = "relu"
-
-    def __post_init__(self):
-        if self.feed_forward_proj != "gated-gelu":
-            raise ValueError(f"feed_forward_proj is {self.feed_forward_proj!r}, not 'gated-gelu'")
-
-
-@dataclass(frozen=True)
-class UMT5Config(T5Config):
-    """The same keys with UMT5's defaults."""
-
-    vocab_size: int = 250112
-    d_ff: int = 1024
-    num_layers: int = 8
-    num_heads: int = 6
-    feed_forward_proj: str = "gated-gelu"
+from .t5_config import T5Config
 
 
 class SelfAttention(nn.Module):
-    """Attention without a scale: it is in the weights. Some layers have a table of biases by the distance of two tokens."""
+    """Attention without a scale: it is in the weights. Some layers have a table of biases by the
+    distance of two tokens.
+    """
 
     def __init__(self, config: T5Config, has_bias: bool):
         super().__init__()
@@ -53,11 +25,16 @@ class SelfAttention(nn.Module):
         self.v = nn.Linear(config.d_model, inner, bias=False)
         self.o = nn.Linear(inner, config.d_model, bias=False)
         if has_bias:
-            self.relative_attention_bias = nn.Embedding(config.relative_attention_num_buckets, config.num_heads)
+            self.relative_attention_bias = nn.Embedding(
+                config.relative_attention_num_buckets, config.num_heads
+            )
 
     def __call__(self, x: mx.array, mask: mx.array) -> mx.array:
         b, n, _ = x.shape
-        q, k, v = (linear(x).reshape(b, n, -1, self.d_kv).transpose(0, 2, 1, 3) for linear in (self.q, self.k, self.v))
+        q, k, v = (
+            linear(x).reshape(b, n, -1, self.d_kv).transpose(0, 2, 1, 3)
+            for linear in (self.q, self.k, self.v)
+        )
         x = mx.fast.scaled_dot_product_attention(q, k, v, scale=1.0, mask=mask)
         return self.o(x.transpose(0, 2, 1, 3).reshape(b, n, -1))
 
@@ -72,7 +49,8 @@ class DenseReluDense(nn.Module):
         self.wo = nn.Linear(config.d_ff, config.d_model, bias=False)
 
     def __call__(self, x: mx.array) -> mx.array:
-        # From here to the sum the values pass float16's largest number: the last product is in float32 whatever the weights are.
+        # From here to the sum the values pass float16's largest number: the last product is in
+        # float32 whatever the weights are.
         return self.wo(nn.gelu_approx(self.wi_0(x)).astype(mx.float32) * self.wi_1(x))
 
 
@@ -97,7 +75,9 @@ class FeedForwardLayer(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention, then feed-forward, on float32 states [B, L, D]; mask: the additive [B, H, L, L], in the type to compute in."""
+    """Attention, then feed-forward, on float32 states [B, L, D]; mask: the additive [B, H, L, L],
+    in the type to compute in.
+    """
 
     def __init__(self, config: T5Config, has_bias: bool):
         super().__init__()
@@ -109,7 +89,9 @@ class Block(nn.Module):
 
 
 class Stack(nn.Module):
-    """The blocks and the norm after them. A block without a table of biases shares the one of the last block before it that has one."""
+    """The blocks and the norm after them. A block without a table of biases shares the one of the
+    last block before it that has one.
+    """
 
     def __init__(self, config: T5Config, biased_blocks: int):
         super().__init__()
@@ -118,7 +100,11 @@ class Stack(nn.Module):
         self.final_layer_norm = nn.RMSNorm(config.d_model, config.layer_norm_epsilon)
 
     def __call__(self, x: mx.array, mask: mx.array) -> mx.array:
-        buckets = distance_buckets(x.shape[1], self.config.relative_attention_num_buckets, self.config.relative_attention_max_distance)
+        buckets = distance_buckets(
+            x.shape[1],
+            self.config.relative_attention_num_buckets,
+            self.config.relative_attention_max_distance,
+        )
         hidden = mx.where(mask[:, None, None], 0.0, -math.inf)
         for block in self.block:
             attention = block.layer[0].SelfAttention
@@ -126,15 +112,19 @@ class Stack(nn.Module):
                 bias = attention.relative_attention_bias(buckets).transpose(2, 0, 1)
                 scores = (bias + hidden).astype(block.layer[0].layer_norm.weight.dtype)
             x = block(x, scores)
-            mx.eval(x)  # the encoders have billions of weights: so no more than a block of them is one piece of work for the GPU
+            mx.eval(
+                x
+            )  # the encoders have billions of weights: so no more than a block of them is one piece of work for the GPU
         return self.final_layer_norm(x)
 
 
 class T5EncoderModel(nn.Module):
-    """Token ids int32 [B, L] and their mask bool [B, L] (true: a token) -> states float32 [B, L, D].
+    """Token ids int32 [B, L] and their mask bool [B, L] (true: a token) -> states float32 [B, L,
+    D].
 
-    The encoder of T5 v1.1 (arXiv:1910.10683, and its release notes), as transformers' T5EncoderModel. The sum that runs through the blocks
-    is float32, as T5 overflows float16; where the mask is false the states mean nothing. Each prompt has a token at least.
+    The encoder of T5 v1.1 (arXiv:1910.10683, and its release notes), as transformers'
+    T5EncoderModel. The sum that runs through the blocks is float32, as T5 overflows float16; where
+    the mask is false the states mean nothing. Each prompt has a token at least.
     """
 
     biases_in_every_block = False
@@ -147,14 +137,22 @@ class T5EncoderModel(nn.Module):
 
     @staticmethod
     def sanitize(weights: dict[str, mx.array]) -> dict[str, mx.array]:
-        """One name for the embedding, which a checkpoint has under either or both, and no decoder, which the full releases have."""
-        kept = {name: weight for name, weight in weights.items() if not name.startswith(("decoder.", "lm_head."))}
+        """One name for the embedding, which a checkpoint has under either or both, and no decoder,
+        which the full releases have.
+        """
+        kept = {
+            name: weight
+            for name, weight in weights.items()
+            if not name.startswith(("decoder.", "lm_head."))
+        }
         twin = kept.pop("encoder.embed_tokens.weight", None)
         return kept if twin is None else {"shared.weight": twin, **kept}
 
     @staticmethod
     def quantizable(name: str, module: nn.Module) -> bool:
-        """The matrices of attention and feed-forward; the embedding and the tables of biases stay precise."""
+        """The matrices of attention and feed-forward; the embedding and the tables of biases stay
+        precise.
+        """
         return isinstance(module, nn.Linear)
 
     def __call__(self, ids: mx.array, mask: mx.array) -> mx.array:
@@ -162,7 +160,9 @@ class T5EncoderModel(nn.Module):
 
 
 class UMT5EncoderModel(T5EncoderModel):
-    """The encoder of UMT5 (arXiv:2304.09151), as transformers' UMT5EncoderModel: a table of biases in every block."""
+    """The encoder of UMT5 (arXiv:2304.09151), as transformers' UMT5EncoderModel: a table of biases
+    in every block.
+    """
 
     biases_in_every_block = True
 
@@ -170,13 +170,16 @@ class UMT5EncoderModel(T5EncoderModel):
 def distance_buckets(length: int, buckets: int, farthest: int) -> mx.array:
     """The row of the table of biases for each query and key, int32 [length, length].
 
-    Half of the rows are for keys after the query. In each half, half are for one distance each, and the others for distances
-    up to `farthest` that grow logarithmically; the last one is for all beyond.
+    Half of the rows are for keys after the query. In each half, half are for one distance each, and
+    the others for distances up to `farthest` that grow logarithmically; the last one is for all
+    beyond.
     """
     half, exact = buckets // 2, buckets // 4
     distance = np.arange(length)
     # In float32 as the reference: at powers of two the rounding decides.
-    logarithm = np.log(np.maximum(distance, 1).astype(np.float32) / exact) / math.log(farthest / exact)
+    logarithm = np.log(np.maximum(distance, 1).astype(np.float32) / exact) / math.log(
+        farthest / exact
+    )
     far = np.minimum(exact + (logarithm * (half - exact)).astype(np.int32), half - 1)
     rows = np.where(distance < exact, distance, far)
     offset = distance[None, :] - distance[:, None]

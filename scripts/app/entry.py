@@ -1,9 +1,10 @@
-"""What the bundle's executable runs: the app; or, since a bundle has no other Python, one of mlxvid's commands.
+"""What the bundle's executable runs: the app; or, since a bundle has no other Python, one of
+mlxvid's commands.
 
-mlxvid                          the app
-mlxvid --worker                 the worker that the app talks to
-mlxvid --run MODULE …           python -m MODULE …, for the modules below
-mlxvid --self-test FOLDER       makes a clip through the window and its worker, without a person, and tells whether that went well
+mlxvid                          the app mlxvid --worker                 the worker that the app
+talks to mlxvid --run MODULE …           python -m MODULE …, for the modules below mlxvid
+--self-test FOLDER       makes a clip through the window and its worker, without a person, and tells
+whether that went well
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 COMMANDS = {
     "mlxvid.generate": "mlxvid.generate",
     "mlxvid.plan": "mlxvid.plan",
-    "mlxvid.hub": "mlxvid.hub",
+    "mlxvid.hub": "mlxvid.hub.__main__",
     "mlxvid.convert": "mlxvid.convert.__main__",
 }
 
@@ -26,7 +27,10 @@ def main() -> int:
         case ["--run", name, *arguments] if name in COMMANDS:
             return importlib.import_module(COMMANDS[name]).main(arguments)
         case ["--run", *arguments]:
-            print(f"There is no command {' '.join(arguments[:1])!r}; there are: {', '.join(COMMANDS)}.", file=sys.stderr)
+            print(
+                f"There is no command {' '.join(arguments[:1])!r}; there are: {', '.join(COMMANDS)}.",
+                file=sys.stderr,
+            )
             return 2
         case ["--self-test", folder]:
             from mlxvid.gui.self_test import main as self_test

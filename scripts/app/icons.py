@@ -13,10 +13,20 @@ from PySide6.QtGui import QGuiApplication, QImage, QPainter
 from PySide6.QtSvg import QSvgRenderer
 
 SVG = Path(__file__).with_name("icon.svg")
-# Apple's name for each size in pixels; those for screens with two pixels a point have names of their own.
+# Apple's name for each size in pixels; those for screens with two pixels a point have names of
+# their own.
 SIZES = {
-    b"icp4": 16, b"ic11": 32, b"icp5": 32, b"ic12": 64, b"ic07": 128, b"ic13": 256, b"ic08": 256, b"ic14": 512, b"ic09": 512, b"ic10": 1024,
-}  # fmt: skip
+    b"icp4": 16,
+    b"ic11": 32,
+    b"icp5": 32,
+    b"ic12": 64,
+    b"ic07": 128,
+    b"ic13": 256,
+    b"ic08": 256,
+    b"ic14": 512,
+    b"ic09": 512,
+    b"ic10": 1024,
+}
 
 
 def png(side: int) -> bytes:
@@ -33,9 +43,14 @@ def png(side: int) -> bytes:
 
 
 def icns() -> bytes:
-    """An Apple icon: "icns" and the length of it all, then for each size its name, its length, and a PNG."""
+    """An Apple icon: "icns" and the length of it all, then for each size its name, its length, and
+    a PNG.
+    """
     pictures = {side: png(side) for side in set(SIZES.values())}
-    parts = b"".join(name + (len(pictures[side]) + 8).to_bytes(4, "big") + pictures[side] for name, side in SIZES.items())
+    parts = b"".join(
+        name + (len(pictures[side]) + 8).to_bytes(4, "big") + pictures[side]
+        for name, side in SIZES.items()
+    )
     return b"icns" + (len(parts) + 8).to_bytes(4, "big") + parts
 
 

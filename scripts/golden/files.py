@@ -12,15 +12,17 @@ import mlx.nn as nn
 import numpy as np
 from mlx.utils import tree_flatten
 
-from mlxvid.configs import from_json
-from mlxvid.loading import fill
+from mlxvid.model.folder import from_json
+from mlxvid.weights.loading import fill
 
 MODULES = 1e-4  # tolerances for float32: of a network's outputs and stages,
 SAMPLED = 1e-3  # and of latents after sampling steps
 
 
 class Check(NamedTuple):
-    """One comparison: what was compared, the greatest difference (inf where they can't be compared), and the greatest that is allowed."""
+    """One comparison: what was compared, the greatest difference (inf where they can't be
+    compared), and the greatest that is allowed.
+    """
 
     name: str
     error: float
@@ -36,7 +38,9 @@ def read_tensors(path: Path) -> dict[str, mx.array]:
 
 
 def read_network(folder: Path, stem: str, cls: type[nn.Module], config_cls: type) -> nn.Module:
-    """The network whose sizes are in `stem`.config.json and whose tensors in `stem`.weights.safetensors."""
+    """The network whose sizes are in `stem`.config.json and whose tensors in
+    `stem`.weights.safetensors.
+    """
     path = folder / f"{stem}.config.json"
     network = cls(from_json(config_cls, read_json(path), path))
     fill(network, cls.sanitize(read_tensors(folder / f"{stem}.weights.safetensors")), folder)
@@ -44,7 +48,9 @@ def read_network(folder: Path, stem: str, cls: type[nn.Module], config_cls: type
 
 
 def difference(ours: mx.array | np.ndarray, theirs: mx.array | np.ndarray) -> float:
-    """The greatest absolute difference; inf where the shapes differ, and for what isn't finite: no maximum takes notice of NaN."""
+    """The greatest absolute difference; inf where the shapes differ, and for what isn't finite: no
+    maximum takes notice of NaN.
+    """
     ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
     error = float(np.abs(ours - theirs).max()) if ours.shape == theirs.shape else math.inf
     return error if math.isfinite(error) else math.inf
@@ -61,8 +67,12 @@ def channels_last(x: mx.array) -> mx.array:
 
 
 def misplaced(cls: type[nn.Module], config: Any, inventory: dict[str, Any]) -> int:
-    """How many tensors of an inventory (name -> shape) the network of that config lacks, has too many, or has in another shape."""
-    tensors = cls.sanitize({name: mx.zeros(shape) for name, shape in inventory["tensors"].items()})  # lazy: takes no memory
+    """How many tensors of an inventory (name -> shape) the network of that config lacks, has too
+    many, or has in another shape.
+    """
+    tensors = cls.sanitize(
+        {name: mx.zeros(shape) for name, shape in inventory["tensors"].items()}
+    )  # lazy: takes no memory
     theirs = {name: tensor.shape for name, tensor in tensors.items()}
     ours = {name: tensor.shape for name, tensor in tree_flatten(cls(config).parameters())}
     return len(set(ours.items()) ^ set(theirs.items()))

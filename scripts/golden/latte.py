@@ -7,11 +7,20 @@ from pathlib import Path
 
 import mlx.core as mx
 
-from mlxvid.configs import from_json
+from mlxvid.model.folder import from_json
 from mlxvid.models.latte.config import LatteConfig
 from mlxvid.models.latte.transformer import LatteTransformer3DModel
 
-from .files import MODULES, Check, channels_last, difference, misplaced, read_json, read_network, read_tensors
+from .files import (
+    MODULES,
+    Check,
+    channels_last,
+    difference,
+    misplaced,
+    read_json,
+    read_network,
+    read_tensors,
+)
 from .stages import Stages, stage_check, watched
 
 
@@ -19,19 +28,29 @@ def check(folder: Path) -> Iterator[Check]:
     for path in sorted(folder.glob("latte*_inventory.json")):
         inventory = read_json(path)
         config = from_json(LatteConfig, inventory["config"], path)
-        yield Check(f"{path.name}: tensors out of place", misplaced(LatteTransformer3DModel, config, inventory), 0)
+        yield Check(
+            f"{path.name}: tensors out of place",
+            misplaced(LatteTransformer3DModel, config, inventory),
+            0,
+        )
     for config_path in sorted(folder.glob("latte*.config.json")):
         stem = config_path.name.removesuffix(".config.json")
         for path in sorted(folder.glob(f"{stem}.*.safetensors")):
             if not path.name.endswith(".weights.safetensors"):
                 # Anew each time, since the watched layers are put into it.
                 network = read_network(folder, stem, LatteTransformer3DModel, LatteConfig)
-                yield from _case(network, path.name.removesuffix(".safetensors"), read_tensors(path))
+                yield from _case(
+                    network, path.name.removesuffix(".safetensors"), read_tensors(path)
+                )
 
 
-def _case(network: LatteTransformer3DModel, name: str, case: dict[str, mx.array]) -> Iterator[Check]:
+def _case(
+    network: LatteTransformer3DModel, name: str, case: dict[str, mx.array]
+) -> Iterator[Check]:
     stages = _watch(network)
-    out = network(channels_last(case["in.x"]), case["in.timestep"], case["in.encoder_hidden_states"])
+    out = network(
+        channels_last(case["in.x"]), case["in.timestep"], case["in.encoder_hidden_states"]
+    )
     yield Check(f"{name} out", difference(out, channels_last(case["out"])), MODULES)
     yield from stage_check(name, stages, case)
 

@@ -32,7 +32,13 @@ def check(folder: Path) -> Iterator[Check]:
         ours = mx.fast.rms_norm(ops["rmsnorm.in"], ops["rmsnorm.weight"], 1e-6)
         yield Check("ops norm", difference(ours, ops["rmsnorm.out"]), MODULES)
     for key in sorted(key for key in sizes if key.startswith("pos.")):
-        (height, width), (h, w), theirs = sizes[key]["image_size"], sizes[key]["patches"], ops[f"{key}.emb"]
+        (height, width), (h, w), theirs = (
+            sizes[key]["image_size"],
+            sizes[key]["patches"],
+            ops[f"{key}.emb"],
+        )
         scale = math.sqrt(height * width) / 512
-        ours = sines_2d(h, w, theirs.shape[1], round(math.sqrt(h * w)), scale)[ops[f"{key}.token_index"]]
+        ours = sines_2d(h, w, theirs.shape[1], round(math.sqrt(h * w)), scale)[
+            ops[f"{key}.token_index"]
+        ]
         yield Check(f"ops positions at {height}x{width}", difference(ours, theirs), MODULES)

@@ -1,4 +1,6 @@
-"""Open-Sora 1.2's VAE: vae2d.*, vae_temporal.* and vae_pipeline.*, every tensor in them, and its inventory."""
+"""Open-Sora 1.2's VAE: vae2d.*, vae_temporal.* and vae_pipeline.*, every tensor in them, and its
+inventory.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,11 @@ from pathlib import Path
 import mlx.core as mx
 import mlx.nn as nn
 
-from mlxvid.configs import from_json
 from mlxvid.layers.autoencoder_kl import AutoencoderKL
-from mlxvid.loading import fill
+from mlxvid.model.folder import from_json
 from mlxvid.models.opensora.vae import CausalConv, OpenSoraVAE, TemporalVAE, applied
 from mlxvid.models.opensora.vae_config import OpenSoraVAEConfig
+from mlxvid.weights.loading import fill
 
 from .files import MODULES, Check, difference, misplaced, read_json, read_tensors
 
@@ -23,12 +25,18 @@ Tensors = dict[str, mx.array]
 def check(folder: Path) -> Iterator[Check]:
     """Of each file the outputs one by one, and of the stages between the one that is furthest off."""
     for path in sorted(folder.glob("vae_*_inventory.json")):
-        yield Check(f"{path.name}: tensors out of place", misplaced(OpenSoraVAE, OpenSoraVAEConfig(), read_json(path)), 0)
+        yield Check(
+            f"{path.name}: tensors out of place",
+            misplaced(OpenSoraVAE, OpenSoraVAEConfig(), read_json(path)),
+            0,
+        )
     kinds = {"vae2d": _spatial, "vae_temporal": _temporal, "vae_pipeline": _pipeline}
     for path in sorted(folder.glob("vae*.safetensors")):
         kind = path.name.split(".")[0]
         if kind != "vae":  # which has the weights
-            golden = {name: mx.moveaxis(tensor, 1, -1) for name, tensor in read_tensors(path).items()}
+            golden = {
+                name: mx.moveaxis(tensor, 1, -1) for name, tensor in read_tensors(path).items()
+            }
             yield from _compared(path.stem, kinds[kind](read_vae(folder), golden), golden)
 
 
@@ -36,7 +44,11 @@ def read_vae(folder: Path) -> OpenSoraVAE:
     """The VAE of vae.config.json, whose parts it has apart, and vae.weights.safetensors."""
     path = folder / "vae.config.json"
     parts = read_json(path)
-    vae = OpenSoraVAE(from_json(OpenSoraVAEConfig, {**parts["autoencoder_kl"], **parts["vae_temporal"], **parts}, path))
+    vae = OpenSoraVAE(
+        from_json(
+            OpenSoraVAEConfig, {**parts["autoencoder_kl"], **parts["vae_temporal"], **parts}, path
+        )
+    )
     fill(vae, vae.sanitize(read_tensors(folder / "vae.weights.safetensors")), folder)
     return vae
 
@@ -56,7 +68,11 @@ def _compared(name: str, made: Tensors, golden: Tensors) -> Iterator[Check]:
 def _moments(moments: mx.array) -> Tensors:
     mean, log_variance = mx.split(moments, 2, axis=-1)
     log_variance = mx.clip(log_variance, -30, 20)
-    return {"moments_mean": mean, "moments_logvar": log_variance, "moments_std": mx.exp(log_variance / 2)}
+    return {
+        "moments_mean": mean,
+        "moments_logvar": log_variance,
+        "moments_std": mx.exp(log_variance / 2),
+    }
 
 
 def _spatial(vae: OpenSoraVAE, golden: Tensors) -> Tensors:
@@ -111,7 +127,9 @@ def _temporal(vae: OpenSoraVAE, golden: Tensors) -> Tensors:
         made[f"mid.dec.block_{i}"] = x = applied(decoder.block_res_blocks[i], x)
         if i > 0:
             up = decoder.conv_blocks[i - 1]
-            made[f"mid.dec.up_{i - 1}"] = CausalConv.__call__(up, x) if isinstance(up, CausalConv) else x
+            made[f"mid.dec.up_{i - 1}"] = (
+                CausalConv.__call__(up, x) if isinstance(up, CausalConv) else x
+            )
             x = up(x)
     made["mid.dec.conv_out"] = decoder(z)
     return made
@@ -124,5 +142,7 @@ def _pipeline(vae: OpenSoraVAE, golden: Tensors) -> Tensors:
     made["decoded"] = mx.concatenate(list(vae.decode(golden["z"], x.shape[1])), axis=1)
     if "noise_spatial" in golden:
         spatial = golden["noise_spatial"]
-        made["z_sampled"] = vae.encode(x, (spatial.reshape(*x.shape[:2], *spatial.shape[1:]), golden["noise_temporal"]))
+        made["z_sampled"] = vae.encode(
+            x, (spatial.reshape(*x.shape[:2], *spatial.shape[1:]), golden["noise_temporal"])
+        )
     return made

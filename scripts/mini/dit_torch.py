@@ -48,7 +48,9 @@ def rotate(x, cos, sin):
 
 
 def attend(q, k, v, mask):
-    """Softmax attention in float32, also where the products around it are bfloat16: PyTorch's backward pass on CPUs is 8 times faster."""
+    """Softmax attention in float32, also where the products around it are bfloat16: PyTorch's
+    backward pass on CPUs is 8 times faster.
+    """
     with torch.autocast("cpu", enabled=False):
         return F.scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=mask)
 
@@ -64,7 +66,9 @@ class Attention(nn.Module):
 
     def forward(self, x, rope, mask=None):
         b, n, c = x.shape
-        q, k, v = self.qkv(x).view(b, n, 3, c // self.head_dim, self.head_dim).permute(2, 0, 3, 1, 4)
+        q, k, v = (
+            self.qkv(x).view(b, n, 3, c // self.head_dim, self.head_dim).permute(2, 0, 3, 1, 4)
+        )
         q, k = rotate(self.norm_q(q), *rope), rotate(self.norm_k(k), *rope)
         x = attend(q, k, v, mask)
         return self.proj(x.transpose(1, 2).reshape(b, n, c))
@@ -74,7 +78,11 @@ class CrossAttention(nn.Module):
     def __init__(self, dim: int, head_dim: int):
         super().__init__()
         self.head_dim = head_dim
-        self.q, self.kv, self.proj = nn.Linear(dim, dim), nn.Linear(dim, 2 * dim), nn.Linear(dim, dim)
+        self.q, self.kv, self.proj = (
+            nn.Linear(dim, dim),
+            nn.Linear(dim, 2 * dim),
+            nn.Linear(dim, dim),
+        )
         self.norm_q, self.norm_k = RMSNorm(head_dim), RMSNorm(head_dim)
 
     def forward(self, x, text, mask):
@@ -97,7 +105,12 @@ class FeedForward(nn.Module):
 class TextLayer(nn.Module):
     def __init__(self, dim: int, head_dim: int):
         super().__init__()
-        self.norm1, self.attn, self.norm2, self.ff = RMSNorm(dim), Attention(dim, head_dim), RMSNorm(dim), FeedForward(dim)
+        self.norm1, self.attn, self.norm2, self.ff = (
+            RMSNorm(dim),
+            Attention(dim, head_dim),
+            RMSNorm(dim),
+            FeedForward(dim),
+        )
 
     def forward(self, x, rope, mask):
         x = x + self.attn(self.norm1(x), rope, mask)
@@ -111,7 +124,10 @@ class TextEncoder(nn.Module):
         super().__init__()
         self.cfg = cfg
         self.embed = nn.Embedding(cfg["vocab_size"], cfg["hidden_size"])
-        self.layers = nn.ModuleList(TextLayer(cfg["hidden_size"], cfg["attention_head_dim"]) for _ in range(cfg["num_layers"]))
+        self.layers = nn.ModuleList(
+            TextLayer(cfg["hidden_size"], cfg["attention_head_dim"])
+            for _ in range(cfg["num_layers"])
+        )
         self.norm_out = RMSNorm(cfg["hidden_size"])
 
     def forward(self, ids, mask):
@@ -145,7 +161,9 @@ class Block(nn.Module):
 
     def forward(self, x, text, mask, ada, ropes, mode: str):
         b, t, s, c = x.shape
-        shift1, scale1, gate1, shift_t, scale_t, gate_t, shift3, scale3, gate3 = (self.scale_shift_table + ada)[:, :, None, None].unbind(1)
+        shift1, scale1, gate1, shift_t, scale_t, gate_t, shift3, scale3, gate3 = (
+            self.scale_shift_table + ada
+        )[:, :, None, None].unbind(1)
         h = F.layer_norm(x, (c,), eps=1e-6) * (1 + scale1) + shift1
         h = h.reshape(b, t * s, c) if mode == "full" else h.reshape(b * t, s, c)
         x = x + gate1 * self.attn1(h, ropes["full" if mode == "full" else "space"]).view(b, t, s, c)
@@ -159,7 +177,9 @@ class Block(nn.Module):
 
 
 def place_features(t: int, h: int, w: int):
-    """Where a token is, [T, H, W, 30]: waves over the frame from border to border, over time from the start, and the grid's size."""
+    """Where a token is, [T, H, W, 30]: waves over the frame from border to border, over time from
+    the start, and the grid's size.
+    """
     ts, ys, xs = torch.arange(t).float(), (torch.arange(h) + 0.5) / h, (torch.arange(w) + 0.5) / w
     waves = math.pi * 2.0 ** torch.arange(-1, 3)
     y, x = ys[:, None] * waves, xs[:, None] * waves
@@ -167,14 +187,21 @@ def place_features(t: int, h: int, w: int):
     y, x, time = (torch.cat([v.sin(), v.cos()], -1) for v in (y, x, time))
     size = torch.tensor([math.log2(t / 8), math.log2(h / 6), math.log2(w / 6)])
     first = (ts == 0).float()[:, None]
-    parts = (time[:, None, None], first[:, None, None], y[None, :, None], x[None, None], size[None, None, None])
+    parts = (
+        time[:, None, None],
+        first[:, None, None],
+        y[None, :, None],
+        x[None, None],
+        size[None, None, None],
+    )
     return torch.cat([p.expand(t, h, w, -1) for p in parts], -1)
 
 
 class Transformer(nn.Module):
     """Velocity of noisy latents [B, T, H, W, C] at sigma in [0, 1].
 
-    `cond` [B, T, H, W, C + 1]: encoded pictures in the frames that are given, and a mask that says which.
+    `cond` [B, T, H, W, C + 1]: encoded pictures in the frames that are given, and a mask that says
+    which.
     """
 
     def __init__(self, cfg: dict):
@@ -200,7 +227,11 @@ class Transformer(nn.Module):
         grids = torch.meshgrid(torch.arange(t), torch.arange(h), torch.arange(w), indexing="ij")
         parts = [rope_table(g.flatten(), d, theta) for g, d in zip(grids, dims, strict=True)]
         full = tuple(torch.cat([p[i] for p in parts], -1) for i in (0, 1))
-        return {"full": full, "space": tuple(v[: h * w] for v in full), "time": rope_table(torch.arange(t), head, theta)}
+        return {
+            "full": full,
+            "space": tuple(v[: h * w] for v in full),
+            "time": rope_table(torch.arange(t), head, theta),
+        }
 
     def forward(self, x, cond, sigma, text, mask, mode: str = "factored"):
         pt, p = self.cfg["patch_size_t"], self.cfg["patch_size"]

@@ -17,12 +17,23 @@ SAY = (
     "as in 'a small red ball bouncing on a navy background'; "
     "for anything else a larger model is needed, and --list-models shows those that can be loaded."
 )
-GRAMMAR = "a an the on past to of small medium large background colour color shape light its".split()
+GRAMMAR = (
+    "a an the on past to of small medium large background colour color shape light its".split()
+)
 
 
 def words() -> list[str]:
     """Every word of the drawn world's captions."""
-    found = {*GRAMMAR, *world.COLOURS, *world.SHAPES, *world.BACKGROUNDS, "left", "right", "pans", "camera"}
+    found = {
+        *GRAMMAR,
+        *world.COLOURS,
+        *world.SHAPES,
+        *world.BACKGROUNDS,
+        "left",
+        "right",
+        "pans",
+        "camera",
+    }
     for phrases in world.MOTIONS.values():
         for phrase in phrases:
             found.update(phrase.split())
@@ -30,13 +41,17 @@ def words() -> list[str]:
 
 
 def export(run: Path, out: Path) -> None:
-    """Write the averaged weights of `run` to `out` in the Diffusers layout, float32, names and axes as in PyTorch."""
+    """Write the averaged weights of `run` to `out` in the Diffusers layout, float32, names and axes
+    as in PyTorch.
+    """
     finished = run / "decoder.pt"
     vae = torch.load(finished if finished.exists() else run / "vae.pt")
     dit = torch.load(run / "dit.pt", weights_only=False)
     config = json.loads((run / "vae.json").read_text())
     config["latents_mean"], config["latents_std"] = (dit[k].tolist() for k in ("mean", "std"))
-    part = lambda prefix: {k.removeprefix(prefix): v for k, v in dit["ema"].items() if k.startswith(prefix)}  # noqa: E731
+    part = lambda prefix: {
+        k.removeprefix(prefix): v for k, v in dit["ema"].items() if k.startswith(prefix)
+    }  # noqa: E731
     text = {**TEXT, "vocab_size": len(part("text_encoder.")["embed.weight"])}
     networks = {
         "vae": (vae["model"], config, "diffusion_pytorch_model"),
@@ -46,7 +61,11 @@ def export(run: Path, out: Path) -> None:
     for name, (weights, config, stem) in networks.items():
         (out / name).mkdir(parents=True, exist_ok=True)
         (out / name / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-        save_file({k: v.contiguous() for k, v in weights.items()}, out / name / f"{stem}.safetensors", {"format": "pt"})
+        save_file(
+            {k: v.contiguous() for k, v in weights.items()},
+            out / name / f"{stem}.safetensors",
+            {"format": "pt"},
+        )
     (out / "tokenizer").mkdir(exist_ok=True)
     (out / "tokenizer" / "spiece.model").write_bytes((run / "spiece.model").read_bytes())
     index = {

@@ -11,7 +11,8 @@ import torch
 from . import world
 from .vae_torch import VAE
 
-# frames, height, width, and how many clips of it: several sizes, aspects and lengths, so that all of them are real
+# frames, height, width, and how many clips of it: several sizes, aspects and lengths, so that all
+# of them are real
 BUCKETS = {
     "17x64x64": (17, 64, 64, 3600),
     "33x96x96": (33, 96, 96, 4800),
@@ -26,7 +27,9 @@ SHARD = 200
 
 
 def make_shard(vae: VAE, path: Path, bucket: str, index: int) -> None:
-    """Draw and encode one shard: `latents` [N, T, h, w, C], `last` and `other` pictures' latents, where `other` was, captions."""
+    """Draw and encode one shard: `latents` [N, T, h, w, C], `last` and `other` pictures' latents,
+    where `other` was, captions.
+    """
     frames, height, width, _ = BUCKETS[bucket]
     rng = np.random.default_rng((sum(bucket.encode()), index))
     latents, last, other, where, captions = [], [], [], [], []
@@ -56,13 +59,19 @@ def make_shard(vae: VAE, path: Path, bucket: str, index: int) -> None:
 
 
 def make_all(run: Path, threads: int = 1) -> None:
-    """Write every missing shard to `run`/latents, all sizes growing evenly; several processes may run at once."""
+    """Write every missing shard to `run`/latents, all sizes growing evenly; several processes may
+    run at once.
+    """
     torch.set_num_threads(threads)
     vae = VAE(json.loads((run / "vae.json").read_text()))
     vae.load_state_dict(torch.load(run / "vae.pt")["model"])
     folder = run / "latents"
     folder.mkdir(exist_ok=True)
-    jobs = [(i / (count // SHARD), bucket, i) for bucket, (_, _, _, count) in BUCKETS.items() for i in range(count // SHARD)]
+    jobs = [
+        (i / (count // SHARD), bucket, i)
+        for bucket, (_, _, _, count) in BUCKETS.items()
+        for i in range(count // SHARD)
+    ]
     for _, bucket, i in sorted(jobs):
         path = folder / f"{bucket}-{i:03}.npz"
         claim = path.with_suffix(".claim")

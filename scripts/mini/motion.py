@@ -19,15 +19,21 @@ def find_behind(track: Track, other: np.ndarray, touching: np.ndarray) -> tuple[
         return None, 0
     gap = (track.x - still[:, 0])[t] / short
     pace, straight = slope(t, gap)
-    covered = np.min(track.area, where=~track.seen | touching, initial=np.inf) < 0.7 * np.quantile(track.area[t], 0.9)
+    covered = np.min(track.area, where=~track.seen | touching, initial=np.inf) < 0.7 * np.quantile(
+        track.area[t], 0.9
+    )
     sizes = other.sum((1, 2))
     if np.ptp(gap) > 0.08 and straight > 0.85 and covered and sizes.min() > 0.6 * np.median(sizes):
         return "behind", int(np.sign(pace))
     return None, 0
 
 
-def find_motion(track: Track, cover: np.ndarray, shape: str | None, grey: np.ndarray) -> tuple[str | None, int]:
-    """The kind of motion and its direction. `grey` is brightness over the ground, NaN on and near things, [F, H, W]."""
+def find_motion(
+    track: Track, cover: np.ndarray, shape: str | None, grey: np.ndarray
+) -> tuple[str | None, int]:
+    """The kind of motion and its direction. `grey` is brightness over the ground, NaN on and near
+    things, [F, H, W].
+    """
     t = track.usable()
     if len(t) < 3:
         return None, 0
@@ -42,9 +48,13 @@ def find_motion(track: Track, cover: np.ndarray, shape: str | None, grey: np.nda
         return "orbit", 0
     hits = [i for i, kind in turning_points(y, 0.04) if kind > 0]
     if hits and wide < 0.6 * high:
-        pull = np.diff(y, 2)[(np.diff(t)[1:] == 1) & (np.diff(t)[:-1] == 1)]  # downwards in flight; only the hits push up
+        pull = np.diff(y, 2)[
+            (np.diff(t)[1:] == 1) & (np.diff(t)[:-1] == 1)
+        ]  # downwards in flight; only the hits push up
         return ("bounce" if len(pull) and np.median(pull) > 0 else None), 0
-    bend = np.polyfit(t, y, 2)[0] * span**2 / 8 if len(t) > 3 else 0.0  # how far below a straight line it sags, downwards positive
+    bend = (
+        np.polyfit(t, y, 2)[0] * span**2 / 8 if len(t) > 3 else 0.0
+    )  # how far below a straight line it sags, downwards positive
     side = int(np.sign(vx))
     if bend > 0.05 and wide > 0.35 * high and not hits and straight_x > 0.7:
         return "throw", side
@@ -56,7 +66,9 @@ def find_motion(track: Track, cover: np.ndarray, shape: str | None, grey: np.nda
     return None, 0
 
 
-def _in_place(track: Track, t: np.ndarray, cover: np.ndarray, shape: str | None, grey: np.ndarray) -> tuple[str | None, int]:
+def _in_place(
+    track: Track, t: np.ndarray, cover: np.ndarray, shape: str | None, grey: np.ndarray
+) -> tuple[str | None, int]:
     """What a thing does that stays where it is."""
     lamp = _light_moves(grey)
     if lamp:
@@ -67,7 +79,9 @@ def _in_place(track: Track, t: np.ndarray, cover: np.ndarray, shape: str | None,
         return ("grow" if growth > 0 else "shrink"), 0
     if shape in FOLDS:
         fold = FOLDS[shape]
-        angles = np.unwrap([turn(shape, cover[i], track.x[i], track.y[i]) for i in t], period=2 * np.pi / fold)
+        angles = np.unwrap(
+            [turn(shape, cover[i], track.x[i], track.y[i]) for i in t], period=2 * np.pi / fold
+        )
         rate, straight = slope(t, angles)
         if abs(rate) > np.deg2rad(2.5) and straight > 0.8:
             return "spin", 0
@@ -75,7 +89,9 @@ def _in_place(track: Track, t: np.ndarray, cover: np.ndarray, shape: str | None,
 
 
 def _circles(t: np.ndarray, x: np.ndarray, y: np.ndarray) -> bool:
-    """Whether the path is an arc of 100° or more, gone round evenly, and is nearer to that than to a thrown thing's parabola."""
+    """Whether the path is an arc of 100° or more, gone round evenly, and is nearer to that than to
+    a thrown thing's parabola.
+    """
     if len(t) < 6:
         return False
     best, sweep, radius = np.inf, 0.0, 0.0
@@ -88,15 +104,26 @@ def _circles(t: np.ndarray, x: np.ndarray, y: np.ndarray) -> bool:
         error = np.sqrt(np.mean((design @ fit - goal) ** 2))
         if error < best:
             best, sweep, radius = error, abs(rate) * np.ptp(t), np.hypot(fit[2], fit[3])
-    thrown = np.concatenate([np.polyval(np.polyfit(t, x, 1), t) - x, np.polyval(np.polyfit(t, y, 2), t) - y])
-    return bool(sweep > np.deg2rad(100) and 0.08 < radius < 0.6 and best < 0.25 * radius and best < np.sqrt(np.mean(thrown**2)))
+    thrown = np.concatenate(
+        [np.polyval(np.polyfit(t, x, 1), t) - x, np.polyval(np.polyfit(t, y, 2), t) - y]
+    )
+    return bool(
+        sweep > np.deg2rad(100)
+        and 0.08 < radius < 0.6
+        and best < 0.25 * radius
+        and best < np.sqrt(np.mean(thrown**2))
+    )
 
 
 def _posts_move(grey: np.ndarray, speed: float) -> bool:
-    """Whether upright posts between mid-height and floor go along with a thing of `speed` pixels a frame."""
+    """Whether upright posts between mid-height and floor go along with a thing of `speed` pixels a
+    frame.
+    """
     band = grey[:, round(0.55 * grey.shape[1]) : round(0.82 * grey.shape[1])]
     free = np.isfinite(band).sum(1)
-    profile = np.where(free >= 0.3 * band.shape[1], np.nansum(band, axis=1) / np.maximum(free, 1), np.nan)  # [F, W]
+    profile = np.where(
+        free >= 0.3 * band.shape[1], np.nansum(band, axis=1) / np.maximum(free, 1), np.nan
+    )  # [F, W]
     if not np.isfinite(profile).any() or np.nanstd(profile) < 8:
         return False
     width = profile.shape[1]
@@ -104,7 +131,9 @@ def _posts_move(grey: np.ndarray, speed: float) -> bool:
     step = min(3, len(profile) - 1)
 
     def unlike(v: float) -> float:
-        """Mean squared difference between frames `step` apart, when the later one is moved back by v pixels a frame."""
+        """Mean squared difference between frames `step` apart, when the later one is moved back by
+        v pixels a frame.
+        """
         back = place + v * step
         inside = (back >= 0) & (back <= width - 1)
         back = np.clip(back, 0, width - 1)
@@ -120,7 +149,9 @@ def _posts_move(grey: np.ndarray, speed: float) -> bool:
 
 
 def _light_moves(grey: np.ndarray) -> int:
-    """+1 or -1 where a lamp near the top moves right or left and a shadow on the floor moves against it, else 0."""
+    """+1 or -1 where a lamp near the top moves right or left and a shadow on the floor moves
+    against it, else 0.
+    """
     f, h, w = grey.shape
     sky = grey[:, : round(0.24 * h)]
     sky = np.where(np.isfinite(sky).any(0), sky, 0)  # hidden throughout: nothing moves there
@@ -134,7 +165,9 @@ def _light_moves(grey: np.ndarray) -> int:
 
 
 def _sweep(weight: np.ndarray) -> float:
-    """How far the weights' centroid goes along the frame, as a share of the width; 0 where it goes nowhere steadily."""
+    """How far the weights' centroid goes along the frame, as a share of the width; 0 where it goes
+    nowhere steadily.
+    """
     enough = (np.nan_to_num(weight) > 0).sum((1, 2)) >= 6
     t = np.flatnonzero(enough)
     if len(t) < 0.6 * len(weight):

@@ -1,4 +1,6 @@
-"""Muon with an AdamW for everything that is not a matrix (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/)."""
+"""Muon with an AdamW for everything that is not a matrix (Jordan et al. 2024,
+https://kellerjordan.github.io/posts/muon/).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ import torch
 
 
 def orthogonal(g: torch.Tensor, steps: int = 5) -> torch.Tensor:
-    """The nearest semi-orthogonal matrix of [..., N, M], by the quintic Newton-Schulz iteration of the Muon post."""
+    """The nearest semi-orthogonal matrix of [..., N, M], by the quintic Newton-Schulz iteration of
+    the Muon post.
+    """
     x = g / (g.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     tall = x.shape[-2] > x.shape[-1]
     x = x.mT if tall else x
@@ -19,13 +23,26 @@ def orthogonal(g: torch.Tensor, steps: int = 5) -> torch.Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum, made orthogonal, for matrices and convolution kernels (flattened to [out, rest]); AdamW for the rest.
+    """Momentum, made orthogonal, for matrices and convolution kernels (flattened to [out, rest]);
+    AdamW for the rest.
 
     `matrices` and `others` are lists of parameters; a scheduler sets `lr` of both groups.
     """
 
-    def __init__(self, matrices, others, lr=3e-3, other_lr=2e-3, momentum=0.95, betas=(0.9, 0.98), weight_decay=0.01):
-        groups = [dict(params=matrices, lr=lr, base=lr, muon=True), dict(params=others, lr=other_lr, base=other_lr, muon=False)]
+    def __init__(
+        self,
+        matrices,
+        others,
+        lr=3e-3,
+        other_lr=2e-3,
+        momentum=0.95,
+        betas=(0.9, 0.98),
+        weight_decay=0.01,
+    ):
+        groups = [
+            dict(params=matrices, lr=lr, base=lr, muon=True),
+            dict(params=others, lr=other_lr, base=other_lr, muon=False),
+        ]
         super().__init__(groups, dict(momentum=momentum, betas=betas, weight_decay=weight_decay))
 
     @torch.no_grad()
@@ -38,7 +55,9 @@ class Muon(torch.optim.Optimizer):
                 self._step_others(group, given)
 
     def _step_matrices(self, group: dict, parameters: list[torch.Tensor]) -> None:
-        alike = defaultdict(list)  # matrices of one shape are made orthogonal together: one call of many small products
+        alike = defaultdict(
+            list
+        )  # matrices of one shape are made orthogonal together: one call of many small products
         for p in parameters:
             alike[p.flatten(1).shape].append(p)
         for (rows, columns), some in alike.items():
@@ -47,8 +66,12 @@ class Muon(torch.optim.Optimizer):
                 m = self.state[p].setdefault("m", torch.zeros_like(p))
                 m.mul_(group["momentum"]).add_(p.grad)
                 updates.append(p.grad.add(m, alpha=group["momentum"]).flatten(1))
-            for p, update in zip(some, orthogonal(torch.stack(updates)) * max(1, rows / columns) ** 0.5, strict=True):
-                p.mul_(1 - group["lr"] * group["weight_decay"]).add_(update.view_as(p), alpha=-group["lr"])
+            for p, update in zip(
+                some, orthogonal(torch.stack(updates)) * max(1, rows / columns) ** 0.5, strict=True
+            ):
+                p.mul_(1 - group["lr"] * group["weight_decay"]).add_(
+                    update.view_as(p), alpha=-group["lr"]
+                )
 
     def _step_others(self, group: dict, parameters: list[torch.Tensor]) -> None:
         b1, b2 = group["betas"]

@@ -1,4 +1,6 @@
-"""A training run from a model folder: to go on training published weights where their checkpoints are gone."""
+"""A training run from a model folder: to go on training published weights where their checkpoints
+are gone.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +15,30 @@ from .train_vae import CONFIG
 
 
 def restore(model: Path, run: Path) -> None:
-    """Make `run` as the training leaves it, from the networks in `model`; the optimizers begin anew.
+    """Make `run` as the training leaves it, from the networks in `model`; the optimizers begin
+    anew.
 
     Raises FileExistsError where `run` has checkpoints of its own.
     """
     if (run / "vae.pt").exists() or (run / "dit.pt").exists():
-        raise FileExistsError(f"{run} has checkpoints already; name another folder, or leave --start out to go on from them")
+        raise FileExistsError(
+            f"{run} has checkpoints already; name another folder, or leave --start out to go on from them"
+        )
     run.mkdir(parents=True, exist_ok=True)
     weights = {part: _load(model / part) for part in ("vae", "text_encoder", "transformer")}
     config = json.loads((model / "vae" / "config.json").read_text())
     (run / "vae.json").write_text(json.dumps({name: config[name] for name in CONFIG}))
     torch.save({"model": weights["vae"], "optimizer": None, "step": 0}, run / "vae.pt")
     shutil.copy(model / "tokenizer" / "spiece.model", run / "spiece.model")
-    dit = {f"{part}.{name}": w for part in ("text_encoder", "transformer") for name, w in weights[part].items()}
-    scale = {name: torch.tensor(config[key]) for name, key in (("mean", "latents_mean"), ("std", "latents_std"))}
+    dit = {
+        f"{part}.{name}": w
+        for part in ("text_encoder", "transformer")
+        for name, w in weights[part].items()
+    }
+    scale = {
+        name: torch.tensor(config[key])
+        for name, key in (("mean", "latents_mean"), ("std", "latents_std"))
+    }
     torch.save({"model": dit, "ema": dit, "optimizer": None, "step": 0, **scale}, run / "dit.pt")
 
 

@@ -1,4 +1,6 @@
-"""Which of the shapes a thing has: the template that fits it best, as :func:`world.distance` draws it."""
+"""Which of the shapes a thing has: the template that fits it best, as :func:`world.distance` draws
+it.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +9,21 @@ import numpy as np
 from . import world
 from .track import Track
 
-FOLDS = {"square": 4, "triangle": 3, "star": 5, "cross": 4}  # a full turn shows the same picture this many times
+FOLDS = {
+    "square": 4,
+    "triangle": 3,
+    "star": 5,
+    "cross": 4,
+}  # a full turn shows the same picture this many times
 
 
-def find_shape(cover: np.ndarray, hidden: np.ndarray, track: Track) -> tuple[str | None, dict[str, float] | None]:
+def find_shape(
+    cover: np.ndarray, hidden: np.ndarray, track: Track
+) -> tuple[str | None, dict[str, float] | None]:
     """The shape whose template fits the clearest frames best, and the misfit of each.
 
-    The clearest are the five sharpest of those in which it is large: fewest pixels half covered, as where motion or a codec smears it.
+    The clearest are the five sharpest of those in which it is large: fewest pixels half covered, as
+    where motion or a codec smears it.
     """
     good = np.flatnonzero(track.clear)
     if len(good) == 0:
@@ -23,8 +33,13 @@ def find_shape(cover: np.ndarray, hidden: np.ndarray, track: Track) -> tuple[str
     large = good[track.area[good] >= 0.75 * np.median(track.area[good])]
     smear = (cover[large] * (1 - cover[large])).sum((1, 2)) / track.area[large]
     picks = large[np.argsort(smear, kind="stable")[:5]]
-    misfits = {s: [_misfit(s, cover[i], ~hidden[i], track.x[i], track.y[i]) for i in picks] for s in world.SHAPES}
-    fits = {s: float(np.exp(np.mean(np.log(np.add(each, 0.005))))) for s, each in misfits.items()}  # one clear look outweighs vague ones
+    misfits = {
+        s: [_misfit(s, cover[i], ~hidden[i], track.x[i], track.y[i]) for i in picks]
+        for s in world.SHAPES
+    }
+    fits = {
+        s: float(np.exp(np.mean(np.log(np.add(each, 0.005))))) for s, each in misfits.items()
+    }  # one clear look outweighs vague ones
     return min(fits, key=fits.get), fits
 
 
@@ -43,20 +58,26 @@ _UNITS: dict[str, tuple[float, float]] = {}
 
 
 def _moment(cover: np.ndarray, x: np.ndarray, y: np.ndarray, fold: int) -> complex:
-    """Complex moment of a cover about the origin: its angle turns `fold` times as fast as the thing."""
+    """Complex moment of a cover about the origin: its angle turns `fold` times as fast as the
+    thing.
+    """
     return (cover * np.hypot(x, y) ** 2 * np.exp(1j * fold * np.arctan2(y, x))).sum()
 
 
 def turn(shape: str, cover: np.ndarray, cx: float, cy: float) -> float:
-    """Angle in radians by which the shape stands turned, modulo its symmetry; y down, so clockwise is positive."""
+    """Angle in radians by which the shape stands turned, modulo its symmetry; y down, so clockwise
+    is positive.
+    """
     x, y = np.arange(cover.shape[1]) + 0.5 - cx, np.arange(cover.shape[0])[:, None] + 0.5 - cy
     return float(np.angle(_moment(cover, x, y, FOLDS[shape])) - _unit(shape)[1]) / FOLDS[shape]
 
 
 def _misfit(shape: str, cover: np.ndarray, visible: np.ndarray, cx: float, cy: float) -> float:
-    """Squared difference between a cover [H, W] and the shape's best placed template, over the cover's mass.
+    """Squared difference between a cover [H, W] and the shape's best placed template, over the
+    cover's mass.
 
-    Place, radius and angle start from the cover's moments and are refined one after another with shrinking steps.
+    Place, radius and angle start from the cover's moments and are refined one after another with
+    shrinking steps.
     """
     size, _ = _unit(shape)
     r = float(np.sqrt(cover.sum() / size))

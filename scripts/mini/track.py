@@ -25,13 +25,17 @@ class Track:
         return np.isfinite(self.x)
 
     def usable(self) -> np.ndarray:
-        """[n] indices of the clear frames, or of all frames with the thing in them where clear ones are too few to tell a path."""
+        """[n] indices of the clear frames, or of all frames with the thing in them where clear ones
+        are too few to tell a path.
+        """
         seen, clear = np.flatnonzero(self.seen), np.flatnonzero(self.clear)
         return clear if len(clear) >= max(4, 0.4 * len(seen)) else seen
 
 
 def slope(t: np.ndarray, v: np.ndarray) -> tuple[float, float]:
-    """Slope of the straight line through v(t), and R²: the part of v's variance that the line explains."""
+    """Slope of the straight line through v(t), and R²: the part of v's variance that the line
+    explains.
+    """
     if len(t) < 3 or np.ptp(v) == 0:
         return 0.0, 0.0
     a, b = np.polyfit(t, v, 1)
@@ -39,7 +43,9 @@ def slope(t: np.ndarray, v: np.ndarray) -> tuple[float, float]:
 
 
 def turning_points(v: np.ndarray, least: float) -> list[tuple[int, int]]:
-    """Where v turns by at least `least`: (index, +1 at a maximum or -1 at a minimum), in order, ends left out."""
+    """Where v turns by at least `least`: (index, +1 at a maximum or -1 at a minimum), in order,
+    ends left out.
+    """
     turns: list[tuple[int, int]] = []
     low = high = 0
     way = 0
@@ -57,10 +63,12 @@ def turning_points(v: np.ndarray, least: float) -> list[tuple[int, int]]:
 
 
 def consistency(track: Track) -> dict[str, float]:
-    """How steadily the thing keeps its look and its path over the clip; NaN where too few clear frames follow one another.
+    """How steadily the thing keeps its look and its path over the clip; NaN where too few clear
+    frames follow one another.
 
-    `colour`: mean distance in RGB (0..255 units) between its colour in one frame and the next; `size`: mean change of its
-    size (square root of the area) from frame to frame, over its mean size; `jitter`: RMS second difference of its centroid, pixels.
+    `colour`: mean distance in RGB (0..255 units) between its colour in one frame and the next;
+    `size`: mean change of its size (square root of the area) from frame to frame, over its mean
+    size; `jitter`: RMS second difference of its centroid, pixels.
     """
     pairs = track.clear[1:] & track.clear[:-1]
     threes = pairs[1:] & pairs[:-1]
@@ -68,14 +76,20 @@ def consistency(track: Track) -> dict[str, float]:
     place = np.stack([track.x, track.y], 1)
     bend = np.diff(place, 2, axis=0)[threes]
     return {
-        "colour": float(np.linalg.norm(np.diff(track.rgb, axis=0), axis=1)[pairs].mean()) if pairs.any() else np.nan,
-        "size": float(np.abs(np.diff(size))[pairs].mean() / size[track.clear].mean()) if pairs.any() else np.nan,
+        "colour": float(np.linalg.norm(np.diff(track.rgb, axis=0), axis=1)[pairs].mean())
+        if pairs.any()
+        else np.nan,
+        "size": float(np.abs(np.diff(size))[pairs].mean() / size[track.clear].mean())
+        if pairs.any()
+        else np.nan,
         "jitter": float(np.sqrt((bend**2).sum(1).mean())) if threes.any() else np.nan,
     }
 
 
 def parabola_fit(track: Track) -> float:
-    """R² of the best parabola through y over time: 1 for a thing that is thrown and falls freely. NaN with fewer than 5 frames."""
+    """R² of the best parabola through y over time: 1 for a thing that is thrown and falls freely.
+    NaN with fewer than 5 frames.
+    """
     t = track.usable()
     y = track.y[t]
     if len(t) < 5 or np.ptp(y) == 0:
@@ -84,9 +98,11 @@ def parabola_fit(track: Track) -> float:
 
 
 def bounce_heights(track: Track) -> tuple[list[float], bool | None]:
-    """Heights in pixels above the lowest point of the start and of each top between two hits, and whether each is lower than the last.
+    """Heights in pixels above the lowest point of the start and of each top between two hits, and
+    whether each is lower than the last.
 
-    A top that the clip's end cuts off doesn't count; with fewer than two heights there is nothing to say: None.
+    A top that the clip's end cuts off doesn't count; with fewer than two heights there is nothing
+    to say: None.
     """
     t = np.flatnonzero(track.seen)  # a start that the upper edge clips is still the highest
     if len(t) < 3:

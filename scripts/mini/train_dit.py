@@ -1,4 +1,6 @@
-"""Step three of training mini: text encoder and transformer together, on the encoded clips, by rectified flow."""
+"""Step three of training mini: text encoder and transformer together, on the encoded clips, by
+rectified flow.
+"""
 
 from __future__ import annotations
 
@@ -29,20 +31,35 @@ SHARES = {
     "1x96x96": 0.02,
     "1x64x64": 0.03,
 }
-# Small clips teach what words mean at a quarter of the cost; the last part of the training is for the size that clips have by default.
+# Small clips teach what words mean at a quarter of the cost; the last part of the training is for
+# the size that clips have by default.
 LAST_PART, LAST_SHARES = 0.85, {**SHARES, "17x64x64": 0.2, "33x64x64": 0.2, "33x96x96": 0.45}
 
 
 def make_tokenizer(path: Path) -> None:
-    """Train the word-piece model on captions of the drawn world; letters are pieces too, so any prompt can be read."""
+    """Train the word-piece model on captions of the drawn world; letters are pieces too, so any
+    prompt can be read.
+    """
     rng = np.random.default_rng(1)
-    texts = [world.sample(rng, int(rng.choice((1, 33))), 64, 64, unseen=None).caption for _ in range(8000)]
+    texts = [
+        world.sample(rng, int(rng.choice((1, 33))), 64, 64, unseen=None).caption
+        for _ in range(8000)
+    ]
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(texts), model_writer=model, model_type="bpe", vocab_size=TEXT["vocab_size"], hard_vocab_limit=False,
-        normalization_rule_name="nmt_nfkc_cf", required_chars=string.ascii_lowercase + string.digits,
-        pad_id=0, eos_id=1, unk_id=2, bos_id=-1, minloglevel=2,
-    )  # fmt: skip
+        sentence_iterator=iter(texts),
+        model_writer=model,
+        model_type="bpe",
+        vocab_size=TEXT["vocab_size"],
+        hard_vocab_limit=False,
+        normalization_rule_name="nmt_nfkc_cf",
+        required_chars=string.ascii_lowercase + string.digits,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        minloglevel=2,
+    )
     path.write_bytes(model.getvalue())
 
 
@@ -66,12 +83,18 @@ class Latents:
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of each latent channel over a sample of clips."""
         values = np.concatenate(
-            [s["latents"][:40].reshape(-1, s["latents"].shape[-1]) for shards in self.data.values() for s in shards[:4]]
+            [
+                s["latents"][:40].reshape(-1, s["latents"].shape[-1])
+                for shards in self.data.values()
+                for s in shards[:4]
+            ]
         )
         return values.astype(np.float64).mean(0), values.astype(np.float64).std(0)
 
     def batch(self, rng: np.random.Generator, bucket: str, count: int):
-        """`count` clips: latents [N, T, h, w, C], condition [N, T, h, w, C + 1] in raw latent units, captions."""
+        """`count` clips: latents [N, T, h, w, C], condition [N, T, h, w, C + 1] in raw latent
+        units, captions.
+        """
         x, cond, texts = [], [], []
         shards = self.data[bucket]
         for _ in range(count):
@@ -80,7 +103,9 @@ class Latents:
             z = shard["latents"][i].astype(np.float32)
             c = np.zeros((*z.shape[:-1], z.shape[-1] + 1), np.float32)
             kind = rng.random() if len(z) > 1 else 1
-            if kind < 0.18:  # a start picture, at times with the last one; the start's latent is the picture's own
+            if (
+                kind < 0.18
+            ):  # a start picture, at times with the last one; the start's latent is the picture's own
                 c[0, ..., :-1], c[0, ..., -1] = z[0], 1
             if 0.13 < kind < 0.22:
                 c[-1, ..., :-1], c[-1, ..., -1] = shard["last"][i], 1
@@ -93,12 +118,17 @@ class Latents:
 
 
 def smudge(rng: np.random.Generator, text: str) -> str:
-    """The caption as training sees it: now and then empty (for guidance) or with a word that means nothing."""
+    """The caption as training sees it: now and then empty (for guidance) or with a word that means
+    nothing.
+    """
     if rng.random() < 0.1:
         return ""
     if rng.random() < 0.05:
         words = text.split()
-        words.insert(int(rng.integers(len(words) + 1)), "".join(rng.choice(list("abcdefghijklmnopqrstuvwxyz"), int(rng.integers(2, 8)))))
+        words.insert(
+            int(rng.integers(len(words) + 1)),
+            "".join(rng.choice(list("abcdefghijklmnopqrstuvwxyz"), int(rng.integers(2, 8)))),
+        )
         return " ".join(words)
     return text
 
@@ -120,7 +150,9 @@ class Model(torch.nn.Module):
 
 
 def loss_of(model, z, cond, ids, mask, mode):
-    """Rectified flow: x = (1 - s) z + s n, target n - z, s logit-normal; what differs from the clip's background counts 3x."""
+    """Rectified flow: x = (1 - s) z + s n, target n - z, s logit-normal; what differs from the
+    clip's background counts 3x.
+    """
     noise = torch.randn_like(z)
     s = torch.sigmoid(torch.randn(len(z)) + 0.3)
     sb = s[:, None, None, None, None]
@@ -148,8 +180,15 @@ def train(run: Path, steps: int, seed: int = 0, lr: float = 2e-3, bfloat16: bool
     model = Model()
     ema = {k: v.clone() for k, v in model.state_dict().items()}
     inner = [(n, p) for n, p in model.named_parameters()]
-    is_matrix = {n: p.ndim == 2 and ("blocks" in n or "layers" in n) and "table" not in n for n, p in inner}
-    optimizer = Muon([p for n, p in inner if is_matrix[n]], [p for n, p in inner if not is_matrix[n]], lr=lr * 5, other_lr=lr)
+    is_matrix = {
+        n: p.ndim == 2 and ("blocks" in n or "layers" in n) and "table" not in n for n, p in inner
+    }
+    optimizer = Muon(
+        [p for n, p in inner if is_matrix[n]],
+        [p for n, p in inner if not is_matrix[n]],
+        lr=lr * 5,
+        other_lr=lr,
+    )
     saved, step = run / "dit.pt", 0
     if saved.exists():
         state = torch.load(saved, weights_only=False)
@@ -176,7 +215,9 @@ def train(run: Path, steps: int, seed: int = 0, lr: float = 2e-3, bfloat16: bool
         ids, mask = tokenize(tokenizer, [smudge(rng, t) for t in texts])
         mode = str(rng.choice(("factored", "spatial", "full"), p=(0.84, 0.08, 0.08)))
         scale = min(1, (step + 1) / 100) * (
-            1 if step < 0.4 * steps else 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * (step / steps - 0.4) / 0.6))
+            1
+            if step < 0.4 * steps
+            else 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * (step / steps - 0.4) / 0.6))
         )
         for group in optimizer.param_groups:
             group["lr"] = group["base"] * scale
@@ -194,10 +235,19 @@ def train(run: Path, steps: int, seed: int = 0, lr: float = 2e-3, bfloat16: bool
         losses.append(plain)
         if step % 20 == 0:
             rate = (time.time() - begun) / (step - first)
-            print(f"dit {step}/{steps} loss {np.mean(losses[-50:]):.4f} {rate:.2f} s/step", flush=True)
+            print(
+                f"dit {step}/{steps} loss {np.mean(losses[-50:]):.4f} {rate:.2f} s/step", flush=True
+            )
         if step % 100 == 0 or step == steps:
             latents.refresh()
             temporary = saved.with_suffix(".tmp")
-            state = dict(model=model.state_dict(), optimizer=optimizer.state_dict(), ema=ema, step=step, mean=mean, std=std)
+            state = dict(
+                model=model.state_dict(),
+                optimizer=optimizer.state_dict(),
+                ema=ema,
+                step=step,
+                mean=mean,
+                std=std,
+            )
             torch.save(state, temporary)
             temporary.replace(saved)

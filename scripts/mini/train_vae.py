@@ -26,7 +26,9 @@ CONFIG = {
 
 
 def crops(rng: np.random.Generator, count: int, frames: int, side: int) -> np.ndarray:
-    """`count` windows [F, side, side, 3] of drawn clips, each around its object, where there is something to learn."""
+    """`count` windows [F, side, side, 3] of drawn clips, each around its object, where there is
+    something to learn.
+    """
     out = np.empty((count, frames, side, side, 3), np.float32)
     for clip in out:
         canvas = int(rng.choice((64, 80, 96)))
@@ -34,7 +36,10 @@ def crops(rng: np.random.Generator, count: int, frames: int, side: int) -> np.nd
         start = int(rng.integers(0, scene.frames - frames + 1)) if rng.random() < 0.8 else 0
         scene = world.cut(scene, start, frames)
         thing = scene.things[0]
-        x0, y0 = (int(np.clip(track.mean() * canvas - side / 2 + rng.normal(0, 6), 0, canvas - side)) for track in (thing.x, thing.y))
+        x0, y0 = (
+            int(np.clip(track.mean() * canvas - side / 2 + rng.normal(0, 6), 0, canvas - side))
+            for track in (thing.x, thing.y)
+        )
         clip[:] = world.draw(scene)[:, y0 : y0 + side, x0 : x0 + side]
     return out
 
@@ -53,7 +58,11 @@ def loss_of(vae: VAE, x: torch.Tensor, kl_weight: float) -> tuple[torch.Tensor, 
         weight = weight / weight.mean()
     d = y - x
     loss = (weight * (d.abs() + 2 * d.square())).mean()
-    loss = loss + (d[:, :, 1:] - d[:, :, :-1]).abs().mean() + (d[:, :, :, 1:] - d[:, :, :, :-1]).abs().mean()
+    loss = (
+        loss
+        + (d[:, :, 1:] - d[:, :, :-1]).abs().mean()
+        + (d[:, :, :, 1:] - d[:, :, :, :-1]).abs().mean()
+    )
     kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
     return loss + kl_weight * kl, d.detach().square().mean().item()
 
@@ -82,10 +91,14 @@ def train(out: Path, steps: int, batch: int, seed: int = 0, bfloat16: bool = Fal
     _loop(vae, vae, out / "vae.pt", steps, batch, seed, lr=3e-3, bfloat16=bfloat16)
 
 
-def finish_decoder(out: Path, steps: int, batch: int, seed: int = 1, bfloat16: bool = False) -> None:
-    """Train the decoder alone, on what `out`/vae.pt encodes, to `steps`; keeps the whole in `out`/decoder.pt.
+def finish_decoder(
+    out: Path, steps: int, batch: int, seed: int = 1, bfloat16: bool = False
+) -> None:
+    """Train the decoder alone, on what `out`/vae.pt encodes, to `steps`; keeps the whole in
+    `out`/decoder.pt.
 
-    The latents stay as they are, so this can be done before, beside or after the training of the transformer.
+    The latents stay as they are, so this can be done before, beside or after the training of the
+    transformer.
     """
     vae = VAE(CONFIG)
     vae.load_state_dict(torch.load(out / "vae.pt")["model"])
@@ -93,9 +106,23 @@ def finish_decoder(out: Path, steps: int, batch: int, seed: int = 1, bfloat16: b
     _loop(vae, vae.decoder, out / "decoder.pt", steps, batch, seed, lr=1.5e-3, bfloat16=bfloat16)
 
 
-def _loop(vae: VAE, trained: torch.nn.Module, saved: Path, steps: int, batch: int, seed: int, lr: float, bfloat16: bool) -> None:
-    """Train the parameters of `trained` to `steps`; writes `saved` every 100 steps and goes on from it."""
-    inner = [p.ndim > 1 and "conv_in" not in n and "conv_out" not in n for n, p in trained.named_parameters()]
+def _loop(
+    vae: VAE,
+    trained: torch.nn.Module,
+    saved: Path,
+    steps: int,
+    batch: int,
+    seed: int,
+    lr: float,
+    bfloat16: bool,
+) -> None:
+    """Train the parameters of `trained` to `steps`; writes `saved` every 100 steps and goes on from
+    it.
+    """
+    inner = [
+        p.ndim > 1 and "conv_in" not in n and "conv_out" not in n
+        for n, p in trained.named_parameters()
+    ]
     parameters = list(trained.parameters())
     matrices = [p for p, muon in zip(parameters, inner, strict=True) if muon]
     others = [p for p, muon in zip(parameters, inner, strict=True) if not muon]
@@ -111,7 +138,9 @@ def _loop(vae: VAE, trained: torch.nn.Module, saved: Path, steps: int, batch: in
         rng = np.random.default_rng((seed, step))
         frames, count = (9, batch) if step % 3 else (17, batch // 2)
         x = torch.from_numpy(crops(rng, count, frames, 64))
-        scale = min(1, (step + 1) / 50) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+        scale = min(1, (step + 1) / 50) * (
+            0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps))
+        )
         for group in optimizer.param_groups:
             group["lr"] = group["base"] * scale
         optimizer.zero_grad()
@@ -126,9 +155,15 @@ def _loop(vae: VAE, trained: torch.nn.Module, saved: Path, steps: int, batch: in
         if step % 20 == 0:
             level = -10 * math.log10(np.mean(squared[-20:]) / 4)
             rate = (time.time() - begun) / (step - first)
-            print(f"{saved.stem} {step}/{steps} loss {loss.item():.4f} crop PSNR {level:.2f} dB {rate:.2f} s/step", flush=True)
+            print(
+                f"{saved.stem} {step}/{steps} loss {loss.item():.4f} crop PSNR {level:.2f} dB {rate:.2f} s/step",
+                flush=True,
+            )
         if step % 100 == 0 or step == steps:
             temporary = saved.with_suffix(".tmp")
-            torch.save({"model": vae.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, temporary)
+            torch.save(
+                {"model": vae.state_dict(), "optimizer": optimizer.state_dict(), "step": step},
+                temporary,
+            )
             temporary.replace(saved)
             print(f"  held-out 33x96x96: {psnr(vae, 33, 96, 8):.2f} dB", flush=True)

@@ -1,4 +1,6 @@
-"""The factored model's 3D VAE in PyTorch, for training only: the same names and the same maths as mlxvid.models.factored.vae."""
+"""The factored model's 3D VAE in PyTorch, for training only: the same names and the same maths as
+mlxvid.models.factored.vae.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ class RMSNorm(nn.Module):
 
 
 class CausalConv(nn.Module):
-    """A (k_t, k_h, k_w) convolution of [B, F, H, W, C] with one of time or space of size 1; in time it sees only the past.
+    """A (k_t, k_h, k_w) convolution of [B, F, H, W, C] with one of time or space of size 1; in time
+    it sees only the past.
 
     The frame before the first is the first again; in space the border is zero.
     """
@@ -39,7 +42,12 @@ class CausalConv(nn.Module):
             weight = self.weight[..., 0, 0].permute(0, 2, 1).reshape(self.weight.shape[0], -1)
             return F.linear(x, weight, self.bias)
         x = x.reshape(b * f, h, w, c).permute(0, 3, 1, 2)
-        x = F.conv2d(x, self.weight[:, :, 0].contiguous(memory_format=torch.channels_last), self.bias, padding=kh // 2)
+        x = F.conv2d(
+            x,
+            self.weight[:, :, 0].contiguous(memory_format=torch.channels_last),
+            self.bias,
+            padding=kh // 2,
+        )
         return x.permute(0, 2, 3, 1).reshape(b, f, h, w, -1)
 
 

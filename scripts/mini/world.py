@@ -1,8 +1,9 @@
 """The little world that mini learns: flat shapes that move, and the captions that say so.
 
-A :class:`Scene` is a caption's attributes plus the numbers that a caption leaves open (where, how fast). It is drawn
-analytically, by signed distances with one pixel of antialiasing, so that every clip has an exact ground truth.
-Lengths are fractions of the canvas, times are frames: a clip twice as long shows more of the motion, not a slower one.
+A :class:`Scene` is a caption's attributes plus the numbers that a caption leaves open (where, how
+fast). It is drawn analytically, by signed distances with one pixel of antialiasing, so that every
+clip has an exact ground truth. Lengths are fractions of the canvas, times are frames: a clip twice
+as long shows more of the motion, not a slower one.
 """
 
 from __future__ import annotations
@@ -49,14 +50,31 @@ MOTIONS = {  # the words that name each motion; the first is the one that mini's
 TURNS_VISIBLY = ("square", "triangle", "star", "cross")  # a spinning ball or ring shows nothing
 FLOOR = 0.86  # height of the floor line, from the top
 
-# Never drawn in training: what the scores call "unseen". Every single attribute is seen, these pairs are not.
-UNSEEN_LOOKS = {("red", "star"), ("blue", "triangle"), ("green", "ring"), ("yellow", "cross"), ("purple", "square"), ("cyan", "ball")}
-UNSEEN_ACTS = {("star", "bounce"), ("ball", "orbit"), ("square", "throw"), ("ring", "left"), ("triangle", "rise"), ("cross", "right")}
+# Never drawn in training: what the scores call "unseen". Every single attribute is seen, these
+# pairs are not.
+UNSEEN_LOOKS = {
+    ("red", "star"),
+    ("blue", "triangle"),
+    ("green", "ring"),
+    ("yellow", "cross"),
+    ("purple", "square"),
+    ("cyan", "ball"),
+}
+UNSEEN_ACTS = {
+    ("star", "bounce"),
+    ("ball", "orbit"),
+    ("square", "throw"),
+    ("ring", "left"),
+    ("triangle", "rise"),
+    ("cross", "right"),
+}
 
 
 @dataclass
 class Thing:
-    """One object: its look, and where it is in each frame (arrays over frames, fractions of the canvas)."""
+    """One object: its look, and where it is in each frame (arrays over frames, fractions of the
+    canvas).
+    """
 
     shape: str
     colour: str
@@ -81,7 +99,9 @@ class Scene:
     width: int
     things: list[Thing] = field(default_factory=list)
     floor: bool = False
-    posts: np.ndarray | None = None  # [n, frames]: x of each post of a panned scene, fractions of the width
+    posts: np.ndarray | None = (
+        None  # [n, frames]: x of each post of a panned scene, fractions of the width
+    )
     light: np.ndarray | None = None  # [frames]: x of the lamp
     second_colour: str | None = None
     second_shape: str | None = None
@@ -104,8 +124,9 @@ def sample(
 ) -> Scene:
     """Draw a random scene of `frames` x `height` x `width`.
 
-    `unseen=False` keeps to the combinations of the training world, True gives only held-out ones, None either.
-    `odds`: one for each of MOTIONS, adding up to 1; None draws them nearly alike, as the scores do.
+    `unseen=False` keeps to the combinations of the training world, True gives only held-out ones,
+    None either. `odds`: one for each of MOTIONS, adding up to 1; None draws them nearly alike, as
+    the scores do.
     """
     odds = _MOTION_ODDS if odds is None else odds
     while True:
@@ -121,17 +142,29 @@ def sample(
 
 _MOTION_ODDS = np.array([1, 1, 1, 1, 1.3, 1.3, 1, 1, 1, 1.2, 1.3, 1.2, 1.2])
 _MOTION_ODDS = _MOTION_ODDS / _MOTION_ODDS.sum()
-# What mini's transformer is shown: most of what it finds hardest, where a thing turns, comes back, or changes its way.
+# What mini's transformer is shown: most of what it finds hardest, where a thing turns, comes back,
+# or changes its way.
 TRAINING_ODDS = np.array([0.7, 0.7, 1.2, 1, 2.4, 1, 4, 1, 0.8, 2.4, 1.1, 0.8, 0.8])
 TRAINING_ODDS = TRAINING_ODDS / TRAINING_ODDS.sum()
 
 
-def build(rng: np.random.Generator, colour: str, shape: str, motion: str, frames: int, height: int, width: int) -> Scene:
+def build(
+    rng: np.random.Generator,
+    colour: str,
+    shape: str,
+    motion: str,
+    frames: int,
+    height: int,
+    width: int,
+) -> Scene:
     """A scene with the given look and motion; everything else at random."""
     size = str(rng.choice(list(SIZES)))
     background = str(rng.choice(list(BACKGROUNDS)))
     short = min(height, width)
-    sx, sy = short / width, short / height  # one short side, as a fraction of the width and of the height
+    sx, sy = (
+        short / width,
+        short / height,
+    )  # one short side, as a fraction of the width and of the height
     r = SIZES[size] * rng.uniform(0.95, 1.05)
     t = np.arange(frames, dtype=np.float64)
     one = np.ones(frames)
@@ -190,8 +223,18 @@ def build(rng: np.random.Generator, colour: str, shape: str, motion: str, frames
 
     if motion == "behind":
         others = [c for c in COLOURS if c != colour]
-        scene.second_colour, scene.second_shape = str(rng.choice(others)), str(rng.choice(("square", "ball", "cross")))
-        still = Thing(scene.second_shape, scene.second_colour, one * 0.19 * rng.uniform(0.95, 1.05), one * 0.5, one * 0.5, one * 0.0)
+        scene.second_colour, scene.second_shape = (
+            str(rng.choice(others)),
+            str(rng.choice(("square", "ball", "cross"))),
+        )
+        still = Thing(
+            scene.second_shape,
+            scene.second_colour,
+            one * 0.19 * rng.uniform(0.95, 1.05),
+            one * 0.5,
+            one * 0.5,
+            one * 0.0,
+        )
         scene.things = [Thing(shape, colour, radius, x, y, angle), still]
     else:
         scene.things = [Thing(shape, colour, radius, x, y, angle)]
@@ -216,7 +259,9 @@ def _bounce(t: np.ndarray, top: float, rest: float, gravity: float, keep: float)
 
 
 def caption(rng: np.random.Generator, scene: Scene, size: str) -> str:
-    """One of the ways to say a scene. Size and background are sometimes left out: then they are free."""
+    """One of the ways to say a scene. Size and background are sometimes left out: then they are
+    free.
+    """
     side = "right" if scene.direction > 0 else "left"
     sized = rng.random() < 0.7 and scene.motion not in ("grow", "shrink", "behind")
     noun = f"{size + ' ' if sized else ''}{scene.colour} {scene.shape}"
@@ -258,14 +303,26 @@ def draw(scene: Scene) -> np.ndarray:
     if scene.posts is not None:
         shade = np.array((150, 150, 152) if dark else (92, 92, 94), np.float32)
         for track in scene.posts:
-            cover = np.clip(0.5 - (np.abs(xs - _px(track, w)) - 0.028 * short), 0, 1) * (ys > 0.5 * h) * (ys < FLOOR * h)
+            cover = (
+                np.clip(0.5 - (np.abs(xs - _px(track, w)) - 0.028 * short), 0, 1)
+                * (ys > 0.5 * h)
+                * (ys < FLOOR * h)
+            )
             _paint(clip, cover, shade)
     if scene.light is not None:
         lamp_y = 0.12 * h
         lamp = np.hypot(xs - _px(scene.light, w), ys - lamp_y) - 0.06 * short
-        _paint(clip, np.clip(0.5 - lamp, 0, 1), np.array((255, 250, 215) if dark else (250, 250, 235), np.float32))
+        _paint(
+            clip,
+            np.clip(0.5 - lamp, 0, 1),
+            np.array((255, 250, 215) if dark else (250, 250, 235), np.float32),
+        )
         rim = np.abs(lamp) - 0.012 * short
-        _paint(clip, np.clip(0.5 - rim, 0, 1) * (0 if dark else 1), np.array((120, 120, 110), np.float32))
+        _paint(
+            clip,
+            np.clip(0.5 - rim, 0, 1) * (0 if dark else 1),
+            np.array((120, 120, 110), np.float32),
+        )
         thing = scene.things[0]
         away = (thing.x - scene.light) * 0.9
         cx, cy = _px(thing.x + away * 0.55, w), _px(np.full(f, FLOOR + 0.055), h)
@@ -285,7 +342,11 @@ def draw(scene: Scene) -> np.ndarray:
             c, s = np.cos(thing.angle), np.sin(thing.angle)
             c, s = (v.astype(np.float32)[:, None, None] for v in (c, s))
             dx, dy = dx * c + dy * s, dy * c - dx * s
-        _paint(clip[:, y0:y1, x0:x1], np.clip(0.5 - distance(thing.shape, dx, dy, r), 0, 1), np.array(COLOURS[thing.colour], np.float32))
+        _paint(
+            clip[:, y0:y1, x0:x1],
+            np.clip(0.5 - distance(thing.shape, dx, dy, r), 0, 1),
+            np.array(COLOURS[thing.colour], np.float32),
+        )
     return clip / np.float32(127.5) - 1
 
 
@@ -298,7 +359,9 @@ def _paint(clip: np.ndarray, cover: np.ndarray, colour: np.ndarray) -> None:
 
 
 def distance(shape: str, x: np.ndarray, y: np.ndarray, r: np.ndarray) -> np.ndarray:
-    """Signed distance in pixels (negative inside) from points (x, y) to a shape of radius r about the origin, y down."""
+    """Signed distance in pixels (negative inside) from points (x, y) to a shape of radius r about
+    the origin, y down.
+    """
     if shape == "ball":
         return np.hypot(x, y) - r
     if shape == "square":
@@ -318,14 +381,19 @@ def distance(shape: str, x: np.ndarray, y: np.ndarray, r: np.ndarray) -> np.ndar
         tip, inner = 1.18, 0.5
         ex, ey = inner * np.cos(fifth / 2) - tip, inner * np.sin(fifth / 2)
         length = np.hypot(ex, ey)
-        return (rho * np.cos(a) - tip * r) * (-ey / length) * -1 + (rho * np.sin(a)) * (-ex / length)
+        return (rho * np.cos(a) - tip * r) * (-ey / length) * -1 + (rho * np.sin(a)) * (
+            -ex / length
+        )
     raise ValueError(f"no shape is called {shape!r}")
 
 
 def cut(scene: Scene, start: int, frames: int) -> Scene:
     """The same scene from frame `start` on, `frames` long."""
     part = slice(start, start + frames)
-    things = [replace(th, **{k: getattr(th, k)[part] for k in ("radius", "x", "y", "angle")}) for th in scene.things]
+    things = [
+        replace(th, **{k: getattr(th, k)[part] for k in ("radius", "x", "y", "angle")})
+        for th in scene.things
+    ]
     posts = None if scene.posts is None else scene.posts[:, part]
     light = None if scene.light is None else scene.light[part]
     return replace(scene, frames=frames, things=things, posts=posts, light=light)

@@ -8,21 +8,33 @@ import av
 import numpy as np
 from PySide6.QtGui import QImage
 
-from mlxvid.clip import Clip
 from mlxvid.gui.database import Database
+from mlxvid.media.clip import Clip
 
 FIRST_LEVEL, STEP = 24, 8
 RED, GREEN, BLUE = (1.0, 0.2, 0.2), (0.2, 1.0, 0.2), (0.2, 0.2, 1.0)
 
 
-def levels(frames: int = 9, width: int = 48, height: int = 32, tint: tuple[float, float, float] = (1, 1, 1)) -> np.ndarray:
+def levels(
+    frames: int = 9, width: int = 48, height: int = 32, tint: tuple[float, float, float] = (1, 1, 1)
+) -> np.ndarray:
     """uint8 [F, H, W, 3]: each frame is STEP brighter than the one before."""
     level = FIRST_LEVEL + STEP * np.arange(frames)
     assert level[-1] < 256
-    return (level[:, None, None, None] * np.array(tint) * np.ones((frames, height, width, 3))).astype(np.uint8)
+    return (
+        level[:, None, None, None] * np.array(tint) * np.ones((frames, height, width, 3))
+    ).astype(np.uint8)
 
 
-def write_clip(path: Path, frames: int = 9, width: int = 48, height: int = 32, fps: float = 8, tint=(1, 1, 1), **settings) -> Path:
+def write_clip(
+    path: Path,
+    frames: int = 9,
+    width: int = 48,
+    height: int = 32,
+    fps: float = 8,
+    tint=(1, 1, 1),
+    **settings,
+) -> Path:
     """Save such a clip, with settings; the ending is the format."""
     made = {"prompt": "a grey wall", "model": "mini", "seed": 7, "steps": 4, **settings}
     return Clip(levels(frames, width, height, tint), fps, made).save(path)
@@ -59,4 +71,6 @@ def number_of(picture: QImage | np.ndarray) -> int:
 def add(database: Database, path: Path, prompt: str = "a grey wall", **settings) -> int:
     """Write a clip and put it into the library; returns its id."""
     write_clip(path, prompt=prompt, **settings)
-    return database.add_clip(path, {"prompt": prompt, "model": "mini", "seed": 7, **settings}, 8, 9, 48, 32)
+    return database.add_clip(
+        path, {"prompt": prompt, "model": "mini", "seed": 7, **settings}, 8, 9, 48, 32
+    )

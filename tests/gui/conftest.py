@@ -10,7 +10,9 @@ import pytest
 
 # No screen, but one as large as people have: Qt brings windows back no larger than the screen is.
 if os.environ.get("QT_QPA_PLATFORM", "offscreen") == "offscreen":
-    os.environ["QT_QPA_PLATFORM"] = f"offscreen:configfile={Path(__file__).with_name('screen.json')}"
+    os.environ["QT_QPA_PLATFORM"] = (
+        f"offscreen:configfile={Path(__file__).with_name('screen.json')}"
+    )
 pytest.importorskip("PySide6", reason="the app's tests need the extra 'gui'")
 pytest.importorskip("pytestqt", reason="the app's tests need pytest-qt")
 
@@ -23,7 +25,7 @@ from mlxvid.gui.preferences import Preferences  # noqa: E402
 from mlxvid.gui.theme import DARK, Appearance, apply_theme, colours  # noqa: E402
 from mlxvid.gui.window import Window  # noqa: E402
 from mlxvid.gui.worker_client import WorkerClient  # noqa: E402
-from mlxvid.memory import GIB, Machine  # noqa: E402
+from mlxvid.model.memory import GIB, Machine  # noqa: E402
 
 # A worker that listens and says nothing: for windows that make no clips.
 IDLE = [sys.executable, "-S", "-c", "import sys; sys.stdin.read()"]
@@ -76,7 +78,9 @@ def themed(qapp):
 
 @pytest.fixture
 def open_window(home, qtbot, themed):
-    """A function that opens the app's window on this test's library, as often as wanted; `command` is the worker's (None: the real one)."""
+    """A function that opens the app's window on this test's library, as often as wanted; `command`
+    is the worker's (None: the real one).
+    """
     opened = []
 
     def open_(command=IDLE, choices=None) -> Window:
@@ -92,4 +96,6 @@ def open_window(home, qtbot, themed):
         client.shutdown()
         window.quit_now()
         database.close()
-        shiboken6.delete(window)  # now: a window that waits for its end slows down every change of style
+        shiboken6.delete(
+            window
+        )  # now: a window that waits for its end slows down every change of style

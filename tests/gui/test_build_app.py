@@ -1,4 +1,6 @@
-"""What the bundle is made from, as far as that can be tried without building one: its commands, its icon, its plist, its self-test."""
+"""What the bundle is made from, as far as that can be tried without building one: its commands, its
+icon, its plist, its self-test.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,16 @@ from pathlib import Path
 import pytest
 from PySide6.QtGui import QImage
 
-from mlxvid.clip import Clip
+from mlxvid.media.clip import Clip
 
 APP = Path(__file__).resolve().parents[2] / "scripts" / "app"
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
     command = [sys.executable, str(APP / "entry.py"), *arguments]
-    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=240)
+    return subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=240
+    )
 
 
 @pytest.mark.parametrize(
@@ -28,7 +32,10 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
     [
         (["mlxvid.plan", "--device", "--json"], lambda out: "kernels" in json.loads(out)),
         (["mlxvid.hub", "list"], lambda out: out == ""),
-        (["mlxvid.convert", "--help"], lambda out: out.startswith("usage: python -m mlxvid.convert")),
+        (
+            ["mlxvid.convert", "--help"],
+            lambda out: out.startswith("usage: python -m mlxvid.convert"),
+        ),
     ],
 )
 def test_the_executable_runs_the_commands_that_the_app_starts(arguments, said, tmp_path):
@@ -39,12 +46,17 @@ def test_the_executable_runs_the_commands_that_the_app_starts(arguments, said, t
 def test_another_module_is_not_run():
     done = run("--run", "os")
     commands = "mlxvid.generate, mlxvid.plan, mlxvid.hub, mlxvid.convert"
-    assert (done.returncode, done.stderr) == (2, f"There is no command 'os'; there are: {commands}.\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"There is no command 'os'; there are: {commands}.\n",
+    )
 
 
 def test_the_executable_is_its_own_worker(tmp_path):
     command = [sys.executable, str(APP / "entry.py"), "--worker"]
-    done = subprocess.run(command, input='{"op": "quit"}\n', capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        command, input='{"op": "quit"}\n', capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0 and json.loads(done.stdout.splitlines()[0])["event"] == "ready"
 
 
@@ -56,7 +68,12 @@ def test_the_self_test_makes_a_clip(tmp_path):
 
 
 def test_the_icon_has_every_size_that_macos_asks_for(tmp_path):
-    done = subprocess.run([sys.executable, str(APP / "icons.py"), str(tmp_path)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, str(APP / "icons.py"), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr
     icon = (tmp_path / "mlxvid.icns").read_bytes()
     assert icon[:4] == b"icns" and int.from_bytes(icon[4:8], "big") == len(icon)
@@ -75,6 +92,12 @@ def test_the_icon_has_every_size_that_macos_asks_for(tmp_path):
 
 def test_the_plist_and_the_recipe_can_be_read():
     plist = plistlib.loads((APP / "Info.plist").read_bytes())
-    kinds = {kind for document in plist["CFBundleDocumentTypes"] for kind in document["LSItemContentTypes"]}
-    assert {"public.mpeg-4", "public.png", "public.jpeg"} <= kinds and plist["NSHighResolutionCapable"] is True
+    kinds = {
+        kind
+        for document in plist["CFBundleDocumentTypes"]
+        for kind in document["LSItemContentTypes"]
+    }
+    assert {"public.mpeg-4", "public.png", "public.jpeg"} <= kinds and plist[
+        "NSHighResolutionCapable"
+    ] is True
     ast.parse((APP / "mlxvid.spec").read_text(encoding="utf-8"))

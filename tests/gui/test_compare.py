@@ -38,8 +38,15 @@ def shown(view) -> tuple[int, int]:
 
 
 def test_different_rates_and_lengths_in_step(tmp_path, qtbot, view):
-    """24 frames at 24 a second beside 16 at 8: one clock at 24, for 2 s; the shorter one waits at its last frame."""
-    load(qtbot, view, write_clip(tmp_path / "a.mp4", frames=24, fps=24), write_clip(tmp_path / "b.mp4", frames=16, fps=8))
+    """24 frames at 24 a second beside 16 at 8: one clock at 24, for 2 s; the shorter one waits at
+    its last frame.
+    """
+    load(
+        qtbot,
+        view,
+        write_clip(tmp_path / "a.mp4", frames=24, fps=24),
+        write_clip(tmp_path / "b.mp4", frames=16, fps=8),
+    )
     assert (view.playhead.count, view.playhead.fps) == (48, 24)
     for index in range(48):
         view.playhead.seek(index)
@@ -47,7 +54,12 @@ def test_different_rates_and_lengths_in_step(tmp_path, qtbot, view):
 
 
 def test_rates_that_do_not_divide(tmp_path, qtbot, view):
-    load(qtbot, view, write_clip(tmp_path / "a.mp4", frames=20, fps=10), write_clip(tmp_path / "b.mp4", frames=25, fps=12.5))
+    load(
+        qtbot,
+        view,
+        write_clip(tmp_path / "a.mp4", frames=20, fps=10),
+        write_clip(tmp_path / "b.mp4", frames=25, fps=12.5),
+    )
     assert (view.playhead.count, view.playhead.fps) == (25, 12.5)
     for index in range(25):
         view.playhead.seek(index)
@@ -59,7 +71,9 @@ def test_both_play_together(tmp_path, qtbot, view):
     seen = set()
     watched = view.playhead.moved.connect(lambda index: seen.add((index, *shown(view))))
     qtbot.waitUntil(lambda: len(seen) >= 9, timeout=WAIT)
-    view.playhead.moved.disconnect(watched)  # when the view is closed it goes to the start, with nothing left to show
+    view.playhead.moved.disconnect(
+        watched
+    )  # when the view is closed it goes to the start, with nothing left to show
     assert view.playhead.playing and seen == {(index, index, index) for index in range(9)}
 
 
@@ -69,7 +83,12 @@ def pixel(view, x: float, y: float = 0.5):
 
 
 def test_side_by_side_and_wipe(tmp_path, qtbot, view):
-    load(qtbot, view, write_clip(tmp_path / "a.mp4", tint=RED), write_clip(tmp_path / "b.mp4", tint=BLUE))
+    load(
+        qtbot,
+        view,
+        write_clip(tmp_path / "a.mp4", tint=RED),
+        write_clip(tmp_path / "b.mp4", tint=BLUE),
+    )
     view.playhead.seek(8)
     is_red, is_blue = (lambda c: c.red() > 2 * c.blue()), (lambda c: c.blue() > 2 * c.red())
     assert is_red(pixel(view, 0.25)) and is_blue(pixel(view, 0.75))
@@ -102,9 +121,15 @@ def test_sizes_that_differ_are_each_fitted(tmp_path, qtbot, view):
         write_clip(tmp_path / "b.mp4", width=32, height=64, seed=2),
     )
     left, right = view.canvas.areas()
-    wide, tall = view.canvas.place(view.canvas._image, left), view.canvas.place(view.canvas._other, right)
+    wide, tall = (
+        view.canvas.place(view.canvas._image, left),
+        view.canvas.place(view.canvas._other, right),
+    )
     assert wide.width() == left.width() and tall.height() == right.height()
-    assert [label.text() for label in view.labels] == ["A   seed 1  ·  96×32", "B   seed 2  ·  32×64"]
+    assert [label.text() for label in view.labels] == [
+        "A   seed 1  ·  96×32",
+        "B   seed 2  ·  32×64",
+    ]
     view.set_wipe(True)
     view.canvas.grab()
     view.actual.setChecked(True)
@@ -119,7 +144,9 @@ def test_one_broken_take_leaves_the_other(tmp_path, qtbot, view, broken):
     view.message.connect(told.append)
     load(qtbot, view, *((bad, good) if broken == 0 else (good, bad)))
     assert len(told) == 1 and str(bad) in told[0]
-    assert view.labels[broken].text().endswith("bad.mp4 can’t be shown") and view.labels[1 - broken].text().endswith("good.mp4")
+    assert view.labels[broken].text().endswith("bad.mp4 can’t be shown") and view.labels[
+        1 - broken
+    ].text().endswith("good.mp4")
     view.playhead.seek(4)
     pictures = (view.canvas._image, view.canvas._other)
     assert pictures[broken] is None and number_of(pictures[1 - broken]) == 4
@@ -130,7 +157,12 @@ def test_one_broken_take_leaves_the_other(tmp_path, qtbot, view, broken):
 def test_two_broken_takes_and_then_two_good_ones(tmp_path, qtbot, view):
     load(qtbot, view, tmp_path / "none.mp4", tmp_path / "none either.mp4")
     assert view.canvas.text == "Neither of these clips can be shown." and view.playhead.count == 0
-    load(qtbot, view, write_clip(tmp_path / "a.mp4"), cut(write_clip(tmp_path / "b.mp4", frames=25, width=160, height=96), 0.95))
+    load(
+        qtbot,
+        view,
+        write_clip(tmp_path / "a.mp4"),
+        cut(write_clip(tmp_path / "b.mp4", frames=25, width=160, height=96), 0.95),
+    )
     assert view.playhead.count == max(9, len(view.reels[1].frames))
     assert shown(view) == (0, 0)
 
@@ -145,22 +177,51 @@ def test_what_differs():
     def take(name: str, frames: int = 33, width: int = 96, **settings) -> tuple[Path, Facts]:
         return Path(name), Facts(8, frames, width, 64, settings)
 
-    one = dict(prompt="a ball", seed=1, steps=20, guidance=4.0, model="mini", quantize=None, sampler="euler", keyframes={})
+    one = dict(
+        prompt="a ball",
+        seed=1,
+        steps=20,
+        guidance=4.0,
+        model="mini",
+        quantize=None,
+        sampler="euler",
+        keyframes={},
+    )
     assert differences([take("a", **one), take("b", **one)]) == ["same settings"] * 2
-    assert differences([take("a", **one), take("b", **{**one, "seed": 2, "steps": 30, "quantize": 4})]) == [
+    assert differences(
+        [take("a", **one), take("b", **{**one, "seed": 2, "steps": 30, "quantize": 4})]
+    ) == [
         "not quantized  ·  seed 1  ·  20 steps",
         "4 bit  ·  seed 2  ·  30 steps",
     ]
-    assert differences([take("a", **one), take("b", **{**one, "prompt": "a\ncube", "guidance": 2.5, "keyframes": {"0": "x.png"}})]) == [
+    assert differences(
+        [
+            take("a", **one),
+            take("b", **{**one, "prompt": "a\ncube", "guidance": 2.5, "keyframes": {"0": "x.png"}}),
+        ]
+    ) == [
         "guidance 4  ·  no images  ·  “a ball”",
         "guidance 2.5  ·  images at 0  ·  “a cube”",
     ]
-    assert differences([take("a", **one), take("b", 25, 64, **one)]) == ["96×64  ·  33 frames at 8 fps", "64×64  ·  25 frames at 8 fps"]
-    odd = {"prompt": ["x"], "keyframes": 5, "loras": ["a/b.safetensors@0.5"], "steps": {}, "shift": None, "model": 3}
+    assert differences([take("a", **one), take("b", 25, 64, **one)]) == [
+        "96×64  ·  33 frames at 8 fps",
+        "64×64  ·  25 frames at 8 fps",
+    ]
+    odd = {
+        "prompt": ["x"],
+        "keyframes": 5,
+        "loras": ["a/b.safetensors@0.5"],
+        "steps": {},
+        "shift": None,
+        "model": 3,
+    }
     assert differences([take("a", **odd), take("b", seed=1)])[0] == (
         "3  ·  {} steps  ·  shift None  ·  images at 5  ·  LoRA b.safetensors@0.5  ·  “['x']”"
     )
-    assert differences([take("own", seed=1, guidance="odd"), take("foreign.mp4")]) == ["seed 1  ·  guidance odd", "foreign.mp4"]
+    assert differences([take("own", seed=1, guidance="odd"), take("foreign.mp4")]) == [
+        "seed 1  ·  guidance odd",
+        "foreign.mp4",
+    ]
 
 
 def test_a_foreign_clip_is_told_by_its_name(tmp_path, qtbot, view):

@@ -1,4 +1,6 @@
-"""Composing: controls that follow the model, settings that go out and come back, and a plan that says what they cost."""
+"""Composing: controls that follow the model, settings that go out and come back, and a plan that
+says what they cost.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ from mlxvid.gui.job_requests import making_of
 from mlxvid.gui.jobs import Job
 from mlxvid.gui.pictures import ClipWell, PictureWell
 from mlxvid.gui.plan_line import estimate
-from mlxvid.memory import GIB, Machine
-from mlxvid.options import OPTIONS, flag
+from mlxvid.model.memory import GIB, Machine
+from mlxvid.model.options import OPTIONS, flag
 
 from .clips import write_clip
 
@@ -60,7 +62,7 @@ def plan_text(panel, qtbot, part) -> str:
     return panel.plan_line.text
 
 
-# --- what comes out ----------------------------------------------------------------------------------------------------------------
+# --- what comes out -------------------------------------------------------------------------------
 
 
 def test_the_model_s_defaults_and_a_seed(panel):
@@ -68,9 +70,17 @@ def test_the_model_s_defaults_and_a_seed(panel):
     settings = panel.settings()
     seed = settings.pop("seed")
     assert settings == {
-        "model": "mini", "prompt": "a red ball", "negative_prompt": "", "width": 96, "height": 96, "frames": 33, "fps": 16.0, "steps": 20,
-        "guidance": 3.0, "attention": "factored",
-    }  # fmt: skip
+        "model": "mini",
+        "prompt": "a red ball",
+        "negative_prompt": "",
+        "width": 96,
+        "height": 96,
+        "frames": 33,
+        "fps": 16.0,
+        "steps": 20,
+        "guidance": 3.0,
+        "attention": "factored",
+    }
     assert 0 <= seed < 2**31
 
 
@@ -103,7 +113,7 @@ def test_seeds_up_to_the_largest(panel, qtbot):
     assert panel.settings()["seed"] == 2**63 - 1
 
 
-# --- sizes and lengths -------------------------------------------------------------------------------------------------------------
+# --- sizes and lengths ----------------------------------------------------------------------------
 
 
 def pick(panel, name, text) -> None:
@@ -121,16 +131,26 @@ def test_shape_and_resolution_give_sizes_that_the_model_can_make(panel):
     assert panel.size_box.value() == (144, 256)
     panel.size_box._width.setValue(100)
     assert panel.size_box.value() == (96, 256)
-    assert panel.size_box._shape.currentText() == "Custom" == panel.size_box._resolution.currentText()
+    assert (
+        panel.size_box._shape.currentText() == "Custom" == panel.size_box._resolution.currentText()
+    )
     panel.size_box.set_value(96, 96)
-    assert (panel.size_box._shape.currentText(), panel.size_box._resolution.currentText()) == ("Square 1:1", "Standard")
+    assert (panel.size_box._shape.currentText(), panel.size_box._resolution.currentText()) == (
+        "Square 1:1",
+        "Standard",
+    )
     panel.size_box.set_value(320, 320)
-    assert (panel.size_box._shape.currentText(), panel.size_box._resolution.currentText()) == ("Square 1:1", "Custom")
+    assert (panel.size_box._shape.currentText(), panel.size_box._resolution.currentText()) == (
+        "Square 1:1",
+        "Custom",
+    )
 
 
 def test_the_model_s_own_shape_is_the_nearest_of_its_kind(panel):
     assert panel.picker.set_name("wan2.1-t2v-1.3b")
-    assert panel.size_box.value() == (832, 480) and panel.size_box._shape.currentText() == "Wide 16:9"
+    assert (
+        panel.size_box.value() == (832, 480) and panel.size_box._shape.currentText() == "Wide 16:9"
+    )
     pick(panel, "_shape", "Tall 9:16")
     assert panel.size_box.value() == (480, 832)
 
@@ -138,11 +158,17 @@ def test_the_model_s_own_shape_is_the_nearest_of_its_kind(panel):
 def test_seconds_and_frames_follow_each_other(panel):
     assert panel.length_box._seconds.value() == pytest.approx(33 / 16, abs=0.01)
     panel.length_box._seconds.setValue(1.0)
-    assert panel.settings()["frames"] == 17 and panel.length_box._seconds.value() == pytest.approx(17 / 16, abs=0.01)
+    assert panel.settings()["frames"] == 17 and panel.length_box._seconds.value() == pytest.approx(
+        17 / 16, abs=0.01
+    )
     panel.length_box._frames.setValue(40)
-    assert panel.settings()["frames"] == 41 and panel.length_box._seconds.value() == pytest.approx(41 / 16, abs=0.01)
+    assert panel.settings()["frames"] == 41 and panel.length_box._seconds.value() == pytest.approx(
+        41 / 16, abs=0.01
+    )
     panel.advanced.fps.setValue(8)
-    assert panel.settings()["frames"] == 41 and panel.length_box._seconds.value() == pytest.approx(41 / 8, abs=0.01)
+    assert panel.settings()["frames"] == 41 and panel.length_box._seconds.value() == pytest.approx(
+        41 / 8, abs=0.01
+    )
 
 
 def test_the_wheel_scrolls_past_a_field_that_is_not_in_use(panel, qapp):
@@ -150,17 +176,28 @@ def test_the_wheel_scrolls_past_a_field_that_is_not_in_use(panel, qapp):
     field = panel.steps
     place = QPointF(5, 5)
     event = QWheelEvent(
-        place, place, QPoint(), QPoint(0, 120), Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False
+        place,
+        place,
+        QPoint(),
+        QPoint(0, 120),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
     )
     qapp.sendEvent(field, event)
     assert field.value() == 20
 
 
-# --- the model decides -------------------------------------------------------------------------------------------------------------
+# --- the model decides ----------------------------------------------------------------------------
 
 
 def test_what_the_model_can_not_do_is_not_shown(panel):
-    assert not panel._loras_row.isVisible() and panel.pictures.isVisible() and panel._negative_row.isVisible()
+    assert (
+        not panel._loras_row.isVisible()
+        and panel.pictures.isVisible()
+        and panel._negative_row.isVisible()
+    )
     assert panel.picker.set_name("wan2.1-t2v-1.3b")
     assert panel._loras_row.isVisible() and not panel.pictures.isVisible()
     panel.advanced.set_open(True)
@@ -177,9 +214,16 @@ def test_samplers_appear_when_the_worker_has_told_them(panel, choices):
     assert not panel.advanced.sampler.isVisible() and "sampler" not in panel.settings()
     panel.steps.setValue(7)
     choices.learn("mini", LOADED)
-    assert panel.advanced.sampler.isVisible() and panel.settings()["sampler"] == "euler" and panel.settings()["steps"] == 7
+    assert (
+        panel.advanced.sampler.isVisible()
+        and panel.settings()["sampler"] == "euler"
+        and panel.settings()["steps"] == 7
+    )
     choices.refresh()
-    assert panel.settings()["sampler"] == "euler" and choices.find("mini").samplers == ("euler", "heun")
+    assert panel.settings()["sampler"] == "euler" and choices.find("mini").samplers == (
+        "euler",
+        "heun",
+    )
 
 
 def test_each_model_is_found_again_as_it_was_left(panel):
@@ -187,19 +231,33 @@ def test_each_model_is_found_again_as_it_was_left(panel):
     panel.prompt.set_text("a fox")
     panel.picker.set_name("wan2.1-t2v-1.3b")
     own = CATALOG["wan2.1-t2v-1.3b"].defaults
-    assert (panel.settings()["steps"], panel.settings()["frames"], panel.settings()["guidance"]) == (own.steps, own.frames, own.guidance)
+    assert (
+        panel.settings()["steps"],
+        panel.settings()["frames"],
+        panel.settings()["guidance"],
+    ) == (own.steps, own.frames, own.guidance)
     panel.picker.set_name("mini")
-    assert (panel.settings()["steps"], panel.settings()["width"], panel.settings()["prompt"]) == (9, 96, "a fox")
+    assert (panel.settings()["steps"], panel.settings()["width"], panel.settings()["prompt"]) == (
+        9,
+        96,
+        "a fox",
+    )
 
 
 def test_a_picture_that_the_model_needs(panel, picture):
     panel.picker.set_name("wan2.1-flf2v-14b-720p")
     panel.prompt.set_text("she smiles")
     panel.generate()
-    assert panel.said == ["Wan 2.1 FLF2V 14B 720p needs a start and a last picture: drop it on its place."] and panel.jobs == []
+    assert (
+        panel.said
+        == ["Wan 2.1 FLF2V 14B 720p needs a start and a last picture: drop it on its place."]
+        and panel.jobs == []
+    )
     panel.set_start_image(picture)
     panel.pictures._last.set_path(picture)
-    panel.advanced.force.setChecked(True)  # five seconds at 720p are too much for any machine without Metal
+    panel.advanced.force.setChecked(
+        True
+    )  # five seconds at 720p are too much for any machine without Metal
     panel.generate()
     assert panel.jobs[0].settings["image"] == str(picture) == panel.jobs[0].settings["last_image"]
 
@@ -218,44 +276,106 @@ def test_the_list_says_what_a_model_costs_and_why_it_can_not_be_had(preferences,
 
 def test_a_model_in_a_folder(panel, choices, tiny_folder, home):
     panel.picker.add_folder(home)
-    assert panel.said == [f"{home / 'model_index.json'} is missing or is not a JSON object; download or convert the model again."]
+    assert panel.said == [
+        f"{home / 'model_index.json'} is missing or is not a JSON object; download or convert the model again."
+    ]
     panel.picker.add_folder(tiny_folder)
     choice = panel.picker.value()
-    assert choice.name == str(tiny_folder) and choice.title == tiny_folder.name and panel.settings()["frames"] == 9
+    assert (
+        choice.name == str(tiny_folder)
+        and choice.title == tiny_folder.name
+        and panel.settings()["frames"] == 9
+    )
     assert Choices(panel._preferences, choices.machine).find(str(tiny_folder)) is not None
 
 
-# --- settings that come back -------------------------------------------------------------------------------------------------------
+# --- settings that come back ----------------------------------------------------------------------
 
 
 def test_a_clip_s_settings(panel, picture):
     clip = {
-        "mlxvid": "0.1.0", "model": "mini", "revision": None, "quantize": 8, "dtype": "float16", "prompt": "a star",
-        "negative_prompt": "a ball", "width": 128, "height": 64, "frames": 17, "fps": 12.0, "steps": 4, "guidance": 1.5, "seed": 77,
-        "sampler": "euler", "attention": "full", "shift": 2.5, "keyframes": {"0": str(picture), "8": str(picture), "16": str(picture)},
-    }  # fmt: skip
+        "mlxvid": "0.1.0",
+        "model": "mini",
+        "revision": None,
+        "quantize": 8,
+        "dtype": "float16",
+        "prompt": "a star",
+        "negative_prompt": "a ball",
+        "width": 128,
+        "height": 64,
+        "frames": 17,
+        "fps": 12.0,
+        "steps": 4,
+        "guidance": 1.5,
+        "seed": 77,
+        "sampler": "euler",
+        "attention": "full",
+        "shift": 2.5,
+        "keyframes": {"0": str(picture), "8": str(picture), "16": str(picture)},
+    }
     panel.apply_settings(clip)
     settings = panel.settings()
-    same = {name: value for name, value in clip.items() if name not in ("mlxvid", "revision", "sampler", "keyframes")}
+    same = {
+        name: value
+        for name, value in clip.items()
+        if name not in ("mlxvid", "revision", "sampler", "keyframes")
+    }
     assert same.items() <= settings.items()
-    assert (settings["image"], settings["last_image"], settings["keyframes"]) == (str(picture), str(picture), {"8": str(picture)})
+    assert (settings["image"], settings["last_image"], settings["keyframes"]) == (
+        str(picture),
+        str(picture),
+        {"8": str(picture)},
+    )
     assert panel.seed.locked and panel.said == []
     panel.apply_settings({"prompt": "a ball", "model": "mini"})
-    assert not {"image", "last_image", "keyframes", "quantize", "shift"} & panel.settings().keys() and panel.settings()["steps"] == 20
+    assert (
+        not {"image", "last_image", "keyframes", "quantize", "shift"} & panel.settings().keys()
+        and panel.settings()["steps"] == 20
+    )
 
 
 def test_settings_of_a_model_that_is_not_here(panel, home):
-    panel.apply_settings({"prompt": "a star", "model": "/gone", "steps": 3, "keyframes": {"0": str(home / "gone.png")}})
-    assert panel.said[0] == "The model /gone is not among the models here: the other settings are taken over."
-    assert "gone.png" in panel.said[1] and panel.settings()["steps"] == 3 and "image" not in panel.settings()
+    panel.apply_settings(
+        {
+            "prompt": "a star",
+            "model": "/gone",
+            "steps": 3,
+            "keyframes": {"0": str(home / "gone.png")},
+        }
+    )
+    assert (
+        panel.said[0]
+        == "The model /gone is not among the models here: the other settings are taken over."
+    )
+    assert (
+        "gone.png" in panel.said[1]
+        and panel.settings()["steps"] == 3
+        and "image" not in panel.settings()
+    )
 
 
 def test_extending_a_clip(panel, picture):
-    panel.apply_settings({"prompt": "a star", "model": "mini", "steps": 3, "seed": 5, "keyframes": {"8": str(picture)}})
+    panel.apply_settings(
+        {
+            "prompt": "a star",
+            "model": "mini",
+            "steps": 3,
+            "seed": 5,
+            "keyframes": {"8": str(picture)},
+        }
+    )
     panel.seed.set_locked(False)
-    panel.extend({"prompt": "a ball", "model": "mini", "steps": 4, "seed": 9}, picture, picture.with_suffix(".mp4"))
+    panel.extend(
+        {"prompt": "a ball", "model": "mini", "steps": 4, "seed": 9},
+        picture,
+        picture.with_suffix(".mp4"),
+    )
     settings = panel.settings()
-    assert (settings["prompt"], settings["steps"], settings["image"]) == ("a ball", 4, str(picture)) and "keyframes" not in settings
+    assert (settings["prompt"], settings["steps"], settings["image"]) == (
+        "a ball",
+        4,
+        str(picture),
+    ) and "keyframes" not in settings
 
 
 def test_a_model_that_goes_on_from_clips_is_given_the_clip(panel, picture, home):
@@ -263,8 +383,14 @@ def test_a_model_that_goes_on_from_clips_is_given_the_clip(panel, picture, home)
     panel.set_start_image(picture)
     panel.extend({"prompt": "a ball", "model": "opensora-1.2", "seed": 9}, picture, clip)
     settings = panel.settings()
-    assert settings["model"] == "opensora-1.2" and settings["extend"] == str(clip) and not {"image", "join"} & settings.keys()
-    panel.apply_settings({**settings, "extend": None, "join": str(clip)})  # as a clip says that was made so
+    assert (
+        settings["model"] == "opensora-1.2"
+        and settings["extend"] == str(clip)
+        and not {"image", "join"} & settings.keys()
+    )
+    panel.apply_settings(
+        {**settings, "extend": None, "join": str(clip)}
+    )  # as a clip says that was made so
     assert panel.settings()["join"] == str(clip) and "extend" not in panel.settings()
     assert making_of(panel.settings())["join"] == str(clip)
     panel.picker.set_name("mini")
@@ -288,16 +414,23 @@ def test_all_is_as_it_was_at_the_next_start(panel, make_panel):
     panel.advanced.set_open(True)
     panel.save()
     again = make_panel()
-    assert again.settings() == panel.settings() and again.seed.locked and again.takes.value() == 2 and again.advanced.open
+    assert (
+        again.settings() == panel.settings()
+        and again.seed.locked
+        and again.takes.value() == 2
+        and again.advanced.open
+    )
 
 
-@pytest.mark.parametrize("rubbish", ['"compose"', "[]", '{"settings": {"prompt": "a"}, "takes": null}', "{"])
+@pytest.mark.parametrize(
+    "rubbish", ['"compose"', "[]", '{"settings": {"prompt": "a"}, "takes": null}', "{"]
+)
 def test_a_state_that_makes_no_sense(make_panel, preferences, rubbish):
     preferences._settings.setValue("compose", rubbish)
     assert make_panel().settings()["steps"] == 20
 
 
-# --- the plan ----------------------------------------------------------------------------------------------------------------------
+# --- the plan -------------------------------------------------------------------------------------
 
 
 def test_the_plan_follows(panel, qtbot, database):
@@ -308,7 +441,9 @@ def test_the_plan_follows(panel, qtbot, database):
     panel.takes.setValue(10)
     plan_text(panel, qtbot, "about 1 min 20 s")
     panel.picker.set_name("wan2.1-t2v-1.3b")
-    assert plan_text(panel, qtbot, "first a download of 28.9 GB").startswith("81 frames · 32,760 tokens")
+    assert plan_text(panel, qtbot, "first a download of 28.9 GB").startswith(
+        "81 frames · 32,760 tokens"
+    )
 
 
 def test_the_plan_breaks_between_its_parts(panel, qtbot, database):
@@ -317,7 +452,11 @@ def test_the_plan_breaks_between_its_parts(panel, qtbot, database):
     plan = panel.plan_line
     plain = plan_text(panel, qtbot, "about 8 s")
     wide = plan._text.fontMetrics().horizontalAdvance(plain)
-    for width, lines in ((wide + 1, [plain]), (wide - 1, [*plain.rsplit(" · ", 1)]), (10, plain.split(" · "))):
+    for width, lines in (
+        (wide + 1, [plain]),
+        (wide - 1, [*plain.rsplit(" · ", 1)]),
+        (10, plain.split(" · ")),
+    ):
         plan.resize(width, 60)
         assert plan._text.text().split("<br>") == lines
 
@@ -348,11 +487,14 @@ def test_a_clip_that_does_not_fit_is_told_with_a_remedy_that_works(preferences, 
 def test_the_estimate_is_the_median_rate_of_the_runs_nearest_in_size():
     assert estimate([], 100, 40) is None
     assert estimate([(100, 40.0, 8.0)], 200, 40) == pytest.approx(16.0)
-    near, far = [(100, 40.0, 8.0), (100, 40.0, 9.0), (110, 40.0, 8.8), (90, 40.0, 7.2), (100, 40.0, 80.0)], [(1, 1.0, 9.0)] * 50
+    near, far = (
+        [(100, 40.0, 8.0), (100, 40.0, 9.0), (110, 40.0, 8.8), (90, 40.0, 7.2), (100, 40.0, 80.0)],
+        [(1, 1.0, 9.0)] * 50,
+    )
     assert estimate(far + near, 100, 40) == pytest.approx(8.0, rel=0.13)
 
 
-# --- words -------------------------------------------------------------------------------------------------------------------------
+# --- words ----------------------------------------------------------------------------------------
 
 
 def test_earlier_prompts_are_a_key_away(panel, database, qtbot):
@@ -361,7 +503,14 @@ def test_earlier_prompts_are_a_key_away(panel, database, qtbot):
         panel.generate()
     panel.prompt.set_text("draft")
     seen = []
-    for key in (Qt.Key.Key_Up, Qt.Key.Key_Up, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Down):
+    for key in (
+        Qt.Key.Key_Up,
+        Qt.Key.Key_Up,
+        Qt.Key.Key_Up,
+        Qt.Key.Key_Down,
+        Qt.Key.Key_Down,
+        Qt.Key.Key_Down,
+    ):
         qtbot.keyClick(panel.prompt, key, Qt.KeyboardModifier.ControlModifier)
         seen.append(panel.prompt.toPlainText())
     assert seen == ["two", "one", "one", "two", "draft", "draft"]
@@ -378,7 +527,7 @@ def test_keys_in_the_prompt(panel, qtbot):
     assert panel.negative.hasFocus()
 
 
-# --- pictures and LoRAs ------------------------------------------------------------------------------------------------------------
+# --- pictures and LoRAs ---------------------------------------------------------------------------
 
 
 def drop(widget, qapp, mime) -> bool:
@@ -387,7 +536,9 @@ def drop(widget, qapp, mime) -> bool:
     enter = QDragEnterEvent(at, Qt.DropAction.CopyAction, mime, buttons, keys)
     qapp.sendEvent(widget, enter)
     if enter.isAccepted():
-        qapp.sendEvent(widget, QDropEvent(QPointF(at), Qt.DropAction.CopyAction, mime, buttons, keys))
+        qapp.sendEvent(
+            widget, QDropEvent(QPointF(at), Qt.DropAction.CopyAction, mime, buttons, keys)
+        )
     return enter.isAccepted()
 
 
@@ -407,7 +558,11 @@ def well(qtbot):
 
 
 def test_a_picture_is_dropped_and_taken_away(well, qapp, qtbot, picture):
-    assert drop(well, qapp, files(picture)) and well.path == picture and well.accessibleDescription() == "first.png"
+    assert (
+        drop(well, qapp, files(picture))
+        and well.path == picture
+        and well.accessibleDescription() == "first.png"
+    )
     assert not well.grab().isNull()
     qtbot.keyClick(well, Qt.Key.Key_Delete)
     assert well.path is None and well.said == []
@@ -420,7 +575,10 @@ def test_what_is_no_picture_leaves_the_old_one(well, qapp, picture, home):
     for name in ("film.mov", "text.png", "gone.png"):
         drop(well, qapp, files(home / name))
     assert well.path == picture
-    assert well.said[0] == "film.mov is a film, not a picture: open it and use one of its frames, or give a picture."
+    assert (
+        well.said[0]
+        == "film.mov is a film, not a picture: open it and use one of its frames, or give a picture."
+    )
     assert "text.png" in well.said[1] and "gone.png" in well.said[2] and len(well.said) == 3
     mime = QMimeData()
     mime.setText("words")
@@ -461,7 +619,10 @@ def test_a_place_for_a_clip(qapp, qtbot, home, picture):
 def test_keyframes(panel, picture):
     for _ in range(2):
         panel.pictures._new.set_path(picture)
-    assert panel.settings()["keyframes"] == {"16": str(picture), "17": str(picture)} and panel.pictures._new.path is None
+    assert (
+        panel.settings()["keyframes"] == {"16": str(picture), "17": str(picture)}
+        and panel.pictures._new.path is None
+    )
     panel.length_box._frames.setValue(9)
     panel._replan()
     assert all(key.frame.maximum() == 8 for key in panel.pictures._keys)
@@ -476,7 +637,9 @@ def test_loras(qtbot, qapp, home):
     said = []
     box.message.connect(said.append)
     qtbot.addWidget(box)
-    assert drop(box, qapp, files(home / "style.safetensors")) and not drop(box, qapp, files(home / "style.txt"))
+    assert drop(box, qapp, files(home / "style.safetensors")) and not drop(
+        box, qapp, files(home / "style.txt")
+    )
     box.add_file(home / "style.ckpt")
     assert said == ["style.ckpt is no LoRA: choose a .safetensors file."]
     box._rows[0].strength.setValue(0.8)
@@ -506,7 +669,11 @@ def test_a_preset(panel):
     field.activated.emit(field.currentIndex())
     settings = panel.settings()
     assert (settings["steps"], settings["guidance"], settings["shift"]) == (4, 1.0, 5.0)
-    assert (settings["prompt"], settings["width"], settings["loras"]) == ("a fox", 832, ["fast.safetensors@1"])
+    assert (settings["prompt"], settings["width"], settings["loras"]) == (
+        "a fox",
+        832,
+        ["fast.safetensors@1"],
+    )
 
 
 def test_options_of_a_family(qtbot):

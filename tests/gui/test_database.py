@@ -20,7 +20,15 @@ def heard(database):
 
 
 def clip(database, name, prompt, **settings) -> int:
-    return database.add_clip(f"/clips/{name}.mp4", {"prompt": prompt, "model": "mini", **settings}, 16.0, 9, 64, 48, job=3)
+    return database.add_clip(
+        f"/clips/{name}.mp4",
+        {"prompt": prompt, "model": "mini", **settings},
+        16.0,
+        9,
+        64,
+        48,
+        job=3,
+    )
 
 
 def test_clips(database, qtbot):
@@ -28,7 +36,15 @@ def test_clips(database, qtbot):
         first = clip(database, "a", "a red ball", seed=7)
     second = clip(database, "b", "a blue Ring")
     row = database.clip(first)
-    assert (row.prompt, row.model, row.settings["seed"], row.fps, row.frames, row.width, row.height) == (
+    assert (
+        row.prompt,
+        row.model,
+        row.settings["seed"],
+        row.fps,
+        row.frames,
+        row.width,
+        row.height,
+    ) == (
         "a red ball",
         "mini",
         7,
@@ -39,7 +55,9 @@ def test_clips(database, qtbot):
     )
     assert (row.favourite, row.job, row.path.name) == (False, 3, "a.mp4")
     assert [row.id for row in database.clips()] == [second, first]
-    assert [row.id for row in database.clips("BALL red")] == [first] and database.clips("ball blue") == []
+    assert [row.id for row in database.clips("BALL red")] == [first] and database.clips(
+        "ball blue"
+    ) == []
     database.set_favourite(second, True)
     assert [row.id for row in database.clips(favourites=True)] == [second]
     database.remove_clip(first)
@@ -48,7 +66,11 @@ def test_clips(database, qtbot):
 
 def test_a_search_is_taken_literally(database):
     number = clip(database, "a", "100% of a_b")
-    assert [row.id for row in database.clips("100%")] == [number] == [row.id for row in database.clips("a_b")]
+    assert (
+        [row.id for row in database.clips("100%")]
+        == [number]
+        == [row.id for row in database.clips("a_b")]
+    )
     assert database.clips("1%o") == [] == database.clips("axb")
 
 
@@ -67,7 +89,10 @@ def test_jobs_keep_their_order_ids_and_state(database):
     database.place_jobs({ids[2]: 0.5})
     assert [job.id for job in database.jobs()] == [ids[2], ids[0], ids[1]]
     database.set_job_state(ids[0], State.DONE)
-    assert ids[0] not in [job.id for job in database.jobs()] and database.job(ids[0]).state is State.DONE
+    assert (
+        ids[0] not in [job.id for job in database.jobs()]
+        and database.job(ids[0]).state is State.DONE
+    )
 
 
 def test_a_running_job_stays_and_is_interrupted_by_the_next_start(database, qtbot):
@@ -76,23 +101,33 @@ def test_a_running_job_stays_and_is_interrupted_by_the_next_start(database, qtbo
     database.remove_jobs([number])
     assert database.job(number).state is State.RUNNING
     assert database.interrupt_running("It broke off.") == [number]
-    assert database.job(number) == replace(database.job(number), state=State.INTERRUPTED, message="It broke off.")
+    assert database.job(number) == replace(
+        database.job(number), state=State.INTERRUPTED, message="It broke off."
+    )
 
 
 def test_variations_have_seeds_of_their_own():
     jobs = variations({"prompt": "a", "seed": 1}, 4)
-    assert len({job.settings["seed"] for job in jobs} | {1}) == 5 and {job.settings["prompt"] for job in jobs} == {"a"}
+    assert len({job.settings["seed"] for job in jobs} | {1}) == 5 and {
+        job.settings["prompt"] for job in jobs
+    } == {"a"}
 
 
 def test_timings_and_prompts(database):
     for seconds in range(TIMINGS_KEPT + 2):
         database.add_timing("mini", 100, 40.0, seconds)
-    assert len(database.timings("mini")) == TIMINGS_KEPT and database.timings("mini")[0] == (100, 40.0, TIMINGS_KEPT + 1)
+    assert len(database.timings("mini")) == TIMINGS_KEPT and database.timings("mini")[0] == (
+        100,
+        40.0,
+        TIMINGS_KEPT + 1,
+    )
     assert database.timings("other") == []
     for text in ("a ball", "a star", "a ball", "  "):
         database.add_prompt(text)
     database.add_prompt("blurry", negative=True)
-    assert database.prompts() == ["a ball", "a star"] and database.prompts(negative=True) == ["blurry"]
+    assert database.prompts() == ["a ball", "a star"] and database.prompts(negative=True) == [
+        "blurry"
+    ]
 
 
 def test_all_is_there_again_after_closing(database):
@@ -100,7 +135,11 @@ def test_all_is_there_again_after_closing(database):
     database.insert_jobs([Job({"prompt": "b"})])
     database.close()
     again = Database()
-    assert again.notice is None and again.clips()[0].prompt == "a red ball" and again.jobs()[0].title == "b"
+    assert (
+        again.notice is None
+        and again.clips()[0].prompt == "a red ball"
+        and again.jobs()[0].title == "b"
+    )
     again.close()
 
 
@@ -121,7 +160,11 @@ def test_a_damaged_file_is_set_aside(home, qapp, damage):
     before = path.read_bytes()
     database = Database()
     (aside,) = path.parent.glob("library.sqlite.broken-20*")
-    assert aside.read_bytes() == before and aside.name in database.notice and database.notice.startswith("The library was damaged (")
+    assert (
+        aside.read_bytes() == before
+        and aside.name in database.notice
+        and database.notice.startswith("The library was damaged (")
+    )
     assert database.clips() == [] and clip(database, "new", "a star") == 1
     database.close()
 
@@ -136,11 +179,19 @@ def test_no_file_at_all_is_told_and_lived_with(home, qapp, monkeypatch):
 
 
 def test_a_full_disk_is_told_and_changes_nothing(database, heard):
-    database._connection.execute("PRAGMA max_page_count = 1")  # what SQLite then raises is what it raises on a full disk
+    database._connection.execute(
+        "PRAGMA max_page_count = 1"
+    )  # what SQLite then raises is what it raises on a full disk
     long = "a ball " * 3000
-    assert clip(database, "a", long) == NOTHING and database.insert_jobs([Job({"prompt": long}), Job({"prompt": "b"})]) == []
+    assert (
+        clip(database, "a", long) == NOTHING
+        and database.insert_jobs([Job({"prompt": long}), Job({"prompt": "b"})]) == []
+    )
     assert database.clips() == [] == database.jobs()
-    assert heard[0] == f"The library can't be written (database or disk is full): make room on the disk of {database.path}."
+    assert (
+        heard[0]
+        == f"The library can't be written (database or disk is full): make room on the disk of {database.path}."
+    )
     database._connection.execute("PRAGMA max_page_count = 1000000")
     assert clip(database, "a", long) != NOTHING
 

@@ -15,9 +15,21 @@ def test_the_report_has_versions_device_settings_and_the_last_lines(preferences,
     monkeypatch.setenv("HOME", str(Path(preferences.clips_folder).parent))
     lines = [f"line {number}" for number in range(300)]
     text = report("device        a GPU", preferences, lines, [])
-    assert f"mlxvid        {__version__}" in text and "device        a GPU" in text and "clips in      ~/clips" in text
+    assert (
+        f"mlxvid        {__version__}" in text
+        and "device        a GPU" in text
+        and "clips in      ~/clips" in text
+    )
     assert "line 100\n" in text and "line 99\n" not in text and text.endswith("line 299\n")
-    assert {name for name, _ in versions()} >= {"mlxvid", "system", "python", "qt", "mlx", "av", "huggingface_hub"}
+    assert {name for name, _ in versions()} >= {
+        "mlxvid",
+        "system",
+        "python",
+        "qt",
+        "mlx",
+        "av",
+        "huggingface_hub",
+    }
 
 
 @pytest.mark.parametrize(
@@ -32,7 +44,9 @@ def test_the_report_has_versions_device_settings_and_the_last_lines(preferences,
     ],
 )
 def test_prompts_are_hidden_whatever_became_of_them(line, cleaned):
-    assert without_prompts([line], ["a red ball", "a red ball\non the moon", 'say "hi"\n twice', "all", " "]) == [cleaned]
+    assert without_prompts(
+        [line], ["a red ball", "a red ball\non the moon", 'say "hi"\n twice', "all", " "]
+    ) == [cleaned]
 
 
 def test_no_prompts_hide_nothing():

@@ -1,4 +1,6 @@
-"""Exports keep pixels, rate, settings and the trim; what goes wrong or is cancelled leaves nothing behind."""
+"""Exports keep pixels, rate, settings and the trim; what goes wrong or is cancelled leaves nothing
+behind.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,10 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QMenu, QPushButton
 
-from mlxvid.clip import Clip
 from mlxvid.gui.export import FORMATS, Export, ask_target
 from mlxvid.gui.export_bar import ExportBar, fill_export_menu
 from mlxvid.gui.player import Player
+from mlxvid.media.clip import Clip
 
 from .clips import number_of, write_clip, write_foreign
 
@@ -56,10 +58,16 @@ def test_cancel_leaves_nothing_and_what_was_there(tmp_path, qtbot, job, clip):
     target = write_clip(tmp_path / "out.mp4", frames=2)
     before, names = target.read_bytes(), sorted(os.listdir(tmp_path))
     job.progressed.connect(job.cancel)
-    with qtbot.waitSignal(job.cancelled, timeout=WAIT), qtbot.assertNotEmitted(job.saved), qtbot.assertNotEmitted(job.failed):
+    with (
+        qtbot.waitSignal(job.cancelled, timeout=WAIT),
+        qtbot.assertNotEmitted(job.saved),
+        qtbot.assertNotEmitted(job.failed),
+    ):
         job.start(clip, target)
         job.cancel()
-    assert target.read_bytes() == before and sorted(os.listdir(tmp_path)) == names and not job.running
+    assert (
+        target.read_bytes() == before and sorted(os.listdir(tmp_path)) == names and not job.running
+    )
     with qtbot.waitSignal(job.saved, timeout=WAIT):  # and the next one works
         job.progressed.disconnect(job.cancel)
         job.start(clip, target)
@@ -69,10 +77,22 @@ def test_cancel_leaves_nothing_and_what_was_there(tmp_path, qtbot, job, clip):
     ("source", "target", "words"),
     [
         ("clip.mp4", "clip.mp4", "{target} is the clip itself: choose another name for its copy."),
-        ("clip.mp4", "none/out.mp4", "The folder {target.parent} does not exist: create it, or choose another place for out.mp4."),
+        (
+            "clip.mp4",
+            "none/out.mp4",
+            "The folder {target.parent} does not exist: create it, or choose another place for out.mp4.",
+        ),
         ("gone.mp4", "out.mp4", "There is no clip {source}: check the name."),
-        ("bad.mp4", "out.mp4", "{source} is not a clip that can be read, or is damaged: copy or make it again."),
-        ("clip.mp4", "full", "The folder {target} holds other files (a.txt): name a new or empty folder for the frames."),
+        (
+            "bad.mp4",
+            "out.mp4",
+            "{source} is not a clip that can be read, or is damaged: copy or make it again.",
+        ),
+        (
+            "clip.mp4",
+            "full",
+            "The folder {target} holds other files (a.txt): name a new or empty folder for the frames.",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_told(tmp_path, qtbot, job, clip, source, target, words):
@@ -90,13 +110,23 @@ def test_what_cannot_be_done_is_told(tmp_path, qtbot, job, clip, source, target,
 def test_a_trim_beyond_the_clip_is_told(tmp_path, qtbot, job, clip):
     with qtbot.waitSignal(job.failed, timeout=WAIT) as failed:
         job.start(clip, tmp_path / "out.mp4", 50)
-    assert failed.args[0] == f"{clip} has no frames from 50 on: it may have been changed since it was opened."
+    assert (
+        failed.args[0]
+        == f"{clip} has no frames from 50 on: it may have been changed since it was opened."
+    )
     assert not (tmp_path / "out.mp4").exists()
 
 
 @pytest.mark.parametrize(
     ("form", "typed", "expected"),
-    [(0, "a", "a.mp4"), (0, "a.gif", "a.gif"), (1, "a.GIF", "a.GIF"), (2, "a.b", "a.b.webm"), (3, "frames", "frames"), (0, "", None)],
+    [
+        (0, "a", "a.mp4"),
+        (0, "a.gif", "a.gif"),
+        (1, "a.GIF", "a.GIF"),
+        (2, "a.b", "a.b.webm"),
+        (3, "frames", "frames"),
+        (0, "", None),
+    ],
 )
 def test_names_get_the_ending_of_the_format(tmp_path, qtbot, monkeypatch, form, typed, expected):
     asked = {}
@@ -129,7 +159,10 @@ def test_the_bar_shows_what_goes_on_and_tells_the_end(tmp_path, qtbot, clip):
     with qtbot.waitSignal(bar.message, timeout=WAIT) as told:
         bar.export(clip, tmp_path / "third.webm")
         qtbot.mouseClick(bar.findChild(QPushButton), Qt.MouseButton.LeftButton)
-    assert told.args[0] == "The export was cancelled; nothing was written." and not (tmp_path / "third.webm").exists()
+    assert (
+        told.args[0] == "The export was cancelled; nothing was written."
+        and not (tmp_path / "third.webm").exists()
+    )
     with qtbot.waitSignal(bar.message, timeout=WAIT) as told:
         bar.export(clip, clip)
     assert told.args[0].endswith("choose another name for its copy.") and not bar.isVisible()
@@ -142,13 +175,26 @@ def test_the_player_exports_what_is_between_its_marks(tmp_path, qtbot, clip, mon
         player.open(clip)
     player.playhead.mark_in(2)
     player.playhead.mark_out(6)
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *args: (str(tmp_path / "part.mp4"), args[-1]))
+    monkeypatch.setattr(
+        QFileDialog, "getSaveFileName", lambda *args: (str(tmp_path / "part.mp4"), args[-1])
+    )
     entries = player._export_button.menu().actions()
-    assert [entry.text() for entry in entries] == ["MP4 Video…", "Animated GIF…", "WebM Video…", "PNG Sequence…"]
+    assert [entry.text() for entry in entries] == [
+        "MP4 Video…",
+        "Animated GIF…",
+        "WebM Video…",
+        "PNG Sequence…",
+    ]
     with qtbot.waitSignal(player.message, timeout=WAIT) as told:
         entries[0].trigger()
     assert told.args[0] == f"Saved part.mp4 in {tmp_path}."
-    assert [number_of(frame) for frame in Clip.load(tmp_path / "part.mp4").frames] == [2, 3, 4, 5, 6]
+    assert [number_of(frame) for frame in Clip.load(tmp_path / "part.mp4").frames] == [
+        2,
+        3,
+        4,
+        5,
+        6,
+    ]
 
 
 def test_the_menu_has_every_format(qtbot):

@@ -1,4 +1,6 @@
-"""From words to a clip in the gallery, with the real worker and the embedded model; and what becomes of it when things go wrong."""
+"""From words to a clip in the gallery, with the real worker and the embedded model; and what
+becomes of it when things go wrong.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,19 @@ import signal
 import numpy as np
 import pytest
 
-from mlxvid.clip import Clip
 from mlxvid.gui.jobs import Job, State
 from mlxvid.gui.worker_client import worker_command
+from mlxvid.media.clip import Clip
 
-SMALL = {"model": "mini", "width": 64, "height": 64, "frames": 9, "fps": 16.0, "steps": 3, "guidance": 2.0}
+SMALL = {
+    "model": "mini",
+    "width": 64,
+    "height": 64,
+    "frames": 9,
+    "fps": 16.0,
+    "steps": 3,
+    "guidance": 2.0,
+}
 # No test waits so long for a clip that comes.
 PATIENCE = 60_000
 
@@ -37,7 +47,9 @@ def said(window) -> str:
 def wait_for_step(window, qtbot, step: int) -> None:
     """Until the running job has so many steps behind it."""
     steps = []
-    window.runner.progressed.connect(lambda job, event: steps.append(event["step"]) if event["stage"] == "denoise" else None)
+    window.runner.progressed.connect(
+        lambda job, event: steps.append(event["step"]) if event["stage"] == "denoise" else None
+    )
     qtbot.waitUntil(lambda: any(done >= step for done in steps), timeout=PATIENCE)
 
 
@@ -56,13 +68,28 @@ def test_type_generate_watch(window, qtbot, home):
         assert window.stage.strip.isVisible() and window.side.tabText(1) == "Queue · 1"
     number, path = saved.args
     clip = Clip.load(path)
-    assert path == home / "clips" / "a-red-ball-bouncing-3.mp4" and clip.frames.shape == (9, 64, 64, 3)
+    assert path == home / "clips" / "a-red-ball-bouncing-3.mp4" and clip.frames.shape == (
+        9,
+        64,
+        64,
+        3,
+    )
     assert clip.settings["seed"] == 3 and clip.settings["prompt"] == "a red ball bouncing"
     assert previews and previews[0] == ((9, 64, 64, 3), 16.0)
     row = window.database.clip(number)
-    assert (row.settings, row.frames, row.fps) == (clip.settings, 9, 16.0) and window.gallery.model.rowCount() == 1
-    qtbot.waitUntil(lambda: len(window.stage.player.reel.frames) == 9, timeout=PATIENCE)  # it is decoded, and can be played
-    assert window.stage.player.path == path and not window.stage.strip.isVisible() and window.side.tabText(1) == "Queue"
+    assert (row.settings, row.frames, row.fps) == (
+        clip.settings,
+        9,
+        16.0,
+    ) and window.gallery.model.rowCount() == 1
+    qtbot.waitUntil(
+        lambda: len(window.stage.player.reel.frames) == 9, timeout=PATIENCE
+    )  # it is decoded, and can be played
+    assert (
+        window.stage.player.path == path
+        and not window.stage.strip.isVisible()
+        and window.side.tabText(1) == "Queue"
+    )
     assert {"euler", "heun"} <= set(window.choices.find("mini").samplers)
     window.compose.replan()
     qtbot.waitUntil(lambda: "about" in window.compose.plan_line.text)
@@ -99,9 +126,17 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(window, qtbot, home):
     killed = window.client.pid
     os.kill(killed, signal.SIGKILL)
     qtbot.waitUntil(lambda: said(window) != "")
-    assert said(window).startswith("The generator was killed, most likely by the system because memory ran out: ")
-    assert [button.text() for button in window.notices._buttons] == ["Resume", "Edit"] and window.isVisible()
-    assert [job.state for job in window.database.jobs()] == [State.INTERRUPTED, State.RUNNING]  # the queue goes on by itself
+    assert said(window).startswith(
+        "The generator was killed, most likely by the system because memory ran out: "
+    )
+    assert [button.text() for button in window.notices._buttons] == [
+        "Resume",
+        "Edit",
+    ] and window.isVisible()
+    assert [job.state for job in window.database.jobs()] == [
+        State.INTERRUPTED,
+        State.RUNNING,
+    ]  # the queue goes on by itself
     qtbot.waitUntil(lambda: len(saved) == 1, timeout=PATIENCE)
     assert saved[0].name == "a-red-ring-4.mp4" and window.client.pid not in (0, killed)
     window.notices._buttons[0].click()
@@ -128,7 +163,9 @@ def test_five_queued_jobs_are_there_after_quitting(open_window, qtbot):
 
 
 def test_a_setting_that_the_worker_refuses_fails_that_job_alone(window, qtbot, home):
-    window.database.insert_jobs([Job({**SMALL, "prompt": "a ball", "seed": 1, "keyframes": {"4": str(home / "gone.png")}})])
+    window.database.insert_jobs(
+        [Job({**SMALL, "prompt": "a ball", "seed": 1, "keyframes": {"4": str(home / "gone.png")}})]
+    )
     qtbot.waitUntil(lambda: window.database.jobs()[0].state is State.FAILED, timeout=PATIENCE)
     assert "gone.png" in said(window) and window.client.alive
     make(window, "a red ball")
@@ -141,5 +178,13 @@ def test_a_full_disk(open_window, qtbot, home):
     make(window, "a red ball")
     with qtbot.waitSignal(window.runner.ended, timeout=PATIENCE) as ended:
         pass
-    assert ended.args[0].state is State.FAILED and "make room there" in ended.args[0].message and said(window) == ended.args[0].message
-    assert list((home / "clips").iterdir()) == [] and window.gallery.model.rowCount() == 0 and window.client.alive
+    assert (
+        ended.args[0].state is State.FAILED
+        and "make room there" in ended.args[0].message
+        and said(window) == ended.args[0].message
+    )
+    assert (
+        list((home / "clips").iterdir()) == []
+        and window.gallery.model.rowCount() == 0
+        and window.client.alive
+    )

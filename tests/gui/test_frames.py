@@ -1,4 +1,6 @@
-"""Clips come into memory frame by frame, within a budget and in other threads; what is broken gives what it has and one sentence."""
+"""Clips come into memory frame by frame, within a budget and in other threads; what is broken gives
+what it has and one sentence.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,12 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QObject, QThread, Slot
 
-from mlxvid.clip import Clip
 from mlxvid.errors import MediaError
 from mlxvid.gui import frames as frames_module
 from mlxvid.gui.frames import Facts, fit, frame_of, reading
 from mlxvid.gui.reel import Reel, image_of
 from mlxvid.gui.tasks import Tasks
+from mlxvid.media.clip import Clip
 
 from .clips import cut, levels, number_of, write_clip, write_foreign
 
@@ -63,7 +65,10 @@ def test_one_picture_is_a_clip_of_one_frame(tmp_path):
 def test_a_cut_clip_gives_what_is_there_and_says_so(tmp_path, qtbot, reel):
     path = write_clip(tmp_path / "cut.mp4", frames=25, width=160, height=96)
     cut(path, 0.95)  # the tables at the front of these small files take most of them
-    assert finish(qtbot, reel, path) == f"{path} is not a clip that can be read, or is damaged: copy or make it again."
+    assert (
+        finish(qtbot, reel, path)
+        == f"{path} is not a clip that can be read, or is damaged: copy or make it again."
+    )
     assert 0 < len(reel.frames) < 25 and reel.count == len(reel.frames) and reel.complete
     assert [number_of(frame) for frame in reel.frames[:5]] == list(range(5))
 
@@ -73,7 +78,10 @@ def test_a_clip_with_fewer_frames_than_promised_says_so(tmp_path, qtbot, reel):
     path = write_clip(tmp_path / "cut.webm", frames=25)
     cut(path, 0.9)
     words = finish(qtbot, reel, path)
-    assert words == f"{path} is cut short, with {len(reel.frames)} of 25 frames: copy or make it again."
+    assert (
+        words
+        == f"{path} is cut short, with {len(reel.frames)} of 25 frames: copy or make it again."
+    )
     assert 0 < len(reel.frames) < 25
 
 
@@ -96,25 +104,45 @@ def test_budget(tmp_path, qtbot):
     assert fit(small) == (None, (512 << 20) // (832 * 480 * 3))
     long = Facts(24, 24 * 60, 1920, 1080, {})
     (width, height), most = fit(long)
-    assert most >= long.frames and width * height * 3 * most <= 512 << 20 and abs(width / height - 16 / 9) < 0.01
+    assert (
+        most >= long.frames
+        and width * height * 3 * most <= 512 << 20
+        and abs(width / height - 16 / 9) < 0.01
+    )
     endless = Facts(24, 24 * 3600, 1920, 1080, {})
     (width, height), most = fit(endless)
     assert width == 256 and most < endless.frames and width * height * 3 * most <= 512 << 20
-    assert fit(Facts(24, 0, 100, 100, {}), 300_000) == (None, 10)  # the file doesn't say: as many as there is room for
+    assert fit(Facts(24, 0, 100, 100, {}), 300_000) == (
+        None,
+        10,
+    )  # the file doesn't say: as many as there is room for
     assert fit(Facts(24, 10**6, 100, 100, {}), 300_000) == ((100, 100), 10)  # already small
     path = write_clip(tmp_path / "clip.mp4", frames=16, width=320, height=64)
     reduced = Reel(Tasks(1), budget=16 * 280 * 56 * 3)
     assert finish(qtbot, reduced, path) == ""
-    assert reduced.reduced == (280, 56) and len(reduced.frames) == 16 and reduced.frames[0].shape == (56, 280, 3)
+    assert (
+        reduced.reduced == (280, 56)
+        and len(reduced.frames) == 16
+        and reduced.frames[0].shape == (56, 280, 3)
+    )
     shortened = Reel(Tasks(1), budget=8 * 256 * 51 * 3)
-    assert finish(qtbot, shortened, path) == "Only the first 1 seconds of this clip are shown, since it is too long to be kept in memory."
+    assert (
+        finish(qtbot, shortened, path)
+        == "Only the first 1 seconds of this clip are shown, since it is too long to be kept in memory."
+    )
     assert shortened.count == len(shortened.frames) == 8
 
 
 def test_pictures_that_would_fill_the_memory_are_refused(tmp_path, monkeypatch):
     path = write_clip(tmp_path / "frames")
     monkeypatch.setattr(frames_module, "BUDGET", 1000)
-    with pytest.raises(MediaError, match=r"^.*frames is too long to be read as pictures: save it as \.mp4 first\.$"), reading(path):
+    with (
+        pytest.raises(
+            MediaError,
+            match=r"^.*frames is too long to be read as pictures: save it as \.mp4 first\.$",
+        ),
+        reading(path),
+    ):
         pass
 
 
@@ -123,7 +151,10 @@ def test_single_frames(tmp_path):
     whole = Clip.load(path).frames
     assert np.array_equal(frame_of(path, 4, lambda: None), whole[4])
     assert np.array_equal(frame_of(path, None, lambda: None), whole[-1])
-    with pytest.raises(MediaError, match=r"^.*clip\.mp4 has no frame 9: it may have been changed since it was opened\.$"):
+    with pytest.raises(
+        MediaError,
+        match=r"^.*clip\.mp4 has no frame 9: it may have been changed since it was opened\.$",
+    ):
         frame_of(path, 9, lambda: None)
 
 
@@ -159,7 +190,9 @@ def test_the_picture_shares_and_keeps_the_memory(qapp):
     frame[16, 24] = (200, 10, 20)
     assert image.pixelColor(24, 16).red() == 200
     del frame
-    _ = [np.ones((32, 48, 3), np.uint8) for _ in range(50)]  # what would take over memory that was given back
+    _ = [
+        np.ones((32, 48, 3), np.uint8) for _ in range(50)
+    ]  # what would take over memory that was given back
     assert image.pixelColor(24, 16).getRgb()[:3] == (200, 10, 20)
 
 
@@ -189,7 +222,10 @@ def test_errors_of_files_and_memory_are_told_in_words(qtbot):
     tasks = Tasks(1)
     for error, words in (
         (MemoryError(), "There is not enough memory for this clip: close other clips or programs."),
-        (OSError(28, "No space left on device"), "This can't be done (No space left on device): look after the file and the disk."),
+        (
+            OSError(28, "No space left on device"),
+            "This can't be done (No space left on device): look after the file and the disk.",
+        ),
     ):
 
         def work(task, error=error):

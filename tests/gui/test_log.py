@@ -63,6 +63,13 @@ def test_about_names_the_licences_that_matter(machine, qtbot, themed):
     dialog = show_about(machine, parent)
     assert dialog.isVisible()
     text = licences()
-    for words in ("Apache License 2.0", "x264 and x265", "GNU General Public License", "LGPL-3.0-only", "mlx 0.", "huggingface_hub "):
+    for words in (
+        "Apache License 2.0",
+        "x264 and x265",
+        "GNU General Public License",
+        "LGPL-3.0-only",
+        "mlx 0.",
+        "huggingface_hub ",
+    ):
         assert words in text, words
     assert "see its own page" not in text and "not installed" not in text

@@ -1,4 +1,6 @@
-"""The player shows the right frame at the right place, takes keys and mouse, keeps its place through previews, survives bad files."""
+"""The player shows the right frame at the right place, takes keys and mouse, keeps its place
+through previews, survives bad files.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,9 @@ from PySide6.QtCore import QPoint, QRectF, QSize, Qt
 from PySide6.QtGui import QFont, QImage
 from PySide6.QtWidgets import QAbstractButton, QLabel, QWidget
 
-from mlxvid.clip import Clip
 from mlxvid.gui.player import NOTHING, Player
-from mlxvid.images import read_image
+from mlxvid.media.clip import Clip
+from mlxvid.media.images import read_image
 
 from .clips import cut, levels, number_of, write_clip, write_foreign
 
@@ -102,7 +104,11 @@ def test_keys(tmp_path, qtbot, player):
 
 def test_space_presses_the_button_that_has_the_focus(tmp_path, qtbot, player):
     load(qtbot, player, write_clip(tmp_path / "clip.mp4"))
-    forward = next(button for button in player.findChildren(QAbstractButton) if button.accessibleName() == "Next Frame")
+    forward = next(
+        button
+        for button in player.findChildren(QAbstractButton)
+        if button.accessibleName() == "Next Frame"
+    )
     forward.setFocus(Qt.FocusReason.TabFocusReason)
     qtbot.keyClick(forward, Qt.Key.Key_Space)
     assert player.playhead.index == 1 and not player.playhead.playing
@@ -159,7 +165,10 @@ def test_the_filmstrip_shows_the_frames_in_their_places(tmp_path, qtbot, player)
     assert len(cells) == 9
     for index, cell in enumerate(cells):
         beside = cell.center() + QPoint(8, 0)  # the playhead is in the middle of its frame
-        assert abs(picture.pixelColor(beside * picture.devicePixelRatio()).red() - (24 + 8 * index)) <= 4
+        assert (
+            abs(picture.pixelColor(beside * picture.devicePixelRatio()).red() - (24 + 8 * index))
+            <= 4
+        )
 
 
 def test_the_filmstrip_s_empty_places_are_filled_first(qtbot, player):
@@ -168,7 +177,11 @@ def test_the_filmstrip_s_empty_places_are_filled_first(qtbot, player):
     qtbot.waitUntil(lambda: not strip._timer.isActive(), timeout=WAIT)
     strip.resize(2 * strip.width(), strip.height())
     empty = [cell for cell, picture in enumerate(strip._cells[0]) if picture is None]
-    assert empty and [cell for _, cell in strip._stale[: len(empty)]] == empty and len(strip._stale) == len(strip._places[0])
+    assert (
+        empty
+        and [cell for _, cell in strip._stale[: len(empty)]] == empty
+        and len(strip._stale) == len(strip._places[0])
+    )
 
 
 def test_previews_keep_the_place_and_the_movement(qtbot, player):
@@ -177,7 +190,11 @@ def test_previews_keep_the_place_and_the_movement(qtbot, player):
     assert head.playing and shown(player) == 0  # the first one begins
     head.seek(5)
     player.show_frames(levels(9, tint=(0, 1, 0)), 8, "Step 2 of 20")
-    assert head.playing and shown(player) == head.index >= 5 and player.canvas.image.pixelColor(5, 5).red() == 0
+    assert (
+        head.playing
+        and shown(player) == head.index >= 5
+        and player.canvas.image.pixelColor(5, 5).red() == 0
+    )
     head.pause()
     head.seek(3)
     head.mark_in(2)
@@ -189,7 +206,9 @@ def test_previews_keep_the_place_and_the_movement(qtbot, player):
     assert player.path is None and not player._export_button.isEnabled()
 
 
-def test_a_preview_after_a_clip_and_a_clip_after_a_preview_begin_at_the_start(tmp_path, qtbot, player):
+def test_a_preview_after_a_clip_and_a_clip_after_a_preview_begin_at_the_start(
+    tmp_path, qtbot, player
+):
     load(qtbot, player, write_clip(tmp_path / "clip.mp4"))
     player.playhead.seek(6)
     player.playhead.mark_in(5)
@@ -199,7 +218,9 @@ def test_a_preview_after_a_clip_and_a_clip_after_a_preview_begin_at_the_start(tm
     path = write_clip(tmp_path / "other.mp4", frames=5)
     player.open(path)
     qtbot.waitUntil(lambda: player.reel.complete, timeout=WAIT)
-    assert player.playhead.count == 5 and player.playhead.playing and player._export_button.isEnabled()
+    assert (
+        player.playhead.count == 5 and player.playhead.playing and player._export_button.isEnabled()
+    )
 
 
 def test_a_corrupt_clip_is_a_message_in_the_player(tmp_path, qtbot, player):
@@ -209,7 +230,9 @@ def test_a_corrupt_clip_is_a_message_in_the_player(tmp_path, qtbot, player):
     with qtbot.waitSignal(player.message, timeout=WAIT) as told:
         player.open(bad)
     assert told.args[0] in player.canvas.text and str(bad) in told.args[0]
-    assert player.canvas.image is None and player.playhead.count == 0 and not player.actual.isEnabled()
+    assert (
+        player.canvas.image is None and player.playhead.count == 0 and not player.actual.isEnabled()
+    )
     with qtbot.waitSignal(player.message, timeout=WAIT) as told:
         player.open(tmp_path / "gone.mp4")
     assert told.args[0] == f"There is no clip {tmp_path / 'gone.mp4'}: check the name."
@@ -243,7 +266,10 @@ def test_fit_and_actual_size(qtbot, player):
     assert canvas.place(image, area) == QRectF(226, 219, 48, 32)
     assert player.playhead.playing  # a drag is no click
     canvas.set_pan(canvas.place(image, area).center() * 100)
-    assert canvas.place(image, area).contains(area.center()) or canvas.place(image, area).topLeft() == area.center()
+    assert (
+        canvas.place(image, area).contains(area.center())
+        or canvas.place(image, area).topLeft() == area.center()
+    )
 
 
 @pytest.mark.parametrize("marked", [False, True])
@@ -285,7 +311,9 @@ def test_a_picture_that_cannot_be_saved_is_told(tmp_path, qtbot, player):
     (tmp_path / "stills").write_text("a file where the folder should be")
     with qtbot.waitSignal(player.message, timeout=WAIT) as told:
         player.use_last.trigger()
-    assert told.args[0].startswith(f"{tmp_path / 'stills' / 'clip-last-'}") and told.args[0].endswith("make room there.")
+    assert told.args[0].startswith(f"{tmp_path / 'stills' / 'clip-last-'}") and told.args[
+        0
+    ].endswith("make room there.")
 
 
 def test_what_nobody_sees_does_not_play(tmp_path, qtbot, player):
@@ -303,13 +331,20 @@ def check_reachable_and_whole(view: QWidget) -> None:
     assert len(controls) > 5
     for control in controls:
         assert control.accessibleName() and control.focusPolicy() & Qt.FocusPolicy.TabFocus
-        assert control.width() >= control.minimumSizeHint().width() and control.height() >= control.minimumSizeHint().height()
-        assert view.rect().contains(control.geometry().translated(control.parentWidget().mapTo(view, QPoint())))
+        assert (
+            control.width() >= control.minimumSizeHint().width()
+            and control.height() >= control.minimumSizeHint().height()
+        )
+        assert view.rect().contains(
+            control.geometry().translated(control.parentWidget().mapTo(view, QPoint()))
+        )
     for label in view.findChildren(QLabel):
         if label.isVisible() and label.accessibleName() == "Position":
             assert label.width() >= label.fontMetrics().horizontalAdvance(label.text())
     boxes = sorted((control.mapTo(view, QPoint()).x(), control.width()) for control in controls)
-    assert all(x + width <= after for (x, width), (after, _) in zip(boxes, boxes[1:], strict=False)), "controls overlap"
+    assert all(
+        x + width <= after for (x, width), (after, _) in zip(boxes, boxes[1:], strict=False)
+    ), "controls overlap"
 
 
 @pytest.mark.parametrize("scale", [1, 1.25])

@@ -1,4 +1,6 @@
-"""The playhead follows the clock, not the timer: its places are tried against a clock that the test moves."""
+"""The playhead follows the clock, not the timer: its places are tried against a clock that the test
+moves.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The queue: its order and its undo, what the panel offers, and a runner whose workers come to grief."""
+"""The queue: its order and its undo, what the panel offers, and a runner whose workers come to
+grief.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def make_runner(database, choices, preferences):
     clients = []
 
     def make(script="sys.stdin.read()"):
-        clients.append(WorkerClient([sys.executable, "-S", "-c", f"import sys, os, json\n{script}"]))
+        clients.append(
+            WorkerClient([sys.executable, "-S", "-c", f"import sys, os, json\n{script}"])
+        )
         return Runner(database, clients[-1], choices, preferences)
 
     yield make
@@ -66,10 +70,12 @@ def order(panel) -> str:
 def choose(panel, *rows) -> None:
     panel.view.clearSelection()
     for row in rows:
-        panel.view.selectionModel().select(panel.model.index(row), panel.view.selectionModel().SelectionFlag.Select)
+        panel.view.selectionModel().select(
+            panel.model.index(row), panel.view.selectionModel().SelectionFlag.Select
+        )
 
 
-# --- the panel ---------------------------------------------------------------------------------------------------------------------
+# --- the panel ------------------------------------------------------------------------------------
 
 
 def test_remove_and_undo(panel):
@@ -113,7 +119,12 @@ def test_reorder_by_keys_keeps_the_selection(panel):
 def test_a_duplicate_has_another_seed(panel):
     choose(panel, 1)
     panel.duplicate_action.trigger()
-    assert order(panel) == "abcb" and [one.settings["seed"] for one in panel.model.jobs] == [5, 5, 5, 6]
+    assert order(panel) == "abcb" and [one.settings["seed"] for one in panel.model.jobs] == [
+        5,
+        5,
+        5,
+        6,
+    ]
 
 
 def test_edit_hands_over_the_job(panel, qtbot):
@@ -129,7 +140,11 @@ def test_the_running_job_can_not_be_touched(panel, database):
     first = panel.model.at(0)
     database.set_job_state(first.id, State.RUNNING)
     choose(panel, 0)
-    assert not panel.remove_action.isEnabled() and not panel.edit_action.isEnabled() and panel.duplicate_action.isEnabled()
+    assert (
+        not panel.remove_action.isEnabled()
+        and not panel.edit_action.isEnabled()
+        and panel.duplicate_action.isEnabled()
+    )
     assert not panel.model.flags(panel.model.index(0)) & Qt.ItemFlag.ItemIsDragEnabled
     panel.stack.undo()  # of adding all three
     assert order(panel) == "a"
@@ -141,8 +156,14 @@ def test_what_ended_early_is_offered_for_resume(panel, database):
     assert panel._resume_button.isHidden()
     database.set_job_state(panel.model.at(1).id, State.INTERRUPTED, "It was killed.")
     choose(panel, 1)
-    assert not panel._resume_button.isHidden() and "1 ended early" in panel._summary.text() and "Paused" in panel._summary.text()
-    assert "interrupted. It was killed." in panel.model.index(1).data(Qt.ItemDataRole.AccessibleTextRole)
+    assert (
+        not panel._resume_button.isHidden()
+        and "1 ended early" in panel._summary.text()
+        and "Paused" in panel._summary.text()
+    )
+    assert "interrupted. It was killed." in panel.model.index(1).data(
+        Qt.ItemDataRole.AccessibleTextRole
+    )
     panel.resume_action.trigger()
     assert panel.model.at(1).state is State.WAITING and panel.model.at(1).resume
 
@@ -152,7 +173,9 @@ def test_progress_belongs_to_the_job_that_runs(panel, database):
     database.set_job_state(first.id, State.RUNNING)
     event = {"stage": "denoise", "step": 5, "total": 20, "remaining": 65.0}
     panel.model.set_progress(first, event)
-    assert panel.model.index(0).data(PROGRESS) == event and panel.model.index(1).data(PROGRESS) == {}
+    assert (
+        panel.model.index(0).data(PROGRESS) == event and panel.model.index(1).data(PROGRESS) == {}
+    )
     assert panel.model.index(0).data(JOB).title == "a" and not panel.grab().isNull()
     database.set_job_state(first.id, State.CANCELLED)
     assert panel.model.index(0).data(PROGRESS) == {} and not panel.grab().isNull()
@@ -160,19 +183,47 @@ def test_progress_belongs_to_the_job_that_runs(panel, database):
 
 def test_times_and_progress_in_words():
     assert progress_text({}) == "Starting…"
-    assert progress_text({"stage": "denoise", "step": 5, "total": 20, "remaining": 65.0}) == "Denoising, step 6 of 20 · 1 min 5 s to go"
-    assert progress_text({"stage": "denoise", "step": 20, "total": 20, "remaining": 0.0}) == "Denoising, step 20 of 20"
     assert (
-        progress_text({"stage": "download", "step": 1234, "total": 28929, "remaining": None}) == "Downloading the model, 1,234 of 28,929 MB"
+        progress_text({"stage": "denoise", "step": 5, "total": 20, "remaining": 65.0})
+        == "Denoising, step 6 of 20 · 1 min 5 s to go"
     )
-    assert progress_text({"stage": "polish", "step": 0, "total": 2, "remaining": None}) == "Polish, step 1 of 2"
-    assert [duration(s) for s in (0.2, 59.6, 725, 3600, 7500)] == ["1 s", "1 min", "12 min", "1 h", "2 h 5 min"]
-    stages = [("encode", 1, 1), ("denoise", 0, 9), ("denoise", 9, 9), ("decode", 3, 9), ("save", 9, 9)]
-    shares = [share({"stage": stage, "step": step, "total": total}) for stage, step, total in stages]
-    assert shares == sorted(shares) and shares[-1] == 1.0 and share({}) == 0.0 == share({"stage": "save", "step": 0, "total": 0})
+    assert (
+        progress_text({"stage": "denoise", "step": 20, "total": 20, "remaining": 0.0})
+        == "Denoising, step 20 of 20"
+    )
+    assert (
+        progress_text({"stage": "download", "step": 1234, "total": 28929, "remaining": None})
+        == "Downloading the model, 1,234 of 28,929 MB"
+    )
+    assert (
+        progress_text({"stage": "polish", "step": 0, "total": 2, "remaining": None})
+        == "Polish, step 1 of 2"
+    )
+    assert [duration(s) for s in (0.2, 59.6, 725, 3600, 7500)] == [
+        "1 s",
+        "1 min",
+        "12 min",
+        "1 h",
+        "2 h 5 min",
+    ]
+    stages = [
+        ("encode", 1, 1),
+        ("denoise", 0, 9),
+        ("denoise", 9, 9),
+        ("decode", 3, 9),
+        ("save", 9, 9),
+    ]
+    shares = [
+        share({"stage": stage, "step": step, "total": total}) for stage, step, total in stages
+    ]
+    assert (
+        shares == sorted(shares)
+        and shares[-1] == 1.0
+        and share({}) == 0.0 == share({"stage": "save", "step": 0, "total": 0})
+    )
 
 
-# --- requests ----------------------------------------------------------------------------------------------------------------------
+# --- requests -------------------------------------------------------------------------------------
 
 
 def test_settings_become_requests():
@@ -186,26 +237,40 @@ def test_settings_become_requests():
         "revision": None,
         "force": True,
     }
-    assert loading_of(settings) == {"model": "mini", "quantize": 8} and loading_of({}) == {"model": "mini"}
-    assert making_of(settings) == {name: value for name, value in SETTINGS.items() if name != "model"}
-    assert passes_of(SETTINGS) == 40 and passes_of({**SETTINGS, "guidance": 1.0, "sampler": "heun"}) == 40
+    assert loading_of(settings) == {"model": "mini", "quantize": 8} and loading_of({}) == {
+        "model": "mini"
+    }
+    assert making_of(settings) == {
+        name: value for name, value in SETTINGS.items() if name != "model"
+    }
+    assert (
+        passes_of(SETTINGS) == 40
+        and passes_of({**SETTINGS, "guidance": 1.0, "sampler": "heun"}) == 40
+    )
 
 
 def test_names_of_clips(tmp_path):
-    assert output_for({"prompt": "Ein Käse, der FLIEGT!", "seed": 3}, tmp_path).name == "ein-käse-der-fliegt-3.mp4"
+    assert (
+        output_for({"prompt": "Ein Käse, der FLIEGT!", "seed": 3}, tmp_path).name
+        == "ein-käse-der-fliegt-3.mp4"
+    )
     (tmp_path / "clip-3.mp4").touch()
     assert output_for({"prompt": "…/..", "seed": 3}, tmp_path).name == "clip-3-2.mp4"
     assert len(output_for({"prompt": "word " * 99, "seed": 3}, tmp_path).name) < 60
 
 
 def test_what_to_lower(machine):
-    assert lighter(SETTINGS, machine) == "make the clip smaller or shorter, or close other programs"  # Python itself is most of mini's need
+    assert (
+        lighter(SETTINGS, machine) == "make the clip smaller or shorter, or close other programs"
+    )  # Python itself is most of mini's need
     large = {**SETTINGS, "width": 1024, "height": 1024, "frames": 129}
-    assert lighter(large, machine).startswith("try ") and "frames at 1024×1024" in lighter(large, machine)
+    assert lighter(large, machine).startswith("try ") and "frames at 1024×1024" in lighter(
+        large, machine
+    )
     assert "close other programs" in lighter({**SETTINGS, "model": "/gone"}, machine)
 
 
-# --- the runner --------------------------------------------------------------------------------------------------------------------
+# --- the runner -----------------------------------------------------------------------------------
 
 DIES = "sys.stdin.readline(); os.kill(os.getpid(), 9)"
 # Answers every "generate" but those whose prompt is "die".
@@ -229,9 +294,13 @@ def test_the_queue_goes_on_after_a_death(make_runner, database, choices, qtbot):
     runner.saved.connect(lambda number, path: saved.append(number))
     database.insert_jobs([job("a"), job("die"), job("b")])
     qtbot.waitUntil(lambda: len(saved) == 2)
-    assert [row.prompt for row in database.clips()] == ["b", "a"] and database.clips()[0].width == 96
+    assert [row.prompt for row in database.clips()] == ["b", "a"] and database.clips()[
+        0
+    ].width == 96
     assert [one.title for one in database.jobs()] == ["die"] and ended[0].state is State.INTERRUPTED
-    assert ended[0].message.startswith("The generator was killed, most likely by the system because memory ran out: ")
+    assert ended[0].message.startswith(
+        "The generator was killed, most likely by the system because memory ran out: "
+    )
     assert choices.find("mini").samplers == ("euler", "heun")
     assert database.timings("mini") == [(324, 40.0, 8.0)] * 2 and runner.current is None
 
@@ -249,7 +318,9 @@ def test_a_worker_that_is_not_there(database, choices, preferences, qtbot):
     runner = Runner(database, WorkerClient(["/no/such/program"]), choices, preferences)
     with qtbot.waitSignal(runner.halted):
         database.insert_jobs([job(name) for name in "abcd"])
-    assert [one.state for one in database.jobs()].count(State.INTERRUPTED) == DEATHS_IN_A_ROW and runner.current is None
+    assert [one.state for one in database.jobs()].count(
+        State.INTERRUPTED
+    ) == DEATHS_IN_A_ROW and runner.current is None
     assert database.jobs()[0].message.endswith("): resume this clip to try again.")
 
 
@@ -265,7 +336,14 @@ def test_a_paused_queue_begins_nothing(make_runner, database, preferences, qtbot
 
 def test_the_model_is_loaded_once_for_jobs_that_share_it(make_runner, database, home, qtbot):
     error = {"event": "error", "kind": "MediaError", "message": "The disk is full."}
-    runner = make_runner(WORKS.replace("os.kill(os.getpid(), 9)", f"print(json.dumps({{**answer, **{error}}}), flush=True); continue"))
+    runner = make_runner(
+        WORKS.replace(
+            "os.kill(os.getpid(), 9)",
+            f"print(json.dumps({{**answer, **{error}}}), flush=True); continue",
+        )
+    )
     with qtbot.waitSignal(runner.saved):
         database.insert_jobs([job("die"), job("b")])
-    assert [(one.title, one.state, one.message) for one in database.jobs()] == [("die", State.FAILED, "The disk is full.")]
+    assert [(one.title, one.state, one.message) for one in database.jobs()] == [
+        ("die", State.FAILED, "The disk is full.")
+    ]

@@ -1,4 +1,6 @@
-"""The window: what is dropped on it, what it says, how it looks with large writing, and what it never imports."""
+"""The window: what is dropped on it, what it says, how it looks with large writing, and what it
+never imports.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,16 @@ import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QFileOpenEvent, QFont, QImage, QKeySequence, QPalette
+from PySide6.QtGui import (
+    QAction,
+    QDragEnterEvent,
+    QDropEvent,
+    QFileOpenEvent,
+    QFont,
+    QImage,
+    QKeySequence,
+    QPalette,
+)
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -29,7 +40,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from mlxvid.clip import Clip
 from mlxvid.gui import icons
 from mlxvid.gui.about import about_facts
 from mlxvid.gui.elided import ElidedLabel
@@ -40,11 +50,24 @@ from mlxvid.gui.player import NOTHING
 from mlxvid.gui.preferences import Preferences
 from mlxvid.gui.preferences_dialog import PreferencesDialog
 from mlxvid.gui.theme import DARK, LIGHT, Appearance, apply_theme, colours
+from mlxvid.media.clip import Clip
 
 SETTINGS = {
-    "mlxvid": "0.1.0", "model": "mini", "prompt": "a blue star", "negative_prompt": "", "width": 64, "height": 64, "frames": 9, "fps": 16.0,
-    "steps": 3, "guidance": 2.0, "seed": 11, "sampler": "euler", "attention": "factored", "keyframes": {},
-}  # fmt: skip
+    "mlxvid": "0.1.0",
+    "model": "mini",
+    "prompt": "a blue star",
+    "negative_prompt": "",
+    "width": 64,
+    "height": 64,
+    "frames": 9,
+    "fps": 16.0,
+    "steps": 3,
+    "guidance": 2.0,
+    "seed": 11,
+    "sampler": "euler",
+    "attention": "factored",
+    "keyframes": {},
+}
 
 
 @pytest.fixture
@@ -74,7 +97,7 @@ def said(window) -> str:
     return window.notices.notice.text if window.notices.notice else ""
 
 
-# --- MLX stays away ----------------------------------------------------------------------------------------------------------------
+# --- MLX stays away -------------------------------------------------------------------------------
 
 
 def test_no_mlx_in_the_app_s_process(home):
@@ -88,7 +111,9 @@ code = app.main(["mlxvid"])
 strange = sorted(name for name in sys.modules if name.split(".")[0] in ("mlx", "torch", "transformers"))
 sys.exit(f"code {code}, imported {strange[:5]}" if code or strange else 0)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -103,7 +128,7 @@ def test_a_second_instance_does_not_begin(home, monkeypatch, qapp):
     again.unlock()
 
 
-# --- what is dropped ---------------------------------------------------------------------------------------------------------------
+# --- what is dropped ------------------------------------------------------------------------------
 
 
 def test_a_picture_becomes_the_start(window, qapp, home):
@@ -126,7 +151,9 @@ def test_pixels_become_the_start(window, qapp):
     assert said(window) == ""
 
 
-def test_what_is_pasted_into_the_prompt_and_is_no_text_is_taken_as_if_it_had_been_dropped(window, qtbot, home):
+def test_what_is_pasted_into_the_prompt_and_is_no_text_is_taken_as_if_it_had_been_dropped(
+    window, qtbot, home
+):
     image = QImage(20, 20, QImage.Format.Format_RGB32)
     image.fill(0xFF00FF00)
     QApplication.clipboard().setImage(image)
@@ -136,11 +163,16 @@ def test_what_is_pasted_into_the_prompt_and_is_no_text_is_taken_as_if_it_had_bee
     mime.setUrls([QUrl.fromLocalFile(str(write_clip(home / "clip.mp4")))])
     QApplication.clipboard().setMimeData(mime)
     qtbot.keyClick(window.compose.negative, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier)
-    assert window.compose.settings()["prompt"] == "a blue star"  # the clip's, and no path among the words
+    assert (
+        window.compose.settings()["prompt"] == "a blue star"
+    )  # the clip's, and no path among the words
     for text in ("https://example.org/", " a fox"):
         QApplication.clipboard().setText(text)
         qtbot.keyClick(window.compose.prompt, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier)
-    assert window.compose.settings()["prompt"] == "a blue starhttps://example.org/ a fox" and said(window) == ""
+    assert (
+        window.compose.settings()["prompt"] == "a blue starhttps://example.org/ a fox"
+        and said(window) == ""
+    )
 
 
 @pytest.mark.parametrize("ending", ["mp4", "gif", "webm"])
@@ -149,7 +181,11 @@ def test_a_clip_of_ours_gives_its_settings_back(window, qapp, home, ending):
     drop(window, qapp, path)
     assert said(window) == "" and window.stage.player.path == path
     settings = window.compose.settings()
-    own = {name: value for name, value in SETTINGS.items() if name not in ("mlxvid", "sampler", "keyframes")}
+    own = {
+        name: value
+        for name, value in SETTINGS.items()
+        if name not in ("mlxvid", "sampler", "keyframes")
+    }
     assert own.items() <= settings.items() and window.compose.seed.locked
 
 
@@ -164,11 +200,17 @@ def test_what_is_not_ours_is_told_in_a_sentence(window, qapp, home):
     with av.open(str(home / "foreign.mp4"), "w") as file:
         stream = file.add_stream("libx264", rate=10)
         stream.width = stream.height = 64
-        for packet in stream.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), "rgb24")) + stream.encode():
+        for packet in (
+            stream.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), "rgb24"))
+            + stream.encode()
+        ):
             file.mux(packet)
     before = window.compose.settings()
     drop(window, qapp, home / "foreign.mp4")
-    assert said(window) == "foreign.mp4 was not made with mlxvid, so there are no settings in it: drop a clip of yours, or a picture."
+    assert (
+        said(window)
+        == "foreign.mp4 was not made with mlxvid, so there are no settings in it: drop a clip of yours, or a picture."
+    )
     (home / "notes.txt").write_text("hello")
     drop(window, qapp, home / "notes.txt")
     assert "notes.txt" in said(window)
@@ -193,7 +235,7 @@ def test_a_file_opened_in_the_finder(window, qapp, home):
     qapp.file_opened.disconnect(window.open_file)
 
 
-# --- messages and pauses -----------------------------------------------------------------------------------------------------------
+# --- messages and pauses --------------------------------------------------------------------------
 
 
 def test_what_the_last_session_left_waits_for_a_word(open_window, database):
@@ -201,9 +243,17 @@ def test_what_the_last_session_left_waits_for_a_word(open_window, database):
     database.set_job_state(ids[0], State.RUNNING)
     window = open_window()
     assert said(window) == "The last session left 1 clip interrupted and 2 clips waiting."
-    assert window.runner.current is None and window.runner.paused and window.side.currentWidget() is window.queue
+    assert (
+        window.runner.current is None
+        and window.runner.paused
+        and window.side.currentWidget() is window.queue
+    )
     window.notices._buttons[0].click()
-    assert window.runner.current.settings["prompt"] == "a" and window.runner.current.resume and not window.runner.paused
+    assert (
+        window.runner.current.settings["prompt"] == "a"
+        and window.runner.current.resume
+        and not window.runner.paused
+    )
     assert window.notices.notice is None
 
 
@@ -248,7 +298,9 @@ def making(window, job):
     window.runner.pause(True)
     window.runner.current = job
     window.stage.watch()
-    window.stage._note_progress(job, {"stage": "denoise", "step": 53, "total": 200, "remaining": None})
+    window.stage._note_progress(
+        job, {"stage": "denoise", "step": 53, "total": 200, "remaining": None}
+    )
     window.runner.previewed.emit(np.zeros((9, 64, 64, 3), np.uint8), 16.0)
 
 
@@ -259,11 +311,18 @@ def test_a_clip_that_is_stopped_no_longer_claims_to_be_made(window, home):
         making(window, window.database.job(number))
         assert player.canvas._badge == "Denoising, step 54 of 200" and player.playhead.playing
         if not shown:  # behind a comparison
-            clips = [window.database.add_clip(write_clip(home / f"{n}.mp4"), SETTINGS, 16.0, 9, 64, 64) for n in "ab"]
+            clips = [
+                window.database.add_clip(write_clip(home / f"{n}.mp4"), SETTINGS, 16.0, 9, 64, 64)
+                for n in "ab"
+            ]
             window.stage.open_compare(clips)
         window.runner._end(State.CANCELLED)
         window.stage.close_compare()
-        assert player.canvas._badge == "Stopped" and not player.playhead.playing and len(player.reel.frames) == 9
+        assert (
+            player.canvas._badge == "Stopped"
+            and not player.playhead.playing
+            and len(player.reel.frames) == 9
+        )
 
 
 def test_resuming_in_a_queue_that_rests_is_told(window):
@@ -303,7 +362,11 @@ def test_editing_a_clip_in_the_queue_can_be_undone(window):
 
 @pytest.mark.parametrize(
     ("state", "what"),
-    [(State.RUNNING, "is being made by now"), (State.DONE, "is no longer in the queue"), (None, "is no longer in the queue")],
+    [
+        (State.RUNNING, "is being made by now"),
+        (State.DONE, "is no longer in the queue"),
+        (None, "is no longer in the queue"),
+    ],
 )
 def test_a_clip_that_has_begun_while_it_was_edited_is_told(window, state, what):
     window.runner.pause(True)
@@ -317,7 +380,10 @@ def test_a_clip_that_has_begun_while_it_was_edited_is_told(window, state, what):
         window.database.set_job_state(number, state)
     window.compose.steps.setValue(5)
     window.compose.button.click()
-    assert said(window) == f"That clip {what}, so nothing is changed: press Generate to make another with these settings."
+    assert (
+        said(window)
+        == f"That clip {what}, so nothing is changed: press Generate to make another with these settings."
+    )
     assert window.compose.settings()["steps"] == 5 and window.compose.button.text() == "Generate"
 
 
@@ -340,8 +406,12 @@ def test_variations_and_extending_from_the_gallery(window, home):
     seeds = [job.settings["seed"] for job in window.database.jobs()]
     assert len(set(seeds) | {11}) == 5
     Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(home / "last.png")
-    window.gallery.extend_clip.emit({**SETTINGS, "prompt": "a ring"}, home / "last.png", home / "clip.mp4")
-    assert window.compose.settings()["prompt"] == "a ring" and window.compose.settings()["image"] == str(home / "last.png")
+    window.gallery.extend_clip.emit(
+        {**SETTINGS, "prompt": "a ring"}, home / "last.png", home / "clip.mp4"
+    )
+    assert window.compose.settings()["prompt"] == "a ring" and window.compose.settings()[
+        "image"
+    ] == str(home / "last.png")
 
 
 def test_compare_and_back(window, home):
@@ -366,10 +436,12 @@ def test_quitting_while_a_clip_is_made_asks_first(window):
     assert window.isVisible() and "can be resumed at the next start" in box.informativeText()
     next(button for button in box.buttons() if button.text() == "Quit").click()
     assert not window.isVisible() and not window.client.alive
-    assert window.database.jobs()[0].state is State.RUNNING  # which the next start finds, and calls interrupted
+    assert (
+        window.database.jobs()[0].state is State.RUNNING
+    )  # which the next start finds, and calls interrupted
 
 
-# --- what is kept ------------------------------------------------------------------------------------------------------------------
+# --- what is kept ---------------------------------------------------------------------------------
 
 
 def test_size_and_columns_are_as_they_were(open_window, qtbot):
@@ -381,7 +453,11 @@ def test_size_and_columns_are_as_they_were(open_window, qtbot):
     window.menus.compose_panel.trigger()
     window.close()
     again = open_window()
-    assert again.compose.isHidden() and not again.menus.compose_panel.isChecked() and again.side.isVisible()
+    assert (
+        again.compose.isHidden()
+        and not again.menus.compose_panel.isChecked()
+        and again.side.isVisible()
+    )
     again.menus.compose_panel.trigger()
     qtbot.waitUntil(lambda: again.splitter.sizes() == columns)
     assert (again.width(), again.height()) == (1300, 760)
@@ -389,7 +465,11 @@ def test_size_and_columns_are_as_they_were(open_window, qtbot):
 
 
 def test_preferences(home, preferences, qtbot):
-    assert preferences.appearance is Appearance.DARK and preferences.clips_folder == home / "clips" and not preferences.paused
+    assert (
+        preferences.appearance is Appearance.DARK
+        and preferences.clips_folder == home / "clips"
+        and not preferences.paused
+    )
     dialog = PreferencesDialog(preferences)
     qtbot.addWidget(dialog)
     appearance, minutes = dialog.findChild(QComboBox), dialog.findChild(QAbstractSpinBox)
@@ -413,16 +493,26 @@ def test_the_clips_folder_is_the_one_chosen(home, monkeypatch, preferences):
     assert Preferences().clips_folder == home / "films"
 
 
-# --- how it looks and who can use it -----------------------------------------------------------------------------------------------
+# --- how it looks and who can use it --------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("appearance", "wanted"), [(Appearance.DARK, DARK), (Appearance.LIGHT, LIGHT)])
+@pytest.mark.parametrize(
+    ("appearance", "wanted"), [(Appearance.DARK, DARK), (Appearance.LIGHT, LIGHT)]
+)
 def test_appearances(qapp, appearance, wanted):
     apply_theme(qapp, appearance)
     assert colours(qapp.palette()) is wanted
     image = icons.icon("play").pixmap(24, 24).toImage()
-    drawn = [image.pixelColor(x, y) for x in range(24) for y in range(24) if image.pixelColor(x, y).alpha() == 255]
-    assert drawn and all(colour.name() == qapp.palette().color(QPalette.ColorRole.ButtonText).name() for colour in drawn)
+    drawn = [
+        image.pixelColor(x, y)
+        for x in range(24)
+        for y in range(24)
+        if image.pixelColor(x, y).alpha() == 255
+    ]
+    assert drawn and all(
+        colour.name() == qapp.palette().color(QPalette.ColorRole.ButtonText).name()
+        for colour in drawn
+    )
 
 
 def contrast(one: str, other: str) -> float:
@@ -430,7 +520,9 @@ def contrast(one: str, other: str) -> float:
 
     def luminance(colour: str) -> float:
         parts = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
-        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        linear = [
+            part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+        ]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
     light, dark = sorted((luminance(one), luminance(other)), reverse=True)
@@ -446,20 +538,40 @@ def test_writing_can_be_read(c):
 
 
 def named(widget: QWidget) -> bool:
-    label = widget.accessibleName() or (widget.text() if isinstance(widget, QAbstractButton) else "")
+    label = widget.accessibleName() or (
+        widget.text() if isinstance(widget, QAbstractButton) else ""
+    )
     return bool(label.strip())
 
 
 def controls(root: QWidget) -> list[QWidget]:
     """What one can work with, and what shows a value; not the parts that Qt makes them of."""
-    kinds = (QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QPlainTextEdit, QAbstractItemView, QProgressBar, QTabBar)
+    kinds = (
+        QAbstractButton,
+        QAbstractSpinBox,
+        QComboBox,
+        QLineEdit,
+        QPlainTextEdit,
+        QAbstractItemView,
+        QProgressBar,
+        QTabBar,
+    )
     found = [widget for kind in kinds for widget in root.findChildren(kind)]
     inner = (QAbstractSpinBox, QComboBox, QLineEdit, QTabBar)
-    return [w for w in found if not isinstance(w.parent(), inner) and not w.objectName().startswith("qt_") and not in_popup(w)]
+    return [
+        w
+        for w in found
+        if not isinstance(w.parent(), inner)
+        and not w.objectName().startswith("qt_")
+        and not in_popup(w)
+    ]
 
 
 def in_popup(widget: QWidget) -> bool:
-    return any(isinstance(parent, QMenu) or parent.metaObject().className() == "QComboBoxPrivateContainer" for parent in ancestors(widget))
+    return any(
+        isinstance(parent, QMenu) or parent.metaObject().className() == "QComboBoxPrivateContainer"
+        for parent in ancestors(widget)
+    )
 
 
 def ancestors(widget: QWidget):
@@ -469,7 +581,11 @@ def ancestors(widget: QWidget):
 
 def test_every_control_has_a_name(window):
     window.compose.loras.set_value(["a.safetensors@1"])
-    nameless = [f"{type(w).__name__} in {type(w.parent()).__name__}" for w in controls(window) if not named(w)]
+    nameless = [
+        f"{type(w).__name__} in {type(w.parent()).__name__}"
+        for w in controls(window)
+        if not named(w)
+    ]
     assert nameless == []
     dialog = PreferencesDialog(window.preferences, window)
     assert [type(w).__name__ for w in controls(dialog) if not named(w)] == []
@@ -488,7 +604,9 @@ def test_every_control_is_reached_by_the_tab_key(window, qapp):
             break
     reached = seen | {widget.focusProxy() for widget in seen} | {widget.parent() for widget in seen}
     missed = [
-        w for w in controls(window.compose) if w.isVisible() and w.isEnabled() and not isinstance(w, QProgressBar) and w not in reached
+        w
+        for w in controls(window.compose)
+        if w.isVisible() and w.isEnabled() and not isinstance(w, QProgressBar) and w not in reached
     ]
     assert [f"{type(w).__name__} {w.accessibleName()}" for w in missed] == []
 
@@ -506,16 +624,27 @@ def test_the_tab_key_goes_down_the_form(window, qtbot, home):
     pictures = [form.pictures._start, *keys, form.pictures._new, form.pictures._last]
     begin = stops.index(form.pictures._start)
     assert stops[begin : begin + len(pictures)] == pictures
-    rows = [stop.mapTo(form, stop.rect().center()).y() for stop in stops if stop not in pictures[1:]]
-    assert all(after > before - 3 for before, after in pairwise(rows))  # what stands in one line is not always of one height
+    rows = [
+        stop.mapTo(form, stop.rect().center()).y() for stop in stops if stop not in pictures[1:]
+    ]
+    assert all(
+        after > before - 3 for before, after in pairwise(rows)
+    )  # what stands in one line is not always of one height
 
 
 def tab_stops(first) -> list[QWidget]:
     """Where the Tab key goes from a widget on, until it comes round."""
     found, widget = [], first
     while (widget := widget.nextInFocusChain()) is not first:
-        inside = isinstance(widget.parentWidget(), (QAbstractSpinBox, QComboBox))  # has the focus with what it belongs to
-        if widget.focusPolicy() & Qt.FocusPolicy.TabFocus and widget.isVisible() and widget.isEnabled() and not inside:
+        inside = isinstance(
+            widget.parentWidget(), (QAbstractSpinBox, QComboBox)
+        )  # has the focus with what it belongs to
+        if (
+            widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+            and widget.isVisible()
+            and widget.isEnabled()
+            and not inside
+        ):
             found.append(widget)
     return found
 
@@ -537,25 +666,45 @@ def cut_off(window) -> list[str]:
     """Writing that has not the room it needs, and controls that reach beyond their parents."""
     found = []
     for label in window.findChildren(QLabel):
-        if label.isVisible() and label.text() and not label.wordWrap() and not isinstance(label, ElidedLabel):
+        if (
+            label.isVisible()
+            and label.text()
+            and not label.wordWrap()
+            and not isinstance(label, ElidedLabel)
+        ):
             need = label.sizeHint()
             if label.width() < need.width() or label.height() < need.height():
                 found.append(f"label {label.text()!r}")
     icons_only = Qt.ToolButtonStyle.ToolButtonIconOnly
     for button in window.findChildren(QAbstractButton):
-        written = button.isVisible() and not (isinstance(button, QToolButton) and button.toolButtonStyle() == icons_only)
-        if written and button.width() < button.fontMetrics().horizontalAdvance(button.text().replace("&", "")):
+        written = button.isVisible() and not (
+            isinstance(button, QToolButton) and button.toolButtonStyle() == icons_only
+        )
+        if written and button.width() < button.fontMetrics().horizontalAdvance(
+            button.text().replace("&", "")
+        ):
             found.append(f"button {button.text()!r}")
     for field in window.findChildren(QComboBox):
         metrics = field.fontMetrics()
-        if field.isVisible() and field.width() < metrics.horizontalAdvance(field.currentText()) + metrics.height() + 12:
+        if (
+            field.isVisible()
+            and field.width()
+            < metrics.horizontalAdvance(field.currentText()) + metrics.height() + 12
+        ):
             found.append(f"choice {field.currentText()!r}")
     for field in window.findChildren(QAbstractSpinBox):
-        if field.isVisible() and field.lineEdit().width() < field.fontMetrics().horizontalAdvance(field.text()) + 10:
+        if (
+            field.isVisible()
+            and field.lineEdit().width() < field.fontMetrics().horizontalAdvance(field.text()) + 10
+        ):
             found.append(f"number {field.text()!r}")
     for widget in window.compose.findChildren(QWidget):
         parent = widget.parentWidget()
-        if widget.isVisible() and not widget.isWindow() and (widget.x() < 0 or widget.geometry().right() > parent.width()):
+        if (
+            widget.isVisible()
+            and not widget.isWindow()
+            and (widget.x() < 0 or widget.geometry().right() > parent.width())
+        ):
             found.append(f"{type(widget).__name__} beyond {type(parent).__name__}")
     return found
 
@@ -598,7 +747,11 @@ def test_nothing_is_cut_off_in_a_small_window(window, qtbot):
 
 
 def test_the_menus_do_what_they_say(window):
-    actions = {action.text(): action for menu in (window.menus.file, window.menus.view, window.menus.edit) for action in menu.actions()}
+    actions = {
+        action.text(): action
+        for menu in (window.menus.file, window.menus.view, window.menus.edit)
+        for action in menu.actions()
+    }
     window.compose.prompt.set_text("a fox")
     actions["New Clip"].trigger()
     assert window.compose.prompt.toPlainText() == ""
@@ -607,7 +760,11 @@ def test_the_menus_do_what_they_say(window):
     actions["Side Panel"].trigger()
     assert window.side.isHidden()
     actions["Queue"].trigger()
-    assert window.side.isVisible() and window.side.currentWidget() is window.queue and actions["Side Panel"].isChecked()
+    assert (
+        window.side.isVisible()
+        and window.side.currentWidget() is window.queue
+        and actions["Side Panel"].isChecked()
+    )
     assert not window.menus.cancel.isEnabled()
 
 
@@ -616,7 +773,11 @@ def test_the_clip_in_view_is_exported_from_the_menu(window, home, monkeypatch):
     assert not window.menus.export.isEnabled()
     window.stage.open(write_clip(home / "clip.mp4"))
     asked = []
-    monkeypatch.setattr(window.stage.player.exports, "ask", lambda path, form, first, last: asked.append((path, form)))
+    monkeypatch.setattr(
+        window.stage.player.exports,
+        "ask",
+        lambda path, form, first, last: asked.append((path, form)),
+    )
     window.menus.file.aboutToShow.emit()
     assert window.menus.export.isEnabled()
     window.menus.export.actions()[1].trigger()
@@ -625,8 +786,14 @@ def test_the_clip_in_view_is_exported_from_the_menu(window, home, monkeypatch):
 
 def test_about(window, machine):
     facts = dict(about_facts(machine))
-    assert facts["mlxvid"] == "0.1.0" and facts["MLX"][0].isdigit() and facts["Memory"] == "256.0 GiB, of which a clip may take 200.0"
-    next(action for action in window.menus.help.actions() if action.text() == "About mlxvid").trigger()
+    assert (
+        facts["mlxvid"] == "0.1.0"
+        and facts["MLX"][0].isdigit()
+        and facts["Memory"] == "256.0 GiB, of which a clip may take 200.0"
+    )
+    next(
+        action for action in window.menus.help.actions() if action.text() == "About mlxvid"
+    ).trigger()
     (dialog,) = (one for one in window.findChildren(QDialog) if one.windowTitle() == "About mlxvid")
     assert any(label.accessibleName().startswith("Qt: ") for label in dialog.findChildren(QLabel))
     dialog.close()

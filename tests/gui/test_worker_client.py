@@ -1,4 +1,6 @@
-"""The protocol's client, whatever bytes come and however the process ends: the workers here are scripts that do what a broken one might."""
+"""The protocol's client, whatever bytes come and however the process ends: the workers here are
+scripts that do what a broken one might.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,22 @@ from mlxvid.gui.worker_client import LAST_WORDS, WorkerClient, worker_command
 from mlxvid.worker import strip
 
 NOTE = {"event": "note", "text": "Größe"}
-PROGRESS = {"event": "progress", "id": 1, "stage": "denoise", "step": 1, "total": 4, "elapsed": 0.1, "remaining": None}
+PROGRESS = {
+    "event": "progress",
+    "id": 1,
+    "stage": "denoise",
+    "step": 1,
+    "total": 4,
+    "elapsed": 0.1,
+    "remaining": None,
+}
 
 
 def line(event) -> bytes:
     return json.dumps(event, ensure_ascii=False).encode() + b"\n"
 
 
-# --- lines -------------------------------------------------------------------------------------------------------------------------
+# --- lines ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
@@ -46,9 +56,18 @@ def test_half_a_line_waits_for_its_rest():
 
 @pytest.mark.parametrize(
     "garbage",
-    [b"hello", b"[1, 2]", b'{"no": "event"}', b'{"event": 3}', b"\xff\xfe\x00", b"{" * 5000, b'{"event": "note"}',
-     b'{"event": "saved", "path": 3}', b'{"event": "progress", "id": 1, "stage": "denoise", "step": "1", "total": 4, "remaining": null}'],
-)  # fmt: skip
+    [
+        b"hello",
+        b"[1, 2]",
+        b'{"no": "event"}',
+        b'{"event": 3}',
+        b"\xff\xfe\x00",
+        b"{" * 5000,
+        b'{"event": "note"}',
+        b'{"event": "saved", "path": 3}',
+        b'{"event": "progress", "id": 1, "stage": "denoise", "step": "1", "total": 4, "remaining": null}',
+    ],
+)
 def test_what_is_no_event_is_told_and_passed_over(garbage):
     events, strange = LineParser().feed(line(NOTE) + garbage + b"\n" + line(PROGRESS))
     assert events == [NOTE, PROGRESS]
@@ -56,7 +75,10 @@ def test_what_is_no_event_is_told_and_passed_over(garbage):
 
 
 def test_events_of_later_protocols_are_events():
-    assert LineParser().feed(b'{"event": "moon", "phase": 3}\n') == ([{"event": "moon", "phase": 3}], [])
+    assert LineParser().feed(b'{"event": "moon", "phase": 3}\n') == (
+        [{"event": "moon", "phase": 3}],
+        [],
+    )
 
 
 def test_a_line_without_end_does_not_fill_the_memory():
@@ -70,16 +92,25 @@ def test_a_line_without_end_does_not_fill_the_memory():
     assert parser.feed(b"x\n" + line(NOTE)) == ([NOTE], [])
 
 
-# --- the process -------------------------------------------------------------------------------------------------------------------
+# --- the process ----------------------------------------------------------------------------------
 
 
 class Heard:
     """All that a client's signals say."""
 
     def __init__(self, client):
-        self.events, self.deaths, self.memory, self.strange, self.silences, self.errors = [], [], [], [], [], []
+        self.events, self.deaths, self.memory, self.strange, self.silences, self.errors = (
+            [],
+            [],
+            [],
+            [],
+            [],
+            [],
+        )
         client.event.connect(self.events.append)
-        client.died.connect(lambda how, memory: (self.deaths.append(how), self.memory.append(memory)))
+        client.died.connect(
+            lambda how, memory: (self.deaths.append(how), self.memory.append(memory))
+        )
         client.strange_line.connect(self.strange.append)
         client.silent.connect(self.silences.append)
         client.stderr_line.connect(self.errors.append)
@@ -91,7 +122,12 @@ def run(qtbot):
     clients = []
 
     def make(script, silence=60.0):
-        command = [sys.executable, "-S", "-c", f"import sys, os, time\nsay = lambda t: print(t, flush=True)\n{script}"]
+        command = [
+            sys.executable,
+            "-S",
+            "-c",
+            f"import sys, os, time\nsay = lambda t: print(t, flush=True)\n{script}",
+        ]
         clients.append(WorkerClient(command, silence))
         return clients[-1], Heard(clients[-1])
 
@@ -107,19 +143,31 @@ def test_garbage_between_events_stops_nothing(run, qtbot):
     )
     client.load("a", {"model": "mini"})
     qtbot.waitUntil(lambda: len(heard.events) == 2 and len(heard.strange) == 2)
-    assert [event["text"] for event in heard.events] == ["one", "two"] and heard.strange == ["warning: something", "\ufffd"]
+    assert [event["text"] for event in heard.events] == ["one", "two"] and heard.strange == [
+        "warning: something",
+        "\ufffd",
+    ]
     assert client.alive and heard.deaths == []
 
 
 def test_requests_are_lines_of_json(run, qtbot):
-    client, heard = run("for line in sys.stdin: say('{\"event\": \"note\", \"text\": ' + __import__('json').dumps(line) + '}')")
+    client, heard = run(
+        "for line in sys.stdin: say('{\"event\": \"note\", \"text\": ' + __import__('json').dumps(line) + '}')"
+    )
     client.load("load-1", {"model": "mini", "quantize": 8})
     client.generate(4, "clip.mp4", {"prompt": "Käse\n"}, resume=True)
     client.cancel(4)
     qtbot.waitUntil(lambda: len(heard.events) == 3)
     assert [json.loads(event["text"]) for event in heard.events] == [
         {"op": "load", "id": "load-1", "model": "mini", "quantize": 8},
-        {"op": "generate", "id": 4, "output": "clip.mp4", "settings": {"prompt": "Käse\n"}, "previews": True, "resume": True},
+        {
+            "op": "generate",
+            "id": 4,
+            "output": "clip.mp4",
+            "settings": {"prompt": "Käse\n"},
+            "previews": True,
+            "resume": True,
+        },
         {"op": "cancel", "id": 4},
     ]
 
@@ -140,7 +188,10 @@ def test_a_silent_worker_is_told_of_and_can_be_stopped(run, qtbot):
 
 
 def test_a_worker_without_a_job_may_be_silent(run, qtbot):
-    client, heard = run('sys.stdin.readline(); say(\'{"event": "cancelled", "id": "a"}\'); time.sleep(600)', silence=0.2)
+    client, heard = run(
+        'sys.stdin.readline(); say(\'{"event": "cancelled", "id": "a"}\'); time.sleep(600)',
+        silence=0.2,
+    )
     client.load("a", {})
     qtbot.waitUntil(lambda: heard.events != [])
     qtbot.wait(400)
@@ -149,19 +200,30 @@ def test_a_worker_without_a_job_may_be_silent(run, qtbot):
 
 @pytest.mark.parametrize(
     ("number", "words"),
-    [(signal.SIGKILL, "was killed, most likely by the system because memory ran out"), (signal.SIGTERM, "was ended from outside"),
-     (signal.SIGABRT, "broke down, most likely because memory"), (signal.SIGUSR1, f"broke down (signal {int(signal.SIGUSR1)})")],
-)  # fmt: skip
+    [
+        (signal.SIGKILL, "was killed, most likely by the system because memory ran out"),
+        (signal.SIGTERM, "was ended from outside"),
+        (signal.SIGABRT, "broke down, most likely because memory"),
+        (signal.SIGUSR1, f"broke down (signal {int(signal.SIGUSR1)})"),
+    ],
+)
 def test_death_by_a_signal(run, qtbot, number, words):
     client, heard = run("sys.stdin.read()")
     client.load("a", {})
     with qtbot.waitSignal(client.died):
         os.kill(client.pid, number)
-    assert words in heard.deaths[0] and heard.memory == [number != signal.SIGTERM] and not client.alive and client.pid == 0
+    assert (
+        words in heard.deaths[0]
+        and heard.memory == [number != signal.SIGTERM]
+        and not client.alive
+        and client.pid == 0
+    )
 
 
 def test_an_end_by_itself_repeats_the_last_words(run, qtbot):
-    client, heard = run(f"sys.stderr.write('line\\n' * {2 * LAST_WORDS} + 'MemoryError: no more'); sys.exit(3)")
+    client, heard = run(
+        f"sys.stderr.write('line\\n' * {2 * LAST_WORDS} + 'MemoryError: no more'); sys.exit(3)"
+    )
     with qtbot.waitSignal(client.died):
         client.load("a", {})
     assert heard.deaths == ["The generator ended by itself (code 3): MemoryError: no more"]
@@ -184,7 +246,9 @@ def test_a_worker_that_cannot_be_started(qtbot):
 
 
 def test_a_new_worker_comes_with_the_next_request(run, qtbot):
-    client, heard = run('sys.stdin.readline(); say(\'{"event": "cancelled", "id": 1}\'); sys.exit(1)')
+    client, heard = run(
+        'sys.stdin.readline(); say(\'{"event": "cancelled", "id": 1}\'); sys.exit(1)'
+    )
     for _ in range(2):
         with qtbot.waitSignal(client.died):
             client.generate(1, "a.mp4", {})
@@ -192,7 +256,9 @@ def test_a_new_worker_comes_with_the_next_request(run, qtbot):
 
 
 def test_shutting_down_is_no_death(run, qtbot):
-    client, heard = run("import signal; signal.signal(signal.SIGTERM, lambda *_: sys.exit(130)); say('up'); sys.stdin.read()")
+    client, heard = run(
+        "import signal; signal.signal(signal.SIGTERM, lambda *_: sys.exit(130)); say('up'); sys.stdin.read()"
+    )
     client.load("a", {})
     qtbot.waitUntil(lambda: heard.strange == ["up"])
     client.shutdown()
@@ -207,12 +273,20 @@ def test_the_command_of_the_worker(monkeypatch):
     assert worker_command() == [sys.executable, "--worker"]
 
 
-# --- previews ----------------------------------------------------------------------------------------------------------------------
+# --- previews -------------------------------------------------------------------------------------
 
 
 def preview(frames) -> dict:
     count, height, width, _ = frames.shape
-    return {"event": "preview", "id": 1, "step": 1, "frames": count, "width": width, "height": height, "png": strip(frames)}
+    return {
+        "event": "preview",
+        "id": 1,
+        "step": 1,
+        "frames": count,
+        "width": width,
+        "height": height,
+        "png": strip(frames),
+    }
 
 
 def test_a_preview_is_the_frames_that_were_sent():
@@ -220,10 +294,14 @@ def test_a_preview_is_the_frames_that_were_sent():
     assert np.array_equal(frames_of_preview(preview(frames)), frames)
 
 
-@pytest.mark.parametrize("damage", [{"frames": 4}, {"png": "AAAA"}, {"png": "no base 64!"}, {"height": 9}])
+@pytest.mark.parametrize(
+    "damage", [{"frames": 4}, {"png": "AAAA"}, {"png": "no base 64!"}, {"height": 9}]
+)
 def test_a_broken_preview(damage):
     frames = np.zeros((3, 8, 12, 3), np.uint8)
-    with pytest.raises(MediaError, match="A preview could not be read .*; the clip itself goes on."):
+    with pytest.raises(
+        MediaError, match="A preview could not be read .*; the clip itself goes on."
+    ):
         frames_of_preview(preview(frames) | damage)
 
 

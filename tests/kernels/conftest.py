@@ -1,13 +1,17 @@
-"""Kernels run in the emulator, which needs a compiler; without it they are not tested, and each test says so."""
+"""Kernels run in the emulator, which needs a compiler; without it they are not tested, and each
+test says so.
+"""
 
 from __future__ import annotations
 
 import pytest
 
-from ..metal_emulator.build import COMPILER
+from tests.metal_emulator.build import COMPILER
 
 
 @pytest.fixture
 def compiler():
     if COMPILER is None:
-        pytest.skip("the Metal emulator compiles kernels with g++ 11 or newer on Linux, and it isn't here")
+        pytest.skip(
+            "the Metal emulator compiles kernels with g++ 11 or newer on Linux, and it isn't here"
+        )

@@ -29,9 +29,15 @@ class Case:
     eps: float = 1e-6
 
     def expected(self) -> np.ndarray:
-        rope = None if self.rope is None else (as_numpy(self.rope.cos), as_numpy(self.rope.sin), self.rope.pairing)
+        rope = (
+            None
+            if self.rope is None
+            else (as_numpy(self.rope.cos), as_numpy(self.rope.sin), self.rope.pairing)
+        )
         weights = [None if w is None else as_numpy(w) for w in (self.q_norm, self.k_norm)]
-        return reference.temporal_attention(*map(as_numpy, (self.q, self.k, self.v)), *weights, rope, self.scale, self.eps)
+        return reference.temporal_attention(
+            *map(as_numpy, (self.q, self.k, self.v)), *weights, rope, self.scale, self.eps
+        )
 
     def arguments(self) -> tuple:
         """As temporal_launch.launch takes them."""
@@ -42,7 +48,9 @@ class Case:
         expected = self.expected()
         assert out.shape == expected.shape and out.dtype == self.q.dtype
         error = np.abs(as_numpy(out) - expected).max() / np.abs(expected).max()
-        assert error <= TOLERANCE[self.q.dtype], f"error {error:.2e} of the reference's maximum {name}"
+        assert error <= TOLERANCE[self.q.dtype], (
+            f"error {error:.2e} of the reference's maximum {name}"
+        )
 
 
 def as_numpy(x: mx.array) -> np.ndarray:
@@ -59,7 +67,15 @@ def weights(D: int, seed: int) -> mx.array:
 
 
 def fused(
-    B: int, T: int, S: int, H: int, D: int, dtype: mx.Dtype = mx.float32, norm: str = "", pairing: str | None = None, seed: int = 0
+    B: int,
+    T: int,
+    S: int,
+    H: int,
+    D: int,
+    dtype: mx.Dtype = mx.float32,
+    norm: str = "",
+    pairing: str | None = None,
+    seed: int = 0,
 ) -> Case:
     """q, k and v as views of one projection; norm: any of "q", "k", "qk"."""
     qkv = mx.random.normal((B, T, S, 3, H, D), key=mx.random.key(seed)).astype(dtype)

@@ -1,4 +1,6 @@
-"""The kernel's address spaces, which g++ can't see: clang's OpenCL C++ mode has the same four as types and refuses to mix them."""
+"""The kernel's address spaces, which g++ can't see: clang's OpenCL C++ mode has the same four as
+types and refuses to mix them.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,7 @@ import mlx.core as mx
 import pytest
 
 from mlxvid.kernels import temporal_launch
-
-from ..metal_emulator.signature import signature
+from tests.metal_emulator.signature import signature
 
 CLANG = shutil.which("clang")
 SHIMS = Path(__file__).parents[1] / "metal_emulator" / "address_spaces"
@@ -22,31 +23,74 @@ INPUTS = ["q", "k", "v", "q_weight", "k_weight", "cos_table", "sin_table", "scal
 def clang_says(header: str, body: str, folder: Path) -> str:
     """What clang has to say of many instances of the kernel; nothing if all is well."""
     text = header
-    for T, D, dtype in [(5, 64, mx.float32), (16, 72, mx.float16), (40, 96, mx.float16), (64, 128, mx.float32)]:
+    for T, D, dtype in [
+        (5, 64, mx.float32),
+        (16, 72, mx.float16),
+        (40, 96, mx.float16),
+        (64, 128, mx.float32),
+    ]:
         plan = temporal_launch.layout(T, D, dtype.size)
         for rope, norm in [(0, False), (1, True), (2, True)]:
             data, table, scalar = mx.zeros((1, T, 1, 1, D), dtype), mx.zeros((8,)), mx.array(1.0)
-            options = [("T", dtype), ("D", D), *zip(("R", "SIMDS", "TUBES", "STAGE_V"), plan, strict=True)]
+            options = [
+                ("T", dtype),
+                ("D", D),
+                *zip(("R", "SIMDS", "TUBES", "STAGE_V"), plan, strict=True),
+            ]
             options += [("NORM_Q", norm), ("NORM_K", norm), ("ROPE", rope)]
             made = signature(
-                *(f"k{T}_{rope}", INPUTS, [data] * 3 + [table] * 4 + [scalar] * 2, ["out"], [dtype], body, "", options, False),
+                *(
+                    f"k{T}_{rope}",
+                    INPUTS,
+                    [data] * 3 + [table] * 4 + [scalar] * 2,
+                    ["out"],
+                    [dtype],
+                    body,
+                    "",
+                    options,
+                    False,
+                ),
             )
-            # In OpenCL C++ a template can't be a kernel, nor hold local arrays: a function and a pointer stand for them.
-            function = made.text.split("\ntemplate [[host_name")[0].replace("[[kernel]] void", "void")
-            function = re.sub(r"threadgroup T staged\[.*?\];", "threadgroup T* staged = (threadgroup T*)0;", function)
+            # In OpenCL C++ a template can't be a kernel, nor hold local arrays: a function and a
+            # pointer stand for them.
+            function = made.text.split("\ntemplate [[host_name")[0].replace(
+                "[[kernel]] void", "void"
+            )
+            function = re.sub(
+                r"threadgroup T staged\[.*?\];",
+                "threadgroup T* staged = (threadgroup T*)0;",
+                function,
+            )
             function = re.sub(r"\[\[.*?\]\]", "", function)
             parameters = function[function.index("(\n") : function.index(") {")]
             text += f"{function}\ntemplate void {made.instance}{parameters});\n"
     source = folder / "kernel.clcpp"
     source.write_text(text)
-    command = [CLANG, "-x", "clcpp", "-cl-std=clc++", "-fsyntax-only", "-Wall", "-Wextra", "-Wno-unused", "-target", "spir64", f"-I{SHIMS}"]
+    command = [
+        CLANG,
+        "-x",
+        "clcpp",
+        "-cl-std=clc++",
+        "-fsyntax-only",
+        "-Wall",
+        "-Wextra",
+        "-Wno-unused",
+        "-target",
+        "spir64",
+        f"-I{SHIMS}",
+    ]
     return subprocess.run([*command, str(source)], capture_output=True, text=True).stderr
 
 
-@pytest.mark.skipif(CLANG is None, reason="clang isn't installed; g++ runs the kernels but can't check their address spaces")
+@pytest.mark.skipif(
+    CLANG is None,
+    reason="clang isn't installed; g++ runs the kernels but can't check their address spaces",
+)
 def test_address_spaces(tmp_path):
     header, body = temporal_launch.sources()
     assert clang_says(header, body, tmp_path) == ""
     wrong = header.replace("const threadgroup T* row", "const device T* row", 1)
     assert "no matching function for call to 'read_staged'" in clang_says(wrong, body, tmp_path)
-    assert "address space" in clang_says(header, body.replace("threadgroup T* keys = ", "device T* keys = ", 1), tmp_path)
+    assert "address space" in clang_says(
+        header, body.replace("threadgroup T* keys = ", "device T* keys = ", 1), tmp_path
+    )

@@ -9,11 +9,12 @@ import mlx.core as mx
 import pytest
 
 from mlxvid.kernels.temporal_launch import launch
-
-from ..metal_emulator import emulated
+from tests.metal_emulator import emulated
 
 ROOT = Path(__file__).parents[2]
-spec = importlib.util.spec_from_file_location("bench_kernels", ROOT / "scripts" / "bench_kernels.py")
+spec = importlib.util.spec_from_file_location(
+    "bench_kernels", ROOT / "scripts" / "bench_kernels.py"
+)
 bench = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(bench)
 
@@ -25,16 +26,30 @@ def test_counted_bytes_are_the_computed_ones(shape):
     with emulated() as log:
         mx.eval(launch(*bench.inputs(small)))
     traffic = log.log[0][3].traffic
-    assert sum(traffic[name].asked for name in "qkv") + traffic["out"].written == bench.kernel_bytes(small)
-    assert sum(traffic[name].per_group for name in "qkv") + traffic["out"].written == bench.minimum_bytes(small)
+    assert sum(traffic[name].asked for name in "qkv") + traffic[
+        "out"
+    ].written == bench.kernel_bytes(small)
+    assert sum(traffic[name].per_group for name in "qkv") + traffic[
+        "out"
+    ].written == bench.minimum_bytes(small)
 
 
 def test_plain_bytes_by_hand():
-    """[2, 4, 3, 2, 8] in float16: 384 elements. Norm and rotary of q and k, three transposes, attention, the output's transpose."""
+    """[2, 4, 3, 2, 8] in float16: 384 elements. Norm and rotary of q and k, three transposes,
+    attention, the output's transpose.
+    """
     shape = bench.Shape("", 2, 4, 3, 2, 8, mx.float16, True, "half")
-    norms, rotations, transposes, attention, output = 2 * 4 * 2, 2 * (6 + 8 + 6), 3 * 2 * 2, 4 * 2, 2 * 2
+    norms, rotations, transposes, attention, output = (
+        2 * 4 * 2,
+        2 * (6 + 8 + 6),
+        3 * 2 * 2,
+        4 * 2,
+        2 * 2,
+    )
     assert bench.plain_bytes(shape) == 384 * (norms + rotations + transposes + attention + output)
-    assert bench.plain_bytes(shape._replace(B=1, norm=False, rope=None)) == 192 * (attention + output)
+    assert bench.plain_bytes(shape._replace(B=1, norm=False, rope=None)) == 192 * (
+        attention + output
+    )
 
 
 def test_the_page_shows_this_table():

@@ -1,4 +1,6 @@
-"""A whole clip of the factored model with the emulated kernel in its temporal attention equals the plain path's."""
+"""A whole clip of the factored model with the emulated kernel in its temporal attention equals the
+plain path's.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,8 @@ import numpy as np
 import pytest
 
 import mlxvid
-
-from ..metal_emulator import emulated
-from ..tiny import write_model
+from tests.metal_emulator import emulated
+from tests.models.factored.tiny import write_model
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
-"""Seeded mistakes in the kernel and its launch: each must be noticed, by a fault or by a wrong answer, on a shape that the tests use."""
+"""Seeded mistakes in the kernel and its launch: each must be noticed, by a fault or by a wrong
+answer, on a shape that the tests use.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +11,18 @@ import mlx.core as mx
 import pytest
 
 from mlxvid.kernels import Rotary, temporal_launch
+from tests.metal_emulator import Fault, emulated
 
-from ..metal_emulator import Fault, emulated
 from .temporal_cases import Case, fused, tables, weights
 
 pytestmark = pytest.mark.usefixtures("compiler")
 
 
 def odd_slice() -> Case:
-    parts = [mx.random.normal((1 + 5 * 2 * 64,), key=mx.random.key(i))[1:].reshape(1, 5, 1, 2, 64) for i in range(3)]
+    parts = [
+        mx.random.normal((1 + 5 * 2 * 64,), key=mx.random.key(i))[1:].reshape(1, 5, 1, 2, 64)
+        for i in range(3)
+    ]
     return Case(*parts)
 
 
@@ -58,21 +63,56 @@ KERNEL = [
     ("wrong batch stride", "batch * q_strides[0]", "batch * q_strides[1]", "short"),
     ("wrong position stride", "position * k_strides[2]", "position * k_strides[3]", "short"),
     ("another array's stride", "head * v_strides[3]", "head * k_strides[3]", "three layouts"),
-    ("channel stride forgotten", "deal::channel(j, lane) * step", "deal::channel(j, lane)", "three layouts"),
+    (
+        "channel stride forgotten",
+        "deal::channel(j, lane) * step",
+        "deal::channel(j, lane)",
+        "three layouts",
+    ),
     ("alignment assumed", "struct Chunk {", "struct alignas(W * sizeof(T)) Chunk {", "odd slice"),
     ("no barrier", "wait_for_rows<SIMDS>();", "", "staged"),
     ("no barrier within a SIMD-group", "wait_for_rows<SIMDS>();", "", "short"),
     ("barrier of a SIMD-group alone", "if (SIMDS > 1) {", "if (SIMDS > 9) {", "staged"),
-    ("barrier without its flag", "threadgroup_barrier(mem_flags::mem_threadgroup)", "threadgroup_barrier(mem_flags::mem_none)", "staged"),
-    ("SIMD barrier without its flag", "simdgroup_barrier(mem_flags::mem_threadgroup)", "simdgroup_barrier(mem_flags::mem_none)", "short"),
-    ("one key too many", "if (first + n < frames) {", "if (first + n <= frames) {", "two rows a quad"),
-    ("the last block of keys left out", "first < frames;", "first < frames - 1;", "two rows a quad"),
-    ("one row too many read", "const bool real = row < frames;", "const bool real = row <= frames;", "short"),
+    (
+        "barrier without its flag",
+        "threadgroup_barrier(mem_flags::mem_threadgroup)",
+        "threadgroup_barrier(mem_flags::mem_none)",
+        "staged",
+    ),
+    (
+        "SIMD barrier without its flag",
+        "simdgroup_barrier(mem_flags::mem_threadgroup)",
+        "simdgroup_barrier(mem_flags::mem_none)",
+        "short",
+    ),
+    (
+        "one key too many",
+        "if (first + n < frames) {",
+        "if (first + n <= frames) {",
+        "two rows a quad",
+    ),
+    (
+        "the last block of keys left out",
+        "first < frames;",
+        "first < frames - 1;",
+        "two rows a quad",
+    ),
+    (
+        "one row too many read",
+        "const bool real = row < frames;",
+        "const bool real = row <= frames;",
+        "short",
+    ),
     ("one row too many written", "if (row < frames) {", "if (row <= frames) {", "short"),
     ("the last row not written", "if (row < frames) {", "if (row < frames - 1) {", "short"),
     ("sum not rescaled", "result[i][j] *= fade;", "", "two rows a quad"),
     ("total not rescaled", "total[i] *= fade;", "", "two rows a quad"),
-    ("maximum of one key only", "top = max(top, weight[i][n]);", "top = weight[i][n];", "two rows a quad"),
+    (
+        "maximum of one key only",
+        "top = max(top, weight[i][n]);",
+        "top = weight[i][n];",
+        "two rows a quad",
+    ),
     ("natural exponent taken for base 2", "scale * M_LOG2E_F", "scale", "short"),
     ("eps left out", "/ float(D) + eps", "/ float(D)", "strong eps"),
     ("mean over one channel less", "/ float(D) + eps", "/ float(D - 1) + eps", "short"),
@@ -80,18 +120,48 @@ KERNEL = [
     ("score of a lane's channels only", "quad_sum(score)", "score", "short"),
     ("q's weights for k", "(key, k_weight, eps, lane)", "(key, q_weight, eps, lane)", "short"),
     ("rotation backwards", "x[a] = xa * c - x[b] * s;", "x[a] = xa * c + x[b] * s;", "short"),
-    ("key rotated into a mirror image", "y[b] = ya * s + y[b] * c;", "y[b] = ya * s - y[b] * c;", "short"),
+    (
+        "key rotated into a mirror image",
+        "y[b] = ya * s + y[b] * c;",
+        "y[b] = ya * s - y[b] * c;",
+        "short",
+    ),
     ("another pair's angle", "deal::channel(a, lane) / 2", "deal::channel(a, lane) / 4", "short"),
     ("angles of the first frame", "cos_table + row * (D / 2)", "cos_table", "short"),
     ("the left-over dealt as whole chunks", "lane * (r < ROUNDS ? W : REST)", "lane * W", "short"),
     ("weights of the wrong channels", "+ i - r * W;", "+ i;", "short"),
     ("eight lanes a quad", "% 32 / 4;", "% 32 / 8;", "short"),
-    ("positions and heads confused", "tube / heads % positions", "tube / positions % positions", "short"),
-    ("tubes over each other", "thread_position_in_threadgroup.y * (ROWS * D)", "thread_position_in_threadgroup.y * D", "short"),
-    ("SIMD-groups' rows over each other", "(group * R + i) * 8 + quad;\n    const", "(group + i) * 8 + quad;\n    const", "staged"),
-    ("values over the last key", "staged + TUBES * ROWS * D;", "staged + (TUBES * ROWS - 1) * D;", "staged, full"),
+    (
+        "positions and heads confused",
+        "tube / heads % positions",
+        "tube / positions % positions",
+        "short",
+    ),
+    (
+        "tubes over each other",
+        "thread_position_in_threadgroup.y * (ROWS * D)",
+        "thread_position_in_threadgroup.y * D",
+        "short",
+    ),
+    (
+        "SIMD-groups' rows over each other",
+        "(group * R + i) * 8 + quad;\n    const",
+        "(group + i) * 8 + quad;\n    const",
+        "staged",
+    ),
+    (
+        "values over the last key",
+        "staged + TUBES * ROWS * D;",
+        "staged + (TUBES * ROWS - 1) * D;",
+        "staged, full",
+    ),
     ("no room for values", "(TUBES + (STAGE_V ? 1 : 0)) * ROWS", "TUBES * ROWS", "staged"),
-    ("output's frames and positions confused", "* frames + row) * positions + position", "* positions + position) * frames + row", "short"),
+    (
+        "output's frames and positions confused",
+        "* frames + row) * positions + position",
+        "* positions + position) * frames + row",
+        "short",
+    ),
     ("output not divided", "1.0f / total[i]", "1.0f", "short"),
 ]
 
@@ -101,12 +171,37 @@ LAUNCH = [
     ("one SIMD-group a tube in the grid", "grid=(32 * plan.simds", "grid=(32", "staged"),
     ("one SIMD-group a threadgroup", "threadgroup=(32 * plan.simds", "threadgroup=(32", "staged"),
     ("more tubes than there is room for", "plan.tubes, 1)", "plan.tubes + 1, 1)", "short"),
-    ("rows rounded down", "simds = -(-T // (8 * rows_a_quad))", "simds = T // (8 * rows_a_quad)", "staged"),
-    ("values staged where they don't fit", "2 * key_bytes <= THREADGROUP_MEMORY", "True", "streamed"),
-    ("the other pairing", '1 if rope.pairing == "interleaved" else 2', '2 if rope.pairing == "interleaved" else 1', "short"),
-    ("k's norm where q has one", '("NORM_K", k_norm is not None)', '("NORM_K", q_norm is not None)', "staged"),
+    (
+        "rows rounded down",
+        "simds = -(-T // (8 * rows_a_quad))",
+        "simds = T // (8 * rows_a_quad)",
+        "staged",
+    ),
+    (
+        "values staged where they don't fit",
+        "2 * key_bytes <= THREADGROUP_MEMORY",
+        "True",
+        "streamed",
+    ),
+    (
+        "the other pairing",
+        '1 if rope.pairing == "interleaved" else 2',
+        '2 if rope.pairing == "interleaved" else 1',
+        "short",
+    ),
+    (
+        "k's norm where q has one",
+        '("NORM_K", k_norm is not None)',
+        '("NORM_K", q_norm is not None)',
+        "staged",
+    ),
     ("scale ignored", "mx.array(scale, mx.float32)", "mx.array(D**-0.5, mx.float32)", "strong eps"),
-    ("tables as they lie", "mx.contiguous(t.astype(mx.float32))", "t.astype(mx.float32)", "strided tables"),
+    (
+        "tables as they lie",
+        "mx.contiguous(t.astype(mx.float32))",
+        "t.astype(mx.float32)",
+        "strided tables",
+    ),
     ("weights as they lie", "mx.contiguous(w)", "w", "strided tables"),
 ]
 
@@ -125,7 +220,11 @@ def test_the_real_kernel_passes_every_case(case):
 @pytest.mark.parametrize("name, old, new, case", KERNEL, ids=[m[0] for m in KERNEL])
 def test_kernel_mutant_is_killed(name, old, new, case, monkeypatch):
     header, body = temporal_launch.sources()
-    mutated = (header.replace(old, new, 1), body) if old in header else (header, body.replace(old, new, 1))
+    mutated = (
+        (header.replace(old, new, 1), body)
+        if old in header
+        else (header, body.replace(old, new, 1))
+    )
     assert mutated != (header, body), "the mutant's text is no longer in the kernel"
     monkeypatch.setattr(temporal_launch, "sources", lambda: mutated)
     with pytest.raises((Fault, AssertionError)):

@@ -19,7 +19,9 @@ def no_kernels(monkeypatch):
 
 @pytest.mark.parametrize("pairing", [None, "interleaved", "half"])
 @pytest.mark.parametrize("norm", [False, True])
-@pytest.mark.parametrize("B, T, S, H, D", [(1, 1, 1, 1, 8), (2, 5, 3, 2, 48), (2, 16, 7, 3, 72), (1, 70, 2, 1, 64)])
+@pytest.mark.parametrize(
+    "B, T, S, H, D", [(1, 1, 1, 1, 8), (2, 5, 3, 2, 48), (2, 16, 7, 3, 72), (1, 70, 2, 1, 64)]
+)
 def test_plain_path_equals_float64(B, T, S, H, D, norm, pairing):
     qkv = mx.random.normal((B, T, S, 3, H, D), key=mx.random.key(T * D)) * 2
     q_norm, k_norm = (weights(D, 1), weights(D, 2)) if norm else (None, None)
@@ -44,7 +46,9 @@ def test_split_equals_fused_and_plain_pairs_are_interleaved():
     qkv = mx.random.normal((2, 6, 3, 3, 2, 16), key=mx.random.key(4))
     cos, sin = tables(6, 16)
     fused = temporal_attention(qkv, rope=(cos, sin))
-    split = temporal_attention_split(*(qkv[:, :, :, i] for i in range(3)), rope=Rotary(cos, sin, "interleaved"))
+    split = temporal_attention_split(
+        *(qkv[:, :, :, i] for i in range(3)), rope=Rotary(cos, sin, "interleaved")
+    )
     assert mx.array_equal(fused, split)
 
 
@@ -57,7 +61,9 @@ def test_sixteen_bit_in_sixteen_bit_out(dtype):
 
 
 def test_positions_do_not_mix():
-    """Changing one position changes that position's outputs in every frame, and no other position's."""
+    """Changing one position changes that position's outputs in every frame, and no other
+    position's.
+    """
     qkv = mx.random.normal((1, 4, 5, 3, 2, 8), key=mx.random.key(6))
     other = mx.array(qkv)
     other[:, 1, 2] += 1
@@ -68,7 +74,9 @@ def test_positions_do_not_mix():
 def test_gradients_reach_every_input():
     qkv = mx.random.normal((1, 3, 2, 3, 1, 8), key=mx.random.key(7))
     rope = Rotary(*tables(3, 8))
-    grads = mx.grad(lambda x, a, b: temporal_attention(x, a, b, rope).sum(), argnums=(0, 1, 2))(qkv, mx.ones(8), mx.ones(8))
+    grads = mx.grad(lambda x, a, b: temporal_attention(x, a, b, rope).sum(), argnums=(0, 1, 2))(
+        qkv, mx.ones(8), mx.ones(8)
+    )
     assert all(mx.isfinite(g).all() and mx.abs(g).max() > 0 for g in grads)
 
 
@@ -79,17 +87,35 @@ def refusals():
         (lambda: fused(x[:, :, :, :2])),
         "qkv must be [B, T, S, 3, H, D], but its shape is (1, 4, 2, 2, 2, 8); reshape the projection first.",
     )
-    yield (lambda: fused(x[0])), "qkv must be [B, T, S, 3, H, D], but its shape is (4, 2, 3, 2, 8); reshape the projection first."
+    yield (
+        (lambda: fused(x[0])),
+        "qkv must be [B, T, S, 3, H, D], but its shape is (4, 2, 3, 2, 8); reshape the projection first.",
+    )
     yield (
         lambda: split(x[:, :, :, 0], x[:, :, :, 1], x[:, :2, :, 2]),
         "q, k and v must all be [B, T, S, H, D], but their shapes are (1, 4, 2, 2, 8), (1, 4, 2, 2, 8), (1, 2, 2, 2, 8); "
         "reshape the projections first.",
     )
-    yield (lambda: fused(x, mx.ones(4))), "q_norm must hold one weight for each of the 8 channels of a head, but its shape is (4,)."
-    yield (lambda: fused(x, None, mx.ones(16))), "k_norm must hold one weight for each of the 8 channels of a head, but its shape is (16,)."
-    yield (lambda: fused(x, rope=(cos, sin, "pairs"))), 'rope pairing must be "interleaved" or "half", not \'pairs\'.'
-    yield (lambda: fused(x, rope=(cos[:2], sin))), "rope's cos table must be [T, D/2] = [4, 4], but its shape is (2, 4)."
-    yield (lambda: fused(x, rope=(cos, sin[:, :2]))), "rope's sin table must be [T, D/2] = [4, 4], but its shape is (4, 2)."
+    yield (
+        (lambda: fused(x, mx.ones(4))),
+        "q_norm must hold one weight for each of the 8 channels of a head, but its shape is (4,).",
+    )
+    yield (
+        (lambda: fused(x, None, mx.ones(16))),
+        "k_norm must hold one weight for each of the 8 channels of a head, but its shape is (16,).",
+    )
+    yield (
+        (lambda: fused(x, rope=(cos, sin, "pairs"))),
+        'rope pairing must be "interleaved" or "half", not \'pairs\'.',
+    )
+    yield (
+        (lambda: fused(x, rope=(cos[:2], sin))),
+        "rope's cos table must be [T, D/2] = [4, 4], but its shape is (2, 4).",
+    )
+    yield (
+        (lambda: fused(x, rope=(cos, sin[:, :2]))),
+        "rope's sin table must be [T, D/2] = [4, 4], but its shape is (4, 2).",
+    )
 
 
 @pytest.mark.parametrize("call, message", list(refusals()))

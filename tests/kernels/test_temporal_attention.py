@@ -11,14 +11,15 @@ import pytest
 
 from mlxvid.kernels import Rotary, device_report, temporal_attention, temporal_attention_split
 from mlxvid.kernels.temporal_launch import THREADGROUP_MEMORY, launch, layout
+from tests.metal_emulator import emulated
 
-from ..metal_emulator import emulated
 from .temporal_cases import Case, as_numpy, fused, tables, weights
 
 DTYPES = [mx.float32, mx.float16, mx.bfloat16]
 HEADS = [64, 72, 96, 128]
 
-# One compiled variant a line, all of them watched: (D, dtype, norm, pairing, frames that share the variant).
+# One compiled variant a line, all of them watched: (D, dtype, norm, pairing, frames that share the
+# variant).
 VARIANTS = [
     (64, mx.float32, "", None, [1, 2, 7, 8]),
     (64, mx.float16, "qk", "interleaved", [9, 13, 16]),
@@ -39,19 +40,26 @@ VARIANTS = [
     (128, mx.bfloat16, "k", "interleaved", [3, 8]),
     (128, mx.bfloat16, "", None, [39]),
 ]
-NAMES = [f"{D}-{str(dtype).rsplit('.', 1)[-1]}-{norm or 'plain'}-{pairing}-T{frames[-1]}" for D, dtype, norm, pairing, frames in VARIANTS]
+NAMES = [
+    f"{D}-{str(dtype).rsplit('.', 1)[-1]}-{norm or 'plain'}-{pairing}-T{frames[-1]}"
+    for D, dtype, norm, pairing, frames in VARIANTS
+]
 
 
 @pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize("D, dtype, norm, pairing, frames", VARIANTS, ids=NAMES)
 def test_kernel_equals_float64_and_touches_each_byte_once(D, dtype, norm, pairing, frames):
-    for T, (B, S, H) in zip(frames, itertools.cycle([(1, 3, 3), (2, 1, 1), (1, 1, 5), (3, 2, 1)]), strict=False):
+    for T, (B, S, H) in zip(
+        frames, itertools.cycle([(1, 3, 3), (2, 1, 1), (1, 1, 5), (3, 2, 1)]), strict=False
+    ):
         case = fused(B, T, S, H, D, dtype, norm, pairing, seed=T)
         with emulated() as log:
             out = launch(*case.arguments())
         case.check(out)
         report, plan, size = log.log[0][3], layout(T, D, dtype.size), case.q.nbytes
-        again = 1 if plan.simds == 1 or plan.stage_v else plan.simds  # each SIMD-group streams v where it isn't staged
+        again = (
+            1 if plan.simds == 1 or plan.stage_v else plan.simds
+        )  # each SIMD-group streams v where it isn't staged
         assert report.threadgroup_bytes <= THREADGROUP_MEMORY
         assert [report.traffic[name].asked for name in "qkv"] == [size, size, size * again]
         assert [report.traffic[name].per_group for name in "qkv"] == [size, size, size]
@@ -60,7 +68,10 @@ def test_kernel_equals_float64_and_touches_each_byte_once(D, dtype, norm, pairin
 
 @pytest.mark.usefixtures("compiler")
 def test_orders_and_poisons_do_not_matter():
-    for case in (fused(1, 20, 2, 1, 64, mx.bfloat16, "q", "half"), fused(2, 13, 1, 3, 64, mx.float16, "qk", "interleaved")):
+    for case in (
+        fused(1, 20, 2, 1, 64, mx.bfloat16, "q", "half"),
+        fused(2, 13, 1, 3, 64, mx.float16, "qk", "interleaved"),
+    ):
         outs = []
         for order, poison in [(0, 0xFF), (1, 0x00), (2, 0x7B), (3, 0xFF)]:
             with emulated(order=order, poison=poison):
@@ -123,8 +134,16 @@ def test_any_strides_and_any_base_address(kind):
 @pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize("offset", [1, 3, 5])
 def test_sixteen_bit_odd_slices(offset):
-    flat = [mx.random.normal((offset + 5 * 2 * 72,), key=mx.random.key(i)).astype(mx.float16) for i in range(3)]
-    case = Case(*(x[offset:].reshape(1, 5, 1, 2, 72) for x in flat), None, weights(72, 2), Rotary(*tables(5, 72), "half"))
+    flat = [
+        mx.random.normal((offset + 5 * 2 * 72,), key=mx.random.key(i)).astype(mx.float16)
+        for i in range(3)
+    ]
+    case = Case(
+        *(x[offset:].reshape(1, 5, 1, 2, 72) for x in flat),
+        None,
+        weights(72, 2),
+        Rotary(*tables(5, 72), "half"),
+    )
     with emulated():
         out = launch(*case.arguments())
     case.check(out)
@@ -134,7 +153,9 @@ def test_sixteen_bit_odd_slices(offset):
 def test_strided_weights_and_tables():
     case = fused(1, 9, 1, 2, 72, mx.float32, "qk", "interleaved")
     cos, sin = tables(18, 72)
-    case.rope = Rotary(cos[::2].astype(mx.float16), mx.broadcast_to(sin[3:4], (9, 36)), "interleaved")
+    case.rope = Rotary(
+        cos[::2].astype(mx.float16), mx.broadcast_to(sin[3:4], (9, 36)), "interleaved"
+    )
     case.q_norm = weights(144, 3)[::2]
     with emulated():
         out = launch(*case.arguments())
@@ -169,25 +190,39 @@ def test_fast_runs_at_a_real_size():
 
 
 def test_mlx_accepts_the_launch(tmp_path, monkeypatch, capfd):
-    """MLX's own metal_kernel takes the call, within mx.compile too: an export traces it without Metal and prints what it would compile."""
+    """MLX's own metal_kernel takes the call, within mx.compile too: an export traces it without
+    Metal and prints what it would compile.
+    """
     make = mx.fast.metal_kernel
-    monkeypatch.setattr(mx.fast, "metal_kernel", lambda **given: partial(make(**given), verbose=True))
+    monkeypatch.setattr(
+        mx.fast, "metal_kernel", lambda **given: partial(make(**given), verbose=True)
+    )
     monkeypatch.setattr(mx, "contiguous", lambda x: x)  # which an export can't write down
     rope = Rotary(*tables(5, 64), "half")
     found = []
 
     @mx.compile
     def call(qkv):
-        out = launch(*(qkv[:, :, :, i] for i in range(3)), weights(64, 1), None, rope, 0.125, 1e-6) * 2
+        out = (
+            launch(*(qkv[:, :, :, i] for i in range(3)), weights(64, 1), None, rope, 0.125, 1e-6)
+            * 2
+        )
         found.append((out.shape, out.dtype))
         return out
 
-    mx.export_function(str(tmp_path / "call.mlxfn"), call, mx.zeros((2, 5, 3, 3, 2, 64), mx.bfloat16))
+    mx.export_function(
+        str(tmp_path / "call.mlxfn"), call, mx.zeros((2, 5, 3, 3, 2, 64), mx.bfloat16)
+    )
     assert set(found) == {((2, 5, 3, 128), mx.bfloat16)}
-    assert "[[kernel]] void custom_kernel_mlxvid_temporal_attention__bfloat16_t_64_1_1_4_0_1_0_2_" in capfd.readouterr().out
+    assert (
+        "[[kernel]] void custom_kernel_mlxvid_temporal_attention__bfloat16_t_64_1_1_4_0_1_0_2_"
+        in capfd.readouterr().out
+    )
 
 
-@pytest.mark.skipif(not mx.metal.is_available(), reason="there is no Metal device; the emulator stands in for it")
+@pytest.mark.skipif(
+    not mx.metal.is_available(), reason="there is no Metal device; the emulator stands in for it"
+)
 def test_every_variant_on_a_real_device():
     for (D, dtype, norm, pairing, frames), name in zip(VARIANTS, NAMES, strict=True):
         for T in frames:
@@ -199,7 +234,9 @@ def test_every_variant_on_a_real_device():
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float16", "bfloat16"])
 @pytest.mark.parametrize("D", HEADS)
-@pytest.mark.parametrize("norm, pairing", list(itertools.product(["", "qk"], [None, "interleaved", "half"])))
+@pytest.mark.parametrize(
+    "norm, pairing", list(itertools.product(["", "qk"], [None, "interleaved", "half"]))
+)
 def test_every_length(D, dtype, norm, pairing):
     for T in range(1, 65):
         case = fused(1 + T % 2, T, 1 + T % 3, 1 + T % 4 // 2, D, dtype, norm, pairing, seed=T)
@@ -263,7 +300,10 @@ def test_mixed_types_take_the_plain_path():
 @pytest.mark.usefixtures("compiler")
 def test_gradients_are_the_plain_path_s():
     qkv, weight = mx.random.normal((1, 5, 3, 3, 2, 64), key=mx.random.key(0)), weights(64, 1)
-    rope, pull = Rotary(*tables(5, 64), "half"), mx.random.normal((1, 5, 3, 128), key=mx.random.key(1))
+    rope, pull = (
+        Rotary(*tables(5, 64), "half"),
+        mx.random.normal((1, 5, 3, 128), key=mx.random.key(1)),
+    )
 
     def loss(x, w):
         return (temporal_attention(x, w, None, rope) * pull).sum()
@@ -280,7 +320,9 @@ def test_report_says_on_or_why_not(monkeypatch):
     monkeypatch.delenv("MLXVID_KERNELS", raising=False)
     if not mx.metal.is_available():
         assert device_report()[0][:2] == ("temporal_attention", False)
-        assert device_report()[0].why == "There is no Metal device, so plain MLX does the same work."
+        assert (
+            device_report()[0].why == "There is no Metal device, so plain MLX does the same work."
+        )
     with emulated():
         assert device_report()[0].on
         monkeypatch.setenv("MLXVID_KERNELS", "0")

@@ -1,7 +1,9 @@
-"""Metal kernels without Metal: runs the source and launch that ``mx.fast.metal_kernel`` is given, on any Linux machine with g++.
+"""Metal kernels without Metal: runs the source and launch that ``mx.fast.metal_kernel`` is given,
+on any Linux machine with g++.
 
-``with emulated() as log:`` replaces ``mx.fast.metal_kernel`` and ``mx.metal.is_available``, nothing else; log collects each launch. Arrays
-given to a kernel are evaluated at the call, so emulated calls can't stand inside ``mx.compile`` or ``mx.vmap``.
+``with emulated() as log:`` replaces ``mx.fast.metal_kernel`` and ``mx.metal.is_available``, nothing
+else; log collects each launch. Arrays given to a kernel are evaluated at the call, so emulated
+calls can't stand inside ``mx.compile`` or ``mx.vmap``.
 """
 
 from .kernel import Launches, MetalKernel, emulated

@@ -10,4 +10,6 @@ from . import build
 @pytest.fixture(autouse=True)
 def compiler(request):
     if build.COMPILER is None and request.module.__name__.rsplit(".", 1)[-1] != "test_signature":
-        pytest.skip("the Metal emulator compiles kernels with g++ 11 or newer on Linux, and it isn't here")
+        pytest.skip(
+            "the Metal emulator compiles kernels with g++ 11 or newer on Linux, and it isn't here"
+        )

@@ -9,7 +9,16 @@ from unittest import mock
 
 import mlx.core as mx
 
-from .launch import Input, Output, Report, build_kernel, constant, is_row_contiguous, launch, strides_and_address
+from .launch import (
+    Input,
+    Output,
+    Report,
+    build_kernel,
+    constant,
+    is_row_contiguous,
+    launch,
+    strides_and_address,
+)
 from .signature import ATTRIBUTES, Parameter, signature
 
 # Where each attribute comes from: emu_position's case and field.
@@ -49,10 +58,20 @@ class Launches:
 
 
 class MetalKernel:
-    """What ``mx.fast.metal_kernel`` returns; called with the same arguments it launches on the emulator at once."""
+    """What ``mx.fast.metal_kernel`` returns; called with the same arguments it launches on the
+    emulator at once.
+    """
 
     def __init__(
-        self, settings: Launches, name, input_names, output_names, source, header="", ensure_row_contiguous=True, atomic_outputs=False
+        self,
+        settings: Launches,
+        name,
+        input_names,
+        output_names,
+        source,
+        header="",
+        ensure_row_contiguous=True,
+        atomic_outputs=False,
     ):
         self.settings, self.name, self.source, self.header = settings, name, source, header
         self.input_names, self.output_names = list(input_names), list(output_names)
@@ -88,12 +107,19 @@ class MetalKernel:
             if p.kind == "input":
                 arguments.append(Input(p.name, inputs[p.of]))
             elif p.kind == "output":
-                arguments.append(Output(p.name, tuple(output_shapes[p.of]), output_dtypes[p.of], init_value))
+                arguments.append(
+                    Output(p.name, tuple(output_shapes[p.of]), output_dtypes[p.of], init_value)
+                )
             elif p.kind != "attribute":
                 arguments.append(_facts(p.kind, inputs[p.of]))
-        library = build_kernel(made.text, f"{made.instance}({', '.join(actual)});", self.settings.watched)
+        library = build_kernel(
+            made.text, f"{made.instance}({', '.join(actual)});", self.settings.watched
+        )
         outputs, report = launch(
-            *(library, arguments, grid, threadgroup), watched=self.settings.watched, order=self.settings.order, poison=self.settings.poison
+            *(library, arguments, grid, threadgroup),
+            watched=self.settings.watched,
+            order=self.settings.order,
+            poison=self.settings.poison,
         )
         self.settings.log.append((self.name, tuple(grid), tuple(threadgroup), report))
         return outputs
@@ -122,18 +148,41 @@ def _facts(kind: str, x: mx.array):
 def metal_kernel(settings: Launches):
     """A stand-in for ``mx.fast.metal_kernel`` whose kernels run as `settings` says."""
 
-    def make(name, input_names, output_names, source, header="", ensure_row_contiguous=True, atomic_outputs=False, compile_options=None):
-        return MetalKernel(settings, name, input_names, output_names, source, header, ensure_row_contiguous, atomic_outputs)
+    def make(
+        name,
+        input_names,
+        output_names,
+        source,
+        header="",
+        ensure_row_contiguous=True,
+        atomic_outputs=False,
+        compile_options=None,
+    ):
+        return MetalKernel(
+            settings,
+            name,
+            input_names,
+            output_names,
+            source,
+            header,
+            ensure_row_contiguous,
+            atomic_outputs,
+        )
 
     return make
 
 
 @contextmanager
 def emulated(watched: bool = True, order: int = 0, poison: int = 0xFF) -> Iterator[Launches]:
-    """Within it, ``mx.fast.metal_kernel`` makes emulated kernels and ``mx.metal.is_available()`` is true.
+    """Within it, ``mx.fast.metal_kernel`` makes emulated kernels and ``mx.metal.is_available()`` is
+    true.
 
-    watched: every load and store is checked and counted (slow: small shapes); without, only results and guards are.
+    watched: every load and store is checked and counted (slow: small shapes); without, only results
+    and guards are.
     """
     settings = Launches(watched, order, poison)
-    with mock.patch.object(mx.fast, "metal_kernel", metal_kernel(settings)), mock.patch.object(mx.metal, "is_available", lambda: True):
+    with (
+        mock.patch.object(mx.fast, "metal_kernel", metal_kernel(settings)),
+        mock.patch.object(mx.metal, "is_available", lambda: True),
+    ):
         yield settings

@@ -1,4 +1,6 @@
-"""Runs one compiled kernel over MLX arrays: copies them into guarded memory, launches, checks, copies the outputs back."""
+"""Runs one compiled kernel over MLX arrays: copies them into guarded memory, launches, checks,
+copies the outputs back.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from . import build
 
 GUARD = 4096
 GROUP_LIMIT = 1024
-# Where a fresh array's bytes begin within 16, so that a slice's offset can be told from the allocator's own.
+# Where a fresh array's bytes begin within 16, so that a slice's offset can be told from the
+# allocator's own.
 _fresh = mx.zeros((64,), mx.uint8)
 mx.eval(_fresh)
 ALLOCATOR_BIAS = np.asarray(memoryview(_fresh)).__array_interface__["data"][0] % 16
@@ -60,7 +63,9 @@ class _Launch(ctypes.Structure):
 
 @dataclass
 class Traffic:
-    """Bytes of one device buffer: read as asked for (each SIMD-group's instruction once, no cache), once a threadgroup, once; written."""
+    """Bytes of one device buffer: read as asked for (each SIMD-group's instruction once, no cache),
+    once a threadgroup, once; written.
+    """
 
     asked: int
     per_group: int
@@ -70,7 +75,9 @@ class Traffic:
 
 @dataclass
 class Report:
-    """What a launch did: traffic by buffer name (watched runs only), and threadgroup memory in bytes."""
+    """What a launch did: traffic by buffer name (watched runs only), and threadgroup memory in
+    bytes.
+    """
 
     traffic: dict[str, Traffic] = field(default_factory=dict)
     threadgroup_bytes: int = 0
@@ -103,7 +110,10 @@ class Value:
 @cache
 def _runtime() -> ctypes.CDLL:
     folder = build.HERE / "runtime"
-    return ctypes.CDLL(str(build.compile_shared((folder / "runtime.cpp").read_text(), ["-O2"], [folder])), mode=ctypes.RTLD_GLOBAL)
+    return ctypes.CDLL(
+        str(build.compile_shared((folder / "runtime.cpp").read_text(), ["-O2"], [folder])),
+        mode=ctypes.RTLD_GLOBAL,
+    )
 
 
 @cache
@@ -115,7 +125,9 @@ def _entry(library: Path) -> int:
 def strides_and_address(x: mx.array) -> tuple[tuple[int, ...], int]:
     """x's strides in elements, and where its first element lies."""
     view = memoryview(x.view(mx.uint16) if x.dtype == mx.bfloat16 else x)
-    return tuple(s // x.itemsize for s in view.strides or ()), np.asarray(view).__array_interface__["data"][0]
+    return tuple(s // x.itemsize for s in view.strides or ()), np.asarray(view).__array_interface__[
+        "data"
+    ][0]
 
 
 def is_row_contiguous(x: mx.array) -> bool:
@@ -128,7 +140,9 @@ def is_row_contiguous(x: mx.array) -> bool:
 
 
 class _Placed:
-    """One array's bytes within the arena, with its elements marked, at the same place within 16 bytes as the array itself."""
+    """One array's bytes within the arena, with its elements marked, at the same place within 16
+    bytes as the array itself.
+    """
 
     def __init__(self, item: Input | Output | Value):
         self.item, self.valid, self.first, self.lead = item, None, 0, 0
@@ -165,14 +179,16 @@ def launch(
 ) -> tuple[list[mx.array], Report]:
     """Runs the kernel as Metal's dispatchThreads would and returns its outputs and a report.
 
-    order: 0 runs lanes, SIMD-groups and threadgroups forwards, 1 backwards, more shuffles with that seed.
-    poison: the byte that fills outputs and threadgroup memory first. Raises Fault.
+    order: 0 runs lanes, SIMD-groups and threadgroups forwards, 1 backwards, more shuffles with that
+    seed. poison: the byte that fills outputs and threadgroup memory first. Raises Fault.
     """
     group = tuple(min(t, g) for t, g in zip(threadgroup, grid, strict=True))
     if min(grid) < 1 or min(group) < 1:
         raise Fault(f"empty launch: grid {tuple(grid)}, threadgroup {tuple(threadgroup)}")
     if group[0] * group[1] * group[2] > GROUP_LIMIT:
-        raise Fault(f"a threadgroup of {group[0] * group[1] * group[2]} threads is over the limit of {GROUP_LIMIT}")
+        raise Fault(
+            f"a threadgroup of {group[0] * group[1] * group[2]} threads is over the limit of {GROUP_LIMIT}"
+        )
 
     placed = [_Placed(a) for a in arguments]
     arena = mmap.mmap(-1, sum(p.length + 2 * GUARD + 32 for p in placed) + GUARD)
@@ -188,7 +204,11 @@ def launch(
         elif p.item.initial is None:
             memory[at : at + p.length] = poison
         else:
-            fill = mx.full(p.item.shape, p.item.initial, p.item.dtype).view(mx.uint8) if p.length else mx.zeros((0,), mx.uint8)
+            fill = (
+                mx.full(p.item.shape, p.item.initial, p.item.dtype).view(mx.uint8)
+                if p.length
+                else mx.zeros((0,), mx.uint8)
+            )
             memory[at : at + p.length] = np.array(fill).reshape(-1)
         output = isinstance(p.item, Output)
         b.base, b.bytes, b.name = start + at, p.length, p.item.name.encode()
@@ -199,7 +219,15 @@ def launch(
 
     table = (ctypes.c_void_p * max(1, len(pointers)))(*pointers)
     call = _Launch(
-        _entry(library), ctypes.addressof(table), ctypes.addressof(buffers), len(placed), order, watched, poison, (*grid,), (*group,)
+        _entry(library),
+        ctypes.addressof(table),
+        ctypes.addressof(buffers),
+        len(placed),
+        order,
+        watched,
+        poison,
+        (*grid,),
+        (*group,),
     )
     _runtime().emu_run(ctypes.byref(call))
     if call.fault:
@@ -211,7 +239,11 @@ def launch(
         covered[p.at : p.at + p.length] = True
     if (memory[~covered] != 0xA5).any():
         raise Fault("out of bounds: a write beside the buffers")
-    outputs = [_array(memory[p.at : p.at + p.length].copy(), p.item) for p in placed if isinstance(p.item, Output)]
+    outputs = [
+        _array(memory[p.at : p.at + p.length].copy(), p.item)
+        for p in placed
+        if isinstance(p.item, Output)
+    ]
     report = Report(threadgroup_bytes=call.threadgroup_bytes)
     if watched:
         for p, b in zip(placed, buffers, strict=False):
@@ -222,7 +254,11 @@ def launch(
 
 
 def _array(data: np.ndarray, item: Output) -> mx.array:
-    return mx.array(data).view(item.dtype).reshape(item.shape) if data.size else mx.zeros(item.shape, item.dtype)
+    return (
+        mx.array(data).view(item.dtype).reshape(item.shape)
+        if data.size
+        else mx.zeros(item.shape, item.dtype)
+    )
 
 
 def constant(*values: int, kind: type = ctypes.c_int32) -> Value:
@@ -231,8 +267,17 @@ def constant(*values: int, kind: type = ctypes.c_int32) -> Value:
 
 
 def build_kernel(text: str, call: str, watched: bool, include: Sequence[Path] = ()) -> Path:
-    """Compiles Metal text and an entry that calls the kernel: `call` is C++, in which a[i] is the i-th argument's address."""
+    """Compiles Metal text and an entry that calls the kernel: `call` is C++, in which a[i] is the
+    i-th argument's address.
+    """
     from .translate import to_cpp
 
-    cpp = to_cpp(text) + '\nextern "C" EMU_MACHINE void emu_entry(void* const* a) {\n' + call + "\n}\n"
-    return build.compile_shared(cpp, ["-include", "metal_stdlib", *(build.WATCHED if watched else build.FAST)], include)
+    cpp = (
+        to_cpp(text)
+        + '\nextern "C" EMU_MACHINE void emu_entry(void* const* a) {\n'
+        + call
+        + "\n}\n"
+    )
+    return build.compile_shared(
+        cpp, ["-include", "metal_stdlib", *(build.WATCHED if watched else build.FAST)], include
+    )

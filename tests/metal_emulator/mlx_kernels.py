@@ -1,4 +1,6 @@
-"""MLX's own kernels, from wherever MLX is installed, made ready for the emulator. None of their text is kept in this repository."""
+"""MLX's own kernels, from wherever MLX is installed, made ready for the emulator. None of their
+text is kept in this repository.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +16,21 @@ from .translate import to_cpp
 
 PREFIX = Path("mlx/backend/metal/kernels")
 INSTALLED = Path(mx.__file__).parent / "include" / PREFIX
-# rms_norm, layer_norm and rope are .metal files, which no wheel carries: point this at that folder of an MLX checkout to run them too.
+# rms_norm, layer_norm and rope are .metal files, which no wheel carries: point this at that folder
+# of an MLX checkout to run them too.
 CHECKOUT = os.environ.get("MLXVID_MLX_KERNELS")
 
 
 @cache
 def include_folder(source: Path = INSTALLED) -> Path:
-    """A folder of MLX's kernel headers, rewritten for g++, to be given to the compiler as an include path."""
-    texts = {path.relative_to(source): path.read_text() for kind in ("*.h", "*.metal") for path in sorted(source.rglob(kind))}
+    """A folder of MLX's kernel headers, rewritten for g++, to be given to the compiler as an
+    include path.
+    """
+    texts = {
+        path.relative_to(source): path.read_text()
+        for kind in ("*.h", "*.metal")
+        for path in sorted(source.rglob(kind))
+    }
     rewritten = {path: to_cpp(text) for path, text in texts.items()}
     key = hashlib.sha256(repr(sorted(rewritten.items())).encode()).hexdigest()[:16]
     folder = build.cache_folder() / f"mlx-{key}"

@@ -1,6 +1,7 @@
 """The Metal text that ``mx.fast.metal_kernel`` would compile, rebuilt from its arguments.
 
-MLX prints its own under ``mx.export_function`` with ``verbose=True``, on Linux too; test_signature.py holds the two together byte for byte.
+MLX prints its own under ``mx.export_function`` with ``verbose=True``, on Linux too;
+test_signature.py holds the two together byte for byte.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ SMALL = 8  # inputs with fewer elements live in the constant address space
 
 @dataclass
 class Parameter:
-    """One parameter of the kernel function: kind is input, shape, strides, ndim, output or attribute; of says which array."""
+    """One parameter of the kernel function: kind is input, shape, strides, ndim, output or
+    attribute; of says which array.
+    """
 
     kind: str
     name: str
@@ -80,7 +83,9 @@ def signature(
     template: list[tuple],
     atomic_outputs: bool,
 ) -> Signature:
-    """MLX's text for this call, with the parameters in their order and the instance that the launch runs."""
+    """MLX's text for this call, with the parameters in their order and the instance that the launch
+    runs.
+    """
     arguments = ", ".join(_template_value(value) for _, value in template)
     function = f"custom_kernel_{name}"
     if template:
@@ -92,22 +97,38 @@ def signature(
     parameters = []
     for i, (label, x) in enumerate(zip(input_names, inputs, strict=True)):
         space = "constant" if x.size < SMALL else "device"
-        parameters.append(Parameter("input", label, f"const {space} {TYPES[x.dtype]}{'*' if x.ndim else '&'} {label}", i))
-        for kind, form in (("shape", "const constant int* "), ("strides", "const constant int64_t* "), ("ndim", "const constant int& ")):
+        parameters.append(
+            Parameter(
+                "input", label, f"const {space} {TYPES[x.dtype]}{'*' if x.ndim else '&'} {label}", i
+            )
+        )
+        for kind, form in (
+            ("shape", "const constant int* "),
+            ("strides", "const constant int64_t* "),
+            ("ndim", "const constant int& "),
+        ):
             if x.ndim and f"{label}_{kind}" in source:
                 parameters.append(Parameter(kind, f"{label}_{kind}", f"{form}{label}_{kind}", i))
     for i, (label, dtype) in enumerate(zip(output_names, output_dtypes, strict=True)):
         kind = f"atomic<{TYPES[dtype]}>" if atomic_outputs else TYPES[dtype]
         parameters.append(Parameter("output", label, f"device {kind}* {label}", i))
-    attributes = [Parameter("attribute", a, f"{kind} {a} [[{a}]]") for a, kind in ATTRIBUTES.items() if a in source]
+    attributes = [
+        Parameter("attribute", a, f"{kind} {a} [[{a}]]")
+        for a, kind in ATTRIBUTES.items()
+        if a in source
+    ]
 
     text = header
     if template:
-        text += "template <" + ", ".join(f"{_template_kind(value)} {label}" for label, value in template) + ">\n"
+        text += (
+            "template <"
+            + ", ".join(f"{_template_kind(value)} {label}" for label, value in template)
+            + ">\n"
+        )
     text += f"[[kernel]] void {function}(\n"
     for i, p in enumerate(parameters):
-        # MLX closes the list by counting arrays, not buffers: with shapes asked for, several outputs and no attribute it closes early, and
-        # the text doesn't compile, on a Mac as here.
+        # MLX closes the list by counting arrays, not buffers: with shapes asked for, several
+        # outputs and no attribute it closes early, and the text doesn't compile, on a Mac as here.
         last = p.kind == "output" and not attributes and i >= len(inputs) + len(output_names) - 1
         text += f"  {p.text} [[buffer({i})]]" + (") {\n" if last else ",\n")
     text += ",\n".join(f"  {p.text}" for p in attributes) + (") {\n" if attributes else "")
@@ -115,7 +136,9 @@ def signature(
     instance = function
     if template:
         instance = f"{function}<{arguments}>"
-        text += f'\ntemplate [[host_name("{function}")]] [[kernel]] decltype({instance}) {instance};\n'
+        text += (
+            f'\ntemplate [[host_name("{function}")]] [[kernel]] decltype({instance}) {instance};\n'
+        )
     return Signature(function, instance, parameters + attributes, text)
 
 

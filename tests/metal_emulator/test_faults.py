@@ -11,12 +11,34 @@ from . import Fault, emulated
 HEADER = "using namespace metal;\n"
 
 
-def run(source, x=None, grid=(64, 1, 1), threadgroup=(64, 1, 1), shape=(64,), order=0, watched=True, **options):
+def run(
+    source,
+    x=None,
+    grid=(64, 1, 1),
+    threadgroup=(64, 1, 1),
+    shape=(64,),
+    order=0,
+    watched=True,
+    **options,
+):
     x = mx.arange(64, dtype=mx.float32) if x is None else x
     with emulated(watched=watched, order=order):
-        kernel = mx.fast.metal_kernel(name="seeded", input_names=["x"], output_names=["out"], source=source, header=HEADER, **options)
+        kernel = mx.fast.metal_kernel(
+            name="seeded",
+            input_names=["x"],
+            output_names=["out"],
+            source=source,
+            header=HEADER,
+            **options,
+        )
         return np.array(
-            kernel(inputs=[x], grid=grid, threadgroup=threadgroup, output_shapes=[shape], output_dtypes=[mx.float32])[0],
+            kernel(
+                inputs=[x],
+                grid=grid,
+                threadgroup=threadgroup,
+                output_shapes=[shape],
+                output_dtypes=[mx.float32],
+            )[0],
         )
 
 
@@ -26,20 +48,60 @@ SHARED = AT + "threadgroup float s[64]; s[t] = x[i];\n"
 
 # name: (faulty source, corrected source, words of the fault, launch options)
 FAULTS = {
-    "read past the end": (AT + "out[i] = x[i + 1];", AT + "out[i] = x[i < 63 ? i + 1 : i];", "out of bounds: read of 4 bytes", {}),
-    "read before the start": (AT + "out[i] = x[int(i) - 1];", AT + "out[i] = x[max(int(i) - 1, 0)];", "out of bounds: read of 4 bytes", {}),
-    "read far away": (AT + "out[i] = x[i * 100000000ul];", AT + "out[i] = x[i];", "out of bounds: read of 4 bytes", {}),
-    "write past the end": (AT + "out[i + 1] = x[i]; if (i == 0) out[0] = 0;", AT + "out[i] = x[i];", "out of bounds: write of 4 bytes", {}),
-    "read between a view's elements": (AT + "out[i] = x[i];", AT + "out[i] = x[i * x_strides[0]];", "between its elements", {"view": 2}),
-    "write to an input": (AT + "((device float*)x)[i] = 1; out[i] = 1;", AT + "out[i] = 1;", "write to the input x", {}),
-    "unwritten output": (AT + "if (i != 5) out[i] = x[i];", AT + "out[i] = x[i];", "unwritten output: byte 20 of out", {}),
+    "read past the end": (
+        AT + "out[i] = x[i + 1];",
+        AT + "out[i] = x[i < 63 ? i + 1 : i];",
+        "out of bounds: read of 4 bytes",
+        {},
+    ),
+    "read before the start": (
+        AT + "out[i] = x[int(i) - 1];",
+        AT + "out[i] = x[max(int(i) - 1, 0)];",
+        "out of bounds: read of 4 bytes",
+        {},
+    ),
+    "read far away": (
+        AT + "out[i] = x[i * 100000000ul];",
+        AT + "out[i] = x[i];",
+        "out of bounds: read of 4 bytes",
+        {},
+    ),
+    "write past the end": (
+        AT + "out[i + 1] = x[i]; if (i == 0) out[0] = 0;",
+        AT + "out[i] = x[i];",
+        "out of bounds: write of 4 bytes",
+        {},
+    ),
+    "read between a view's elements": (
+        AT + "out[i] = x[i];",
+        AT + "out[i] = x[i * x_strides[0]];",
+        "between its elements",
+        {"view": 2},
+    ),
+    "write to an input": (
+        AT + "((device float*)x)[i] = 1; out[i] = 1;",
+        AT + "out[i] = 1;",
+        "write to the input x",
+        {},
+    ),
+    "unwritten output": (
+        AT + "if (i != 5) out[i] = x[i];",
+        AT + "out[i] = x[i];",
+        "unwritten output: byte 20 of out",
+        {},
+    ),
     "grid one short": (
         AT + "out[i] = x[i];",
         AT + "out[i] = x[i]; if (i == 62) out[63] = 0;",
         "unwritten output: byte 252 of out",
         {"grid": (63, 1, 1)},
     ),
-    "output read first": (AT + "out[i] += x[i];", AT + "out[i] = 0; out[i] += x[i];", "read of out before it is written", {}),
+    "output read first": (
+        AT + "out[i] += x[i];",
+        AT + "out[i] = 0; out[i] += x[i];",
+        "read of out before it is written",
+        {},
+    ),
     "missing threadgroup barrier": (
         SHARED + "out[i] = s[63 - t];",
         SHARED + "threadgroup_barrier(mem_flags::mem_threadgroup); out[i] = s[63 - t];",
@@ -65,12 +127,18 @@ FAULTS = {
         {},
     ),
     "overwritten too early": (
-        SHARED + "threadgroup_barrier(mem_flags::mem_threadgroup); float a = s[63 - t]; s[t] = a; out[i] = a;",
+        SHARED
+        + "threadgroup_barrier(mem_flags::mem_threadgroup); float a = s[63 - t]; s[t] = a; out[i] = a;",
         SHARED + BARRIER + "float a = s[63 - t];" + BARRIER + "s[t] = a; out[i] = a;",
         "race",
         {},
     ),
-    "two writers": (SHARED + "s[0] = t; out[i] = x[i];", SHARED + "if (t == 0) s[0] = t; out[i] = x[i];", "race", {}),
+    "two writers": (
+        SHARED + "s[0] = t; out[i] = x[i];",
+        SHARED + "if (t == 0) s[0] = t; out[i] = x[i];",
+        "race",
+        {},
+    ),
     "race between threadgroups": (
         AT + "out[i] = x[i]; if (i == 32) out[0] = 1;",
         AT + "out[i] = x[i]; if (i == 0) out[0] = 1;",
@@ -84,8 +152,12 @@ FAULTS = {
         {},
     ),
     "uninitialised threadgroup memory": (
-        AT + "threadgroup float s[65]; s[t] = x[i]; threadgroup_barrier(mem_flags::mem_threadgroup); out[i] = s[t + 1];",
-        AT + "threadgroup float s[65]; s[t] = x[i]; if (t == 0) s[64] = 0;" + BARRIER + "out[i] = s[t + 1];",
+        AT
+        + "threadgroup float s[65]; s[t] = x[i]; threadgroup_barrier(mem_flags::mem_threadgroup); out[i] = s[t + 1];",
+        AT
+        + "threadgroup float s[65]; s[t] = x[i]; if (t == 0) s[64] = 0;"
+        + BARRIER
+        + "out[i] = s[t + 1];",
         "read of threadgroup memory that was never written",
         {},
     ),
@@ -149,8 +221,18 @@ FAULTS = {
         "misaligned access",
         {"offset": 1},
     ),
-    "division by zero": (AT + "out[i] = 7 / int(i);", AT + "out[i] = 7 / int(i + 1);", "division by zero", {}),
-    "shift too far": (AT + "out[i] = 1 << i;", AT + "out[i] = 1 << (i % 8);", "shift out of bounds", {}),
+    "division by zero": (
+        AT + "out[i] = 7 / int(i);",
+        AT + "out[i] = 7 / int(i + 1);",
+        "division by zero",
+        {},
+    ),
+    "shift too far": (
+        AT + "out[i] = 1 << i;",
+        AT + "out[i] = 1 << (i % 8);",
+        "shift out of bounds",
+        {},
+    ),
     "threadgroup too large": (
         AT + "out[i] = 1;",
         None,
@@ -165,7 +247,9 @@ def test_fault_is_caught_and_its_correction_is_silent(name):
     faulty, corrected, words, options = FAULTS[name]
     options = dict(options)
     if view := options.pop("view", None):
-        options.update(x=mx.arange(64 * view, dtype=mx.float32)[::view], ensure_row_contiguous=False)
+        options.update(
+            x=mx.arange(64 * view, dtype=mx.float32)[::view], ensure_row_contiguous=False
+        )
     if offset := options.pop("offset", None):
         options.update(x=mx.arange(64 + offset, dtype=mx.float32)[offset:])
     with pytest.raises(Fault) as caught:
@@ -177,9 +261,15 @@ def test_fault_is_caught_and_its_correction_is_silent(name):
 
 def test_a_fault_names_the_thread_and_the_metal_line():
     with pytest.raises(Fault) as caught:
-        run("uint i = thread_position_in_grid.x;\nfloat a = 0;\nif (i == 37) a = x[64];\nout[i] = a;")
-    assert str(caught.value).startswith("out of bounds: read of 4 bytes, 0 bytes past the end of x (thread 37,0,0 of the grid)")
-    assert str(caught.value).endswith("kernel.metal:8")  # a line of header, four of signature, then the body's third
+        run(
+            "uint i = thread_position_in_grid.x;\nfloat a = 0;\nif (i == 37) a = x[64];\nout[i] = a;"
+        )
+    assert str(caught.value).startswith(
+        "out of bounds: read of 4 bytes, 0 bytes past the end of x (thread 37,0,0 of the grid)"
+    )
+    assert str(caught.value).endswith(
+        "kernel.metal:8"
+    )  # a line of header, four of signature, then the body's third
 
 
 def test_fast_runs_find_a_write_beside_the_buffers():

@@ -25,7 +25,14 @@ def run(
 ):
     names, arrays = list(inputs or {}), list((inputs or {}).values())
     with emulated(order=order):
-        kernel = mx.fast.metal_kernel(name="shim", input_names=names, output_names=["out"], source=source, header=HEADER, **options)
+        kernel = mx.fast.metal_kernel(
+            name="shim",
+            input_names=names,
+            output_names=["out"],
+            source=source,
+            header=HEADER,
+            **options,
+        )
         out = kernel(
             inputs=arrays,
             template=template,
@@ -89,12 +96,18 @@ def test_collectives_see_only_active_lanes():
           count += simd_sum(1) * 10000;
         out[i] = count + simd_sum(1) * 1000000;
     """
-    expected = np.where(LANES % 3 == 1, 11 * 100 + 1, 21 * 1000) + 10000 * np.array([32, 56, 72, 80])[LANES // 8] + 32000000
+    expected = (
+        np.where(LANES % 3 == 1, 11 * 100 + 1, 21 * 1000)
+        + 10000 * np.array([32, 56, 72, 80])[LANES // 8]
+        + 32000000
+    )
     assert np.array_equal(run(source, dtype=mx.int32), expected)
 
 
 def test_every_half_and_every_rounding():
-    """All 65,536 halves are decoded, and floats of every exponent (and ties between halves) encoded, as NumPy does."""
+    """All 65,536 halves are decoded, and floats of every exponent (and ties between halves)
+    encoded, as NumPy does.
+    """
     bits = np.arange(65536, dtype=np.uint16)
     source = "uint i = thread_position_in_grid.x; out[i] = float(as_type<half>(ushort(b[i])));"
     out = run(source, {"b": mx.array(bits)}, (65536,), mx.float32, (65536, 1, 1), (1024, 1, 1))
@@ -104,7 +117,10 @@ def test_every_half_and_every_rounding():
     floats = rng.integers(0, 2**32, 4096, dtype=np.uint32).view(np.float32)
     near = np.float32(2.0) ** rng.uniform(-27, 17, 4096).astype(np.float32)
     halves = rng.integers(0, 0x7C00, 4096).astype(np.uint16)
-    ties = (halves.view(np.float16).astype(np.float32) + (halves + np.uint16(1)).view(np.float16).astype(np.float32)) / 2
+    ties = (
+        halves.view(np.float16).astype(np.float32)
+        + (halves + np.uint16(1)).view(np.float16).astype(np.float32)
+    ) / 2
     x = np.concatenate([floats, near, -near, ties, -ties]).astype(np.float32)
     source = "uint i = thread_position_in_grid.x; out[i] = half(x[i]);"
     out = run(source, {"x": mx.array(x)}, x.shape, mx.float16, (len(x), 1, 1), (1024, 1, 1))
@@ -125,11 +141,15 @@ def test_bfloat_rounds_at_every_operation():
     source = "uint i = thread_position_in_grid.x; bfloat16_t x = a[i] * b[i]; x += a[i]; x = x / (b[i] + 3); out[i] = float(x - a[i] * 2);"
     out = run(source, {"a": a, "b": b}, (256,), mx.float32, (256, 1, 1))
     expected = (a * b + a) / (b + 3) - a * 2
-    assert expected.dtype == mx.bfloat16 and np.array_equal(out, np.array(expected.astype(mx.float32)))
+    assert expected.dtype == mx.bfloat16 and np.array_equal(
+        out, np.array(expected.astype(mx.float32))
+    )
 
 
 def test_types_of_mixed_arithmetic():
-    """half with an int stays half, half with a float is a float, and a literal such as 1.0 is a float and never a double."""
+    """half with an int stays half, half with a float is a float, and a literal such as 1.0 is a
+    float and never a double.
+    """
     source = """
         half h = 1; bfloat b = 1;
         static_assert(is_same_v<decltype(h * h), half>, "");
@@ -162,7 +182,9 @@ def test_matrices(dtype):
 
 
 def test_positions_and_shrunken_edges():
-    """A grid of 5 x 3 x 2 in threadgroups of 2 x 2 x 1: the last column and row of threadgroups are smaller."""
+    """A grid of 5 x 3 x 2 in threadgroups of 2 x 2 x 1: the last column and row of threadgroups are
+    smaller.
+    """
     source = """
         uint3 p = thread_position_in_grid, g = threadgroup_position_in_grid, t = thread_position_in_threadgroup;
         uint n = (p.z * 3 + p.y) * 5 + p.x;
@@ -176,7 +198,16 @@ def test_positions_and_shrunken_edges():
     out = run(source, shape=(2, 3, 5, 8), dtype=mx.uint32, grid=(5, 3, 2), threadgroup=(2, 2, 1))
     z, y, x = np.meshgrid(range(2), range(3), range(5), indexing="ij")
     wide, high = np.where(x == 4, 1, 2), np.where(y == 2, 1, 2)
-    expected = [x // 2, y // 2, z, x % 2, y % 2, wide * 10 + high, y % 2 * wide + x % 2, np.full_like(x, 32052)]
+    expected = [
+        x // 2,
+        y // 2,
+        z,
+        x % 2,
+        y % 2,
+        wide * 10 + high,
+        y % 2 * wide + x % 2,
+        np.full_like(x, 32052),
+    ]
     assert np.array_equal(out, np.stack(expected, -1))
 
 
@@ -191,7 +222,15 @@ def test_threadgroup_is_clamped_to_the_grid():
 
 def test_atomics_and_initial_values():
     source = "uint i = thread_position_in_grid.x; atomic_fetch_add_explicit(&out[i % 3], int(i), memory_order_relaxed);"
-    out = run(source, shape=(4,), dtype=mx.int32, grid=(64, 1, 1), threadgroup=(16, 1, 1), init=5, atomic_outputs=True)
+    out = run(
+        source,
+        shape=(4,),
+        dtype=mx.int32,
+        grid=(64, 1, 1),
+        threadgroup=(16, 1, 1),
+        init=5,
+        atomic_outputs=True,
+    )
     assert out.tolist() == [5 + sum(range(n, 64, 3)) for n in range(3)] + [5]
 
 
@@ -199,15 +238,32 @@ def test_signature_facts_reach_the_kernel():
     x = mx.zeros((4, 6))[:, 1::2]
     source = "out[0] = x_shape[0] * 10 + x_shape[1]; out[1] = x_strides[0] * 10 + x_strides[1]; out[2] = x_ndim; out[3] = s; out[4] = c[2];"
     inputs = {"x": x, "s": 7, "c": mx.array([1, 2, 3])}
-    assert run(source, inputs, (5,), mx.int32, (1, 1, 1), ensure_row_contiguous=False).tolist() == [43, 62, 2, 7, 3]
+    assert run(source, inputs, (5,), mx.int32, (1, 1, 1), ensure_row_contiguous=False).tolist() == [
+        43,
+        62,
+        2,
+        7,
+        3,
+    ]
     assert run(source, inputs, (5,), mx.int32, (1, 1, 1)).tolist() == [43, 31, 2, 7, 3]
 
 
 def test_verbose_prints_the_text(capsys):
     with emulated():
-        kernel = mx.fast.metal_kernel(name="k", input_names=["x"], output_names=["out"], source="out[0] = x[0];")
-        kernel(inputs=[mx.zeros(9)], grid=(1, 1, 1), threadgroup=(1, 1, 1), output_shapes=[(1,)], output_dtypes=[mx.float32], verbose=True)
-    assert capsys.readouterr().out.startswith("[[kernel]] void custom_kernel_k_float_float(\n  const device float* x [[buffer(0)]],")
+        kernel = mx.fast.metal_kernel(
+            name="k", input_names=["x"], output_names=["out"], source="out[0] = x[0];"
+        )
+        kernel(
+            inputs=[mx.zeros(9)],
+            grid=(1, 1, 1),
+            threadgroup=(1, 1, 1),
+            output_shapes=[(1,)],
+            output_dtypes=[mx.float32],
+            verbose=True,
+        )
+    assert capsys.readouterr().out.startswith(
+        "[[kernel]] void custom_kernel_k_float_float(\n  const device float* x [[buffer(0)]],"
+    )
 
 
 def test_nothing_stays_replaced():

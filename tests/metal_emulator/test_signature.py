@@ -1,4 +1,6 @@
-"""The generated signature against MLX's own text, which it prints on any platform when a kernel is exported."""
+"""The generated signature against MLX's own text, which it prints on any platform when a kernel is
+exported.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,17 @@ FACTS = ["_shape", "_strides", "_ndim"]
 
 
 def case(rng: random.Random) -> dict:
-    """A random kernel: arrays around the 8-element limit, names that hide in each other, attributes in code and in comments."""
-    names = rng.sample(["x", "x_shape", "xx", "inp", "a_strides", "y", "longer_name"], rng.randint(1, 4))
+    """A random kernel: arrays around the 8-element limit, names that hide in each other, attributes
+    in code and in comments.
+    """
+    names = rng.sample(
+        ["x", "x_shape", "xx", "inp", "a_strides", "y", "longer_name"], rng.randint(1, 4)
+    )
     kinds = list(TYPES)
-    inputs = [mx.zeros([rng.choice([1, 2, 3, 4]) for _ in range(rng.randint(0, 3))], rng.choice(kinds)) for _ in names]
+    inputs = [
+        mx.zeros([rng.choice([1, 2, 3, 4]) for _ in range(rng.randint(0, 3))], rng.choice(kinds))
+        for _ in names
+    ]
     words = [rng.choice(names) + rng.choice(FACTS) for _ in range(rng.randint(0, 4))]
     words += rng.sample(list(ATTRIBUTES), rng.randint(0, 3)) + rng.sample(
         ["// grid_size of threads", "foo_thread_position_in_grid;", "(void)0;"], 1
@@ -45,7 +54,17 @@ def test_text_equals_mlx_own(seed, tmp_path, capfd):
 
         def call(*inputs, c=c):
             kernel = mx.fast.metal_kernel(
-                **{key: c[key] for key in ("name", "input_names", "output_names", "source", "header", "atomic_outputs")},
+                **{
+                    key: c[key]
+                    for key in (
+                        "name",
+                        "input_names",
+                        "output_names",
+                        "source",
+                        "header",
+                        "atomic_outputs",
+                    )
+                },
             )
             return kernel(
                 inputs=list(inputs),

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import re
 
-# `threadgroup T name[N];` in a function becomes a reference into the threadgroup's memory, one for each instantiation of that function.
-# Metal has no initial values there, so `= {0}` is dropped. It begins a statement: the same words in a comment or a parameter list are
-# something else.
+# `threadgroup T name[N];` in a function becomes a reference into the threadgroup's memory, one for
+# each instantiation of that function. Metal has no initial values there, so `= {0}` is dropped. It
+# begins a statement: the same words in a comment or a parameter list are something else.
 _ARRAY = re.compile(
     r"(?P<before>(?:^|(?<=[;{}]))\s*)threadgroup\s+(?P<type>[^;*&(){}=]+?)\s+(?P<name>\w+)\s*(?P<extent>(?:\[[^\]]*\]\s*)*)(?:=\s*\{\s*0?\s*\}\s*)?;",
     re.MULTILINE,
 )
 _BINDING = re.compile(r"\[\[threadgroup\(\d+\)\]\]")
-_CONSTANT = re.compile(r"\bconstant\s+(?P<type>\w+)\s+(?P<name>\w+)\s*\[\[\s*function_constant\((?P<index>\d+)\)\s*\]\]\s*;")
+_CONSTANT = re.compile(
+    r"\bconstant\s+(?P<type>\w+)\s+(?P<name>\w+)\s*\[\[\s*function_constant\((?P<index>\d+)\)\s*\]\]\s*;"
+)
 _INSTANTIATION = re.compile(r"^template \[\[host_name\(.*$", re.MULTILINE)
 
 
 def to_cpp(text: str) -> str:
-    """Metal text as C++ for the shim headers, line for line (so that faults name the Metal source's lines)."""
+    """Metal text as C++ for the shim headers, line for line (so that faults name the Metal source's
+    lines).
+    """
 
     def array(match: re.Match) -> str:
         kind, name, extent = match["type"].strip(), match["name"], match["extent"].strip()
@@ -28,4 +32,6 @@ def to_cpp(text: str) -> str:
     def constant(match: re.Match) -> str:
         return f"static const {match['type']} {match['name']} = emu_function_constant<{match['index']}>::value;"
 
-    return _INSTANTIATION.sub("", _BINDING.sub("", _CONSTANT.sub(constant, _ARRAY.sub(array, text))))
+    return _INSTANTIATION.sub(
+        "", _BINDING.sub("", _CONSTANT.sub(constant, _ARRAY.sub(array, text)))
+    )

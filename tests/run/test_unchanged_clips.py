@@ -1,4 +1,6 @@
-"""The same settings make the same clips as before; unchanged_clips.py has the settings, and records."""
+"""The same settings make the same clips as before; unchanged_clips.py has the settings, and
+records.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("diffusers")
-from tests.run.unchanged_clips import CASES, RECORDED, Models, arithmetic  # noqa: E402
+from .unchanged_clips import CASES, RECORDED, Models, arithmetic  # noqa: E402
 
 ELSEWHERE = 2  # of 255, where another processor adds in another order
 

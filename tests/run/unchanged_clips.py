@@ -1,6 +1,8 @@
-"""Clips of every family, made from fixed settings: what must stay as it is, bit for bit, whatever is rebuilt around it.
+"""Clips of every family, made from fixed settings: what must stay as it is, bit for bit, whatever
+is rebuilt around it.
 
-``python -m tests.run.unchanged_clips`` records them anew, for a change that is meant to change them.
+``python -m tests.run.unchanged_clips`` records them anew, for a change that is meant to change
+them.
 """
 
 from __future__ import annotations
@@ -37,40 +39,71 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "mini-heun": ("mini", {**MINI, "sampler": "heun", "shift": 2.0}),
     "mini-full": ("mini", {**MINI, "attention": "full", "guidance": 1.0}),
     "mini-spatial": ("mini", {**MINI, "attention": "spatial"}),
-    "mini-pictures": ("mini", {**MINI, "image": picture(1, 64, 48), "keyframes": {4: picture(2, 64, 48)}}),
-    "mini-last": ("mini", {**MINI, "sampler": "heun", "last_image": picture(3, 64, 48), "image": picture(4, 64, 48)}),
+    "mini-pictures": (
+        "mini",
+        {**MINI, "image": picture(1, 64, 48), "keyframes": {4: picture(2, 64, 48)}},
+    ),
+    "mini-last": (
+        "mini",
+        {**MINI, "sampler": "heun", "last_image": picture(3, 64, 48), "image": picture(4, 64, 48)},
+    ),
     "wan-t2v": ("t2v", {**SMALL, "negative_prompt": "blurry, ugly"}),
     "wan-t2v-heun": ("t2v", {**SMALL, "sampler": "heun", "guidance": 1.0}),
     "wan-t2v-euler": ("t2v", {**SMALL, "sampler": "euler", "steps": 4}),
     "wan-i2v": ("i2v", {**SMALL, "image": picture(5, 48, 32)}),
-    "wan-flf2v": ("flf2v", {**SMALL, "image": picture(6, 48, 32), "last_image": picture(7, 48, 32)}),
+    "wan-flf2v": (
+        "flf2v",
+        {**SMALL, "image": picture(6, 48, 32), "last_image": picture(7, 48, 32)},
+    ),
     "latte": ("latte", {**LATTE, "negative_prompt": "blurry"}),
     "latte-picture": ("latte", {**LATTE, "frames": 1}),
     "latte-full": ("latte", {**LATTE, "attention": "full"}),
     "opensora": ("opensora", OPENSORA),
-    "opensora-given": ("opensora", {**OPENSORA, "image": picture(8, 48, 32), "options": {"edit": 0.6}}),
-    "opensora-extend": ("opensora", {**OPENSORA, "frames": 34, "steps": 2, "extend": picture(9, 48, 32, 17)}),
-    "opensora-join": ("opensora", {**OPENSORA, "frames": 34, "steps": 2, "join": picture(10, 48, 32, 17)}),
+    "opensora-given": (
+        "opensora",
+        {**OPENSORA, "image": picture(8, 48, 32), "options": {"edit": 0.6}},
+    ),
+    "opensora-extend": (
+        "opensora",
+        {**OPENSORA, "frames": 34, "steps": 2, "extend": picture(9, 48, 32, 17)},
+    ),
+    "opensora-join": (
+        "opensora",
+        {**OPENSORA, "frames": 34, "steps": 2, "join": picture(10, 48, 32, 17)},
+    ),
     "opensora-picture": ("opensora", {**OPENSORA, "frames": 1, "options": {"aesthetic": 0.0}}),
     **{
         f"latte-{sampler}": ("latte", {**LATTE, "sampler": sampler, "frames": 1})
         for sampler in (
-            "ddpm", "pndm", "euler-discrete", "euler-ancestral", "heun-discrete", "kdpm2-ancestral", "dpm++", "dpm++-single", "deis",
+            "ddpm",
+            "pndm",
+            "euler-discrete",
+            "euler-ancestral",
+            "heun-discrete",
+            "kdpm2-ancestral",
+            "dpm++",
+            "dpm++-single",
+            "deis",
             "unipc-discrete",
         )
     },
-}  # fmt: skip
+}
 
 
 def writers() -> dict[str, Callable[[Path], Any]]:
     """By model, what writes it to a folder."""
-    from tests import tiny_latte, tiny_opensora, tiny_wan
+    from tests.models.latte import tiny as tiny_latte
+    from tests.models.opensora import tiny as tiny_opensora
+    from tests.models.wan import tiny as tiny_wan
 
     def latte(folder: Path) -> None:
         tiny_latte.pipeline().save_pretrained(folder)
 
     return {
-        **{kind: lambda folder, kind=kind: tiny_wan.write_model(folder, kind) for kind in tiny_wan.KINDS},
+        **{
+            kind: lambda folder, kind=kind: tiny_wan.write_model(folder, kind)
+            for kind in tiny_wan.KINDS
+        },
         "latte": latte,
         "opensora": tiny_opensora.write_model,
     }
@@ -95,7 +128,9 @@ class Models:
 
 
 def arithmetic() -> str:
-    """A digest of this processor's arithmetic: machines with the same one make the same clips, bit for bit."""
+    """A digest of this processor's arithmetic: machines with the same one make the same clips, bit
+    for bit.
+    """
     a = mx.array(np.random.default_rng(0).standard_normal((96, 160)).astype(np.float32))
     x = mx.softmax(a @ a.T, axis=-1) @ mx.exp(-mx.abs(a))
     kernel = mx.array(np.random.default_rng(1).standard_normal((8, 3, 3, 4)).astype(np.float32))

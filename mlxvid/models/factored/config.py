@@ -1,4 +1,6 @@
-"""Sizes of the factored model's three networks, read from their config.json, and what its model_index.json says of it."""
+"""Sizes of the factored model's three networks, read from their config.json, and what its
+model_index.json says of it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ from dataclasses import dataclass, field
 
 @dataclass
 class VAEConfig:
-    """A causal 3D VAE that folds t x p x p pixels at once and halves the grid once more: t_factor = t, s_factor = 2p."""
+    """A causal 3D VAE that folds t x p x p pixels at once and halves the grid once more: t_factor =
+    t, s_factor = 2p.
+    """
 
     latent_channels: int = 16
     patch_size: int = 4
@@ -21,7 +25,9 @@ class VAEConfig:
     def __post_init__(self):
         for scale in (self.latents_mean, self.latents_std):
             if scale is not None and len(scale) != self.latent_channels:
-                raise ValueError(f"{len(scale)} latents_mean or latents_std for {self.latent_channels} channels")
+                raise ValueError(
+                    f"{len(scale)} latents_mean or latents_std for {self.latent_channels} channels"
+                )
 
 
 @dataclass
@@ -37,7 +43,9 @@ class TextConfig:
 
 @dataclass
 class TransformerConfig:
-    """The diffusion transformer. `patch_size_t` x `patch_size` x `patch_size` latent positions are one token."""
+    """The diffusion transformer. `patch_size_t` x `patch_size` x `patch_size` latent positions are
+    one token.
+    """
 
     in_channels: int = 16
     patch_size: int = 2

@@ -1,4 +1,6 @@
-"""The factored model's text encoder: a small bidirectional transformer over word pieces, trained together with the DiT."""
+"""The factored model's text encoder: a small bidirectional transformer over word pieces, trained
+together with the DiT.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,10 @@ class FactoredTextEncoder(nn.Module):
         super().__init__()
         self.config = config
         self.embed = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.layers = [TextLayer(config.hidden_size, config.attention_head_dim) for _ in range(config.num_layers)]
+        self.layers = [
+            TextLayer(config.hidden_size, config.attention_head_dim)
+            for _ in range(config.num_layers)
+        ]
         self.norm_out = nn.RMSNorm(config.hidden_size, eps=1e-6)
 
     @staticmethod
@@ -42,7 +47,9 @@ class FactoredTextEncoder(nn.Module):
 
     def __call__(self, ids: mx.array, mask: mx.array) -> mx.array:
         x = self.embed(ids)
-        rope = Rotary(*rope_1d(mx.arange(ids.shape[1]), self.config.attention_head_dim, 10000.0), "half")
+        rope = Rotary(
+            *rope_1d(mx.arange(ids.shape[1]), self.config.attention_head_dim, 10000.0), "half"
+        )
         for layer in self.layers:
             x = layer(x, rope, mask[:, None, None])
         return self.norm_out(x)

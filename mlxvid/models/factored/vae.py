@@ -1,4 +1,6 @@
-"""The causal 3D VAE: 1 + 4k frames of pixels <-> 1 + k frames of latents, chunk by chunk and tile by tile."""
+"""The causal 3D VAE: 1 + 4k frames of pixels <-> 1 + k frames of latents, chunk by chunk and tile
+by tile.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ class Encoder(nn.Module):
         self.conv_out = nn.Linear(high, 2 * config.latent_channels)
 
     def __call__(self, x: mx.array, stream: Stream) -> mx.array:
-        if not stream.started:  # the first latent frame is the first frame alone, repeated to fill its patch
+        if (
+            not stream.started
+        ):  # the first latent frame is the first frame alone, repeated to fill its patch
             x = mx.concatenate([mx.repeat(x[:, :1], self.patch[0] - 1, axis=1), x], axis=1)
         x = self.conv_in(fold(x, *self.patch))
         for block in self.fine:
@@ -88,9 +92,10 @@ class Decoder(nn.Module):
 class FactoredVAE(nn.Module):
     """Encoder and decoder, with latents scaled to zero mean and unit deviation a channel.
 
-    `encode` and `decode` take the clip in temporal chunks of `chunk` latent frames and tiles of `tile` latent positions a side.
-    Both equal one pass over everything (the chunks remember what the causal convolutions still need; the tiles' halo is the
-    receptive field), so they change memory and nothing else.
+    `encode` and `decode` take the clip in temporal chunks of `chunk` latent frames and tiles of
+    `tile` latent positions a side. Both equal one pass over everything (the chunks remember what
+    the causal convolutions still need; the tiles' halo is the receptive field), so they change
+    memory and nothing else.
     """
 
     def __init__(self, config: VAEConfig):
@@ -109,11 +114,16 @@ class FactoredVAE(nn.Module):
 
     def _scale(self) -> tuple[mx.array, mx.array]:
         channels = self.config.latent_channels
-        mean, std = self.config.latents_mean or [0.0] * channels, self.config.latents_std or [1.0] * channels
+        mean, std = (
+            self.config.latents_mean or [0.0] * channels,
+            self.config.latents_std or [1.0] * channels,
+        )
         return mx.array(mean), mx.array(std)
 
     def encode(self, frames: mx.array, chunk: int = 8, tile: int = 32) -> mx.array:
-        """Pixels [B, 1 + 4k, H, W, 3] in [-1, 1] -> scaled latents [B, 1 + k, H/8, W/8, C], float32: the distribution's mean."""
+        """Pixels [B, 1 + 4k, H, W, 3] in [-1, 1] -> scaled latents [B, 1 + k, H/8, W/8, C],
+        float32: the distribution's mean.
+        """
         mean, std = self._scale()
 
         def one(x: mx.array, number: int) -> mx.array:
@@ -128,7 +138,9 @@ class FactoredVAE(nn.Module):
         return (z.astype(mx.float32) - mean) / std
 
     def decode(self, latents: mx.array, chunk: int = 4, tile: int = 32) -> Iterator[mx.array]:
-        """Scaled latents [B, f, h, w, C] -> the clip's frames in order, chunk by chunk, float32 [B, n, 8h, 8w, 3], about [-1, 1]."""
+        """Scaled latents [B, f, h, w, C] -> the clip's frames in order, chunk by chunk, float32 [B,
+        n, 8h, 8w, 3], about [-1, 1].
+        """
         mean, std = self._scale()
         z = (latents.astype(mx.float32) * std + mean).astype(self.decoder.conv_in.weight.dtype)
         streams: dict[int, Stream] = defaultdict(Stream)
@@ -139,7 +151,9 @@ class FactoredVAE(nn.Module):
             return y
 
         for part in chunks(z, chunk, 0):
-            yield tiled(one, part, tile, _halo(self.config.decoder_layers), up=self.s_factor).astype(mx.float32)
+            yield tiled(
+                one, part, tile, _halo(self.config.decoder_layers), up=self.s_factor
+            ).astype(mx.float32)
 
     @staticmethod
     def sanitize(weights: dict[str, mx.array]) -> dict[str, mx.array]:
@@ -148,6 +162,8 @@ class FactoredVAE(nn.Module):
 
 
 def _halo(layers: list[int]) -> int:
-    """The receptive field in latent positions: a block reaches 1 position of its grid, two of the fine grid are one of the coarse."""
+    """The receptive field in latent positions: a block reaches 1 position of its grid, two of the
+    fine grid are one of the coarse.
+    """
     fine, coarse = layers
     return coarse + (fine + 1) // 2

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class LatteConfig:
-    """Diffusers' LatteTransformer3DModel, with its defaults where it has any. What is checked only has one value in any checkpoint."""
+    """Diffusers' LatteTransformer3DModel, with its defaults where it has any. What is checked only
+    has one value in any checkpoint.
+    """
 
     num_attention_heads: int = 16
     attention_head_dim: int = 88
@@ -26,7 +28,12 @@ class LatteConfig:
     video_length: int = 16  # the frames that a clip has
 
     def __post_init__(self):
-        form = (self.activation_fn, self.norm_type, self.norm_elementwise_affine, self.cross_attention_dim)
+        form = (
+            self.activation_fn,
+            self.norm_type,
+            self.norm_elementwise_affine,
+            self.cross_attention_dim,
+        )
         if form != ("gelu-approximate", "ada_norm_single", False, self.hidden_size):
             raise ValueError("its activation, norms or cross-attention are not Latte's")
 

@@ -1,8 +1,10 @@
-"""The VAE whose decoder smooths over time: Diffusers' AutoencoderKLTemporalDecoder (Stable Video Diffusion, arXiv:2311.15127).
+"""The VAE whose decoder smooths over time: Diffusers' AutoencoderKLTemporalDecoder (Stable Video
+Diffusion, arXiv:2311.15127).
 
-Its encoder is AutoencoderKL's. Each residual block of the decoder is one in space, frame by frame, and one in time. In the decoder a
-video is a list of its frames [B, H, W, C], and each layer puts its results in their place: at full resolution a chunk takes
-gigabytes, of which nothing is held twice.
+Its encoder is AutoencoderKL's. Each residual block of the decoder is one in space, frame by frame,
+and one in time. In the decoder a video is a list of its frames [B, H, W, C], and each layer puts
+its results in their place: at full resolution a chunk takes gigabytes, of which nothing is held
+twice.
 """
 
 from __future__ import annotations
@@ -13,7 +15,14 @@ from itertools import pairwise
 import mlx.core as mx
 import mlx.nn as nn
 
-from mlxvid.layers.autoencoder_kl import Attention, AutoencoderKL, Conv2d, ResnetBlock2D, Upsample2D, group_norm
+from mlxvid.layers.autoencoder_kl import (
+    Attention,
+    AutoencoderKL,
+    Conv2d,
+    ResnetBlock2D,
+    Upsample2D,
+    group_norm,
+)
 from mlxvid.layers.tiling import chunks
 
 from .vae_config import TemporalDecoderConfig
@@ -32,7 +41,9 @@ def put_through(layer: Layer, frames: Frames) -> None:
 
 
 class ChunkNorm(nn.GroupNorm):
-    """PyTorch's group norm over all frames of a chunk together: given them, it returns the function that norms any of them."""
+    """PyTorch's group norm over all frames of a chunk together: given them, it returns the function
+    that norms any of them.
+    """
 
     def __init__(self, groups: int, channels: int):
         super().__init__(groups, channels, 1e-5)
@@ -48,10 +59,14 @@ class ChunkNorm(nn.GroupNorm):
         return normed
 
     def _grouped(self, frame: mx.array) -> mx.array:
-        return frame.astype(mx.float32).reshape(frame.shape[0], -1, self.num_groups, self.dims // self.num_groups)
+        return frame.astype(mx.float32).reshape(
+            frame.shape[0], -1, self.num_groups, self.dims // self.num_groups
+        )
 
     def _mean(self, frames: Frames, function: Layer) -> mx.array:
-        """The mean of `function` of the frames' values over each group of channels, float32 [B, 1, groups, 1]."""
+        """The mean of `function` of the frames' values over each group of channels, float32 [B, 1,
+        groups, 1].
+        """
         total = mx.zeros(())
         for frame in frames:
             total = total + mx.mean(function(self._grouped(frame)), axis=(1, 3), keepdims=True)
@@ -60,7 +75,9 @@ class ChunkNorm(nn.GroupNorm):
 
 
 class TemporalConv(nn.Module):
-    """A convolution over each frame and its two neighbours, with zeros beyond the first and the last frame."""
+    """A convolution over each frame and its two neighbours, with zeros beyond the first and the
+    last frame.
+    """
 
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
@@ -68,7 +85,9 @@ class TemporalConv(nn.Module):
         self.bias = mx.zeros((out_channels,))
 
     def __call__(self, frames: Frames, before: Layer = lambda frame: frame) -> Iterator[mx.array]:
-        """The frames, each first put through `before`, convolved, one by one. A frame's result may take its place."""
+        """The frames, each first put through `before`, convolved, one by one. A frame's result may
+        take its place.
+        """
         past, present = None, before(frames[0])
         for i in range(len(frames)):
             future = before(frames[i + 1]) if i + 1 < len(frames) else None
@@ -126,12 +145,17 @@ class SpatioTemporalResBlock(nn.Module):
 
 
 class MidBlock(nn.Module):
-    """Residual blocks with an attention after the first. Of more than two blocks the reference never runs the others, nor do we."""
+    """Residual blocks with an attention after the first. Of more than two blocks the reference
+    never runs the others, nor do we.
+    """
 
     def __init__(self, channels: int, config: TemporalDecoderConfig):
         super().__init__()
         groups = config.norm_num_groups
-        self.resnets = [SpatioTemporalResBlock(channels, channels, groups) for _ in range(config.layers_per_block)]
+        self.resnets = [
+            SpatioTemporalResBlock(channels, channels, groups)
+            for _ in range(config.layers_per_block)
+        ]
         self.attentions = [Attention(channels, groups)]
 
     def __call__(self, frames: Frames) -> None:
@@ -142,7 +166,9 @@ class MidBlock(nn.Module):
 
 
 class Level(nn.Module):
-    """The residual blocks of one resolution; its owner adds `upsamplers`, a list of one, where a finer one follows."""
+    """The residual blocks of one resolution; its owner adds `upsamplers`, a list of one, where a
+    finer one follows.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, count: int, groups: int):
         super().__init__()
@@ -164,7 +190,10 @@ class TemporalDecoder(nn.Module):
         sizes, groups = config.block_out_channels[::-1], config.norm_num_groups
         self.conv_in = Conv2d(config.latent_channels, sizes[0], 3, padding=1)
         self.mid_block = MidBlock(sizes[0], config)
-        self.up_blocks = [Level(*pair, config.layers_per_block + 1, groups) for pair in pairwise([sizes[0], *sizes])]
+        self.up_blocks = [
+            Level(*pair, config.layers_per_block + 1, groups)
+            for pair in pairwise([sizes[0], *sizes])
+        ]
         for block, size in zip(self.up_blocks[:-1], sizes, strict=False):
             block.upsamplers = [Upsample2D(size)]
         self.conv_norm_out = group_norm(groups, sizes[-1])
@@ -188,9 +217,11 @@ class AutoencoderKLTemporalDecoder(AutoencoderKL):
         self.decoder = TemporalDecoder(config)
 
     def decode(self, latents: mx.array, chunk: int = CHUNK) -> Iterator[mx.array]:
-        """Scaled latents [B, F, h, w, C] -> the frames in order, one by one, float32 [B, 1, 8h, 8w, 3], about [-1, 1].
+        """Scaled latents [B, F, h, w, C] -> the frames in order, one by one, float32 [B, 1, 8h, 8w,
+        3], about [-1, 1].
 
-        `chunk` frames are computed together: another number makes slightly other frames, and fewer take less memory.
+        `chunk` frames are computed together: another number makes slightly other frames, and fewer
+        take less memory.
         """
         for part in chunks(self.unscaled(latents), chunk):
             for frame in self.decoder(part):

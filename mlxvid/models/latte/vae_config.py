@@ -9,7 +9,9 @@ from mlxvid.layers.autoencoder_kl_config import AutoencoderKLConfig
 
 @dataclass(frozen=True)
 class TemporalDecoderConfig(AutoencoderKLConfig):
-    """Diffusers' AutoencoderKLTemporalDecoder: the sizes of an AutoencoderKL, whose latents go into the decoder as they are."""
+    """Diffusers' AutoencoderKLTemporalDecoder: the sizes of an AutoencoderKL, whose latents go into
+    the decoder as they are.
+    """
 
     use_post_quant_conv: bool = False
 

@@ -1,1 +1,3 @@
-"""Open-Sora 1.2: text and given frames to video, with factored attention, at many sizes and lengths."""
+"""Open-Sora 1.2: text and given frames to video, with factored attention, at many sizes and
+lengths.
+"""

@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class STDiT3Config:
-    """The reference's STDiT3Config; by default STDiT3-XL/2. What concerns only training or the reference's own kernels is left out."""
+    """The reference's STDiT3Config; by default STDiT3-XL/2. What concerns only training or the
+    reference's own kernels is left out.
+    """
 
-    input_sq_size: int = 512  # the side in pixels of a square picture whose positions are not stretched
+    input_sq_size: int = (
+        512  # the side in pixels of a square picture whose positions are not stretched
+    )
     in_channels: int = 4
     patch_size: list[int] = field(default_factory=lambda: [1, 2, 2])
     hidden_size: int = 1152

@@ -9,7 +9,8 @@ CHUNK, CHUNK_LATENTS = 17, 5  # frames that the VAE takes together, and what it 
 # Height to width, as the reference writes it: "9:16" is a wide clip, "16:9" a tall one.
 ASPECTS = "3:8 9:21 12:25 1:2 9:17 27:50 9:16 5:8 2:3 3:4 1:1 4:3 3:2 16:9 17:9 2:1 50:27".split()
 
-# Height x width for each of those. Stored, since no one rounding gives them all; the last aspect is 25:12 whatever its name.
+# Height x width for each of those. Stored, since no one rounding gives them all; the last aspect is
+# 25:12 whatever its name.
 SIZES = {
     "144p": "117x312 125x291 133x277 135x270 139x262 141x260 144x256 151x241 156x234 166x221 192x192 "
     "221x165 235x156 256x144 263x139 271x135 277x132",
@@ -30,24 +31,33 @@ SIZES = {
 }
 
 # In seconds at 24 frames a second, or in multiples of the shortest; each is whole chunks.
-LENGTHS = {f"{prefix * n}{unit}": 51 * n for prefix, unit in ((1, "x"), (2, "s")) for n in (1, 2, 4, 8, 16)}
+LENGTHS = {
+    f"{prefix * n}{unit}": 51 * n for prefix, unit in ((1, "x"), (2, "s")) for n in (1, 2, 4, 8, 16)
+}
 
 
 def named_size(resolution: str, aspect: str) -> tuple[int, int]:
-    """(height, width) in pixels of a resolution such as "240p" at an aspect of height to width such as "9:16".
+    """(height, width) in pixels of a resolution such as "240p" at an aspect of height to width such
+    as "9:16".
 
     Raises :class:`SettingError` with the names that there are.
     """
     if resolution not in SIZES:
-        raise SettingError(f"There is no resolution {resolution!r}; use one of: {', '.join(SIZES)}.")
+        raise SettingError(
+            f"There is no resolution {resolution!r}; use one of: {', '.join(SIZES)}."
+        )
     if aspect not in ASPECTS:
-        raise SettingError(f"There is no aspect {aspect!r} (height to width); use one of: {', '.join(ASPECTS)}.")
+        raise SettingError(
+            f"There is no aspect {aspect!r} (height to width); use one of: {', '.join(ASPECTS)}."
+        )
     height, width = SIZES[resolution].split()[ASPECTS.index(aspect)].split("x")
     return int(height), int(width)
 
 
 def named_length(name: str) -> int:
-    """Frames of a length such as "4s" or "2x". Raises :class:`SettingError` with the names that there are."""
+    """Frames of a length such as "4s" or "2x". Raises :class:`SettingError` with the names that
+    there are.
+    """
     if name not in LENGTHS:
         raise SettingError(f"There is no length {name!r}; use one of: {', '.join(LENGTHS)}.")
     return LENGTHS[name]

@@ -1,4 +1,6 @@
-"""Open-Sora's transformer (STDiT3): blocks over space and blocks over time in turn, all of which read the prompt."""
+"""Open-Sora's transformer (STDiT3): blocks over space and blocks over time in turn, all of which
+read the prompt.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ ROPE_THETA = 10000.0
 
 
 def chain(layers: list[nn.Module], x: mx.array) -> mx.array:
-    """`x` through `layers`, one after the other. They stand in lists because the checkpoint numbers them."""
+    """`x` through `layers`, one after the other. They stand in lists because the checkpoint numbers
+    them.
+    """
     for layer in layers:
         x = layer(x)
     return x
@@ -34,7 +38,9 @@ class Attention(nn.Module):
         super().__init__()
         self.head_dim, dim = config.head_dim, config.hidden_size
         self.qkv = nn.Linear(dim, 3 * dim)
-        self.q_norm, self.k_norm = (nn.RMSNorm(self.head_dim, eps=1e-6) if config.qk_norm else None for _ in range(2))
+        self.q_norm, self.k_norm = (
+            nn.RMSNorm(self.head_dim, eps=1e-6) if config.qk_norm else None for _ in range(2)
+        )
         self.proj = nn.Linear(dim, dim)
 
     def __call__(self, x: mx.array, over: str, rope: Rotary) -> mx.array:
@@ -52,7 +58,9 @@ class Attention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Attention of tokens [B, N, C] to a text [B, L, C], of which `mask` [B, 1, 1, L] is true where it has a token (None: everywhere)."""
+    """Attention of tokens [B, N, C] to a text [B, L, C], of which `mask` [B, 1, 1, L] is true where
+    it has a token (None: everywhere).
+    """
 
     def __init__(self, config: STDiT3Config):
         super().__init__()
@@ -64,7 +72,11 @@ class CrossAttention(nn.Module):
     def __call__(self, x: mx.array, text: mx.array, mask: mx.array | None) -> mx.array:
         b, n, c = x.shape
         q = self.q_linear(x).reshape(b, n, -1, self.head_dim).transpose(0, 2, 1, 3)
-        k, v = self.kv_linear(text).reshape(b, text.shape[1], 2, -1, self.head_dim).transpose(2, 0, 3, 1, 4)
+        k, v = (
+            self.kv_linear(text)
+            .reshape(b, text.shape[1], 2, -1, self.head_dim)
+            .transpose(2, 0, 3, 1, 4)
+        )
         out = mx.fast.scaled_dot_product_attention(q, k, v, scale=self.head_dim**-0.5, mask=mask)
         return self.proj(out.transpose(0, 2, 1, 3).reshape(b, n, c))
 
@@ -84,7 +96,8 @@ class MLP(nn.Module):
 class Block(nn.Module):
     """Self-attention, a look at the text, feed-forward, on tokens [B, T, S, C].
 
-    The first and the last are shifted, scaled and gated by the time; the text is read as the tokens are, without norm or gate.
+    The first and the last are shifted, scaled and gated by the time; the text is read as the tokens
+    are, without norm or gate.
     """
 
     def __init__(self, config: STDiT3Config):
@@ -95,8 +108,18 @@ class Block(nn.Module):
         self.cross_attn = CrossAttention(config)
         self.mlp = MLP(dim, int(dim * config.mlp_ratio), dim)
 
-    def __call__(self, x: mx.array, ada: mx.array, text: mx.array, mask: mx.array | None, rope: Rotary, over: str | None) -> mx.array:
-        """ada [B, T or 1, 6, C] is the time's modulation of all frames or each; `over`: as in :class:`Attention`, or None for none."""
+    def __call__(
+        self,
+        x: mx.array,
+        ada: mx.array,
+        text: mx.array,
+        mask: mx.array | None,
+        rope: Rotary,
+        over: str | None,
+    ) -> mx.array:
+        """ada [B, T or 1, 6, C] is the time's modulation of all frames or each; `over`: as in
+        :class:`Attention`, or None for none.
+        """
         modulation = (self.scale_shift_table + ada)[:, :, :, None]
         shift1, scale1, gate1, shift2, scale2, gate2 = (modulation[:, :, i] for i in range(6))
         b, t, s, c = x.shape
@@ -107,7 +130,9 @@ class Block(nn.Module):
 
 
 class WaveEmbedder(nn.Module):
-    """Numbers [B] (a time from 0 to 1000, or frames a second) as [B, C]: sinusoids, in float32, through a two-layer perceptron."""
+    """Numbers [B] (a time from 0 to 1000, or frames a second) as [B, C]: sinusoids, in float32,
+    through a two-layer perceptron.
+    """
 
     def __init__(self, dim: int):
         super().__init__()
@@ -120,7 +145,8 @@ class WaveEmbedder(nn.Module):
 class CaptionEmbedder(nn.Module):
     """The text encoder's states [B, L, D] as the blocks read them, [B, L, C].
 
-    `y_embedding` [max length, D] stands for the states of no prompt at all: guidance leads away from it.
+    `y_embedding` [max length, D] stands for the states of no prompt at all: guidance leads away
+    from it.
     """
 
     def __init__(self, config: STDiT3Config):
@@ -146,7 +172,9 @@ class FinalLayer(nn.Module):
 
 
 class STDiT3(nn.Module):
-    """The velocity from noise to clip along a rectified flow (Open-Sora 1.2, arXiv:2412.20404; hpcaitech/Open-Sora, v1.2.0)."""
+    """The velocity from noise to clip along a rectified flow (Open-Sora 1.2, arXiv:2412.20404;
+    hpcaitech/Open-Sora, v1.2.0).
+    """
 
     def __init__(self, config: STDiT3Config):
         super().__init__()
@@ -164,28 +192,42 @@ class STDiT3(nn.Module):
     def sanitize(weights: dict[str, mx.array]) -> dict[str, mx.array]:
         """The patch convolution as the matrix that it is, and without the rotary frequencies.
 
-        Those are never trained, not in every checkpoint, and rounded where it is in half precision: they are computed instead.
+        Those are never trained, not in every checkpoint, and rounded where it is in half precision:
+        they are computed instead.
         """
         kept = {name: weight for name, weight in weights.items() if name != "rope.freqs"}
-        return {name: patch_matrix(weight) if name == "x_embedder.proj.weight" else weight for name, weight in kept.items()}
+        return {
+            name: patch_matrix(weight) if name == "x_embedder.proj.weight" else weight
+            for name, weight in kept.items()
+        }
 
     @staticmethod
     def quantizable(name: str, module: nn.Module) -> bool:
-        """The large matrices of the blocks; what sets the scale of things (patches, text, time, output) stays precise."""
-        return name.startswith(("spatial_blocks.", "temporal_blocks.")) and isinstance(module, nn.Linear)
+        """The large matrices of the blocks; what sets the scale of things (patches, text, time,
+        output) stays precise.
+        """
+        return name.startswith(("spatial_blocks.", "temporal_blocks.")) and isinstance(
+            module, nn.Linear
+        )
 
     def positions(self, h: int, w: int, height: float, width: float) -> mx.array:
-        """float32 [h*w, C]: where in the frame each of h x w tokens stands, of a clip of height x width pixels."""
+        """float32 [h*w, C]: where in the frame each of h x w tokens stands, of a clip of height x
+        width pixels.
+        """
         scale = math.sqrt(height * width) / self.config.input_sq_size
         return sines_2d(h, w, self.config.hidden_size, round(math.sqrt(h * w)), scale)
 
     def time(self, timestep: mx.array, fps: mx.array, x_mask: mx.array | None) -> mx.array:
-        """What the blocks are told of time and frame rate: [B, 1, C], or [B, F, C] where x_mask sends given frames to time 0."""
+        """What the blocks are told of time and frame rate: [B, 1, C], or [B, F, C] where x_mask
+        sends given frames to time 0.
+        """
         rate = self.fps_embedder(fps)[:, None]
         now = self.t_embedder(timestep)[:, None] + rate
         if x_mask is None:
             return now
-        return mx.where(x_mask[..., None], now, self.t_embedder(mx.zeros_like(timestep))[:, None] + rate)
+        return mx.where(
+            x_mask[..., None], now, self.t_embedder(mx.zeros_like(timestep))[:, None] + rate
+        )
 
     def __call__(
         self,
@@ -200,26 +242,32 @@ class STDiT3(nn.Module):
         attention: str = "factored",
     ) -> mx.array:
         """
-        x: noisy latents [B, F, H, W, C]; odd sides are padded within. timestep [B], 0 to 1000, fractions allowed.
-        text [B, L, D]: the encoder's states; mask bool [B, L]: which of them are tokens, None for all.
-        fps [B]; height, width: the clip's size in pixels as it was asked for, which need not be 8 times the latents'.
-        x_mask bool [B, F]: true for frames at `timestep`, false for given ones, which are at time 0; None for all true.
-        attention: "factored"; "full": the spatial blocks attend to all tokens of the clip; "spatial": the temporal blocks don't
-        attend over time (they still read the text).
-        Returns [B, F, H, W, out_channels]: the velocity (clip - noise) and, where pred_sigma is set, as many channels to be dropped.
+        x: noisy latents [B, F, H, W, C]; odd sides are padded within. timestep [B], 0 to 1000,
+        fractions allowed. text [B, L, D]: the encoder's states; mask bool [B, L]: which of them are
+        tokens, None for all. fps [B]; height, width: the clip's size in pixels as it was asked for,
+        which need not be 8 times the latents'. x_mask bool [B, F]: true for frames at `timestep`,
+        false for given ones, which are at time 0; None for all true. attention: "factored"; "full":
+        the spatial blocks attend to all tokens of the clip; "spatial": the temporal blocks don't
+        attend over time (they still read the text). Returns [B, F, H, W, out_channels]: the
+        velocity (clip - noise) and, where pred_sigma is set, as many channels to be dropped.
 
-        In frames that x_mask calls given, the result is not the reference's: its last layer norms and modulates those twice.
-        No sampler uses them.
+        In frames that x_mask calls given, the result is not the reference's: its last layer norms
+        and modulates those twice. No sampler uses them.
         """
         dtype, patch = self.final_layer.linear.weight.dtype, self.config.patch_size[1]
         high, wide = x.shape[2:4]
-        x = mx.pad(x.astype(dtype), [(0, 0), (0, 0), (0, -high % patch), (0, -wide % patch), (0, 0)])
+        x = mx.pad(
+            x.astype(dtype), [(0, 0), (0, 0), (0, -high % patch), (0, -wide % patch), (0, 0)]
+        )
         x = self.x_embedder(x)
         b, t, h, w, c = x.shape
         x = x.reshape(b, t, h * w, c) + self.positions(h, w, height, width).astype(dtype)
         time = self.time(timestep, fps, x_mask)
         ada = chain(self.t_block, time).reshape(b, -1, 6, c)
-        text, mask = self.y_embedder(text.astype(dtype)), None if mask is None else mask[:, None, None]
+        text, mask = (
+            self.y_embedder(text.astype(dtype)),
+            None if mask is None else mask[:, None, None],
+        )
         rope = Rotary(*rope_1d(mx.arange(t), self.config.head_dim, ROPE_THETA), "interleaved")
         for spatial, temporal in zip(self.spatial_blocks, self.temporal_blocks, strict=True):
             x = spatial(x, ada, text, mask, rope, "clip" if attention == "full" else "space")

@@ -1,4 +1,6 @@
-"""The sizes of Open-Sora 1.2's VAE. The released config.json names the classes and no sizes: those are the defaults here."""
+"""The sizes of Open-Sora 1.2's VAE. The released config.json names the classes and no sizes: those
+are the defaults here.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,12 @@ from mlxvid.layers.autoencoder_kl_config import AutoencoderKLConfig, check_chann
 
 @dataclass(frozen=True)
 class OpenSoraVAEConfig:
-    """First the image VAE, with Diffusers' names, then the temporal VAE, with the reference's (VAE_Temporal).
+    """First the image VAE, with Diffusers' names, then the temporal VAE, with the reference's
+    (VAE_Temporal).
 
-    micro_frame_size: frames that go through the temporal VAE together. spatial_scaling: of the latents between the two, which is
-    0.18215 in the reference whatever the image VAE's own config says.
+    micro_frame_size: frames that go through the temporal VAE together. spatial_scaling: of the
+    latents between the two, which is 0.18215 in the reference whatever the image VAE's own config
+    says.
     """
 
     micro_frame_size: int = 17
@@ -34,10 +38,21 @@ class OpenSoraVAEConfig:
     num_groups: int = 32
 
     def __post_init__(self):
-        check_sizes(self, "micro_frame_size", "in_out_channels", "latent_embed_dim", "embed_dim", "filters", "num_res_blocks", "num_groups")
+        check_sizes(
+            self,
+            "micro_frame_size",
+            "in_out_channels",
+            "latent_embed_dim",
+            "embed_dim",
+            "filters",
+            "num_res_blocks",
+            "num_groups",
+        )
         check_channels("filters times channel_multipliers", self.widths, self.num_groups)
         downsample = self.temporal_downsample
-        if len(downsample) != len(self.channel_multipliers) - 1 or not all(isinstance(down, bool) for down in downsample):
+        if len(downsample) != len(self.channel_multipliers) - 1 or not all(
+            isinstance(down, bool) for down in downsample
+        ):
             raise ValueError(
                 f"temporal_downsample {downsample!r}, which must be true or false for each of channel_multipliers but the last"
             )
@@ -47,9 +62,14 @@ class OpenSoraVAEConfig:
     def spatial(self) -> AutoencoderKLConfig:
         """The image VAE's part."""
         return AutoencoderKLConfig(
-            self.in_channels, self.out_channels, self.in_out_channels, self.block_out_channels, self.layers_per_block,
-            self.norm_num_groups, scaling_factor=self.spatial_scaling,
-        )  # fmt: skip
+            self.in_channels,
+            self.out_channels,
+            self.in_out_channels,
+            self.block_out_channels,
+            self.layers_per_block,
+            self.norm_num_groups,
+            scaling_factor=self.spatial_scaling,
+        )
 
     @property
     def widths(self) -> list[int]:

@@ -1,6 +1,7 @@
 """The original release's names for the transformer's tensors, and Diffusers' names for the same.
 
-Facts from wan/modules/model.py of Wan-Video/Wan2.1 (``WanModel``) and Diffusers' ``WanTransformer3DModel``.
+Facts from wan/modules/model.py of Wan-Video/Wan2.1 (``WanModel``) and Diffusers'
+``WanTransformer3DModel``.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ _ATTENTION = {
 _BLOCK = {
     **{f"self_attn.{theirs}": f"attn1.{ours}" for theirs, ours in _ATTENTION.items()},
     **{f"cross_attn.{theirs}": f"attn2.{ours}" for theirs, ours in _ATTENTION.items()},
-    # The releases number the norms differently: the original's norm3 stands before the cross-attention, as Diffusers' norm2 does.
+    # The releases number the norms differently: the original's norm3 stands before the
+    # cross-attention, as Diffusers' norm2 does.
     "norm2": "norm3",
     "norm3": "norm2",
     "ffn.0": "ffn.net.0.proj",
@@ -46,7 +48,8 @@ _BLOCK = {
 
 
 def transformer_name(name: str) -> str:
-    """Diffusers' name for a module or tensor of the original checkpoint; a name that both share, or neither knows, as it is.
+    """Diffusers' name for a module or tensor of the original checkpoint; a name that both share, or
+    neither knows, as it is.
 
     >>> transformer_name("blocks.0.self_attn.q.weight")
     'blocks.0.attn1.to_q.weight'
@@ -64,7 +67,9 @@ def _inverse(names: Mapping[str, str]) -> dict[str, str]:
 
 
 def _renamed(name: str, model: Mapping[str, str], block: Mapping[str, str]) -> str:
-    """`name` with its longest run of leading segments that a table knows replaced; `block` is for what follows "blocks.N."."""
+    """`name` with its longest run of leading segments that a table knows replaced; `block` is for
+    what follows "blocks.N.".
+    """
     prefix, rest = re.fullmatch(r"(blocks\.\d+\.)?(.*)", name, re.DOTALL).groups(default="")
     table = block if prefix else model
     segments = rest.split(".")

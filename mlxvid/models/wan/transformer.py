@@ -1,7 +1,9 @@
-"""Wan 2.1's diffusion transformer (arXiv:2503.20314): full attention over time, height and width, cross-attention to text and picture.
+"""Wan 2.1's diffusion transformer (arXiv:2503.20314): full attention over time, height and width,
+cross-attention to text and picture.
 
-Names and maths are those of Diffusers' ``WanTransformer3DModel``. The weights may be in half precision; norms, modulation, the
-timestep's embedding, rotation and the output are worked out in float32, as in the original release.
+Names and maths are those of Diffusers' ``WanTransformer3DModel``. The weights may be in half
+precision; norms, modulation, the timestep's embedding, rotation and the output are worked out in
+float32, as in the original release.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ def turned(x: mx.array, cos: mx.array, sin: mx.array) -> mx.array:
 
 
 class WanAttention(nn.Module):
-    """Attention of tokens [B, N, C] among themselves, or to a text and a picture. Queries and keys are RMS-normed across all heads."""
+    """Attention of tokens [B, N, C] among themselves, or to a text and a picture. Queries and keys
+    are RMS-normed across all heads.
+    """
 
     def __init__(self, config: WanTransformerConfig, added_dim: int | None = None):
         super().__init__()
@@ -62,15 +66,24 @@ class WanAttention(nn.Module):
 
     def among(self, x: mx.array, rope: Rotary) -> mx.array:
         """The tokens attend to each other, turned by where they stand."""
-        q, k = (turned(self._split(h), rope.cos, rope.sin) for h in (self.norm_q(self.to_q(x)), self.norm_k(self.to_k(x))))
-        return self._joined(attend(*(h.transpose(0, 2, 1, 3) for h in (q, k, self._split(self.to_v(x))))))
+        q, k = (
+            turned(self._split(h), rope.cos, rope.sin)
+            for h in (self.norm_q(self.to_q(x)), self.norm_k(self.to_k(x)))
+        )
+        return self._joined(
+            attend(*(h.transpose(0, 2, 1, 3) for h in (q, k, self._split(self.to_v(x)))))
+        )
 
     def to(self, x: mx.array, text: mx.array, image: mx.array | None) -> mx.array:
         """The tokens attend to text [B, L, C] and, apart from it, to image [B, L', C]."""
         q = self._heads(self.norm_q(self.to_q(x)))
         out = attend(q, self._heads(self.norm_k(self.to_k(text))), self._heads(self.to_v(text)))
         if image is not None:
-            out = out + attend(q, self._heads(self.norm_added_k(self.add_k_proj(image))), self._heads(self.add_v_proj(image)))
+            out = out + attend(
+                q,
+                self._heads(self.norm_added_k(self.add_k_proj(image))),
+                self._heads(self.add_v_proj(image)),
+            )
         return self._joined(out)
 
     def _split(self, x: mx.array) -> mx.array:
@@ -85,7 +98,9 @@ class WanAttention(nn.Module):
 
 
 class WanTransformerBlock(nn.Module):
-    """Self-attention, cross-attention and feed-forward; the first and the last are shifted, scaled and gated by the timestep."""
+    """Self-attention, cross-attention and feed-forward; the first and the last are shifted, scaled
+    and gated by the timestep.
+    """
 
     def __init__(self, config: WanTransformerConfig):
         super().__init__()
@@ -97,9 +112,13 @@ class WanTransformerBlock(nn.Module):
         self.ffn = FeedForwardNet(dim, config.ffn_dim, dim)
         self.scale_shift_table = mx.zeros((1, 6, dim))
 
-    def __call__(self, x: mx.array, text: mx.array, image: mx.array | None, ada: mx.array, rope: Rotary) -> mx.array:
+    def __call__(
+        self, x: mx.array, text: mx.array, image: mx.array | None, ada: mx.array, rope: Rotary
+    ) -> mx.array:
         """x [B, N, C]; ada float32 [B, 6, C]: what the timestep does to this and all other blocks."""
-        shift1, scale1, gate1, shift3, scale3, gate3 = mx.split(self.scale_shift_table + ada, 6, axis=1)
+        shift1, scale1, gate1, shift3, scale3, gate3 = mx.split(
+            self.scale_shift_table + ada, 6, axis=1
+        )
         x = gated(x, self.attn1.among(normed(x, shift1, scale1, self.eps), rope), gate1)
         x = x + self.attn2.to(self.norm2(x.astype(mx.float32)).astype(x.dtype), text, image)
         return gated(x, self.ffn(normed(x, shift3, scale3, self.eps)), gate3)
@@ -137,9 +156,11 @@ class WanTimeTextImageEmbedding(nn.Module):
         if config.image_dim is not None:
             self.image_embedder = WanImageEmbedding(config)
 
-    def __call__(self, timestep: mx.array, text: mx.array, image: mx.array | None) -> tuple[mx.array, mx.array, mx.array, mx.array | None]:
-        """timestep [B] as its embedding [B, C] and the blocks' modulation [B, 6, C], both float32; text and image as the blocks
-        read them, [B, L, C] and [B, L', C]."""
+    def __call__(
+        self, timestep: mx.array, text: mx.array, image: mx.array | None
+    ) -> tuple[mx.array, mx.array, mx.array, mx.array | None]:
+        """timestep [B] as its embedding [B, C] and the blocks' modulation [B, 6, C], both float32;
+        text and image as the blocks read them, [B, L, C] and [B, L', C]."""
         time = self.time_embedder(timestep).astype(mx.float32)
         ada = self.time_proj(nn.silu(time)).reshape(timestep.shape[0], 6, -1)
         text = self.text_embedder(text.astype(self.text_embedder.linear_1.weight.dtype))
@@ -147,7 +168,9 @@ class WanTimeTextImageEmbedding(nn.Module):
 
 
 class WanTransformer3DModel(nn.Module):
-    """The velocity of noisy latents along the straight road from clip to noise, for every model of the Wan 2.1 release."""
+    """The velocity of noisy latents along the straight road from clip to noise, for every model of
+    the Wan 2.1 release.
+    """
 
     original_name = staticmethod(original_name)
 
@@ -162,46 +185,72 @@ class WanTransformer3DModel(nn.Module):
 
     @staticmethod
     def sanitize(weights: dict[str, mx.array]) -> dict[str, mx.array]:
-        """The patch convolution as the matrix that it is, and without the norm of added queries, which early conversions carry
-        and nothing reads."""
+        """The patch convolution as the matrix that it is, and without the norm of added queries,
+        which early conversions carry and nothing reads."""
         kept = {name: weight for name, weight in weights.items() if ".norm_added_q." not in name}
-        return {name: patch_matrix(weight) if name == "patch_embedding.weight" else weight for name, weight in kept.items()}
+        return {
+            name: patch_matrix(weight) if name == "patch_embedding.weight" else weight
+            for name, weight in kept.items()
+        }
 
     @staticmethod
     def quantizable(name: str, module: nn.Module) -> bool:
-        """The large matrices of the blocks; what sets the scale of things (patches, time, text, picture, output) stays precise."""
+        """The large matrices of the blocks; what sets the scale of things (patches, time, text,
+        picture, output) stays precise.
+        """
         return name.startswith("blocks.") and isinstance(module, nn.Linear)
 
     @staticmethod
     def stays_float32(name: str) -> bool:
         """Whether a tensor stays in float32 when the others are in half precision, as in Diffusers."""
-        return not {"time_embedder", "scale_shift_table", "norm1", "norm2"}.isdisjoint(name.split("."))
+        return not {"time_embedder", "scale_shift_table", "norm1", "norm2"}.isdisjoint(
+            name.split(".")
+        )
 
-    def set_dtype(self, dtype: mx.Dtype, predicate: Callable[[mx.Dtype], bool] | None = lambda x: mx.issubdtype(x, mx.floating)) -> None:
+    def set_dtype(
+        self,
+        dtype: mx.Dtype,
+        predicate: Callable[[mx.Dtype], bool] | None = lambda x: mx.issubdtype(x, mx.floating),
+    ) -> None:
         """As every module's, but for the tensors that stay in float32."""
-        kept = [(name, weight.astype(mx.float32)) for name, weight in tree_flatten(self.parameters()) if self.stays_float32(name)]
+        kept = [
+            (name, weight.astype(mx.float32))
+            for name, weight in tree_flatten(self.parameters())
+            if self.stays_float32(name)
+        ]
         super().set_dtype(dtype, predicate)
         self.update(tree_unflatten(kept))
 
     def rope(self, t: int, h: int, w: int) -> Rotary:
-        """Rotary tables of a token grid: a third of each head turns with the height, a third with the width, the rest with time."""
+        """Rotary tables of a token grid: a third of each head turns with the height, a third with
+        the width, the rest with time.
+        """
         head = self.config.attention_head_dim
         side = 2 * (head // 6)
         return rope_3d(t, h, w, (head - 2 * side, side, side), ROPE_THETA, "interleaved")
 
-    def __call__(self, x: mx.array, timestep: mx.array, text: mx.array, image: mx.array | None = None) -> mx.array:
+    def __call__(
+        self, x: mx.array, timestep: mx.array, text: mx.array, image: mx.array | None = None
+    ) -> mx.array:
         """
-        x: noisy latents [B, F, H, W, C_in], with mask and condition in the last channels where the model has them; F, H and W are
-        multiples of the patch size. timestep [B], 0 to 1000.
-        text [B, L, text_dim]: the encoder's states, all of which are read (512, zeros where a prompt has ended, are what the model
-        was trained with). image [B, L', image_dim]: CLIP's states of the picture, or of the first and then the last one.
-        Returns the velocity (noise - clip), float32 [B, F, H, W, C_out].
-        Raises ValueError where the config has an `image_dim` and there is no image, or the other way round.
+        x: noisy latents [B, F, H, W, C_in], with mask and condition in the last channels where the
+        model has them; F, H and W are multiples of the patch size. timestep [B], 0 to 1000. text
+        [B, L, text_dim]: the encoder's states, all of which are read (512, zeros where a prompt has
+        ended, are what the model was trained with). image [B, L', image_dim]: CLIP's states of the
+        picture, or of the first and then the last one. Returns the velocity (noise - clip), float32
+        [B, F, H, W, C_out]. Raises ValueError where the config has an `image_dim` and there is no
+        image, or the other way round.
         """
         config = self.config
         if (image is None) != (config.image_dim is None):
-            raise ValueError("an image for a model that sees none" if config.image_dim is None else "no image for a model that needs one")
-        x = self.patch_embedding(fold(x.astype(self.patch_embedding.weight.dtype), *config.patch_size[:2]))
+            raise ValueError(
+                "an image for a model that sees none"
+                if config.image_dim is None
+                else "no image for a model that needs one"
+            )
+        x = self.patch_embedding(
+            fold(x.astype(self.patch_embedding.weight.dtype), *config.patch_size[:2])
+        )
         b, t, h, w, c = x.shape
         n, rope = t * h * w, self.rope(t, h, w)
         x = x.reshape(b, n, c)

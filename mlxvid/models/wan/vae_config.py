@@ -21,9 +21,10 @@ LATENTS_STD = (
 class WanVAEConfig:
     """Keys and defaults of Diffusers' ``AutoencoderKLWan``.
 
-    Level i has `dim_mult[i] * base_dim` channels; a level has half the width and height of the one before it, and half the frames
-    where `temperal_downsample` (the reference's spelling) says so. Raises ValueError for a VAE that is built otherwise, as that of
-    Wan 2.2 is, and for lists whose lengths disagree.
+    Level i has `dim_mult[i] * base_dim` channels; a level has half the width and height of the one
+    before it, and half the frames where `temperal_downsample` (the reference's spelling) says so.
+    Raises ValueError for a VAE that is built otherwise, as that of Wan 2.2 is, and for lists whose
+    lengths disagree.
     """
 
     base_dim: int = 96
@@ -31,7 +32,9 @@ class WanVAEConfig:
     z_dim: int = 16
     dim_mult: list[int] = field(default_factory=lambda: [1, 2, 4, 4])
     num_res_blocks: int = 2  # a level of the encoder; the decoder has one more
-    attn_scales: list[float] = field(default_factory=list)  # empty in every release: attention in the middle alone
+    attn_scales: list[float] = field(
+        default_factory=list
+    )  # empty in every release: attention in the middle alone
     temperal_downsample: list[bool] = field(default_factory=lambda: [False, True, True])
     latents_mean: list[float] = field(default_factory=lambda: list(LATENTS_MEAN))
     latents_std: list[float] = field(default_factory=lambda: list(LATENTS_STD))
@@ -42,14 +45,22 @@ class WanVAEConfig:
 
     def __post_init__(self):
         if self.is_residual or self.patch_size not in (None, 1):
-            raise ValueError("its VAE has the residual or patched levels of Wan 2.2, and mlxvid knows that of Wan 2.1")
+            raise ValueError(
+                "its VAE has the residual or patched levels of Wan 2.2, and mlxvid knows that of Wan 2.1"
+            )
         if self.attn_scales:
-            raise ValueError("its VAE has attention on other levels than the coarsest, which no release of Wan 2.1 has")
+            raise ValueError(
+                "its VAE has attention on other levels than the coarsest, which no release of Wan 2.1 has"
+            )
         if len(self.temperal_downsample) != len(self.dim_mult) - 1:
-            raise ValueError(f"{len(self.temperal_downsample)} temperal_downsample between {len(self.dim_mult)} levels")
+            raise ValueError(
+                f"{len(self.temperal_downsample)} temperal_downsample between {len(self.dim_mult)} levels"
+            )
         for scale in (self.latents_mean, self.latents_std):
             if len(scale) != self.z_dim:
-                raise ValueError(f"{len(scale)} latents_mean or latents_std for {self.z_dim} channels")
+                raise ValueError(
+                    f"{len(scale)} latents_mean or latents_std for {self.z_dim} channels"
+                )
 
     @property
     def t_factor(self) -> int:

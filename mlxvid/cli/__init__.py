@@ -1,0 +1,1 @@
+"""What the commands share: parsing, progress, and how a command ends."""

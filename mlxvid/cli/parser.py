@@ -1,0 +1,162 @@
+"""What the commands share: a parser whose complaints are one sentence, values such as 1x2x2, and
+the way a command ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import functools
+import math
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+
+from mlxvid.errors import CancelledError, MlxvidError, SettingError
+from mlxvid.model.geometry import MAX_FRAMES, MAX_SIDE, check_whole
+
+EXIT_ERROR, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 2, 130, 141
+
+
+class Parser(argparse.ArgumentParser):
+    """An ``argparse`` parser that raises :class:`SettingError` with one sentence instead of
+    printing its usage and exiting.
+
+    Flags are written out, so that a flag added later can't change what a shortened one means; for a
+    mistyped one the nearest is suggested. The description and the epilog (put examples there) keep
+    their line breaks.
+    """
+
+    def __init__(self, **options):
+        super().__init__(
+            allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options
+        )
+
+    def parse_args(
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        found, extras = self.parse_known_args(args, namespace)
+        if extras:
+            self.error(self._unknown(extras[0]))
+        return found
+
+    def error(self, message: str):
+        """Raise `message` as one sentence that ends in where to look."""
+        raise SettingError(f"{_sentence(message)}; {self.prog} --help lists the flags.")
+
+    def _unknown(self, text: str) -> str:
+        if not text.startswith("-"):
+            return f"{text!r} belongs to no flag (a value with spaces needs quotes)"
+        flag = text.split("=")[0]
+        near = difflib.get_close_matches(flag, self._option_string_actions, 1)
+        return f"there is no flag {flag}" + (f" (did you mean {near[0]}?)" if near else "")
+
+
+def _sentence(message: str) -> str:
+    """argparse's message, with its "argument " prefix taken off and ready to be continued."""
+    message = (
+        " ".join(message.split())
+        .removeprefix("argument ")
+        .replace(": must ", " must ", 1)
+        .rstrip(".")
+    )
+    return message if message.startswith("-") else message[:1].upper() + message[1:]
+
+
+def whole(text: str) -> int:
+    """A whole number from 1 up, for a flag's ``type=``."""
+    return _number(text, int, 1, math.inf, "a whole number from 1 up")
+
+
+def side(text: str) -> int:
+    """A width or height in pixels, from 1 to 16384."""
+    return _number(text, int, 1, MAX_SIDE, f"a whole number of pixels from 1 to {MAX_SIDE}")
+
+
+def frames(text: str) -> int:
+    """A number of frames, from 1 to 100000."""
+    return _number(text, int, 1, MAX_FRAMES, f"a whole number of frames from 1 to {MAX_FRAMES}")
+
+
+def seed(text: str) -> int:
+    """A seed, from 0 to 2^63 - 1."""
+    return _number(text, int, 0, 2**63 - 1, "a whole number from 0 to 2^63 - 1")
+
+
+def positive(text: str) -> float:
+    """A number above 0, such as seconds or frames a second."""
+    return _number(text, float, sys.float_info.min, sys.float_info.max, "a number above 0")
+
+
+def not_negative(text: str) -> float:
+    """A number from 0 up, such as a guidance scale."""
+    return _number(text, float, 0, sys.float_info.max, "a number from 0 up")
+
+
+def size(text: str) -> tuple[int, int]:
+    """WIDTHxHEIGHT in pixels, as in 96x64."""
+    return _sides(text, 2, "WIDTHxHEIGHT as in 96x64")
+
+
+def patch(text: str) -> tuple[int, int, int]:
+    """TIMExHEIGHTxWIDTH in latent positions, as in 1x2x2."""
+    return _sides(text, 3, "TIMExHEIGHTxWIDTH as in 1x2x2")
+
+
+def _number(text: str, kind: type, low: float, high: float, meaning: str):
+    try:
+        value = kind(text)
+    except ValueError:
+        value = math.nan
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"must be {meaning}, not {text!r}")
+    return value
+
+
+def _sides(text: str, count: int, meaning: str) -> tuple[int, ...]:
+    parts = re.split("[x×]", text.lower())
+    if len(parts) != count or not all(part.isascii() and part.isdigit() for part in parts):
+        raise argparse.ArgumentTypeError(f"must be {meaning}, not {text!r}")
+    try:
+        return tuple(check_whole("each side", int(part), MAX_SIDE, "pixels") for part in parts)
+    except ValueError:  # SettingError is one; so is int's refusal of thousands of digits
+        raise argparse.ArgumentTypeError(
+            f"must have sides from 1 to {MAX_SIDE}, not {text[:40]!r}"
+        ) from None
+
+
+def run(
+    main: Callable[[Sequence[str] | None], int | None],
+) -> Callable[[Sequence[str] | None], int]:
+    """Decorate a command's ``main(argv=None)``: it returns the exit code, and no mistake of the
+    user's becomes a traceback.
+
+    :class:`MlxvidError` is one line on standard error and 2; Ctrl-C (or :class:`CancelledError`) is
+    130; a reader of our output that went away, as in ``… | head``, is 141.
+    """
+
+    @functools.wraps(main)
+    def command(argv: Sequence[str] | None = None) -> int:
+        try:
+            code = main(argv) or 0
+            sys.stdout.flush()
+            return code
+        except CancelledError as error:
+            return _complain(error, EXIT_INTERRUPTED)
+        except MlxvidError as error:
+            return _complain(error, EXIT_ERROR)
+        except KeyboardInterrupt as stop:
+            return _complain(str(stop) or "Stopped.", EXIT_INTERRUPTED)
+        except BrokenPipeError:
+            # The interpreter flushes standard output once more as it ends: let that go nowhere, not
+            # fail a second time.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return EXIT_BROKEN_PIPE
+
+    return command
+
+
+def _complain(message: object, code: int) -> int:
+    print(" ".join(str(message).split()), file=sys.stderr)
+    return code

@@ -1,0 +1,141 @@
+"""The command line: ``python -m mlxvid.hub``."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mlxvid import catalog
+from mlxvid.cli import parser as cli
+from mlxvid.errors import ModelNotFoundError, SettingError, WeightsError
+
+from .cache import delete, repositories, size_on_disk, verify
+from .fetch import download
+
+if TYPE_CHECKING:
+    from mlxvid.progress import Watch
+
+
+DESCRIPTION = "Fetch, check and remove models from the hub. What is fetched lies in Hugging Face's cache, for other programs too."
+EXAMPLES = """examples:
+  python -m mlxvid.hub download wan2.1-t2v-1.3b            stopped with Ctrl-C, it goes on when it is run again
+  python -m mlxvid.hub verify Wan-AI/Wan2.1-T2V-14B-Diffusers
+  python -m mlxvid.hub list
+"""
+
+
+def parser() -> cli.Parser:
+    """The flags."""
+    p = cli.Parser(prog="python -m mlxvid.hub", description=DESCRIPTION, epilog=EXAMPLES)
+    p.add_argument("command", choices=COMMANDS, help="what to do")
+    p.add_argument(
+        "name",
+        nargs="?",
+        metavar="NAME",
+        help="a name of mlxvid's catalog, or a hub repository (owner/name); not for list",
+    )
+    p.add_argument(
+        "--revision",
+        metavar="REV",
+        help="of the hub repository (default: the catalog's, or its main branch)",
+    )
+    p.add_argument(
+        "--progress",
+        choices=("bar", "json", "none"),
+        default="bar",
+        help="how progress is told (json: an object a line)",
+    )
+    return p
+
+
+@cli.run
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    args = parser().parse_args(argv)
+    if (args.name is None) != (args.command == "list"):
+        raise SettingError(
+            "Give a name to download, verify or delete, as in: python -m mlxvid.hub download wan2.1-t2v-1.3b."
+        )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
+    COMMANDS[args.command](args)
+    return 0
+
+
+def _place(args: argparse.Namespace) -> tuple[str, str | None]:
+    """The repository and revision that were named."""
+    try:
+        entry = catalog.find(args.name)
+    except ModelNotFoundError:
+        if args.name.count("/") != 1:
+            raise
+        return args.name, args.revision
+    if entry.repo is None:
+        raise SettingError(
+            f"{entry.name} comes with mlxvid: there is nothing to download, verify or delete."
+        )
+    return entry.repo, args.revision or entry.revision
+
+
+@contextmanager
+def _telling(args: argparse.Namespace) -> Iterator[tuple[Callable[..., None], Watch]]:
+    from mlxvid.cli.console import telling
+    from mlxvid.progress import Watch
+
+    with telling(args.progress) as (emit, on_progress):
+        yield emit, Watch(on_progress, None)
+
+
+def _download(args: argparse.Namespace) -> None:
+    repo, revision = _place(args)
+    with _telling(args) as (emit, watch):
+        folder = download(repo, revision, watch=watch)
+        emit("downloaded", path=str(folder))
+    if args.progress != "json":
+        print(folder)
+
+
+def _verify(args: argparse.Namespace) -> None:
+    repo, revision = _place(args)
+    with _telling(args) as (emit, watch):
+        bad = verify(repo, revision, watch)
+        emit("verified", bad=bad)
+    if bad:
+        more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+        raise WeightsError(
+            f"{bad[0]}{more} of {repo} was damaged or missing, and is removed; download the model again."
+        )
+    if args.progress != "json":
+        print(f"{repo} is whole and sound.")
+
+
+def _delete(args: argparse.Namespace) -> None:
+    repo, _ = _place(args)
+    size = delete(repo)
+    with _telling(args) as (emit, _):
+        emit("deleted", bytes=size)
+    if args.progress != "json":
+        print(
+            f"{repo} is deleted; {size / 1e9:.1f} GB are free again."
+            if size
+            else f"Nothing of {repo} was on this machine."
+        )
+
+
+def _list(args: argparse.Namespace) -> None:
+    with _telling(args) as (emit, _):
+        for repo, whole in repositories().items():
+            emit("repository", repo=repo, bytes=size_on_disk(repo), whole=whole)
+            if args.progress != "json":
+                print(
+                    f"{size_on_disk(repo) / 1e9:8.1f} GB  {repo}{'' if whole else ' (not all of it)'}"
+                )
+
+
+COMMANDS = {"download": _download, "verify": _verify, "delete": _delete, "list": _list}
+
+if __name__ == "__main__":
+    sys.exit(main())

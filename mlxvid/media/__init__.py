@@ -1,0 +1,1 @@
+"""Clips, containers and pictures."""

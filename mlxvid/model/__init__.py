@@ -1,0 +1,1 @@
+"""What is known of models without their weights, and the contract that every family fulfils."""

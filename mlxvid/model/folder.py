@@ -1,0 +1,113 @@
+"""What stands in a model folder's JSON files, read and checked. No MLX here: plans and the desktop
+app read them too.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mlxvid.errors import WeightsError
+
+Config = TypeVar("Config")
+
+# The annotations that a config's fields may have, and what JSON must hold for them.
+_KINDS: dict[str, Any] = {
+    "int": int,
+    "float": (int, float),
+    "str": str,
+    "bool": bool,
+    "list": list,
+    "list[int]": list,
+    "list[str]": list,
+    "list[float]": list,
+    "list[bool]": list,
+    "list[float] | None": (list, type(None)),
+    "list[int] | None": (list, type(None)),
+    "int | None": (int, type(None)),
+    "float | None": (int, float, type(None)),
+    "str | None": (str, type(None)),
+    "bool | None": (bool, type(None)),
+}
+
+# What a model has one after the other is built before its weights are looked at, so that a damaged
+# number would build for ever.
+_REPEATED = ("layers", "depth", "blocks")
+MAX_REPEATS = 1000
+
+
+class Folder:
+    """A model in the Diffusers layout, as far as its JSON files tell of it: model_index.json, and a
+    config.json a component.
+    """
+
+    def __init__(self, path: Path):
+        """Raises :class:`WeightsError` where `path` has no readable model_index.json."""
+        self.path = path
+        self.index = read_json(path / "model_index.json")
+
+    def json(self, component: str, file: str = "config.json") -> dict:
+        """The JSON object in a component's `file`."""
+        return read_json(self.path / component / file)
+
+    def config(self, component: str, cls: type[Config]) -> Config:
+        """The component's sizes."""
+        return from_json(cls, self.json(component), self.path / component / "config.json")
+
+    def parse(self, key: str, cls: type[Config]) -> Config | None:
+        """A dataclass from what model_index.json has at `key`; None where it has nothing there."""
+        return (
+            from_json(cls, self.index[key], self.path / "model_index.json")
+            if key in self.index
+            else None
+        )
+
+
+def read_json(path: Path) -> dict:
+    """A JSON object from a model's folder; raises :class:`WeightsError` where it is missing or is
+    none.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise WeightsError(
+            f"{path} is missing or is not a JSON object; download or convert the model again."
+        )
+    return value
+
+
+def from_json(cls: type[Config], values: Any, path: Path) -> Config:
+    """A dataclass from a JSON object: unknown keys are ignored, missing ones get the class's
+    defaults.
+
+    Raises :class:`WeightsError`, naming `path`, for values that it can't have.
+    """
+    values = values if isinstance(values, dict) else {}
+    known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
+    wrong = [
+        f.name
+        for f in fields(cls)
+        if f.name in known and not _possible(f.name, known[f.name], f.type)
+    ]
+    try:
+        if not wrong:
+            return cls(**known)
+    except (TypeError, ValueError) as error:
+        wrong = [str(error)]
+    raise WeightsError(
+        f"{path} does not describe a model that mlxvid can make ({wrong[0]}); download or convert the model again."
+    )
+
+
+def _possible(name: str, value: Any, annotation: str) -> bool:
+    """Whether a config's field can have this value, as far as that shows in it alone."""
+    if not isinstance(value, _KINDS[annotation]):
+        return False
+    counts = value if isinstance(value, list) else [value]
+    return not any(word in name for word in _REPEATED) or all(
+        count <= MAX_REPEATS for count in counts if isinstance(count, int)
+    )

@@ -1,0 +1,1 @@
+"""The one loop from a request to a clip, and what surrounds it: requests, checks, checkpoints."""

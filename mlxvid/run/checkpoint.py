@@ -1,0 +1,227 @@
+"""What outlives an accident: finished latents while a clip is decoded and saved, and the state of a
+denoising that is under way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import time
+import weakref
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from mlxvid.errors import MediaError
+from mlxvid.paths import cache_folder
+
+log = logging.getLogger("mlxvid")
+
+# A checkpoint is written after the first step that ends this many seconds after the last one:
+# little is lost, and little time spent.
+CHECKPOINT_SECONDS = 2.0
+# Interrupted runs, and latents of clips that were not saved, stay until they are wanted; of more
+# than this the oldest are removed.
+KEPT = 5
+
+
+def latents_folder() -> Path:
+    """Where latents are kept: `MLXVID_CACHE`/latents, or the user's cache folder."""
+    return cache_folder("latents")
+
+
+def runs_folder() -> Path:
+    """Where the checkpoints of interrupted runs are: `MLXVID_CACHE`/runs, or the user's cache
+    folder.
+    """
+    return cache_folder("runs")
+
+
+class Kept:
+    """A file of latents, which stays whatever happens until it is told otherwise."""
+
+    def __init__(self, path: Path | None):
+        self.path = path
+        self._removal: weakref.finalize | None = None
+
+    def until_saved(self) -> Kept:
+        """The clip is whole: from now on the file goes when the clip is saved, dropped, or the
+        process ends in good order.
+
+        A file that somebody moved out of the cache is theirs, and stays.
+        """
+        if self.path and self.path.resolve().parent == latents_folder().resolve():
+            self._removal = weakref.finalize(self, _remove, self.path)
+        return self
+
+    def discard(self) -> None:
+        """The clip is saved: remove the file."""
+        if self._removal is not None:
+            self._removal()
+
+    def leave(self) -> str | None:
+        """The file is needed after all: let it stay, and say where it is (None where it could not
+        be written).
+        """
+        if self._removal is not None:
+            self._removal.detach()
+        return str(self.path) if self.path else None
+
+
+def keep(latents: mx.array, settings: dict) -> Kept:
+    """Write latents [1, F, H, W, C] and the settings that they came from to a safetensors file of
+    the cache.
+
+    Where that can't be done, a line is logged and the file's path is None: the clip itself may
+    still come out well.
+    """
+    path = latents_folder() / f"{os.getpid()}-{settings['seed']}.safetensors"
+    return Kept(
+        path if _write(path, {"latents": latents}, {"settings": json.dumps(settings)}) else None
+    )
+
+
+def read_latents(path: str | os.PathLike) -> tuple[mx.array, dict]:
+    """The latents [1, F, H, W, C] that :func:`keep` wrote, and their settings; raises
+    :class:`MediaError` for any other file.
+    """
+    try:
+        arrays, metadata = mx.load(os.fspath(path), format="safetensors", return_metadata=True)
+        latents, settings = arrays["latents"], json.loads(metadata["settings"])
+        mx.eval(latents)
+    except (OSError, RuntimeError, ValueError, KeyError):
+        raise MediaError(
+            f"{path} holds no kept latents: give the file that the failed run named."
+        ) from None
+    if not isinstance(settings, dict) or latents.ndim != 5 or len(latents) != 1:
+        raise MediaError(f"{path} holds no kept latents: give the file that the failed run named.")
+    return latents.astype(mx.float32), settings
+
+
+@dataclass
+class State:
+    """A run after `step` steps: float32 latents `x` [1, F, H, W, C], and what its scheduler
+    remembers.
+    """
+
+    x: mx.array
+    step: int
+    memory: dict[str, mx.array]
+
+
+class Checkpoint:
+    """The one file in which a run's state is kept while it is under way, named after all that the
+    run depends on.
+    """
+
+    def __init__(self, settings: dict, arrays: Iterable[np.ndarray]):
+        """settings: of the run, JSON-able; arrays: the noise and the pictures, which settings alone
+        need not tell.
+        """
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+        for array in arrays:
+            digest.update(np.ascontiguousarray(array).tobytes())
+        self.path = runs_folder() / f"{digest.hexdigest()[:24]}.safetensors"
+        self._settings = settings
+        self._written = time.monotonic()
+
+    @property
+    def exists(self) -> bool:
+        return self.path.is_file()
+
+    def save(self, state: State) -> None:
+        """Put `state` in place of the one before, if that is :data:`CHECKPOINT_SECONDS` old; at no
+        moment is there none.
+        """
+        if time.monotonic() - self._written < CHECKPOINT_SECONDS:
+            return
+        arrays = {"x": state.x, **{f"memory.{name}": array for name, array in state.memory.items()}}
+        _write(self.path, arrays, {"settings": json.dumps(self._settings), "step": str(state.step)})
+        self._written = time.monotonic()
+
+    def read(self) -> State | None:
+        """The state that was saved last; None where there is none that can be read."""
+        try:
+            arrays, metadata = mx.load(str(self.path), return_metadata=True)
+            memory = {
+                name.removeprefix("memory."): array for name, array in arrays.items() if name != "x"
+            }
+            state = State(arrays["x"], int(metadata["step"]), memory)
+            mx.eval(state.x, memory)
+        except (OSError, RuntimeError, ValueError, KeyError):
+            return None
+        return state
+
+    def remove(self) -> None:
+        """The run has ended."""
+        _remove(self.path)
+
+
+def saved_runs() -> list[Path]:
+    """The checkpoints of interrupted runs, the newest first."""
+    return _newest(runs_folder())
+
+
+def last_left() -> Path | None:
+    """The newest of the interrupted runs' checkpoints and of the kept latents; None where there is
+    neither.
+    """
+    return next(iter(_newest(runs_folder(), latents_folder())), None)
+
+
+def _newest(*folders: Path) -> list[Path]:
+    """The safetensors files in some folders, the newest first."""
+    dated = []
+    for path in (path for folder in folders for path in folder.glob("[!.]*.safetensors")):
+        try:
+            dated.append((path.stat().st_mtime, path))
+        except OSError:  # removed meanwhile by another process
+            continue
+    return [path for _, path in sorted(dated, reverse=True)]
+
+
+def run_settings(path: str | os.PathLike) -> dict[str, Any]:
+    """The settings of the run whose checkpoint is at `path`; raises :class:`MediaError` for any
+    other file.
+    """
+    try:
+        _, metadata = mx.load(os.fspath(path), format="safetensors", return_metadata=True)
+        settings = json.loads(metadata["settings"])
+        if isinstance(settings, dict) and "step" in metadata:
+            return settings
+    except (OSError, RuntimeError, ValueError, KeyError):
+        pass
+    raise MediaError(f"{path} is no interrupted run: give --resume alone for the last one.")
+
+
+def _write(path: Path, arrays: dict[str, mx.array], metadata: dict[str, str]) -> bool:
+    """Write a safetensors file under a temporary name and move it into place; False, and a logged
+    line, where that can't be done.
+    """
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        mx.save_safetensors(str(temporary), arrays, metadata)
+        os.replace(temporary, path)
+        for old in _newest(path.parent)[KEPT:]:
+            _remove(old)
+    except (OSError, RuntimeError) as error:
+        _remove(temporary)
+        log.warning(
+            "The latents could not be kept in %s (%s); free some room there, or set MLXVID_CACHE.",
+            path.parent,
+            error,
+        )
+        return False
+    return True
+
+
+def _remove(path: Path | None) -> None:
+    if path is not None and path.is_file():
+        path.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Weights: reading, loading, quantizing, LoRAs."""

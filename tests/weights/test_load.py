@@ -1,0 +1,344 @@
+"""Folders whose weights are PyTorch's files: the same model, bit for bit, and every broken or
+hostile file is one sentence.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+import pytest
+import torch
+from mlx.utils import tree_flatten
+
+import mlxvid
+from mlxvid.catalog import CATALOG
+from mlxvid.errors import DegenerateClipError, SettingError, WeightsError
+from mlxvid.hub import assembly as assemble
+from mlxvid.model.memory import read_weights
+from mlxvid.weights import loading, torch_file
+from mlxvid.weights.files import component_files
+from tests.models.latte import tiny as tiny_latte
+from tests.models.opensora import tiny as tiny_opensora
+
+from . import crafted
+from .torch_folder import rewrite, tensors_of
+
+CLIPS = {
+    "latte": dict(prompt="a red ball", width=48, height=32, steps=2, seed=1),
+    "opensora": dict(prompt="a star", width=48, height=32, frames=5, steps=2, seed=1),
+}
+FORMS = {
+    "zip": dict(form="zip"),
+    "legacy": dict(form="legacy", ending="pth"),
+    "sharded": dict(names=3),
+    "sharded legacy": dict(names=2, form="legacy", ending="pt"),
+}
+BIN = "diffusion_pytorch_model.bin"
+PARTS = ("text_encoder", "transformer", "vae")
+AGAIN = "download the model again."
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """A tiny model of two families in safetensors."""
+    home = tmp_path_factory.mktemp("models")
+    tiny_latte.pipeline().save_pretrained(home / "latte")
+    return {"latte": home / "latte", "opensora": tiny_opensora.write_model(home / "opensora")}
+
+
+@pytest.fixture(scope="module")
+def frames(folders):
+    """What they make."""
+    return {
+        name: mlxvid.load(str(folder)).generate(**CLIPS[name]).frames
+        for name, folder in folders.items()
+    }
+
+
+@pytest.fixture
+def folder(tiny_folder, tmp_path):
+    """A tiny model with a PyTorch file for each component, to break."""
+    return rewrite(shutil.copytree(tiny_folder, tmp_path / "model"))
+
+
+def sentence(folder, error=WeightsError) -> str:
+    """What loading the model and making a clip says."""
+    with pytest.raises(error) as caught:
+        mlxvid.load(str(folder)).generate("a red ball", seed=1)
+    message = str(caught.value)
+    assert "\n" not in message and message.endswith(".")
+    return message.replace(str(folder), "FOLDER")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("family", CLIPS)
+def test_the_same_clip_as_from_safetensors(family, form, folders, frames, tmp_path, monkeypatch):
+    monkeypatch.setattr(loading, "LOAD_BYTES", 20_000)  # so that it takes several parts
+    copy = rewrite(shutil.copytree(folders[family], tmp_path / "copy"), **FORMS[form])
+    assert not list(copy.rglob("*.safetensors"))
+    assert np.array_equal(mlxvid.load(str(copy)).generate(**CLIPS[family]).frames, frames[family])
+
+
+def test_parts_as_they_are_released_put_together(folders, frames, tmp_path, monkeypatch):
+    """The catalog's Open-Sora, if all of its repositories had only PyTorch's files."""
+    entry = CATALOG["opensora-1.2"]
+    release = rewrite(shutil.copytree(folders["opensora"], tmp_path / "release"))
+    shutil.copy(release / "tokenizer" / "spiece.model", release / "text_encoder")
+    places = {entry.repo: "transformer", **{repo: name for name, (repo, _) in entry.parts.items()}}
+    monkeypatch.setattr(
+        assemble, "download", lambda repo, revision, patterns, watch: release / places[repo]
+    )
+    assert np.array_equal(
+        mlxvid.load("opensora-1.2").generate(**CLIPS["opensora"]).frames, frames["opensora"]
+    )
+
+
+@pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize(
+    "how", [{}, {"dtype": "bfloat16"}, {"quantize": 4}, {"quantize": 8, "dtype": "float16"}]
+)
+def test_every_weight_is_the_same_whatever_type_it_has(
+    stored, how, tiny_folder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(loading, "LOAD_BYTES", 10_000)
+    ours = rewrite(shutil.copytree(tiny_folder, tmp_path / "ours"), dtype=stored)
+    theirs = shutil.copytree(tiny_folder, tmp_path / "theirs")
+    for file in theirs.glob("*/*.safetensors"):
+        kind = getattr(mx, str(stored).removeprefix("torch.").replace("float64", "float32"))
+        mx.save_safetensors(
+            str(file), {name: array.astype(kind) for name, array in mx.load(str(file)).items()}
+        )
+    ours, theirs = mlxvid.load(str(ours), **how).family, mlxvid.load(str(theirs), **how).family
+    for part in PARTS:
+        read, expected = (
+            dict(tree_flatten(family.network(part).parameters())) for family in (ours, theirs)
+        )
+        assert read.keys() == expected.keys()
+        assert all(
+            read[name].dtype == expected[name].dtype and mx.array_equal(read[name], expected[name])
+            for name in read
+        )
+
+
+def test_safetensors_win_where_both_are_there(tiny_folder, tiny, tmp_path):
+    both = shutil.copytree(tiny_folder, tmp_path / "both")
+    for part in PARTS:
+        (both / part / "pytorch_model.bin").write_bytes(b"not read")
+        (both / part / "pytorch_model.bin.index.json").write_text(
+            '{"weight_map": {"a": "gone.bin"}}'
+        )
+    assert np.array_equal(
+        mlxvid.load(str(both)).generate("a ball", seed=1).frames,
+        tiny.generate("a ball", seed=1).frames,
+    )
+    assert read_weights(both) == read_weights(tiny_folder)
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        ("model.safetensors model.bin", "model.safetensors"),
+        ("pytorch_model.bin model.pth model.pt", "pytorch_model.bin"),
+        ("pytorch_model.fp16.bin pytorch_model.bin training_args.bin opt.bin", "pytorch_model.bin"),
+        ("ema.pt model.ckpt notes.txt .pytorch_model.bin", "ema.pt"),
+        ("model.fp16-00001-of-00002.safetensors model.safetensors", "model.safetensors"),
+        ("config.json model.ckpt", None),
+    ],
+)
+def test_which_file_is_a_components(names, chosen, tmp_path):
+    for name in names.split():
+        (tmp_path / name).touch()
+    assert [path.name for path in component_files(tmp_path)] == ([chosen] if chosen else [])
+
+
+def test_a_plan_counts_pytorchs_files_and_needs_neither_mlx_nor_torch(tiny_folder, tmp_path):
+    copy = rewrite(shutil.copytree(tiny_folder, tmp_path / "copy"), names=2)
+    assert read_weights(copy) == read_weights(tiny_folder)
+    wide = rewrite(shutil.copytree(tiny_folder, tmp_path / "wide"), dtype=torch.float64)
+    assert read_weights(wide) == read_weights(tiny_folder)  # float32 is what they are read as
+    code = "import sys, mlxvid.plan; mlxvid.plan.main(['--model', sys.argv[1]]); print({'mlx.core', 'torch'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(copy)], capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.splitlines()[-1] == "set()" and "(read from the files)" in done.stdout, (
+        done.stderr
+    )
+
+
+# --- memory and progress --------------------------------------------------------------------------
+
+
+def test_a_component_is_never_in_memory_twice_nor_whole_as_it_is_stored(tmp_path, monkeypatch):
+    monkeypatch.setattr(loading, "LOAD_BYTES", 4 * 2**20)
+    layers, width = 8, 1024
+    stored = layers * width * width * 4
+    torch.save(
+        {f"layers.{n}.weight": torch.randn(width, width) for n in range(layers)},
+        tmp_path / "model.bin",
+    )
+    network = nn.Sequential(*(nn.Linear(width, width, bias=False) for _ in range(layers)))
+    mx.clear_cache()
+    before = mx.get_active_memory()
+    mx.reset_peak_memory()
+    loading.read_in(
+        network,
+        torch_file.read(tmp_path / "model.bin"),
+        lambda names: network.set_dtype(mx.bfloat16),
+        None,
+    )
+    assert mx.get_active_memory() - before <= stored / 2 + 2**20
+    assert mx.get_peak_memory() - before <= stored / 2 + 3 * loading.LOAD_BYTES
+
+
+def test_reading_is_told_in_parts_and_can_be_stopped(folder, monkeypatch):
+    monkeypatch.setattr(loading, "LOAD_BYTES", 10_000)
+    seen = []
+    mlxvid.load(str(folder)).generate("a ball", steps=1, on_progress=seen.append)
+    steps = [(p.step, p.total) for p in seen if p.stage == "load"]
+    assert (
+        len(steps) > 20
+        and [step for step, _ in steps].count(0) == 3
+        and all(step <= total for step, total in steps)
+    )
+
+    class Cancel:
+        def is_set(self):
+            return len(calls) > 5
+
+    calls: list = []
+    with pytest.raises(mlxvid.CancelledError):
+        mlxvid.load(str(folder)).generate("a ball", on_progress=calls.append, cancel=Cancel())
+    assert {progress.stage for progress in calls} == {"load"}
+
+
+# --- broken and hostile ---------------------------------------------------------------------------
+
+
+class Evil:
+    """What a pickle calls when Python's own reader meets it."""
+
+    def __init__(self, command: str):
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command,)
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy"])
+def test_a_pickle_that_calls_os_system_runs_nothing(form, folder, tmp_path):
+    pickled = pickle.dumps({"a": Evil(f"touch {tmp_path / 'owned'}")}, 2)
+    if form == "zip":
+        crafted.zip_file(folder / "transformer" / BIN, pickled, {"0": bytes(16)})
+    else:
+        crafted.legacy_file(folder / "transformer" / BIN, pickled, {"0": (4, bytes(16))})
+    assert sentence(folder) == (
+        f"FOLDER/transformer/{BIN} holds {os.system.__module__}.system, which is neither a tensor nor a plain container; "
+        "nothing of it was run, so get the model from a source that you trust, as .safetensors if there is one."
+    )
+    with pytest.raises(WeightsError):
+        read_weights(folder)
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy"])
+@pytest.mark.parametrize("share", [0, 0.3, 0.99])
+def test_a_file_cut_short(form, share, tiny_folder, tmp_path):
+    folder = rewrite(shutil.copytree(tiny_folder, tmp_path / "model"), form=form)
+    path = folder / "vae" / BIN
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    what = "is damaged or cut short" if share else "is missing, empty or can't be read"
+    assert sentence(folder) == f"FOLDER/vae/{BIN} {what}; {AGAIN}"
+
+
+def test_shards_that_are_missing_alone_outside_or_twice_the_same(tiny_folder, tmp_path):
+    folder = rewrite(shutil.copytree(tiny_folder, tmp_path / "model"), names=2)
+    index = folder / "vae" / f"{BIN}.index.json"
+    first, second = (
+        folder / "vae" / f"diffusion_pytorch_model-0000{n}-of-00002.bin" for n in (1, 2)
+    )
+    told, kept = index.read_text(), second.read_bytes()
+    second.unlink()
+    assert (
+        sentence(folder)
+        == f"FOLDER/vae/{second.name} is missing, and {index.name} names it; {AGAIN}"
+    )
+    index.unlink()
+    assert (
+        sentence(folder)
+        == f"FOLDER/vae/{first.name} is a part of something whose .index.json is missing or does not name it; {AGAIN}"
+    )
+    for name in ("../transformer/model.bin", "/etc/passwd", "model.txt", 3):
+        index.write_text(json.dumps({"weight_map": {"a": name}}))
+        assert (
+            sentence(folder)
+            == f"FOLDER/vae/{index.name} names a shard outside its folder, or none; {AGAIN}"
+        )
+    index.write_text(told)
+    second.write_bytes(first.read_bytes())
+    assert sentence(folder).endswith(
+        f" in FOLDER/vae/{first.name} is in {second.name} too; {AGAIN}"
+    )
+    second.write_bytes(kept)
+    assert mlxvid.load(str(folder)).generate("a red ball", seed=1).frames.any()
+
+
+def change(folder, tiny_folder, changed: dict) -> None:
+    """The VAE's file with some tensors changed; None leaves one out."""
+    tensors = tensors_of(next((tiny_folder / "vae").glob("*.safetensors"))) | changed
+    torch.save(
+        {name: tensor for name, tensor in tensors.items() if tensor is not None},
+        folder / "vae" / BIN,
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        (
+            {"decoder.up.bias": None},
+            "The checkpoint in FOLDER/vae lacks decoder.up.bias; it was made for another architecture or version.",
+        ),
+        (
+            {"trojan": torch.ones(3)},
+            "mlxvid's model of FOLDER/vae has no place for trojan; it was made for another architecture or version.",
+        ),
+        (
+            {"encoder.conv_in.bias": torch.ones(3)},
+            "encoder.conv_in.bias in FOLDER/vae is (3,) where (8,) is needed; its config.json belongs to other weights.",
+        ),
+    ],
+)
+def test_tensors_that_fit_no_network(changed, expected, folder, tiny_folder):
+    change(folder, tiny_folder, changed)
+    assert sentence(folder) == expected
+
+
+def test_weights_that_are_not_finite_are_told_as_from_safetensors(folder, tiny_folder, tmp_path):
+    other = shutil.copytree(tiny_folder, tmp_path / "other")
+    file = next((other / "vae").glob("*.safetensors"))
+    name = "decoder.up.bias"
+    mx.save_safetensors(
+        str(file), mx.load(str(file)) | {name: mx.full(mx.load(str(file))[name].shape, mx.nan)}
+    )
+    change(
+        folder, tiny_folder, {name: torch.full(tuple(mx.load(str(file))[name].shape), torch.nan)}
+    )
+    told = [sentence(model, DegenerateClipError).partition(";")[0] for model in (folder, other)]
+    assert told[0] == told[1] and "not finite" in told[0]
+
+
+def test_quantizing_what_the_converter_quantized_stays_refused(folder):
+    path = folder / "transformer" / "config.json"
+    path.write_text(
+        json.dumps(json.loads(path.read_text()) | {"quantization": {"group_size": 64, "bits": 8}})
+    )
+    with pytest.raises(SettingError, match="is quantized to 8 bits already"):
+        mlxvid.load(str(folder), quantize=4).family.network("transformer")
