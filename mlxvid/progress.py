@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -62,6 +63,13 @@ class Watch:
         """`count` more steps are done."""
         self._step += count
         self._report(preview)
+
+    @contextmanager
+    def task(self, stage: str) -> Iterator[None]:
+        """A stage of one step, done when the block ends well."""
+        self.begin(stage, 1)
+        yield
+        self.done()
 
     def _report(self, preview: Callable[[], np.ndarray] | None) -> None:
         if self._tell:

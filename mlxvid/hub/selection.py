@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import PurePosixPath
 from typing import Any
 
+from mlxvid import models
 from mlxvid.weights.files import ENDINGS
 
 INDEX = "model_index.json"
@@ -18,10 +19,6 @@ SAFETENSORS, TORCH = f"*{ENDINGS[0]}", tuple(f"*{ending}" for ending in ENDINGS[
 PATTERNS = ("*.json", SAFETENSORS, "*.model", "*.txt")
 # In this order of preference, where a component is there in several formats.
 WEIGHTS = tuple(ending.removeprefix(".") for ending in ENDINGS)
-
-# Components that a model_index.json doesn't name, since Diffusers' pipeline of that class doesn't
-# use them.
-UNNAMED = {"LattePipeline": frozenset({"vae_temporal_decoder"})}
 
 _SHARD = r"-\d{5}-of-\d{5}"
 _KINDS = "|".join(WEIGHTS)
@@ -50,7 +47,10 @@ def needed(
     kept = [path for path in paths if any(fnmatch.fnmatch(path, pattern) for pattern in patterns)]
     if not components:
         return kept
-    components |= UNNAMED.get(str(index.get("_class_name")), frozenset())
+    # A family may use components that Diffusers' pipeline of that class does not, and so does not
+    # name.
+    family = models.by_pipeline().get(str((index or {}).get("_class_name")))
+    components |= family.parts.keys() if family else set()
     inside = [path for path in kept if PurePosixPath(path).parent.as_posix() in components]
     once = [
         path

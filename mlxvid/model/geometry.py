@@ -50,8 +50,8 @@ def round_size(
     16384.
     """
     wide, high = (multiple, multiple) if isinstance(multiple, int) else multiple
-    check_whole("Width", width, MAX_SIDE, "pixels")
-    check_whole("Height", height, MAX_SIDE, "pixels")
+    check_whole("`width`", width, MAX_SIDE, "pixels")
+    check_whole("`height`", height, MAX_SIDE, "pixels")
     new_width, new_height = _nearest(width, wide), _nearest(height, high)
     if (new_width, new_height) == (width, height):
         return new_width, new_height, None
@@ -69,7 +69,7 @@ def round_frames(
     `patch_t` must divide the latent frames. Returns (frames, note) as :func:`round_size` does;
     raises :class:`SettingError` for frames that are not a whole number from 1 to 100000.
     """
-    check_whole("Frames", frames, MAX_FRAMES, "frames")
+    check_whole("`frames`", frames, MAX_FRAMES, "frames")
     step, offset = t_factor * patch_t, 1 - t_factor if causal else 0
     rounded = _nearest(frames, step, offset)
     if rounded == frames:
@@ -84,7 +84,7 @@ def frames_of(seconds: float, fps: float) -> int:
     make.
     """
     if not 0 < seconds < float("inf") or not 0 < fps < float("inf"):
-        raise SettingError(f"Seconds and fps must be above 0, not {seconds:g} and {fps:g}.")
+        raise SettingError(f"Seconds and `fps` must be above 0, not {seconds:g} and {fps:g}.")
     return max(
         1, round(min(seconds * fps, 1e15))
     )  # far too many still, which is refused where frames are checked, but never infinite
@@ -173,7 +173,8 @@ class Geometry:
         Raises :class:`SettingError` for names that the model doesn't know.
         """
         raise SettingError(
-            "This model's sizes have no names; give --width and --height in place of --resolution and --aspect."
+            "This model's sizes have no names; give `width` and `height` in place of "
+            "`resolution` and `aspect`."
         )
 
     def latent_shape(self, frames: int, width: int, height: int) -> tuple[int, int, int]:

@@ -6,34 +6,29 @@ import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
 
 from mlxvid.errors import SettingError, WeightsError
-from mlxvid.hub.fetch import download_file
-from mlxvid.model.base import Part
+from mlxvid.model.card import Card, Part
 from mlxvid.model.folder import Folder
-from mlxvid.model.memory import this_machine
+from mlxvid.model.machine import this_machine
+from mlxvid.progress import Watch
 
 from . import torch_file
 from .files import INDEX, component_files, weight_files
 from .lora import Lora, apply, read
 from .tensors import Tensor, joined
 
-if TYPE_CHECKING:
-    from mlxvid.progress import Watch
+DownloadFile = Callable[..., Path]
 
-DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16, "float16": mx.float16}
-QUANTIZE_BITS = (4, 8)
+MLX_DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16, "float16": mx.float16}
 # A model whose weights take less than this share of the memory stays loaded; a larger one is loaded
 # and dropped stage by stage.
 RESIDENT_SHARE = 0.25
-# MLX keeps freed buffers for reuse and would let them grow to the size of the memory: more than
-# this share goes back to the system.
-CACHE_SHARE = 1 / 16
 # Weights are read in parts of this many bytes, so that a large model's loading can be watched and
 # stopped.
 LOAD_BYTES = 256 * 10**6
@@ -48,19 +43,26 @@ class Components:
 
     def __init__(
         self,
-        folder: Folder,
+        card: Card,
         dtype: str | None = None,
         quantize: int | None = None,
         loras: Sequence[Lora] = (),
+        download_file: DownloadFile | None = None,
     ):
-        self.folder = folder
+        """card: of the model in a local folder. download_file: fetches a LoRA from the hub."""
+        if card.folder is None:
+            raise ValueError(f"{card.name} is not on this machine")
+        self.folder = Folder(card.folder)
         self.quantize = quantize
         self.loras = tuple(loras)
-        self.dtype = dtype or (None if mx.default_device() == mx.gpu else "float32")
-        size = sum(
-            path.stat().st_size for files in weight_files(folder.path).values() for path in files
-        )
+        asked = dtype or self.folder.index.get("dtype")
+        half_is_slow = mx.default_device() != mx.gpu
+        self.dtype = asked or ("float32" if half_is_slow else None)
+        files = [path for group in weight_files(card.folder).values() for path in group]
+        size = sum(path.stat().st_size for path in files)
         self.resident = size < RESIDENT_SHARE * this_machine().total
+        self._family = card.family
+        self._download_file = download_file
         self._loaded: dict[str, nn.Module] = {}
 
     def network(self, name: str, part: Part, watch: Watch | None = None) -> nn.Module:
@@ -71,60 +73,66 @@ class Components:
             if not self.resident:
                 self._loaded.clear()
                 mx.clear_cache()
-            network, lazy = self._load(self.folder.path / name, part, watch)
+            network, lazy = self._load(name, part, watch)
             if watch is not None and lazy:
                 read_watched(network, watch)
             self._loaded[name] = network
         return self._loaded[name]
 
-    def _load(self, folder: Path, part: Part, watch: Watch | None) -> tuple[nn.Module, bool]:
+    def _load(self, name: str, part: Part, watch: Watch | None) -> tuple[nn.Module, bool]:
         """The network with its weights, and whether these are still to be read from the disk."""
-        cls, config_path = part.network, folder / "config.json"
+        folder = self.folder.path / name
+        config_path = folder / "config.json"
+        cls = self._family.network(name)
         try:
-            network = cls(self.folder.config(folder.name, part.config))
+            network = cls(self.folder.config(name, part.config))
         except (TypeError, ValueError, ZeroDivisionError):
             raise WeightsError(
-                f"{config_path} has sizes that no network can have; download or convert the model again."
+                f"{config_path} has sizes that no network can have; download or convert the model "
+                "again."
             ) from None
-        stored = self.folder.json(folder.name).get("quantization")
+        stored = self.folder.json(name).get("quantization")
         weights = read_weights(folder)
-        unread = {name: weight for name, weight in weights.items() if isinstance(weight, Tensor)}
-        arrays = sanitized(
-            cls,
-            {name: mx.zeros(w.shape) if name in unread else w for name, w in weights.items()},
-            folder,
-        )
+        unread = {key: weight for key, weight in weights.items() if isinstance(weight, Tensor)}
+        shapes = {key: mx.zeros(tensor.shape) for key, tensor in unread.items()}
+        arrays = sanitized(cls, {**weights, **shapes}, folder)
         if stored:
             self._expect_quantized(network, stored, arrays, config_path)
         fill(network, arrays, folder)
-        settle = partial(self._settle, network, part.dtype, None if stored else self.quantize)
+        bits = self.quantize if part.quantized and not stored else None
+        settle = partial(self._settle, network, part, bits)
         if unread:
             read_in(network, unread, settle, watch)
         else:
             settle(arrays)
         network.eval()
-        if folder.name == "transformer":
-            for lora in self.loras:
-                apply(
-                    network, read(lora, partial(download_file, watch=watch)), lora.scale, str(lora)
-                )
+        if part.loras:
+            self._add_loras(network, watch)
         return network, not unread
 
+    def _add_loras(self, network: nn.Module, watch: Watch | None) -> None:
+        for lora in self.loras:
+            fetch = partial(self._download_file, watch=watch) if self._download_file else None
+            apply(network, read(lora, fetch), lora.scale, str(lora))
+
     def _settle(
-        self, network: nn.Module, usual: str | None, bits: int | None, names: Collection[str]
+        self, network: nn.Module, part: Part, bits: int | None, names: Collection[str]
     ) -> None:
-        """Give a network's weights the type that they are used in, `usual` if none was asked for,
-        and quantize those among `names` that can be, if there are `bits`."""
-        dtype = self.dtype or usual
+        """Give a network's weights the type that they are used in, and quantize those among `names`
+        that can be, if there are `bits`.
+        """
+        # `self.dtype` stands for slow half precision too.
+        dtype = part.used_dtype(self.dtype, half_is_slow=False)
         if dtype is not None:
-            network.set_dtype(DTYPES[dtype])
-        if bits and hasattr(network, "quantizable"):
+            network.set_dtype(MLX_DTYPES[dtype])
+        if not bits or not hasattr(network, "quantizable"):
+            return
 
-            def fits(name: str, module: nn.Module) -> bool:
-                here = f"{name}.weight" in names and network.quantizable(name, module)
-                return here and module.weight.shape[-1] % QUANTIZE_GROUP == 0
+        def fits(name: str, module: nn.Module) -> bool:
+            here = f"{name}.weight" in names and network.quantizable(name, module)
+            return here and module.weight.shape[-1] % QUANTIZE_GROUP == 0
 
-            nn.quantize(network, QUANTIZE_GROUP, bits, class_predicate=fits)
+        nn.quantize(network, QUANTIZE_GROUP, bits, class_predicate=fits)
 
     def _expect_quantized(
         self, network: nn.Module, stored: Any, weights: dict[str, mx.array], path: Path

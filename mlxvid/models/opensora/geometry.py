@@ -44,7 +44,7 @@ class OpenSoraGeometry(Geometry):
         return self.s_factor, self.s_factor
 
     def round_frames(self, frames: int) -> tuple[int, str | None]:
-        frames = check_whole("Frames", frames, MAX_FRAMES, "frames")
+        frames = check_whole("`frames`", frames, MAX_FRAMES, "frames")
         whole, rest = divmod(frames, self.chunk)
         over = (rest - 1) % self.t_factor if rest else 0
         if not over:
