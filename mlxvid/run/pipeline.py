@@ -293,7 +293,7 @@ class Pipeline:
             if first:
                 scheduler.restore(saved.memory)
             for i in range(first, steps):
-                y, foreseen = _stepped(scheduler, velocity, y, i)
+                y, x0 = scheduler.step(velocity, y, i)
                 y = self.family.hold(
                     y, noise[:, start:stop], scheduler.sigmas[i + 1].item(), told[-1]
                 )
@@ -310,7 +310,7 @@ class Pipeline:
                         str(error), keep.keep(before, {**settings, "steps_done": done - 1}).leave()
                     ) from None
                 checkpoint.save(keep.State(x, done, scheduler.state()))
-                watch.done(self._preview(mx.concatenate([x[:, :start], foreseen], axis=1)))
+                watch.done(self._preview(mx.concatenate([x[:, :start], x0], axis=1)))
         return x
 
     def _preview(self, latents: mx.array) -> Callable[[], np.ndarray] | None:
@@ -370,20 +370,6 @@ class Pipeline:
         frames = np.concatenate(parts)
         checks.check_frames(frames)
         return frames
-
-
-def _stepped(scheduler: Any, velocity: Velocity, x: mx.array, i: int) -> tuple[mx.array, mx.array]:
-    """Latents after step `i` of the scheduler, and the clean ones that it foresaw at the beginning
-    of that step.
-    """
-    calls: list[tuple[mx.array, mx.array]] = []
-
-    def observed(x: mx.array, time: float) -> mx.array:
-        calls.append((x, velocity(x, time)))
-        return calls[-1][1]
-
-    after = scheduler.step(observed, x, i)
-    return after, scheduler.clean(*calls[0], i)
 
 
 def _told(error: RuntimeError, remedy: str) -> Exception:

@@ -12,8 +12,7 @@ from collections.abc import Callable
 import mlx.core as mx
 import numpy as np
 
-from mlxvid.schedulers.base import Model
-from mlxvid.schedulers.flow_euler import FlowEuler, flow_sigmas
+from mlxvid.schedulers import FlowEuler, Predict, flow_sigmas
 
 from .sizes import CHUNK, CHUNK_LATENTS
 
@@ -69,12 +68,10 @@ class GivenFramesFlow(FlowEuler):
     def begin(self, noise: mx.array) -> mx.array:
         return mx.where(_over_frames(self.edit < 1), self.given, noise)
 
-    def step(self, model: Model, x: mx.array, i: int) -> mx.array:
-        moved = super().step(model, self._stirred(x, i), i)
-        return mx.where(self._moving(i), moved, x)
-
-    def clean(self, x: mx.array, output: mx.array, i: int) -> mx.array:
-        return mx.where(self._moving(i), super().clean(x, output, i), x)
+    def step(self, predict: Predict, x: mx.array, i: int) -> tuple[mx.array, mx.array]:
+        moved, x0 = super().step(predict, self._stirred(x, i), i)
+        moving = self._moving(i)
+        return mx.where(moving, moved, x), mx.where(moving, x0, x)
 
     def _moving(self, i: int) -> mx.array:
         return _over_frames(moving(self.edit, self.sigmas[i].item()))
