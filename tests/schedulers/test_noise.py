@@ -10,7 +10,15 @@ import pytest
 
 from mlxvid.errors import SettingError, WeightsError
 from mlxvid.model.folder import from_json
-from mlxvid.schedulers import SAMPLERS, NoiseConfig, Predict, sampler
+from mlxvid.schedulers import (
+    DDPM,
+    SAMPLERS,
+    EulerAncestral,
+    KDPM2Ancestral,
+    NoiseConfig,
+    Predict,
+    sampler,
+)
 from mlxvid.schedulers.denoising import AncestralScheduler
 from mlxvid.schedulers.noise import NoiseScheduler
 
@@ -74,8 +82,12 @@ def test_fresh_noise_is_normal_and_depends_on_seed_and_step_alone(name):
     drawn = np.array([x, *fresh[4, 7], *fresh[5, 7]]).reshape(15, -1)
     assert drawn.dtype == np.float32
     assert np.abs(np.cov(drawn) - np.eye(15)).max() < 0.05
+
+
+@pytest.mark.parametrize("kind", [DDPM, EulerAncestral, KDPM2Ancestral])
+def test_fresh_noise_is_float32_for_any_latents(kind):
     half = mx.array([[1.0]]).astype(mx.bfloat16)
-    assert scheduler.fresh_noise(half, 0).dtype == mx.float32
+    assert kind(7, CONFIG).fresh_noise(half, 0).dtype == mx.float32
 
 
 @pytest.mark.parametrize("name", STOCHASTIC)
