@@ -10,8 +10,8 @@ from mlxvid.errors import SettingError
 from .base import Level, Predict, combine
 from .noise import NoiseConfig, NoiseScheduler, Trajectory, levels_from_times
 
-# Diffusers' names of the posterior's variance, which "fixed_small_log" takes the logarithm of, to the
-# same end. A learned variance, which the model predicts, is not read: the posterior's replaces it.
+# Diffusers' names of the posterior's variance; "fixed_small_log" only computes it in another way. A
+# learned variance, which the model predicts, is not read: the posterior's replaces it.
 VARIANCES = (None, "fixed_small", "fixed_small_log", "learned", "learned_range")
 
 # Adams-Bashforth: the weights of the predictions by their number, the latest first.
