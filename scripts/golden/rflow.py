@@ -13,7 +13,7 @@ from mlxvid.models.opensora.config import STDiT3Config
 from mlxvid.models.opensora.sampling import GivenFramesFlow, exact_sigmas, moving, time_shift
 from mlxvid.models.opensora.strategy import parse_strategy, put_in
 from mlxvid.models.opensora.transformer import STDiT3
-from mlxvid.schedulers.flow_euler import FlowEuler
+from mlxvid.schedulers import FlowEuler
 
 from .files import (
     MODULES,
@@ -92,7 +92,7 @@ def _trace(folder: Path, path: Path) -> Iterator[Check]:
     model = _model(network, settings, golden, edit, calls)
     errors = []
     for i in range(steps):
-        x = scheduler.step(model, x, i)
+        x, _ = scheduler.step(model, x, i)
         errors.append(difference(x, states[i + 1]))
     first = [(calls[0].prompt, "pred0_cond"), (calls[0].null, "pred0_uncond")]
     # In frames that stand still the network's last layer is not the reference's, and nothing comes

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import mlx.core as mx
 import numpy as np
 
-from mlxvid.schedulers.base import Model
-from mlxvid.schedulers.flow_euler import FlowEuler, flow_sigmas
+
+from mlxvid.schedulers import flow_sigmas
 
 from .sizes import CHUNK, CHUNK_LATENTS
 

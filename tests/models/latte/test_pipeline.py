@@ -65,7 +65,7 @@ def our_noise(monkeypatch):
 
     def drawn(shape, **_):
         b, c, f, h, w = shape
-        noise = DDPM(1, NoiseConfig(), SEED).drawn(mx.zeros((b, f, h, w, c)), next(steps))
+        noise = DDPM(1, NoiseConfig(), SEED).fresh_noise(mx.zeros((b, f, h, w, c)), next(steps))
         return torch.from_numpy(np.array(noise.transpose(0, 4, 1, 2, 3)))
 
     for scheduler in (
@@ -339,7 +339,5 @@ def test_lengths(folder, caplog):
         SettingError, match="^This model takes no image; --list-models shows what each can do.$"
     ):
         pipe.generate("a ball", image=np.zeros((16, 32, 3), np.uint8))
-    with pytest.raises(
-        SettingError, match="^This sampler can't take 1000 steps with this model; take fewer.$"
-    ):
+    with pytest.raises(SettingError, match="1000 steps .* `steps`"):
         pipe.generate("a ball", sampler="dpm++", steps=1000, width=32, height=16)
