@@ -37,6 +37,7 @@ __all__ = [
     "Progress",
     "SettingError",
     "WeightsError",
+    "__version__",
     "load",
 ]
 

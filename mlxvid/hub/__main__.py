@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 DESCRIPTION = "Fetch, check and remove models from the hub. What is fetched lies in Hugging Face's cache, for other programs too."
 EXAMPLES = """examples:
-  python -m mlxvid.hub download wan2.1-t2v-1.3b            stopped with Ctrl-C, it goes on when it is run again
-  python -m mlxvid.hub verify Wan-AI/Wan2.1-T2V-14B-Diffusers
+  python -m mlxvid.hub download NAME            stopped with Ctrl-C, it goes on when it is run again
+  python -m mlxvid.hub verify owner/name
   python -m mlxvid.hub list
 """
 
@@ -43,12 +43,7 @@ def parser() -> cli.Parser:
         metavar="REV",
         help="of the hub repository (default: the catalog's, or its main branch)",
     )
-    p.add_argument(
-        "--progress",
-        choices=("bar", "json", "none"),
-        default="bar",
-        help="how progress is told (json: an object a line)",
-    )
+    cli.add_progress(p)
     return p
 
 
@@ -58,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     if (args.name is None) != (args.command == "list"):
         raise SettingError(
-            "Give a name to download, verify or delete, as in: python -m mlxvid.hub download wan2.1-t2v-1.3b."
+            "Give a name to download, verify or delete, as in: python -m mlxvid.hub download NAME."
         )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
     COMMANDS[args.command](args)
@@ -68,30 +63,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _place(args: argparse.Namespace) -> tuple[str, str | None]:
     """The repository and revision that were named."""
     try:
-        entry = catalog.find(args.name)
+        card = catalog.find(args.name)
     except ModelNotFoundError:
         if args.name.count("/") != 1:
             raise
         return args.name, args.revision
-    if entry.repo is None:
+    if card.repository is None:
         raise SettingError(
-            f"{entry.name} comes with mlxvid: there is nothing to download, verify or delete."
+            f"{card.name} comes with mlxvid: there is nothing to download, verify or delete."
         )
-    return entry.repo, args.revision or entry.revision
+    return card.repository, args.revision or card.revision
 
 
 @contextmanager
-def _telling(args: argparse.Namespace) -> Iterator[tuple[Callable[..., None], Watch]]:
-    from mlxvid.cli.console import telling
+def _watching(args: argparse.Namespace) -> Iterator[tuple[Callable[..., None], Watch]]:
+    from mlxvid.cli.console import console
     from mlxvid.progress import Watch
 
-    with telling(args.progress) as (emit, on_progress):
+    with console(args.progress) as (emit, on_progress):
         yield emit, Watch(on_progress, None)
 
 
 def _download(args: argparse.Namespace) -> None:
     repo, revision = _place(args)
-    with _telling(args) as (emit, watch):
+    with _watching(args) as (emit, watch):
         folder = download(repo, revision, watch=watch)
         emit("downloaded", path=str(folder))
     if args.progress != "json":
@@ -100,7 +95,7 @@ def _download(args: argparse.Namespace) -> None:
 
 def _verify(args: argparse.Namespace) -> None:
     repo, revision = _place(args)
-    with _telling(args) as (emit, watch):
+    with _watching(args) as (emit, watch):
         bad = verify(repo, revision, watch)
         emit("verified", bad=bad)
     if bad:
@@ -115,7 +110,7 @@ def _verify(args: argparse.Namespace) -> None:
 def _delete(args: argparse.Namespace) -> None:
     repo, _ = _place(args)
     size = delete(repo)
-    with _telling(args) as (emit, _):
+    with _watching(args) as (emit, _):
         emit("deleted", bytes=size)
     if args.progress != "json":
         print(
@@ -126,7 +121,7 @@ def _delete(args: argparse.Namespace) -> None:
 
 
 def _list(args: argparse.Namespace) -> None:
-    with _telling(args) as (emit, _):
+    with _watching(args) as (emit, _):
         for repo, whole in repositories().items():
             emit("repository", repo=repo, bytes=size_on_disk(repo), whole=whole)
             if args.progress != "json":

@@ -20,7 +20,6 @@ from mlxvid.progress import Watch
 from .fetch import PATTERNS, download
 
 
-
 def fetched(
     card: Card,
     revision: str | None = None,

@@ -14,15 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlxvid.errors import MediaError, ModelNotFoundError
+from mlxvid.progress import ProgressBars, Watch
 
 from .selection import INDEX, PATTERNS, needed
 from .transfer import megabytes, sound
-
-if TYPE_CHECKING:
-    from mlxvid.progress import Watch
 
 COMMIT = re.compile("[0-9a-f]{40}")
 # The names that the cache gives files: their SHA-256, or Git's SHA-1.
@@ -228,8 +226,8 @@ def watched(watch: Watch | None) -> Iterator[Watch]:
     if watch is not None:
         yield watch
         return
-    from mlxvid.cli.console import telling
-    from mlxvid.progress import Watch
-
-    with telling("bar") as (_, on_progress):
-        yield Watch(on_progress, None)
+    bars = ProgressBars()
+    try:
+        yield Watch(bars, None)
+    finally:
+        bars.close()

@@ -20,6 +20,7 @@ from mlx.utils import tree_flatten
 from mlxvid.progress import Watch
 from mlxvid.schedulers import Predict, Scheduler
 
+from .attention_call import AttentionCall, Blocks
 from .card import Card, Part
 from .conditions import Conditions
 from .folder import Folder
@@ -136,6 +137,15 @@ class Model:
 
     def decode(self, latents: mx.array, watch: Watch | None = None) -> Iterator[mx.array]:
         """Latents [1, F, H, W, C] -> frames [n, H, W, 3] in about [-1, 1], chunk after chunk."""
+        raise NotImplementedError
+
+    @staticmethod
+    def attention_call(blocks: Blocks, frames: int) -> AttentionCall:
+        """A call of the family's attention blocks of those sizes, with random weights.
+
+        frames: latent frames that it will be called with. Only of families that attend in more
+        than one way.
+        """
         raise NotImplementedError
 
     def batched(self, rows: int, latent_frames: int, request: Request) -> bool:

@@ -317,6 +317,7 @@ _TABLE = (
         "factored, full or spatial, for models that can",
         "how",
         metavar="MODE",
+        needs_support=True,
         hand_made=True,
     ),
     Setting(

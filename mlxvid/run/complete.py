@@ -78,9 +78,7 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
         log.warning("The negative prompt does nothing at this `guidance`.")
     sampler = given.get("sampler", defaults.sampler)
     attention = given.get("attention", card.attention_modes[0])
-    sources = {
-        geometry.slot(picture.frame, frames)[1]: picture.source for picture in pictures
-    }
+    sources = {geometry.slot(picture.frame, frames)[1]: picture.source for picture in pictures}
     more = {name: value for name, value in given.items() if name not in _RULED}
     return Request(
         prompt=prompt,
@@ -103,9 +101,7 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
     )
 
 
-def named_size(
-    given: Mapping[str, Any], geometry: Geometry
-) -> tuple[int | None, int | None]:
+def named_size(given: Mapping[str, Any], geometry: Geometry) -> tuple[int | None, int | None]:
     """Width and height that were given, or those of a size by name; None where neither was.
 
     Raises :class:`SettingError` where both were.
@@ -129,11 +125,11 @@ def named_size(
 def _check_taken(card: Card, given: Mapping[str, Any]) -> None:
     """Raise :class:`SettingError` for a setting that this model can't be given.
 
-    Pictures are judged by where they stand (:func:`_check_places`), defaults by nobody.
+    Pictures are judged by where they stand (:func:`_check_places`), attention by its mode.
     """
-    places = ("image", "last_image", "keyframes")
+    elsewhere = ("image", "last_image", "keyframes", "attention")
     for name, value in given.items():
-        if not SETTINGS[name].needs_support or name in card.takes or name in places:
+        if not SETTINGS[name].needs_support or name in card.takes or name in elsewhere:
             continue
         if name == "negative_prompt" and not value:
             continue

@@ -69,9 +69,7 @@ def load(
     return Pipeline(loaded, name=name, revision=revision)
 
 
-def locate(
-    model: str, revision: str | None = None, watch: Watch | None = None
-) -> tuple[Path, str]:
+def locate(model: str, revision: str | None = None, watch: Watch | None = None) -> tuple[Path, str]:
     """The folder that holds `model`, downloaded if need be (which `watch` sees), and the name that
     finds it again.
     """

@@ -314,9 +314,7 @@ class _Run:
                 kept = keep_latents(latents, settings).leave()
                 raise DegenerateClipError(str(error), kept) from None
             scheduler = stage.scheduler.state()
-            self.checkpoint.save(
-                RunState(x, number, step + 1, y, scheduler, self.shot.state)
-            )
+            self.checkpoint.save(RunState(x, number, step + 1, y, scheduler, self.shot.state))
             self.watch.done(self._preview(stage.preview(x, x0)))
         return stage.end(x, y)
 

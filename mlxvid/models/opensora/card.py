@@ -89,9 +89,7 @@ def read(folder: Folder) -> Card:
     try:
         geometry = OpenSoraGeometry(vae.t_factor, s_factor, vae.embed_dim, sides, chunk=chunk)
     except SettingError as error:
-        raise WeightsError(
-            f"{folder.path / 'vae'} is no VAE of Open-Sora 1.2: {error}"
-        ) from None
+        raise WeightsError(f"{folder.path / 'vae'} is no VAE of Open-Sora 1.2: {error}") from None
     return replace(
         CARDS[0],
         name=str(folder.path),

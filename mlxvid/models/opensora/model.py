@@ -116,9 +116,7 @@ class Model(base.Model):
             # The reference draws from what the VAE says of pictures, and never takes the mean.
             latents = vae.sample(clip, _key(request.seed, "given", slot))
             length = latents.shape[1]
-            strategy.append(
-                Given(reference=len(references), start=slot, length=length, edit=edit)
-            )
+            strategy.append(Given(reference=len(references), start=slot, length=length, edit=edit))
             references.append(latents)
             mx.eval(latents)
         shape = (1, *self.latent_shape(request), self.card.geometry.channels)

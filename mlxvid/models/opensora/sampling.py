@@ -6,11 +6,8 @@ STDiT3 predicts x0 - noise: what the schedulers call must be its negative.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
-import mlx.core as mx
 import numpy as np
-
 
 from mlxvid.schedulers import flow_sigmas
 
