@@ -224,7 +224,7 @@ def button(of: QAction) -> QToolButton:
     made.setIconSize(ICON)
     made.setAutoRaise(True)
     made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-    made.setMinimumHeight(ICON.height() + 12)  # with words in it as high as with an icon
+    made.setMinimumHeight(ICON.height() + 13)  # with words in it as high as with an icon
     made.setToolButtonStyle(
         Qt.ToolButtonStyle.ToolButtonTextOnly
         if of.icon().isNull()

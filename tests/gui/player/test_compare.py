@@ -230,7 +230,7 @@ def test_a_foreign_clip_is_told_by_its_name(tmp_path, qtbot, view):
     assert "seed 7" in view.labels[0].text()
 
 
-def test_controls(tmp_path, qtbot, view):
+def test_controls(tmp_path, qtbot, themed, view):
     load(qtbot, view, write_clip(tmp_path / "a.mp4"), write_clip(tmp_path / "b.mp4"))
     view.resize(view.minimumSizeHint())
     qtbot.wait(20)
