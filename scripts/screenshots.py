@@ -41,12 +41,11 @@ from PySide6.QtWidgets import QApplication, QDialog  # noqa: E402
 from mlxvid.cli.parser import Parser, run  # noqa: E402
 from mlxvid.errors import MlxvidError  # noqa: E402
 from mlxvid.gui.app import follow_appearance, make_application  # noqa: E402
-from mlxvid.gui.database import Database  # noqa: E402
-from mlxvid.gui.jobs import Job  # noqa: E402
-from mlxvid.gui.preferences import Preferences  # noqa: E402
-from mlxvid.gui.theme import Appearance  # noqa: E402
+from mlxvid.gui.core.database import Database  # noqa: E402
+from mlxvid.gui.core.jobs import Job  # noqa: E402
+from mlxvid.gui.core.preferences import Appearance, Preferences  # noqa: E402
+from mlxvid.gui.core.worker_client import WorkerClient  # noqa: E402
 from mlxvid.gui.window import Window  # noqa: E402
-from mlxvid.gui.worker_client import WorkerClient  # noqa: E402
 
 SIZES = {"1440x900": (1440, 900), "1100x700": (1100, 700)}
 APPEARANCES = (Appearance.DARK, Appearance.LIGHT)

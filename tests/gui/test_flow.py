@@ -11,8 +11,8 @@ import signal
 import numpy as np
 import pytest
 
-from mlxvid.gui.jobs import Job, State
-from mlxvid.gui.worker_client import worker_command
+from mlxvid.gui.core.commands import worker_command
+from mlxvid.gui.core.jobs import Job, State
 from mlxvid.media.clip import Clip
 
 SMALL = {
