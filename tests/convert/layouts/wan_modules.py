@@ -1,36 +1,18 @@
-"""The modules of Wan 2.1's own code, as far as their tensors go: names and shapes of
-wan/modules/{model,vae,t5,clip}.py, in any size.
+"""The modules of Wan 2.1's own code, with its tensors' names and shapes, in any size.
 
-What they compute is here for the two encoders, whose layout differs most from transformers'.
+They are those of wan/modules/{model,vae,t5,clip}.py. The computation is here for the two encoders,
+whose layout differs most from transformers'.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
 CHANNELS = 16
-TINY = dict(dim=48, heads=2, ffn=80, layers=2, freq=32, text=64, image=160, places=10)
-TINY_TEXT = dict(vocabulary=70, dim=64, attention=64, ffn=96, heads=4, layers=2, buckets=8)
-TINY_CLIP = dict(dim=160, heads=2, layers=3, side=28, out=24)
-REAL = {
-    "t2v-1.3b": dict(
-        dim=1536, heads=12, ffn=8960, layers=30, freq=256, text=4096, image=1280, places=514
-    ),
-    "14b": dict(
-        dim=5120, heads=40, ffn=13824, layers=40, freq=256, text=4096, image=1280, places=514
-    ),
-}
-REAL_TEXT = dict(
-    vocabulary=256384, dim=4096, attention=4096, ffn=10240, heads=64, layers=24, buckets=32
-)
-REAL_CLIP = dict(dim=1280, heads=16, layers=32, side=224, out=1024)
 
 
 def tree(*sequence: nn.Module, **children: nn.Module | nn.Parameter) -> nn.Module:
@@ -60,40 +42,41 @@ def transformer(
     image: int,
     places: int,
 ) -> nn.Module:
-    """WanModel: "t2v", "i2v" or "flf2v", which has `places` for what CLIP sees in two pictures."""
+    """WanModel: "t2v", "i2v" or "flf2v", which has `places` for CLIP's tokens of two images."""
 
     def norm():
         return tree(weight=table(dim))
 
-    def attention(sees: bool = False):
-        linears = {
-            name: nn.Linear(dim, dim)
-            for name in ("q", "k", "v", "o", *(("k_img", "v_img") if sees else ()))
-        }
-        return tree(
-            **linears, norm_q=norm(), norm_k=norm(), **({"norm_k_img": norm()} if sees else {})
-        )
+    def attention(has_image: bool = False):
+        names = ["q", "k", "v", "o"]
+        if has_image:
+            names += ["k_img", "v_img"]
+        children = {name: nn.Linear(dim, dim) for name in names}
+        children |= {"norm_q": norm(), "norm_k": norm()}
+        if has_image:
+            children["norm_k_img"] = norm()
+        return tree(**children)
 
-    pictures = kind != "t2v"
+    has_image = kind != "t2v"
     blocks = [
         tree(
             self_attn=attention(),
             norm3=nn.LayerNorm(dim),
-            cross_attn=attention(pictures),
+            cross_attn=attention(has_image),
             modulation=table(1, 6, dim),
             ffn=tree(nn.Linear(dim, ffn), nn.Identity(), nn.Linear(ffn, dim)),
         )
         for _ in range(layers)
     ]
     model = tree(
-        patch_embedding=nn.Conv3d(2 * CHANNELS + 4 if pictures else CHANNELS, dim, (1, 2, 2)),
+        patch_embedding=nn.Conv3d(2 * CHANNELS + 4 if has_image else CHANNELS, dim, (1, 2, 2)),
         text_embedding=tree(nn.Linear(text, dim), nn.Identity(), nn.Linear(dim, dim)),
         time_embedding=tree(nn.Linear(freq, dim), nn.Identity(), nn.Linear(dim, dim)),
         time_projection=tree(nn.Identity(), nn.Linear(dim, 6 * dim)),
         blocks=tree(*blocks),
         head=tree(head=nn.Linear(dim, 4 * CHANNELS), modulation=table(1, 2, dim)),
     )
-    if pictures:
+    if has_image:
         projection = tree(
             nn.LayerNorm(image),
             nn.Linear(image, image),
@@ -126,10 +109,8 @@ def vae(base: int, mult: tuple[int, ...] = (1, 2, 4, 4), blocks: int = 2) -> nn.
             nn.Identity(),
             conv(outer, outer),
         )
-        return tree(
-            residual=tree(*layers),
-            **({"shortcut": conv(inner, outer, 1)} if inner != outer else {}),
-        )
+        shortcut = {"shortcut": conv(inner, outer, 1)} if inner != outer else {}
+        return tree(residual=tree(*layers), **shortcut)
 
     def middle(dim: int):
         attention = tree(
@@ -137,37 +118,44 @@ def vae(base: int, mult: tuple[int, ...] = (1, 2, 4, 4), blocks: int = 2) -> nn.
         )
         return tree(block(dim, dim), attention, block(dim, dim))
 
-    def half(dim: int, outer: int, time: int | None):
-        spread = {} if time is None else {"time_conv": conv(dim, time, (3, 1, 1))}
-        return tree(resample=tree(nn.Identity(), nn.Conv2d(dim, outer, 3)), **spread)
+    def resampler(dim: int, outer: int, time: int | None):
+        time_conv = {} if time is None else {"time_conv": conv(dim, time, (3, 1, 1))}
+        return tree(resample=tree(nn.Identity(), nn.Conv2d(dim, outer, 3)), **time_conv)
 
-    down, inner = [], base
+    down = []
+    inner = base
     for level, outer in enumerate(base * m for m in mult):
         for _ in range(blocks):
             down.append(block(inner, outer))
             inner = outer
         if level < len(mult) - 1:
-            down.append(half(outer, outer, outer if in_time[level] else None))
-    up, widest = [], inner
+            down.append(resampler(outer, outer, outer if in_time[level] else None))
+    up = []
+    widest = inner
     for level, outer in enumerate(base * m for m in mult[::-1]):
         inner = inner // 2 if level else inner
         for _ in range(blocks + 1):
             up.append(block(inner, outer))
             inner = outer
         if level < len(mult) - 1:
-            up.append(half(outer, outer // 2, 2 * outer if in_time[::-1][level] else None))
-    ends = {"encoder": (3, base, widest, 2 * CHANNELS), "decoder": (CHANNELS, widest, base, 3)}
-    sides = {
-        name: tree(
-            conv1=conv(pixels, first),
-            middle=middle(widest),
-            head=tree(norm(last), nn.Identity(), conv(last, outer)),
-            **({"downsamples": tree(*down)} if name == "encoder" else {"upsamples": tree(*up)}),
-        )
-        for name, (pixels, first, last, outer) in ends.items()
-    }
+            up.append(resampler(outer, outer // 2, 2 * outer if in_time[::-1][level] else None))
+    encoder = tree(
+        conv1=conv(3, base),
+        middle=middle(widest),
+        head=tree(norm(widest), nn.Identity(), conv(widest, 2 * CHANNELS)),
+        downsamples=tree(*down),
+    )
+    decoder = tree(
+        conv1=conv(CHANNELS, widest),
+        middle=middle(widest),
+        head=tree(norm(base), nn.Identity(), conv(base, 3)),
+        upsamples=tree(*up),
+    )
     return tree(
-        **sides, conv1=conv(2 * CHANNELS, 2 * CHANNELS, 1), conv2=conv(CHANNELS, CHANNELS, 1)
+        encoder=encoder,
+        decoder=decoder,
+        conv1=conv(2 * CHANNELS, 2 * CHANNELS, 1),
+        conv2=conv(CHANNELS, CHANNELS, 1),
     )
 
 
@@ -204,34 +192,31 @@ def text_encoder(
 def encode_text(
     model: nn.Module, ids: torch.Tensor, mask: torch.Tensor, heads: int
 ) -> torch.Tensor:
-    """What T5Encoder makes of ids and mask [B, L]: [B, L, C]."""
+    """T5Encoder's output [B, L, C] for ids and mask [B, L]."""
 
     def normed(x, norm):
         return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * norm.weight
 
-    length = ids.shape[1]
-    apart = torch.arange(length)[None] - torch.arange(length)[:, None]
+    positions = torch.arange(ids.shape[1])
+    distance = positions[None] - positions[:, None]
     x = model.token_embedding(ids)
     for block in model.blocks.children():
         table = block.pos_embedding.embedding
         half = table.num_embeddings // 2
         exact = half // 2
-        far = (
-            exact
-            + (torch.log(apart.abs() / exact) / math.log(128 / exact) * (half - exact))
-            .clamp(min=0)
-            .long()
-        )
-        bucket = (apart > 0) * half + torch.where(
-            apart.abs() < exact, apart.abs(), far.clamp(max=half - 1)
-        )
+        log_distance = torch.log(distance.abs() / exact) / math.log(128 / exact)
+        far = exact + (log_distance * (half - exact)).clamp(min=0).long()
+        near = distance.abs() < exact
+        bucket = torch.where(near, distance.abs(), far.clamp(max=half - 1))
+        bucket = bucket + (distance > 0) * half
         bias = table(bucket).permute(2, 0, 1)[None].masked_fill(~mask[:, None, None], -1e9)
         h = normed(x, block.norm1)
         q, k, v = (
             part(h).unflatten(-1, (heads, -1)).transpose(1, 2)
             for part in (block.attn.q, block.attn.k, block.attn.v)
         )
-        x = x + block.attn.o(((q @ k.mT + bias).softmax(-1) @ v).transpose(1, 2).flatten(2))
+        attended = (q @ k.mT + bias).softmax(-1) @ v
+        x = x + block.attn.o(attended.transpose(1, 2).flatten(2))
         h = normed(x, block.norm2)
         gate = functional.gelu(block.ffn.gate.get_submodule("0")(h), approximate="tanh")
         x = x + block.ffn.fc2(block.ffn.fc1(h) * gate)
@@ -239,9 +224,7 @@ def encode_text(
 
 
 def clip(*, dim: int, heads: int, layers: int, side: int, out: int) -> nn.Module:
-    """XLMRobertaCLIP: the tower of pictures whole, that of texts as far as a reader has to leave it
-    out.
-    """
+    """XLMRobertaCLIP: the whole image tower, and enough of the text tower to be left out."""
     blocks = [
         tree(
             norm1=nn.LayerNorm(dim),
@@ -267,31 +250,27 @@ def clip(*, dim: int, heads: int, layers: int, side: int, out: int) -> nn.Module
     return tree(visual=visual, textual=textual, log_scale=table())
 
 
-def see(model: nn.Module, pixels: torch.Tensor, heads: int) -> torch.Tensor:
-    """What the tower of pictures makes of pixels [B, 3, H, W] but for its last block, which is what
-    Wan is told: [B, L, C].
+def encode_image(model: nn.Module, pixels: torch.Tensor, heads: int) -> torch.Tensor:
+    """The image tower's output [B, L, C] before its last block, for pixels [B, 3, H, W].
+
+    It is Wan's condition.
     """
     visual = model.visual
     x = visual.patch_embedding(pixels).flatten(2).mT
-    x = visual.pre_norm(
-        torch.cat([visual.cls_embedding.expand(len(x), -1, -1), x], 1) + visual.pos_embedding
-    )
+    cls = visual.cls_embedding.expand(len(x), -1, -1)
+    x = visual.pre_norm(torch.cat([cls, x], 1) + visual.pos_embedding)
     for block in list(visual.transformer.children())[:-1]:
-        q, k, v = (
-            block.attn.to_qkv(block.norm1(x)).unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)
-        )
-        x = x + block.attn.proj(
-            functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-        )
+        qkv = block.attn.to_qkv(block.norm1(x)).unflatten(-1, (3, heads, -1))
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        attended = functional.scaled_dot_product_attention(q, k, v)
+        x = x + block.attn.proj(attended.transpose(1, 2).flatten(2))
         widen, _, narrow = block.mlp.children()
         x = x + narrow(functional.gelu(widen(block.norm2(x))))
     return x
 
 
 def randomised(module: nn.Module, seed: int) -> nn.Module:
-    """Every parameter drawn anew: norms around one, the rest small enough for the results to stay
-    of order one.
-    """
+    """The module with random parameters: norms around one, all others for outputs of order one."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in module.named_parameters():
@@ -300,52 +279,3 @@ def randomised(module: nn.Module, seed: int) -> nn.Module:
             if "norm" in name and name.endswith("weight") or name.endswith("gamma"):
                 parameter.add_(1.0)
     return module.eval().requires_grad_(False)
-
-
-def release(folder: Path, kind: str, zipped: bool = True) -> dict[str, nn.Module]:
-    """Write a tiny release to `folder`, under its files' own names; returns its modules."""
-    modules = {
-        "transformer": randomised(transformer(kind, **TINY), 1),
-        "vae": randomised(vae(4), 2),
-        "text": randomised(text_encoder(**TINY_TEXT), 3),
-    }
-    (folder / "google" / "umt5-xxl").mkdir(parents=True)
-    (folder / "google" / "umt5-xxl" / "spiece.model").write_bytes(b"pieces")
-    (folder / "google" / "umt5-xxl" / "tokenizer_config.json").write_text("{}")
-    config = {
-        "_class_name": "WanModel",
-        "dim": TINY["dim"],
-        "num_heads": TINY["heads"],
-        "eps": 1e-6,
-        "model_type": kind,
-    }
-    (folder / "config.json").write_text(json.dumps(config))
-    save_shards(folder, modules["transformer"].state_dict())
-    torch.save(
-        modules["vae"].state_dict(),
-        folder / "Wan2.1_VAE.pth",
-        _use_new_zipfile_serialization=zipped,
-    )
-    text = {name: weight.bfloat16() for name, weight in modules["text"].state_dict().items()}
-    torch.save(
-        text, folder / "models_t5_umt5-xxl-enc-bf16.pth", _use_new_zipfile_serialization=zipped
-    )
-    if kind != "t2v":
-        modules["clip"] = randomised(clip(**TINY_CLIP), 4)
-        file = folder / "models_clip_open-clip-xlm-roberta-large-vit-huge-14.pth"
-        torch.save(modules["clip"].state_dict(), file, _use_new_zipfile_serialization=zipped)
-        (folder / "xlm-roberta-large").mkdir()
-        (folder / "xlm-roberta-large" / "tokenizer.json").write_text("{}")
-    return modules
-
-
-def save_shards(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
-    names = [f"diffusion_pytorch_model-0000{n}-of-00002.safetensors" for n in (1, 2)]
-    places = {name: names[i % 2] for i, name in enumerate(tensors)}
-    for file in names:
-        save_file(
-            {name: tensors[name] for name, place in places.items() if place == file}, folder / file
-        )
-    (folder / "diffusion_pytorch_model.safetensors.index.json").write_text(
-        json.dumps({"metadata": {}, "weight_map": places})
-    )
