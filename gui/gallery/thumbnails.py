@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -131,21 +131,21 @@ class Thumbnails(QObject):
         return found
 
 
-class _Cache(OrderedDict[Hashable, Any]):
+class _Cache(OrderedDict[int, Any]):
     """The pictures that were used last, at most `most` of them."""
 
     def __init__(self, most: int):
         super().__init__()
         self._most = most
 
-    def get_recent(self, key: Hashable) -> Any:
+    def get_recent(self, key: int) -> Any:
         """The value of a key, which counts as a use of it; None if there is none."""
         if key not in self:
             return None
         self.move_to_end(key)
         return self[key]
 
-    def keep(self, key: Hashable, value: Any) -> None:
+    def keep(self, key: int, value: Any) -> None:
         """Add a value, and drop the one that was not used for longest."""
         self[key] = value
         self.move_to_end(key)
