@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
-
 from .cli import parser as cli
 from .cli.console import notes, progress_facts
 from .errors import CancelledError, MlxvidError, SettingError

@@ -75,13 +75,13 @@ def mini(repeats: int) -> None:
     pipe.generate(
         "a red ball bouncing", seed=1, on_progress=lambda p: stages.__setitem__(p.stage, p.elapsed)
     )
-    steps = pipe.family.defaults.steps
+    steps = pipe.model.defaults.steps
     print(
         f"denoise {stages['denoise'] / steps * 1000:.0f} ms a step ({steps} steps, guidance), decode {stages['decode']:.2f} s, "
         f"peak memory {mx.get_peak_memory() / 2**20:.0f} MiB"
     )
 
-    network = pipe.family.network("transformer")
+    network = pipe.model.network("transformer")
     text, mask = mx.zeros((1, 8, network.config.text_dim)), mx.ones((1, 8), dtype=mx.bool_)
     channels = network.config.in_channels
     table: dict[str, list[float]] = {mode: [] for mode in MODES}
@@ -92,7 +92,7 @@ def mini(repeats: int) -> None:
         + f"{'full/factored':>16}"
     )
     for frames in LENGTHS:
-        latent = pipe.family.geometry.latent_shape(frames, 96, 96)
+        latent = pipe.model.geometry.latent_shape(frames, 96, 96)
         x, condition = (
             mx.random.normal((1, *latent, channels)),
             mx.zeros((1, *latent, channels + 1)),

@@ -260,7 +260,7 @@ def test_every_scheduler_s_own_file_makes_it_the_default(folder, tmp_path, sched
         copy / "scheduler"
     )
     pipe = mlxvid.load(str(copy))
-    assert pipe.family.defaults.sampler == SAMPLERS[scheduler] in pipe.family.samplers
+    assert pipe.model.defaults.sampler == SAMPLERS[scheduler] in pipe.model.samplers
     assert (
         pipe.generate("a ball", steps=2, width=32, height=16, frames=1).settings["sampler"]
         == SAMPLERS[scheduler]
