@@ -152,8 +152,8 @@ class Components:
             ) from None
         if self.quantize not in (None, bits):
             raise SettingError(
-                f"{path.parent} is quantized to {bits} bits already; leave `quantize` out, or convert "
-                "it again."
+                f"{path.parent} is quantized to {bits} bits already; leave `quantize` out, or "
+                "convert it again."
             )
         try:
             nn.quantize(
