@@ -1,4 +1,4 @@
-"""Open-Sora's small pieces: ops.* (rotary, sinusoids, positions, norm) at real sizes."""
+"""Comparisons of small pieces (rotary, sinusoids, positions, norm) at real sizes: ops.*."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from mlxvid.layers.embeddings import timestep_embedding
 from mlxvid.layers.pixart import sines_2d
 from mlxvid.layers.rope import rope_1d
 from mlxvid.models.opensora.transformer import ROPE_THETA
-
-from .files import MODULES, Check, difference, read_json, read_tensors
+from tests.golden.files import MODULES, Check, difference, read_json, read_tensors
 
 
 def check(folder: Path) -> Iterator[Check]:
-    ops, sizes = read_tensors(folder / "ops.safetensors"), read_json(folder / "ops.json")
+    """Every piece that the folder's ops.safetensors has."""
+    ops = read_tensors(folder / "ops.safetensors")
+    settings = read_json(folder / "ops.json")
     if "rope.in" in ops:
         x = ops["rope.in"]  # [B, heads, T, D]; rotate takes [B, T, S, H, D]
         rope = Rotary(*rope_1d(mx.arange(x.shape[2]), x.shape[3], ROPE_THETA), "interleaved")
@@ -31,14 +32,11 @@ def check(folder: Path) -> Iterator[Check]:
     if "rmsnorm.in" in ops:
         ours = mx.fast.rms_norm(ops["rmsnorm.in"], ops["rmsnorm.weight"], 1e-6)
         yield Check("ops norm", difference(ours, ops["rmsnorm.out"]), MODULES)
-    for key in sorted(key for key in sizes if key.startswith("pos.")):
-        (height, width), (h, w), theirs = (
-            sizes[key]["image_size"],
-            sizes[key]["patches"],
-            ops[f"{key}.emb"],
-        )
+    for key in sorted(key for key in settings if key.startswith("pos.")):
+        height, width = settings[key]["image_size"]
+        h, w = settings[key]["patches"]
+        theirs = ops[f"{key}.emb"]
         scale = math.sqrt(height * width) / 512
-        ours = sines_2d(h, w, theirs.shape[1], round(math.sqrt(h * w)), scale)[
-            ops[f"{key}.token_index"]
-        ]
+        table = sines_2d(h, w, theirs.shape[1], round(math.sqrt(h * w)), scale)
+        ours = table[ops[f"{key}.token_index"]]
         yield Check(f"ops positions at {height}x{width}", difference(ours, theirs), MODULES)

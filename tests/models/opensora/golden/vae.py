@@ -1,11 +1,9 @@
-"""Open-Sora 1.2's VAE: vae2d.*, vae_temporal.* and vae_pipeline.*, every tensor in them, and its
-inventory.
-"""
+"""Comparisons of the VAEs: every tensor of vae2d.*, vae_temporal.*, vae_pipeline.*; inventory."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import mlx.core as mx
@@ -16,52 +14,53 @@ from mlxvid.model.folder import from_json
 from mlxvid.models.opensora.vae import CausalConv, OpenSoraVAE, TemporalVAE, applied
 from mlxvid.models.opensora.vae_config import OpenSoraVAEConfig
 from mlxvid.weights.loading import fill
-
-from .files import MODULES, Check, difference, misplaced, read_json, read_tensors
-
-Tensors = dict[str, mx.array]
+from tests.golden.files import (
+    MODULES,
+    Check,
+    Tensors,
+    difference,
+    misplaced,
+    read_json,
+    read_tensors,
+)
 
 
 def check(folder: Path) -> Iterator[Check]:
-    """Of each file the outputs one by one, and of the stages between the one that is furthest off."""
+    """The outputs of each file one by one, and of the stages between them the worst."""
     for path in sorted(folder.glob("vae_*_inventory.json")):
-        yield Check(
-            f"{path.name}: tensors out of place",
-            misplaced(OpenSoraVAE, OpenSoraVAEConfig(), read_json(path)),
-            0,
-        )
-    kinds = {"vae2d": _spatial, "vae_temporal": _temporal, "vae_pipeline": _pipeline}
+        wrong = misplaced(OpenSoraVAE, OpenSoraVAEConfig(), read_json(path))
+        yield Check(f"{path.name}: tensors out of place", wrong, 0)
     for path in sorted(folder.glob("vae*.safetensors")):
         kind = path.name.split(".")[0]
-        if kind != "vae":  # which has the weights
-            golden = {
-                name: mx.moveaxis(tensor, 1, -1) for name, tensor in read_tensors(path).items()
-            }
-            yield from _compared(path.stem, kinds[kind](read_vae(folder), golden), golden)
+        if kind == "vae":  # which has the weights
+            continue
+        golden: Tensors = {}
+        for name, tensor in read_tensors(path).items():
+            golden[name] = mx.moveaxis(tensor, 1, -1)
+        yield from _compared(path.stem, KINDS[kind](read_vae(folder), golden), golden)
 
 
 def read_vae(folder: Path) -> OpenSoraVAE:
-    """The VAE of vae.config.json, whose parts it has apart, and vae.weights.safetensors."""
+    """The VAE of vae.config.json, which groups its sizes by part, and vae.weights.safetensors."""
     path = folder / "vae.config.json"
     parts = read_json(path)
-    vae = OpenSoraVAE(
-        from_json(
-            OpenSoraVAEConfig, {**parts["autoencoder_kl"], **parts["vae_temporal"], **parts}, path
-        )
-    )
+    sizes = {**parts["autoencoder_kl"], **parts["vae_temporal"], **parts}
+    vae = OpenSoraVAE(from_json(OpenSoraVAEConfig, sizes, path))
     fill(vae, vae.sanitize(read_tensors(folder / "vae.weights.safetensors")), folder)
     return vae
 
 
 def _compared(name: str, made: Tensors, golden: Tensors) -> Iterator[Check]:
     """Comparisons of what was made with all that the file has but its inputs."""
-    names = [key for key in golden if not key.startswith(("in.", "noise_"))]
-    errors = {key: difference(made[key], golden[key]) if key in made else math.inf for key in names}
-    stages = [key for key in names if key.startswith("mid.")]
-    for key in sorted(errors.keys() - stages):
+    errors: dict[str, float] = {}
+    for key, theirs in golden.items():
+        if not key.startswith(("in.", "noise_")):
+            errors[key] = difference(made[key], theirs) if key in made else math.inf
+    stages = sorted(key for key in errors if key.startswith("mid."))
+    for key in sorted(errors.keys() - set(stages)):
         yield Check(f"{name} {key}", errors[key], MODULES)
     if stages:
-        worst = max(sorted(stages), key=errors.get)
+        worst = max(stages, key=lambda stage: errors[stage])
         yield Check(f"{name}, {len(stages)} stages, worst {worst}", errors[worst], MODULES)
 
 
@@ -80,7 +79,8 @@ def _spatial(vae: OpenSoraVAE, golden: Tensors) -> Tensors:
     image_vae: AutoencoderKL = vae.spatial_vae.module
     frames = golden["in.x"]
     z = image_vae.encode(frames)
-    made = {"z": z, "decoded": mx.concatenate(list(image_vae.decode(golden["z"])), axis=1)}
+    decoded = mx.concatenate(list(image_vae.decode(golden["z"])), axis=1)
+    made = {"z": z, "decoded": decoded}
 
     encoder = image_vae.encoder
     x = encoder.conv_in(frames.reshape(-1, *frames.shape[2:]))
@@ -106,8 +106,8 @@ def _temporal(vae: OpenSoraVAE, golden: Tensors) -> Tensors:
     temporal: TemporalVAE = vae.temporal_vae
     x = golden["in.x_z"]
     made = _moments(temporal.encode(x))
-    mean, frames = golden["moments_mean"], golden["decoded"].shape[1]
-    made["decoded"] = temporal.decode(mean, frames)
+    mean = golden["moments_mean"]
+    made["decoded"] = temporal.decode(mean, golden["decoded"].shape[1])
 
     encoder = temporal.encoder
     x = mx.pad(x, [(0, 0), (-x.shape[1] % vae.t_factor, 0), (0, 0), (0, 0), (0, 0)])
@@ -127,6 +127,7 @@ def _temporal(vae: OpenSoraVAE, golden: Tensors) -> Tensors:
         made[f"mid.dec.block_{i}"] = x = applied(decoder.block_res_blocks[i], x)
         if i > 0:
             up = decoder.conv_blocks[i - 1]
+            # Of a level that grows in time, the golden stage is the convolution's own result.
             made[f"mid.dec.up_{i - 1}"] = (
                 CausalConv.__call__(up, x) if isinstance(up, CausalConv) else x
             )
@@ -142,7 +143,13 @@ def _pipeline(vae: OpenSoraVAE, golden: Tensors) -> Tensors:
     made["decoded"] = mx.concatenate(list(vae.decode(golden["z"], x.shape[1])), axis=1)
     if "noise_spatial" in golden:
         spatial = golden["noise_spatial"]
-        made["z_sampled"] = vae.encode(
-            x, (spatial.reshape(*x.shape[:2], *spatial.shape[1:]), golden["noise_temporal"])
-        )
+        spatial = spatial.reshape(*x.shape[:2], *spatial.shape[1:])
+        made["z_sampled"] = vae.encode(x, (spatial, golden["noise_temporal"]))
     return made
+
+
+KINDS: dict[str, Callable[[OpenSoraVAE, Tensors], Tensors]] = {
+    "vae2d": _spatial,
+    "vae_temporal": _temporal,
+    "vae_pipeline": _pipeline,
+}
