@@ -1,4 +1,4 @@
-"""Step one of training mini: the 3D VAE, on drawn clips."""
+"""Step one: the 3D VAE, on drawn clips."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from . import world
 from .muon import Muon
@@ -26,9 +27,7 @@ CONFIG = {
 
 
 def crops(rng: np.random.Generator, count: int, frames: int, side: int) -> np.ndarray:
-    """`count` windows [F, side, side, 3] of drawn clips, each around its object, where there is
-    something to learn.
-    """
+    """`count` windows [F, side, side, 3] of drawn clips, each around its moving object."""
     out = np.empty((count, frames, side, side, 3), np.float32)
     for clip in out:
         canvas = int(rng.choice((64, 80, 96)))
@@ -36,16 +35,23 @@ def crops(rng: np.random.Generator, count: int, frames: int, side: int) -> np.nd
         start = int(rng.integers(0, scene.frames - frames + 1)) if rng.random() < 0.8 else 0
         scene = world.cut(scene, start, frames)
         thing = scene.things[0]
-        x0, y0 = (
-            int(np.clip(track.mean() * canvas - side / 2 + rng.normal(0, 6), 0, canvas - side))
-            for track in (thing.x, thing.y)
-        )
+        x0 = _window_start(rng, thing.x, canvas, side)
+        y0 = _window_start(rng, thing.y, canvas, side)
         clip[:] = world.draw(scene)[:, y0 : y0 + side, x0 : x0 + side]
     return out
 
 
-def loss_of(vae: VAE, x: torch.Tensor, kl_weight: float) -> tuple[torch.Tensor, float]:
-    """L1 + 2 MSE + edges, moving pixels counted 4x, and a small KL; with the plain MSE for the log."""
+def _window_start(rng: np.random.Generator, track: np.ndarray, canvas: int, side: int) -> int:
+    """Where a window about the middle of a track begins, give or take some pixels."""
+    start = track.mean() * canvas - side / 2 + rng.normal(0, 6)
+    return int(np.clip(start, 0, canvas - side))
+
+
+def loss_of(vae: VAE, x: Tensor, kl_weight: float) -> tuple[Tensor, float]:
+    """L1 + 2 MSE + edges + a small KL, and the plain MSE for the log.
+
+    Moving pixels count four times.
+    """
     mean, logvar = vae.encode(x)
     z = mean + torch.randn_like(mean) * (0.5 * logvar).exp()
     y = vae.decoder(z)
@@ -57,14 +63,11 @@ def loss_of(vae: VAE, x: torch.Tensor, kl_weight: float) -> tuple[torch.Tensor, 
         weight = 1.0 + 3 * (moving > 0)
         weight = weight / weight.mean()
     d = y - x
-    loss = (weight * (d.abs() + 2 * d.square())).mean()
-    loss = (
-        loss
-        + (d[:, :, 1:] - d[:, :, :-1]).abs().mean()
-        + (d[:, :, :, 1:] - d[:, :, :, :-1]).abs().mean()
-    )
+    pixels = (weight * (d.abs() + 2 * d.square())).mean()
+    rows = (d[:, :, 1:] - d[:, :, :-1]).abs().mean()
+    columns = (d[:, :, :, 1:] - d[:, :, :, :-1]).abs().mean()
     kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
-    return loss + kl_weight * kl, d.detach().square().mean().item()
+    return pixels + rows + columns + kl_weight * kl, d.detach().square().mean().item()
 
 
 @torch.no_grad()
@@ -73,14 +76,15 @@ def psnr(vae: VAE, frames: int, side: int, count: int = 24, seed: int = 99) -> f
     rng = np.random.default_rng(seed)
     values = []
     for _ in range(count):
-        x = torch.from_numpy(world.draw(world.sample(rng, frames, side, side, unseen=True)))[None]
+        scene = world.sample(rng, frames, side, side, unseen=True)
+        x = torch.from_numpy(world.draw(scene))[None]
         y = vae.decoder(vae.encode(x)[0]).clamp(-1, 1)
         values.append(-10 * math.log10(((x - y) / 2).square().mean().item() + 1e-9))
     return float(np.mean(values))
 
 
 def train(out: Path, steps: int, batch: int, seed: int = 0, bfloat16: bool = False) -> None:
-    """Train encoder and decoder to `steps`, going on from `out`/vae.pt where there is one.
+    """Train encoder and decoder to `steps`, resuming from `out`/vae.pt where there is one.
 
     bfloat16: convolutions and matrix products in it, all else in float32.
     """
@@ -94,11 +98,9 @@ def train(out: Path, steps: int, batch: int, seed: int = 0, bfloat16: bool = Fal
 def finish_decoder(
     out: Path, steps: int, batch: int, seed: int = 1, bfloat16: bool = False
 ) -> None:
-    """Train the decoder alone, on what `out`/vae.pt encodes, to `steps`; keeps the whole in
-    `out`/decoder.pt.
+    """Train the decoder alone to `steps`, on what `out`/vae.pt encodes; writes `out`/decoder.pt.
 
-    The latents stay as they are, so this can be done before, beside or after the training of the
-    transformer.
+    Latents stay as they are: this can be done before, beside or after the transformer's training.
     """
     vae = VAE(CONFIG)
     vae.load_state_dict(torch.load(out / "vae.pt")["model"])
@@ -116,49 +118,48 @@ def _loop(
     lr: float,
     bfloat16: bool,
 ) -> None:
-    """Train the parameters of `trained` to `steps`; writes `saved` every 100 steps and goes on from
-    it.
-    """
-    inner = [
-        p.ndim > 1 and "conv_in" not in n and "conv_out" not in n
-        for n, p in trained.named_parameters()
-    ]
-    parameters = list(trained.parameters())
-    matrices = [p for p, muon in zip(parameters, inner, strict=True) if muon]
-    others = [p for p, muon in zip(parameters, inner, strict=True) if not muon]
-    optimizer, step = Muon(matrices, others, lr=lr, other_lr=lr * 2 / 3), 0
+    """Train the parameters of `trained` to `steps`; resume from `saved`, write it every 100."""
+    matrices = []
+    others = []
+    for name, parameter in trained.named_parameters():
+        at_the_ends = "conv_in" in name or "conv_out" in name
+        if parameter.ndim > 1 and not at_the_ends:
+            matrices.append(parameter)
+        else:
+            others.append(parameter)
+    optimizer = Muon(matrices, others, lr=lr, other_lr=lr * 2 / 3)
+    step = 0
     if saved.exists():
         state = torch.load(saved)
         vae.load_state_dict(state["model"])
         if state["optimizer"] is not None:
             optimizer.load_state_dict(state["optimizer"])
         step = state["step"]
-    begun, first, squared = time.time(), step, []
+    begun = time.time()
+    first = step
+    squared: list[float] = []
     while step < steps:
         rng = np.random.default_rng((seed, step))
         frames, count = (9, batch) if step % 3 else (17, batch // 2)
         x = torch.from_numpy(crops(rng, count, frames, 64))
-        scale = min(1, (step + 1) / 50) * (
-            0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps))
-        )
+        warm_up = min(1, (step + 1) / 50)
+        scale = warm_up * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
         for group in optimizer.param_groups:
             group["lr"] = group["base"] * scale
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             loss, mse = loss_of(vae, x, 1e-4)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without types
+        torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             optimizer.step()
         step += 1
         squared.append(mse)
         if step % 20 == 0:
-            level = -10 * math.log10(np.mean(squared[-20:]) / 4)
+            level = -10 * math.log10(float(np.mean(squared[-20:])) / 4)
             rate = (time.time() - begun) / (step - first)
-            print(
-                f"{saved.stem} {step}/{steps} loss {loss.item():.4f} crop PSNR {level:.2f} dB {rate:.2f} s/step",
-                flush=True,
-            )
+            progress = f"{saved.stem} {step}/{steps} loss {loss.item():.4f}"
+            print(f"{progress} crop PSNR {level:.2f} dB {rate:.2f} s/step", flush=True)
         if step % 100 == 0 or step == steps:
             temporary = saved.with_suffix(".tmp")
             torch.save(

@@ -5,18 +5,13 @@ by clips that show something else.
 from __future__ import annotations
 
 import json
-import sys
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
-import score_mini  # noqa: E402
-
-from mini import detect, world  # noqa: E402
+from scripts.training import detect, score, world
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -68,15 +63,13 @@ def test_sees_what_was_drawn(motion, wear):
     source = rng(2 if wear else 1)
     scene = world.sample(source, 17 if wear else 33, 64, 80, unseen=None, motion=motion)
     clip = to_bytes(world.draw(scene))
-    verdict = score_mini.judge(
-        score_mini.Case(scene, 0, False), worn(clip, source) if wear else clip
-    )
+    verdict = score.judge(score.Case(scene, 0, False), worn(clip, source) if wear else clip)
     assert (
         verdict.colour
         and verdict.shape
         and verdict.motion
         and verdict.second_colour in (None, True)
-    ), score_mini.miss(verdict)
+    ), score.miss(verdict)
 
 
 @pytest.mark.parametrize("colour", world.COLOURS)
@@ -236,9 +229,9 @@ def test_refuses_what_is_no_clip(clip, told):
 
 def test_cases_are_seeded_and_half_unseen():
     one, two, other = (
-        score_mini.cases(10, 17, 64, 64, 1),
-        score_mini.cases(10, 17, 64, 64, 1),
-        score_mini.cases(10, 17, 64, 64, 2),
+        score.cases(10, 17, 64, 64, 1),
+        score.cases(10, 17, 64, 64, 1),
+        score.cases(10, 17, 64, 64, 2),
     )
     assert [c.prompt for c in one] == [c.prompt for c in two] != [c.prompt for c in other]
     assert [c.unseen for c in one] == [False, True] * 5
@@ -248,19 +241,19 @@ def test_cases_are_seeded_and_half_unseen():
 
 
 def test_scores_tell_right_from_wrong():
-    some = score_mini.cases(6, 17, 64, 64)
-    right = score_mini.score(score_mini.drawn(some), some)
-    assert score_mini.shares(right) == {"colour": 1, "shape": 1, "motion": 1, "all": 1, "count": 6}
-    assert not any(map(score_mini.miss, right))
+    some = score.cases(6, 17, 64, 64)
+    right = score.score(score.drawn(some), some)
+    assert score.shares(right) == {"colour": 1, "shape": 1, "motion": 1, "all": 1, "count": 6}
+    assert not any(map(score.miss, right))
     ball = to_bytes(world.draw(world.build(rng(), "red", "ball", "left", 17, 64, 64)))
-    wrong = score_mini.score(lambda prompt, seed: ball, some)
+    wrong = score.score(lambda prompt, seed: ball, some)
     for got, verdict in zip(
-        score_mini.shares(wrong).values(), ("colour", "shape", "motion"), strict=False
+        score.shares(wrong).values(), ("colour", "shape", "motion"), strict=False
     ):
         want = {"colour": "red", "shape": "ball", "motion": "left"}[verdict]
         assert got == np.mean([getattr(c.scene, verdict) == want for c in some])
-    assert "showed red ball, left" in score_mini.miss(next(v for v in wrong if not v.colour))
-    table = score_mini.accuracy_table({"drawn": right, "one ball": wrong}).splitlines()
+    assert "showed red ball, left" in score.miss(next(v for v in wrong if not v.colour))
+    table = score.accuracy_table({"drawn": right, "one ball": wrong}).splitlines()
     assert len(table) == 5 and table[1].split() == [
         "drawn,",
         "seen",
@@ -270,16 +263,16 @@ def test_scores_tell_right_from_wrong():
         "100.0%",
         "100.0%",
     ]
-    told = json.loads(json.dumps(score_mini.as_json("drawn", right), allow_nan=False))
+    told = json.loads(json.dumps(score.as_json("drawn", right), allow_nan=False))
     assert told["seen"]["count"] == told["unseen"]["count"] == 3 and told["misses"] == []
 
 
 def test_steadiness_tells_drawn_from_shuffled():
-    some = score_mini.steady_cases(8, 33, 64, 64)[:4]
-    assert [c.scene.motion for c in some] == list(score_mini.STEADY[:4])
-    truth = score_mini.drawn(some)
-    calm = score_mini.steadiness(truth, some)
-    shaken = score_mini.steadiness(
+    some = score.steady_cases(8, 33, 64, 64)[:4]
+    assert [c.scene.motion for c in some] == list(score.STEADY[:4])
+    truth = score.drawn(some)
+    calm = score.steadiness(truth, some)
+    shaken = score.steadiness(
         lambda prompt, seed: truth(prompt, seed)[rng(seed).permutation(33)], some
     )
     assert (
@@ -287,8 +280,8 @@ def test_steadiness_tells_drawn_from_shuffled():
         and calm["jitter"] * 5 < shaken["jitter"]
     )
     assert calm["bounce_lower"] == 1 >= calm["there"] > 0.97 and shaken["bounce_lower"] < 1
-    assert len(score_mini.steadiness_table({"drawn": calm, "shuffled": shaken}).splitlines()) == 4
-    nothing = score_mini.steadiness(lambda prompt, seed: np.zeros((33, 64, 64, 3), np.uint8), some)
+    assert len(score.steadiness_table({"drawn": calm, "shuffled": shaken}).splitlines()) == 4
+    nothing = score.steadiness(lambda prompt, seed: np.zeros((33, 64, 64, 3), np.uint8), some)
     assert (
         nothing["there"] == 0 and np.isnan(nothing["colour"]) and np.isnan(nothing["bounce_lower"])
     )
@@ -296,7 +289,7 @@ def test_steadiness_tells_drawn_from_shuffled():
 
 def test_sheet_shows_the_frames():
     _, clip = drawn("left")
-    page = np.array(score_mini.sheet([("first", clip), ("second", clip[::-1])], columns=3))
+    page = np.array(score.sheet([("first", clip), ("second", clip[::-1])], columns=3))
     assert page.shape == (2 * 80, 3 * 66, 3)
     np.testing.assert_array_equal(page[15:79, :64], clip[0])
     np.testing.assert_array_equal(page[95:159, 132:196], clip[0])
@@ -304,4 +297,4 @@ def test_sheet_shows_the_frames():
 
 def test_psnr():
     one = np.full((2, 4, 4, 3), 100, np.uint8)
-    assert score_mini.psnr(one, one + np.uint8(10)) == pytest.approx(20 * np.log10(25.5))
+    assert score.psnr(one, one + np.uint8(10)) == pytest.approx(20 * np.log10(25.5))

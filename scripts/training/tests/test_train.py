@@ -1,24 +1,18 @@
-"""The road of scripts/train_mini.py, walked with a few steps: it must end in a folder that makes
-clips, and go on where it stopped.
-"""
+"""A few steps of every stage of the training: they make a model that loads, and resume."""
 
 from __future__ import annotations
 
 import shutil
-import sys
-from pathlib import Path
 
 import pytest
 
 import mlxvid
 
 torch = pytest.importorskip("torch")
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
-from mini import export, latents, restore, train_dit, train_vae  # noqa: E402
+from scripts.training import export, latents, restore, train_dit, train_vae  # noqa: E402
 
 
-@pytest.mark.slow
 def test_a_few_steps_of_every_stage_make_a_model_that_loads(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(latents, "BUCKETS", {"9x64x64": (9, 64, 64, 4), "1x64x64": (1, 64, 64, 2)})
     monkeypatch.setattr(latents, "SHARD", 2)

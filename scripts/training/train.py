@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
-"""Train the embedded model from nothing: VAE, its decoder once more, encoded clips, text encoder
-and transformer, model folder.
+"""Train the embedded model from nothing, in five stages.
+
+The stages are: the VAE; its decoder once more; encoded clips; text encoder and transformer; the
+model folder. Each is seeded and resumes where it was stopped: run the same command again.
 
 The training is in PyTorch (pip install "mlxvid[train]"): on two CPU cores without Metal it is
 several times faster than MLX's CPU backend, whose elementwise operations run on one thread.
-mlxvid's own code is then held to these networks by parity tests. Every stage is seeded and goes on
-where it was stopped; run the same command again.
+mlxvid's own code is then held to these networks by parity tests.
 
 examples:
-  scripts/train_mini.py runs/mini scripts/train_mini.py runs/try --vae-steps 200 --dit-steps 200
-  scripts/train_mini.py runs/mini --only export scripts/train_mini.py runs/more --start
-  mlxvid/assets/mini --vae-steps 0 --decoder-steps 0 --dit-steps 3000
+  python scripts/training/train.py runs/mini
+  python scripts/training/train.py runs/try --vae-steps 200 --dit-steps 200
+  python scripts/training/train.py runs/mini --only export
+  python scripts/training/train.py runs/more --start mlxvid/assets/mini --vae-steps 0 \\
+      --decoder-steps 0 --dit-steps 3000
 """
 
 from __future__ import annotations
@@ -19,7 +22,10 @@ import argparse
 import multiprocessing
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # where scripts/ stands
 
 # Threads that wait must not spin, and freed memory must not go back to the system each step:
 # together up to six times faster. Both are read when the process starts, so it starts again with
@@ -33,7 +39,8 @@ SPEED = {
 STAGES = ("vae", "decoder", "latents", "dit", "export")
 
 
-def main() -> None:
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command's arguments."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -57,13 +64,32 @@ def main() -> None:
         help="begin from a model folder's weights instead of from nothing",
     )
     parser.add_argument("--only", choices=STAGES, help="one stage instead of all")
-    args = parser.parse_args()
+    return parser.parse_args(argv)
+
+
+def encode_clips(run: Path) -> None:
+    """Draw and encode the clips, with one process for each processor core."""
+    from scripts.training import latents
+
+    context = multiprocessing.get_context("spawn")
+    workers = []
+    for _ in range(os.cpu_count() or 1):
+        workers.append(context.Process(target=latents.make_all, args=(run,)))
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the stages that are asked for."""
+    args = parse(argv)
     if not SPEED.items() <= os.environ.items():
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **SPEED})
     stages = [args.only] if args.only else STAGES
 
-    from mini import export, latents, restore, train_dit, train_vae
     from mlxvid.convert import convert
+    from scripts.training import export, restore, train_dit, train_vae
 
     if args.start:
         restore.restore(args.start, args.run)
@@ -72,15 +98,7 @@ def main() -> None:
     if "decoder" in stages:
         train_vae.finish_decoder(args.run, args.decoder_steps, batch=16, bfloat16=args.bfloat16)
     if "latents" in stages:
-        context = multiprocessing.get_context("spawn")
-        workers = [
-            context.Process(target=latents.make_all, args=(args.run,))
-            for _ in range(os.cpu_count() or 1)
-        ]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
+        encode_clips(args.run)
     if "dit" in stages:
         train_dit.train(args.run, args.dit_steps, seed=args.seed, bfloat16=args.bfloat16)
     if "export" in stages:

@@ -23,9 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
-
 from mini import detect, world
+from tqdm import tqdm
 
 Make = Callable[[str, int], np.ndarray]
 MODES = ("factored", "full", "spatial")
