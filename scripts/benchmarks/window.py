@@ -1,30 +1,24 @@
-#!/usr/bin/env python3
-"""How long the app's window stands still at most while clips are opened, played and dragged through
-and its worker makes another.
+"""How long the app's window stands still at most.
 
-examples:
-  scripts/bench_gui.py                     two clips, 10 s each, while the embedded model makes one
-  scripts/bench_gui.py --idle              the same with nothing being made
-  scripts/bench_gui.py --seconds 30 clip.mp4
+Clips are opened, played and dragged through, while the window's worker makes another.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QElapsedTimer, QEventLoop, QPoint, QPointF, Qt, QTimer
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication, QWidget
 
-from mlxvid.cli.parser import Parser, run
 from mlxvid.errors import MlxvidError
 from mlxvid.gui.app import make_application
 from mlxvid.gui.database import Database
@@ -39,16 +33,15 @@ from mlxvid.media.clip import Clip
 TICK = 10  # ms between two looks at the clock
 CLIPS = {"96x96, 33 frames": (96, 96, 33), "832x480, 81 frames": (832, 480, 81)}
 WINDOW = (1440, 900)
-PATIENCE = 120  # seconds that the worker has for its first steps
+PATIENCE = 120  # seconds for the worker's first steps
 
 
 @dataclass(frozen=True)
 class Stalls:
-    """Milliseconds between two ticks, less the ticks' own distance; `late`: the share of them that
-    were over 16 ms.
+    """Milliseconds between two ticks, less the ticks' own interval.
 
-    `work` is the most that the window's thread itself computed between two ticks: what is left of
-    `longest` on a machine with nothing else to do.
+    `late` is the share of them over 16 ms; `work` the most that the window's thread itself computed
+    between two ticks: what is left of `longest` on a machine with nothing else to do.
     """
 
     longest: float
@@ -57,15 +50,19 @@ class Stalls:
     work: float
 
     def __str__(self) -> str:
-        own = f"{self.work:.0f} ms of own work"
-        return f"longest stall {self.longest:.0f} ms ({own}), typical {self.typical:.1f} ms, {self.late:.1%} over 16 ms"
+        longest = f"longest stall {self.longest:.0f} ms ({self.work:.0f} ms of own work)"
+        return f"{longest}, typical {self.typical:.1f} ms, {self.late:.1%} over 16 ms"
 
 
 def measure(seconds: float, busy: Callable[[], None] | None = None, every: int = 30) -> Stalls:
-    """Run the event loop for so long, with `busy` called every so many ms, and tell how long it
-    stood still.
+    """Run the event loop for some seconds and measure how long it stood still.
+
+    `busy`, if given, is called once in `every` milliseconds.
     """
-    clock, loop, ticker, worker = QElapsedTimer(), QEventLoop(), QTimer(), QTimer()
+    clock = QElapsedTimer()
+    loop = QEventLoop()
+    ticker = QTimer()
+    worker = QTimer()
     gaps: list[float] = []
     work = [time.thread_time()]
 
@@ -88,9 +85,7 @@ def measure(seconds: float, busy: Callable[[], None] | None = None, every: int =
 
 
 def open_play_and_scrub(stage: Stage, path: Path, seconds: float) -> Stalls:
-    """Open a clip and let it play for a third of the time; drag through it for a third, press keys
-    for the last.
-    """
+    """Open a clip; play it, drag through it and press keys for a third of the time each."""
     turn = iter(_turns(stage.player, round(seconds * 1000 / 30)))
     stage.open(path)
     return measure(seconds, lambda: next(turn, None))
@@ -140,15 +135,17 @@ def open_window(folder: Path) -> Iterator[Window]:
 
 
 def begin_clip(window: Window) -> None:
-    """Have the worker make a clip that takes longer than any measurement; returns when its first
-    steps are done.
+    """Have the worker make a clip that takes longer than any measurement.
+
+    Returns when its first steps are done.
     """
     loop = QEventLoop()
-    window.runner.progressed.connect(
-        lambda job, event: (
-            loop.quit() if event["stage"] == "denoise" and event["step"] > 1 else None
-        )
-    )
+
+    def look(job: object, event: dict[str, Any]) -> None:
+        if event["stage"] == "denoise" and event["step"] > 1:
+            loop.quit()
+
+    window.runner.progressed.connect(look)
     window.compose.apply_settings(
         {"model": "mini", "prompt": "a red ball bouncing", "steps": 1000, "force": True}
     )
@@ -156,50 +153,35 @@ def begin_clip(window: Window) -> None:
     QTimer.singleShot(PATIENCE * 1000, loop.quit)
     loop.exec()
     if window.runner.current is None:
-        raise MlxvidError("The worker made nothing; see what python -m mlxvid.gui says in its log.")
+        raise MlxvidError("The worker made nothing: look in the log of python -m mlxvid.gui.")
 
 
 def sample(folder: Path, width: int, height: int, frames: int) -> Path:
     """A clip with something to decode: a coloured texture that drifts."""
     rng = np.random.default_rng(0)
-    coarse = np.kron(
-        rng.integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8),
-        np.ones((8, 8, 1), np.uint8),
-    )
+    blocks = rng.integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
+    coarse = np.kron(blocks, np.ones((8, 8, 1), np.uint8))
     moving = np.stack([np.roll(coarse, 3 * index, axis=1) for index in range(frames)])
     return Clip(moving, 24, {"prompt": "a drifting texture"}).save(folder / f"{width}x{height}.mp4")
 
 
-@run
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, and print one line for each clip."""
-    parser = Parser(prog="scripts/bench_gui.py", description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "clips", nargs="*", type=Path, help="clips to play (default: two made for it)"
-    )
-    parser.add_argument(
-        "--seconds", type=float, default=10, help="for each clip (default: %(default)s)"
-    )
-    parser.add_argument("--idle", action="store_true", help="while nothing is being made")
-    parser.add_argument("--display", action="store_true", help="in a window that can be seen")
-    options = parser.parse_args(arguments)
-    if not options.display:
+def bench(clips: Sequence[Path], seconds: float, idle: bool, display: bool) -> None:
+    """Print one line for each clip; without any, two are made for it.
+
+    seconds: for each clip; idle: while no clip is being made; display: in a window that shows.
+    """
+    if not display:
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
     app = make_application([])
     apply_theme(app, Appearance.DARK)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        clips = {str(path): path for path in options.clips} or {
-            what: sample(folder, *size) for what, size in CLIPS.items()
-        }
+        played = {str(path): path for path in clips}
+        if not played:
+            played = {what: sample(folder, *size) for what, size in CLIPS.items()}
         with open_window(folder) as window:
-            if not options.idle:
+            if not idle:
                 begin_clip(window)
             print(f"{'as it is':>20}: {measure(1)}")
-            for what, path in clips.items():
-                print(f"{what:>20}: {open_play_and_scrub(window.stage, path, options.seconds)}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+            for what, path in played.items():
+                print(f"{what:>20}: {open_play_and_scrub(window.stage, path, seconds)}")
