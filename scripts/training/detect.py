@@ -1,11 +1,10 @@
-"""What is to be seen in a clip of mini's world: colour, shape and motion, found by measuring, with
-nothing learned.
+"""What a clip of the drawn world shows: colour, shape and motion, measured, with nothing learned.
 
 The captions' world is made of saturated things on unsaturated ground. So a pixel is looked at in
 the *chroma plane* (RGB with its grey part taken away), where posts, lamp and shadow vanish and a
 thing's edge is a straight mixture of its colour and the ground's: how far along that line a pixel
 lies is how much of it the thing covers. From this soft cover come the track, the shape (the
-template that fits it best, as :func:`world.distance` draws it) and the motion (which kind of path
+template that fits it best, as :func:`drawing.distance` draws it) and the motion (which kind of path
 the track is). The caption is never looked at.
 """
 
@@ -18,35 +17,39 @@ import numpy as np
 from . import world
 from .motion import find_behind, find_motion
 from .shape import find_shape
-from .track import Track, bounce_heights, consistency, middles, parabola_fit
-
-__all__ = ["Seen", "bounce_heights", "consistency", "detect", "parabola_fit"]
+from .track import Track, middles
 
 NAMES = list(world.COLOURS)
-PLANE = np.array([[2, -1, -1], [0, np.sqrt(3), -np.sqrt(3)]], np.float32).T / np.float32(
-    np.sqrt(6)
-)  # [3, 2], orthonormal, grey -> 0
+# The chroma plane, [3, 2]: orthonormal, and grey becomes 0.
+PLANE = np.array([[2, -1, -1], [0, np.sqrt(3), -np.sqrt(3)]], np.float32).T
+PLANE = PLANE / np.float32(np.sqrt(6))
 _HUES = np.array(list(world.COLOURS.values()), np.float32) @ PLANE
 _HUES /= np.linalg.norm(_HUES, axis=1, keepdims=True)
-SATURATED = 85  # max - min over R, G, B, above which a pixel belongs to a thing; grounds and lamp stay below 55
+# The range of R, G and B above which a pixel belongs to a thing; grounds and lamp stay below 55.
+SATURATED = 85
 
 
 @dataclass
 class Seen:
-    """What a clip shows. `None` where there is nothing that can be named."""
+    """What a clip shows; None where there is nothing that can be named.
+
+    direction: +1 right or -1 left of a throw, a slide, a pan of the camera and a moving lamp, else
+    0; fits: the misfit of each shape, from 0 (perfect) up.
+    """
 
     colour: str | None
     shape: str | None
     motion: str | None
-    direction: int  # +1 right, -1 left: of a throw, a slide, a pan of the camera, a moving lamp; 0 elsewhere
+    direction: int
     track: Track
     second_colour: str | None = None
-    fits: dict[str, float] | None = None  # misfit of each shape, 0 (perfect) upwards
+    fits: dict[str, float] | None = None
 
 
 def detect(frames: np.ndarray) -> Seen:
-    """Look at a clip, uint8 [F, H, W, 3], and say what it shows. Raises ValueError for any other
-    array.
+    """What a clip, uint8 [F, H, W, 3], shows.
+
+    Raises ValueError for any other array.
     """
     frames = np.asarray(frames)
     if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or 0 in frames.shape:
@@ -59,56 +62,58 @@ def detect(frames: np.ndarray) -> Seen:
     core, counts = _cores(clip, flat)
     main, second = _choose(core, counts, min(h, w))
     if main is None:
-        nothing = np.full(f, np.nan)
-        empty = Track(
-            nothing, nothing, np.zeros(f), np.full((f, 3), np.nan), np.zeros(f, bool), h, w
-        )
-        return Seen(None, None, None, 0, empty)
-    reach = max(
-        3, round(0.055 * min(h, w))
-    )  # a star's tips are too thin to have a core, and reach this far beyond it
-    ground = _ground(clip, _widen((core >= 0), reach))
-    hidden = _widen(core == second, 2) if second is not None else np.zeros((f, h, w), bool)
+        return _nothing(f, h, w)
+    # A star's tips are too thin to have a core, and reach this far beyond it.
+    reach = max(3, round(0.055 * min(h, w)))
+    ground = _ground(clip, _widen(core >= 0, reach))
+    hidden = np.zeros((f, h, w), bool) if second is None else _widen(core == second, 2)
     mine = core == main
     colour = np.median(clip[mine], axis=0)
     cover = _cover(clip, ground, colour) * (_widen(mine, reach) & ~hidden)
     track = _track(clip, cover, mine, hidden)
     shape, fits = find_shape(cover, hidden, track)
-    grey = clip.mean(-1) - ground.mean(-1)[:, None]
-    motion, direction = None, 0
+    motion: str | None = None
+    direction = 0
     if second is not None and f > 1:
-        motion, direction = find_behind(
-            track, core == second, (cover * _widen(hidden, 2)).any((1, 2))
-        )
+        touching = (cover * _widen(hidden, 2)).any((1, 2))
+        motion, direction = find_behind(track, core == second, touching)
     if motion is None and f > 1:
-        motion, direction = find_motion(
-            track, cover, shape, np.where(_widen((core >= 0) | (cover > 0.1), 2), np.nan, grey)
-        )
+        grey = clip.mean(-1) - ground.mean(-1)[:, None]
+        near = _widen((core >= 0) | (cover > 0.1), 2)
+        motion, direction = find_motion(track, cover, shape, np.where(near, np.nan, grey))
     name = NAMES[int(np.argmax(_HUES @ (colour @ PLANE)))]
-    return Seen(
-        name, shape, motion, direction, track, NAMES[second] if second is not None else None, fits
-    )
+    second_name = None if second is None else NAMES[second]
+    return Seen(name, shape, motion, direction, track, second_name, fits)
+
+
+def _nothing(frames: int, height: int, width: int) -> Seen:
+    """What a clip shows that has nothing in it."""
+    unknown = np.full(frames, np.nan)
+    colours = np.full((frames, 3), np.nan)
+    clear = np.zeros(frames, bool)
+    track = Track(unknown, unknown, np.zeros(frames), colours, clear, height, width)
+    return Seen(None, None, None, 0, track)
 
 
 # --- finding the things ---------------------------------------------------------------------------
 
 
 def _cores(clip: np.ndarray, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels well inside a thing: [F, H, W] index of the nearest named hue or -1, and how many of
-    each hue a frame has [F, 8].
+    """Pixels well inside a thing.
 
-    A pixel whose four neighbours are of another hue is an edge, where two colours mix into a third
-    that isn't there.
+    Returns the index of the nearest named hue or -1, [F, H, W], and how many of each hue a frame
+    has, [F, 8]. A pixel with a neighbour of another hue is an edge, where two colours mix into a
+    third that isn't there.
     """
-    hue = np.where(clip.max(-1) - clip.min(-1) > SATURATED, np.argmax(flat @ _HUES.T, -1), -1)
+    saturated = clip.max(-1) - clip.min(-1) > SATURATED
+    hue = np.where(saturated, np.argmax(flat @ _HUES.T, -1), -1)
     padded = np.pad(hue, ((0, 0), (1, 1), (1, 1)), mode="edge")
     same = np.ones(hue.shape, bool)
-    for shifted in (
-        padded[:, :-2, 1:-1],
-        padded[:, 2:, 1:-1],
-        padded[:, 1:-1, :-2],
-        padded[:, 1:-1, 2:],
-    ):
+    above = padded[:, :-2, 1:-1]
+    below = padded[:, 2:, 1:-1]
+    before = padded[:, 1:-1, :-2]
+    after = padded[:, 1:-1, 2:]
+    for shifted in (above, below, before, after):
         same &= shifted == hue
     core = np.where(same, hue, -1)
     return core, np.stack([(core == i).sum((1, 2)) for i in range(len(NAMES))], 1)
@@ -128,32 +133,35 @@ def _widen(mask: np.ndarray, by: int) -> np.ndarray:
 
 
 def _choose(core: np.ndarray, counts: np.ndarray, short: int) -> tuple[int | None, int | None]:
-    """The hue of the main thing, and of a second one that is seen beside it. Of two, the main one
-    is the one that travels.
+    """The hue of the main thing, and of a second one beside it, or None.
+
+    Of two, the main one is the one that travels.
     """
     enough = max(3, 0.0006 * short * short)
     total = counts.sum(0)
     often = (counts >= enough).mean(0)
-    big = [int(i) for i in np.argsort(-total) if total[i] > 0.04 * total.max() and often[i] >= 0.3]
+    lasting = (total > 0.04 * total.max()) & (often >= 0.3) & (total > 0)
+    big = [int(i) for i in np.argsort(-total) if lasting[i]]
     if not big:
         return None, None
     if len(big) == 1:
         return big[0], None
-    a, b = ((middles(core == i), counts[:, i] >= enough) for i in big[:2])
-    both = a[1] & b[1]
-    if (
-        both.sum() < 0.25 * len(core)
-        or np.max(np.linalg.norm(a[0] - b[0], axis=1)[both]) < 0.12 * short
-    ):
-        return big[0], None  # one thing whose colour wavers between two names
-    travel = [np.ptp(place[there], axis=0).max() for place, there in (a, b)]
-    return (big[0], big[1]) if travel[0] >= travel[1] else (big[1], big[0])
+    first, other = big[:2]
+    places = [middles(core == hue) for hue in (first, other)]
+    both = (counts[:, first] >= enough) & (counts[:, other] >= enough)
+    if both.sum() < 0.25 * len(core):
+        return first, None
+    apart = np.linalg.norm(places[0] - places[1], axis=1)[both]
+    if np.max(apart) < 0.12 * short:
+        return first, None  # one thing whose colour wavers between two names
+    travel = []
+    for hue, place in zip((first, other), places, strict=True):
+        travel.append(np.ptp(place[counts[:, hue] >= enough], axis=0).max())
+    return (first, other) if travel[0] >= travel[1] else (other, first)
 
 
 def _ground(clip: np.ndarray, things: np.ndarray) -> np.ndarray:
-    """Colour of the ground at each height, [H, 3]: backgrounds and floor differ from row to row,
-    never along one.
-    """
+    """Colour of the ground in each row, [H, 3]; backgrounds and floor never differ along one."""
     rows = []
     every = clip[~things]
     spare = np.median(every, axis=0) if len(every) else np.zeros(3, np.float32)
@@ -164,12 +172,12 @@ def _ground(clip: np.ndarray, things: np.ndarray) -> np.ndarray:
 
 
 def _cover(clip: np.ndarray, ground: np.ndarray, colour: np.ndarray) -> np.ndarray:
-    """How much of each pixel the thing covers, 0..1, [F, H, W]. The outer fifths are cut off: there
-    lie noise and artefacts.
+    """How much of each pixel the thing covers, 0 to 1, [F, H, W].
 
-    A pixel between ground and thing lies on the line between their colours, and brightness tells
-    where more sharply than chroma does, which codecs blur. What lies off that line has a post, lamp
-    or shadow in it: there the chroma alone is asked.
+    The outer fifths are cut off: there lie noise and artefacts. A pixel between ground and thing
+    lies on the line between their colours, and brightness tells where more sharply than chroma
+    does, which codecs blur. What lies off that line has a post, lamp or shadow in it: there only
+    the chroma counts.
     """
     over = clip - ground[:, None]
     full, off = _along(over, colour - ground)
@@ -179,29 +187,29 @@ def _cover(clip: np.ndarray, ground: np.ndarray, colour: np.ndarray) -> np.ndarr
 
 
 def _along(over: np.ndarray, line: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where vectors [F, H, W, n] lie along each row's line [H, n], 0 at its start and 1 at its end,
-    and how far off it.
+    """Where vectors [F, H, W, n] lie along each row's line [H, n], and how far off it.
+
+    0 is the line's start and 1 its end.
     """
     share = (over * line[:, None]).sum(-1) / np.maximum((line**2).sum(-1), 1)[:, None]
     return share, np.linalg.norm(over - share[..., None] * line[:, None], axis=-1)
 
 
 def _track(clip: np.ndarray, cover: np.ndarray, mine: np.ndarray, hidden: np.ndarray) -> Track:
+    """The thing's place, area and colour in each frame."""
     area = cover.sum((1, 2))
-    seen = (
-        area > max(6, 0.1 * np.median(area[area > 0]))
-        if np.any(area > 0)
-        else np.zeros(len(area), bool)
-    )
+    seen = np.zeros(len(area), bool)
+    if np.any(area > 0):
+        seen = area > max(6, 0.1 * np.median(area[area > 0]))
     middle = np.where(seen[:, None], middles(cover), np.nan)
-    edge = (
-        np.concatenate([cover[:, 0], cover[:, -1], cover[:, :, 0], cover[:, :, -1]], 1).max(1) > 0.3
-    )
+    borders = [cover[:, 0], cover[:, -1], cover[:, :, 0], cover[:, :, -1]]
+    edge = np.concatenate(borders, 1).max(1) > 0.3
     touching = (_widen(hidden, 1) & (cover > 0.3)).any((1, 2))
     inside = mine & (cover > 0.9)
     inside = np.where(inside.any((1, 2))[:, None, None], inside, cover > 0.5)
-    many = np.maximum(inside.sum((1, 2)), 1)[:, None]
-    rgb = np.where(
-        seen[:, None], np.einsum("fhwc,fhw->fc", clip, inside.astype(np.float32)) / many, np.nan
-    )
-    return Track(middle[:, 0], middle[:, 1], area, rgb, seen & ~edge & ~touching, *cover.shape[1:])
+    pixels = np.maximum(inside.sum((1, 2)), 1)[:, None]
+    mean = np.einsum("fhwc,fhw->fc", clip, inside.astype(np.float32)) / pixels
+    rgb = np.where(seen[:, None], mean, np.nan)
+    clear = seen & ~edge & ~touching
+    _, height, width = cover.shape
+    return Track(middle[:, 0], middle[:, 1], area, rgb, clear, height, width)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import world
+from . import drawing, world
 from .vae_torch import VAE
 
 # Frames, height, width and number of clips: several sizes, aspects and lengths, so that the model
@@ -42,7 +42,7 @@ def make_shard(vae: VAE, path: Path, bucket: str, index: int) -> None:
     captions = []
     for _ in range(SHARD):
         scene = world.sample(rng, frames, height, width, odds=world.TRAINING_ODDS)
-        clip = torch.from_numpy(world.draw(scene))[None]
+        clip = torch.from_numpy(drawing.draw(scene))[None]
         place = int(rng.integers(0, latent_frames))
         with torch.no_grad():
             z, _ = vae.encode(clip)

@@ -1,4 +1,4 @@
-"""Where the main thing of a clip is in each frame, and what can be measured of its path."""
+"""The track of a clip's main thing over its frames, and what can be measured of it."""
 
 from __future__ import annotations
 
@@ -25,17 +25,14 @@ class Track:
         return np.isfinite(self.x)
 
     def usable(self) -> np.ndarray:
-        """[n] indices of the clear frames, or of all frames with the thing in them where clear ones
-        are too few to tell a path.
-        """
-        seen, clear = np.flatnonzero(self.seen), np.flatnonzero(self.clear)
+        """Indices [n] of the clear frames, or, where these are too few, of all with the thing."""
+        seen = np.flatnonzero(self.seen)
+        clear = np.flatnonzero(self.clear)
         return clear if len(clear) >= max(4, 0.4 * len(seen)) else seen
 
 
 def slope(t: np.ndarray, v: np.ndarray) -> tuple[float, float]:
-    """Slope of the straight line through v(t), and R²: the part of v's variance that the line
-    explains.
-    """
+    """Slope of the straight line through v(t), and R², the share of variance that it explains."""
     if len(t) < 3 or np.ptp(v) == 0:
         return 0.0, 0.0
     a, b = np.polyfit(t, v, 1)
@@ -43,53 +40,54 @@ def slope(t: np.ndarray, v: np.ndarray) -> tuple[float, float]:
 
 
 def turning_points(v: np.ndarray, least: float) -> list[tuple[int, int]]:
-    """Where v turns by at least `least`: (index, +1 at a maximum or -1 at a minimum), in order,
-    ends left out.
+    """Where v turns by at least `least`, in order, without the ends.
+
+    Each is an index and +1 at a maximum or -1 at a minimum.
     """
     turns: list[tuple[int, int]] = []
-    low = high = 0
+    low = 0
+    high = 0
     way = 0
     for i in range(1, len(v)):
-        low, high = (i if v[i] < v[low] else low), (i if v[i] > v[high] else high)
+        low = i if v[i] < v[low] else low
+        high = i if v[i] > v[high] else high
         if way >= 0 and v[high] - v[i] >= least:
             if way > 0 or high > 0:
                 turns.append((high, 1))
-            way, low = -1, i
+            way = -1
+            low = i
         elif way <= 0 and v[i] - v[low] >= least:
             if way < 0 or low > 0:
                 turns.append((low, -1))
-            way, high = 1, i
+            way = 1
+            high = i
     return turns
 
 
 def consistency(track: Track) -> dict[str, float]:
-    """How steadily the thing keeps its look and its path over the clip; NaN where too few clear
-    frames follow one another.
+    """How steadily the thing keeps its look and its path over the clip.
 
-    `colour`: mean distance in RGB (0..255 units) between its colour in one frame and the next;
-    `size`: mean change of its size (square root of the area) from frame to frame, over its mean
-    size; `jitter`: RMS second difference of its centroid, pixels.
+    `colour`: mean distance in RGB (0 to 255) between its colour in one frame and the next; `size`:
+    mean change of its size (square root of the area) from frame to frame, over its mean size;
+    `jitter`: RMS second difference of its centroid, pixels. NaN where too few clear frames follow
+    one another.
     """
     pairs = track.clear[1:] & track.clear[:-1]
     threes = pairs[1:] & pairs[:-1]
-    size = np.sqrt(track.area)
-    place = np.stack([track.x, track.y], 1)
-    bend = np.diff(place, 2, axis=0)[threes]
-    return {
-        "colour": float(np.linalg.norm(np.diff(track.rgb, axis=0), axis=1)[pairs].mean())
-        if pairs.any()
-        else np.nan,
-        "size": float(np.abs(np.diff(size))[pairs].mean() / size[track.clear].mean())
-        if pairs.any()
-        else np.nan,
-        "jitter": float(np.sqrt((bend**2).sum(1).mean())) if threes.any() else np.nan,
-    }
+    found = {"colour": np.nan, "size": np.nan, "jitter": np.nan}
+    if pairs.any():
+        drift = np.linalg.norm(np.diff(track.rgb, axis=0), axis=1)[pairs]
+        size = np.sqrt(track.area)
+        found["colour"] = float(drift.mean())
+        found["size"] = float(np.abs(np.diff(size))[pairs].mean() / size[track.clear].mean())
+    if threes.any():
+        bend = np.diff(np.stack([track.x, track.y], 1), 2, axis=0)[threes]
+        found["jitter"] = float(np.sqrt((bend**2).sum(1).mean()))
+    return found
 
 
 def parabola_fit(track: Track) -> float:
-    """R² of the best parabola through y over time: 1 for a thing that is thrown and falls freely.
-    NaN with fewer than 5 frames.
-    """
+    """R² of the best parabola through y over time: 1 for free fall, NaN with fewer than 5 frames."""
     t = track.usable()
     y = track.y[t]
     if len(t) < 5 or np.ptp(y) == 0:
@@ -98,11 +96,10 @@ def parabola_fit(track: Track) -> float:
 
 
 def bounce_heights(track: Track) -> tuple[list[float], bool | None]:
-    """Heights in pixels above the lowest point of the start and of each top between two hits, and
-    whether each is lower than the last.
+    """The heights of a bounce, and whether each is lower than the last.
 
-    A top that the clip's end cuts off doesn't count; with fewer than two heights there is nothing
-    to say: None.
+    Heights are of the start and of each top between two hits, in pixels above the lowest point. A
+    top that the clip's end cuts off doesn't count. With fewer than two heights the answer is None.
     """
     t = np.flatnonzero(track.seen)  # a start that the upper edge clips is still the highest
     if len(t) < 3:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import world
+from . import drawing, world
 from .muon import Muon
 from .vae_torch import VAE
 
@@ -37,7 +37,7 @@ def crops(rng: np.random.Generator, count: int, frames: int, side: int) -> np.nd
         thing = scene.things[0]
         x0 = _window_start(rng, thing.x, canvas, side)
         y0 = _window_start(rng, thing.y, canvas, side)
-        clip[:] = world.draw(scene)[:, y0 : y0 + side, x0 : x0 + side]
+        clip[:] = drawing.draw(scene)[:, y0 : y0 + side, x0 : x0 + side]
     return out
 
 
@@ -77,7 +77,7 @@ def psnr(vae: VAE, frames: int, side: int, count: int = 24, seed: int = 99) -> f
     values = []
     for _ in range(count):
         scene = world.sample(rng, frames, side, side, unseen=True)
-        x = torch.from_numpy(world.draw(scene))[None]
+        x = torch.from_numpy(drawing.draw(scene))[None]
         y = vae.decoder(vae.encode(x)[0]).clamp(-1, 1)
         values.append(-10 * math.log10(((x - y) / 2).square().mean().item() + 1e-9))
     return float(np.mean(values))

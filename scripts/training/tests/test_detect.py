@@ -11,15 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scripts.training import detect, score, world
+from scripts.training import detect, drawing, scores, tables, world
+from scripts.training.drawing import to_bytes
+from scripts.training.track import bounce_heights, consistency, parabola_fit
 
 
 def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
-
-
-def to_bytes(clip: np.ndarray) -> np.ndarray:
-    return np.uint8(np.clip((clip + 1) * 127.5 + 0.5, 0, 255))
 
 
 def drawn(
@@ -33,7 +31,7 @@ def drawn(
     seed: int = 3,
 ):
     scene = world.build(rng(seed), colour, shape, motion, frames, height, width)
-    return scene, to_bytes(world.draw(scene))
+    return scene, to_bytes(drawing.draw(scene))
 
 
 def worn(clip: np.ndarray, source: np.random.Generator) -> np.ndarray:
@@ -62,14 +60,14 @@ def worn(clip: np.ndarray, source: np.random.Generator) -> np.ndarray:
 def test_sees_what_was_drawn(motion, wear):
     source = rng(2 if wear else 1)
     scene = world.sample(source, 17 if wear else 33, 64, 80, unseen=None, motion=motion)
-    clip = to_bytes(world.draw(scene))
-    verdict = score.judge(score.Case(scene, 0, False), worn(clip, source) if wear else clip)
+    clip = to_bytes(drawing.draw(scene))
+    verdict = scores.judge(scores.Case(scene, 0, False), worn(clip, source) if wear else clip)
     assert (
         verdict.colour
         and verdict.shape
         and verdict.motion
         and verdict.second_colour in (None, True)
-    ), score.miss(verdict)
+    ), tables.miss(verdict)
 
 
 @pytest.mark.parametrize("colour", world.COLOURS)
@@ -140,22 +138,22 @@ def test_upside_down_is_no_throw_and_no_bounce():
 def test_pan_needs_its_posts_and_shadow_its_lamp():
     scene, _ = drawn("pan")
     scene.posts = None
-    assert detect.detect(to_bytes(world.draw(scene))).motion in ("left", "right")
+    assert detect.detect(to_bytes(drawing.draw(scene))).motion in ("left", "right")
     scene, _ = drawn("shadow")
     scene.light = None
-    assert detect.detect(to_bytes(world.draw(scene))).motion is None
+    assert detect.detect(to_bytes(drawing.draw(scene))).motion is None
     scene, _ = drawn("pan")
     scene.posts = np.repeat(
         scene.posts[:, :1], 17, 1
     )  # a thing that slides past posts that stand still: the camera doesn't pan
-    assert detect.detect(to_bytes(world.draw(scene))).motion in ("left", "right")
+    assert detect.detect(to_bytes(drawing.draw(scene))).motion in ("left", "right")
 
 
 def test_passing_in_front_is_not_behind():
     scene, clip = drawn("behind", frames=33, height=96, width=96)
     assert detect.detect(clip).motion == "behind"
     scene.things = scene.things[::-1]
-    seen = detect.detect(to_bytes(world.draw(scene)))
+    seen = detect.detect(to_bytes(drawing.draw(scene)))
     assert seen.motion != "behind" and seen.colour == "green"
 
 
@@ -164,37 +162,30 @@ def test_shuffled_frames_lose_motion_and_steadiness():
     order = rng().permutation(33)
     calm, shaken = detect.detect(clip), detect.detect(clip[order])
     assert (calm.motion, shaken.motion) == ("left", None)
-    assert (
-        detect.consistency(calm.track)["jitter"]
-        < 0.3
-        < 3
-        < detect.consistency(shaken.track)["jitter"]
-    )
+    assert consistency(calm.track)["jitter"] < 0.3 < 3 < consistency(shaken.track)["jitter"]
 
 
 def test_consistency_measures_what_was_put_in():
     scene, clip = drawn("spin", shape="square", height=96, width=96)
     scene.things[0].angle[:] = 0
-    still = detect.consistency(detect.detect(to_bytes(world.draw(scene))).track)
+    still = consistency(detect.detect(to_bytes(drawing.draw(scene))).track)
     assert max(still.values()) < 1e-3
     scene.things[0].radius = scene.things[0].radius * np.where(np.arange(17) % 2, 1.1, 1.0)
-    assert detect.consistency(detect.detect(to_bytes(world.draw(scene))).track)[
-        "size"
-    ] == pytest.approx(0.1 / 1.05, rel=0.1)
+    assert consistency(detect.detect(to_bytes(drawing.draw(scene))).track)["size"] == pytest.approx(
+        0.1 / 1.05, rel=0.1
+    )
     scene, _ = drawn("spin", shape="square", height=96, width=96)
     scene.things[0].angle[:] = 0
-    clip = to_bytes(world.draw(scene))
+    clip = to_bytes(drawing.draw(scene))
     clip[1::2] = np.clip(clip[1::2].astype(int) + (0, 0, 12), 0, 255)
-    assert detect.consistency(detect.detect(clip).track)["colour"] == pytest.approx(12, abs=1)
+    assert consistency(detect.detect(clip).track)["colour"] == pytest.approx(12, abs=1)
 
 
 def test_physics_of_throw_and_bounce():
-    fit = detect.parabola_fit(
-        detect.detect(drawn("throw", frames=33, height=96, width=96)[1]).track
-    )
+    fit = parabola_fit(detect.detect(drawn("throw", frames=33, height=96, width=96)[1]).track)
     assert fit > 0.999
     track = detect.detect(drawn("bounce", frames=33, height=96, width=96)[1]).track
-    heights, lower = detect.bounce_heights(track)
+    heights, lower = bounce_heights(track)
     assert (
         lower is True
         and len(heights) >= 2
@@ -202,13 +193,11 @@ def test_physics_of_throw_and_bounce():
     )  # the part of its speed that a hit leaves, squared
     track.y = np.tile([20.0, 40, 60, 40], 9)[:33]  # a ball that loses nothing
     track.clear = track.clear | True
-    assert detect.bounce_heights(track)[1] is False
+    assert bounce_heights(track)[1] is False
     track.y = np.linspace(20, 60, 33)
-    assert detect.bounce_heights(track)[1] is None and detect.parabola_fit(track) == pytest.approx(
-        1
-    )
+    assert bounce_heights(track)[1] is None and parabola_fit(track) == pytest.approx(1)
     track.y = 40 + 20 * np.abs(np.linspace(-1, 1, 33)) ** 0.3
-    assert detect.parabola_fit(track) < 0.9
+    assert parabola_fit(track) < 0.9
 
 
 @pytest.mark.parametrize(
@@ -229,9 +218,9 @@ def test_refuses_what_is_no_clip(clip, told):
 
 def test_cases_are_seeded_and_half_unseen():
     one, two, other = (
-        score.cases(10, 17, 64, 64, 1),
-        score.cases(10, 17, 64, 64, 1),
-        score.cases(10, 17, 64, 64, 2),
+        scores.cases(10, 17, 64, 64, 1),
+        scores.cases(10, 17, 64, 64, 1),
+        scores.cases(10, 17, 64, 64, 2),
     )
     assert [c.prompt for c in one] == [c.prompt for c in two] != [c.prompt for c in other]
     assert [c.unseen for c in one] == [False, True] * 5
@@ -241,19 +230,19 @@ def test_cases_are_seeded_and_half_unseen():
 
 
 def test_scores_tell_right_from_wrong():
-    some = score.cases(6, 17, 64, 64)
-    right = score.score(score.drawn(some), some)
-    assert score.shares(right) == {"colour": 1, "shape": 1, "motion": 1, "all": 1, "count": 6}
-    assert not any(map(score.miss, right))
-    ball = to_bytes(world.draw(world.build(rng(), "red", "ball", "left", 17, 64, 64)))
-    wrong = score.score(lambda prompt, seed: ball, some)
+    some = scores.cases(6, 17, 64, 64)
+    right = scores.score(scores.drawn(some), some)
+    assert scores.shares(right) == {"colour": 1, "shape": 1, "motion": 1, "all": 1, "count": 6}
+    assert not any(map(tables.miss, right))
+    ball = to_bytes(drawing.draw(world.build(rng(), "red", "ball", "left", 17, 64, 64)))
+    wrong = scores.score(lambda prompt, seed: ball, some)
     for got, verdict in zip(
-        score.shares(wrong).values(), ("colour", "shape", "motion"), strict=False
+        scores.shares(wrong).values(), ("colour", "shape", "motion"), strict=False
     ):
         want = {"colour": "red", "shape": "ball", "motion": "left"}[verdict]
         assert got == np.mean([getattr(c.scene, verdict) == want for c in some])
-    assert "showed red ball, left" in score.miss(next(v for v in wrong if not v.colour))
-    table = score.accuracy_table({"drawn": right, "one ball": wrong}).splitlines()
+    assert "showed red ball, left" in tables.miss(next(v for v in wrong if not v.colour))
+    table = tables.accuracy_table({"drawn": right, "one ball": wrong}).splitlines()
     assert len(table) == 5 and table[1].split() == [
         "drawn,",
         "seen",
@@ -263,16 +252,16 @@ def test_scores_tell_right_from_wrong():
         "100.0%",
         "100.0%",
     ]
-    told = json.loads(json.dumps(score.as_json("drawn", right), allow_nan=False))
+    told = json.loads(json.dumps(tables.as_json("drawn", right), allow_nan=False))
     assert told["seen"]["count"] == told["unseen"]["count"] == 3 and told["misses"] == []
 
 
 def test_steadiness_tells_drawn_from_shuffled():
-    some = score.steady_cases(8, 33, 64, 64)[:4]
-    assert [c.scene.motion for c in some] == list(score.STEADY[:4])
-    truth = score.drawn(some)
-    calm = score.steadiness(truth, some)
-    shaken = score.steadiness(
+    some = scores.steady_cases(8, 33, 64, 64)[:4]
+    assert [c.scene.motion for c in some] == list(scores.STEADY[:4])
+    truth = scores.drawn(some)
+    calm = scores.steadiness(truth, some)
+    shaken = scores.steadiness(
         lambda prompt, seed: truth(prompt, seed)[rng(seed).permutation(33)], some
     )
     assert (
@@ -280,8 +269,8 @@ def test_steadiness_tells_drawn_from_shuffled():
         and calm["jitter"] * 5 < shaken["jitter"]
     )
     assert calm["bounce_lower"] == 1 >= calm["there"] > 0.97 and shaken["bounce_lower"] < 1
-    assert len(score.steadiness_table({"drawn": calm, "shuffled": shaken}).splitlines()) == 4
-    nothing = score.steadiness(lambda prompt, seed: np.zeros((33, 64, 64, 3), np.uint8), some)
+    assert len(tables.steadiness_table({"drawn": calm, "shuffled": shaken}).splitlines()) == 4
+    nothing = scores.steadiness(lambda prompt, seed: np.zeros((33, 64, 64, 3), np.uint8), some)
     assert (
         nothing["there"] == 0 and np.isnan(nothing["colour"]) and np.isnan(nothing["bounce_lower"])
     )
@@ -289,7 +278,7 @@ def test_steadiness_tells_drawn_from_shuffled():
 
 def test_sheet_shows_the_frames():
     _, clip = drawn("left")
-    page = np.array(score.sheet([("first", clip), ("second", clip[::-1])], columns=3))
+    page = np.array(tables.sheet([("first", clip), ("second", clip[::-1])], columns=3))
     assert page.shape == (2 * 80, 3 * 66, 3)
     np.testing.assert_array_equal(page[15:79, :64], clip[0])
     np.testing.assert_array_equal(page[95:159, 132:196], clip[0])
@@ -297,4 +286,4 @@ def test_sheet_shows_the_frames():
 
 def test_psnr():
     one = np.full((2, 4, 4, 3), 100, np.uint8)
-    assert score.psnr(one, one + np.uint8(10)) == pytest.approx(20 * np.log10(25.5))
+    assert scores.psnr(one, one + np.uint8(10)) == pytest.approx(20 * np.log10(25.5))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scripts.training import world
+from scripts.training import drawing, world
 
 AREAS = {
     "ball": np.pi,
@@ -23,13 +23,13 @@ def rng(seed: int = 0) -> np.random.Generator:
 def test_same_seed_same_clip():
     one, two, other = (world.sample(rng(seed), 9, 48, 64) for seed in (5, 5, 6))
     assert one.caption == two.caption and one.caption != other.caption
-    np.testing.assert_array_equal(world.draw(one), world.draw(two))
+    np.testing.assert_array_equal(drawing.draw(one), drawing.draw(two))
 
 
 @pytest.mark.parametrize("motion", world.MOTIONS)
 @pytest.mark.parametrize("shape", [(1, 48, 64), (17, 64, 48)])
 def test_draws_every_motion_in_range(motion, shape):
-    clip = world.draw(world.sample(rng(1), *shape, motion=motion))
+    clip = drawing.draw(world.sample(rng(1), *shape, motion=motion))
     assert clip.shape == (*shape, 3) and clip.dtype == np.float32
     assert -1 <= clip.min() and clip.max() <= 1 and np.isfinite(clip).all()
     assert shape[0] == 1 or np.abs(np.diff(clip, axis=0)).max() > 0.1  # something moves
@@ -75,13 +75,13 @@ def test_caption_names_what_is_drawn():
 @pytest.mark.parametrize("shape", AREAS)
 def test_shape_has_its_area(shape):
     y, x = np.mgrid[-60:60, -60:60] + 0.5
-    covered = np.clip(0.5 - world.distance(shape, x, y, np.float64(40)), 0, 1).sum()
+    covered = np.clip(0.5 - drawing.distance(shape, x, y, np.float64(40)), 0, 1).sum()
     assert covered == pytest.approx(AREAS[shape] * 40**2, rel=0.01)
 
 
 def test_no_such_shape():
     with pytest.raises(ValueError, match="^no shape is called 'blob'$"):
-        world.distance("blob", np.zeros(1), np.zeros(1), np.ones(1))
+        drawing.distance("blob", np.zeros(1), np.zeros(1), np.ones(1))
 
 
 def test_bounce_rests_on_the_floor_and_loses_height():
@@ -110,5 +110,5 @@ def test_throw_is_a_parabola_and_pan_moves_posts_with_the_thing():
 def test_cut_shows_the_same_frames(motion):
     scene = world.sample(rng(10), 17, 48, 64, motion=motion)
     np.testing.assert_allclose(
-        world.draw(world.cut(scene, 4, 9)), world.draw(scene)[4:13], atol=1e-6
+        drawing.draw(world.cut(scene, 4, 9)), drawing.draw(scene)[4:13], atol=1e-6
     )
