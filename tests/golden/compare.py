@@ -18,6 +18,8 @@ def checkers() -> dict[str, Checker]:
     """Every family's comparisons, by how the names of their files begin."""
     found: dict[str, Checker] = {}
     for family in pkgutil.iter_modules(tests.models.__path__, "tests.models."):
+        if not family.ispkg:
+            continue
         names = {
             module.name for module in pkgutil.iter_modules(import_module(family.name).__path__)
         }
