@@ -206,7 +206,7 @@ def _track(clip: np.ndarray, cover: np.ndarray, mine: np.ndarray, hidden: np.nda
     edge = np.concatenate(borders, 1).max(1) > 0.3
     touching = (_widen(hidden, 1) & (cover > 0.3)).any((1, 2))
     inside = mine & (cover > 0.9)
-    inside = np.where(inside.any((1, 2))[:, None, None], inside, cover > 0.5)
+    inside = np.where(np.any(inside, axis=(1, 2), keepdims=True), inside, cover > 0.5)
     pixels = np.maximum(inside.sum((1, 2)), 1)[:, None]
     mean = np.einsum("fhwc,fhw->fc", clip, inside.astype(np.float32)) / pixels
     rgb = np.where(seen[:, None], mean, np.nan)

@@ -27,7 +27,7 @@ def draw(scene: Scene) -> np.ndarray:
 
 def to_bytes(clip: np.ndarray) -> np.ndarray:
     """A clip in [-1, 1] as uint8."""
-    return np.uint8(np.clip((clip + 1) * 127.5 + 0.5, 0, 255))
+    return np.clip((clip + 1) * 127.5 + 0.5, 0, 255).astype(np.uint8)
 
 
 def is_dark(scene: Scene) -> bool:

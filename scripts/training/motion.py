@@ -128,7 +128,7 @@ def _circles(t: np.ndarray, x: np.ndarray, y: np.ndarray) -> bool:
 
 
 def _posts_move(grey: np.ndarray, speed: float) -> bool:
-    """Whether upright posts between mid-height and floor move with a thing, `speed` pixels a frame."""
+    """Whether upright posts above the floor move with a thing of `speed` pixels a frame."""
     band = grey[:, round(0.55 * grey.shape[1]) : round(0.82 * grey.shape[1])]
     free = np.isfinite(band).sum(1)
     means = np.nansum(band, axis=1) / np.maximum(free, 1)

@@ -41,7 +41,7 @@ def _unit(shape: str) -> tuple[float, float]:
         axis = np.linspace(-1.3, 1.3, 521)
         x = axis[None, :]
         y = axis[:, None]
-        inside = (drawing.distance(shape, x, y, np.float64(1)) < 0).astype(np.float64)
+        inside = (drawing.distance(shape, x, y, np.ones(1)) < 0).astype(np.float64)
         phase = np.angle(_moment(inside, x, y, FOLDS[shape])) if shape in FOLDS else 0.0
         _UNITS[shape] = (float(inside.sum() * (axis[1] - axis[0]) ** 2), float(phase))
     return _UNITS[shape]
@@ -52,7 +52,7 @@ _UNITS: dict[str, tuple[float, float]] = {}
 
 def _moment(cover: np.ndarray, x: np.ndarray, y: np.ndarray, fold: int) -> complex:
     """Complex moment of a cover about the origin; its angle is `fold` times the thing's."""
-    return (cover * np.hypot(x, y) ** 2 * np.exp(1j * fold * np.arctan2(y, x))).sum()
+    return complex((cover * np.hypot(x, y) ** 2 * np.exp(1j * fold * np.arctan2(y, x))).sum())
 
 
 def turn(shape: str, cover: np.ndarray, cx: float, cy: float) -> float:
@@ -65,8 +65,8 @@ def turn(shape: str, cover: np.ndarray, cx: float, cy: float) -> float:
 def _misfit(shape: str, cover: np.ndarray, visible: np.ndarray, cx: float, cy: float) -> float:
     """Squared difference between a cover [H, W] and the shape's best placed template.
 
-    It is relative to the cover's mass. Place, radius and angle start from the cover's moments and are refined one after another with
-    shrinking steps.
+    It is relative to the cover's mass. Place, radius and angle start from the cover's moments and
+    are refined one after another with shrinking steps.
     """
     size, _ = _unit(shape)
     r = float(np.sqrt(cover.sum() / size))

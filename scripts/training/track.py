@@ -87,7 +87,7 @@ def consistency(track: Track) -> dict[str, float]:
 
 
 def parabola_fit(track: Track) -> float:
-    """R² of the best parabola through y over time: 1 for free fall, NaN with fewer than 5 frames."""
+    """R² of the best parabola through y over time: 1 for free fall, NaN below 5 frames."""
     t = track.usable()
     y = track.y[t]
     if len(t) < 5 or np.ptp(y) == 0:

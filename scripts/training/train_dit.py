@@ -248,7 +248,7 @@ def train(run: Path, steps: int, seed: int = 0, lr: float = 2e-3, bfloat16: bool
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             loss, plain = loss_of(model, z, cond, ids, mask, mode)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without types
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             optimizer.step()

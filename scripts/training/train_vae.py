@@ -149,7 +149,7 @@ def _loop(
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             loss, mse = loss_of(vae, x, 1e-4)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it without types
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             optimizer.step()

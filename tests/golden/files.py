@@ -53,7 +53,8 @@ def read_tensors(path: Path) -> Tensors:
 def read_network(folder: Path, stem: str, cls: type[Network], config_cls: type) -> Network:
     """The network of `stem`.config.json, with the tensors of `stem`.weights.safetensors."""
     path = folder / f"{stem}.config.json"
-    network = cls(from_json(config_cls, read_json(path), path))
+    config: object = from_json(config_cls, read_json(path), path)
+    network = cls(config)  # type: ignore[call-arg]  # every network takes its config
     fill(network, sanitized(cls, read_tensors(folder / f"{stem}.weights.safetensors")), folder)
     return network
 
@@ -81,6 +82,11 @@ def mismatches(pairs: Iterable[tuple[object, object]]) -> int:
     return sum(ours != theirs for ours, theirs in pairs)
 
 
+def number(x: mx.array) -> float:
+    """The first value of a tensor."""
+    return float(np.array(x).flat[0])
+
+
 def channels_last(x: mx.array) -> mx.array:
     """A video [B, C, F, H, W] (or [C, F, H, W]) in the port's layout, [B, F, H, W, C]."""
     return mx.moveaxis(x, -4, -1)
@@ -94,5 +100,6 @@ def misplaced(cls: type[nn.Module], config: object, inventory: dict[str, Any]) -
     zeros = {name: mx.zeros(shape) for name, shape in inventory["tensors"].items()}
     theirs = {name: tensor.shape for name, tensor in sanitized(cls, zeros).items()}
     network = cls(config)  # type: ignore[call-arg]  # every network takes its config
-    ours = {name: tensor.shape for name, tensor in tree_flatten(network.parameters())}
+    parameters = dict(tree_flatten(network.parameters()))
+    ours = {name: tensor.shape for name, tensor in parameters.items()}
     return len(set(ours.items()) ^ set(theirs.items()))

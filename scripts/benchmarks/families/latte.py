@@ -46,7 +46,8 @@ def their_step() -> Call:
     import torch
     from diffusers import LatteTransformer3DModel
 
-    network = LatteTransformer3DModel(**TRANSFORMER).eval()
+    network: Any = LatteTransformer3DModel(**TRANSFORMER)
+    network.eval()
     x = torch.randn(LATENTS).movedim(-1, 1).contiguous()
     text = torch.randn(1, WORDS, TRANSFORMER["caption_channels"])
     return lambda: network(x, torch.tensor([500]), text)

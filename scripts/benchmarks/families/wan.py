@@ -38,7 +38,8 @@ def their_step() -> Call:
     import torch
     from diffusers import WanTransformer3DModel
 
-    network = WanTransformer3DModel(**TRANSFORMER).eval()
+    network: Any = WanTransformer3DModel(**TRANSFORMER)
+    network.eval()
     x = torch.randn(LATENTS).movedim(-1, 1).contiguous()
     text = torch.randn(1, WORDS, TRANSFORMER["text_dim"])
     return lambda: network(x, torch.tensor([500]), text)
@@ -64,7 +65,8 @@ def their_decode() -> Call:
     import torch
     from diffusers import AutoencoderKLWan
 
-    vae = AutoencoderKLWan(**VAE).eval()
+    vae: Any = AutoencoderKLWan(**VAE)
+    vae.eval()
     z = torch.randn(VAE_LATENTS).movedim(-1, 1).contiguous()
     return lambda: vae.decode(z)
 

@@ -1,6 +1,4 @@
-"""The detector and the scores that rest on it: right on drawn clips, also worn ones, and not fooled
-by clips that show something else.
-"""
+"""The detector and the scores: right on drawn clips, and not fooled by other clips."""
 
 from __future__ import annotations
 
@@ -35,20 +33,19 @@ def drawn(
 
 
 def worn(clip: np.ndarray, source: np.random.Generator) -> np.ndarray:
-    """As after a lossy decoder: about a pixel of blur, noise, a tint, JPEG's blocks and blurred
-    chroma.
+    """The clip as after a lossy decoder.
+
+    About a pixel of blur, noise, a tint, JPEG's blocks and blurred chroma.
     """
     soft = clip.astype(np.float32)
     for axis in (1, 2):
         soft = 0.25 * np.roll(soft, 1, axis) + 0.5 * soft + 0.25 * np.roll(soft, -1, axis)
         soft[(slice(None),) * axis + ([0, -1],)] = clip[(slice(None),) * axis + ([0, -1],)]
-    soft = (
-        soft * source.uniform(0.95, 1.05, 3)
-        + source.uniform(-6, 6, 3)
-        + source.normal(0, 5, soft.shape)
-    )
+    tint = source.uniform(0.95, 1.05, 3)
+    shift = source.uniform(-6, 6, 3)
+    noisy = soft * tint + shift + source.normal(0, 5, soft.shape)
     pages = []
-    for frame in np.uint8(np.clip(soft, 0, 255)):
+    for frame in np.clip(noisy, 0, 255).astype(np.uint8):
         file = BytesIO()
         Image.fromarray(frame).save(file, "JPEG", quality=75)
         pages.append(np.array(Image.open(file)))
@@ -241,7 +238,8 @@ def test_scores_tell_right_from_wrong():
     ):
         want = {"colour": "red", "shape": "ball", "motion": "left"}[verdict]
         assert got == np.mean([getattr(c.scene, verdict) == want for c in some])
-    assert "showed red ball, left" in tables.miss(next(v for v in wrong if not v.colour))
+    missed = tables.miss(next(verdict for verdict in wrong if not verdict.colour))
+    assert missed and "showed red ball, left" in missed
     table = tables.accuracy_table({"drawn": right, "one ball": wrong}).splitlines()
     assert len(table) == 5 and table[1].split() == [
         "drawn,",

@@ -75,7 +75,7 @@ def test_caption_names_what_is_drawn():
 @pytest.mark.parametrize("shape", AREAS)
 def test_shape_has_its_area(shape):
     y, x = np.mgrid[-60:60, -60:60] + 0.5
-    covered = np.clip(0.5 - drawing.distance(shape, x, y, np.float64(40)), 0, 1).sum()
+    covered = np.clip(0.5 - drawing.distance(shape, x, y, np.full(1, 40.0)), 0, 1).sum()
     assert covered == pytest.approx(AREAS[shape] * 40**2, rel=0.01)
 
 
@@ -99,6 +99,7 @@ def test_throw_is_a_parabola_and_pan_moves_posts_with_the_thing():
     np.testing.assert_allclose(np.diff(y, 3), 0, atol=1e-9)
     assert np.diff(y, 2).min() > 0  # downwards is positive
     scene = world.build(rng(9), "red", "ball", "pan", 17, 96, 96)
+    assert scene.posts is not None
     np.testing.assert_allclose(
         np.diff(scene.posts, axis=1),
         np.broadcast_to(np.diff(scene.things[0].x), (len(scene.posts), 16)),

@@ -22,6 +22,7 @@ from tests.golden.files import (
     Tensors,
     channels_last,
     difference,
+    number,
     read_json,
     read_network,
     read_tensors,
@@ -142,8 +143,8 @@ def _model(
     text = mx.concatenate([golden["in.y"][:, 0], null])
     mask = mx.tile(golden["in.mask"].astype(mx.bool_), (2, 1))
     fps = mx.tile(golden["arg.fps"], 2)
-    height = float(golden["arg.height"][0].item())
-    width = float(golden["arg.width"][0].item())
+    height = number(golden["arg.height"])
+    width = number(golden["arg.width"])
 
     def model(x: mx.array, time: float) -> mx.array:
         x_mask = None if edit is None else mx.tile(mx.array(moving(edit, time)), (2, 1))

@@ -20,6 +20,7 @@ from tests.golden.files import (
     channels_last,
     difference,
     misplaced,
+    number,
     read_json,
     read_network,
     read_tensors,
@@ -70,8 +71,8 @@ def _case(network: STDiT3, name: str, case: Tensors) -> Iterator[Check]:
     fps = _doubled(case, "in.fps", len(x))
     mask = _doubled(case, "in.mask", len(x)).astype(mx.bool_) if "in.mask" in case else None
     x_mask = case["in.x_mask"].astype(mx.bool_) if "in.x_mask" in case else None
-    height = float(case["in.height"][0].item())
-    width = float(case["in.width"][0].item())
+    height = number(case["in.height"])
+    width = number(case["in.width"])
     times = _times(network, case["in.timestep"], fps)
     stages = _watch(network)
     out = network(x, case["in.timestep"], text, mask, fps, height, width, x_mask)
