@@ -84,7 +84,7 @@ def test_rows_end_and_are_padded_to_the_longest_or_to_the_most(tmp_path, pieces)
         and longer[:, :length].tolist() == ids.tolist()
         and longer[:, length:].sum() == 0
     )
-    assert tokenizer.words(ids[0].tolist()) == "a red ball"
+    assert tokenizer.decode(ids[0].tolist()) == "a red ball"
 
 
 @pytest.mark.parametrize("start", [None, "<s>"])
@@ -178,7 +178,7 @@ DAMAGE = {
             "tokenizer.json": words_json().encode(),
             "tokenizer_config.json": b'{"pad_token": "[PAD]"}',
         },
-        "FOLDER/tokenizer.json has no piece '[PAD]' to pad with",
+        "FOLDER/tokenizer.json has no token '[PAD]' to pad with",
     ),
     "no prompt": (
         {"tokenizer.json": words_json(prompt="").encode()},
