@@ -197,12 +197,12 @@ LAUNCH = [
     ),
     ("scale ignored", "mx.array(scale, mx.float32)", "mx.array(D**-0.5, mx.float32)", "strong eps"),
     (
-        "tables as they lie",
-        "mx.contiguous(t.astype(mx.float32))",
-        "t.astype(mx.float32)",
+        "tables not made contiguous",
+        "mx.contiguous(rope.cos.astype(mx.float32))",
+        "rope.cos.astype(mx.float32)",
         "strided tables",
     ),
-    ("weights as they lie", "mx.contiguous(w)", "w", "strided tables"),
+    ("weights not made contiguous", "mx.contiguous(q_norm)", "q_norm", "strided tables"),
 ]
 
 
@@ -236,6 +236,7 @@ def test_launch_mutant_is_killed(name, old, new, case):
     text = Path(temporal_launch.__file__).read_text(encoding="utf-8")
     assert old in text, "the mutant's text is no longer in the launch code"
     module = types.ModuleType("mutant")
+    module.__package__ = temporal_launch.__package__  # for its relative imports
     exec(compile(text.replace(old, new, 1), "mutant", "exec"), module.__dict__)
     with pytest.raises((Fault, AssertionError)):
         notices(CASES[case](), module.launch)
