@@ -286,7 +286,7 @@ def test_only_the_blocks_matrices_are_quantized():
     assert {name for name in quantized if not name.startswith("blocks.0.")} == expected
 
 
-@pytest.mark.parametrize(("variant", "message"), [("t2v", "sees none"), ("i2v", "needs one")])
+@pytest.mark.parametrize(("variant", "message"), [("t2v", "reads none"), ("i2v", "needs one")])
 def test_a_picture_that_does_not_belong(variant, message):
     ours = wan.WanTransformer3DModel(WanTransformerConfig(**VARIANTS[variant]))
     *given, image = map(
