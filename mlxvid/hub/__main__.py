@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from mlxvid.progress import Watch
 
 
-DESCRIPTION = "Fetch, check and remove models from the hub. What is fetched lies in Hugging Face's cache, for other programs too."
-EXAMPLES = """examples:
-  python -m mlxvid.hub download wan2.1-t2v-1.3b            stopped with Ctrl-C, it goes on when it is run again
+DESCRIPTION = (
+    "Fetch, check and remove models from the hub. "
+    "What is fetched lies in Hugging Face's cache, for other programs too."
+)
+EXAMPLES = """examples (a download that was stopped with Ctrl-C goes on when it is run again):
+  python -m mlxvid.hub download wan2.1-t2v-1.3b
   python -m mlxvid.hub verify Wan-AI/Wan2.1-T2V-14B-Diffusers
   python -m mlxvid.hub list
 """
@@ -47,7 +50,7 @@ def parser() -> cli.Parser:
         "--progress",
         choices=("bar", "json", "none"),
         default="bar",
-        help="how progress is told (json: an object a line)",
+        help="how progress is reported (json: an object a line)",
     )
     return p
 
@@ -58,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     if (args.name is None) != (args.command == "list"):
         raise SettingError(
-            "Give a name to download, verify or delete, as in: python -m mlxvid.hub download wan2.1-t2v-1.3b."
+            "Give a name to download, verify or delete, "
+            "as in: python -m mlxvid.hub download wan2.1-t2v-1.3b."
         )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
     COMMANDS[args.command](args)
@@ -81,7 +85,8 @@ def _place(args: argparse.Namespace) -> tuple[str, str | None]:
 
 
 @contextmanager
-def _telling(args: argparse.Namespace) -> Iterator[tuple[Callable[..., None], Watch]]:
+def _reporting(args: argparse.Namespace) -> Iterator[tuple[Callable[..., None], Watch]]:
+    """What reports events, and what watches the work, as --progress asks for."""
     from mlxvid.cli.console import telling
     from mlxvid.progress import Watch
 
@@ -91,7 +96,7 @@ def _telling(args: argparse.Namespace) -> Iterator[tuple[Callable[..., None], Wa
 
 def _download(args: argparse.Namespace) -> None:
     repo, revision = _place(args)
-    with _telling(args) as (emit, watch):
+    with _reporting(args) as (emit, watch):
         folder = download(repo, revision, watch=watch)
         emit("downloaded", path=str(folder))
     if args.progress != "json":
@@ -100,39 +105,40 @@ def _download(args: argparse.Namespace) -> None:
 
 def _verify(args: argparse.Namespace) -> None:
     repo, revision = _place(args)
-    with _telling(args) as (emit, watch):
+    with _reporting(args) as (emit, watch):
         bad = verify(repo, revision, watch)
         emit("verified", bad=bad)
     if bad:
         more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
         raise WeightsError(
-            f"{bad[0]}{more} of {repo} was damaged or missing, and is removed; download the model again."
+            f"{bad[0]}{more} of {repo} was damaged or missing, and is removed; "
+            "download the model again."
         )
     if args.progress != "json":
-        print(f"{repo} is whole and sound.")
+        print(f"{repo} is complete and valid.")
 
 
 def _delete(args: argparse.Namespace) -> None:
     repo, _ = _place(args)
     size = delete(repo)
-    with _telling(args) as (emit, _):
+    with _reporting(args) as (emit, _):
         emit("deleted", bytes=size)
-    if args.progress != "json":
-        print(
-            f"{repo} is deleted; {size / 1e9:.1f} GB are free again."
-            if size
-            else f"Nothing of {repo} was on this machine."
-        )
+    if args.progress == "json":
+        return
+    if size:
+        print(f"{repo} is deleted; {size / 1e9:.1f} GB are free again.")
+    else:
+        print(f"Nothing of {repo} was on this machine.")
 
 
 def _list(args: argparse.Namespace) -> None:
-    with _telling(args) as (emit, _):
-        for repo, whole in repositories().items():
-            emit("repository", repo=repo, bytes=size_on_disk(repo), whole=whole)
+    with _reporting(args) as (emit, _):
+        for repo, is_complete in repositories().items():
+            size = size_on_disk(repo)
+            emit("repository", repo=repo, bytes=size, whole=is_complete)
             if args.progress != "json":
-                print(
-                    f"{size_on_disk(repo) / 1e9:8.1f} GB  {repo}{'' if whole else ' (not all of it)'}"
-                )
+                note = "" if is_complete else " (not all of it)"
+                print(f"{size / 1e9:8.1f} GB  {repo}{note}")
 
 
 COMMANDS = {"download": _download, "verify": _verify, "delete": _delete, "list": _list}

@@ -1,6 +1,4 @@
-"""Downloads, from a hub on this machine that speaks the real one's protocol: nothing too much,
-nothing twice, nothing damaged.
-"""
+"""Downloads, from a hub on this machine: nothing too much, nothing twice, nothing damaged."""
 
 from __future__ import annotations
 
@@ -29,7 +27,7 @@ from mlxvid.errors import CancelledError, ModelNotFoundError, WeightsError
 from mlxvid.hub import __main__ as hub_command
 from mlxvid.hub import fetch as hub_fetch
 from mlxvid.hub import transfer
-from mlxvid.hub.selection import PATTERNS, needed
+from mlxvid.hub.selection import PATTERNS, required_files
 from mlxvid.progress import Watch
 from mlxvid.worker import serve
 
@@ -38,7 +36,7 @@ from .fake_hub import FakeHub, folder_files
 REPO = "org/tiny"
 VAE = "vae/diffusion_pytorch_model.safetensors"
 TRANSFORMER = "transformer/diffusion_pytorch_model.safetensors"
-NEEDED = {
+REQUIRED = {
     "model_index.json",
     "text_encoder/config.json",
     "text_encoder/model.safetensors",
@@ -114,9 +112,9 @@ def parts(tmp_path) -> list[int]:
 
 def test_only_what_is_needed_is_fetched_and_once(server, commit, model):
     folder = hub.download(REPO, watch=Watch(None, None))
-    assert set(folder_files(folder)) == NEEDED and folder.name == commit
-    assert all((folder / name).read_bytes() == model[name] for name in NEEDED)
-    assert sorted(server.fetched()) == sorted(NEEDED)
+    assert set(folder_files(folder)) == REQUIRED and folder.name == commit
+    assert all((folder / name).read_bytes() == model[name] for name in REQUIRED)
+    assert sorted(server.fetched()) == sorted(REQUIRED)
     before = len(server.requests)
     assert hub.download(REPO, commit) == folder
     assert len(server.requests) == before, "a pinned revision that is here needs no network"
@@ -148,13 +146,16 @@ def test_a_pinned_revision_stays_what_it_was(server, commit, model):
             "model_index.json a.safetensors",
         ),
         (
-            "t/m.safetensors t/m-00001-of-00002.safetensors t/m-00002-of-00002.safetensors t/m.safetensors.index.json",
+            "t/m.safetensors t/m-00001-of-00002.safetensors t/m-00002-of-00002.safetensors "
+            "t/m.safetensors.index.json",
             "t",
-            "t/m-00001-of-00002.safetensors t/m-00002-of-00002.safetensors t/m.safetensors.index.json",
+            "t/m-00001-of-00002.safetensors t/m-00002-of-00002.safetensors "
+            "t/m.safetensors.index.json",
         ),
         (
-            "t/m.safetensors t/m.fp16.safetensors t/m-00001-of-00002.fp16.safetensors t/m.fp16-00001-of-00002.safetensors "
-            "t/m.safetensors.index.fp16.json t/tokenizer_config.json",
+            "t/m.safetensors t/m.fp16.safetensors t/m-00001-of-00002.fp16.safetensors "
+            "t/m.fp16-00001-of-00002.safetensors t/m.safetensors.index.fp16.json "
+            "t/tokenizer_config.json",
             "t",
             "t/m.safetensors t/tokenizer_config.json",
         ),
@@ -165,7 +166,8 @@ def test_a_pinned_revision_stays_what_it_was(server, commit, model):
             "t/m.safetensors t2/m.safetensors",
         ),
         (
-            "t/m.safetensors t/m.bin t/m.safetensors.index.json t/m-00001-of-00001.safetensors t/m.bin.index.json",
+            "t/m.safetensors t/m.bin t/m.safetensors.index.json t/m-00001-of-00001.safetensors "
+            "t/m.bin.index.json",
             "t",
             "t/m-00001-of-00001.safetensors t/m.safetensors.index.json",
         ),
@@ -186,19 +188,14 @@ def test_a_pinned_revision_stays_what_it_was(server, commit, model):
         ),
     ],
 )
-def test_which_files_are_needed(paths, index, expected):
-    index = (
-        {name: ["library", "Class"] for name in index.split()} if isinstance(index, str) else index
-    )
-    assert sorted(needed(paths.split(), index, PATTERNS)) == sorted(expected.split())
-    with_torch = [
-        *PATTERNS,
-        "*.bin",
-        "*.pth",
-    ]  # as to convert, for which other layouts' files count too
-    assert index is None or sorted(needed(paths.split(), index, with_torch)) == sorted(
-        expected.split()
-    )
+def test_which_files_are_required(paths, index, expected):
+    if isinstance(index, str):
+        index = {name: ["library", "Class"] for name in index.split()}
+    assert sorted(required_files(paths.split(), index, PATTERNS)) == sorted(expected.split())
+    if index is not None:
+        # As to convert, for which other layouts' files count too.
+        with_torch = [*PATTERNS, "*.bin", "*.pth"]
+        assert sorted(required_files(paths.split(), index, with_torch)) == sorted(expected.split())
 
 
 def test_pytorchs_files_are_fetched_only_of_a_component_without_safetensors(server, model, tiny):
@@ -213,7 +210,7 @@ def test_pytorchs_files_are_fetched_only_of_a_component_without_safetensors(serv
     }
     server.add(REPO, kept | others)
     pipe = mlxvid.load(REPO, on_progress=lambda progress: None)
-    assert set(server.fetched()) == NEEDED - {"text_encoder/model.safetensors"} | {
+    assert set(server.fetched()) == REQUIRED - {"text_encoder/model.safetensors"} | {
         "text_encoder/pytorch_model.bin"
     }
     assert (pipe.generate("a ball", seed=1).frames == tiny.generate("a ball", seed=1).frames).all()
@@ -232,72 +229,71 @@ def test_a_repository_in_no_known_layout_comes_as_the_patterns_say(server):
 
 
 def test_a_connection_that_breaks_is_taken_up_where_it_broke(server, commit, model):
-    server.breaks, server.break_after = 3, 20_000
+    server.breaks = 3
+    server.break_after = 20_000
     folder = hub.download(REPO, watch=Watch(None, None))
     assert (folder / TRANSFORMER).read_bytes() == model[TRANSFORMER]
     assert "bytes=20000-" in server.ranges() and len(server.ranges()) == 3
 
 
 def test_a_download_that_failed_goes_on_in_the_next(server, commit, model, tmp_path):
-    server.breaks, server.break_after = 10**6, 0  # large files don't come at all
+    server.breaks = 10**6
+    server.break_after = 0  # large files don't come at all
     with pytest.raises(ModelNotFoundError) as error:
         hub.download(REPO, watch=Watch(None, None))
-    assert (
-        sentence_of(error)
-        == "org/tiny is not all on this machine, and the hub is out of reach; check the network, or give a folder."
-    )
+    sentence = sentence_of(error)
+    assert REPO in sentence and "out of reach" in sentence
     assert not hub.cached(REPO)
-    server.breaks, server.break_after = (
-        4,
-        5_000,
-    )  # one of the four files breaks, twice maybe, and then the server is gone
+    # One of the four files breaks, twice maybe, and then the server is gone.
+    server.breaks = 4
+    server.break_after = 5_000
     server.requests.clear()
     steps = []
     cancel = threading.Event()
     server.pace = 0.05
+
+    def on_progress(progress):
+        steps.append(progress)
+        if sum(parts(tmp_path)) > 20_000:
+            cancel.set()
+
     with pytest.raises(CancelledError):
-        hub.download(
-            REPO,
-            watch=Watch(
-                lambda progress: (
-                    steps.append(progress),
-                    sum(parts(tmp_path)) > 20_000 and cancel.set(),
-                ),
-                cancel,
-            ),
-        )
+        hub.download(REPO, watch=Watch(on_progress, cancel))
     kept = sum(parts(tmp_path))
     assert kept > 20_000
-    server.breaks, server.pace = 0, 0
+    server.breaks = 0
+    server.pace = 0
     server.requests.clear()
     folder = hub.download(REPO, watch=Watch(None, None))
     assert server.ranges() and not parts(tmp_path)
-    assert all((folder / name).read_bytes() == model[name] for name in NEEDED)
+    assert all((folder / name).read_bytes() == model[name] for name in REQUIRED)
 
 
 def test_a_server_that_sends_no_parts_sends_it_all_again(server, commit, model):
-    server.breaks, server.break_after, server.ignore_range = 2, 20_000, True
+    server.breaks = 2
+    server.break_after = 20_000
+    server.ignore_range = True
     folder = hub.download(REPO, watch=Watch(None, None))
-    assert all((folder / name).read_bytes() == model[name] for name in NEEDED)
+    assert all((folder / name).read_bytes() == model[name] for name in REQUIRED)
 
 
 def test_damaged_bytes_are_not_taken(server, commit, model, tmp_path):
     server.flip = True
     with pytest.raises(WeightsError) as error:
         hub.download(REPO, watch=Watch(None, None))
-    assert sentence_of(error).endswith(
-        " arrives damaged; download it later, or by another network."
-    )
+    assert "damaged" in sentence_of(error)
     server.flip = False
     folder = hub.download(REPO, watch=Watch(None, None))
-    assert all((folder / name).read_bytes() == model[name] for name in NEEDED) and not parts(
+    assert all((folder / name).read_bytes() == model[name] for name in REQUIRED) and not parts(
         tmp_path
     )
 
 
 def test_cancelled_within_a_second_and_nothing_goes_on(server, tmp_path):
     commit = server.add(REPO, {"weights.safetensors": os.urandom(4_000_000)})
-    server.pace, cancel, steps = 0.02, threading.Event(), []
+    server.pace = 0.02
+    cancel = threading.Event()
+    steps = []
 
     def on_progress(progress):
         steps.append(progress)
@@ -307,10 +303,7 @@ def test_cancelled_within_a_second_and_nothing_goes_on(server, tmp_path):
     with pytest.raises(CancelledError) as error:
         hub.download(REPO, commit, watch=Watch(on_progress, cancel))
     cancelled = time.monotonic()
-    assert (
-        sentence_of(error)
-        == "Stopped; what is here by now is kept, and the next download goes on from there."
-    )
+    assert sentence_of(error) == hub_fetch.KEPT
     assert steps[-1].stage == "download" and steps[-1].total == 4 and 1 <= steps[-1].step < 4
     time.sleep(0.2)
     (kept,) = parts(tmp_path)
@@ -318,7 +311,8 @@ def test_cancelled_within_a_second_and_nothing_goes_on(server, tmp_path):
     assert (
         parts(tmp_path) == [kept] and 10**6 <= kept < 4 * 10**6 and time.monotonic() - cancelled < 1
     )
-    server.pace, again = 0, []
+    server.pace = 0
+    again = []
     hub.download(REPO, commit, watch=Watch(again.append, None))
     assert (
         server.ranges() == [f"bytes={kept}-"]
@@ -328,7 +322,8 @@ def test_cancelled_within_a_second_and_nothing_goes_on(server, tmp_path):
 
 
 def test_a_server_that_hangs_does_not_hold_up_a_cancel(server, commit):
-    server.pace, cancel = 60, threading.Event()
+    server.pace = 60
+    cancel = threading.Event()
     threading.Timer(0.5, cancel.set).start()
     start = time.monotonic()
     with pytest.raises(CancelledError):
@@ -349,20 +344,23 @@ def test_two_at_once_fetch_everything_once(server, commit):
     for thread in both:
         thread.join(30)
     assert hub.cached(REPO, commit) and hub.verify(REPO, commit, Watch(None, None)) == []
-    assert (
-        sum(path.startswith("/lfs/") for method, path, _ in server.requests if method == "GET") == 4
-    )
+    large = [
+        path
+        for method, path, _ in server.requests
+        if method == "GET" and path.startswith("/lfs/")
+    ]
+    assert len(large) == 4
 
 
-# --- what is told ---------------------------------------------------------------------------------
+# --- what is reported -----------------------------------------------------------------------------
 
 
 def test_progress_goes_up_to_its_end_and_the_hub_shows_no_bars(server, commit, capfd):
     steps = []
     hub.download(REPO, watch=Watch(steps.append, None))
     assert {progress.stage for progress in steps} == {"download"}
-    told = [progress.step for progress in steps]
-    assert told == sorted(told) and told[-1] == steps[-1].total
+    reported = [progress.step for progress in steps]
+    assert reported == sorted(reported) and reported[-1] == steps[-1].total
     assert capfd.readouterr() == ("", "")
 
 
@@ -371,32 +369,13 @@ def test_without_a_watch_there_is_a_bar(server, commit, capfd):
     assert "download" in capfd.readouterr().err
 
 
+# What is asked for, and the facts that the answer names.
 FAULTS = {
-    "unknown": (
-        "no/such",
-        None,
-        "The hub has no model 'no/such'; check the spelling, or log in with `hf auth login` if it is private.",
-    ),
-    "no name": (
-        "--/--",
-        None,
-        "The hub has no model '--/--'; check the spelling, or log in with `hf auth login` if it is private.",
-    ),
-    "gated": (
-        "org/gated",
-        None,
-        "org/gated is gated: ask for access on https://huggingface.co/org/gated, then log in with `hf auth login`.",
-    ),
-    "revision": (
-        REPO,
-        "v9",
-        "org/tiny has no revision 'v9'; name one that the hub lists, or none.",
-    ),
-    "commit": (
-        REPO,
-        "0" * 40,
-        f"org/tiny has no revision '{'0' * 40}'; name one that the hub lists, or none.",
-    ),
+    "unknown": ("no/such", None, ["'no/such'", "hf auth login"]),
+    "no name": ("--/--", None, ["'--/--'", "spelling"]),
+    "gated": ("org/gated", None, ["https://huggingface.co/org/gated", "hf auth login"]),
+    "revision": (REPO, "v9", [REPO, "'v9'", "`revision`"]),
+    "commit": (REPO, "0" * 40, [REPO, "0" * 40, "`revision`"]),
 }
 
 
@@ -404,22 +383,22 @@ FAULTS = {
 def test_what_the_hub_refuses(server, commit, fault, tmp_path):
     server.add("org/gated", {"model_index.json": b"{}"})
     server.gated.add("org/gated")
-    repo, revision, sentence = FAULTS[fault]
+    repo, revision, facts = FAULTS[fault]
     with pytest.raises(ModelNotFoundError) as error:
         hub.download(repo, revision, watch=Watch(None, None))
-    assert sentence_of(error) == sentence
+    sentence = sentence_of(error)
+    assert all(fact in sentence for fact in facts)
     assert not list((tmp_path / "hub").rglob("*.safetensors"))
 
 
-def test_a_disk_without_room_is_told_before_the_download(server, commit, monkeypatch, tmp_path):
-    monkeypatch.setattr(
-        shutil, "disk_usage", lambda path: namedtuple("Usage", "total used free")(9, 9, 4 * 10**8)
-    )
+def test_a_disk_without_room_is_reported_before_the_download(server, commit, monkeypatch, tmp_path):
+    usage = namedtuple("Usage", "total used free")(9, 9, 4 * 10**8)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     with pytest.raises(ModelNotFoundError) as error:
         hub.download(REPO, watch=Watch(None, None))
-    assert sentence_of(error) == (
-        f"org/tiny needs 1.0 GB of room in {tmp_path / 'hub'}, which has 0.4 GB; make room, or set HF_HOME to a folder on another disk."
-    )
+    sentence = sentence_of(error)
+    for fact in (REPO, "1.0 GB", str(tmp_path / "hub"), "0.4 GB", "HF_HOME"):
+        assert fact in sentence
     assert server.fetched() == ["model_index.json"]
 
 
@@ -427,16 +406,17 @@ def test_a_cache_that_can_not_be_written(server, commit, tmp_path):
     (tmp_path / "hub").write_text("a file")
     with pytest.raises(ModelNotFoundError) as error:
         hub.download(REPO, watch=Watch(None, None))
-    assert sentence_of(error).startswith(f"org/tiny can't be kept in {tmp_path / 'hub'} (")
+    sentence = sentence_of(error)
+    assert REPO in sentence and str(tmp_path / "hub") in sentence and "HF_HOME" in sentence
 
 
 # --- offline --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", ["told", "cut off"])
+@pytest.mark.parametrize("how", ["asked for", "cut off"])
 def test_offline_with_everything_here(server, commit, how, monkeypatch):
     folder = hub.download(REPO, watch=Watch(None, None))
-    if how == "told":
+    if how == "asked for":
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     else:
         monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
@@ -450,39 +430,32 @@ def test_offline_with_less_than_everything_here(server, commit, here, monkeypatc
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(ModelNotFoundError) as error:
         hub.download(REPO, watch=Watch(None, None))
-    assert (
-        sentence_of(error)
-        == "org/tiny is not all on this machine, and the hub is out of reach; check the network, or give a folder."
-    )
+    sentence = sentence_of(error)
+    assert REPO in sentence and "network" in sentence
 
 
 # --- what is here ---------------------------------------------------------------------------------
 
 
 def test_what_is_here_and_how_it_goes(server, commit, model, tmp_path):
-    assert (
-        hub.find(REPO),
-        hub.cached(REPO),
-        hub.size_on_disk(REPO),
-        hub.repositories(),
-        hub.delete(REPO),
-    ) == (None, False, 0, {}, 0)
+    assert hub.cached_revision(REPO) is None and not hub.cached(REPO)
+    assert hub.size_on_disk(REPO) == hub.delete(REPO) == 0
+    assert hub.repositories() == {}
     folder = hub.download(REPO, watch=Watch(None, None))
-    size = sum(len(model[name]) for name in NEEDED)
-    assert (hub.cached(REPO), hub.size_on_disk(REPO), hub.repositories()) == (
-        True,
-        size,
-        {REPO: True},
-    )
-    assert hub.find(REPO, commit).size == size and hub.find(REPO).missing == []
+    size = sum(len(model[name]) for name in REQUIRED)
+    assert hub.cached(REPO)
+    assert hub.size_on_disk(REPO) == size
+    assert hub.repositories() == {REPO: True}
+    assert hub.cached_revision(REPO, commit).size == size
+    assert hub.cached_revision(REPO).missing == []
     (folder / VAE).unlink()
-    assert (hub.cached(REPO), hub.repositories(), hub.find(REPO).missing) == (
-        False,
-        {REPO: False},
-        [VAE],
-    )
+    assert not hub.cached(REPO)
+    assert hub.repositories() == {REPO: False}
+    assert hub.cached_revision(REPO).missing == [VAE]
     assert hub.delete(REPO) == size
-    assert (hub.cached(REPO), hub.size_on_disk(REPO), hub.repositories()) == (False, 0, {})
+    assert not hub.cached(REPO)
+    assert hub.size_on_disk(REPO) == 0
+    assert hub.repositories() == {}
     assert not list((tmp_path / "hub").rglob("*tiny*"))
 
 
@@ -506,13 +479,14 @@ def test_verify_finds_what_is_damaged_and_the_next_download_mends_it(server, com
         "the tokenizer's file was there, and lacked its link only"
     )
     assert hub.verify(REPO, watch=Watch(None, None)) == []
-    assert all((folder / name).read_bytes() == model[name] for name in NEEDED)
+    assert all((folder / name).read_bytes() == model[name] for name in REQUIRED)
 
 
 def test_what_is_not_here_can_not_be_verified(server):
     with pytest.raises(ModelNotFoundError) as error:
         hub.verify(REPO)
-    assert sentence_of(error) == "Nothing of org/tiny is on this machine; download it first."
+    sentence = sentence_of(error)
+    assert REPO in sentence and "download" in sentence
 
 
 # --- single files ---------------------------------------------------------------------------------
@@ -536,16 +510,11 @@ def test_a_lora_comes_alone_and_an_adapter_with_its_settings(server):
         "x/adapter_config.json",
         "x/adapter_model.safetensors",
     ]
-    for name, sentence in (
-        (None, "org/peft has 2 .safetensors files; name one of them as in org/peft:FILE."),
-        (
-            "c.safetensors",
-            "org/peft has no file 'c.safetensors'; look at what is there on https://huggingface.co/org/peft/tree/main.",
-        ),
-    ):
+    for name, facts in ((None, ["org/peft", "2", "org/peft:FILE"]), ("c.safetensors", ["c.safet"])):
         with pytest.raises(ModelNotFoundError) as error:
             hub.download_file("org/peft", name)
-        assert sentence_of(error) == sentence
+        sentence = sentence_of(error)
+        assert all(fact in sentence for fact in facts)
 
 
 # --- to the clip ----------------------------------------------------------------------------------
@@ -577,13 +546,13 @@ def test_load_can_be_cancelled(server, commit):
         mlxvid.load(REPO, cancel=cancel)
 
 
-def test_the_worker_tells_of_its_download(server, commit):
+def test_the_worker_reports_its_download(server, commit):
     requests = io.StringIO(json.dumps({"op": "load", "id": "a", "model": REPO}) + "\n")
     answers = io.StringIO()
     assert serve(requests, answers) == 0
     events = [json.loads(line) for line in answers.getvalue().splitlines()]
-    told = [event for event in events if event["event"] == "progress"]
-    assert told and {(event["id"], event["stage"]) for event in told} == {("a", "download")}
+    reports = [event for event in events if event["event"] == "progress"]
+    assert {(event["id"], event["stage"]) for event in reports} == {("a", "download")}
     assert events[-1]["event"] == "loaded" and events[-1]["model"] == REPO
 
 
@@ -629,54 +598,49 @@ def test_killed_or_ended_and_run_again_it_goes_on(server, tmp_path):
     assert len(begins) == 2 and 10**6 <= begins[0] < begins[1]
 
 
-def test_the_commands_words(server, commit, capsys):
-    size = f"{hub.size_on_disk(REPO)}"
-    assert hub_command.main(["download", REPO, "--progress", "none"]) == 0
+def test_the_commands_answers(server, commit, capsys):
+    quiet = ["--progress", "none"]
+    assert hub_command.main(["download", REPO, *quiet]) == 0
     assert capsys.readouterr().out.rstrip().endswith(commit)
     assert hub_command.main(["list"]) == 0
-    assert capsys.readouterr().out == f"     0.0 GB  {REPO}\n"
-    assert hub_command.main(["verify", REPO, "--progress", "none"]) == 0
-    assert capsys.readouterr().out == "org/tiny is whole and sound.\n"
-    (hub.find(REPO).folder / VAE).unlink()
-    assert hub_command.main(["verify", REPO, "--progress", "none"]) == 2
-    assert (
-        capsys.readouterr().err
-        == f"{VAE} of org/tiny was damaged or missing, and is removed; download the model again.\n"
-    )
+    assert capsys.readouterr().out.split() == ["0.0", "GB", REPO]
+    assert hub_command.main(["verify", REPO, *quiet]) == 0
+    said = capsys.readouterr().out
+    assert REPO in said and "complete and valid" in said
+    (hub.cached_revision(REPO).folder / VAE).unlink()
+    assert hub_command.main(["verify", REPO, *quiet]) == 2
+    said = capsys.readouterr().err
+    assert VAE in said and REPO in said and "download" in said and said.count("\n") == 1
+    assert hub_command.main(["list"]) == 0
+    assert "not all of it" in capsys.readouterr().out
     assert hub_command.main(["delete", REPO]) == 0
-    assert capsys.readouterr().out == "org/tiny is deleted; 0.0 GB are free again.\n"
+    said = capsys.readouterr().out
+    assert REPO in said and "0.0 GB" in said
     assert hub_command.main(["delete", REPO]) == 0
-    assert capsys.readouterr().out == "Nothing of org/tiny was on this machine.\n" and size == "0"
+    assert capsys.readouterr().out.startswith(f"Nothing of {REPO}")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("arguments", "facts"),
     [
-        (
-            ["download"],
-            "Give a name to download, verify or delete, as in: python -m mlxvid.hub download wan2.1-t2v-1.3b.",
-        ),
-        (
-            ["list", "mini"],
-            "Give a name to download, verify or delete, as in: python -m mlxvid.hub download wan2.1-t2v-1.3b.",
-        ),
-        (
-            ["download", "mini"],
-            "mini comes with mlxvid: there is nothing to download, verify or delete.",
-        ),
-        (
-            ["delete", "minni"],
-            "There is no model called 'minni' (did you mean mini?); --list-models shows every name.",
-        ),
+        (["download"], ["Give a name", "python -m mlxvid.hub download"]),
+        (["list", "mini"], ["Give a name", "python -m mlxvid.hub download"]),
+        (["download", "mini"], ["mini", "nothing to download"]),
+        (["delete", "minni"], ["'minni'", "did you mean mini?"]),
     ],
 )
-def test_the_commands_complaints(arguments, sentence, capsys):
+def test_the_commands_complaints(arguments, facts, capsys):
     assert hub_command.main(arguments) == 2
-    assert capsys.readouterr().err == sentence + "\n"
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert all(fact in said for fact in facts)
 
 
 def test_looking_at_the_cache_needs_no_mlx(tmp_path):
-    code = "import sys, mlxvid.hub as hub; hub.cached('a/b'); hub.repositories(); print('mlx.core' in sys.modules)"
+    code = (
+        "import sys, mlxvid.hub as hub; hub.cached('a/b'); hub.repositories(); "
+        "print('mlx.core' in sys.modules)"
+    )
     run = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "HF_HUB_CACHE": str(tmp_path)},
