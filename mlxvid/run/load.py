@@ -19,7 +19,7 @@ from mlxvid.model.folder import Folder
 from mlxvid.model.memory import this_machine
 from mlxvid.progress import Cancel, Progress, Watch
 from mlxvid.weights.loading import CACHE_SHARE, DTYPES, QUANTIZE_BITS, Components
-from mlxvid.weights.lora import parse
+from mlxvid.weights.lora import parse_lora
 
 from .pipeline import Pipeline
 
@@ -63,7 +63,7 @@ def load(
         facts = replace(facts, defaults=catalog.CATALOG[name].defaults)
     mx.set_cache_limit(int(CACHE_SHARE * this_machine().total))
     components = Components(
-        folder, dtype or folder.index.get("dtype"), quantize, [parse(lora) for lora in loras]
+        folder, dtype or folder.index.get("dtype"), quantize, [parse_lora(lora) for lora in loras]
     )
     family = importlib.import_module(f"mlxvid.models.{family_of(folder)}.pipeline").Family(
         components, facts

@@ -20,7 +20,8 @@ from mlxvid.model.memory import this_machine
 
 from . import torch_file
 from .files import INDEX, component_files, weight_files
-from .lora import Lora, apply, read
+from .lora import Lora, read_lora
+from .lora_layers import apply_lora
 from .tensors import Tensor, joined
 
 if TYPE_CHECKING:
@@ -105,9 +106,8 @@ class Components:
         network.eval()
         if folder.name == "transformer":
             for lora in self.loras:
-                apply(
-                    network, read(lora, partial(download_file, watch=watch)), lora.scale, str(lora)
-                )
+                tensors = read_lora(lora, partial(download_file, watch=watch))
+                apply_lora(network, tensors, lora.scale, str(lora))
         return network, not unread
 
     def _settle(

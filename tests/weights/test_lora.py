@@ -19,7 +19,8 @@ from mlx.utils import tree_flatten
 from mlxvid.errors import ModelNotFoundError, SettingError, WeightsError
 from mlxvid.models.wan.config import WanTransformerConfig
 from mlxvid.models.wan.transformer import WanTransformer3DModel
-from mlxvid.weights.lora import Lora, LoraLinear, apply, parse, read
+from mlxvid.weights.lora import Lora, parse_lora, read_lora
+from mlxvid.weights.lora_layers import LoraLinear, apply_lora
 
 CONFIG = dict(
     num_attention_heads=2,
@@ -199,7 +200,7 @@ def test_every_spelling_is_what_merging_by_hand_gives(style, alpha, tmp_path):
     lora, plain = factors(alpha=alpha), network()
     before, y = weights(plain), run(plain)
     file = written(tmp_path / "a.safetensors", spelled(style, lora))
-    apply(plain, read(Lora(str(file)), None), 0.7, "a LoRA")
+    apply_lora(plain, read_lora(Lora(str(file)), None), 0.7, "a LoRA")
     assert same(weights(plain), by_hand(before, lora, 0.7))
     assert np.abs(run(plain) - y).max() > 0.05
 
@@ -216,7 +217,7 @@ def test_quantized_layers_keep_their_weights_and_gain_the_difference(bits):
         [(f"{name}.weight", mx.array(weight)) for name, weight in merged(plain, lora, 0.7).items()],
         strict=False,
     )
-    apply(quantized, arrays(spelled("comfyui", lora)), 0.7, "a LoRA")
+    apply_lora(quantized, arrays(spelled("comfyui", lora)), 0.7, "a LoRA")
     after = weights(quantized)
     untouched = {
         name
@@ -238,8 +239,8 @@ def merged(plain: nn.Module, lora: dict, scale: float) -> dict[str, np.ndarray]:
 def test_two_loras_of_different_ranks_add_up(bits):
     first, second = factors(rank=3), factors(rank=5, alpha=None, seed=50)
     both, one = network(bits), network(bits)
-    apply(both, arrays(spelled("diffusers", first)), 0.7, "one")
-    apply(both, arrays(spelled("kohya", second)), -1.5, "two")
+    apply_lora(both, arrays(spelled("diffusers", first)), 0.7, "one")
+    apply_lora(both, arrays(spelled("kohya", second)), -1.5, "two")
     joined = {
         ours: (
             np.concatenate([first[ours][0], second[ours][0]]),
@@ -248,7 +249,7 @@ def test_two_loras_of_different_ranks_add_up(bits):
         )
         for ours in LAYERS
     }
-    apply(one, arrays(spelled("plain", joined)), 1.0, "both at once")
+    apply_lora(one, arrays(spelled("plain", joined)), 1.0, "both at once")
     assert np.abs(run(both) - run(one)).max() < 1e-4
     assert np.abs(run(both) - run(network(bits))).max() > 0.05
 
@@ -266,7 +267,7 @@ def test_full_differences(bits):
         "diffusion_model.patch_embedding.diff": patch.transpose(0, 2, 3, 4, 1).reshape(64, -1),
     }
     y = run(changed)
-    apply(changed, arrays(given), 0.5, "a LoRA")
+    apply_lora(changed, arrays(given), 0.5, "a LoRA")
     after = weights(changed)
     for key, name in FULL.items():
         if bits and name == "blocks.1.ffn.net.0.proj.weight":
@@ -280,7 +281,7 @@ def test_a_full_difference_is_not_lost_in_the_rounding_of_4_bits():
     layer, x = changed.blocks[0].attn1.to_k, mx.array(random(5, 64))
     y, small = layer(x), random(64, 64, seed=9) * 1e-3
     for _ in range(2):
-        apply(changed, {"blocks.0.attn1.to_k.diff": mx.array(small)}, 1.0, "a LoRA")
+        apply_lora(changed, {"blocks.0.attn1.to_k.diff": mx.array(small)}, 1.0, "a LoRA")
     assert mx.allclose(changed.blocks[0].attn1.to_k(x) - y, 2 * x @ mx.array(small).T, atol=1e-5)
 
 
@@ -290,7 +291,7 @@ def test_factors_of_the_patch_convolution_and_a_bias_of_factors():
     down, up, bias = random(2, 6, 1, 2, 2), random(64, 2, 1, 1, 1, seed=1), random(64, seed=2)
     names = ("lora_A.weight", "lora_B.weight", "lora_B.bias", "alpha")
     values = (down, up, bias, np.array([8], np.int64))
-    apply(
+    apply_lora(
         changed,
         arrays(
             {f"patch_embedding.{name}": value for name, value in zip(names, values, strict=True)}
@@ -315,10 +316,10 @@ def test_scale_0_is_no_lora(bits):
         arrays({**spelled("comfyui", factors()), "head.diff_m": random(1, 2, 64)}),
     )
     before = weights(untouched)
-    apply(untouched, tensors, 0.0, "a LoRA")
+    apply_lora(untouched, tensors, 0.0, "a LoRA")
     assert same(weights(untouched), before, atol=0)
     with pytest.raises(WeightsError):  # but still one that fits
-        apply(untouched, {"nothing.diff": mx.ones(3)}, 0.0, "a LoRA")
+        apply_lora(untouched, {"nothing.diff": mx.ones(3)}, 0.0, "a LoRA")
 
 
 def test_half_precision_weights_take_the_sum_in_float32():
@@ -326,7 +327,7 @@ def test_half_precision_weights_take_the_sum_in_float32():
     half.set_dtype(mx.bfloat16)
     name, lora = "blocks.0.attn1.to_q", factors()
     before = np.array(half.blocks[0].attn1.to_q.weight.astype(mx.float32))
-    apply(half, arrays(spelled("plain", lora)), 1.0, "a LoRA")
+    apply_lora(half, arrays(spelled("plain", lora)), 1.0, "a LoRA")
     weight = half.blocks[0].attn1.to_q.weight
     assert weight.dtype == mx.bfloat16
     assert mx.array_equal(
@@ -343,7 +344,7 @@ def test_a_family_without_an_original_release():
     plain = Plain()
     before = np.array(plain.layers[0].weight)
     down, up = random(2, 4), random(3, 2)
-    apply(
+    apply_lora(
         plain,
         {
             "transformer.layers.0.lora_A.weight": mx.array(down),
@@ -408,7 +409,7 @@ def test_a_tensor_without_a_place_stops_all(case, bits):
     untouched = network(bits)
     before = weights(untouched)
     with pytest.raises(WeightsError) as error:
-        apply(untouched, arrays({**GOOD, **extra}), 1.0, "a LoRA")
+        apply_lora(untouched, arrays({**GOOD, **extra}), 1.0, "a LoRA")
     assert str(error.value) == NO_PLACE.format(", ".join(lost))
     assert same(weights(untouched), before, atol=0)
 
@@ -418,7 +419,7 @@ def test_the_first_few_are_named_and_the_rest_counted():
     with pytest.raises(
         WeightsError, match=re.escape(NO_PLACE.format("x.0.diff, x.1.diff, x.2.diff and 6 more"))
     ):
-        apply(network(), tensors, 1.0, "a LoRA")
+        apply_lora(network(), tensors, 1.0, "a LoRA")
 
 
 @pytest.mark.parametrize("bits", [None, 4])
@@ -442,7 +443,7 @@ def test_a_shape_that_does_not_fit_stops_all(key, shape, bits):
     untouched = network(bits)
     before = weights(untouched)
     with pytest.raises(WeightsError, match="use a LoRA that was made for it") as error:
-        apply(untouched, arrays({**GOOD, key: np.ones(shape, np.float32)}), 1.0, "a LoRA")
+        apply_lora(untouched, arrays({**GOOD, key: np.ones(shape, np.float32)}), 1.0, "a LoRA")
     # A pair of different ranks is told of by the first of the two that the file has.
     assert str(error.value).startswith((key, f"{Q}.lora_up.weight")) and "\n" not in str(
         error.value
@@ -462,7 +463,7 @@ def test_factors_without_a_rank():
             f"{Q}.lora_down.weight in a LoRA is (0, 64), which does not fit this model's"
         ),
     ):
-        apply(network(), tensors, 1.0, "a LoRA")
+        apply_lora(network(), tensors, 1.0, "a LoRA")
 
 
 @pytest.mark.parametrize(
@@ -486,7 +487,7 @@ def test_factors_without_a_rank():
 def test_values_that_no_lora_can_have(tensors, message, tmp_path):
     file = written(tmp_path / "a.safetensors", tensors)
     with pytest.raises(WeightsError) as error:
-        read(Lora(str(file)), None)
+        read_lora(Lora(str(file)), None)
     assert str(error.value) == f"{file} has {message}; download it again, or use another LoRA."
 
 
@@ -498,7 +499,7 @@ def test_files_that_are_damaged(harm, tmp_path):
         {"cut": whole[:-100], "not one": b"PK\x03\x04" + bytes(60), "empty": b""}[harm]
     )
     with pytest.raises(WeightsError) as error:
-        read(Lora(str(file)), None)
+        read_lora(Lora(str(file)), None)
     assert (
         str(error.value)
         == f"{file} is no safetensors file, damaged or cut short; download it again."
@@ -534,7 +535,7 @@ def test_alphas_kept_apart_from_the_tensors(case, where, tmp_path):
         (tmp_path / "adapter_config.json").write_text(json.dumps(adapter))
     plain = network()
     expected = by_hand(weights(plain), factors(alpha=alpha), 1.0)
-    apply(plain, read(Lora(str(file)), None), 1.0, "a LoRA")
+    apply_lora(plain, read_lora(Lora(str(file)), None), 1.0, "a LoRA")
     assert same(weights(plain), expected)
 
 
@@ -546,7 +547,7 @@ def test_an_alpha_among_the_tensors_wins(tmp_path):
     )
     assert all(
         alpha.item() == 6
-        for key, alpha in read(Lora(str(file)), None).items()
+        for key, alpha in read_lora(Lora(str(file)), None).items()
         if key.endswith(".alpha")
     )
 
@@ -568,7 +569,7 @@ def test_settings_that_are_none(settings, tmp_path):
         {"lora_adapter_metadata": settings},
     )
     with pytest.raises(WeightsError) as error:
-        read(Lora(str(file)), None)
+        read_lora(Lora(str(file)), None)
     assert (
         str(error.value)
         == f"The settings kept with {file} are none that Diffusers or PEFT write; use another LoRA."
@@ -597,14 +598,14 @@ def test_parse(text, expected, tmp_path, monkeypatch):
     (tmp_path / "there" / "d:e").mkdir(parents=True)
     for name in ("a@2", "b:c.safetensors"):
         (tmp_path / "there" / name).touch()
-    assert parse(text) == expected
-    assert parse(str(expected)) == expected
+    assert parse_lora(text) == expected
+    assert parse_lora(str(expected)) == expected
 
 
 @pytest.mark.parametrize("text", ["", "@1", ":file@1", "repo:", "repo:@1"])
 def test_parse_nothing(text):
     with pytest.raises(SettingError) as error:
-        parse(text)
+        parse_lora(text)
     assert (
         str(error.value) == f"{text!r} names no LoRA; one is given as FILE_OR_REPO[:file][@scale]."
     )
@@ -614,7 +615,7 @@ def test_parse_nothing(text):
 def test_parse_scales_that_are_none(text):
     message = f"There is no file {text!r}, and no finite scale behind its last '@'; a LoRA is given as FILE_OR_REPO[:file][@scale]."
     with pytest.raises(SettingError) as error:
-        parse(text)
+        parse_lora(text)
     assert str(error.value) == message
 
 
@@ -629,16 +630,17 @@ def test_where_a_lora_is_found(tmp_path):
         return two
 
     assert (
-        list(read(Lora(str(one)), download))
-        == list(read(Lora(str(folder)), download))
+        list(read_lora(Lora(str(one)), download))
+        == list(read_lora(Lora(str(folder)), download))
         == ["a.diff"]
     )
     assert (
-        list(read(Lora(str(folder), "sub/two.safetensors"), download)) == ["b.diff"] and not asked
+        list(read_lora(Lora(str(folder), "sub/two.safetensors"), download)) == ["b.diff"]
+        and not asked
     )
     assert (
-        list(read(Lora("owner/repo", "two.safetensors"), download))
-        == list(read(Lora("owner/repo.x"), download))
+        list(read_lora(Lora("owner/repo", "two.safetensors"), download))
+        == list(read_lora(Lora("owner/repo.x"), download))
         == ["b.diff"]
     )
     assert asked == [("owner/repo", "two.safetensors"), ("owner/repo.x", None)]
@@ -683,5 +685,5 @@ def test_where_there_is_none(source, file, message, tmp_path):
     for name in ("a", "b"):
         written(tmp_path / f"{name}.safetensors", {"a.diff": random(1)})
     with pytest.raises(ModelNotFoundError) as error:
-        read(Lora(source.format(folder=tmp_path), file), None)
+        read_lora(Lora(source.format(folder=tmp_path), file), None)
     assert str(error.value).startswith(message.format(folder=tmp_path))
