@@ -68,7 +68,14 @@ def parse_tag(comment: str | bytes) -> Tag | None:
     fps = tag.get("fps")
     if not isinstance(fps, (int, float)) or not MIN_FPS <= fps <= MAX_FPS:
         return None
-    return Tag(**{key: tag[key] for key in Tag.__annotations__})  # type: ignore[typeddict-item]  # checked above
+    return Tag(
+        mlxvid=VERSION,
+        fps=fps,
+        frames=tag["frames"],
+        width=tag["width"],
+        height=tag["height"],
+        settings=tag["settings"],
+    )
 
 
 def stored_size(tag: Tag) -> tuple[int, int]:

@@ -35,7 +35,7 @@ class Place(NamedTuple):
     size: int
 
 
-class Contents(NamedTuple):
+class Archive(NamedTuple):
     """A checkpoint's pickled object, its storages by their keys, and their byte order, < or >."""
 
     value: Any
@@ -50,15 +50,15 @@ def read(path: Path) -> dict[str, Tensor]:
     """
     data = mapped(path)
     if data[:4] == ZIP:
-        contents = _zip(path, data)
+        archive = _zip(path, data)
     elif data[: len(LEGACY)] == LEGACY:
-        contents = _legacy(path, data)
+        archive = _legacy(path, data)
     else:
         raise WeightsError(
             f"{path} is neither a checkpoint of PyTorch nor safetensors; download the model again."
         )
-    table = _table(contents.value, path)
-    return {name: _view(stored, contents, data, path, name) for name, stored in table.items()}
+    table = _table(archive.value, path)
+    return {name: _view(stored, archive, data, path, name) for name, stored in table.items()}
 
 
 def _table(value: Any, path: Path) -> dict[str, Stored]:
@@ -78,11 +78,11 @@ def _table(value: Any, path: Path) -> dict[str, Stored]:
     )
 
 
-def _zip(path: Path, data: mmap.mmap) -> Contents:
+def _zip(path: Path, data: mmap.mmap) -> Archive:
     """The zip form: NAME/data.pkl, NAME/data/KEY for each storage, NAME/byteorder."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = {info.filename: info for info in archive.infolist()}
+        with zipfile.ZipFile(path) as file:
+            members = {info.filename: info for info in file.infolist()}
     except (
         OSError,
         ValueError,
@@ -113,7 +113,7 @@ def _zip(path: Path, data: mmap.mmap) -> Contents:
     for name, place in places.items():
         if name.startswith("data/"):
             storages[name.removeprefix("data/")] = place
-    return Contents(value, storages, order)
+    return Archive(value, storages, order)
 
 
 def _member(path: Path, data: mmap.mmap, info: zipfile.ZipInfo) -> Place:
@@ -132,7 +132,7 @@ def _member(path: Path, data: mmap.mmap, info: zipfile.ZipInfo) -> Place:
     return Place(start, info.file_size)
 
 
-def _legacy(path: Path, data: mmap.mmap) -> Contents:
+def _legacy(path: Path, data: mmap.mmap) -> Archive:
     """The legacy form: five pickles, then each storage's count and values.
 
     They are a magic number, the protocol, the system, the object, and the keys of its storages.
@@ -158,14 +158,14 @@ def _legacy(path: Path, data: mmap.mmap) -> Contents:
         at += 8 + places[key].size
         if at > len(data):
             raise damaged(path)
-    return Contents(value, places, order)
+    return Archive(value, places, order)
 
 
-def _view(stored: Stored, contents: Contents, data: mmap.mmap, path: Path, name: str) -> Tensor:
+def _view(stored: Stored, archive: Archive, data: mmap.mmap, path: Path, name: str) -> Tensor:
     """The tensor as a view of the file, once everything that it claims is found to be there."""
     where = called(name, path)
     storage = stored.storage
-    place = contents.places.get(storage.key)
+    place = archive.places.get(storage.key)
     if place is None:
         raise WeightsError(f"{where} has no values in the file; download the model again.")
     claimed = storage.count * _size(storage.dtype)
@@ -185,7 +185,7 @@ def _view(stored: Stored, contents: Contents, data: mmap.mmap, path: Path, name:
         raise WeightsError(
             f"{where} has a shape, strides or offset that no tensor has; download the model again."
         )
-    kind = np.dtype(contents.order + STORED[stored.dtype])
+    kind = np.dtype(archive.order + STORED[stored.dtype])
     count = math.prod(shape)
     if not count:
         return Tensor(np.empty(tuple(shape), kind), stored.dtype, where)

@@ -23,10 +23,9 @@ CHUNK = 1 << 14
 
 @dataclass
 class FakeHub:
-    """`requests` is what was asked for: (method, path, Range). The other fields are faults, and may
-    be changed at any time.
+    """A hub; its faults may be changed at any time.
 
-    break_after: bytes of a large file after which its connection breaks, `breaks` times. pace:
+    requests: what was asked for, (method, path, Range). break_after: bytes of a large file after which its connection breaks, `breaks` times. pace:
     seconds a chunk of 16 kB takes. flip: a byte of every large file is wrong. ignore_range: a part
     is never sent alone. status: answer everything with this error.
     """

@@ -18,9 +18,7 @@ NAMES = ["clip.mp4", "clip.webm", "clip.gif", "clip", "clip.MP4"]
 
 
 def moving(frames: int = 9, width: int = 64, height: int = 48) -> np.ndarray:
-    """A red disc crossing a blue slope in front of a still green square, smooth-edged as a picture
-    is.
-    """
+    """A smooth-edged red disc crossing a blue slope, in front of a still green square."""
     out = []
     for index in range(frames):
         slope = np.zeros((height * 2, width * 2, 3), np.uint8)
