@@ -25,9 +25,10 @@ CHUNK = 1 << 14
 class FakeHub:
     """A hub; its faults may be changed at any time.
 
-    requests: what was asked for, (method, path, Range). break_after: bytes of a large file after which its connection breaks, `breaks` times. pace:
-    seconds a chunk of 16 kB takes. flip: a byte of every large file is wrong. ignore_range: a part
-    is never sent alone. status: answer everything with this error.
+    requests: what was asked for, (method, path, Range). break_after: bytes of a large file after
+    which its connection breaks, `breaks` times. pace: seconds a chunk of 16 kB takes. flip: a byte
+    of every large file is wrong. ignore_range: a part is never sent alone. status: answer
+    everything with this error.
     """
 
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
