@@ -130,8 +130,7 @@ class Geometry:
         return round_frames(frames, self.t_factor, self.causal, self.patch[0])
 
     def round_size(self, width: int, height: int) -> tuple[int, int, list[str]]:
-        """The nearest (width, height) that work, and a line for the user where they were changed.
-        """
+        """The nearest (width, height) that work, and a line for the user where they were changed."""
         width, height, note = round_size(width, height, self.multiples)
         return width, height, [note] if note else []
 
