@@ -14,7 +14,7 @@ from PySide6.QtGui import QImage
 
 from mlxvid.errors import MediaError
 from mlxvid.media.clip import read_settings
-from mlxvid.media.containers import VIDEO
+from mlxvid.media.formats import VIDEO
 from mlxvid.media.images import open_picture
 from mlxvid.run.repeat import repeatable
 

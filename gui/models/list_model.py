@@ -118,7 +118,8 @@ def _known(card: Card, machine: Machine) -> Model:
     )
     if card.repository is None:
         return replace(model, taken=_size(card.folder)) if card.folder else model
-    taken, found = hub.size_on_disk(card.repository), hub.find(card.repository, card.revision)
+    taken = hub.size_on_disk(card.repository)
+    found = hub.cached_revision(card.repository, card.revision)
     if found is not None and not found.missing:
         return replace(model, state=State.HERE, size=found.size, taken=taken)
     return replace(model, state=State.PARTLY if taken else State.ABSENT, taken=taken)
@@ -128,7 +129,7 @@ def _cached(repo: str, machine: Machine) -> Model | None:
     """What the cache has of a repository that the catalog doesn't know, where that is a model which
     mlxvid can run.
     """
-    for snapshot in hub.snapshots(repo):
+    for snapshot in hub.cached_revisions(repo):
         try:
             card = card_of(snapshot.folder)
         except MlxvidError:
