@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 from mlxvid.cli import parser as cli
-from mlxvid.cli.console import telling
+from mlxvid.cli.console import console
 from mlxvid.errors import CancelledError
 
 from .convert import convert
@@ -59,12 +59,7 @@ def parser() -> cli.Parser:
         help="bits per weight of the text encoder (default: as --quantize)",
     )
     p.add_argument("--revision", metavar="REV", help="revision of the hub repository")
-    p.add_argument(
-        "--progress",
-        choices=("bar", "json", "none"),
-        default="bar",
-        help="how progress is reported (json: one object per line on standard output)",
-    )
+    cli.add_progress(p)
     return p
 
 
@@ -74,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
     start = time.monotonic()
-    with telling(args.progress) as (emit, on_progress):
+    with console(args.progress) as (emit, on_progress):
         try:
             out = convert(
                 args.source,

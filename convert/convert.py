@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mlxvid import __version__
 from mlxvid.errors import MediaError, MlxvidError, SettingError, WeightsError
+from mlxvid.model.settings import DTYPES, QUANTIZE_BITS
 from mlxvid.progress import Cancel, Progress, Watch
-from mlxvid.weights.loading import DTYPES, QUANTIZE_BITS
+from mlxvid.version import __version__
 
 from . import families, sources
 from .fitting import WritePlan, write_plan
@@ -103,15 +103,12 @@ def _write_plans(
     release: Release, dtype: str, bits: int | None, text_bits: int | None
 ) -> list[WritePlan]:
     """How each component is to be written, once all of them are found to fit."""
-    parts = families.parts_of(release.index["_class_name"])
+    family = families.family_of(release.index["_class_name"])
     plans = []
     for component in release.components:
-        own_bits = None
-        if component.name.startswith("transformer"):
-            own_bits = bits
-        elif component.name.startswith("text_encoder"):
-            own_bits = text_bits
-        plans.append(write_plan(component, parts[component.name], dtype, own_bits))
+        part = family.parts[component.name]
+        own_bits = text_bits if part.stage == "encode" else bits
+        plans.append(write_plan(component, family, dtype, own_bits if part.quantized else None))
     exact = [plan.component.name for plan in plans if plan.float32 >= plan.component.tensors.keys()]
     if exact and dtype != "float32":
         log.info(f"Kept in float32, in which this model computes: {', '.join(exact)}.")

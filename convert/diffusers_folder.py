@@ -16,9 +16,6 @@ from mlxvid.weights.files import component_files
 from . import families, sources
 from .release import Component, Release
 
-# What the pipeline needs of every family.
-NEEDED = ("text_encoder", "transformer", "vae")
-
 
 def recognises(folder: Path) -> bool:
     """Whether `folder` has this layout."""
@@ -33,7 +30,7 @@ def read_release(folder: Path) -> Release:
     model = Folder(folder)
     families.check_runnable(model)
     kind = model.index["_class_name"]
-    parts = families.parts_of(kind)
+    parts = families.family_of(kind).parts
 
     components = []
     notes = []
@@ -52,8 +49,8 @@ def read_release(folder: Path) -> Release:
             notes.append(f"Left out: the weights in {path.name}, which mlxvid does not use.")
 
     found = {component.name for component in components}
-    for name in parts:
-        if name not in found and (name in NEEDED or _is_listed(model, name)):
+    for name, part in parts.items():
+        if name not in found and (not part.optional or _is_listed(model, name)):
             raise WeightsError(f"{folder / name} has no weights; download the model again.")
 
     files = {}
@@ -72,7 +69,8 @@ def _subfolders(folder: Path) -> Iterator[Path]:
 
 def _is_listed(model: Folder, name: str) -> bool:
     """Whether model_index.json names a class for the component."""
-    return any(model.index.get(name) or ())
+    listed = model.index.get(name)
+    return isinstance(listed, list) and any(listed)
 
 
 def _component(model: Folder, path: Path, group: list[Path]) -> Component:

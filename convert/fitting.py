@@ -14,9 +14,9 @@ import mlx.nn as nn
 from mlx.utils import tree_flatten
 
 from mlxvid.errors import SettingError, WeightsError
-from mlxvid.model.base import Part
+from mlxvid.model.card import Family, Part
 from mlxvid.model.folder import from_json
-from mlxvid.weights.loading import DTYPES, QUANTIZE_GROUP, fill, sanitized
+from mlxvid.weights.loading import MLX_DTYPES, QUANTIZE_GROUP, fill, sanitized
 from mlxvid.weights.tensors import Tensor
 
 from .release import Component
@@ -37,8 +37,8 @@ class WritePlan:
     float32: frozenset[str]
 
 
-def write_plan(component: Component, part: Part, dtype: str, bits: int | None) -> WritePlan:
-    """The types in which to write `component`.
+def write_plan(component: Component, family: Family, dtype: str, bits: int | None) -> WritePlan:
+    """The types in which to write `component` of one of the family's models.
 
     Raises :class:`WeightsError` unless its config makes a network whose parameters its tensors are,
     one to one, and :class:`SettingError` for `bits` where it is quantized already.
@@ -47,7 +47,8 @@ def write_plan(component: Component, part: Part, dtype: str, bits: int | None) -
         raise SettingError(
             f"{component.source} is quantized already; convert the model that it was made from."
         )
-    network = _fitted(component, part)
+    part = family.parts[component.name]
+    network = _fitted(component, family)
     quantized: frozenset[str] = frozenset()
     if bits is not None:
         quantized = _quantized(network, component.tensors)
@@ -55,13 +56,13 @@ def write_plan(component: Component, part: Part, dtype: str, bits: int | None) -
     return WritePlan(component, dtype, bits, quantized, kept - quantized)
 
 
-def _fitted(component: Component, part: Part) -> nn.Module:
+def _fitted(component: Component, family: Family) -> nn.Module:
     """The network of the component's config, once its tensors are found to fit."""
     path = component.source / "config.json"
-    cls = part.network
-    config: object = from_json(part.config, component.config, path)
+    cls = family.network(component.name)
+    config: object = from_json(family.parts[component.name].config, component.config, path)
     try:
-        network = cls(config)  # type: ignore[call-arg]  # every network takes its config
+        network = cls(config)
     except (TypeError, ValueError, ZeroDivisionError):
         raise WeightsError(
             f"{path} has sizes that no network can have; download the model again."
@@ -97,14 +98,14 @@ def _kept_in_float32(
     network: nn.Module, tensors: Mapping[str, Tensor], part: Part, dtype: str
 ) -> frozenset[str]:
     """The floating-point tensors that the network computes with in float32 whatever `dtype` is."""
-    network.set_dtype(DTYPES[dtype])  # some classes exempt a few parameters
+    network.set_dtype(MLX_DTYPES[dtype])  # some classes exempt a few parameters
     exact = set()
     for name, parameter in dict(tree_flatten(network.parameters())).items():
         if parameter.dtype == mx.float32:
             exact.add(name)
     kept = set()
     for name, tensor in tensors.items():
-        if tensor.floating and (part.dtype == "float32" or name in exact):
+        if tensor.floating and (part.stays_float32 or name in exact):
             kept.add(name)
     return frozenset(kept)
 

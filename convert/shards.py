@@ -18,7 +18,7 @@ import mlx.core as mx
 import numpy as np
 
 from mlxvid.errors import SettingError, WeightsError
-from mlxvid.weights.loading import DTYPES, QUANTIZE_GROUP
+from mlxvid.weights.loading import MLX_DTYPES, QUANTIZE_GROUP
 from mlxvid.weights.tensors import STORED, Tensor
 
 from . import safetensors_file
@@ -88,7 +88,7 @@ class Conversion:
                 f"{self.tensor.where} holds NaN or infinity, as no valid weights do; "
                 "download the model again."
             )
-        cast = piece.astype(DTYPES[self.dtype])
+        cast = piece.astype(MLX_DTYPES[self.dtype])
         if self.dtype == "float16" and not mx.isfinite(cast).all().item():
             raise SettingError(
                 f"{self.tensor.where} holds numbers beyond float16's 65504; "

@@ -36,7 +36,7 @@ def find(
     if folder.is_dir():
         return folder
     try:
-        entry = catalog.find(name)
+        card = catalog.find(name)
     except ModelNotFoundError:
         if folder.exists():
             raise ModelNotFoundError(
@@ -48,7 +48,7 @@ def find(
                 "check the spelling."
             ) from None
         return hub.download(name, revision, PATTERNS, watch)
-    return entry.folder or assembly.fetched(entry, revision, PATTERNS, watch)
+    return card.folder or assembly.fetched(card, revision, PATTERNS, watch)
 
 
 def files_in(folder: Path) -> Iterator[Path]:

@@ -34,7 +34,7 @@ from mlxvid.model.memory import (
     read_weights,
     this_machine,
 )
-from mlxvid.plan import plan
+from mlxvid.run.planning import plan
 
 ROOT = Path(__file__).parents[1]
 BY_HAND = ["--t-factor", "4", "--s-factor", "8", "--channels", "16"]

@@ -104,14 +104,18 @@ def survey(folders: Sequence[str], machine: Machine) -> list[ModelRow]:
 
     It reads the disk, so it is not for the GUI's thread.
     """
-    catalog = [_catalog_row(card, machine) for card in CATALOG.values()]
-    known = {place.repository for card in CATALOG.values() for place in card.places}
-    others = [repo for repo in hub.repositories() if repo not in known]
-    cached = [row for row in (_cached_row(repo, machine) for repo in others) if row]
-    names = {row.name for row in cached}
-    others = [folder for folder in folders if folder not in names]
-    imported = [row for row in (_imported_row(Path(folder), machine) for folder in others) if row]
-    return catalog + cached + imported
+    rows = [_catalog_row(card, machine) for card in CATALOG.values()]
+    listed = {place.repository for card in CATALOG.values() for place in card.places}
+    for repo in hub.repositories():
+        row = None if repo in listed else _cached_row(repo, machine)
+        if row is not None:
+            rows.append(row)
+    listed = {row.name for row in rows}
+    for folder in folders:
+        row = None if folder in listed else _imported_row(Path(folder), machine)
+        if row is not None:
+            rows.append(row)
+    return rows
 
 
 def _catalog_row(card: Card, machine: Machine) -> ModelRow:
@@ -132,7 +136,7 @@ def _catalog_row(card: Card, machine: Machine) -> ModelRow:
     if card.repository is None:
         return replace(row, disk_bytes=_size(card.folder)) if card.folder else row
     disk_bytes = hub.size_on_disk(card.repository)
-    found = hub.find(card.repository, card.revision)
+    found = hub.cached_revision(card.repository, card.revision)
     if found is not None and not found.missing:
         return replace(
             row, presence=Presence.COMPLETE, total_bytes=found.size, disk_bytes=disk_bytes
@@ -143,7 +147,7 @@ def _catalog_row(card: Card, machine: Machine) -> ModelRow:
 
 def _cached_row(repo: str, machine: Machine) -> ModelRow | None:
     """A model in the hub's cache that is not in the catalog; None if mlxvid can't run it."""
-    for snapshot in hub.snapshots(repo):
+    for snapshot in hub.cached_revisions(repo):
         try:
             card = card_of(snapshot.folder)
         except MlxvidError:

@@ -180,7 +180,7 @@ class ModelsPanel(QWidget):
     def _show_total(self) -> None:
         packaged = Presence.PACKAGED
         used = sum(row.disk_bytes for row in self.list.rows if row.presence is not packaged)
-        cache = hub.cache_folder()
+        cache = hub.hub_cache_folder()
         folder = next(folder for folder in (cache, *cache.parents) if folder.exists())
         free = size_text(shutil.disk_usage(folder).free)
         self._total.setText(f"Models use {size_text(used) if used else 'no space'}; {free} free.")

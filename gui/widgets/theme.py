@@ -6,7 +6,6 @@ It is quiet, so that the clip stands out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-
 from typing import TypeVar
 
 from PySide6.QtCore import Qt

@@ -23,7 +23,6 @@ from transformers import CLIPVisionModel, UMT5EncoderModel
 
 import mlxvid
 from mlxvid.convert import convert, families
-from mlxvid.model.facts import describe
 from mlxvid.model.folder import Folder
 from mlxvid.weights import loading
 from tests.models.wan import tiny as tiny_wan
