@@ -257,8 +257,8 @@ class Window(QMainWindow):
             right = round(_SIDE_WIDTH * scale)
             self.splitter.setSizes([left, max(1, self.width() - left - right), right])
         panels_shown = self.preferences.recall("panels", [])
-        for panel, shown in zip(self._panels(), panels_shown, strict=False):
-            panel.setChecked(bool(shown))
+        for panel, visible in zip(self._panels(), panels_shown, strict=False):
+            panel.setChecked(bool(visible))
 
     def _panels(self) -> list[QAction]:
         """The menu entries that show and hide the panels."""

@@ -32,7 +32,7 @@ from mlxvid.gui.core.database import ClipRow
 from mlxvid.gui.widgets.elided import whole_parts
 from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.painting import fitted
-from mlxvid.gui.widgets.theme import Colours, colours
+from mlxvid.gui.widgets.theme import Colours, colours, small_font
 
 from .list_model import GalleryModel, length_text, summary, title
 from .thumbnails import Thumbnails
@@ -76,7 +76,7 @@ class GalleryDelegate(QStyledItemDelegate):
         """The size of tiles that fill `room` pixels of width evenly."""
         columns = max(room // LEAST_WIDTH, 1)
         width = max(room // columns, 1)
-        text = QFontMetrics(font).height() + QFontMetrics(_small(font)).height() + 2
+        text = QFontMetrics(font).height() + QFontMetrics(small_font(font, SMALL)).height() + 2
         return QSize(width, round((width - 2 * PADDING) * SHAPE) + 6 + text + 2 * PADDING)
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
@@ -137,7 +137,7 @@ class GalleryDelegate(QStyledItemDelegate):
             line = QRect(picture.left(), picture.bottom() - 1, width, 2)
             painter.fillRect(line, QColor(look.accent))
         painter.restore()
-        painter.setFont(_small(option.font))
+        painter.setFont(small_font(option.font, SMALL))
         _paint_length(painter, length_text(row), picture)
 
     def _paint_broken(
@@ -149,7 +149,7 @@ class GalleryDelegate(QStyledItemDelegate):
         look: Colours,
     ) -> None:
         """Paint a sign and a word; opening the clip shows the whole message."""
-        painter.setFont(_small(option.font))
+        painter.setFont(small_font(option.font, SMALL))
         height = painter.fontMetrics().height()
         top = picture.center().y() - (24 + 4 + height) // 2
         sign = QRect(picture.center().x() - 12, top, 24, 24)
@@ -179,7 +179,7 @@ class GalleryDelegate(QStyledItemDelegate):
     ) -> None:
         top = picture.bottom() + 6
         width = picture.width() - 2
-        small = _small(option.font)
+        small = small_font(option.font, SMALL)
         facts = whole_parts(summary(row), QFontMetrics(small), width)
         lines = ((title(row), option.font, look.text), (facts, small, look.faint))
         for text, font, colour in lines:
@@ -217,9 +217,3 @@ def _paint_length(painter: QPainter, text: str, picture: QRect) -> None:
     painter.drawRoundedRect(box, 3, 3)
     painter.setPen(QColor(255, 255, 255, 230))
     painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
-
-
-def _small(font: QFont) -> QFont:
-    smaller = QFont(font)
-    smaller.setPointSizeF(font.pointSizeF() * SMALL)
-    return smaller

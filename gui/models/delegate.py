@@ -12,7 +12,7 @@ from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QRect, Q
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
-from mlxvid.gui.widgets.theme import Colours, colours
+from mlxvid.gui.widgets.theme import Colours, colours, small_font
 
 from .jobs import ModelJob, ModelJobs, job_text
 from .list_model import ROW, ModelRow, Presence
@@ -34,7 +34,7 @@ class ModelsDelegate(QStyledItemDelegate):
     def sizeHint(
         self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> QSize:
-        height = QFontMetrics(option.font).height() + QFontMetrics(_small(option.font)).height()
+        height = QFontMetrics(option.font).height() + QFontMetrics(small_font(option.font)).height()
         return QSize(200, height + _GAP + 2 * _MARGIN + 2)
 
     def paint(
@@ -67,7 +67,7 @@ class ModelsDelegate(QStyledItemDelegate):
         )
         note, colour = _note(row, job, look)
         note_area = area.adjusted(0, bottom - area.top() + _GAP, 0, 0)
-        _paint_line(painter, _small(option.font), colour, note_area, note)
+        _paint_line(painter, small_font(option.font), colour, note_area, note)
         if job is not None:
             bar = QRectF(area.left(), option.rect.bottom() - _BAR - 3, area.width(), _BAR)
             _paint_bar(painter, job.progress, bar, look)
@@ -113,9 +113,3 @@ def _paint_line(painter: QPainter, font: QFont, colour: str, area: QRect, text: 
     painter.setPen(QColor(colour))
     painter.drawText(line, Qt.AlignmentFlag.AlignVCenter, shown)
     return area.top() + metrics.height()
-
-
-def _small(font: QFont) -> QFont:
-    small = QFont(font)
-    small.setPointSizeF(font.pointSizeF() * 0.9)
-    return small

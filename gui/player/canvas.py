@@ -76,6 +76,10 @@ class Canvas(QWidget):
             self.update()
 
     @property
+    def badge(self) -> str:
+        return self._badge
+
+    @property
     def actual(self) -> bool:
         return self._actual
 

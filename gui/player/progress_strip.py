@@ -41,6 +41,7 @@ class ProgressStrip(QWidget):
         self._watch.setToolTip("Show previews of the clip being made")
         self._watch.clicked.connect(self.watch)
         self._cancel = QPushButton("Cancel")
+        self._cancel.setObjectName("cancel-clip")
         self._cancel.setToolTip("Stop this clip; you can resume it later")
         self._cancel.clicked.connect(runner.cancel)
         words = QVBoxLayout()

@@ -65,6 +65,7 @@ class NoticeBar(QWidget):
         self._close.setIcon(icon("close"))
         self._close.setAccessibleName("Close message")
         self._close.setToolTip("Close")
+        self._close.setObjectName("notice-close")
         self._close.clicked.connect(self.clear)
         self._foot = QHBoxLayout()
         self._middle = QBoxLayout(QBoxLayout.Direction.LeftToRight)
@@ -139,6 +140,7 @@ class NoticeBar(QWidget):
 
     def _button(self, label: str, then: Callable[[], None]) -> QPushButton:
         button = QPushButton(label)
+        button.setObjectName("notice-action")
         button.clicked.connect(self.clear)
         button.clicked.connect(lambda: then())
         return button

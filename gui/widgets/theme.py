@@ -94,10 +94,15 @@ def small(widget: AnyWidget, factor: float = 0.9) -> AnyWidget:
 
     It is relative to the app's font, so that a larger one makes this larger too.
     """
-    font = QFont(QApplication.font())
-    font.setPointSizeF(font.pointSizeF() * factor)
-    widget.setFont(font)
+    widget.setFont(small_font(QApplication.font(), factor))
     return widget
+
+
+def small_font(font: QFont, factor: float = 0.9) -> QFont:
+    """A smaller font of the same kind, for secondary text."""
+    smaller = QFont(font)
+    smaller.setPointSizeF(font.pointSizeF() * factor)
+    return smaller
 
 
 def set_role(widget: QWidget, role: str) -> None:
