@@ -5,8 +5,6 @@ Each is made when it is first opened.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -59,7 +57,7 @@ class ToolWindows(QObject):
         ):
             action = QAction(text, window)
             action.setShortcut(QKeySequence(keys))
-            action.triggered.connect(partial(_call, then))
+            action.triggered.connect(then)
             menu.addAction(action)
 
     def show_models(self) -> None:
@@ -118,8 +116,3 @@ class ToolWindows(QObject):
         if self.models is not None:
             self.models.shutdown()
         self.book.close()
-
-
-def _call(then: Callable[[], None], checked: bool) -> None:
-    """Answer QAction.triggered, whose argument a plain action has no use for."""
-    then()

@@ -107,6 +107,11 @@ class GalleryView(QListView):
             self._timer.start(REST)
             self.update(index)
 
+    @property
+    def animating(self) -> bool:
+        """Whether a tile is animated, or about to be."""
+        return self._timer.isActive()
+
     def _leave(self) -> None:
         self._timer.stop()
         self._delegate.hover = None

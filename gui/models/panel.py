@@ -47,7 +47,7 @@ class ModelsPanel(QWidget):
     def __init__(self, preferences: Preferences, machine: Machine, parent: QWidget | None = None):
         super().__init__(parent)
         self._preferences = preferences
-        self._machine = machine
+        self.machine = machine
         self._tasks = Tasks(1, self)
         self._unlisted: dict[str, ModelRow] = {}  # started, and in no survey yet
         self._imports: dict[str, list[str]] = {}  # the arguments of each, to try it again
@@ -125,14 +125,14 @@ class ModelsPanel(QWidget):
 
     def set_machine(self, machine: Machine) -> None:
         """Use what the worker reports of this machine."""
-        if machine != self._machine:
-            self._machine = machine
+        if machine != self.machine:
+            self.machine = machine
             self.refresh()
 
     def refresh(self) -> None:
         """Survey the disk again, in the background."""
         folders = self._preferences.model_folders
-        machine = self._machine
+        machine = self.machine
         self._tasks.run(
             lambda task: survey(folders, machine),
             done=self._show_survey,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 
@@ -36,12 +36,11 @@ FORMATS = (
 def fill_export_menu(menu: QMenu, chosen: Callable[[Format], None]) -> None:
     """Add one entry for each format, which calls `chosen(format)`."""
     for form in FORMATS:
-        menu.addAction(f"{form.name}…").triggered.connect(partial(_call, chosen, form))
+        _connect(menu.addAction(f"{form.name}…"), form, chosen)
 
 
-def _call(chosen: Callable[[Format], None], form: Format, checked: bool) -> None:
-    """Answer QAction.triggered, whose argument an export has no use for."""
-    chosen(form)
+def _connect(entry: QAction, form: Format, chosen: Callable[[Format], None]) -> None:
+    entry.triggered.connect(lambda: chosen(form))
 
 
 def ask_target(parent: QWidget, source: Path, form: Format) -> Path | None:

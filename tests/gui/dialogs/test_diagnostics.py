@@ -1,4 +1,4 @@
-"""A report of a fault: all that helps, and nothing private."""
+"""A bug report has all that helps, and nothing private."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def test_the_report_has_versions_device_settings_and_the_last_lines(preferences,
     monkeypatch.setenv("HOME", str(Path(preferences.clips_folder).parent))
     lines = [f"line {number}" for number in range(300)]
     text = report("device        a GPU", preferences, lines, [])
-    assert (
-        f"mlxvid        {__version__}" in text
-        and "device        a GPU" in text
-        and "clips in      ~/clips" in text
-    )
-    assert "line 100\n" in text and "line 99\n" not in text and text.endswith("line 299\n")
+    assert f"mlxvid        {__version__}" in text
+    assert "device        a GPU" in text
+    assert "clips in      ~/clips" in text
+    assert "line 100\n" in text
+    assert "line 99\n" not in text
+    assert text.endswith("line 299\n")
     assert {name for name, _ in versions()} >= {
         "mlxvid",
         "system",
@@ -44,16 +44,15 @@ def test_the_report_has_versions_device_settings_and_the_last_lines(preferences,
     ],
 )
 def test_prompts_are_hidden_whatever_became_of_them(line, cleaned):
-    assert without_prompts(
-        [line], ["a red ball", "a red ball\non the moon", 'say "hi"\n twice', "all", " "]
-    ) == [cleaned]
+    prompts = ["a red ball", "a red ball\non the moon", 'say "hi"\n twice', "all", " "]
+    assert without_prompts([line], prompts) == [cleaned]
 
 
 def test_no_prompts_hide_nothing():
     assert without_prompts(["a b"], []) == ["a b"]
 
 
-def test_a_device_that_can_not_be_asked_is_told(qtbot, monkeypatch):
+def test_a_device_that_can_not_be_queried_is_reported(qtbot, monkeypatch):
     monkeypatch.setattr(diagnostics, "tool_command", lambda module: ["/nowhere/python"])
     device = Device()
     with qtbot.waitSignal(device.known, timeout=5000) as known:

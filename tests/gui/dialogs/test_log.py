@@ -1,4 +1,4 @@
-"""The log: everything that was said, from whichever thread."""
+"""The log has everything that mlxvid logs, from any thread."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QWidget
 
 from mlxvid.gui.dialogs.about import licences, show_about
 from mlxvid.gui.dialogs.log import KEPT, LogBook, LogView
@@ -56,8 +57,6 @@ def test_copy_diagnostics_asks_a_process_for_the_device(book, preferences, qtbot
 
 
 def test_about_names_the_licences_that_matter(machine, qtbot, themed):
-    from PySide6.QtWidgets import QWidget
-
     parent = QWidget()
     qtbot.addWidget(parent)
     dialog = show_about(machine, parent)
@@ -72,4 +71,4 @@ def test_about_names_the_licences_that_matter(machine, qtbot, themed):
         "huggingface_hub ",
     ):
         assert words in text, words
-    assert "see its own page" not in text and "not installed" not in text
+    assert "see its web page" not in text and "not installed" not in text

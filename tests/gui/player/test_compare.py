@@ -1,4 +1,4 @@
-"""Two takes stay in step whatever their rates, lengths and sizes; the labels say what differs."""
+"""Two clips stay in step whatever their rates, lengths and sizes; labels say what differs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlxvid.gui.player.compare_view import CompareView
 from mlxvid.gui.player.differences import differences
 from tests.gui.clips import BLUE, RED, cut, number_of, write_clip, write_foreign
 
-from .test_player import WAIT, check_reachable_and_whole
+from .controls import WAIT, check_reachable_and_whole
 
 
 @pytest.fixture
@@ -34,12 +34,14 @@ def load(qtbot, view, *paths: Path) -> None:
 
 
 def shown(view) -> tuple[int, int]:
-    return number_of(view.canvas._image), number_of(view.canvas._other)
+    left, right = view.canvas.images
+    return number_of(left), number_of(right)
 
 
 def test_different_rates_and_lengths_in_step(tmp_path, qtbot, view):
-    """24 frames at 24 a second beside 16 at 8: one clock at 24, for 2 s; the shorter one waits at
-    its last frame.
+    """24 frames at 24 a second beside 16 at 8: one clock at 24, for 2 s.
+
+    The shorter clip stops at its last frame.
     """
     load(
         qtbot,
@@ -71,10 +73,17 @@ def test_both_play_together(tmp_path, qtbot, view):
     seen = set()
     watched = view.playhead.moved.connect(lambda index: seen.add((index, *shown(view))))
     qtbot.waitUntil(lambda: len(seen) >= 9, timeout=WAIT)
-    view.playhead.moved.disconnect(
-        watched
-    )  # when the view is closed it goes to the start, with nothing left to show
+    # When the view is closed, the playhead goes to the start, with nothing left to show.
+    view.playhead.moved.disconnect(watched)
     assert view.playhead.playing and seen == {(index, index, index) for index in range(9)}
+
+
+def is_red(colour) -> bool:
+    return colour.red() > 2 * colour.blue()
+
+
+def is_blue(colour) -> bool:
+    return colour.blue() > 2 * colour.red()
 
 
 def pixel(view, x: float, y: float = 0.5):
@@ -90,7 +99,6 @@ def test_side_by_side_and_wipe(tmp_path, qtbot, view):
         write_clip(tmp_path / "b.mp4", tint=BLUE),
     )
     view.playhead.seek(8)
-    is_red, is_blue = (lambda c: c.red() > 2 * c.blue()), (lambda c: c.blue() > 2 * c.red())
     assert is_red(pixel(view, 0.25)) and is_blue(pixel(view, 0.75))
     assert view.side.isChecked() and not view.edge_left.isEnabled()
     qtbot.keyClick(view.canvas, Qt.Key.Key_W)
@@ -121,11 +129,9 @@ def test_sizes_that_differ_are_each_fitted(tmp_path, qtbot, view):
         write_clip(tmp_path / "b.mp4", width=32, height=64, seed=2),
     )
     left, right = view.canvas.areas()
-    wide, tall = (
-        view.canvas.place(view.canvas._image, left),
-        view.canvas.place(view.canvas._other, right),
-    )
-    assert wide.width() == left.width() and tall.height() == right.height()
+    left_image, right_image = view.canvas.images
+    assert view.canvas.place(left_image, left).width() == left.width()
+    assert view.canvas.place(right_image, right).height() == right.height()
     assert [label.text() for label in view.labels] == [
         "A   seed 1  ·  96×32",
         "B   seed 2  ·  32×64",
@@ -133,22 +139,22 @@ def test_sizes_that_differ_are_each_fitted(tmp_path, qtbot, view):
     view.set_wipe(True)
     view.canvas.grab()
     view.actual.setChecked(True)
-    assert view.canvas.place(view.canvas._image, left).width() == 96
+    assert view.canvas.place(left_image, left).width() == 96
 
 
 @pytest.mark.parametrize("broken", [0, 1])
 def test_one_broken_take_leaves_the_other(tmp_path, qtbot, view, broken):
-    good, bad = write_clip(tmp_path / "good.mp4"), tmp_path / "bad.mp4"
+    good = write_clip(tmp_path / "good.mp4")
+    bad = tmp_path / "bad.mp4"
     bad.write_text("no clip")
-    told = []
-    view.message.connect(told.append)
+    said = []
+    view.message.connect(said.append)
     load(qtbot, view, *((bad, good) if broken == 0 else (good, bad)))
-    assert len(told) == 1 and str(bad) in told[0]
-    assert view.labels[broken].text().endswith("bad.mp4 can’t be shown") and view.labels[
-        1 - broken
-    ].text().endswith("good.mp4")
+    assert len(said) == 1 and str(bad) in said[0]
+    assert view.labels[broken].text().endswith("bad.mp4 can’t be shown")
+    assert view.labels[1 - broken].text().endswith("good.mp4")
     view.playhead.seek(4)
-    pictures = (view.canvas._image, view.canvas._other)
+    pictures = view.canvas.images
     assert pictures[broken] is None and number_of(pictures[1 - broken]) == 4
     view.set_wipe(True)
     view.canvas.grab()
@@ -156,7 +162,8 @@ def test_one_broken_take_leaves_the_other(tmp_path, qtbot, view, broken):
 
 def test_two_broken_takes_and_then_two_good_ones(tmp_path, qtbot, view):
     load(qtbot, view, tmp_path / "none.mp4", tmp_path / "none either.mp4")
-    assert view.canvas.text == "Neither of these clips can be shown." and view.playhead.count == 0
+    assert "can be shown" in view.canvas.text
+    assert view.playhead.count == 0
     load(
         qtbot,
         view,
@@ -174,7 +181,7 @@ def test_leaving_gives_the_memory_back(tmp_path, qtbot, view):
 
 
 def test_what_differs():
-    def take(name: str, frames: int = 33, width: int = 96, **settings) -> tuple[Path, Facts]:
+    def opened(name: str, frames: int = 33, width: int = 96, **settings) -> tuple[Path, Facts]:
         return Path(name), Facts(8, frames, width, 64, settings)
 
     one = dict(
@@ -187,23 +194,24 @@ def test_what_differs():
         sampler="euler",
         keyframes={},
     )
-    assert differences([take("a", **one), take("b", **one)]) == ["same settings"] * 2
+    assert differences([opened("a", **one), opened("b", **one)]) == ["same settings"] * 2
     assert differences(
-        [take("a", **one), take("b", **{**one, "seed": 2, "steps": 30, "quantize": 4})]
+        [opened("a", **one), opened("b", **{**one, "seed": 2, "steps": 30, "quantize": 4})]
     ) == [
         "not quantized  ·  seed 1  ·  20 steps",
-        "4 bit  ·  seed 2  ·  30 steps",
+        "4 bits  ·  seed 2  ·  30 steps",
     ]
+    other = {**one, "prompt": "a\ncube", "guidance": 2.5, "keyframes": {"0": "x.png"}}
     assert differences(
         [
-            take("a", **one),
-            take("b", **{**one, "prompt": "a\ncube", "guidance": 2.5, "keyframes": {"0": "x.png"}}),
+            opened("a", **one),
+            opened("b", **other),
         ]
     ) == [
         "guidance 4  ·  no images  ·  “a ball”",
         "guidance 2.5  ·  images at 0  ·  “a cube”",
     ]
-    assert differences([take("a", **one), take("b", 25, 64, **one)]) == [
+    assert differences([opened("a", **one), opened("b", 25, 64, **one)]) == [
         "96×64  ·  33 frames at 8 fps",
         "64×64  ·  25 frames at 8 fps",
     ]
@@ -215,16 +223,16 @@ def test_what_differs():
         "shift": None,
         "model": 3,
     }
-    assert differences([take("a", **odd), take("b", seed=1)])[0] == (
+    assert differences([opened("a", **odd), opened("b", seed=1)])[0] == (
         "3  ·  {} steps  ·  shift None  ·  images at 5  ·  LoRA b.safetensors@0.5  ·  “['x']”"
     )
-    assert differences([take("own", seed=1, guidance="odd"), take("foreign.mp4")]) == [
+    assert differences([opened("own", seed=1, guidance="odd"), opened("foreign.mp4")]) == [
         "seed 1  ·  guidance odd",
         "foreign.mp4",
     ]
 
 
-def test_a_foreign_clip_is_told_by_its_name(tmp_path, qtbot, view):
+def test_a_foreign_clip_is_labelled_by_its_name(tmp_path, qtbot, view):
     load(qtbot, view, write_clip(tmp_path / "a.mp4"), write_foreign(tmp_path / "b.mp4"))
     assert view.labels[1].text() == "B   b.mp4"
     assert "seed 7" in view.labels[0].text()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtWidgets import QFileDialog, QToolButton
 
 from mlxvid.gui.player.player import Player
 from mlxvid.media.clip import Clip
@@ -27,20 +27,16 @@ def test_the_player_exports_what_is_between_its_marks(tmp_path, qtbot, clip, mon
     monkeypatch.setattr(
         QFileDialog, "getSaveFileName", lambda *args: (str(tmp_path / "part.mp4"), args[-1])
     )
-    entries = player._export_button.menu().actions()
+    entries = player.findChild(QToolButton, "export").menu().actions()
     assert [entry.text() for entry in entries] == [
         "MP4 Video…",
         "Animated GIF…",
         "WebM Video…",
         "PNG Sequence…",
     ]
-    with qtbot.waitSignal(player.message, timeout=WAIT) as told:
+    with qtbot.waitSignal(player.message, timeout=WAIT) as said:
         entries[0].trigger()
-    assert told.args[0] == f"Saved part.mp4 in {tmp_path}."
-    assert [number_of(frame) for frame in Clip.load(tmp_path / "part.mp4").frames] == [
-        2,
-        3,
-        4,
-        5,
-        6,
-    ]
+    assert "part.mp4" in said.args[0]
+    assert str(tmp_path) in said.args[0]
+    frames = Clip.load(tmp_path / "part.mp4").frames
+    assert [number_of(frame) for frame in frames] == [2, 3, 4, 5, 6]

@@ -1,4 +1,4 @@
-"""The bar shows what goes on, and says how it ended."""
+"""The export bar shows progress, and says how it ended."""
 
 from __future__ import annotations
 
@@ -18,28 +18,29 @@ def clip(tmp_path):
     return write_clip(tmp_path / "clip.mp4", frames=12)
 
 
-def test_the_bar_shows_what_goes_on_and_tells_the_end(tmp_path, qtbot, clip):
+def test_the_bar_shows_progress_and_reports_the_end(tmp_path, qtbot, clip):
     bar = ExportBar(Export())
     qtbot.addWidget(bar)
     assert not bar.isVisible()
-    with qtbot.waitSignal(bar.message, timeout=WAIT) as told:
+    with qtbot.waitSignal(bar.message, timeout=WAIT) as said:
         bar.export(clip, tmp_path / "out.gif")
         assert bar.isVisible()
         with qtbot.waitSignal(bar.message) as busy:
             bar.export(clip, tmp_path / "other.gif")
-    assert busy.args[0] == "One clip is being exported already: wait for it, or cancel it."
+    assert "wait" in busy.args[0]
+    assert "cancel" in busy.args[0]
     qtbot.waitUntil(lambda: not bar.isVisible(), timeout=WAIT)
     assert (tmp_path / "out.gif").exists() and not (tmp_path / "other.gif").exists()
-    with qtbot.waitSignal(bar.message, timeout=WAIT) as told:
+    with qtbot.waitSignal(bar.message, timeout=WAIT) as said:
         bar.export(clip, tmp_path / "out.gif", 0, 5)
-    assert told.args[0] == f"Saved out.gif in {tmp_path}."
-    with qtbot.waitSignal(bar.message, timeout=WAIT) as told:
+    assert "out.gif" in said.args[0]
+    assert str(tmp_path) in said.args[0]
+    with qtbot.waitSignal(bar.message, timeout=WAIT) as said:
         bar.export(clip, tmp_path / "third.webm")
         qtbot.mouseClick(bar.findChild(QPushButton), Qt.MouseButton.LeftButton)
-    assert (
-        told.args[0] == "The export was cancelled; nothing was written."
-        and not (tmp_path / "third.webm").exists()
-    )
-    with qtbot.waitSignal(bar.message, timeout=WAIT) as told:
+    assert "cancelled" in said.args[0]
+    assert not (tmp_path / "third.webm").exists()
+    with qtbot.waitSignal(bar.message, timeout=WAIT) as said:
         bar.export(clip, clip)
-    assert told.args[0].endswith("choose another name for its copy.") and not bar.isVisible()
+    assert "another name" in said.args[0]
+    assert not bar.isVisible()

@@ -1,4 +1,4 @@
-"""Copies are named for their format, and the menu has every one."""
+"""Copies get the suffix of their format, and the menu has every format."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mlxvid.gui.widgets.export_formats import FORMATS, ask_target, fill_export_m
         (0, "", None),
     ],
 )
-def test_names_get_the_ending_of_the_format(tmp_path, qtbot, monkeypatch, form, typed, expected):
+def test_names_get_the_suffix_of_the_format(tmp_path, qtbot, monkeypatch, form, typed, expected):
     asked = {}
 
     def answer(parent, title, start, name_filter):
@@ -29,11 +29,12 @@ def test_names_get_the_ending_of_the_format(tmp_path, qtbot, monkeypatch, form, 
     monkeypatch.setattr(QFileDialog, "getSaveFileName", answer)
     target = ask_target(None, tmp_path / "clip.mp4", FORMATS[form])
     assert target == (tmp_path / expected if expected else None)
-    assert asked["start"] == str(tmp_path / f"clip copy{FORMATS[form].ending}")
+    assert asked["start"] == str(tmp_path / f"clip copy{FORMATS[form].suffix}")
 
 
 def test_the_menu_has_every_format(qtbot):
-    menu, chosen = QMenu(), []
+    menu = QMenu()
+    chosen = []
     qtbot.addWidget(menu)
     fill_export_menu(menu, chosen.append)
     for entry in menu.actions():
