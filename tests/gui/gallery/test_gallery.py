@@ -470,9 +470,8 @@ def test_a_clip_that_cannot_be_moved_stays(qtbot, ids, panel, database, folder, 
     (folder / "a blue star.mp4").unlink()
     panel.delete([database.clip(ids[0]), database.clip(ids[1])])
     assert path.exists() and database.clip(ids[0]) is not None
-    assert told == [
-        f"{path} can't be moved to the trash: look after the permissions of its folder, or delete it there."
-    ]
+    (message,) = told
+    assert f"{path} can't be moved to the trash" in message
     assert database.clip(ids[1]) is None  # its file was gone already
 
 
@@ -484,9 +483,7 @@ def test_the_trash_takes_folders_too(tmp_path, folder, trash):
 
 
 def test_show_in_file_manager_needs_a_file(tmp_path, qtbot, ids, panel, database):
-    with pytest.raises(
-        MediaError, match=r"^There is no file .*none\.mp4 any more: it was moved or deleted\.$"
-    ):
+    with pytest.raises(MediaError, match=r"no file .*none\.mp4"):
         show_in_file_manager(tmp_path / "none.mp4")
     select(panel, ids[0])
     database.clip(ids[0]).path.unlink()
