@@ -9,18 +9,25 @@ import sys
 import mlx.core as mx
 import pytest
 
-from mlxvid.run import attention_costs as growth
+from mlxvid import models
+from mlxvid.model.attention_call import Blocks
 
 LAUNCHING = "mlxvid.kernels.temporal_attention"  # the package has a function of the module's name
-FRAMES, PLACES, HEADS, HEAD_DIM = 3, 6, 2, 72  # the released heads' size
+FRAMES = 3
+PLACES = 6
+HEADS = 2
+HEAD_DIM = 72  # the released heads' size
+
+FACTORED = {card.family.name: card.family for card in models.cards() if "attention" in card.takes}
 
 
 @pytest.fixture
 def calls(monkeypatch):
     """The queries' shapes of every call, by what was called."""
-    found = {"time": [], "other": []}
+    found: dict[str, list] = {"time": [], "other": []}
     module = sys.modules[LAUNCHING]
-    over_time, fused = module.plain_temporal_attention, mx.fast.scaled_dot_product_attention
+    over_time = module.plain_temporal_attention
+    fused = mx.fast.scaled_dot_product_attention
 
     def plain(q, *rest, **options):
         found["time"].append(q.shape)
@@ -28,26 +35,24 @@ def calls(monkeypatch):
             inside.setattr(mx.fast, "scaled_dot_product_attention", fused)
             return over_time(q, *rest, **options)
 
+    def record(q, *rest, **options):
+        found["other"].append(q.shape)
+        return fused(q, *rest, **options)
+
     monkeypatch.setenv("MLXVID_KERNELS", "0")
     monkeypatch.setattr(module, "plain_temporal_attention", plain)
-    record = lambda q, *rest, **options: (
-        found["other"].append(q.shape) or fused(q, *rest, **options)
-    )  # noqa: E731
     monkeypatch.setattr(mx.fast, "scaled_dot_product_attention", record)
     return found
 
 
-@pytest.mark.parametrize("family", growth.FAMILIES)
-def test_factored_attention(family, calls):
-    blocks = growth.Blocks(
-        family, HEADS, HEAD_DIM, depth=2, channels=4, latent=(4, 6), patch=(1, 2, 2)
-    )
-    call, x = growth.FAMILIES[family](blocks, FRAMES), mx.random.normal((1, FRAMES, 4, 6, 4))
-    mx.eval(call(x, "factored"))
+@pytest.mark.parametrize("name", FACTORED)
+def test_factored_attention(name, calls):
+    family = FACTORED[name]
+    blocks = Blocks(HEADS, HEAD_DIM, depth=2, channels=4, latent=(4, 6), patch=(1, 2, 2))
+    call = family.load(family.model).attention_call(blocks, FRAMES)
+    mx.eval(call(mx.random.normal((1, FRAMES, 4, 6, 4)), "factored"))
+    in_frames = (FRAMES, HEADS, PLACES, HEAD_DIM)
+    to_text = (1, HEADS, FRAMES * PLACES, HEAD_DIM)  # of the whole clip's tokens
     assert calls["time"] == [(1, FRAMES, PLACES, HEADS, HEAD_DIM)] * 2
-    assert calls["other"].count((FRAMES, HEADS, PLACES, HEAD_DIM)) == 2
-    # All else is attention of the whole clip's tokens to the text.
-    assert set(calls["other"]) == {
-        (FRAMES, HEADS, PLACES, HEAD_DIM),
-        (1, HEADS, FRAMES * PLACES, HEAD_DIM),
-    }
+    assert calls["other"].count(in_frames) == 2
+    assert set(calls["other"]) == {in_frames, to_text}

@@ -60,7 +60,7 @@ class OpenSoraGeometry(Geometry):
         """As they are, with a line where the clip will be a little smaller than asked for."""
         sides = [
             check_whole(name, side, MAX_SIDE, "pixels")
-            for name, side in (("Width", width), ("Height", height))
+            for name, side in (("`width`", width), ("`height`", height))
         ]
         if min(sides) < self.s_factor:
             raise SettingError(
