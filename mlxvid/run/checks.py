@@ -17,8 +17,9 @@ OUT_OF_MEMORY = ("allocate", "Insufficient Memory")
 
 
 def check_latents(latents: mx.array, where: str) -> None:
-    """Raise :class:`DegenerateClipError` unless every value is finite and the values vary. `where`
-    says which step they come from.
+    """Raise :class:`DegenerateClipError` unless every value is finite and the values vary.
+
+    where: which step they come from.
     """
     finite = mx.isfinite(latents).all()
     deviation = mx.std(latents)
@@ -26,12 +27,12 @@ def check_latents(latents: mx.array, where: str) -> None:
     if not finite.item():
         raise DegenerateClipError(
             f"The latents have values that are not finite {where}; try `dtype` float32, other "
-            "weights or less guidance."
+            "weights or less `guidance`."
         )
-    if deviation.item() < LEAST_DEVIATION:
+    if float(deviation) < LEAST_DEVIATION:
         raise DegenerateClipError(
-            f"The latents do not vary {where}, so the clip would show nothing; try `dtype` "
-            "float32 or other weights."
+            f"The latents do not vary {where}, so the clip would show nothing; try `dtype` float32 "
+            "or other weights."
         )
 
 
@@ -48,7 +49,7 @@ def check_frames(frames: np.ndarray) -> None:
     """Raise :class:`DegenerateClipError` for frames uint8 [F, H, W, 3] of a single colour."""
     if max(int(np.ptp(frames[..., channel])) for channel in range(3)) < LEAST_RANGE:
         raise DegenerateClipError(
-            "The clip is one single colour; try `dtype` float32, another seed or other weights."
+            "The clip is one single colour; try `dtype` float32, another `seed` or other weights."
         )
 
 

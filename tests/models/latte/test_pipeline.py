@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from mlxvid.errors import CancelledError, SettingError, WeightsError
-from mlxvid.hub.selection import needed
+from mlxvid.hub.selection import required_files
 from mlxvid.models import card_of
 from mlxvid.models.latte.card import SAMPLERS
 from mlxvid.run import checkpoint
@@ -192,7 +192,8 @@ def test_the_temporal_decoder_is_downloaded_though_model_index_json_does_not_nam
     paths = [
         f"{part}/model.safetensors" for part in ("transformer_v1", "vae", "vae_temporal_decoder")
     ]
-    assert needed(["model_index.json", *paths], index) == ["model_index.json", *paths[1:]]
+    files = ["model_index.json", *paths]
+    assert required_files(files, index) == ["model_index.json", *paths[1:]]
 
 
 @pytest.fixture
