@@ -1,4 +1,6 @@
-"""Folders of PyTorch's files: the same weights, bit for bit; hostile ones are one sentence."""
+"""Folders whose weights are PyTorch's files: the same model, bit for bit, and every broken or
+hostile file is one sentence.
+"""
 
 from __future__ import annotations
 
@@ -19,48 +21,17 @@ from mlx.utils import tree_flatten
 
 import mlxvid
 from mlxvid.errors import DegenerateClipError, SettingError, WeightsError
-<<<<<<<< HEAD:tests/weights/test_pytorch_folders.py
-from mlxvid.hub import assembly
 from mlxvid.weights import loading, torch_file
 from mlxvid.weights.files import component_files
 from mlxvid.weights.sizes import read_sizes
 from tests.facts import facts
-from tests.models.latte import tiny as tiny_latte
-from tests.models.opensora import tiny as tiny_opensora
-========
-from mlxvid.model.memory import read_weights
-from mlxvid.weights import loading, torch_file
-from mlxvid.weights.files import component_files
->>>>>>>> main:tests/weights/test_torch_folder.py
 
 from . import crafted
 from .torch_folder import rewrite, tensors_of
 
 BIN = "diffusion_pytorch_model.bin"
-
-
 PARTS = ("text_encoder", "transformer", "vae")
-<<<<<<<< HEAD:tests/weights/test_pytorch_folders.py
 AGAIN = "download the model again"
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    """A tiny model of two families in safetensors."""
-    home = tmp_path_factory.mktemp("models")
-    tiny_latte.pipeline().save_pretrained(home / "latte")
-    return {"latte": home / "latte", "opensora": tiny_opensora.write_model(home / "opensora")}
-
-
-@pytest.fixture(scope="module")
-def frames(folders):
-    """What they make."""
-    return {
-        name: mlxvid.load(str(folder)).generate(**CLIPS[name]).frames
-        for name, folder in folders.items()
-    }
-========
->>>>>>>> main:tests/weights/test_torch_folder.py
 
 
 @pytest.fixture
@@ -79,39 +50,12 @@ def message_of(folder, error=WeightsError) -> str:
     return message.replace(str(folder), "FOLDER")
 
 
-<<<<<<<< HEAD:tests/weights/test_pytorch_folders.py
 def assert_says(folder, *words: object) -> None:
     """Loading the model says these facts, in this order."""
     message = message_of(folder)
     assert re.search(facts(*words), message), message
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("family", CLIPS)
-def test_the_same_clip_as_from_safetensors(family, form, folders, frames, tmp_path, monkeypatch):
-    monkeypatch.setattr(loading, "LOAD_BYTES", 20_000)  # so that it takes several parts
-    copy = rewrite(shutil.copytree(folders[family], tmp_path / "copy"), **FORMS[form])
-    assert not list(copy.rglob("*.safetensors"))
-    assert np.array_equal(mlxvid.load(str(copy)).generate(**CLIPS[family]).frames, frames[family])
-
-
-def test_parts_as_they_are_released_put_together(folders, frames, tmp_path, monkeypatch):
-    """The catalog's Open-Sora, if all of its repositories had only PyTorch's files."""
-    card = CATALOG["opensora-1.2"]
-    release = rewrite(shutil.copytree(folders["opensora"], tmp_path / "release"))
-    shutil.copy(release / "tokenizer" / "spiece.model", release / "text_encoder")
-    places = {source.repository: name for name, source in card.sources.items()}
-
-    def download(repository, revision, patterns, watch):
-        return release / places[repository]
-
-    monkeypatch.setattr(assembly, "download", download)
-    made = mlxvid.load("opensora-1.2").generate(**CLIPS["opensora"]).frames
-    assert np.array_equal(made, frames["opensora"])
-
-
-========
->>>>>>>> main:tests/weights/test_torch_folder.py
 @pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
 @pytest.mark.parametrize(
     "how", [{}, {"dtype": "bfloat16"}, {"quantize": 4}, {"quantize": 8, "dtype": "float16"}]
@@ -124,7 +68,6 @@ def test_every_weight_is_the_same_whatever_type_it_has(
     theirs = shutil.copytree(tiny_folder, tmp_path / "theirs")
     kind = getattr(mx, str(stored).removeprefix("torch.").replace("float64", "float32"))
     for file in theirs.glob("*/*.safetensors"):
-<<<<<<<< HEAD:tests/weights/test_pytorch_folders.py
         arrays = {name: array.astype(kind) for name, array in mx.load(str(file)).items()}
         mx.save_safetensors(str(file), arrays)
     our_model = mlxvid.load(str(ours), **how).model
@@ -132,17 +75,6 @@ def test_every_weight_is_the_same_whatever_type_it_has(
     for part in PARTS:
         read = dict(tree_flatten(our_model.network(part).parameters()))
         expected = dict(tree_flatten(their_model.network(part).parameters()))
-========
-        kind = getattr(mx, str(stored).removeprefix("torch.").replace("float64", "float32"))
-        mx.save_safetensors(
-            str(file), {name: array.astype(kind) for name, array in mx.load(str(file)).items()}
-        )
-    from_torch = mlxvid.load(str(ours), **how).family
-    from_safetensors = mlxvid.load(str(theirs), **how).family
-    for part in PARTS:
-        read = dict(tree_flatten(from_torch.network(part).parameters()))
-        expected = dict(tree_flatten(from_safetensors.network(part).parameters()))
->>>>>>>> main:tests/weights/test_torch_folder.py
         assert read.keys() == expected.keys()
         for name, array in read.items():
             assert array.dtype == expected[name].dtype, name
@@ -181,7 +113,6 @@ def test_a_plan_counts_pytorchs_files_and_needs_neither_mlx_nor_torch(tiny_folde
     copy = rewrite(shutil.copytree(tiny_folder, tmp_path / "copy"), names=2)
     assert read_sizes(copy) == read_sizes(tiny_folder)
     wide = rewrite(shutil.copytree(tiny_folder, tmp_path / "wide"), dtype=torch.float64)
-<<<<<<<< HEAD:tests/weights/test_pytorch_folders.py
     assert read_sizes(wide) == read_sizes(tiny_folder)  # float32 is what they are read as
     code = """
 import sys
@@ -189,24 +120,14 @@ import mlxvid.plan
 mlxvid.plan.main(["--model", sys.argv[1]])
 print({"mlx.core", "torch"} & set(sys.modules))
 """
-========
-    assert read_weights(wide) == read_weights(tiny_folder)  # float32 is what they are read as
-    code = (
-        "import sys, mlxvid.plan; mlxvid.plan.main(['--model', sys.argv[1]]); "
-        "print({'mlx.core', 'torch'} & set(sys.modules))"
-    )
->>>>>>>> main:tests/weights/test_torch_folder.py
     done = subprocess.run(
         [sys.executable, "-c", code, str(copy)], capture_output=True, text=True, timeout=60
     )
     assert done.stdout.splitlines()[-1] == "set()", done.stderr
     assert "(read from the files)" in done.stdout
-<<<<<<<< HEAD:tests/weights/test_pytorch_folders.py
 
 
 # --- memory and progress -------------------------------------------------------------------------
-========
->>>>>>>> main:tests/weights/test_torch_folder.py
 
 
 def test_a_component_is_never_in_memory_twice_nor_whole_as_it_is_stored(tmp_path, monkeypatch):
@@ -226,21 +147,14 @@ def test_a_component_is_never_in_memory_twice_nor_whole_as_it_is_stored(tmp_path
     assert mx.get_peak_memory() - before <= stored / 2 + 3 * loading.LOAD_BYTES
 
 
-def test_reading_is_reported_in_parts_and_can_be_stopped(folder, monkeypatch):
+def test_reading_is_told_in_parts_and_can_be_stopped(folder, monkeypatch):
     monkeypatch.setattr(loading, "LOAD_BYTES", 10_000)
     seen = []
     mlxvid.load(str(folder)).generate("a ball", steps=1, on_progress=seen.append)
-<<<<<<<< HEAD:tests/weights/test_pytorch_folders.py
     told = [progress for progress in seen if progress.stage == "load"]
     assert len(told) > 20
     assert [progress.step for progress in told].count(0) == 3
     assert all(progress.step <= progress.total for progress in told)
-========
-    steps = [(p.step, p.total) for p in seen if p.stage == "load"]
-    assert len(steps) > 20
-    assert [step for step, _ in steps].count(0) == 3
-    assert all(step <= total for step, total in steps)
->>>>>>>> main:tests/weights/test_torch_folder.py
 
     class Cancel:
         def is_set(self):
@@ -252,12 +166,9 @@ def test_reading_is_reported_in_parts_and_can_be_stopped(folder, monkeypatch):
     assert {progress.stage for progress in calls} == {"load"}
 
 
-<<<<<<<< HEAD:tests/weights/test_pytorch_folders.py
 # --- broken and hostile --------------------------------------------------------------------------
 
 
-========
->>>>>>>> main:tests/weights/test_torch_folder.py
 class Evil:
     """What a pickle calls when Python's own reader meets it."""
 
@@ -275,20 +186,9 @@ def test_a_pickle_that_calls_os_system_runs_nothing(form, folder, tmp_path):
         crafted.zip_file(folder / "transformer" / BIN, pickled, {"0": bytes(16)})
     else:
         crafted.legacy_file(folder / "transformer" / BIN, pickled, {"0": (4, bytes(16))})
-<<<<<<<< HEAD:tests/weights/test_pytorch_folders.py
     what = f"{os.system.__module__}.system"
     place = f"FOLDER/transformer/{BIN}"
     assert_says(folder, place, what, "nothing of it was run", "trust", ".safetensors")
-========
-    said = sentence(folder)
-    for fact in (
-        f"FOLDER/transformer/{BIN}",
-        f"{os.system.__module__}.system",
-        "nothing",
-        ".safet",
-    ):
-        assert fact in said
->>>>>>>> main:tests/weights/test_torch_folder.py
     with pytest.raises(WeightsError):
         read_sizes(folder)
     assert not (tmp_path / "owned").exists()
@@ -300,20 +200,14 @@ def test_a_file_cut_short(form, share, tiny_folder, tmp_path):
     folder = rewrite(shutil.copytree(tiny_folder, tmp_path / "model"), form=form)
     path = folder / "vae" / BIN
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-<<<<<<<< HEAD:tests/weights/test_pytorch_folders.py
     what = "damaged or cut short" if share else "empty"
     assert_says(folder, f"FOLDER/vae/{BIN}", what, AGAIN)
-========
-    what = "is damaged or cut short" if share else "is missing, empty or can't be read"
-    assert sentence(folder).startswith(f"FOLDER/vae/{BIN} {what}")
->>>>>>>> main:tests/weights/test_torch_folder.py
 
 
 @pytest.fixture
 def shards(tiny_folder, tmp_path):
     """A model whose VAE is in two files: its folder, their index and they."""
     folder = rewrite(shutil.copytree(tiny_folder, tmp_path / "model"), names=2)
-<<<<<<<< HEAD:tests/weights/test_pytorch_folders.py
     vae = folder / "vae"
     files = [vae / f"diffusion_pytorch_model-0000{n}-of-00002.bin" for n in (1, 2)]
     return folder, vae / f"{BIN}.index.json", files
@@ -344,25 +238,6 @@ def test_the_same_shard_twice(shards):
     kept = second.read_bytes()
     second.write_bytes(first.read_bytes())
     assert_says(folder, f"FOLDER/vae/{first.name}", f"in {second.name} too", AGAIN)
-========
-    index = folder / "vae" / f"{BIN}.index.json"
-    first = folder / "vae" / "diffusion_pytorch_model-00001-of-00002.bin"
-    second = folder / "vae" / "diffusion_pytorch_model-00002-of-00002.bin"
-    table = index.read_text()
-    kept = second.read_bytes()
-    second.unlink()
-    said = sentence(folder)
-    assert f"FOLDER/vae/{second.name} is missing" in said and index.name in said
-    index.unlink()
-    said = sentence(folder)
-    assert f"FOLDER/vae/{first.name}" in said and ".index.json is missing" in said
-    for name in ("../transformer/model.bin", "/etc/passwd", "model.txt", 3):
-        index.write_text(json.dumps({"weight_map": {"a": name}}))
-        assert f"FOLDER/vae/{index.name} names a shard outside" in sentence(folder)
-    index.write_text(table)
-    second.write_bytes(first.read_bytes())
-    assert f"in FOLDER/vae/{first.name} is in {second.name} too" in sentence(folder)
->>>>>>>> main:tests/weights/test_torch_folder.py
     second.write_bytes(kept)
     assert mlxvid.load(str(folder)).generate("a red ball", seed=1).frames.any()
 
@@ -375,7 +250,6 @@ def change(folder, tiny_folder, changed: dict) -> None:
 
 
 @pytest.mark.parametrize(
-<<<<<<<< HEAD:tests/weights/test_pytorch_folders.py
     ("changed", "words"),
     [
         ({"decoder.up.bias": None}, ("FOLDER/vae lacks", "decoder.up.bias")),
@@ -383,38 +257,19 @@ def change(folder, tiny_folder, changed: dict) -> None:
         (
             {"encoder.conv_in.bias": torch.ones(3)},
             ("encoder.conv_in.bias", "FOLDER/vae", (3,), (8,), "config.json"),
-========
-    ("changed", "facts"),
-    [
-        ({"decoder.up.bias": None}, ["FOLDER/vae", "lacks decoder.up.bias"]),
-        ({"trojan": torch.ones(3)}, ["FOLDER/vae", "no place for trojan"]),
-        (
-            {"encoder.conv_in.bias": torch.ones(3)},
-            ["encoder.conv_in.bias", "FOLDER/vae", "(3,)", "(8,)"],
->>>>>>>> main:tests/weights/test_torch_folder.py
         ),
     ],
     ids=["missing", "strange", "another shape"],
 )
-<<<<<<<< HEAD:tests/weights/test_pytorch_folders.py
 def test_tensors_that_fit_no_network(changed, words, folder, tiny_folder):
     change(folder, tiny_folder, changed)
     assert_says(folder, *words)
-========
-def test_tensors_that_fit_no_network(changed, facts, folder, tiny_folder):
-    change(folder, tiny_folder, changed)
-    said = sentence(folder)
-    assert all(fact in said for fact in facts)
->>>>>>>> main:tests/weights/test_torch_folder.py
 
 
-def test_weights_that_are_not_finite_are_reported_as_from_safetensors(
-    folder, tiny_folder, tmp_path
-):
+def test_weights_that_are_not_finite_are_told_as_from_safetensors(folder, tiny_folder, tmp_path):
     other = shutil.copytree(tiny_folder, tmp_path / "other")
     file = next((other / "vae").glob("*.safetensors"))
     name = "decoder.up.bias"
-<<<<<<<< HEAD:tests/weights/test_pytorch_folders.py
     weights = mx.load(str(file))
     shape = weights[name].shape
     mx.save_safetensors(str(file), weights | {name: mx.full(shape, mx.nan)})
@@ -423,16 +278,6 @@ def test_weights_that_are_not_finite_are_reported_as_from_safetensors(
     theirs = message_of(other, DegenerateClipError).partition(";")[0]
     assert ours == theirs
     assert "not finite" in ours
-========
-    mx.save_safetensors(
-        str(file), mx.load(str(file)) | {name: mx.full(mx.load(str(file))[name].shape, mx.nan)}
-    )
-    change(
-        folder, tiny_folder, {name: torch.full(tuple(mx.load(str(file))[name].shape), torch.nan)}
-    )
-    said = [sentence(model, DegenerateClipError).partition(";")[0] for model in (folder, other)]
-    assert said[0] == said[1] and "not finite" in said[0]
->>>>>>>> main:tests/weights/test_torch_folder.py
 
 
 def test_quantizing_what_the_converter_quantized_stays_refused(folder):
