@@ -30,6 +30,7 @@ from mlxvid.hub import __main__ as hub_command
 from mlxvid.hub import fetch as hub_fetch
 from mlxvid.hub import transfer
 from mlxvid.hub.selection import PATTERNS, needed
+from mlxvid.model.card import Source
 from mlxvid.progress import Watch
 from mlxvid.worker import serve
 
@@ -563,11 +564,10 @@ def test_load_downloads_and_makes_a_clip(server, commit):
 
 def test_a_catalog_model_comes_at_its_pinned_revision(server, commit, model, monkeypatch):
     server.add(REPO, {**model, "vae/config.json": b"broken"})
-    entry = dataclasses.replace(
-        CATALOG["mini"], name="tiny", folder=None, repo=REPO, revision=commit
-    )
-    monkeypatch.setitem(CATALOG, "tiny", entry)
-    assert mlxvid.load("tiny", on_progress=[].append).family.components.folder.path.name == commit
+    source = Source(REPO, commit)
+    card = dataclasses.replace(CATALOG["mini"], name="tiny", folder=None, source=source)
+    monkeypatch.setitem(CATALOG, "tiny", card)
+    assert mlxvid.load("tiny", on_progress=[].append).model.path.name == commit
 
 
 def test_load_can_be_cancelled(server, commit):
@@ -650,29 +650,20 @@ def test_the_commands_words(server, commit, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("arguments", "facts"),
     [
-        (
-            ["download"],
-            "Give a name to download, verify or delete, as in: python -m mlxvid.hub download wan2.1-t2v-1.3b.",
-        ),
-        (
-            ["list", "mini"],
-            "Give a name to download, verify or delete, as in: python -m mlxvid.hub download wan2.1-t2v-1.3b.",
-        ),
-        (
-            ["download", "mini"],
-            "mini comes with mlxvid: there is nothing to download, verify or delete.",
-        ),
-        (
-            ["delete", "minni"],
-            "There is no model called 'minni' (did you mean mini?); --list-models shows every name.",
-        ),
+        (["download"], ["python -m mlxvid.hub download NAME"]),
+        (["list", "mini"], ["python -m mlxvid.hub download NAME"]),
+        (["download", "mini"], ["mini comes with mlxvid", "nothing to download"]),
+        (["delete", "minni"], ["'minni'", "did you mean mini?", "--list-models"]),
     ],
 )
-def test_the_commands_complaints(arguments, sentence, capsys):
+def test_the_commands_complaints(arguments, facts, capsys):
     assert hub_command.main(arguments) == 2
-    assert capsys.readouterr().err == sentence + "\n"
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    for fact in facts:
+        assert fact in said
 
 
 def test_looking_at_the_cache_needs_no_mlx(tmp_path):
