@@ -106,29 +106,6 @@ def test_a_card_that_contradicts_itself_is_refused(change):
         dataclasses.replace(CATALOG["mini"], **change)
 
 
-@pytest.mark.parametrize("card", CATALOG.values(), ids=by_name)
-def test_a_model_is_in_the_package_or_somewhere_on_the_hub(card):
-    """One or the other; what is downloaded is pinned to a commit."""
-    assert bool(card.folder) != bool(card.places)
-    assert bool(card.download_bytes) == bool(card.places)
-    for place in card.places:
-        assert len(place.revision) == 40
-
-
-@pytest.mark.parametrize("card", CATALOG.values(), ids=by_name)
-def test_only_models_that_take_it_offer_other_attention(card):
-    assert ("attention" in card.takes) == (len(card.attention_modes) > 1)
-
-
-@pytest.mark.parametrize("card", CATALOG.values(), ids=by_name)
-def test_a_card_can_make_its_own_defaults(card):
-    usual = card.defaults
-    size = (usual.frames, usual.width, usual.height)
-    assert card.geometry.round(*size) == (*size, [])
-    assert usual.sampler in card.samplers
-    assert card.parameters.keys() <= card.family.parts.keys()
-
-
 @pytest.mark.parametrize("card", [card for card in CATALOG.values() if card.folder], ids=by_name)
 def test_the_stored_parameter_counts_are_those_of_the_packaged_files(card):
     counts = {}

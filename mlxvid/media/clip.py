@@ -106,8 +106,9 @@ class Clip:
             latents = self.kept.leave() if self.kept else None
             if latents is None:
                 raise
+            reason = str(error).rstrip(".")
             raise MediaError(
-                f"{str(error).rstrip('.')}; --decode-only {latents} saves it again without denoising."
+                f"{reason}; `decode_saved` {latents} saves it again without denoising."
             ) from None
         if self.kept:
             self.kept.discard()

@@ -60,12 +60,6 @@ def test_labels_and_flags_are_told_apart():
     assert len({setting.dashed for setting in ALL.values()}) == len(ALL)
 
 
-def test_a_family_adds_no_setting_of_a_name_that_is_taken():
-    added = [option.name for family in models.families() for option in family.options]
-    assert len(added) == len(set(added))
-    assert not set(added) & set(SETTINGS)
-
-
 def test_what_loads_and_what_makes_are_the_whole_table():
     assert {**making(), **loading()}.keys() == SETTINGS.keys()
     assert not making().keys() & loading().keys()
