@@ -60,7 +60,7 @@ def _fitted(component: Component, family: Family) -> nn.Module:
     """The network of the component's config, once its tensors are found to fit."""
     path = component.source / "config.json"
     cls = family.network(component.name)
-    config = from_json(family.parts[component.name].config, component.config, path)
+    config: object = from_json(family.parts[component.name].config, component.config, path)
     try:
         network = cls(config)
     except (TypeError, ValueError, ZeroDivisionError):

@@ -1,4 +1,4 @@
-"""What a user can get wrong: one class each, and every message is one sentence that says what to do.
+"""What a user can get wrong: one class each; a message is one sentence that says what to do.
 
 All derive from :class:`MlxvidError`, and from ``ValueError`` or ``OSError`` where Python people
 would catch those. A message writes the settings that it is about in backticks, by their names in
@@ -46,7 +46,7 @@ class MediaError(MlxvidError, OSError):
 
 
 class DoesNotFitError(MlxvidError, ValueError):
-    """The clip needs more memory than this machine can give; the message names settings that fit."""
+    """The clip needs more memory than this machine can give; the message says what would fit."""
 
 
 class DegenerateClipError(MlxvidError, ValueError):

@@ -11,6 +11,7 @@ import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import Any
 
 from .catalog import DEFAULT_MODEL, card_of, listing
@@ -53,7 +54,7 @@ def device() -> dict[str, Any]:
     return {
         "machine": asdict(this_machine()),
         "python": platform.python_version(),
-        "mlx": mx.__version__,
+        "mlx": version("mlx"),
         "device": str(mx.default_device()),
         "device_name": mx.device_info().get("device_name", ""),
         "kernels": kernels,

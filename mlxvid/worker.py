@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from .cli import parser as cli
 from .cli.console import notes, progress_facts
-from .errors import CancelledError, MlxvidError, SettingError
+from .errors import CancelledError, DegenerateClipError, MlxvidError, SettingError
 from .model.machine import this_machine
 from .model.settings import check_json, check_known, loading, making
 from .run.jobs import require_fit, save, with_length
@@ -162,9 +162,8 @@ class Worker:
         """Do the jobs in their order."""
         while (job := self._jobs.get()) is not None:
             event, facts = self._do(job)
-            self._jobs.finish(
-                job
-            )  # first, so that a client that has heard of the end can't cancel it any more
+            # First, so that a client that has heard of the end can't cancel it any more.
+            self._jobs.finish(job)
             self.emit(event, id=job.id, **facts)
 
     def _do(self, job: _Job) -> Outcome:
@@ -175,12 +174,15 @@ class Worker:
         except CancelledError:
             return "cancelled", {}
         except MlxvidError as error:
-            facts = {"latents": error.latents_path} if getattr(error, "latents_path", None) else {}
-            return "error", {"kind": type(error).__name__, "message": str(error), **facts}
+            facts = {"kind": type(error).__name__, "message": str(error)}
+            if isinstance(error, DegenerateClipError) and error.latents_path:
+                facts["latents"] = error.latents_path
+            return "error", facts
         except MemoryError:
             return "error", {
                 "kind": "MemoryError",
-                "message": "Out of memory; make the clip smaller or shorter, or close other programs.",
+                "message": "Out of memory; make the clip smaller or shorter, or close other "
+                "programs.",
             }
 
     def _load(self, job: _Job) -> Outcome:

@@ -38,8 +38,8 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options
         )
 
-    def parse_args(
-        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    def parse_args(  # type: ignore[override]  # no namespaces of other classes here
+        self, args: Sequence[str] | None = None, namespace: None = None
     ) -> argparse.Namespace:
         found, extras = self.parse_known_args(args, namespace)
         if extras:
@@ -96,12 +96,14 @@ def not_negative(text: str) -> float:
 
 def size(text: str) -> tuple[int, int]:
     """WIDTHxHEIGHT in pixels, as in 96x64."""
-    return _sides(text, 2, "WIDTHxHEIGHT as in 96x64")
+    width, height = _sides(text, 2, "WIDTHxHEIGHT as in 96x64")
+    return width, height
 
 
 def patch(text: str) -> tuple[int, int, int]:
     """TIMExHEIGHTxWIDTH in latent positions, as in 1x2x2."""
-    return _sides(text, 3, "TIMExHEIGHTxWIDTH as in 1x2x2")
+    time, height, width = _sides(text, 3, "TIMExHEIGHTxWIDTH as in 1x2x2")
+    return time, height, width
 
 
 def _number(text: str, kind: type, low: float, high: float, meaning: str):

@@ -156,8 +156,8 @@ class Model:
         geometry = self.card.geometry
         _, height, width = geometry.token_grid(request.frames, request.width, request.height)
         tokens = latent_frames // geometry.patch[0] * height * width
-        parameters = tree_flatten(self.network(self.denoiser).parameters())
-        weights = sum(array.nbytes for _, array in parameters)
+        parameters = dict(tree_flatten(self.network(self.denoiser).parameters()))
+        weights = sum(array.nbytes for array in parameters.values())
         return in_one_batch(tokens, rows, weights, self.card, this_machine().usable)
 
 

@@ -52,12 +52,19 @@ def round_size(
     wide, high = (multiple, multiple) if isinstance(multiple, int) else multiple
     check_whole("`width`", width, MAX_SIDE, "pixels")
     check_whole("`height`", height, MAX_SIDE, "pixels")
-    new_width, new_height = _nearest(width, wide), _nearest(height, high)
+    new_width = _nearest(width, wide)
+    new_height = _nearest(height, high)
     if (new_width, new_height) == (width, height):
         return new_width, new_height, None
     grid = f"{wide}" if wide == high else f"{wide}x{high}"
-    note = f"{width}x{height} is rounded to {new_width}x{new_height}: this model's sizes are multiples of {grid}."
-    return new_width, new_height, note
+    return (
+        new_width,
+        new_height,
+        (
+            f"{width}x{height} is rounded to {new_width}x{new_height}: this model's sizes are multiples "
+            f"of {grid}."
+        ),
+    )
 
 
 def round_frames(
@@ -70,7 +77,8 @@ def round_frames(
     raises :class:`SettingError` for frames that are not a whole number from 1 to 100000.
     """
     check_whole("`frames`", frames, MAX_FRAMES, "frames")
-    step, offset = t_factor * patch_t, 1 - t_factor if causal else 0
+    step = t_factor * patch_t
+    offset = 1 - t_factor if causal else 0
     rounded = _nearest(frames, step, offset)
     if rounded == frames:
         return rounded, None
@@ -112,7 +120,8 @@ class Geometry:
         check_whole("The channel count", self.channels, MAX_SIDE, "channels")
         if len(self.patch) != 3:
             raise SettingError(
-                f"A patch has three sides, time x height x width as in 1x2x2, not {len(self.patch)}."
+                "A patch has three sides, time x height x width as in 1x2x2, not "
+                f"{len(self.patch)}."
             )
         for side in self.patch:
             check_whole("Each side of the patch", side, MAX_SIDE, "latent positions")
@@ -127,7 +136,8 @@ class Geometry:
         return round_frames(frames, self.t_factor, self.causal, self.patch[0])
 
     def round_size(self, width: int, height: int) -> tuple[int, int, list[str]]:
-        """The nearest (width, height) that work, and a line for the user where they were changed."""
+        """The nearest (width, height) that work, and a line for the user where they were changed.
+        """
         width, height, note = round_size(width, height, self.multiples)
         return width, height, [note] if note else []
 

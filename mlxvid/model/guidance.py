@@ -34,10 +34,11 @@ def classifier_free(
 
     def guided(x: mx.array, time: float) -> mx.array:
         if batch is not None:
-            outputs = mx.split(predict(mx.concatenate([x, x]), time, batch), 2)
+            both = predict(mx.concatenate([x, x]), time, batch)
+            without_prompt, with_prompt = mx.split(both, 2)
         else:
-            outputs = [predict(x, time, passes[name]) for name in (NEGATIVE, PROMPT)]
-        without_prompt, with_prompt = outputs
+            without_prompt = predict(x, time, passes[NEGATIVE])
+            with_prompt = predict(x, time, passes[PROMPT])
         return without_prompt + scale * (with_prompt - without_prompt)
 
     return guided

@@ -49,7 +49,8 @@ def _system() -> str:
 def _metal_working_set() -> int | None:
     import mlx.core as mx  # here, since everything else about a plan is arithmetic
 
-    return mx.device_info().get("max_recommended_working_set_size")
+    size = mx.device_info().get("max_recommended_working_set_size")
+    return int(size) if size else None
 
 
 def _physical_memory() -> int:

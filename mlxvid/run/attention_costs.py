@@ -87,7 +87,9 @@ def rows(card: Card, blocks: Blocks, lengths: Sequence[int], repeats: int = 3) -
         }
         call = attention_call(blocks, frames)
         x = mx.random.normal((1, frames, *blocks.latent, blocks.channels))
-        calls = {mode: partial(_evaluate, call, x, mode) for mode in MODES}
+        calls: dict[str, Callable[[], None]] = {}
+        for mode in MODES:
+            calls[mode] = partial(_evaluate, call, x, mode)
         yield Row(
             latent_frames=frames,
             tokens=times * positions,

@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import mlx.core as mx
 import numpy as np
@@ -211,8 +211,8 @@ def run_settings(path: str | os.PathLike) -> Settings:
 
 
 def _load(path: str | os.PathLike) -> tuple[dict[str, mx.array], dict[str, str]]:
-    arrays, metadata = mx.load(os.fspath(path), format="safetensors", return_metadata=True)
-    return arrays, metadata
+    loaded = mx.load(os.fspath(path), format="safetensors", return_metadata=True)
+    return cast(tuple[dict[str, mx.array], dict[str, str]], loaded)
 
 
 def _within(prefix: str, arrays: Mapping[str, mx.array]) -> dict[str, mx.array]:

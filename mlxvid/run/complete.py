@@ -318,7 +318,7 @@ def _joints(card: Card, given: Mapping[str, Any], frames: int) -> dict[str, _Giv
     with its first.
     """
     shared = card.shared_frames
-    joints = {}
+    joints: dict[str, _Given] = {}
     for name in ("extend", "join"):
         if name not in given:
             continue

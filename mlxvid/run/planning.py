@@ -30,7 +30,7 @@ from mlxvid.weights.sizes import read_sizes
 
 @dataclass(frozen=True)
 class Alternative:
-    """Settings that fit where the asked-for ones do not. `quantize` is None or the bits a weight."""
+    """Settings that fit where the asked-for ones do not. quantize: bits a weight, or None."""
 
     frames: int
     width: int
@@ -75,8 +75,8 @@ class Plan(Counts):
         if not self.fits:
             wanted = f"{counted(self.frames, 'frame')} at {self.width}x{self.height}"
             raise DoesNotFitError(
-                f"{self.model} needs about {gib(self.peak_bytes)} for {wanted} and this machine has {gib(self.machine.usable)} to give; "
-                f"{remedy(self.alternatives)}."
+                f"{self.model} needs about {gib(self.peak_bytes)} for {wanted} and this machine has "
+                f"{gib(self.machine.usable)} to give; {remedy(self.alternatives)}."
             )
 
 

@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
 
-from mlxvid.errors import SettingError, WeightsError
+from mlxvid.errors import ModelNotFoundError, SettingError, WeightsError
 from mlxvid.model.card import Card, Part
 from mlxvid.model.folder import Folder
 from mlxvid.model.machine import this_machine
@@ -36,6 +36,10 @@ LOAD_BYTES = 256 * 10**6
 QUANTIZE_GROUP = 64
 
 
+def _no_hub(repo: str, file: str | None = None, watch: Watch | None = None) -> Path:
+    raise ModelNotFoundError(f"{repo} is not on this machine; give the file of a LoRA that is.")
+
+
 class Components:
     """A model folder's networks, each loaded when first asked for and dropped when another stage
     needs the room.
@@ -47,7 +51,7 @@ class Components:
         dtype: str | None = None,
         quantize: int | None = None,
         loras: Sequence[Lora] = (),
-        download_file: DownloadFile | None = None,
+        download_file: DownloadFile = _no_hub,
     ):
         """card: of the model in a local folder. download_file: fetches a LoRA from the hub."""
         if card.folder is None:
@@ -94,8 +98,9 @@ class Components:
         stored = self.folder.json(name).get("quantization")
         weights = read_weights(folder)
         unread = {key: weight for key, weight in weights.items() if isinstance(weight, Tensor)}
-        shapes = {key: mx.zeros(tensor.shape) for key, tensor in unread.items()}
-        arrays = sanitized(cls, {**weights, **shapes}, folder)
+        arrays = {key: array for key, array in weights.items() if isinstance(array, mx.array)}
+        arrays |= {key: mx.zeros(tensor.shape) for key, tensor in unread.items()}
+        arrays = sanitized(cls, arrays, folder)
         if stored:
             self._expect_quantized(network, stored, arrays, config_path)
         fill(network, arrays, folder)
@@ -112,7 +117,7 @@ class Components:
 
     def _add_loras(self, network: nn.Module, watch: Watch | None) -> None:
         for lora in self.loras:
-            fetch = partial(self._download_file, watch=watch) if self._download_file else None
+            fetch = partial(self._download_file, watch=watch)
             apply(network, read(lora, fetch), lora.scale, str(lora))
 
     def _settle(
@@ -139,14 +144,16 @@ class Components:
     ) -> None:
         """Make room in `network` for weights that were quantized when the model was converted."""
         try:
-            group, bits = int(stored["group_size"]), int(stored["bits"])
+            group = int(stored["group_size"])
+            bits = int(stored["bits"])
         except (TypeError, ValueError, KeyError):
             raise WeightsError(
                 f"{path} does not say how its weights are quantized; convert the model again."
             ) from None
         if self.quantize not in (None, bits):
             raise SettingError(
-                f"{path.parent} is quantized to {bits} bits already; load it without quantizing, or convert it again."
+                f"{path.parent} is quantized to {bits} bits already; leave `quantize` out, or convert "
+                "it again."
             )
         try:
             nn.quantize(
@@ -162,28 +169,28 @@ class Components:
 
 
 def _parts(items: Iterable[tuple[Any, int]]) -> Iterator[tuple[list[Any], int]]:
-    """Things and their bytes, in order, as parts of about :data:`LOAD_BYTES`; each with its size in
-    whole MB.
-    """
-    part, size = [], 0
+    """Items and their bytes, in order, as parts of about :data:`LOAD_BYTES`, with sizes in MB."""
+    part: list[Any] = []
+    size = 0
     for item, nbytes in items:
         part.append(item)
         size += nbytes
         if size >= LOAD_BYTES:
             yield part, math.ceil(size / 1e6)
-            part, size = [], 0
+            part = []
+            size = 0
     if part:
         yield part, math.ceil(size / 1e6)
 
 
 def read_watched(network: nn.Module, watch: Watch) -> None:
-    """Read a network's lazy weights from the disk, part by part, as the stage "load" of `watch` (in
-    MB).
+    """Read a network's lazy weights from the disk, part by part: the stage "load", in MB.
 
-    Those of a small one are left to be read when they are used: that takes no time worth telling
-    of.
+    Those of a small one are left to be read when they are used, which takes no time worth
+    reporting.
     """
-    parts = list(_parts((array, array.nbytes) for _, array in tree_flatten(network.parameters())))
+    parameters = dict(tree_flatten(network.parameters()))
+    parts = list(_parts((array, array.nbytes) for array in parameters.values()))
     if len(parts) == 1:
         return
     watch.begin("load", sum(megabytes for _, megabytes in parts))
@@ -198,21 +205,18 @@ def read_in(
     settle: Callable[[Collection[str]], None],
     watch: Watch | None,
 ) -> None:
-    """Read a network's weights from PyTorch's files, part by part, as the stage "load" of `watch`
-    (in MB) where they are many.
+    """Read a network's weights from PyTorch's files, part by part: the stage "load", in MB.
 
     MLX can't leave these to be read when they are used. So that never more of them is in memory as
     the files have it than one part, each is given its place and its type in use, by settle(names),
     before the next is read. A class's `sanitize` sees one part at a time.
     """
     sanitize = getattr(network, "sanitize", dict)
-    # In this order the last of two names for one parameter is the same as in `sanitize` of them
-    # all.
-    kept = [
-        (name, tensors[name].values.nbytes)
-        for name in sorted(tensors)
-        if sanitize({name: mx.zeros(tensors[name].shape)})
-    ]
+    kept = []
+    # In this order the last of two names for one parameter is the same as in `sanitize` of all.
+    for name in sorted(tensors):
+        if sanitize({name: mx.zeros(tensors[name].shape)}):
+            kept.append((name, tensors[name].values.nbytes))
     parts = list(_parts(kept))
     watch = watch if len(parts) > 1 else None
     if watch is not None:
@@ -223,42 +227,33 @@ def read_in(
         names = set(arrays)
         del arrays
         settle(names)
-        quantized = {
-            name.removesuffix("weight") + more
-            for name in names
-            for more in ("scales", "biases")
-            if name.endswith(".weight")
-        }
-        mx.eval(
-            [
-                array
-                for name, array in tree_flatten(network.parameters())
-                if name in names or name in quantized
-            ]
-        )
+        stems = [name.removesuffix("weight") for name in names if name.endswith(".weight")]
+        names.update(stem + more for stem in stems for more in ("scales", "biases"))
+        parameters = dict(tree_flatten(network.parameters()))
+        mx.eval([parameters[name] for name in names if name in parameters])
         if watch is not None:
             watch.done(count=megabytes)
 
 
 def read_weights(folder: Path) -> dict[str, mx.array | Tensor]:
-    """All tensors of a component, of which none is read from the disk yet: MLX's lazy arrays where
-    it has safetensors, sharded or not, and a :class:`Tensor` each where it has only PyTorch's
-    files.
+    """All tensors of a component, of which none is read from the disk yet.
 
-    Raises :class:`WeightsError` where there are none, or they are broken, incomplete or hold
-    anything but tensors.
+    They are MLX's lazy arrays where it has safetensors, sharded or not, and a :class:`Tensor` each
+    where it has only PyTorch's files. Raises :class:`WeightsError` where there are none, or they
+    are broken, incomplete or hold anything but tensors.
     """
     files = [path for path in component_files(folder) if not path.name.endswith(INDEX)]
     if not files:
         raise WeightsError(
-            f"{folder} has no weights (.safetensors, .bin, .pth or .pt); download or convert the model again."
+            f"{folder} has no weights (.safetensors, .bin, .pth or .pt); download or convert the "
+            "model again."
         )
     if files[0].suffix != ".safetensors":
-        return joined(files, torch_file.read)
+        return dict(joined(files, torch_file.read))
     weights: dict[str, mx.array | Tensor] = {}
     for file in files:
         try:
-            weights.update(mx.load(str(file), format="safetensors"))
+            weights.update(cast(dict[str, mx.array], mx.load(str(file), format="safetensors")))
         except (OSError, RuntimeError, ValueError):
             raise WeightsError(
                 f"{file} is missing, damaged or cut short; download or convert the model again."
@@ -266,23 +261,24 @@ def read_weights(folder: Path) -> dict[str, mx.array | Tensor]:
     return weights
 
 
-def sanitized(
-    cls: type[nn.Module], weights: dict[str, mx.array], source: Path
-) -> dict[str, mx.array]:
-    """A checkpoint's tensors as the network `cls` has them; raises :class:`WeightsError` for shapes
-    that no such network has.
+def sanitized(cls: Any, weights: dict[str, mx.array], source: Path) -> dict[str, mx.array]:
+    """A checkpoint's tensors as the network `cls` has them.
+
+    Raises :class:`WeightsError` for shapes that no such network has.
     """
     try:
         return cls.sanitize(weights) if hasattr(cls, "sanitize") else weights
     except (IndexError, KeyError, ValueError):
         raise WeightsError(
-            f"The tensors in {source} have shapes that no {cls.__name__} has; download the model again."
+            f"The tensors in {source} have shapes that no {cls.__name__} has; download the model "
+            "again."
         ) from None
 
 
 def fill(network: nn.Module, weights: dict[str, mx.array], source: Path) -> None:
-    """Put `weights` into `network`; raises :class:`WeightsError` unless names and shapes match one
-    to one.
+    """Put `weights` into `network`.
+
+    Raises :class:`WeightsError` unless names and shapes match one to one.
     """
     wanted = dict(tree_flatten(network.parameters()))
     for what, names in (
@@ -293,7 +289,8 @@ def fill(network: nn.Module, weights: dict[str, mx.array], source: Path) -> None
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             subject = "The checkpoint in" if what == "lacks" else "mlxvid's model of"
             raise WeightsError(
-                f"{subject} {source} {what} {min(names)}{more}; it was made for another architecture or version."
+                f"{subject} {source} {what} {min(names)}{more}; it was made for another "
+                "architecture or version."
             )
     for name, weight in weights.items():
         if weight.shape != wanted[name].shape:

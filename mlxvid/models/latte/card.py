@@ -80,7 +80,7 @@ def read(folder: Folder) -> Card:
     s_factor = 2 ** (len(vae.block_out_channels) - 1)
     side = s_factor * transformer.sample_size
     scheduler = folder.json("scheduler", "scheduler_config.json").get("_class_name")
-    usual = defaults(side, transformer.video_length, SAMPLERS.get(scheduler, "ddim"))
+    usual = defaults(side, transformer.video_length, SAMPLERS.get(str(scheduler), "ddim"))
     return Card(
         family=FAMILY,
         name=str(folder.path),

@@ -6,7 +6,7 @@ After scripts/inference.py and the scheduler "rflow" of hpcaitech/Open-Sora, v1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import mlx.core as mx
@@ -52,8 +52,8 @@ class Model(base.Model):
     # --- text ------------------------------------------------------------------------------------
 
     def prompt(self, request: Request) -> str:
-        """The prompt, each of its texts with the scores that it is to have; a score of 0 is none."""
-        options = request.options
+        """The prompt, each of its texts with its scores; a score of 0 is none."""
+        options: Mapping[str, Any] = request.options
         aesthetic = options.get("aesthetic") or None
         motion = options.get("motion_score") or None
         camera = options.get("camera_motion")
@@ -108,7 +108,7 @@ class Model(base.Model):
             return conditions
         vae = self.network("vae", watch)
         edit = float(request.options.get("edit", 0.0))
-        references = []
+        references: list[mx.array] = []
         strategy = []
         for slot, pixels in sorted(request.pictures.items()):
             frames = pixels if pixels.ndim == 4 else pixels[None]
@@ -153,7 +153,8 @@ class Model(base.Model):
         null = network.y_embedder.y_embedding[: text.shape[1]]
         text = mx.where(conditions["prompted"][:, None, None], text, null)
         x_mask = conditions["edit"] >= time if "edit" in conditions else None
-        height, width = conditions["size"][0].tolist()
+        height = float(conditions["size"][0, 0])
+        width = float(conditions["size"][0, 1])
         times = mx.full((x.shape[0],), 1000 * time)
         output = network(
             x, times, text, None, conditions["fps"], height, width, x_mask, request.attention
@@ -202,7 +203,7 @@ class PiecesShot(Shot):
         piece = self.model.pieces(self.request)[number]
         texts = split_prompt(self.request.prompt)
         text = [start <= number for start, _ in texts].count(True) - 1
-        length = int(self.passes[PROMPT]["lengths"][-1, text].item())
+        length = int(self.passes[PROMPT]["lengths"][-1, text])
         passes = {}
         for name, conditions in self.passes.items():
             states = conditions["text"][:, text, :length]

@@ -18,7 +18,7 @@ from mlxvid.model.machine import this_machine
 from mlxvid.model.memory import decode_piece
 from mlxvid.model.request import Request
 from mlxvid.progress import Watch
-from mlxvid.schedulers import Scheduler, UniPC, sampler, trained_sigmas
+from mlxvid.schedulers import Scheduler, sampler, trained_sigmas
 from mlxvid.text.clean import clean
 from mlxvid.text.clip_vision import pixels_of
 from mlxvid.text.tokenizer import load_tokenizer
@@ -88,7 +88,7 @@ class Model(base.Model):
 
     def scheduler(self, request: Request) -> Scheduler:
         kind = sampler(request.sampler, self.card.samplers)
-        if kind is UniPC:
+        if request.sampler == "unipc":
             return kind(request.steps, request.shift)
         return kind(request.steps, request.shift, trained_sigmas)
 
