@@ -1,14 +1,18 @@
-"""The pages of docs/ that are made from the code: the settings, and what fits which Mac.
+"""What of docs/ is made from the code: the settings, what fits which Mac, and the API reference.
 
-scripts/docs writes them; tests/test_docs.py checks that they are current.
+scripts/docs writes them; tests/test_docs.py checks that the first two are current. The reference
+is not kept in the repository.
 """
 
 from __future__ import annotations
 
+import pkgutil
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import mlxvid
 from mlxvid import models
 from mlxvid.catalog import DEFAULT_MODEL
 from mlxvid.model.card import Card
@@ -20,6 +24,9 @@ from mlxvid.run.planning import Plan, counted, gib, plan
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 SETTINGS_PAGE = DOCS / "settings.md"
 MODELS_PAGE = DOCS / "models.md"
+REFERENCE = DOCS / "api"
+# Rooms whose modules are no part of the reference.
+NOT_PUBLIC = ("mlxvid.cli", "mlxvid.gui")
 
 MACS = (16, 24, 32, 48, 64, 96, 128)
 """GB of memory."""
@@ -36,16 +43,16 @@ GROUPS = {
     "how": "How to make it",
     "loading": "What to load",
 }
-INTRODUCTION = f"""\
+INTRODUCTION = """\
 # Settings
 
-{BEGIN[:-4]}; edit the table in mlxvid/model/settings.py or a family's card, not this page -->
+<!-- Made by scripts/docs of mlxvid/model/settings.py and the families' cards: edit those. -->
 
 Every setting has one name. `mlxvid.load` takes those under "What to load", `Pipeline.generate` the
 others, as keyword arguments. A worker's requests ([worker.md](worker.md)) and the settings in a
 clip's file have the same names, and the command line has a flag for each. Options of single models
 are flags like the others; in Python and in requests they stand in `options`, as in
-`options={{"aesthetic": 6}}`. What is left out has the model's default.
+`options={"aesthetic": 6}`. What is left out has the model's default.
 
 Flags that say what to do, such as `--from`, `--resume` and `--count`, are no settings:
 `python -m mlxvid.generate --help` lists them.
@@ -58,7 +65,7 @@ def settings_page() -> str:
     for group, title in GROUPS.items():
         members = [setting for setting in _settings() if setting.group == group]
         rows = [_setting_row(setting) for setting in members if setting.kind != "options"]
-        header = ("setting", "flag", "kind", "default", "models", "")
+        header = ("setting", "flag", "kind", "default", "models", "what it is")
         sections.append(f"## {title}\n\n{_table(header, rows)}")
     sections += [_defaults_section(), _presets_section()]
     return "\n".join(sections)
@@ -76,7 +83,7 @@ def models_page(text: str) -> str:
 def fit_table() -> str:
     """What of every release's default clip fits in a Mac's memory, as a table."""
     header = ("model and its default clip", "bits a weight", "peak", *(f"{gb} GB" for gb in MACS))
-    rows = [_fit_row(card, bits) for card in models.cards() for bits in BITS]
+    rows = [row for card in models.cards() for row in _fit_rows(card)]
     return _table(header, rows)
 
 
@@ -135,8 +142,12 @@ def _takers(setting: Setting) -> str:
     if not setting.needs_support and setting.group != "options":
         return "all"
     takers = [card for card in cards if setting.name in card.takes]
-    names = [_taker(card, setting) for card in takers]
-    return "all" if len(takers) == len(cards) else ", ".join(names)
+    others = [f"`{card.name}`" for card in cards if setting.name not in card.takes]
+    if not others:
+        return "all"
+    if len(others) < len(takers):
+        return f"all but {', '.join(others)}"
+    return ", ".join(_taker(card, setting) for card in takers)
 
 
 def _taker(card: Card, setting: Setting) -> str:
@@ -183,17 +194,22 @@ def _presets_section() -> str:
 # --- what fits -----------------------------------------------------------------------------------
 
 
-def _fit_row(card: Card, bits: int | None) -> Sequence[str]:
-    plans = [plan(card, quantize=bits, machine=mac(gb)) for gb in MACS]
+def _fit_rows(card: Card) -> list[Sequence[str]]:
+    """A row for each number of bits a weight that takes less memory than the one before."""
     usual = card.defaults
-    clip = f"`{card.name}`, {usual.frames} frames at {usual.width}x{usual.height}"
-    title = clip if bits is None else ""
-    return (
-        title,
-        f"{bits or 'as stored'}",
-        gib(plans[-1].peak_bytes),
-        *(_fit(one) for one in plans),
-    )
+    rows: list[Sequence[str]] = []
+    least = None
+    for bits in BITS:
+        plans = [plan(card, quantize=bits, machine=mac(gb)) for gb in MACS]
+        peak = plans[-1].peak_bytes
+        if least is not None and peak >= least:
+            continue
+        least = peak
+        title = (
+            "" if rows else f"`{card.name}`, {usual.frames} frames, {usual.width}x{usual.height}"
+        )
+        rows.append((title, f"{bits or 'as stored'}", gib(peak), *map(_fit, plans)))
+    return rows
 
 
 def _fit(planned: Plan) -> str:
@@ -214,12 +230,40 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(cell or ' ' for cell in line)} |\n" for line in lines)
 
 
+# --- the API reference ---------------------------------------------------------------------------
+
+
+def public_modules() -> list[str]:
+    """Every module of the reference."""
+    names = ["mlxvid", "mlxvid.convert"]
+    for module in pkgutil.walk_packages(mlxvid.__path__, "mlxvid."):
+        private = module.name.rpartition(".")[2].startswith("_")
+        if not private and not module.name.startswith(NOT_PUBLIC):
+            names.append(module.name)
+    return names
+
+
+def write_reference() -> None:
+    """Write docs/api, a page a module."""
+    import pdoc
+    import pdoc.render
+
+    # pdoc sees what a package's namespace holds, and these come there when they are first used.
+    vars(mlxvid).update(load=mlxvid.load, Pipeline=mlxvid.Pipeline)
+    # Types that a dataclass takes from its fields are not found; they are shown as they are written.
+    warnings.filterwarnings("ignore", "Error parsing type annotation")
+    pdoc.render.configure(docformat="restructuredtext")
+    pdoc.pdoc(*public_modules(), output_directory=REFERENCE)
+
+
 def main() -> None:
-    """Write the pages."""
+    """Write the pages and the reference."""
     SETTINGS_PAGE.write_text(settings_page(), encoding="utf-8")
-    MODELS_PAGE.write_text(
-        models_page(MODELS_PAGE.read_text(encoding="utf-8")), encoding="utf-8"
-    )
+    text = MODELS_PAGE.read_text(encoding="utf-8")
+    MODELS_PAGE.write_text(models_page(text), encoding="utf-8")
+    write_reference()
+    for path in (SETTINGS_PAGE, MODELS_PAGE, REFERENCE / "index.html"):
+        print(path.relative_to(DOCS.parent))
 
 
 if __name__ == "__main__":
