@@ -250,7 +250,9 @@ def write_reference() -> None:
 
     # pdoc sees what a package's namespace holds, and these come there when they are first used.
     vars(mlxvid).update(load=mlxvid.load, Pipeline=mlxvid.Pipeline)
-    # Types that a dataclass takes from its fields are not found; they are shown as they are written.
+    # Where a package has no `__all__`, pdoc finds its modules by itself too.
+    warnings.filterwarnings("ignore", "The module specification")
+    # What a dataclass takes from its fields is shown as it is written.
     warnings.filterwarnings("ignore", "Error parsing type annotation")
     pdoc.render.configure(docformat="restructuredtext")
     pdoc.pdoc(*public_modules(), output_directory=REFERENCE)
