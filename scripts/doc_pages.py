@@ -6,6 +6,7 @@ is not kept in the repository.
 
 from __future__ import annotations
 
+import importlib
 import pkgutil
 import warnings
 from collections.abc import Iterable, Sequence
@@ -25,8 +26,8 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 SETTINGS_PAGE = DOCS / "settings.md"
 MODELS_PAGE = DOCS / "models.md"
 REFERENCE = DOCS / "api"
-# Rooms whose modules are no part of the reference.
-NOT_PUBLIC = ("mlxvid.cli", "mlxvid.gui")
+# Modules that are no part of the reference.
+NOT_PUBLIC = ("cli", "_blas", "__main__")
 
 MACS = (16, 24, 32, 48, 64, 96, 128)
 """GB of memory."""
@@ -233,16 +234,6 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 # --- the API reference ---------------------------------------------------------------------------
 
 
-def public_modules() -> list[str]:
-    """Every module of the reference."""
-    names = ["mlxvid", "mlxvid.convert"]
-    for module in pkgutil.walk_packages(mlxvid.__path__, "mlxvid."):
-        private = module.name.rpartition(".")[2].startswith("_")
-        if not private and not module.name.startswith(NOT_PUBLIC):
-            names.append(module.name)
-    return names
-
-
 def write_reference() -> None:
     """Write docs/api, a page a module."""
     import pdoc
@@ -250,12 +241,16 @@ def write_reference() -> None:
 
     # pdoc sees what a package's namespace holds, and these come there when they are first used.
     vars(mlxvid).update(load=mlxvid.load, Pipeline=mlxvid.Pipeline)
-    # Where a package has no `__all__`, pdoc finds its modules by itself too.
-    warnings.filterwarnings("ignore", "The module specification")
+    # It leaves out modules that are not in a package's `__all__`.
+    for module in pkgutil.walk_packages(mlxvid.__path__, "mlxvid."):
+        package, _, name = module.name.rpartition(".")
+        exported = getattr(importlib.import_module(package), "__all__", None)
+        if exported is not None and name not in (*exported, *NOT_PUBLIC):
+            exported.append(name)
     # What a dataclass takes from its fields is shown as it is written.
     warnings.filterwarnings("ignore", "Error parsing type annotation")
     pdoc.render.configure(docformat="restructuredtext")
-    pdoc.pdoc(*public_modules(), output_directory=REFERENCE)
+    pdoc.pdoc("mlxvid", "mlxvid.convert", output_directory=REFERENCE)
 
 
 def main() -> None:
