@@ -15,7 +15,7 @@ from PySide6.QtGui import QImage
 from mlxvid.errors import MediaError, MlxvidError
 from mlxvid.generate import repeatable
 from mlxvid.media.clip import read_settings
-from mlxvid.media.containers import VIDEO
+from mlxvid.media.formats import VIDEO
 from mlxvid.media.images import open_picture
 
 from .database_file import data_folder

@@ -117,7 +117,7 @@ def _known(entry: Entry, machine: Machine) -> Model:
     )
     if entry.repo is None:
         return replace(model, taken=_size(entry.folder)) if entry.folder else model
-    taken, found = hub.size_on_disk(entry.repo), hub.find(entry.repo, entry.revision)
+    taken, found = hub.size_on_disk(entry.repo), hub.cached_revision(entry.repo, entry.revision)
     if found is not None and not found.missing:
         return replace(model, state=State.HERE, size=found.size, taken=taken)
     return replace(model, state=State.PARTLY if taken else State.ABSENT, taken=taken)
@@ -127,7 +127,7 @@ def _cached(repo: str, machine: Machine) -> Model | None:
     """What the cache has of a repository that the catalog doesn't know, where that is a model which
     mlxvid can run.
     """
-    for snapshot in hub.snapshots(repo):
+    for snapshot in hub.cached_revisions(repo):
         try:
             entry = describe(snapshot.folder)
         except MlxvidError:

@@ -166,7 +166,7 @@ class ModelsPanel(QWidget):
 
     def _tell_total(self) -> None:
         taken = sum(model.taken for model in self.model.models if model.state is not State.PACKAGED)
-        cache = hub.cache_folder()
+        cache = hub.hub_cache_folder()
         there = next(folder for folder in (cache, *cache.parents) if folder.exists())
         self._total.setText(
             f"Models take {amount(taken) if taken else 'nothing'}; {amount(shutil.disk_usage(there).free)} are free."

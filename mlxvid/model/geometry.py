@@ -57,14 +57,8 @@ def round_size(
     if (new_width, new_height) == (width, height):
         return new_width, new_height, None
     grid = f"{wide}" if wide == high else f"{wide}x{high}"
-    return (
-        new_width,
-        new_height,
-        (
-            f"{width}x{height} is rounded to {new_width}x{new_height}: this model's sizes are multiples "
-            f"of {grid}."
-        ),
-    )
+    change = f"{width}x{height} is rounded to {new_width}x{new_height}"
+    return new_width, new_height, f"{change}: this model's sizes are multiples of {grid}."
 
 
 def round_frames(
@@ -136,8 +130,7 @@ class Geometry:
         return round_frames(frames, self.t_factor, self.causal, self.patch[0])
 
     def round_size(self, width: int, height: int) -> tuple[int, int, list[str]]:
-        """The nearest (width, height) that work, and a line for the user where they were changed.
-        """
+        """The nearest (width, height) that work, and a line for the user where they were changed."""
         width, height, note = round_size(width, height, self.multiples)
         return width, height, [note] if note else []
 

@@ -1,0 +1,64 @@
+"""What factored, full and spatial attention cost as clips grow longer.
+
+Attention pairs are counted, and one call of the same blocks is timed. The blocks are those of a
+family, with random weights, narrower and fewer than the released ones so that a processor can run
+them: what is compared is how the three ways grow. Prints the tables of docs/factored-attention.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import mlxvid  # noqa: F401  first, so that OpenBLAS is loaded before MLX
+
+# isort: split
+from mlxvid.model.geometry import ATTENTION_MODES
+from mlxvid.run import attention_costs as growth
+
+from .families import benched_families
+from .timing import exponent
+
+HEAD_DIM = 72
+DEPTH = 2
+
+
+def families() -> tuple[str, ...]:
+    """The benched families whose blocks attend in all three ways."""
+    return tuple(name for name in benched_families() if name in growth.FAMILIES)
+
+
+def bench(
+    families: Sequence[str], width: int, size: int, lengths: Sequence[int], repeats: int
+) -> None:
+    """Print a table for each family: `width` channels, `size` pixels, lengths in latent frames."""
+    for family in families:
+        table(family, width, size, lengths, repeats)
+
+
+def table(family: str, width: int, size: int, lengths: Sequence[int], repeats: int) -> None:
+    """Print one family's table: pairs a head and layer, and milliseconds."""
+    blocks = growth.Blocks(
+        family,
+        width // HEAD_DIM,
+        HEAD_DIM,
+        DEPTH,
+        channels=4,
+        latent=(size // 8, size // 8),
+        patch=(1, 2, 2),
+    )
+    what = f"{DEPTH} spatial and {DEPTH} temporal blocks of width {width}, {size}x{size} pixels"
+    print(f"\n{family}: {what}; the best of {repeats} calls\n")
+    measured: list[growth.Row] = []
+
+    def kept() -> Iterator[growth.Row]:
+        for row in growth.rows(blocks, lengths, repeats):
+            measured.append(row)
+            yield row
+
+    for line in growth.lines(kept()):
+        print(line, flush=True)
+    exponents = []
+    for mode in ATTENTION_MODES:
+        times = [row.milliseconds[mode] for row in measured]
+        exponents.append(f"{mode} {exponent(lengths, times):.2f}")
+    print(f"\nTime grows as frames to the power of: {', '.join(exponents)}.")
