@@ -12,7 +12,7 @@ import sentencepiece
 import tokenizers
 
 from mlxvid.errors import WeightsError
-from mlxvid.model.folder import read_json
+from mlxvid.json_files import read_json
 
 log = logging.getLogger("mlxvid")
 
