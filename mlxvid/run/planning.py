@@ -77,8 +77,8 @@ class Plan(Counts):
         if not self.fits:
             wanted = f"{counted(self.frames, 'frame')} at {self.width}x{self.height}"
             raise DoesNotFitError(
-                f"{self.model} needs about {gib(self.peak_bytes)} for {wanted} and this machine has "
-                f"{gib(self.machine.usable)} to give; {remedy(self.alternatives)}."
+                f"{self.model} needs about {gib(self.peak_bytes)} for {wanted} and this machine "
+                f"has {gib(self.machine.usable)} to give; {remedy(self.alternatives)}."
             )
 
 
