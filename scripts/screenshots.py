@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Pictures of the app at work: the real window, worker and model, without a screen, in two sizes
-and both appearances.
+"""Pictures of the app at work, in two sizes and both appearances.
+
+They are of the real window, worker and model, and need no screen.
 
 examples:
-  scripts/screenshots                         all of them into docs/ scripts/screenshots shots
-  --only compare    one scene, into another folder scripts/screenshots --library DIR           clips
-  and settings are kept there, and not made again by the next run
+  scripts/screenshots                         all of them into docs/
+  scripts/screenshots shots --only compare    one scene, into another folder
+  scripts/screenshots --library DIR           clips and settings are kept there, for the next run
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -38,6 +40,7 @@ from PySide6.QtCore import QEventLoop, QPoint, QTimer  # noqa: E402
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QPainter, QPixmap  # noqa: E402
 from PySide6.QtWidgets import QApplication, QDialog  # noqa: E402
 
+from mlxvid.catalog import CATALOG  # noqa: E402
 from mlxvid.cli.parser import Parser, run  # noqa: E402
 from mlxvid.errors import MlxvidError  # noqa: E402
 from mlxvid.gui.app import follow_appearance, make_application  # noqa: E402
@@ -73,8 +76,7 @@ PROMPTS = (
     "a pink ring moving left",
     "a large yellow ball bouncing",
 )
-# A scene that does not come about in so many seconds never will.
-PATIENCE = 300
+PATIENCE = 300  # seconds that a scene may take to come about
 FONTS = ("Inter", "Noto Sans", "Cantarell")
 
 
@@ -84,8 +86,15 @@ class NeverCame(MlxvidError):
 
 def wait(until: Callable[[], bool], what: str) -> None:
     """Let the app run until something is so."""
-    loop, looks, end = QEventLoop(), QTimer(), QTimer(singleShot=True)
-    looks.timeout.connect(lambda: until() and loop.quit())
+    loop = QEventLoop()
+    looks = QTimer()
+    end = QTimer(singleShot=True)
+
+    def look() -> None:
+        if until():
+            loop.quit()
+
+    looks.timeout.connect(look)
     end.timeout.connect(loop.quit)
     looks.start(20)
     end.start(PATIENCE * 1000)
@@ -105,15 +114,14 @@ class Studio:
     """The window, and what takes its pictures."""
 
     def __init__(self, out: Path, preferences: Preferences):
-        self.out, self.preferences = out, preferences
+        self.out = out
+        self.preferences = preferences
         self.database = Database()
         self.window = Window(self.database, preferences, WorkerClient())
         self.window.show()
 
     def shoot(self, name: str, dialog: QDialog | None = None) -> None:
-        """One scene in every size and appearance; a dialog is put where it would be, over the
-        middle of the window.
-        """
+        """One scene in every size and appearance, a dialog over the middle of the window."""
         for appearance in APPEARANCES:
             self.preferences.appearance = appearance
             for label, size in SIZES.items():
@@ -137,28 +145,28 @@ class Studio:
     # --- the scenes, in the order in which one meets them -----------------------------------------
 
     def first_start(self) -> None:
-        wait(lambda: bool(self.window.choices.find("mini").samplers), "The model")
+        wait(lambda: self.window.client.alive, "The worker")
         self.shoot("first-start")
 
     def fill(self) -> None:
-        """Make the clips that are not there yet; what a run that was broken off left in the queue
-        is asked for anew.
-        """
+        """Make the clips that are missing, those among them that a run left in the queue."""
         self.database.remove_jobs([job.id for job in self.database.jobs()])
         made = {clip.prompt for clip in self.database.clips()}
         missing = [prompt for prompt in PROMPTS if prompt not in made]
-        self.database.insert_jobs(
-            [
-                Job({**CLIP, "prompt": prompt, "seed": 7 + 4 * PROMPTS.index(prompt)})
-                for prompt in missing
-            ]
-        )
+        jobs = []
+        for prompt in missing:
+            jobs.append(Job({**CLIP, "prompt": prompt, "seed": 7 + 4 * PROMPTS.index(prompt)}))
+        self.database.insert_jobs(jobs)
         self.window.runner.pause(False)
         for left in reversed(range(len(missing))):
-            wait(lambda left=left: len(self.database.jobs()) <= left, "A clip")
+            wait(partial(self._has_at_most, left), "A clip")
         for clip in self.database.clips()[2::5]:
             if not clip.favourite:
                 self.database.set_favourite(clip.id, True)
+
+    def _has_at_most(self, jobs: int) -> bool:
+        """Whether no more jobs than that are left."""
+        return len(self.database.jobs()) <= jobs
 
     def gallery(self) -> None:
         clips = self.database.clips()
@@ -180,7 +188,7 @@ class Studio:
         self.window.tools.show_models()
         panel = self.window.tools.models
         wait(lambda: panel.chosen() is not None, "The models")
-        panel.select("wan2.1-t2v-1.3b")
+        panel.select(next(card.name for card in CATALOG.values() if card.places))
         dialog = panel.window()
         self.shoot("models", dialog)
         dialog.close()
@@ -190,9 +198,8 @@ class Studio:
         self.window.runner.previewed.connect(lambda frames, fps: previews.append(frames))
         self.compose("a red ball bouncing on a navy background", seed=11, steps=200)
         self.window.compose.generate()
-        self.database.insert_jobs(
-            [Job({**CLIP, "prompt": prompt, "seed": 3}) for prompt in PROMPTS[1:3]]
-        )
+        jobs = [Job({**CLIP, "prompt": prompt, "seed": 3}) for prompt in PROMPTS[1:3]]
+        self.database.insert_jobs(jobs)
         self.window.show_side(self.window.queue)
         wait(lambda: len(previews) >= 8, "A preview")
         self.shoot("generating")
@@ -209,9 +216,9 @@ class Studio:
 
 def over(picture: QPixmap, dialog: QPixmap) -> None:
     """Put a dialog with a thin edge and a shadow in the middle of the window's picture."""
-    place = QPoint(
-        (picture.width() - dialog.width()) // 2, (picture.height() - dialog.height()) // 2
-    )
+    left = (picture.width() - dialog.width()) // 2
+    top = (picture.height() - dialog.height()) // 2
+    place = QPoint(left, top)
     painter = QPainter(picture)
     painter.fillRect(picture.rect(), QColor(0, 0, 0, 70))
     for spread in range(18, 0, -2):
@@ -226,6 +233,7 @@ def over(picture: QPixmap, dialog: QPixmap) -> None:
 
 
 def parser() -> Parser:
+    """The command's flags."""
     p = Parser(prog="scripts/screenshots", description=__doc__)
     p.add_argument(
         "folder",
@@ -255,15 +263,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.folder.mkdir(parents=True, exist_ok=True)
     app = make_application(["mlxvid"])
     known = QFontDatabase.families()
-    app.setFont(QFont(next((name for name in FONTS if name in known), app.font().family()), 10))
+    fonts = [name for name in FONTS if name in known]
+    app.setFont(QFont(fonts[0] if fonts else app.font().family(), 10))
     with tempfile.TemporaryDirectory() as temporary:
         library = args.library or Path(temporary)
         os.environ["MLXVID_CLIPS"] = str(library / "clips")
         wanted = args.only or SCENES
         if "first_start" in wanted:  # the only one in an empty library
             take(app, args.folder, library / "empty", ["first_start"])
-        if rest_of := [name for name in SCENES if name in wanted and name != "first_start"]:
-            take(app, args.folder, library / "data", ["fill", *rest_of])
+        others = [name for name in SCENES if name in wanted and name != "first_start"]
+        if others:
+            take(app, args.folder, library / "data", ["fill", *others])
     _CONFIG.unlink()
     return 0
 
@@ -282,4 +292,4 @@ def take(app: QApplication, out: Path, data: Path, scenes: Sequence[str]) -> Non
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(None))

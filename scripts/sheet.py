@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""A contact sheet of the embedded model: one row a prompt, time to the right. It is the picture in
-the README.
+"""A contact sheet of the embedded model, as in the README: one row a prompt, time to the right.
 
 example:
   scripts/sheet.py docs/mini.png --seed 7
@@ -24,6 +23,7 @@ PROMPTS = (
 
 
 def main() -> None:
+    """Make the clips and write the sheet."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -13,16 +13,19 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
+from tests.conftest import THOROUGH
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 NO_PYTHON = (
-    "mlxvid needs Python 3.10 or newer with its venv module (on a Mac, one for Apple silicon): install it from "
-    "https://www.python.org/downloads/ (on Debian or Ubuntu: apt install python3-venv), then run this again.\n"
+    "mlxvid needs Python 3.10 or newer with its venv module (on a Mac, one for Apple silicon): "
+    "install it from https://www.python.org/downloads/ "
+    "(on Debian or Ubuntu: apt install python3-venv), then run this again.\n"
 )
 
 
@@ -90,6 +93,11 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
     assert re.search(r"^Requires-Dist: mlx\[cpu\].*Linux", metadata, re.MULTILINE)
 
 
+@pytest.mark.parametrize("place", THOROUGH)
+def test_what_the_quick_tier_leaves_out_is_there(place):
+    assert (ROOT / place).exists()
+
+
 @pytest.mark.parametrize("script", ["scripts/demo", "scripts/test", "scripts/venv.sh", ".ci/run"])
 def test_scripts_parse(script):
     shell = "bash" if script == ".ci/run" else "sh"
@@ -98,8 +106,9 @@ def test_scripts_parse(script):
 
 
 class Checkout:
-    """A copy of what the scripts need, in a folder with a space and brackets in its name, and a
-    PATH with only the test's Pythons.
+    """A copy of what the scripts need, and a PATH with only the test's Pythons.
+
+    The folder has a space and brackets in its name.
     """
 
     def __init__(self, folder: Path):
@@ -132,20 +141,21 @@ class Checkout:
         )
 
     def calls(self) -> list[str]:
-        """What was asked of Python since the last time."""
+        """The calls of Python since the last time."""
         lines = self.log.read_text().splitlines()
         self.log.write_text("")
         return lines
 
 
-# Stands for a Python that fits: its venvs hold a copy of itself, and it notes what it is asked to
-# do.
+# Stands for a Python that fits: its venvs hold a copy of itself, and it logs its calls.
 FITTING = """
 case "$1 ${2-}" in
 '-V ') echo 'Python 3.12.0' ;;
 '-c '*) ;;
 '-m venv') mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; echo venv >>"$log" ;;
-'-m pip') shift 2; echo "pip $*" >>"$log"; [ -z "${BREAK_PIP-}" ] || { echo 'ERROR: no such thing' >&2; exit 1; } ;;
+'-m pip')
+    shift 2; echo "pip $*" >>"$log"
+    [ -z "${BREAK_PIP-}" ] || { echo 'ERROR: no such thing' >&2; exit 1; } ;;
 '-m mlxvid.generate')
     shift 2; printf '%s' generate >>"$log"; printf ' [%s]' "$@" >>"$log"; echo >>"$log" ;;
 *) echo "$*" >>"$log" ;;
@@ -181,7 +191,8 @@ def test_the_python_that_runs_the_tests_fits(checkout):
         pretending("import sys; sys.version_info = (3, 9, 18)"),
         pretending("import sys; sys.modules['ensurepip'] = None"),
         pretending(
-            "import ensurepip, venv, sys, platform; sys.platform = 'darwin'; platform.machine = lambda: 'x86_64'"
+            "import ensurepip, venv, sys, platform; sys.platform = 'darwin'; "
+            "platform.machine = lambda: 'x86_64'"
         ),
     ],
     ids=["none", "shim", "3.9", "no ensurepip", "Intel Mac"],
@@ -246,13 +257,20 @@ def test_a_failed_installation_shows_why_and_is_done_again_from_nothing(checkout
     assert failed.returncode == 1
     assert failed.stderr.splitlines()[1:] == [
         "ERROR: no such thing",
-        "mlxvid could not be installed for the reason above: put it right (PYTHON=python3.12 chooses another Python), then run this again.",
+        "mlxvid could not be installed for the reason above: put it right "
+        "(PYTHON=python3.12 chooses another Python), then run this again.",
     ]
     assert checkout.calls() == ["venv", INSTALL + "[test]"]
     (checkout.root / ".venv-test" / "half-installed").touch()
     assert checkout.run("test", "-k", "a b").returncode == 0
     assert checkout.calls() == ["venv", INSTALL + "[test]", "-m pytest -k a b"]
     assert not (checkout.root / ".venv-test" / "half-installed").exists()
+
+
+def test_quick_leaves_out_what_is_thorough_and_passes_the_rest_on(checkout):
+    checkout.add_python("python3", FITTING)
+    assert checkout.run("test", "--quick", "-k", "a b").returncode == 0
+    assert checkout.calls()[-1] == "-m pytest -m not slow and not thorough -k a b"
 
 
 def test_changed_dependencies_are_added_and_a_moved_checkout_is_installed_anew(checkout):

@@ -7,13 +7,12 @@ from typing import Any
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QToolButton, QVBoxLayout, QWidget
 
-from mlxvid.generate import PRESETS
+from mlxvid import models
 from mlxvid.gui.core.choices import Choice
 from mlxvid.gui.widgets.fields import OWN, check, decimal, labelled, pick, two_columns
 from mlxvid.gui.widgets.fields import choice as choice_field
 from mlxvid.gui.widgets.icons import icon
-from mlxvid.model.memory import DTYPE_BYTES, QUANTIZED_BITS
-from mlxvid.run.request import SHIFTS
+from mlxvid.model.settings import DTYPES, QUANTIZE_BITS, SETTINGS
 
 from .options import OptionsBox
 
@@ -46,7 +45,7 @@ class AdvancedBox(QWidget):
         self.shift = decimal(
             "Shift",
             0,
-            SHIFTS[1],
+            SETTINGS["shift"].high or 0,
             2,
             0.5,
             "Of the noise schedule: more gives outlines and motion more of the steps",
@@ -62,16 +61,19 @@ class AdvancedBox(QWidget):
             "Weights",
             [
                 ("As they are", None),
-                *((f"{bits} bits", bits) for bits in sorted(QUANTIZED_BITS, reverse=True)),
+                *((f"{bits} bits", bits) for bits in sorted(QUANTIZE_BITS, reverse=True)),
             ],
             "Fewer bits: to fit in memory, not for speed",
         )
         self.dtype = choice_field(
             "Precision",
-            [(OWN, None), *((name, name) for name in DTYPE_BYTES)],
+            [(OWN, None), *((name, name) for name in DTYPES)],
             "The weights' type in memory",
         )
-        presets = [("None", None), *((name.capitalize(), name) for name in sorted(PRESETS))]
+        presets = [
+            ("None", None),
+            *((name.capitalize(), name) for name in sorted(models.presets())),
+        ]
         self.presets = choice_field(
             "Preset",
             presets,
@@ -121,22 +123,22 @@ class AdvancedBox(QWidget):
 
     def set_choice(self, choice: Choice) -> None:
         """Offer what the model can do, and keep what was chosen where it still can be."""
-        self.options.set_capabilities(choice.capabilities)
-        samplers = choice.samplers or (choice.defaults.sampler,)
-        _offer(self.sampler, samplers, choice.defaults.sampler)
+        self.options.set_takes(choice.card.takes)
+        samplers = choice.card.samplers
+        _offer(self.sampler, samplers, choice.card.defaults.sampler)
         _offer(
             self.attention,
-            choice.attention_modes,
-            choice.attention_modes[0] if choice.attention_modes else None,
+            choice.card.attention_modes,
+            choice.card.attention_modes[0] if choice.card.attention_modes else None,
         )
         shown = {
             "fps": True,
             "quantize": True,
             "dtype": True,
             "sampler": len(samplers) > 1,
-            "attention": len(choice.attention_modes) > 1,
-            "shift": "shift" in choice.capabilities,
-            "preset": "lora" in choice.capabilities,
+            "attention": len(choice.card.attention_modes) > 1,
+            "shift": choice.takes("shift"),
+            "preset": choice.takes("loras"),
         }
         place = 0
         for name, row in self._rows.items():
@@ -150,12 +152,10 @@ class AdvancedBox(QWidget):
         """As mlxvid.load and Pipeline.generate take them, and `force`; what is the model's own is
         left out.
         """
-        found: dict[str, Any] = {"fps": self.fps.value()}
-        if choice.samplers:
-            found["sampler"] = self.sampler.currentData()
-        if len(choice.attention_modes) > 1:
+        found: dict[str, Any] = {"fps": self.fps.value(), "sampler": self.sampler.currentData()}
+        if len(choice.card.attention_modes) > 1:
             found["attention"] = self.attention.currentData()
-        if "shift" in choice.capabilities and self.shift.value() >= SHIFTS[0]:
+        if choice.takes("shift") and self.shift.value() >= (SETTINGS["shift"].low or 0):
             found["shift"] = self.shift.value()
         if self.options.value():
             found["options"] = self.options.value()
@@ -169,20 +169,20 @@ class AdvancedBox(QWidget):
     def set_settings(self, settings: dict[str, Any], choice: Choice) -> None:
         """What :meth:`settings` gave, or a clip's settings; nothing is emitted."""
         with QSignalBlocker(self.fps), QSignalBlocker(self.shift), QSignalBlocker(self.force):
-            self.fps.setValue(settings.get("fps") or choice.defaults.fps)
+            self.fps.setValue(settings.get("fps") or choice.card.defaults.fps)
             self.shift.setValue(settings.get("shift") or 0)
             self.force.setChecked(bool(settings.get("force")))
         self.options.set_value(settings.get("options") or {})
-        pick(self.sampler, settings.get("sampler") or choice.defaults.sampler)
-        if choice.attention_modes:
-            pick(self.attention, settings.get("attention") or choice.attention_modes[0])
+        pick(self.sampler, settings.get("sampler") or choice.card.defaults.sampler)
+        if choice.card.attention_modes:
+            pick(self.attention, settings.get("attention") or choice.card.attention_modes[0])
         pick(self.quantize, settings.get("quantize"))
         pick(self.dtype, settings.get("dtype"))
 
     def _take_preset(self) -> None:
         name = self.presets.currentData()
         if name is not None:
-            self.preset.emit(dict(PRESETS[name]))
+            self.preset.emit(dict(models.presets()[name]))
 
     def _show(self, open_: bool) -> None:
         self._fold.setIcon(icon("down" if open_ else "right"))

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.widgets.fields import decimal, labelled, line, two_columns, whole
-from mlxvid.run.request import MAX_GUIDANCE, MAX_STEPS
+from mlxvid.model.settings import MAX_GUIDANCE, MAX_STEPS
 
 from .advanced import AdvancedBox
 from .loras import LorasBox

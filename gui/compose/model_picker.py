@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 
 from mlxvid.errors import MlxvidError
 from mlxvid.gui.core.choices import NOTE, Choice, Choices
-from mlxvid.gui.core.drops import told
+from mlxvid.gui.core.messages import shown
 from mlxvid.gui.widgets.fields import choice as choice_field
 from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.theme import colours
@@ -55,7 +55,7 @@ class ModelPicker(QWidget):
         layout.addWidget(add)
         self.setFocusProxy(self._field)
         choices.modelReset.connect(self._restore)
-        choices.learned.connect(self._relearn)
+        choices.arrived.connect(self._follow)
         self._restore()
 
     def value(self) -> Choice:
@@ -76,14 +76,14 @@ class ModelPicker(QWidget):
         if choice is not None:
             self._name = choice.name
             self._field.setCurrentIndex(self._choices.row_of(choice.name))
-            self._field.setToolTip(f"{choice.description}\n{choice.note}")
+            self._field.setToolTip(f"{choice.card.description}\n{choice.note}")
             self.changed.emit(choice)
 
     def _restore(self) -> None:
         """The list was made anew: the same model stays chosen, if it is still there."""
         self._take(self.value())
 
-    def _relearn(self, name: str) -> None:
+    def _follow(self, name: str) -> None:
         if name == self._name:
             self.changed.emit(self.value())
 
@@ -99,7 +99,7 @@ class ModelPicker(QWidget):
         try:
             self.set_name(self._choices.add_folder(folder))
         except MlxvidError as error:
-            self.message.emit(told(error))
+            self.message.emit(shown(error))
 
 
 class _Delegate(QStyledItemDelegate):

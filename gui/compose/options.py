@@ -10,7 +10,7 @@ from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QDoubleSpinBox, QLineEdit, QWidget
 
 from mlxvid.gui.widgets.fields import OWN, decimal, guarded, labelled, two_columns
-from mlxvid.model.options import OPTIONS, flag
+from mlxvid.models import options as family_options
 
 _STEP = 0.1
 
@@ -24,10 +24,10 @@ class OptionsBox(QWidget):
         super().__init__()
         self._fields = {
             name: _text(name) if option.high is None else _number(name)
-            for name, option in OPTIONS.items()
+            for name, option in family_options().items()
         }
         self._rows = {name: labelled(_title(name), field) for name, field in self._fields.items()}
-        self._capabilities: frozenset[str] = frozenset()
+        self._takes: frozenset[str] = frozenset()
         self._grid = two_columns(self)
         for name, field in self._fields.items():
             self._rows[name].setParent(self)
@@ -35,9 +35,9 @@ class OptionsBox(QWidget):
                 self.changed
             )
 
-    def set_capabilities(self, capabilities: frozenset[str]) -> None:
+    def set_takes(self, takes: frozenset[str]) -> None:
         """Show the fields of what the model takes."""
-        self._capabilities = capabilities
+        self._takes = takes
         shown = self._shown()
         for name, row in self._rows.items():
             self._grid.removeWidget(row)
@@ -50,7 +50,7 @@ class OptionsBox(QWidget):
         """Those that are not the model's own."""
         found: dict[str, float | str] = {}
         for name in self._shown():
-            field, option = self._fields[name], OPTIONS[name]
+            field, option = self._fields[name], family_options()[name]
             if isinstance(field, QLineEdit):
                 found |= {name: field.text().strip()} if field.text().strip() else {}
             elif field.value() >= option.low:
@@ -67,7 +67,7 @@ class OptionsBox(QWidget):
                     field.setValue(options.get(name, field.minimum()))
 
     def _shown(self) -> list[str]:
-        return [name for name in self._fields if flag(name) in self._capabilities]
+        return [name for name in self._fields if name in self._takes]
 
 
 def _title(name: str) -> str:
@@ -76,9 +76,9 @@ def _title(name: str) -> str:
 
 def _number(name: str) -> QDoubleSpinBox:
     """Its lowest value, a step below what the option may be, stands for the model's own."""
-    option = OPTIONS[name]
+    option = family_options()[name]
     field = decimal(
-        _title(name), option.low - _STEP, option.high, 2, _STEP, option.about.capitalize()
+        _title(name), option.low - _STEP, option.high, 2, _STEP, option.help.capitalize()
     )
     field.setSpecialValueText(OWN)
     field.setValue(field.minimum())
@@ -89,5 +89,5 @@ def _text(name: str) -> QLineEdit:
     field = QLineEdit()
     field.setPlaceholderText(OWN)
     field.setAccessibleName(_title(name))
-    field.setToolTip(OPTIONS[name].about.capitalize())
+    field.setToolTip(family_options()[name].help.capitalize())
     return guarded(field)

@@ -1,5 +1,5 @@
 """Composing: what the clip should show, and how it is made. The controls are those of the chosen
-model's capabilities.
+model's.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SETTLE = 60
 # The settings that are pictures and clips: what belongs to one clip, and not to a model or to the
 # clip that goes on from it.
 _GIVEN = ("image", "last_image", "keyframes", "extend", "join")
-_PICTURE_NAMES = {"image": "start", "last-image": "last"}
+_PICTURE_NAMES = {"image": "start", "last_image": "last"}
 
 
 class ComposePanel(ComposeForm):
@@ -69,9 +69,9 @@ class ComposePanel(ComposeForm):
             "guidance": self.guidance.value(),
             "seed": self.seed.value(),
         }
-        if "negative-prompt" in choice.capabilities:
+        if choice.takes("negative_prompt"):
             found["negative_prompt"] = self.negative.toPlainText().strip()
-        if "lora" in choice.capabilities and self.loras.value():
+        if choice.takes("loras") and self.loras.value():
             found["loras"] = self.loras.value()
         return found | self.advanced.settings(choice) | self.pictures.settings()
 
@@ -84,7 +84,7 @@ class ComposePanel(ComposeForm):
 
     def set_start_image(self, path: Path) -> None:
         """Begin with this picture, if the chosen model can."""
-        if "image" in self.picker.value().capabilities:
+        if self.picker.value().takes("image"):
             self.pictures.set_start(path)
         else:
             self.message.emit(
@@ -95,7 +95,7 @@ class ComposePanel(ComposeForm):
         """Go on where a clip ended: its settings, no seed of its own, and its last frames where the
         model can go on from these; else the last one alone, as the picture to begin with."""
         self._fill({k: v for k, v in settings.items() if k not in ("seed", *_GIVEN)})
-        if "extend" in self.picker.value().capabilities:
+        if self.picker.value().takes("extend"):
             self.pictures.set_extended(clip)
         else:
             self.set_start_image(picture)
@@ -135,8 +135,10 @@ class ComposePanel(ComposeForm):
         if not settings["prompt"]:
             self.prompt.setFocus()
             return "Say first what the clip should show."
-        given = {"image": settings.get("image"), "last-image": settings.get("last_image")}
-        missing = [_PICTURE_NAMES[need] for need in sorted(choice.needs) if not given.get(need)]
+        given = {"image": settings.get("image"), "last_image": settings.get("last_image")}
+        missing = [
+            _PICTURE_NAMES[need] for need in sorted(choice.card.needs) if not given.get(need)
+        ]
         if missing:
             return (
                 f"{choice.title} needs a {' and a '.join(missing)} picture: drop it on its place."
@@ -201,12 +203,12 @@ class ComposePanel(ComposeForm):
         if other and self._name:
             self._by_model[self._name] = self._particular()
         self._name = choice.name
-        self._negative_row.setVisible("negative-prompt" in choice.capabilities)
-        own = choice.defaults.negative_prompt
+        self._negative_row.setVisible(choice.takes("negative_prompt"))
+        own = choice.card.defaults.negative_prompt
         self.negative.setPlaceholderText("The model's own" if own else "What it should not show")
         self.negative.setToolTip(own)
-        self._loras_row.setVisible("lora" in choice.capabilities)
-        self.pictures.set_capabilities(choice.capabilities)
+        self._loras_row.setVisible(choice.takes("loras"))
+        self.pictures.set_takes(choice.card.takes)
         self.size_box.set_choice(choice)
         self.length_box.set_choice(choice)
         self.advanced.set_choice(choice)
@@ -226,7 +228,7 @@ class ComposePanel(ComposeForm):
         }
 
     def _fill_particular(self, settings: dict[str, Any], choice: Choice) -> None:
-        d = choice.defaults
+        d = choice.card.defaults
         self.advanced.set_settings(settings, choice)
         self.length_box.set_fps(self.advanced.fps.value())
         self.length_box.set_value(settings.get("frames") or d.frames)

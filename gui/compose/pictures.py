@@ -39,7 +39,7 @@ class PicturesBox(QWidget):
             "Lead to", "The clip whose first frames this one ends with", ClipWell
         )
         self._keys: list[_Keyframe] = []
-        self._capabilities: frozenset[str] = frozenset()
+        self._takes: frozenset[str] = frozenset()
         self._frames = 1
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
@@ -47,11 +47,11 @@ class PicturesBox(QWidget):
         for column in range(_COLUMNS):
             self._grid.setColumnStretch(column, 1)
 
-    def set_capabilities(self, capabilities: frozenset[str]) -> None:
+    def set_takes(self, takes: frozenset[str]) -> None:
         """Show what the model can use; what it can't is kept in mind for another model, and left
         out of the settings.
         """
-        self._capabilities = capabilities
+        self._takes = takes
         self._arrange()
 
     def set_frames(self, frames: int) -> None:
@@ -65,14 +65,14 @@ class PicturesBox(QWidget):
         in JSON's types.
         """
         found: dict[str, object] = {}
-        if "image" in self._capabilities and self._start.path:
+        if "image" in self._takes and self._start.path:
             found["image"] = str(self._start.path)
-        if "last-image" in self._capabilities and self._last.path:
+        if "last_image" in self._takes and self._last.path:
             found["last_image"] = str(self._last.path)
-        if "keyframes" in self._capabilities and self._keys:
+        if "keyframes" in self._takes and self._keys:
             found["keyframes"] = {str(key.frame.value()): str(key.well.path) for key in self._keys}
         for name, well in self._clips():
-            if name in self._capabilities and well.path:
+            if name in self._takes and well.path:
                 found[name] = str(well.path)
         return found
 
@@ -107,9 +107,7 @@ class PicturesBox(QWidget):
         self._extend.set_path(path)
 
     def _clips(self) -> tuple[tuple[str, ClipWell], ...]:
-        """The places for clips by the names of their settings, which are those of the capabilities
-        too.
-        """
+        """The places for clips by the names of their settings, which are those of what models take."""
         return ("extend", self._extend), ("join", self._join)
 
     # --- keyframes --------------------------------------------------------------------------------
@@ -159,19 +157,19 @@ class PicturesBox(QWidget):
             ("image", self._start),
             *(("keyframes", key) for key in self._keys),
             ("keyframes", self._new),
-            ("last-image", self._last),
+            ("last_image", self._last),
         ]
         places += self._clips()
         shown = 0
         for capability, widget in places:
             self._grid.removeWidget(widget)
             widget.setParent(self)  # one without a parent would be shown as a window
-            if capability in self._capabilities:
+            if capability in self._takes:
                 self._grid.addWidget(
                     widget, shown // _COLUMNS, shown % _COLUMNS, Qt.AlignmentFlag.AlignTop
                 )
                 shown += 1
-            widget.setVisible(capability in self._capabilities)
+            widget.setVisible(capability in self._takes)
         stops = [
             self._start,
             *(stop for key in self._keys for stop in (key.well, key.frame)),

@@ -13,13 +13,14 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QLabel, QProgressBar, QVBoxLayout, QWidget
 
 from mlxvid.errors import MlxvidError
-from mlxvid.gui.core.choices import GB, GIB, Choice
+from mlxvid.gui.core.choices import GB, Choice
 from mlxvid.gui.core.database import Database
-from mlxvid.gui.core.job_requests import passes_of, plan_of, setting_text
+from mlxvid.gui.core.job_requests import alternative_text, passes_of, plan_of
+from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.progress_text import duration
 from mlxvid.gui.widgets.theme import set_role, small
-from mlxvid.model.memory import Machine
-from mlxvid.plan import Plan, Setting
+from mlxvid.model.machine import GIB, Machine
+from mlxvid.run.planning import Alternative, Plan
 
 # So many of the earlier runs nearest in size say how long the next will take.
 _NEAREST = 5
@@ -37,7 +38,7 @@ class PlanLine(QWidget):
         super().__init__()
         self._database = database
         self.fits = True
-        self._alternatives: Sequence[Setting] = ()
+        self._alternatives: Sequence[Alternative] = ()
         self._plain = ""
         self._parts: list[str] = []  # what the plan says, while it says no sentence
         self._text = QLabel()
@@ -72,7 +73,8 @@ class PlanLine(QWidget):
             planned = plan_of(settings, machine)
         except MlxvidError as error:
             self.fits = False
-            self._tell(str(error), html.escape(str(error)), "danger")
+            message = shown(error)
+            self._tell(message, html.escape(message), "danger")
             self._memory.hide()
             return
         self._memory.show()
@@ -95,7 +97,7 @@ class PlanLine(QWidget):
         if seconds is not None:
             parts.append(f"about {duration(takes * seconds)}")
         if not choice.here:
-            parts.append(f"first a download of {choice.download_bytes / GB:.1f} GB")
+            parts.append(f"first a download of {choice.card.download_bytes / GB:.1f} GB")
         self._alternatives = ()
         self._tell(_DOT.join(parts), "", "faint")
         self._parts = parts
@@ -105,7 +107,7 @@ class PlanLine(QWidget):
         self._alternatives = planned.alternatives
         words = f"Needs {_size(planned.peak_bytes)}, and this machine has {_size(machine.usable)} to give."
         links = [
-            f'<a href="{n}">{html.escape(setting_text(setting))}</a>'
+            f'<a href="{n}">{html.escape(alternative_text(setting))}</a>'
             for n, setting in enumerate(self._alternatives)
         ]
         rest = (
@@ -114,7 +116,9 @@ class PlanLine(QWidget):
             else " Nothing fits beside this model's weights: choose a smaller one."
         )
         plain = (
-            f" What fits: {' or '.join(map(setting_text, self._alternatives))}." if links else rest
+            f" What fits: {' or '.join(map(alternative_text, self._alternatives))}."
+            if links
+            else rest
         )
         self._tell(words + plain, html.escape(words) + rest, "danger")
 

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QToolButton, QWidget
 from mlxvid.gui.core.jobs import THROWN_SEEDS
 from mlxvid.gui.widgets.fields import field_height, guarded
 from mlxvid.gui.widgets.icons import icon
-from mlxvid.run.request import MAX_SEED
+from mlxvid.model.settings import MAX_SEED
 
 
 class SeedBox(QWidget):

@@ -72,8 +72,8 @@ class SizeBox(QWidget):
     def set_choice(self, choice: Choice) -> None:
         """Another model: its steps, and the nearest size that it can make."""
         self._choice = choice
-        self._width.setSingleStep(choice.geometry.multiples[0])
-        self._height.setSingleStep(choice.geometry.multiples[1])
+        self._width.setSingleStep(choice.card.geometry.multiples[0])
+        self._height.setSingleStep(choice.card.geometry.multiples[1])
         self.set_value(*self.value())
 
     def value(self) -> tuple[int, int]:
@@ -81,7 +81,7 @@ class SizeBox(QWidget):
 
     def set_value(self, width: int, height: int) -> None:
         """The size, or the nearest that the model can make; nothing is emitted."""
-        width, height, _ = round_size(width, height, self._choice.geometry.multiples)
+        width, height, _ = round_size(width, height, self._choice.card.geometry.multiples)
         with QSignalBlocker(self._width), QSignalBlocker(self._height):
             self._width.setValue(width)
             self._height.setValue(height)
@@ -115,20 +115,20 @@ class SizeBox(QWidget):
         """The present size's sides as a share of the model's."""
         width, height = self.value()
         return (
-            width * height / (self._choice.defaults.width * self._choice.defaults.height)
+            width * height / (self._choice.card.defaults.width * self._choice.card.defaults.height)
         ) ** 0.5
 
     def _sized(self, shape: tuple[int, int], scale: float) -> tuple[int, int]:
         """Width and height of a shape, with as many pixels as the model's own size has at that
         scale.
         """
-        own = (self._choice.defaults.width, self._choice.defaults.height)
+        own = (self._choice.card.defaults.width, self._choice.card.defaults.height)
         shape = next((sides for sides in (own, own[::-1]) if _alike(shape, sides)), shape)
         side = scale * (own[0] * own[1] / (shape[0] * shape[1])) ** 0.5
         wanted = (shape[0] * side, shape[1] * side)
         across, down = (
             _around(length, step)
-            for length, step in zip(wanted, self._choice.geometry.multiples, strict=True)
+            for length, step in zip(wanted, self._choice.card.geometry.multiples, strict=True)
         )
 
         def misfit(size: tuple[int, int]) -> float:
@@ -174,7 +174,7 @@ class LengthBox(QWidget):
     def set_choice(self, choice: Choice) -> None:
         """Another model: its steps, and the nearest number of frames that it can make."""
         self._choice = choice
-        step = choice.geometry.t_factor * choice.geometry.patch[0]
+        step = choice.card.geometry.t_factor * choice.card.geometry.patch[0]
         self._frames.setSingleStep(step)
         self.set_value(self.value())
 
@@ -189,7 +189,11 @@ class LengthBox(QWidget):
 
     def set_value(self, frames: int) -> None:
         """So many frames, or the nearest number that the model can make; nothing is emitted."""
-        frames = self._choice.frames(min(frames, MAX_FRAMES)) if self._choice else frames
+        frames = (
+            self._choice.card.geometry.round_frames(min(frames, MAX_FRAMES))[0]
+            if self._choice
+            else frames
+        )
         with QSignalBlocker(self._frames), QSignalBlocker(self._seconds):
             self._frames.setValue(frames)
             self._seconds.setValue(frames / self._fps)

@@ -25,7 +25,8 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractButton, QFileDialog, QMenu, QSizePolicy
 
 from mlxvid.errors import MlxvidError
-from mlxvid.gui.core.drops import check_clip, check_picture, files_in, picture_in, told
+from mlxvid.gui.core.drops import check_clip, check_picture, files_in, picture_in
+from mlxvid.gui.core.messages import shown
 from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.theme import colours
 
@@ -69,7 +70,7 @@ class PictureWell(QAbstractButton):
             try:
                 self.check(path)
             except MlxvidError as error:
-                self.message.emit(told(error))
+                self.message.emit(shown(error))
                 return
         self._path = path
         self._pixmap = self.thumbnail(path) if path else QPixmap()
@@ -146,7 +147,7 @@ class PictureWell(QAbstractButton):
         try:
             path = self.given(mime)
         except MlxvidError as error:
-            self.message.emit(told(error))
+            self.message.emit(shown(error))
             return True
         if path is not None:
             self.set_path(path)

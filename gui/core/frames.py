@@ -19,9 +19,9 @@ import numpy as np
 from PIL import Image
 
 from mlxvid.errors import MediaError
-from mlxvid.media import containers
+from mlxvid.media import reading as files
 from mlxvid.media.clip import Clip
-from mlxvid.media.containers import FOREIGN_FPS, MAX_FPS, MIN_FPS
+from mlxvid.media.formats import FOREIGN_FPS, MAX_FPS, MIN_FPS
 from mlxvid.media.images import open_picture
 
 # Bytes that one clip may take in memory: 11 s of 1280x720 at 16 frames a second at their full size.
@@ -57,9 +57,9 @@ def reading(path: Path) -> Iterator[tuple[Facts, Iterator[Picture]]]:
     the other.
 
     Raises :class:`MediaError`, here or from the iterator, for what is missing, damaged, cut short,
-    or no clip. Pictures (a GIF, a folder of PNGs) are read whole before the first frame comes.
+    or no clip. Pictures (a GIF, WebP or PNG, a folder of PNGs) are read whole before the first frame comes.
     """
-    if path.is_dir() or containers.magic(path).startswith((b"GIF8", b"\x89PNG")):
+    if path.is_dir() or files.is_picture(path):
         _check_pictures(path)
         clip = Clip.load(path)
         count, height, width, _ = clip.frames.shape
@@ -68,8 +68,8 @@ def reading(path: Path) -> Iterator[tuple[Facts, Iterator[Picture]]]:
             (partial(_resized, frame) for frame in clip.frames),
         )
         return
-    tag = containers.read_tag(path)
-    with containers.open_video(path) as container:
+    tag = files.read_tag(path)
+    with files.open_video(path) as container:
         stream = container.streams.video[0]
         fps = float(stream.average_rate or FOREIGN_FPS)
         seconds = (container.duration or 0) / av.time_base
@@ -134,7 +134,7 @@ def _decoded(
     damaged or too few.
     """
     packets = count = 0
-    with containers.sound(path):
+    with files.video_errors(path):
         for packet in container.demux(container.streams.video[0]):
             packets += packet.size > 0
             for frame in packet.decode():
@@ -155,9 +155,7 @@ def _converted(frame: av.VideoFrame, true: Size, size: Size | None) -> np.ndarra
             format="rgb24", width=size[0], height=size[1], interpolation="AREA"
         )
     else:
-        pixels = frame.to_ndarray(format="rgb24", interpolation=containers.EXACT)[
-            : true[1], : true[0]
-        ]
+        pixels = frame.to_ndarray(format="rgb24", interpolation=files.EXACT)[: true[1], : true[0]]
     return np.ascontiguousarray(pixels)  # PyAV gives a view of lines with padding
 
 

@@ -23,7 +23,7 @@ from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.tasks import Task, Tasks
 from mlxvid.gui.core.trash import move_to_trash
 from mlxvid.gui.widgets.theme import faint_label
-from mlxvid.model.memory import Machine
+from mlxvid.model.machine import Machine
 
 from .delegate import ModelsDelegate
 from .details import ModelDetails
@@ -166,7 +166,7 @@ class ModelsPanel(QWidget):
 
     def _tell_total(self) -> None:
         taken = sum(model.taken for model in self.model.models if model.state is not State.PACKAGED)
-        cache = hub.cache_folder()
+        cache = hub.hub_cache_folder()
         there = next(folder for folder in (cache, *cache.parents) if folder.exists())
         self._total.setText(
             f"Models take {amount(taken) if taken else 'nothing'}; {amount(shutil.disk_usage(there).free)} are free."

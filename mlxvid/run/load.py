@@ -17,7 +17,7 @@ from mlxvid.model.machine import this_machine
 from mlxvid.model.settings import DTYPES, QUANTIZE_BITS
 from mlxvid.progress import Cancel, Progress, Watch
 from mlxvid.weights.loading import Components
-from mlxvid.weights.lora import parse
+from mlxvid.weights.lora import parse_lora
 
 from .pipeline import Pipeline
 
@@ -63,7 +63,7 @@ def load(
     if name in catalog.CATALOG:
         card = replace(card, defaults=catalog.CATALOG[name].defaults)
     mx.set_cache_limit(int(CACHE_SHARE * this_machine().total))
-    parsed = [parse(lora) for lora in loras]
+    parsed = [parse_lora(lora) for lora in loras]
     components = Components(card, dtype, quantize, parsed, download_file)
     loaded = card.family.load(card.family.model)(card, components)
     return Pipeline(loaded, name=name, revision=revision)

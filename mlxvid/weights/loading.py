@@ -20,7 +20,8 @@ from mlxvid.progress import Watch
 
 from . import torch_file
 from .files import INDEX, component_files, weight_files
-from .lora import Lora, apply, read
+from .lora import Lora, read_lora
+from .lora_layers import apply_lora
 from .tensors import Tensor, joined
 
 DownloadFile = Callable[..., Path]
@@ -118,7 +119,7 @@ class Components:
     def _add_loras(self, network: nn.Module, watch: Watch | None) -> None:
         for lora in self.loras:
             fetch = partial(self._download_file, watch=watch)
-            apply(network, read(lora, fetch), lora.scale, str(lora))
+            apply_lora(network, read_lora(lora, fetch), lora.scale, str(lora))
 
     def _settle(
         self, network: nn.Module, part: Part, bits: int | None, names: Collection[str]
@@ -152,8 +153,8 @@ class Components:
             ) from None
         if self.quantize not in (None, bits):
             raise SettingError(
-                f"{path.parent} is quantized to {bits} bits already; leave `quantize` out, or convert "
-                "it again."
+                f"{path.parent} is quantized to {bits} bits already; leave `quantize` out, or "
+                "convert it again."
             )
         try:
             nn.quantize(

@@ -1,10 +1,10 @@
-"""What the bundle's executable runs: the app; or, since a bundle has no other Python, one of
-mlxvid's commands.
+"""What the bundle's executable runs: the app or, as a bundle has no other Python, a command.
 
-mlxvid                          the app mlxvid --worker                 the worker that the app
-talks to mlxvid --run MODULE …           python -m MODULE …, for the modules below mlxvid
---self-test FOLDER       makes a clip through the window and its worker, without a person, and tells
-whether that went well
+mlxvid                          the app
+mlxvid --worker                 the worker that the app talks to
+mlxvid --run MODULE …           python -m MODULE …, for the modules below mlxvid
+mlxvid --self-test FOLDER       makes a clip through the window and its worker, and says whether
+                                that went well
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ COMMANDS = {
 
 
 def main() -> int:
-    multiprocessing.freeze_support()  # a helper process of a library starts this executable too, and must not become a second app
+    """Run what the arguments name; returns the exit code."""
+    # A library's helper process starts this executable too, and must not become a second app.
+    multiprocessing.freeze_support()
     match sys.argv[1:]:
         case ["--run", name, *arguments] if name in COMMANDS:
             return importlib.import_module(COMMANDS[name]).main(arguments)
         case ["--run", *arguments]:
-            print(
-                f"There is no command {' '.join(arguments[:1])!r}; there are: {', '.join(COMMANDS)}.",
-                file=sys.stderr,
-            )
+            name = " ".join(arguments[:1])
+            commands = ", ".join(COMMANDS)
+            print(f"There is no command {name!r}; there are: {commands}.", file=sys.stderr)
             return 2
         case ["--self-test", folder]:
             from mlxvid.gui.self_test import main as self_test

@@ -1,4 +1,4 @@
-"""The app's icon as the systems want it, drawn from icon.svg: an .icns for macOS, a .png elsewhere."""
+"""The app's icon, drawn from icon.svg: an .icns for macOS, a .png elsewhere."""
 
 from __future__ import annotations
 
@@ -38,19 +38,16 @@ def png(side: int) -> bytes:
     painter.end()
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-    image.save(buffer, "PNG")
+    image.save(buffer, b"PNG")
     return bytes(buffer.data().data())
 
 
 def icns() -> bytes:
-    """An Apple icon: "icns" and the length of it all, then for each size its name, its length, and
-    a PNG.
-    """
-    pictures = {side: png(side) for side in set(SIZES.values())}
-    parts = b"".join(
-        name + (len(pictures[side]) + 8).to_bytes(4, "big") + pictures[side]
-        for name, side in SIZES.items()
-    )
+    """An Apple icon: "icns" and the whole length, then each size's name, length and PNG."""
+    parts = b""
+    for name, side in SIZES.items():
+        picture = png(side)
+        parts += name + (len(picture) + 8).to_bytes(4, "big") + picture
     return b"icns" + (len(parts) + 8).to_bytes(4, "big") + parts
 
 

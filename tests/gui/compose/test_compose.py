@@ -20,11 +20,9 @@ from mlxvid.gui.compose.wells import ClipWell, PictureWell
 from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.job_requests import making_of
 from mlxvid.gui.core.jobs import Job
-from mlxvid.model.memory import GIB, Machine
-from mlxvid.model.options import OPTIONS, flag
+from mlxvid.model.machine import GIB, Machine
+from mlxvid.models import options
 from tests.gui.clips import write_clip
-
-LOADED = {"event": "loaded", "model": "mini", "samplers": ["euler", "heun"]}
 
 
 @pytest.fixture
@@ -78,6 +76,7 @@ def test_the_model_s_defaults_and_a_seed(panel):
         "fps": 16.0,
         "steps": 20,
         "guidance": 3.0,
+        "sampler": "euler",
         "attention": "factored",
     }
     assert 0 <= seed < 2**31
@@ -208,21 +207,22 @@ def test_what_the_model_can_not_do_is_not_shown(panel):
     assert [well.accessibleName() for well in wells] == ["Start picture"]
 
 
-def test_samplers_appear_when_the_worker_has_told_them(panel, choices):
+def test_samplers_are_the_model_s(panel, choices):
     panel.advanced.set_open(True)
-    assert not panel.advanced.sampler.isVisible() and "sampler" not in panel.settings()
-    panel.steps.setValue(7)
-    choices.learn("mini", LOADED)
-    assert (
-        panel.advanced.sampler.isVisible()
-        and panel.settings()["sampler"] == "euler"
-        and panel.settings()["steps"] == 7
-    )
+    field = panel.advanced.sampler
+    assert field.isVisible()
+    assert tuple(field.itemData(row) for row in range(field.count())) == CATALOG["mini"].samplers
+    field.setCurrentIndex(field.findData("heun"))
     choices.refresh()
-    assert panel.settings()["sampler"] == "euler" and choices.find("mini").samplers == (
-        "euler",
-        "heun",
-    )
+    assert panel.settings()["sampler"] == "heun"
+
+
+def test_a_loaded_model_is_here(panel, choices):
+    assert not choices.find("wan2.1-t2v-1.3b").here
+    panel.steps.setValue(7)
+    choices.note_loaded("wan2.1-t2v-1.3b")
+    assert choices.find("wan2.1-t2v-1.3b").here
+    assert panel.settings()["steps"] == 7
 
 
 def test_each_model_is_found_again_as_it_was_left(panel):
@@ -679,15 +679,17 @@ def test_options_of_a_family(qtbot):
     box, changes = OptionsBox(), []
     qtbot.addWidget(box)
     box.changed.connect(lambda: changes.append(box.value()))
-    numbers = [name for name, option in OPTIONS.items() if option.high is not None]
-    texts = [name for name, option in OPTIONS.items() if option.high is None]
-    box.set_capabilities(frozenset())
+    numbers = [name for name, option in options().items() if option.high is not None]
+    texts = [name for name, option in options().items() if option.high is None]
+    box.set_takes(frozenset())
     assert box.isHidden() and box.value() == {}
-    box.set_capabilities(frozenset(flag(name) for name in (*numbers[:1], *texts[:1])))
+    box.set_takes(frozenset((*numbers[:1], *texts[:1])))
     assert not box.isHidden() and box.value() == {}
-    box._fields[numbers[0]].setValue(OPTIONS[numbers[0]].low)
+    box._fields[numbers[0]].setValue(options()[numbers[0]].low)
     qtbot.keyClicks(box._fields[texts[0]], "pan left ")
-    box._fields[numbers[1]].setValue(OPTIONS[numbers[1]].high)  # the model doesn't take it
-    assert box.value() == {numbers[0]: OPTIONS[numbers[0]].low, texts[0]: "pan left"} == changes[-1]
+    box._fields[numbers[1]].setValue(options()[numbers[1]].high)  # the model doesn't take it
+    assert (
+        box.value() == {numbers[0]: options()[numbers[0]].low, texts[0]: "pan left"} == changes[-1]
+    )
     box.set_value({numbers[0]: 5.5})
     assert box.value() == {numbers[0]: 5.5}

@@ -10,6 +10,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from PIL import Image
 from PySide6.QtCore import QObject, QThread, Slot
 
 from mlxvid.errors import MediaError
@@ -53,6 +54,15 @@ def test_a_foreign_clip_has_no_settings(tmp_path):
     with reading(write_foreign(tmp_path / "foreign.mp4")) as (facts, pictures):
         assert facts == Facts(8, 9, 48, 32, {})
         assert [number_of(picture(None)) for picture in pictures] == list(range(9))
+
+
+def test_an_animated_webp_is_a_clip(tmp_path):
+    pictures = [Image.fromarray(frame) for frame in levels(4)]
+    path = tmp_path / "clip.webp"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=40, lossless=True)
+    with reading(path) as (facts, pictures):
+        assert (facts.fps, facts.frames) == (25, 4)
+        assert np.array_equal(np.stack([picture(None) for picture in pictures]), levels(4))
 
 
 def test_one_picture_is_a_clip_of_one_frame(tmp_path):

@@ -1,6 +1,4 @@
-"""mlxvid's factored model against its PyTorch twin in scripts/mini, which trains it: the same
-weights give the same numbers.
-"""
+"""mlxvid's factored model against its PyTorch twin in scripts/training, with the same weights."""
 
 from __future__ import annotations
 
@@ -18,8 +16,8 @@ from mlxvid.models.factored.vae import FactoredVAE
 from mlxvid.weights.loading import fill
 
 torch = pytest.importorskip("torch")
-dit_torch = pytest.importorskip("scripts.mini.dit_torch")
-vae_torch = pytest.importorskip("scripts.mini.vae_torch")
+
+from scripts.training import dit_torch, vae_torch  # noqa: E402
 
 VAE = dict(
     latent_channels=5,

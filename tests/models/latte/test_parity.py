@@ -1,6 +1,4 @@
-"""Latte's transformer against Diffusers' LatteTransformer3DModel, and scripts/check_golden.py on
-golden data made of it.
-"""
+"""Latte's transformer against Diffusers', and scripts/check_golden.py on golden data made of it."""
 
 from __future__ import annotations
 
@@ -8,7 +6,6 @@ import mlxvid  # noqa: F401  first, so that OpenBLAS is loaded before MLX
 
 # isort: split
 import json
-import sys
 from pathlib import Path
 
 import mlx.core as mx
@@ -22,12 +19,13 @@ from mlxvid.model.folder import from_json
 from mlxvid.models.latte.config import LatteConfig
 from mlxvid.models.latte.transformer import LatteTransformer3DModel
 from mlxvid.weights.loading import fill
+from scripts import check_golden
+from tests.golden.files import channels_last
+
+from .golden import watch
 
 torch = pytest.importorskip("torch")
 diffusers_latte = pytest.importorskip("diffusers.models.transformers.latte_transformer_3d")
-sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))
-
-import check_golden  # noqa: E402
 
 FORM = dict(
     activation_fn="gelu-approximate",
@@ -263,9 +261,9 @@ def test_a_stage_that_is_no_number(golden, capsys):
     """NaN is neither more nor less than the stages before it."""
     path = golden / "latte.case0.safetensors"
     case = dict(mx.load(str(path)))
-    stages = check_golden.latte._watch(network := twin(reference(TINY), TINY))
+    stages = watch(network := twin(reference(TINY), TINY))
     network(
-        check_golden.latte.channels_last(case["in.x"]),
+        channels_last(case["in.x"]),
         case["in.timestep"],
         case["in.encoder_hidden_states"],
     )

@@ -18,7 +18,7 @@ import pytest
 
 from mlxvid import plan
 from mlxvid.errors import CancelledError, SettingError, WeightsError
-from mlxvid.hub.selection import needed
+from mlxvid.hub.selection import required_files
 from mlxvid.model.facts import facts_of
 from mlxvid.model.folder import Folder
 from mlxvid.models.latte.facts import SAMPLERS
@@ -197,7 +197,8 @@ def test_the_temporal_decoder_is_downloaded_though_model_index_json_does_not_nam
     paths = [
         f"{part}/model.safetensors" for part in ("transformer_v1", "vae", "vae_temporal_decoder")
     ]
-    assert needed(["model_index.json", *paths], index) == ["model_index.json", *paths[1:]]
+    files = ["model_index.json", *paths]
+    assert required_files(files, index) == ["model_index.json", *paths[1:]]
 
 
 def test_facts(folder, tmp_path):

@@ -7,7 +7,6 @@ from __future__ import annotations
 import mlxvid  # noqa: F401  first, so that OpenBLAS is loaded before MLX
 
 # isort: split
-import sys
 from pathlib import Path
 
 import mlx.core as mx
@@ -22,10 +21,9 @@ from mlxvid.models.opensora.sampling import GivenFramesFlow, exact_sigmas, movin
 from mlxvid.models.opensora.sizes import ASPECTS, LENGTHS, SIZES, named_size
 from mlxvid.models.opensora.transformer import STDiT3
 from mlxvid.schedulers import FlowEuler
+from tests.golden import files
 
-sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))
-
-from golden import files, pieces, rflow, sizes, stdit3  # noqa: E402
+from .golden import pieces, rflow, sizes, stdit3
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "opensora12"
 

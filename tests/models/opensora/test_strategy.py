@@ -4,7 +4,6 @@ of wrong ones.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import mlx.core as mx
@@ -23,9 +22,7 @@ from mlxvid.models.opensora.strategy import (
     with_scores,
 )
 
-sys.path.insert(0, str(Path(__file__).parents[3] / "scripts"))
-
-from golden import text  # noqa: E402
+from .golden import text
 
 SHAPE = (1, 15, 2, 3, 4)
 WRITE = "write up to six numbers: loop, reference, its start, start, length, edit ratio."

@@ -19,7 +19,7 @@ from mlxvid.models.opensora.vae import OpenSoraVAE
 from mlxvid.models.opensora.vae_config import OpenSoraVAEConfig
 from mlxvid.weights.loading import fill
 
-golden = pytest.importorskip("scripts.golden.vae")
+from .golden import vae as golden
 
 FOLDER = Path(__file__).parents[2] / "golden" / "opensora12"
 # What hpcai-tech/OpenSora-VAE-v1.2 says of itself, as far as it is about the model.

@@ -1,0 +1,1 @@
+"""The training of the embedded model: its drawn world, its networks in PyTorch, its detector."""
