@@ -67,8 +67,8 @@ class OpenSoraGeometry(Geometry):
     def round_size(self, width: int, height: int) -> tuple[int, int, list[str]]:
         """The size unchanged, with a note where the clip's frames will be a little smaller."""
         s = self.s_factor
-        width = check_whole("Width", width, MAX_SIDE, "pixels")
-        height = check_whole("Height", height, MAX_SIDE, "pixels")
+        width = check_whole("`width`", width, MAX_SIDE, "pixels")
+        height = check_whole("`height`", height, MAX_SIDE, "pixels")
         if min(width, height) < s:
             raise SettingError(
                 f"{width}x{height} is too small for this model; "
