@@ -18,7 +18,8 @@ sys.exit(0 if fits else 1)' >/dev/null 2>&1 && return
         [ -z "${PYTHON:-}" ] || break
     done
     echo "${PYTHON:+PYTHON=$PYTHON does not fit: }mlxvid needs Python 3.10 or newer with its venv" \
-        "module (on a Mac, one for Apple silicon): install it from https://www.python.org/downloads/" \
+        "module (on a Mac, one for Apple silicon): install it from" \
+        "https://www.python.org/downloads/" \
         "(on Debian or Ubuntu: apt install python3-venv), then run this again." >&2
     exit 1
 }
