@@ -1,5 +1,6 @@
-"""Brings models in: original releases and Diffusers folders, PyTorch's files or safetensors -> a
-folder that mlxvid loads.
+"""Imports models: original releases and Diffusers folders -> a folder that mlxvid loads.
+
+PyTorch's files and safetensors are read, without PyTorch.
 """
 
 from __future__ import annotations

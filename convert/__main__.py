@@ -8,19 +8,21 @@ import time
 from collections.abc import Sequence
 
 from mlxvid.cli import parser as cli
-from mlxvid.cli.console import telling
+from mlxvid.cli.console import console
 from mlxvid.errors import CancelledError
 
 from .convert import convert
 
-DESCRIPTION = """Bring a model in: an original release or a folder in the Diffusers layout becomes a folder that mlxvid loads.
-PyTorch is not needed, and nothing that a checkpoint contains is run. Broken off, it goes on when it is run again."""
+DESCRIPTION = """\
+Import a model: an original release, or a folder in the Diffusers layout, becomes a folder that
+mlxvid loads. PyTorch is not needed, and no code in a checkpoint is run. An interrupted import is
+resumed by running it again."""
 EXAMPLES = """examples:
   python -m mlxvid.convert Wan-AI/Wan2.1-T2V-1.3B --out wan-1.3b
-  python -m mlxvid.convert ~/Downloads/Wan2.1-I2V-14B-480P --out wan-i2v --quantize 4 --quantize-text 8
+  python -m mlxvid.convert Wan2.1-I2V-14B-480P --out wan-i2v --quantize 4 --quantize-text 8
   python -m mlxvid.convert runs/mini/model --out my-mini --dtype float16
 """
-STOPPED = "Stopped; run it again and it goes on after the last weight file that was finished."
+STOPPED = "Stopped; run it again to resume after the last weight file that was finished."
 # What --quantize-text stands for in :func:`convert`.
 TEXT_BITS = {None: None, "none": 0, "4": 4, "8": 8}
 
@@ -37,7 +39,7 @@ def parser() -> cli.Parser:
         "--out",
         required=True,
         metavar="DIR",
-        help="the folder to write; a model that is there is replaced",
+        help="the folder to write; a model in it is replaced",
     )
     p.add_argument(
         "--dtype",
@@ -49,20 +51,15 @@ def parser() -> cli.Parser:
         "--quantize",
         type=int,
         choices=(4, 8),
-        help="bits a weight: to fit in memory, not for speed",
+        help="bits per weight: to fit in memory, not for speed",
     )
     p.add_argument(
         "--quantize-text",
         choices=[name for name in TEXT_BITS if name],
-        help="bits a weight of the text encoder (default: as --quantize)",
+        help="bits per weight of the text encoder (default: as --quantize)",
     )
-    p.add_argument("--revision", metavar="REV", help="of the hub repository")
-    p.add_argument(
-        "--progress",
-        choices=("bar", "json", "none"),
-        default="bar",
-        help="how progress is told (json: an object a line on standard output)",
-    )
+    p.add_argument("--revision", metavar="REV", help="revision of the hub repository")
+    cli.add_progress(p)
     return p
 
 
@@ -70,17 +67,20 @@ def parser() -> cli.Parser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     args = parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
     start = time.monotonic()
-    with telling(args.progress) as (emit, on_progress):
+    with console(args.progress) as (emit, on_progress):
         try:
-            how = {
-                "quantize": args.quantize,
-                "quantize_text": TEXT_BITS[args.quantize_text],
-                "revision": args.revision,
-            }
-            out = convert(args.source, args.out, args.dtype, **how, on_progress=on_progress)
-        except KeyboardInterrupt as stop:  # which says more where it came in a download
+            out = convert(
+                args.source,
+                args.out,
+                args.dtype,
+                quantize=args.quantize,
+                quantize_text=TEXT_BITS[args.quantize_text],
+                revision=args.revision,
+                on_progress=on_progress,
+            )
+        except KeyboardInterrupt as stop:  # one during a download has its own message
             raise CancelledError(str(stop) or STOPPED) from None
         emit("converted", path=str(out), seconds=round(time.monotonic() - start, 2))
     if args.progress != "json":
@@ -89,4 +89,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

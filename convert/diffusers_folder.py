@@ -1,71 +1,80 @@
-"""A folder in the Diffusers layout: model_index.json, and a folder for each component with its
-config.json and its weights.
+"""A model in the Diffusers layout: model_index.json, and for each component a folder.
+
+A component's folder has its config.json and its weights.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from mlxvid.errors import WeightsError
-from mlxvid.model.facts import facts_of
 from mlxvid.model.folder import Folder
 from mlxvid.weights.files import component_files
 
-from . import sources
-from .fitting import parts_of
-from .layouts import Component, Model
-
-# What the pipeline asks every family for.
-NEEDED = ("text_encoder", "transformer", "vae")
+from . import families, sources
+from .release import Component, Release
 
 
 def recognises(folder: Path) -> bool:
-    """Whether this is such a folder."""
+    """Whether `folder` has this layout."""
     return (folder / "model_index.json").is_file()
 
 
-def model(folder: Path) -> Model:
-    """The model in `folder`, names and files as they are. Raises :class:`WeightsError` where a part
-    is missing or can't be run.
+def read_release(folder: Path) -> Release:
+    """The model in `folder`, with names and files as they are.
+
+    Raises :class:`WeightsError` where a component is missing or can't be run.
     """
-    described = Folder(folder)
-    facts_of(
-        described
-    )  # raises for a pipeline that is unknown here, and for parts that don't belong together
-    index, kind = described.index, described.index["_class_name"]
-    parts = parts_of(kind)
-    components, notes = [], []
-    for path in sorted(
-        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
-    ):
+    model = Folder(folder)
+    families.check_runnable(model)
+    kind = model.index["_class_name"]
+    parts = families.family_of(kind).parts
+
+    components = []
+    notes = []
+    for path in _subfolders(folder):
         group = component_files(path)
-        if group and path.name in parts:
-            components.append(_component(described, path, group))
-        elif group and any(index.get(path.name) or ()):
+        if not group:
+            continue
+        if path.name in parts:
+            components.append(_component(model, path, group))
+        elif _is_listed(model, path.name):
             raise WeightsError(
-                f"{path} belongs to a model that mlxvid's {kind} is not; it was made for another version."
+                f"{path} is a component that mlxvid's {kind} does not have; "
+                "it was made for another version."
             )
-        elif group:
+        else:
             notes.append(f"Left out: the weights in {path.name}, which mlxvid does not use.")
-    there = {component.name for component in components}
-    for name in parts:
-        if name not in there and (name in NEEDED or any(index.get(name) or ())):
+
+    found = {component.name for component in components}
+    for name, part in parts.items():
+        if name not in found and (not part.optional or _is_listed(model, name)):
             raise WeightsError(f"{folder / name} has no weights; download the model again.")
-    files = {
-        str(path.relative_to(folder)): path
-        for path in sources.files_in(folder)
-        if not sources.is_weights(path)
-    }
-    return Model(f"a Diffusers folder ({kind})", index, components, files, notes)
+
+    files = {}
+    for path in sources.files_in(folder):
+        if not sources.is_weights(path):
+            files[str(path.relative_to(folder))] = path
+    return Release(f"a Diffusers folder ({kind})", model.index, components, files, notes)
 
 
-def _component(folder: Folder, path: Path, group: list[Path]) -> Component:
+def _subfolders(folder: Path) -> Iterator[Path]:
+    """The folders directly in `folder`, in order, hidden ones excepted."""
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and not path.name.startswith("."):
+            yield path
+
+
+def _is_listed(model: Folder, name: str) -> bool:
+    """Whether model_index.json names a class for the component."""
+    listed = model.index.get(name)
+    return isinstance(listed, list) and any(listed)
+
+
+def _component(model: Folder, path: Path, group: list[Path]) -> Component:
+    # The last of a group is a weight file; the first may be an index.
     stem = re.split(r"[.-]", group[-1].name)[0].removeprefix("pytorch_")
-    return Component(
-        path.name,
-        folder.json(path.name),
-        sources.read_group(folder.path, group).tensors,
-        stem,
-        path,
-    )
+    weights = sources.read_group(model.path, group)
+    return Component(path.name, model.json(path.name), weights.tensors, stem, path)

@@ -1,12 +1,11 @@
-"""Whether tensors fit the network that is to hold them, and what that network says of their types:
-asked before anything is written.
+"""Checks that tensors fit the network that will hold them, and decides the types to write.
 
-MLX is lazy: a network of any size is made here, and compared, without memory for its weights.
+All of it happens before anything is written. MLX is lazy: a network of any size is made here, and
+compared, without memory for its weights.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,20 +14,21 @@ import mlx.nn as nn
 from mlx.utils import tree_flatten
 
 from mlxvid.errors import SettingError, WeightsError
-from mlxvid.model.base import Part
-from mlxvid.model.facts import FAMILIES
+from mlxvid.model.card import Family, Part
 from mlxvid.model.folder import from_json
-from mlxvid.weights.loading import DTYPES, QUANTIZE_GROUP, fill, sanitized
+from mlxvid.weights.loading import MLX_DTYPES, QUANTIZE_GROUP, fill, sanitized
 from mlxvid.weights.tensors import Tensor
 
-from .layouts import Component
+from .release import Component
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How a component's tensors are to be written: `bits` a weight for those in `quantized`,
-    float32 for those in `float32`, and `dtype` for every other floating one. The rest stay as they
-    are."""
+class WritePlan:
+    """The types in which a component's tensors are written.
+
+    bits: per weight, of those named in `quantized`. float32: the names of those kept in it. dtype:
+    of all other floating-point ones. The rest stay as they are.
+    """
 
     component: Component
     dtype: str
@@ -37,13 +37,8 @@ class Plan:
     float32: frozenset[str]
 
 
-def parts_of(kind: str) -> Mapping[str, Part]:
-    """The components of the pipeline class `kind`, one of :data:`mlxvid.model.facts.FAMILIES`."""
-    return importlib.import_module(f"mlxvid.models.{FAMILIES[kind]}.pipeline").Family.parts
-
-
-def plan(component: Component, part: Part, dtype: str, bits: int | None) -> Plan:
-    """The types that `component` is to be written in.
+def write_plan(component: Component, family: Family, dtype: str, bits: int | None) -> WritePlan:
+    """The types in which to write `component` of one of the family's models.
 
     Raises :class:`WeightsError` unless its config makes a network whose parameters its tensors are,
     one to one, and :class:`SettingError` for `bits` where it is quantized already.
@@ -52,27 +47,22 @@ def plan(component: Component, part: Part, dtype: str, bits: int | None) -> Plan
         raise SettingError(
             f"{component.source} is quantized already; convert the model that it was made from."
         )
-    network = _fitted(component, part)
-    quantized = _quantized(network, component.tensors) if bits is not None else frozenset()
-    network.set_dtype(DTYPES[dtype])  # some classes keep a few tensors out of it
-    exact = {
-        name
-        for name, parameter in tree_flatten(network.parameters())
-        if parameter.dtype == mx.float32
-    }
-    kept = {
-        name
-        for name, tensor in component.tensors.items()
-        if tensor.floating and (part.dtype == "float32" or name in exact)
-    }
-    return Plan(component, dtype, bits, quantized, frozenset(kept) - quantized)
+    part = family.parts[component.name]
+    network = _fitted(component, family)
+    quantized: frozenset[str] = frozenset()
+    if bits is not None:
+        quantized = _quantized(network, component.tensors)
+    kept = _kept_in_float32(network, component.tensors, part, dtype)
+    return WritePlan(component, dtype, bits, quantized, kept - quantized)
 
 
-def _fitted(component: Component, part: Part) -> nn.Module:
+def _fitted(component: Component, family: Family) -> nn.Module:
     """The network of the component's config, once its tensors are found to fit."""
-    path, cls = component.source / "config.json", part.network
+    path = component.source / "config.json"
+    cls = family.network(component.name)
+    config: object = from_json(family.parts[component.name].config, component.config, path)
     try:
-        network = cls(from_json(part.config, component.config, path))
+        network = cls(config)
     except (TypeError, ValueError, ZeroDivisionError):
         raise WeightsError(
             f"{path} has sizes that no network can have; download the model again."
@@ -88,7 +78,7 @@ def _fitted(component: Component, part: Part) -> nn.Module:
 def _expect_quantized(
     network: nn.Module, component: Component, weights: Mapping[str, mx.array]
 ) -> None:
-    """Make room in `network` for weights that an earlier conversion quantized."""
+    """Replace the layers of `network` that an earlier conversion quantized."""
     stored = component.config["quantization"]
     try:
         nn.quantize(
@@ -100,23 +90,36 @@ def _expect_quantized(
     except (TypeError, KeyError, ValueError, RuntimeError):
         path = component.source / "config.json"
         raise WeightsError(
-            f"{path} quantizes in a way that these weights can't be; convert the model again."
+            f"{path} names a quantization that its weights can't have; convert the model again."
         ) from None
 
 
+def _kept_in_float32(
+    network: nn.Module, tensors: Mapping[str, Tensor], part: Part, dtype: str
+) -> frozenset[str]:
+    """The floating-point tensors that the network computes with in float32 whatever `dtype` is."""
+    network.set_dtype(MLX_DTYPES[dtype])  # some classes exempt a few parameters
+    exact = set()
+    for name, parameter in dict(tree_flatten(network.parameters())).items():
+        if parameter.dtype == mx.float32:
+            exact.add(name)
+    kept = set()
+    for name, tensor in tensors.items():
+        if tensor.floating and (part.stays_float32 or name in exact):
+            kept.add(name)
+    return frozenset(kept)
+
+
 def _quantized(network: nn.Module, tensors: Mapping[str, Tensor]) -> frozenset[str]:
-    """The tensors that `mlx.nn.quantize` would quantize as the network's class would have it, as
-    :mod:`mlxvid.weights.loading` does.
-    """
-    names = set()
+    """The tensors that :mod:`mlxvid.weights.loading` would quantize in this network."""
     quantizable = getattr(network, "quantizable", lambda name, module: False)
-    for name, module in tree_flatten(network.leaf_modules(), is_leaf=nn.Module.is_module):
-        if hasattr(module, "to_quantized") and quantizable(name, module):
-            weight = f"{name}.weight"
-            if (
-                weight in tensors
-                and tensors[weight].shape == module.weight.shape
-                and module.weight.shape[-1] % QUANTIZE_GROUP == 0
-            ):
-                names.add(weight)
+    layers = dict(tree_flatten(network.leaf_modules(), is_leaf=nn.Module.is_module))
+    names = set()
+    for name, layer in layers.items():
+        if not hasattr(layer, "to_quantized") or not quantizable(name, layer):
+            continue
+        weight = f"{name}.weight"
+        fits = weight in tensors and tensors[weight].shape == layer.weight.shape
+        if fits and layer.weight.shape[-1] % QUANTIZE_GROUP == 0:
+            names.add(weight)
     return frozenset(names)

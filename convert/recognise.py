@@ -1,6 +1,4 @@
-"""Which layout a folder has: by model_index.json, else by the names and shapes of the tensors in
-it.
-"""
+"""Recognises a folder's layout: by model_index.json, or by its tensors' names and shapes."""
 
 from __future__ import annotations
 
@@ -8,28 +6,26 @@ from pathlib import Path
 
 from mlxvid.errors import WeightsError
 
-from . import diffusers_folder, opensora, sources, wan
-from .layouts import Layout, Model
-
-# The releases' own layouts, one module each.
-LAYOUTS: tuple[Layout, ...] = (wan, opensora)
+from . import diffusers_folder, families, sources
+from .release import Release
 
 
-def recognise(folder: Path) -> Model:
-    """The model in `folder`. Raises :class:`WeightsError` where there is none that mlxvid knows, or
-    it is broken or incomplete.
+def recognise(folder: Path) -> Release:
+    """The model in `folder`.
+
+    Raises :class:`WeightsError` where mlxvid knows none, or where it is broken or incomplete.
     """
     if diffusers_folder.recognises(folder):
-        return diffusers_folder.model(folder)
+        return diffusers_folder.read_release(folder)
     files = [sources.read_group(folder, group) for group in sources.weight_groups(folder)]
-    for layout in LAYOUTS:
+    for layout in families.layouts():
         if layout.recognises(files):
-            return layout.model(folder, files)
-    what = (
-        "weights that belong to no model mlxvid knows"
-        if files
-        else "neither weights nor a model_index.json"
-    )
+            return layout.read_release(folder, files)
+    if files:
+        content = "weights of no model that mlxvid knows"
+    else:
+        content = "neither weights nor a model_index.json"
     raise WeightsError(
-        f"{folder} holds {what}; give the folder of a whole model, in the Diffusers layout or as released."
+        f"{folder} holds {content}; "
+        "give the folder of a complete model, in the Diffusers layout or as released."
     )

@@ -1,8 +1,8 @@
-"""Safetensors files, read as views of the mapped file: MLX's own reader knows no FP8 and would copy
-what is only to be cast.
+"""Reads safetensors files as views of the mapped file.
 
-The form: 8 bytes of length, little end first; so much JSON, {name: {dtype, shape, data_offsets}};
-the bytes of the tensors.
+MLX's own reader knows no FP8 and would copy what is only to be cast. The format: the header's
+length as 8 little-endian bytes; the header, JSON of {name: {dtype, shape, data_offsets}}; the
+tensors' bytes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mlxvid.weights.tensors import (
     printable,
 )
 
-# As the format's own library has it.
+# The limit of the format's own library.
 MAX_HEADER = 100_000_000
 DTYPES = {
     "F64": "float64",
@@ -48,17 +48,20 @@ DTYPES = {
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """The file's tensors by name. Raises :class:`WeightsError` for a file that is none, is broken,
-    or has a type unknown here.
+    """The file's tensors by name.
+
+    Raises :class:`WeightsError` for a file that is broken or has a type unknown here.
     """
     data = mapped(path)
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > min(MAX_HEADER, len(data) - 8):
         raise WeightsError(
-            f"{path} says that its header has {length} bytes, more than it can have; download the model again."
+            f"{path} claims a header of {length} bytes, more than it can hold; "
+            "download the model again."
         )
+    base = 8 + length
     try:
-        header = json.loads(data[8 : 8 + length])
+        header = json.loads(data[8:base])
     except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict):
@@ -66,39 +69,44 @@ def read(path: Path) -> dict[str, Tensor]:
     tensors = {}
     for name, entry in header.items():
         if name != "__metadata__":
-            dtype, shape, start = _entry(path, name, entry, len(data) - 8 - length)
-            tensors[name] = Tensor(
-                _view(data, dtype, shape, 8 + length + start), dtype, called(name, path)
-            )
+            dtype, shape, start = _entry(path, name, entry, len(data) - base)
+            values = _view(data, dtype, shape, base + start)
+            tensors[name] = Tensor(values, dtype, called(name, path))
     return tensors
 
 
 def _entry(path: Path, name: str, entry: Any, size: int) -> tuple[str, tuple[int, ...], int]:
-    """A tensor's type, shape, and first byte among the `size` that the file has for tensors, all
-    checked.
-    """
+    """A tensor's type, shape and first byte, checked against the file's `size` bytes of tensors."""
     where = called(name, path)
     try:
-        kind, shape, (start, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
+        kind = entry["dtype"]
+        shape = tuple(entry["shape"])
+        start, end = entry["data_offsets"]
     except (TypeError, KeyError, ValueError):
         raise damaged(path) from None
     if kind not in tuple(DTYPES):
         raise WeightsError(
-            f"{where} is of the type {printable(kind)}, which mlxvid can't read; get the model in 16 or 32 bits."
+            f"{where} has the type {printable(kind)}, which mlxvid can't read; "
+            "get the model in 16 or 32 bits."
         )
-    if any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in (*shape, start, end)):
-        raise damaged(path)
+    for number in (*shape, start, end):
+        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+            raise damaged(path)
     if len(shape) > MAX_AXES or max(shape, default=0) > MAX_SIDE:
         raise WeightsError(f"{where} has a shape that no tensor has; download the model again.")
-    claimed = math.prod(shape) * np.dtype(STORED[DTYPES[kind]]).itemsize
+    dtype = DTYPES[kind]
+    claimed = math.prod(shape) * np.dtype(STORED[dtype]).itemsize
     if end > size or end - start != claimed:
-        there = max(0, min(end, size) - start)
+        available = max(0, min(end, size) - start)
         raise WeightsError(
-            f"{where} claims {claimed} bytes where the file has {there}; download the model again."
+            f"{where} claims {claimed} bytes where the file has {available}; "
+            "download the model again."
         )
-    return DTYPES[kind], shape, start
+    return dtype, shape, start
 
 
-def _view(data: Any, dtype: str, shape: tuple[int, ...], at: int) -> np.ndarray:
-    kind = np.dtype("<" + STORED[dtype])
-    return np.ndarray(shape, kind, data, at) if math.prod(shape) else np.empty(shape, kind)
+def _view(data: Any, dtype: str, shape: tuple[int, ...], start: int) -> np.ndarray:
+    stored = np.dtype("<" + STORED[dtype])
+    if math.prod(shape) == 0:  # NumPy views no empty array at the end of a buffer
+        return np.empty(shape, stored)
+    return np.ndarray(shape, stored, data, start)

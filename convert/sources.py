@@ -1,4 +1,4 @@
-"""From what the user named to a folder on this machine, and from a folder to the tensors in it."""
+"""Finds the folder of the model that the user named, and the weight files in it."""
 
 from __future__ import annotations
 
@@ -8,55 +8,55 @@ from pathlib import Path
 
 from mlxvid import catalog, hub
 from mlxvid.errors import ModelNotFoundError
-from mlxvid.hub import assembly as assemble
-from mlxvid.hub import selection as needed
+from mlxvid.hub import assembly, selection
 from mlxvid.progress import Watch
 from mlxvid.weights import torch_file
 from mlxvid.weights.files import ENDINGS, INDEX, SHARD, shards, unindexed
 from mlxvid.weights.tensors import Tensor, joined, mapped
 
 from . import safetensors_file
-from .layouts import WeightFile
-from .scales import scaled
+from .fp8_scales import with_scales
+from .release import WeightFile
 
 # Weights for other programs, which a folder may have beside those that are read here.
 FOREIGN = (".ckpt", ".gguf", ".h5", ".msgpack", ".npz", ".onnx", ".onnx_data", ".ot")
-PATTERNS = (*needed.PATTERNS, *needed.TORCH)
+PATTERNS = (*selection.PATTERNS, *selection.TORCH)
 
 
 def find(
-    source: str | os.PathLike, revision: str | None = None, watch: Watch | None = None
+    source: str | os.PathLike[str], revision: str | None = None, watch: Watch | None = None
 ) -> Path:
-    """The folder that `source` names: itself, else the download of a catalog's model or of a hub
-    repository ("owner/name"), which `watch` sees.
+    """The folder that `source` names, downloaded if need be, with progress reported to `watch`.
 
-    Raises :class:`ModelNotFoundError` where there is none.
+    source: a folder, a name of the catalog, or a hub repository ("owner/name"). Raises
+    :class:`ModelNotFoundError` where it is none of them.
     """
     name = os.fspath(source)
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
     try:
-        entry = catalog.find(name)
+        card = catalog.find(name)
     except ModelNotFoundError:
         if folder.exists():
             raise ModelNotFoundError(
-                f"{name} is a file; give the folder of the whole model."
+                f"{name} is a file; give the folder of the complete model."
             ) from None
         if name.count("/") != 1 or name.startswith((".", "/", "~")):
             raise ModelNotFoundError(
-                f"{name} is neither a folder here nor a hub repository (owner/name); check the spelling."
+                f"{name} is neither a folder here nor a hub repository (owner/name); "
+                "check the spelling."
             ) from None
         return hub.download(name, revision, PATTERNS, watch)
-    return entry.folder or assemble.fetched(entry, revision, PATTERNS, watch)
+    return card.folder or assembly.fetched(card, revision, PATTERNS, watch)
 
 
 def files_in(folder: Path) -> Iterator[Path]:
-    """Every file below `folder`, in order, but hidden ones and those in hidden folders."""
+    """Every file below `folder`, in order, hidden ones and those in hidden folders excepted."""
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not any(
-            part.startswith(".") for part in path.relative_to(folder).parts
-        ):
+        names = path.relative_to(folder).parts
+        hidden = any(name.startswith(".") for name in names)
+        if path.is_file() and not hidden:
             yield path
 
 
@@ -66,18 +66,22 @@ def is_weights(path: Path) -> bool:
 
 
 def weight_groups(folder: Path) -> list[list[Path]]:
-    """The weight files in and below `folder`, those of one index together and led by it.
+    """The weight files below `folder`, each by itself or after the index that names it.
 
     Raises :class:`WeightsError` for an index that names files outside its folder or that are
-    missing, and for shards without one.
+    missing, and for shards without an index.
     """
-    here = list(files_in(folder))
-    groups, taken = [], set()
-    for index in (path for path in here if path.name.endswith(INDEX)):
-        named = shards(index)
-        groups.append([index, *named])
-        taken.update(named)
-    for path in (path for path in here if path.suffix in ENDINGS and path not in taken):
+    files = list(files_in(folder))
+    groups = []
+    indexed: set[Path] = set()
+    for index in files:
+        if index.name.endswith(INDEX):
+            named = shards(index)
+            groups.append([index, *named])
+            indexed.update(named)
+    for path in files:
+        if path.suffix not in ENDINGS or path in indexed:
+            continue
         if SHARD.search(path.name):
             raise unindexed(path)
         groups.append([path])
@@ -85,29 +89,34 @@ def weight_groups(folder: Path) -> list[list[Path]]:
 
 
 def read_group(folder: Path, group: list[Path]) -> WeightFile:
-    """The tensors of files that belong together. Raises :class:`WeightsError` for broken files and
-    for a name in two of them.
+    """The tensors of weight files that belong together.
+
+    Raises :class:`WeightsError` for broken files and for a name in two of them.
     """
-    tensors = joined((path for path in group if not path.name.endswith(INDEX)), _read)
-    return WeightFile(str(group[0].relative_to(folder)), scaled(tensors))
+    weights = [path for path in group if not path.name.endswith(INDEX)]
+    tensors = joined(weights, _read)
+    return WeightFile(str(group[0].relative_to(folder)), with_scales(tensors))
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    """By what the file is, whatever it is called: checkpoints of PyTorch begin in a way that no
-    safetensors file does.
+    """The file's tensors, read by its content where the name misleads.
+
+    PyTorch's checkpoints begin in a way that no safetensors file does.
     """
-    is_torch = (
-        mapped(path)[: len(torch_file.LEGACY)].startswith((torch_file.ZIP, torch_file.LEGACY))
-        or path.suffix != ".safetensors"
-    )
-    return torch_file.read(path) if is_torch else safetensors_file.read(path)
+    start = mapped(path)[: len(torch_file.LEGACY)]
+    by_content = start.startswith((torch_file.ZIP, torch_file.LEGACY))
+    if by_content or path.suffix != ".safetensors":
+        return torch_file.read(path)
+    return safetensors_file.read(path)
 
 
 def fingerprint(folder: Path) -> dict[str, list[int]]:
-    """Size and time of change (in nanoseconds) of every file below `folder`, by path: another
-    model, or another version, differs.
+    """Size and modification time (in nanoseconds) of every file below `folder`, by path.
+
+    It differs for another model, and for another version of the same.
     """
-    return {
-        str(path.relative_to(folder)): [path.stat().st_size, path.stat().st_mtime_ns]
-        for path in files_in(folder)
-    }
+    found = {}
+    for path in files_in(folder):
+        stat = path.stat()
+        found[str(path.relative_to(folder))] = [stat.st_size, stat.st_mtime_ns]
+    return found

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import QObject
 
-from .database import Database
-from .jobs import Job, State
-from .notices import Notice, NoticeBar
-from .progress_text import duration
-from .queue_panel import QueuePanel
-from .runner import Runner
+from mlxvid.gui.core.database import Database
+from mlxvid.gui.core.jobs import Job, State
+from mlxvid.gui.core.progress_text import duration
+from mlxvid.gui.core.runner import Runner
+from mlxvid.gui.widgets.notices import Notice, NoticeBar
 
 _SILENT, _PAUSED = "silent", "paused"
 
 
 class Announcements(QObject):
-    """Listens to the runner, and speaks through the bar."""
+    """Listens to the runner, and speaks through the bar. edit: shows a job's settings, by its id."""
 
     def __init__(
         self,
         bar: NoticeBar,
         runner: Runner,
-        queue: QueuePanel,
         database: Database,
+        edit: Callable[[int], None],
         parent: QObject | None = None,
     ):
         super().__init__(parent)
-        self._bar, self._runner, self._queue, self._database = bar, runner, queue, database
+        self._bar, self._runner, self._database = bar, runner, database
+        self._edit_job = edit
         runner.ended.connect(self._tell_end)
         runner.halted.connect(self._tell_halt)
         runner.silent.connect(self._tell_silence)
@@ -96,7 +98,7 @@ class Announcements(QObject):
             self.tell_paused()
 
     def _edit(self, job: Job) -> tuple[str, object]:
-        return "Edit", lambda: self._queue.edit_job(job.id)
+        return "Edit", lambda: self._edit_job(job.id)
 
     def _tell_halt(self, text: str) -> None:
         self._bar.show_notice(

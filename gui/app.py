@@ -12,13 +12,14 @@ from PySide6.QtCore import QEvent, QLockFile, Qt, Signal
 from PySide6.QtGui import QFileOpenEvent, QGuiApplication, QIcon
 from PySide6.QtWidgets import QApplication, QMessageBox
 
-from .database import Database
-from .database_file import data_folder
-from .icons import icon
-from .preferences import Preferences
-from .theme import apply_theme
+from mlxvid.gui.core.database import Database
+from mlxvid.gui.core.database_file import data_folder
+from mlxvid.gui.core.preferences import Appearance, Preferences
+from mlxvid.gui.core.worker_client import WorkerClient
+from mlxvid.gui.widgets.icons import icon
+from mlxvid.gui.widgets.theme import apply_theme, system_is_dark
+
 from .window import Window
-from .worker_client import WorkerClient
 
 log = logging.getLogger("mlxvid.gui")
 
@@ -54,11 +55,19 @@ def make_application(arguments: Sequence[str]) -> Application:
     return app
 
 
+def apply_appearance(app: QApplication, appearance: Appearance) -> None:
+    """Give the whole app the look that the user chose."""
+    if appearance is Appearance.SYSTEM:
+        apply_theme(app, system_is_dark(app))
+    else:
+        apply_theme(app, appearance is Appearance.DARK)
+
+
 def follow_appearance(app: QApplication, preferences: Preferences) -> None:
     """Look as the user chose, now and whenever that or the system changes."""
-    apply_theme(app, preferences.appearance)
-    preferences.appearance_changed.connect(lambda: apply_theme(app, preferences.appearance))
-    app.styleHints().colorSchemeChanged.connect(lambda: apply_theme(app, preferences.appearance))
+    apply_appearance(app, preferences.appearance)
+    for changed in (preferences.appearance_changed, app.styleHints().colorSchemeChanged):
+        changed.connect(lambda: apply_appearance(app, preferences.appearance))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,27 +5,66 @@ them to the top of the screen.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import partial
 
-from PySide6.QtCore import QMetaObject, QUrl
-from PySide6.QtGui import QAction, QActionGroup, QDesktopServices, QKeySequence
-from PySide6.QtWidgets import QApplication, QMenu, QWidget
+from PySide6.QtCore import QMetaObject, QObject, QUrl, Signal
+from PySide6.QtGui import QAction, QActionGroup, QDesktopServices, QKeySequence, QUndoStack
+from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QTabWidget, QWidget
 
-from .about import show_about
-from .export_bar import fill_export_menu
-from .preferences_dialog import APPEARANCES, PreferencesDialog
-
-if TYPE_CHECKING:
-    from .window import Window
+from mlxvid.gui.compose.panel import ComposePanel
+from mlxvid.gui.core.choices import Choices
+from mlxvid.gui.core.preferences import Appearance, Preferences
+from mlxvid.gui.core.runner import Runner
+from mlxvid.gui.dialogs.about import show_about
+from mlxvid.gui.dialogs.preferences import APPEARANCES, PreferencesDialog
+from mlxvid.gui.gallery.panel import GalleryPanel
+from mlxvid.gui.player.stage import Stage
+from mlxvid.gui.queue.panel import QueuePanel
+from mlxvid.gui.widgets.export_formats import fill_export_menu
 
 Key = QKeySequence.StandardKey
 
 
-class Menus:
-    """Made once for a window; `help` and `window_menu` are there for other parts to add to."""
+@dataclass(frozen=True)
+class Panels:
+    """The parts of a window whose actions stand in its menus; `side` holds the last two."""
 
-    def __init__(self, window: Window):
+    compose: ComposePanel
+    stage: Stage
+    gallery: GalleryPanel
+    queue: QueuePanel
+    side: QTabWidget
+
+
+class Menus(QObject):
+    """Made once for a window; `help` and `window_menu` are there for other parts to add to.
+
+    open_chosen, paste_chosen, back_chosen (from the comparison to the clip) and side_chosen (the
+    panel to bring to the front) are for the window to do. message: something to know.
+    """
+
+    open_chosen = Signal()
+    paste_chosen = Signal()
+    back_chosen = Signal()
+    side_chosen = Signal(QWidget)
+    message = Signal(str)
+
+    def __init__(
+        self,
+        window: QMainWindow,
+        panels: Panels,
+        runner: Runner,
+        choices: Choices,
+        preferences: Preferences,
+        undo_stack: QUndoStack,
+    ):
+        super().__init__(window)
         self._window = window
+        self._panels = panels
+        self._runner = runner
+        self._preferences = preferences
+        self._undo_stack = undo_stack
         bar = window.menuBar()
         self.file, self.edit = bar.addMenu("&File"), bar.addMenu("&Edit")
         self.clip, self.queue = bar.addMenu("&Clip"), bar.addMenu("&Queue")
@@ -33,13 +72,13 @@ class Menus:
         self.window_menu, self.help = bar.addMenu("&Window"), bar.addMenu("&Help")
         self._fill_file()
         self._fill_edit()
-        self.clip.addActions(window.gallery.actions_for_menu())
+        self.clip.addActions(panels.gallery.actions_for_menu())
         self._fill_queue()
-        self.playback.addActions(window.stage.player.actions_for_menu())
+        self.playback.addActions(panels.stage.player.actions_for_menu())
         self._fill_view()
         self._add(self.window_menu, "Minimize", "Ctrl+M", window.showMinimized)
         about = self._add(
-            self.help, "About mlxvid", None, lambda: show_about(window.choices.machine, window)
+            self.help, "About mlxvid", None, lambda: show_about(choices.machine, window)
         )
         about.setMenuRole(QAction.MenuRole.AboutRole)
 
@@ -58,28 +97,26 @@ class Menus:
         return action
 
     def _fill_file(self) -> None:
-        window = self._window
-        self._add(self.file, "New Clip", Key.New, window.compose.clear)
-        self._add(self.file, "Open…", Key.Open, window.ask_to_open)
+        window, panels, runner = self._window, self._panels, self._runner
+        self._add(self.file, "New Clip", Key.New, panels.compose.clear)
+        self._add(self.file, "Open…", Key.Open, self.open_chosen.emit)
         self.file.addSeparator()
-        self._add(self.file, "Generate", "Ctrl+Return", window.compose.generate)
-        self.cancel = self._add(
-            self.file, "Cancel the Clip Being Made", "Ctrl+.", window.runner.cancel
-        )
-        window.runner.changed.connect(self._follow_runner)
+        self._add(self.file, "Generate", "Ctrl+Return", panels.compose.generate)
+        self.cancel = self._add(self.file, "Cancel the Clip Being Made", "Ctrl+.", runner.cancel)
+        runner.changed.connect(self._follow_runner)
         self._follow_runner()
         self.file.addSeparator()
         self.export = self.file.addMenu("Export")
-        fill_export_menu(self.export, window.stage.player.export_as)
+        fill_export_menu(self.export, panels.stage.player.export_as)
         self.file.aboutToShow.connect(
-            lambda: self.export.setEnabled(window.stage.player.path is not None)
+            lambda: self.export.setEnabled(panels.stage.player.path is not None)
         )
         self._add(self.file, "Show Clips Folder", None, self._show_folder)
         settings = self._add(
             self.file,
             "Settings…",
             Key.Preferences,
-            lambda: PreferencesDialog(window.preferences, window).open(),
+            lambda: PreferencesDialog(self._preferences, window).open(),
         )
         settings.setMenuRole(QAction.MenuRole.PreferencesRole)
         self.file.addSeparator()
@@ -88,7 +125,7 @@ class Menus:
         leave.setMenuRole(QAction.MenuRole.QuitRole)
 
     def _fill_edit(self) -> None:
-        stack = self._window.undo_stack
+        stack = self._undo_stack
         undo, redo = (
             stack.createUndoAction(self._window, "Undo"),
             stack.createRedoAction(self._window, "Redo"),
@@ -105,23 +142,27 @@ class Menus:
             ("Select All", Key.SelectAll, "selectAll"),
         ):
             self._add(self.edit, text, keys, lambda slot=slot: _invoke(slot))
-        self._add(self.edit, "Paste", Key.Paste, lambda: _invoke("paste") or self._window.paste())
+        self._add(self.edit, "Paste", Key.Paste, self._paste)
+
+    def _paste(self) -> None:
+        if not _invoke("paste"):
+            self.paste_chosen.emit()
 
     def _fill_queue(self) -> None:
-        panel = self._window.queue
+        panel = self._panels.queue
         self.queue.addAction(panel.pause_action)
         self.queue.addSeparator()
         self.queue.addActions(panel.actions_on_jobs)
 
     def _fill_view(self) -> None:
-        window = self._window
-        self._add(self.view, "Clips", "Ctrl+1", lambda: window.show_side(window.gallery))
-        self._add(self.view, "Queue", "Ctrl+2", lambda: window.show_side(window.queue))
-        self._add(self.view, "Back to the Clip", "Esc", window.leave_compare)
-        self._add(self.view, "Watch the Clip Being Made", "Ctrl+L", window.stage.watch)
+        panels = self._panels
+        self._add(self.view, "Clips", "Ctrl+1", lambda: self.side_chosen.emit(panels.gallery))
+        self._add(self.view, "Queue", "Ctrl+2", lambda: self.side_chosen.emit(panels.queue))
+        self._add(self.view, "Back to the Clip", "Esc", self.back_chosen.emit)
+        self._add(self.view, "Watch the Clip Being Made", "Ctrl+L", panels.stage.watch)
         self.view.addSeparator()
-        self.compose_panel = self._panel("Compose Panel", "Ctrl+Alt+1", window.compose)
-        self.side_panel = self._panel("Side Panel", "Ctrl+Alt+2", window.side)
+        self.compose_panel = self._panel("Compose Panel", "Ctrl+Alt+1", panels.compose)
+        self.side_panel = self._panel("Side Panel", "Ctrl+Alt+2", panels.side)
         self.view.addSeparator()
         self._fill_appearance(self.view.addMenu("Appearance"))
         self._add(self.view, "Full Screen", Key.FullScreen, self._toggle_full_screen)
@@ -135,7 +176,8 @@ class Menus:
         return action
 
     def _fill_appearance(self, menu: QMenu) -> None:
-        preferences, group = self._window.preferences, QActionGroup(self._window)
+        preferences = self._preferences
+        group = QActionGroup(self._window)
         for text, appearance in APPEARANCES:
             action = self._add(
                 menu,
@@ -146,23 +188,23 @@ class Menus:
             action.setCheckable(True)
             action.setChecked(preferences.appearance is appearance)
             group.addAction(action)
-            follow = lambda action=action, own=appearance: action.setChecked(
-                preferences.appearance is own
-            )  # noqa: E731
-            preferences.appearance_changed.connect(follow)
+            preferences.appearance_changed.connect(
+                partial(self._follow_appearance, action, appearance)
+            )
+
+    def _follow_appearance(self, action: QAction, appearance: Appearance) -> None:
+        action.setChecked(self._preferences.appearance is appearance)
 
     def _follow_runner(self) -> None:
-        self.cancel.setEnabled(self._window.runner.current is not None)
+        self.cancel.setEnabled(self._runner.current is not None)
 
     def _toggle_full_screen(self) -> None:
         self._window.showNormal() if self._window.isFullScreen() else self._window.showFullScreen()
 
     def _show_folder(self) -> None:
-        folder = self._window.preferences.clips_folder
+        folder = self._preferences.clips_folder
         if not folder.is_dir():
-            self._window.announcements.tell(
-                "There are no clips yet: the folder comes with the first one."
-            )
+            self.message.emit("There are no clips yet: the folder comes with the first one.")
         else:
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
 

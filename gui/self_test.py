@@ -33,11 +33,12 @@ def main(folder: str) -> int:
     """
     os.environ["MLXVID_DATA"] = str(Path(folder) / "data")
     os.environ["MLXVID_CLIPS"] = str(Path(folder) / "clips")
+    from mlxvid.gui.core.database import Database
+    from mlxvid.gui.core.preferences import Preferences
+    from mlxvid.gui.core.worker_client import WorkerClient
+
     from .app import follow_appearance, make_application
-    from .database import Database
-    from .preferences import Preferences
     from .window import Window
-    from .worker_client import WorkerClient
 
     app = make_application(["mlxvid"])
     preferences = Preferences()

@@ -27,24 +27,25 @@ from PySide6.QtWidgets import (
 )
 
 from mlxvid.errors import MlxvidError
+from mlxvid.gui.compose.panel import ComposePanel
+from mlxvid.gui.core.choices import Choices
+from mlxvid.gui.core.database import Database
+from mlxvid.gui.core.database_file import data_folder
+from mlxvid.gui.core.drops import files_in, picture_in, take
+from mlxvid.gui.core.jobs import Job, State, variations
+from mlxvid.gui.core.messages import shown
+from mlxvid.gui.core.preferences import Preferences
+from mlxvid.gui.core.runner import Runner
+from mlxvid.gui.core.worker_client import WorkerClient
+from mlxvid.gui.gallery.panel import GalleryPanel
+from mlxvid.gui.player.stage import Stage
+from mlxvid.gui.queue.commands import EditJob
+from mlxvid.gui.queue.panel import QueuePanel
+from mlxvid.gui.widgets.notices import NoticeBar
 
 from .announcements import Announcements
-from .choices import Choices
-from .compose import ComposePanel
-from .database import Database
-from .database_file import data_folder
-from .drops import files_in, picture_in, take, told
-from .gallery_panel import GalleryPanel
-from .jobs import Job, State, variations
-from .menus import Menus
-from .notices import NoticeBar
-from .preferences import Preferences
-from .queue_commands import EditJob
-from .queue_panel import QueuePanel
-from .runner import Runner
-from .stage import Stage
-from .tools import Tools
-from .worker_client import WorkerClient
+from .menus import Menus, Panels
+from .tool_windows import ToolWindows
 
 VARIATIONS = 4
 _COMPOSE, _SIDE = 330, 290  # widths to begin with, in units of a 9 point font
@@ -79,11 +80,14 @@ class Window(QMainWindow):
         self.gallery = GalleryPanel(database, stills)
         self.queue = QueuePanel(database, self.runner, self.undo_stack)
         self.notices = NoticeBar()
-        self.announcements = Announcements(self.notices, self.runner, self.queue, database, self)
+        self.announcements = Announcements(
+            self.notices, self.runner, database, self.queue.edit_job, self
+        )
         self._arrange()
+        panels = Panels(self.compose, self.stage, self.gallery, self.queue, self.side)
+        self.menus = Menus(self, panels, self.runner, self.choices, preferences, self.undo_stack)
+        self.tools = ToolWindows(self, self.menus.window_menu, database, self.choices, preferences)
         self._connect()
-        self.menus = Menus(self)
-        self.tools = Tools(self)
         self._restore()
         self._tell_queue()
         if left_over:
@@ -126,7 +130,7 @@ class Window(QMainWindow):
 
     def _connect(self) -> None:
         tell = self.announcements.tell
-        for part in (self.compose, self.stage, self.gallery):
+        for part in (self.compose, self.stage, self.gallery, self.menus, self.tools):
             part.message.connect(tell)
         self.compose.submit.connect(self._submit)
         self.compose.edited.connect(self._change)
@@ -143,6 +147,12 @@ class Window(QMainWindow):
         self.gallery.make_variations.connect(
             lambda settings: self._submit(variations(settings, VARIATIONS))
         )
+        self.menus.open_chosen.connect(self.ask_to_open)
+        self.menus.paste_chosen.connect(self.paste)
+        self.menus.back_chosen.connect(self.leave_compare)
+        self.menus.side_chosen.connect(self.show_side)
+        self.tools.model_chosen.connect(self.compose.picker.set_name)
+        self.tools.warning.connect(self.announcements.warn)
         self.runner.saved.connect(self.compose.replan)
         self.database.jobs_changed.connect(self._tell_queue)
 
@@ -206,7 +216,7 @@ class Window(QMainWindow):
                 path, lambda settings: self._open_clip(path, settings), self.compose.set_start_image
             )
         except MlxvidError as error:
-            self.announcements.warn(told(error))
+            self.announcements.warn(shown(error))
 
     def _open_clip(self, path: Path, settings: dict[str, Any]) -> None:
         self.stage.open(path)
@@ -226,7 +236,7 @@ class Window(QMainWindow):
             try:
                 self.compose.set_start_image(picture_in(mime))
             except MlxvidError as error:
-                self.announcements.warn(told(error))
+                self.announcements.warn(shown(error))
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if files_in(event.mimeData()) or event.mimeData().hasImage():

@@ -23,8 +23,8 @@ from .errors import (  # noqa: E402
     WeightsError,
 )
 from .progress import Progress  # noqa: E402
+from .version import __version__  # noqa: E402
 
-__version__ = "0.1.0"
 __all__ = [
     "CancelledError",
     "Clip",
@@ -37,6 +37,7 @@ __all__ = [
     "Progress",
     "SettingError",
     "WeightsError",
+    "__version__",
     "load",
 ]
 

@@ -1,25 +1,40 @@
-"""What a user can get wrong: one class each, and every message is one sentence that says what to do
-about it.
+"""What a user can get wrong: one class each; a message is one sentence that says what to do.
 
 All derive from :class:`MlxvidError`, and from ``ValueError`` or ``OSError`` where Python people
-would catch those. The command line prints the message alone on standard error and exits with 2.
+would catch those. A message writes the settings that it is about in backticks, by their names in
+Python: the command line shows them as flags and the window as labels (:func:`spelled`). The command
+line prints the message alone on standard error and exits with 2.
 """
 
 from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+_SETTING = re.compile(r"`([a-z][a-z0-9_]*)`")
+
+
+def spelled(message: str, spelling: Callable[[str], str]) -> str:
+    """`message` with each setting that it names in backticks written as `spelling` has it."""
+    return _SETTING.sub(lambda match: spelling(match[1]), message)
 
 
 class MlxvidError(Exception):
     """Base of everything that mlxvid raises on purpose."""
 
+    @property
+    def setting(self) -> str | None:
+        """The setting that the message is about, the first in backticks; None for none."""
+        match = _SETTING.search(str(self))
+        return match[1] if match else None
+
 
 class SettingError(MlxvidError, ValueError):
-    """A setting that no clip can have: a negative size, an unknown sampler, an option the model
-    can't honour.
-    """
+    """A setting that no clip can have, or that this model can't honour."""
 
 
 class ModelNotFoundError(MlxvidError, OSError):
-    """The named model is neither in the catalog, nor a folder, nor a hub repository within reach."""
+    """The named model is neither in the catalog, nor a folder, nor a hub repository in reach."""
 
 
 class WeightsError(MlxvidError, OSError):
@@ -31,24 +46,19 @@ class MediaError(MlxvidError, OSError):
 
 
 class DoesNotFitError(MlxvidError, ValueError):
-    """The clip needs more memory than this machine has to give; the message names settings that
-    fit.
-    """
+    """The clip needs more memory than this machine can give; the message says what would fit."""
 
 
 class DegenerateClipError(MlxvidError, ValueError):
     """The result has values that are not finite, or does not vary at all.
 
-    `latents_path` is where the last sound latents were kept, which the message then says; None
+    `latents_path` is where the last valid latents were kept, which the message then says; None
     where they could not be.
     """
 
     def __init__(self, message: str, latents_path: str | None = None):
-        super().__init__(
-            f"{message.rstrip('.')}; the latents are kept in {latents_path}."
-            if latents_path
-            else message
-        )
+        kept = f"{message.rstrip('.')}; the latents are kept in {latents_path}."
+        super().__init__(kept if latents_path else message)
         self.latents_path = latents_path
 
 

@@ -9,5 +9,6 @@ import platformdirs
 
 
 def cache_folder(name: str) -> Path:
-    """`MLXVID_CACHE`/name, or that in the user's cache folder."""
-    return Path(os.environ.get("MLXVID_CACHE") or platformdirs.user_cache_dir("mlxvid")) / name
+    """mlxvid's own cache for `name`: in MLXVID_CACHE, else in the user's cache folder."""
+    home = os.environ.get("MLXVID_CACHE") or platformdirs.user_cache_dir("mlxvid")
+    return Path(home) / name

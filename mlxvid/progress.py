@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import CancelledError
 
@@ -13,6 +15,15 @@ if TYPE_CHECKING:
     import numpy as np
 
 STOPPED = "Stopped; nothing was written."
+# What a stage counts, where that is not steps.
+UNITS = {
+    "download": "MB",
+    "verify": "MB",
+    "convert": "MB",
+    "load": "MB",
+    "decode": "frame",
+    "save": "frame",
+}
 
 
 class Cancel(Protocol):
@@ -23,9 +34,12 @@ class Cancel(Protocol):
 
 @dataclass
 class Progress:
-    """Where a run is. `stage`: download or load (of one component's weights; both in MB), encode,
-    denoise, decode or save (in frames); `step` of `total` are done in it; `elapsed`: seconds in it;
-    `remaining`: seconds that are left at that rate, None before the first step is done."""
+    """Where a run is.
+
+    stage: download or load (of one component's weights; both in MB), encode, denoise, decode or
+    save (in frames). step: how many of `total` are done in it. elapsed: seconds in it. remaining:
+    seconds that are left at that rate, None before the first step is done.
+    """
 
     stage: str
     step: int
@@ -37,25 +51,30 @@ class Progress:
     def preview(self) -> np.ndarray | None:
         """The clip as it would be if denoising ended here, uint8 [F, H, W, 3]; None outside
         denoising, and for a model that is too large to keep its decoder beside the denoiser. Costs
-        a decode, so ask seldom."""
+        a decode, so ask seldom.
+        """
         return self._preview() if self._preview else None
 
 
 class Watch:
-    """Keeps the time, tells `on_progress`, and asks `cancel`."""
+    """Keeps the time, reports to `on_progress`, and asks `cancel`."""
 
     def __init__(self, on_progress: Callable[[Progress], None] | None, cancel: Cancel | None):
-        self._tell, self._cancel = on_progress, cancel
+        self._on_progress = on_progress
+        self._cancel = cancel
+        self._stage = ""
+        self._total = 0
+        self._step = 0
+        self._first = 0
+        self._start = 0.0
 
     def begin(self, stage: str, total: int, done: int = 0) -> None:
         """A stage of `total` steps starts now, with `done` of them done before."""
-        self._stage, self._total, self._step, self._first, self._start = (
-            stage,
-            total,
-            done,
-            done,
-            time.monotonic(),
-        )
+        self._stage = stage
+        self._total = total
+        self._step = done
+        self._first = done
+        self._start = time.monotonic()
         self._report(None)
 
     def done(self, preview: Callable[[], np.ndarray] | None = None, count: int = 1) -> None:
@@ -63,11 +82,50 @@ class Watch:
         self._step += count
         self._report(preview)
 
+    @contextmanager
+    def task(self, stage: str) -> Iterator[None]:
+        """A stage of one step, done when the block ends well."""
+        self.begin(stage, 1)
+        yield
+        self.done()
+
     def _report(self, preview: Callable[[], np.ndarray] | None) -> None:
-        if self._tell:
+        if self._on_progress:
             elapsed = time.monotonic() - self._start
             here = self._step - self._first
             remaining = elapsed / here * (self._total - self._step) if here else None
-            self._tell(Progress(self._stage, self._step, self._total, elapsed, remaining, preview))
+            self._on_progress(
+                Progress(self._stage, self._step, self._total, elapsed, remaining, preview)
+            )
         if self._cancel is not None and self._cancel.is_set():
             raise CancelledError(STOPPED)
+
+
+class ProgressBars:
+    """A bar with rate and time to go for each stage, on standard error."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._stage: str | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        from tqdm import tqdm
+
+        if progress.stage != self._stage or progress.step < self._bar.n:
+            self.close()
+            self._bar = tqdm(
+                total=progress.total,
+                desc=f"{progress.stage:<8}",
+                unit=UNITS.get(progress.stage, "step"),
+                file=sys.stderr,
+                dynamic_ncols=True,
+            )
+            self._stage = progress.stage
+        self._bar.update(progress.step - self._bar.n)
+
+    def close(self) -> None:
+        """End the bar that is shown."""
+        if self._bar is not None:
+            self._bar.close()
+        self._bar = None
+        self._stage = None

@@ -17,14 +17,14 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
-from mlxvid.cli.console import facts_of, notes
-from mlxvid.model.facts import describe
-from mlxvid.model.memory import this_machine
-
-from . import __version__
 from .cli import parser as cli
-from .errors import CancelledError, MlxvidError, SettingError
-from .generate import LOADING, MAKING, check_kinds, keyframes_of, require_fit, save, settled
+from .cli.console import notes, progress_facts
+from .errors import CancelledError, DegenerateClipError, MlxvidError, SettingError
+from .model.machine import this_machine
+from .model.settings import check_json, check_known, loading, making
+from .run.jobs import require_fit, save, with_length
+from .run.repeat import keyframes_of
+from .version import __version__
 
 if TYPE_CHECKING:
     from mlxvid.run.pipeline import Pipeline
@@ -162,9 +162,8 @@ class Worker:
         """Do the jobs in their order."""
         while (job := self._jobs.get()) is not None:
             event, facts = self._do(job)
-            self._jobs.finish(
-                job
-            )  # first, so that a client that has heard of the end can't cancel it any more
+            # First, so that a client that has heard of the end can't cancel it any more.
+            self._jobs.finish(job)
             self.emit(event, id=job.id, **facts)
 
     def _do(self, job: _Job) -> Outcome:
@@ -175,81 +174,78 @@ class Worker:
         except CancelledError:
             return "cancelled", {}
         except MlxvidError as error:
-            facts = {"latents": error.latents_path} if getattr(error, "latents_path", None) else {}
-            return "error", {"kind": type(error).__name__, "message": str(error), **facts}
+            facts = {"kind": type(error).__name__, "message": str(error)}
+            if isinstance(error, DegenerateClipError) and error.latents_path:
+                facts["latents"] = error.latents_path
+            return "error", facts
         except MemoryError:
             return "error", {
                 "kind": "MemoryError",
-                "message": "Out of memory; make the clip smaller or shorter, or close other programs.",
+                "message": "Out of memory; make the clip smaller or shorter, or close other "
+                "programs.",
             }
 
     def _load(self, job: _Job) -> Outcome:
         """Have the asked-for model in memory."""
-        self._wanted = {k: job.request[k] for k in LOADING if job.request.get(k) is not None}
+        request = job.request
+        self._wanted = {name: request[name] for name in loading() if request.get(name) is not None}
         pipe = self._ready(job)
-        family = pipe.family
-        facts = {
-            "defaults": asdict(family.defaults),
-            "multiples": family.geometry.multiples,
-            "samplers": family.samplers,
+        card = pipe.model.card
+        return "loaded", {
+            "model": pipe.name,
+            "defaults": asdict(card.defaults),
+            "multiples": card.geometry.multiples,
+            "samplers": card.samplers,
+            "takes": sorted(card.takes),
+            "needs": sorted(card.needs),
+            "attention_modes": card.attention_modes,
         }
-        facts |= {
-            "capabilities": sorted(family.capabilities),
-            "needs": sorted(family.needs),
-            "attention_modes": family.attention_modes,
-        }
-        return "loaded", {"model": pipe.name, **facts}
 
     def _ready(self, job: _Job) -> Pipeline:
         """The pipeline last asked for. Where it could not be loaded the next job meets the same
         error, not the model before.
         """
-        from mlxvid.run.load import load
+        from .run.load import load
 
         if self._pipe is None or self._wanted != self._loaded:
             self._pipe = None  # the old one's memory is given back before the new one needs it
-            check_kinds(self._wanted, "The requests")
-            teller = _Teller(self, job.id, previews=False)
-            self._pipe, self._loaded = (
-                load(**self._wanted, on_progress=teller, cancel=job.cancel),
-                self._wanted,
-            )
+            check_json(self._wanted, "The requests")
+            reporter = _Reporter(self, job.id, previews=False)
+            self._pipe = load(**self._wanted, on_progress=reporter, cancel=job.cancel)
+            self._loaded = self._wanted
         return self._pipe
 
     def _generate(self, job: _Job) -> Outcome:
         """Make one clip and save it."""
         request = job.request
-        making = {k: v for k, v in request.get("settings", {}).items() if v is not None}
-        strange = making.keys() - MAKING.keys()
-        if strange:
+        given = request.get("settings", {})
+        settings = {name: value for name, value in given.items() if value is not None}
+        check_known(settings, making())
+        if not isinstance(request.get("output"), str) or "prompt" not in settings:
             raise SettingError(
-                f"There is no setting {min(strange)!r}; there are: {', '.join(MAKING)}."
+                'A generate request needs "output" (a path) and settings with a `prompt`.'
             )
-        if not isinstance(request.get("output"), str) or "prompt" not in making:
-            raise SettingError(
-                'A generate request needs "output" (a path) and settings with a "prompt".'
-            )
-        check_kinds(making, "The settings")
-        making["keyframes"] = keyframes_of(making.get("keyframes", {}))
+        check_json(settings, "The settings")
+        settings["keyframes"] = keyframes_of(settings.get("keyframes", {}))
         pipe = self._ready(job)
-        settled(making, None, pipe.family.defaults, [request["output"]])
+        card = pipe.model.card
+        with_length(settings, None, card, [request["output"]])
         if not request.get("force"):
-            require_fit(describe(pipe.family.components.folder.path), self._loaded, making)
-        start, teller = time.monotonic(), _Teller(self, job.id, bool(request.get("previews")))
-        clip = pipe.generate(
-            **making, resume=bool(request.get("resume")), on_progress=teller, cancel=job.cancel
-        )
-        save(clip, request["output"], teller, job.cancel)
-        seconds = round(time.monotonic() - start, 2)
+            require_fit(card, self._loaded, settings)
+        start = time.monotonic()
+        reporter = _Reporter(self, job.id, bool(request.get("previews")))
+        resume = bool(request.get("resume"))
+        clip = pipe.generate(**settings, resume=resume, on_progress=reporter, cancel=job.cancel)
+        save(clip, request["output"], reporter, job.cancel)
         return "saved", {
             "path": request["output"],
             "seed": clip.settings["seed"],
-            "seconds": seconds,
+            "seconds": round(time.monotonic() - start, 2),
             "settings": clip.settings,
         }
 
 
-class _Teller:
+class _Reporter:
     """Progress events, and previews among them where they are wanted."""
 
     def __init__(self, worker: Worker, job: Any, previews: bool):
@@ -257,7 +253,7 @@ class _Teller:
         self._ready_at = 0.0
 
     def __call__(self, progress: Any) -> None:
-        self._worker.emit("progress", id=self._job, **facts_of(progress))
+        self._worker.emit("progress", id=self._job, **progress_facts(progress))
         now = time.monotonic()
         if self._previews and progress.step < progress.total and now >= self._ready_at:
             frames = progress.preview()

@@ -44,12 +44,11 @@ from mlxvid.catalog import CATALOG  # noqa: E402
 from mlxvid.cli.parser import Parser, run  # noqa: E402
 from mlxvid.errors import MlxvidError  # noqa: E402
 from mlxvid.gui.app import follow_appearance, make_application  # noqa: E402
-from mlxvid.gui.database import Database  # noqa: E402
-from mlxvid.gui.jobs import Job  # noqa: E402
-from mlxvid.gui.preferences import Preferences  # noqa: E402
-from mlxvid.gui.theme import Appearance  # noqa: E402
+from mlxvid.gui.core.database import Database  # noqa: E402
+from mlxvid.gui.core.jobs import Job  # noqa: E402
+from mlxvid.gui.core.preferences import Appearance, Preferences  # noqa: E402
+from mlxvid.gui.core.worker_client import WorkerClient  # noqa: E402
 from mlxvid.gui.window import Window  # noqa: E402
-from mlxvid.gui.worker_client import WorkerClient  # noqa: E402
 
 SIZES = {"1440x900": (1440, 900), "1100x700": (1100, 700)}
 APPEARANCES = (Appearance.DARK, Appearance.LIGHT)
@@ -78,8 +77,6 @@ PROMPTS = (
     "a large yellow ball bouncing",
 )
 PATIENCE = 300  # seconds that a scene may take to come about
-# The model whose details are shown: one that is not in the package.
-TO_DOWNLOAD = next(name for name, entry in CATALOG.items() if entry.repo)
 FONTS = ("Inter", "Noto Sans", "Cantarell")
 
 
@@ -148,7 +145,7 @@ class Studio:
     # --- the scenes, in the order in which one meets them -----------------------------------------
 
     def first_start(self) -> None:
-        wait(lambda: bool(self.window.choices.find("mini").samplers), "The model")
+        wait(lambda: self.window.client.alive, "The worker")
         self.shoot("first-start")
 
     def fill(self) -> None:
@@ -191,7 +188,7 @@ class Studio:
         self.window.tools.show_models()
         panel = self.window.tools.models
         wait(lambda: panel.chosen() is not None, "The models")
-        panel.select(TO_DOWNLOAD)
+        panel.select(next(card.name for card in CATALOG.values() if card.places))
         dialog = panel.window()
         self.shoot("models", dialog)
         dialog.close()

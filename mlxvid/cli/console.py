@@ -1,6 +1,4 @@
-"""How a command tells its user of progress, events and notes: as bars, as JSON lines, or hardly at
-all.
-"""
+"""How a command reports progress, events and notes: as bars, as JSON lines, or hardly at all."""
 
 from __future__ import annotations
 
@@ -11,37 +9,31 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from mlxvid.progress import Progress, ProgressBars
+
+from .flags import spelled_as_flags
+
 Emit = Callable[..., None]
 
-# What a stage counts, where that is not steps.
-UNITS = {
-    "download": "MB",
-    "verify": "MB",
-    "convert": "MB",
-    "load": "MB",
-    "decode": "frame",
-    "save": "frame",
-}
-
 
 @contextlib.contextmanager
-def telling(how: str) -> Iterator[tuple[Emit, Callable]]:
-    """What tells the user of events and of progress, as bars, JSON lines or not at all; notes of
-    the library included.
+def console(how: str) -> Iterator[tuple[Emit, Callable[[Progress], None]]]:
+    """What takes events and what takes progress, "bar", "json" or "none"; notes of the library are
+    shown in the same way.
     """
-    teller = {"bar": _Bars, "json": _Json, "none": _Quiet}[how]()
+    reporter = {"bar": _Bars, "json": _Json, "none": _Quiet}[how]()
     try:
-        with notes(teller.note):
-            yield teller.event, teller.progress
+        with notes(lambda text: reporter.note(spelled_as_flags(text))):
+            yield reporter.event, reporter.progress
     finally:
-        teller.close()
+        reporter.close()
 
 
 @contextlib.contextmanager
-def notes(tell: Callable[[str], None]) -> Iterator[None]:
-    """What the library logs, from INFO up, goes to `tell`, a line at a time."""
-    handler, log = logging.Handler(), logging.getLogger("mlxvid")
-    handler.emit = lambda record: tell(record.getMessage())
+def notes(take: Callable[[str], None]) -> Iterator[None]:
+    """What the library logs, from INFO up, goes to `take`, a line at a time."""
+    log = logging.getLogger("mlxvid")
+    handler = _Handler(take)
     level = log.level
     log.addHandler(handler)
     log.setLevel(logging.INFO)
@@ -52,6 +44,15 @@ def notes(tell: Callable[[str], None]) -> Iterator[None]:
         log.removeHandler(handler)
 
 
+class _Handler(logging.Handler):
+    def __init__(self, take: Callable[[str], None]):
+        super().__init__()
+        self._take = take
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._take(record.getMessage())
+
+
 class _Quiet:
     """Notes on standard error, the path of each clip on standard output, nothing else."""
 
@@ -59,7 +60,7 @@ class _Quiet:
         if name == "saved":
             print(facts["path"], flush=True)
 
-    def progress(self, progress: Any) -> None:
+    def progress(self, progress: Progress) -> None:
         pass
 
     def note(self, text: str) -> None:
@@ -70,10 +71,10 @@ class _Quiet:
 
 
 class _Bars(_Quiet):
-    """A bar with rate and time to go for each stage, on standard error."""
+    """Bars on standard error."""
 
     def __init__(self) -> None:
-        self._bar = self._stage = None
+        self._bars = ProgressBars()
 
     def event(self, name: str, **facts: Any) -> None:
         self.close()
@@ -81,21 +82,8 @@ class _Bars(_Quiet):
             print(f"seed {facts['seed']}, {facts['seconds']:.1f} s", file=sys.stderr)
         super().event(name, **facts)
 
-    def progress(self, progress: Any) -> None:
-        from tqdm import tqdm
-
-        if progress.stage != self._stage or progress.step < self._bar.n:
-            self.close()
-            unit = UNITS.get(progress.stage, "step")
-            self._bar = tqdm(
-                total=progress.total,
-                desc=f"{progress.stage:<8}",
-                unit=unit,
-                file=sys.stderr,
-                dynamic_ncols=True,
-            )
-            self._stage = progress.stage
-        self._bar.update(progress.step - self._bar.n)
+    def progress(self, progress: Progress) -> None:
+        self._bars(progress)
 
     def note(self, text: str) -> None:
         from tqdm import tqdm
@@ -103,9 +91,7 @@ class _Bars(_Quiet):
         tqdm.write(text, file=sys.stderr)
 
     def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-        self._bar = self._stage = None
+        self._bars.close()
 
 
 class _Json(_Quiet):
@@ -114,15 +100,15 @@ class _Json(_Quiet):
     def event(self, name: str, **facts: Any) -> None:
         print(json.dumps({"event": name, **facts}), flush=True)
 
-    def progress(self, progress: Any) -> None:
-        self.event("progress", **facts_of(progress))
+    def progress(self, progress: Progress) -> None:
+        self.event("progress", **progress_facts(progress))
 
     def note(self, text: str) -> None:
         self.event("note", text=text)
 
 
-def facts_of(progress: Any) -> dict[str, Any]:
-    """A :class:`~mlxvid.run.pipeline.Progress` as JSON-able facts, times in seconds."""
+def progress_facts(progress: Progress) -> dict[str, Any]:
+    """A progress as JSON-able facts, times in seconds."""
     remaining = None if progress.remaining is None else round(progress.remaining, 3)
     return {
         "stage": progress.stage,

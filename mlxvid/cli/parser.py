@@ -12,11 +12,16 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from mlxvid.errors import CancelledError, MlxvidError, SettingError
 from mlxvid.model.geometry import MAX_FRAMES, MAX_SIDE, check_whole
 
-EXIT_ERROR, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 2, 130, 141
+from .flags import spelled_as_flags
+
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
 
 
 class Parser(argparse.ArgumentParser):
@@ -33,8 +38,8 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options
         )
 
-    def parse_args(
-        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    def parse_args(  # type: ignore[override]  # no namespaces of other classes here
+        self, args: Sequence[str] | None = None, namespace: None = None
     ) -> argparse.Namespace:
         found, extras = self.parse_known_args(args, namespace)
         if extras:
@@ -79,11 +84,6 @@ def frames(text: str) -> int:
     return _number(text, int, 1, MAX_FRAMES, f"a whole number of frames from 1 to {MAX_FRAMES}")
 
 
-def seed(text: str) -> int:
-    """A seed, from 0 to 2^63 - 1."""
-    return _number(text, int, 0, 2**63 - 1, "a whole number from 0 to 2^63 - 1")
-
-
 def positive(text: str) -> float:
     """A number above 0, such as seconds or frames a second."""
     return _number(text, float, sys.float_info.min, sys.float_info.max, "a number above 0")
@@ -96,12 +96,14 @@ def not_negative(text: str) -> float:
 
 def size(text: str) -> tuple[int, int]:
     """WIDTHxHEIGHT in pixels, as in 96x64."""
-    return _sides(text, 2, "WIDTHxHEIGHT as in 96x64")
+    width, height = _sides(text, 2, "WIDTHxHEIGHT as in 96x64")
+    return width, height
 
 
 def patch(text: str) -> tuple[int, int, int]:
     """TIMExHEIGHTxWIDTH in latent positions, as in 1x2x2."""
-    return _sides(text, 3, "TIMExHEIGHTxWIDTH as in 1x2x2")
+    time, height, width = _sides(text, 3, "TIMExHEIGHTxWIDTH as in 1x2x2")
+    return time, height, width
 
 
 def _number(text: str, kind: type, low: float, high: float, meaning: str):
@@ -126,9 +128,13 @@ def _sides(text: str, count: int, meaning: str) -> tuple[int, ...]:
         ) from None
 
 
-def run(
-    main: Callable[[Sequence[str] | None], int | None],
-) -> Callable[[Sequence[str] | None], int]:
+class Main(Protocol):
+    """A command: takes its arguments, by default those of the process; returns the exit code."""
+
+    def __call__(self, argv: Sequence[str] | None = None) -> int: ...
+
+
+def run(main: Callable[[Sequence[str] | None], int | None]) -> Main:
     """Decorate a command's ``main(argv=None)``: it returns the exit code, and no mistake of the
     user's becomes a traceback.
 
@@ -157,6 +163,16 @@ def run(
     return command
 
 
+def add_progress(group: Any) -> None:
+    """Add --progress, which all commands have that take long."""
+    group.add_argument(
+        "--progress",
+        choices=("bar", "json", "none"),
+        default="bar",
+        help="how progress is told (json: an object a line on standard output)",
+    )
+
+
 def _complain(message: object, code: int) -> int:
-    print(" ".join(str(message).split()), file=sys.stderr)
+    print(spelled_as_flags(str(message)), file=sys.stderr)
     return code

@@ -1,24 +1,34 @@
-"""Models from the hub: only the files that mlxvid reads, at a pinned revision, and from the cache
-when offline.
+"""Models from the hub: only the files that mlxvid reads, at a pinned revision.
 
-The files lie in huggingface_hub's cache, where other programs find them too. ``python -m
-mlxvid.hub`` is the command for all this.
+They lie in huggingface_hub's cache, where other programs find them too, and from which they are
+loaded offline. ``python -m mlxvid.hub`` is the command for all this.
 """
 
 from __future__ import annotations
 
-from .cache import cache_folder, cached, delete, find, repositories, size_on_disk, snapshots, verify
+from .cache import (
+    CachedRevision,
+    cached,
+    cached_revision,
+    cached_revisions,
+    delete,
+    hub_cache_folder,
+    repositories,
+    size_on_disk,
+    verify,
+)
 from .fetch import download, download_file
 
 __all__ = [
-    "cache_folder",
+    "CachedRevision",
     "cached",
+    "cached_revision",
+    "cached_revisions",
     "delete",
     "download",
     "download_file",
-    "find",
+    "hub_cache_folder",
     "repositories",
     "size_on_disk",
-    "snapshots",
     "verify",
 ]

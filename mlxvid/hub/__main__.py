@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from mlxvid.progress import Watch
 
 
-DESCRIPTION = "Fetch, check and remove models from the hub. What is fetched lies in Hugging Face's cache, for other programs too."
-EXAMPLES = """examples:
-  python -m mlxvid.hub download wan2.1-t2v-1.3b            stopped with Ctrl-C, it goes on when it is run again
-  python -m mlxvid.hub verify Wan-AI/Wan2.1-T2V-14B-Diffusers
+DESCRIPTION = (
+    "Fetch, check and remove models from the hub. "
+    "What is fetched lies in Hugging Face's cache, for other programs too."
+)
+EXAMPLES = """examples (a download that was stopped with Ctrl-C goes on when it is run again):
+  python -m mlxvid.hub download NAME
+  python -m mlxvid.hub verify owner/name
   python -m mlxvid.hub list
 """
 
@@ -43,12 +46,7 @@ def parser() -> cli.Parser:
         metavar="REV",
         help="of the hub repository (default: the catalog's, or its main branch)",
     )
-    p.add_argument(
-        "--progress",
-        choices=("bar", "json", "none"),
-        default="bar",
-        help="how progress is told (json: an object a line)",
-    )
+    cli.add_progress(p)
     return p
 
 
@@ -58,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     if (args.name is None) != (args.command == "list"):
         raise SettingError(
-            "Give a name to download, verify or delete, as in: python -m mlxvid.hub download wan2.1-t2v-1.3b."
+            "Give a name to download, verify or delete, as in: python -m mlxvid.hub download NAME."
         )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
     COMMANDS[args.command](args)
@@ -68,30 +66,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _place(args: argparse.Namespace) -> tuple[str, str | None]:
     """The repository and revision that were named."""
     try:
-        entry = catalog.find(args.name)
+        card = catalog.find(args.name)
     except ModelNotFoundError:
         if args.name.count("/") != 1:
             raise
         return args.name, args.revision
-    if entry.repo is None:
+    if card.repository is None:
         raise SettingError(
-            f"{entry.name} comes with mlxvid: there is nothing to download, verify or delete."
+            f"{card.name} comes with mlxvid: there is nothing to download, verify or delete."
         )
-    return entry.repo, args.revision or entry.revision
+    return card.repository, args.revision or card.revision
 
 
 @contextmanager
-def _telling(args: argparse.Namespace) -> Iterator[tuple[Callable[..., None], Watch]]:
-    from mlxvid.cli.console import telling
+def _reporting(args: argparse.Namespace) -> Iterator[tuple[Callable[..., None], Watch]]:
+    """What reports events, and what watches the work, as --progress asks for."""
+    from mlxvid.cli.console import console
     from mlxvid.progress import Watch
 
-    with telling(args.progress) as (emit, on_progress):
+    with console(args.progress) as (emit, on_progress):
         yield emit, Watch(on_progress, None)
 
 
 def _download(args: argparse.Namespace) -> None:
     repo, revision = _place(args)
-    with _telling(args) as (emit, watch):
+    with _reporting(args) as (emit, watch):
         folder = download(repo, revision, watch=watch)
         emit("downloaded", path=str(folder))
     if args.progress != "json":
@@ -100,39 +99,40 @@ def _download(args: argparse.Namespace) -> None:
 
 def _verify(args: argparse.Namespace) -> None:
     repo, revision = _place(args)
-    with _telling(args) as (emit, watch):
+    with _reporting(args) as (emit, watch):
         bad = verify(repo, revision, watch)
         emit("verified", bad=bad)
     if bad:
         more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
         raise WeightsError(
-            f"{bad[0]}{more} of {repo} was damaged or missing, and is removed; download the model again."
+            f"{bad[0]}{more} of {repo} was damaged or missing, and is removed; "
+            "download the model again."
         )
     if args.progress != "json":
-        print(f"{repo} is whole and sound.")
+        print(f"{repo} is complete and valid.")
 
 
 def _delete(args: argparse.Namespace) -> None:
     repo, _ = _place(args)
     size = delete(repo)
-    with _telling(args) as (emit, _):
+    with _reporting(args) as (emit, _):
         emit("deleted", bytes=size)
-    if args.progress != "json":
-        print(
-            f"{repo} is deleted; {size / 1e9:.1f} GB are free again."
-            if size
-            else f"Nothing of {repo} was on this machine."
-        )
+    if args.progress == "json":
+        return
+    if size:
+        print(f"{repo} is deleted; {size / 1e9:.1f} GB are free again.")
+    else:
+        print(f"Nothing of {repo} was on this machine.")
 
 
 def _list(args: argparse.Namespace) -> None:
-    with _telling(args) as (emit, _):
-        for repo, whole in repositories().items():
-            emit("repository", repo=repo, bytes=size_on_disk(repo), whole=whole)
+    with _reporting(args) as (emit, _):
+        for repo, is_complete in repositories().items():
+            size = size_on_disk(repo)
+            emit("repository", repo=repo, bytes=size, whole=is_complete)
             if args.progress != "json":
-                print(
-                    f"{size_on_disk(repo) / 1e9:8.1f} GB  {repo}{'' if whole else ' (not all of it)'}"
-                )
+                note = "" if is_complete else " (not all of it)"
+                print(f"{size / 1e9:8.1f} GB  {repo}{note}")
 
 
 COMMANDS = {"download": _download, "verify": _verify, "delete": _delete, "list": _list}

@@ -10,36 +10,36 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mlxvid.catalog import Entry
 from mlxvid.errors import ModelNotFoundError
+from mlxvid.model.card import Card
 from mlxvid.paths import cache_folder
+from mlxvid.progress import Watch
 
 from .fetch import PATTERNS, download
 
-if TYPE_CHECKING:
-    from mlxvid.progress import Watch
-
 
 def fetched(
-    entry: Entry,
+    card: Card,
     revision: str | None = None,
     patterns: Sequence[str] = PATTERNS,
     watch: Watch | None = None,
 ) -> Path:
-    """The folder of `entry`, whose own repository is taken at `revision` if given. patterns: of the
-    files that count; watch: sees what is downloaded.
+    """The folder of a release, whose own repository is taken at `revision` if given.
 
-    Raises :class:`ModelNotFoundError` where something of it can't be had.
+    patterns: of the files that count. watch: sees what is downloaded. Raises
+    :class:`ModelNotFoundError` where something of it can't be had.
     """
-    home = download(entry.repo, revision or entry.revision, patterns, watch)
-    if not entry.parts:
-        return home
-    folders = {
-        component: download(*place, patterns, watch) for component, place in entry.parts.items()
-    }
-    return linked(entry.name, {"_class_name": entry.pipeline}, {"transformer": home, **folders})
+    if not card.sources:
+        assert card.source is not None
+        return download(card.source.repository, revision or card.source.revision, patterns, watch)
+    folders = {}
+    for component, source in card.sources.items():
+        own = source.repository == card.repository
+        at = revision if own and revision else source.revision
+        folders[component] = download(source.repository, at, patterns, watch) / source.subfolder
+    return linked(card.name, {"_class_name": card.family.pipelines[0]}, folders)
 
 
 def linked(name: str, index: Mapping[str, Any], folders: Mapping[str, Path]) -> Path:

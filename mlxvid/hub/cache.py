@@ -1,5 +1,4 @@
-"""What huggingface_hub's cache holds of a model: whether it is whole, what it takes, whether it is
-sound; and how it goes again.
+"""huggingface_hub's cache: what it holds of a model, whether that is intact, and its removal.
 
 Nothing here asks the network.
 """
@@ -14,15 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlxvid.errors import MediaError, ModelNotFoundError
+from mlxvid.progress import ProgressBars, Watch
 
-from .selection import INDEX, PATTERNS, needed
-from .transfer import megabytes, sound
-
-if TYPE_CHECKING:
-    from mlxvid.progress import Watch
+from .selection import INDEX, PATTERNS, required_files
+from .transfer import has_checksum, megabytes
 
 COMMIT = re.compile("[0-9a-f]{40}")
 # The names that the cache gives files: their SHA-256, or Git's SHA-1.
@@ -30,9 +27,10 @@ CHECKSUM = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """A repository at one commit in the cache: its folder, and the sizes in bytes of the files that
-    are needed of it.
+class CachedRevision:
+    """A repository at one commit in the cache.
+
+    `folder`: its snapshot; `sizes`: bytes of the files that are required of it, by their paths.
     """
 
     folder: Path
@@ -40,157 +38,160 @@ class Snapshot:
 
     @property
     def missing(self) -> list[str]:
+        """The required files that are not in the cache."""
         return [path for path in self.sizes if not (self.folder / path).is_file()]
 
     @property
     def size(self) -> int:
+        """Bytes of all required files."""
         return sum(self.sizes.values())
 
 
-def find(repo: str, revision: str | None = None) -> Snapshot | None:
-    """What the cache knows of a repository, without asking the network; None where it knows
-    nothing.
-    """
+def cached_revision(repo: str, revision: str | None = None) -> CachedRevision | None:
+    """A repository at `revision` as the cache has it; None where it was never asked for."""
     commit = _commit(repo, revision)
-    return snapshot_at(repo, commit, PATTERNS) if commit else None
+    return revision_at(repo, commit, PATTERNS) if commit else None
 
 
 def cached(repo: str, revision: str | None = None) -> bool:
-    """Whether every file that is needed is in the cache."""
-    snapshot = find(repo, revision)
-    return snapshot is not None and not snapshot.missing
+    """Whether every file that is required is in the cache."""
+    found = cached_revision(repo, revision)
+    return found is not None and not found.missing
 
 
 def size_on_disk(repo: str) -> int:
-    """Bytes that all of a repository's revisions, and the parts of downloads that broke off, take
-    in the cache.
-    """
-    blobs = home_of(repo) / "blobs"
+    """Bytes of all revisions of a repository in the cache, interrupted downloads included."""
+    blobs = repository_folder(repo) / "blobs"
     return sum(path.stat().st_size for path in blobs.glob("*") if path.is_file())
 
 
-def snapshots(repo: str) -> list[Snapshot]:
-    """A repository's revisions in the cache, the latest one that came first."""
+def cached_revisions(repo: str) -> list[CachedRevision]:
+    """A repository's revisions in the cache, the latest one first."""
     folders = sorted(
-        home_of(repo).glob("snapshots/*"), key=lambda folder: folder.stat().st_mtime, reverse=True
+        repository_folder(repo).glob("snapshots/*"),
+        key=lambda folder: folder.stat().st_mtime,
+        reverse=True,
     )
-    return [found for folder in folders if (found := snapshot_at(repo, folder.name, PATTERNS))]
+    found = [revision_at(repo, folder.name, PATTERNS) for folder in folders]
+    return [revision for revision in found if revision is not None]
 
 
 def repositories() -> dict[str, bool]:
-    """The model repositories in the cache, and whether one of their revisions is whole."""
-    homes = [path.name for path in sorted(cache_folder().glob("models--*--*")) if path.is_dir()]
-    names = [name.removeprefix("models--").replace("--", "/") for name in homes]
-    return {name: any(not snapshot.missing for snapshot in snapshots(name)) for name in names}
+    """The model repositories in the cache, and whether one of their revisions is complete."""
+    found = {}
+    for folder in sorted(hub_cache_folder().glob("models--*--*")):
+        if folder.is_dir():
+            repo = folder.name.removeprefix("models--").replace("--", "/")
+            found[repo] = any(not revision.missing for revision in cached_revisions(repo))
+    return found
 
 
 def verify(repo: str, revision: str | None = None, watch: Watch | None = None) -> list[str]:
-    """Read a model's files and compare them with their checksums; returns those that are damaged or
-    missing.
+    """Compare a model's files with their checksums; returns those that are damaged or missing.
 
     The damaged ones are removed, so that the next download fetches them again. `watch` sees the
     stage "verify", in MB. Raises :class:`ModelNotFoundError` where the cache has nothing of the
     repository.
     """
-    snapshot = find(repo, revision)
-    if snapshot is None:
+    found = cached_revision(repo, revision)
+    if found is None:
         raise ModelNotFoundError(f"Nothing of {repo} is on this machine; download it first.")
-    with watched(watch) as watch:
-        watch.begin("verify", megabytes(snapshot.size))
-        told = read = 0
+    total = megabytes(found.size)
+    reported = 0
+    read = 0
+    with watch_or_bar(watch) as watch:
+        watch.begin("verify", total)
 
-        def heard(count: int) -> None:
-            nonlocal told, read
+        def on_bytes(count: int) -> None:
+            nonlocal reported, read
             read += count
-            watch.done(count=read // 10**6 - told)
-            told = read // 10**6
+            watch.done(count=read // 10**6 - reported)
+            reported = read // 10**6
 
-        bad = [
-            path
-            for path, size in snapshot.sizes.items()
-            if not _is_sound(snapshot.folder / path, size, heard)
-        ]
-        watch.done(count=megabytes(snapshot.size) - told)
+        bad = []
+        for path, size in found.sizes.items():
+            if not _is_intact(found.folder / path, size, on_bytes):
+                bad.append(path)
+        watch.done(count=total - reported)
     for path in bad:
-        _remove(snapshot.folder / path)
+        _remove(found.folder / path)
     return bad
 
 
 def delete(repo: str) -> int:
-    """Remove a repository's every revision from the cache; returns the bytes that it took. Raises
-    :class:`MediaError` where it stays.
+    """Remove all of a repository from the cache; returns the bytes that it took.
+
+    Raises :class:`MediaError` where it stays.
     """
     from huggingface_hub import scan_cache_dir
 
-    home, size = home_of(repo), size_on_disk(repo)
-    if not home.is_dir():
+    folder = repository_folder(repo)
+    size = size_on_disk(repo)
+    if not folder.is_dir():
         return 0
-    cache = scan_cache_dir(cache_folder())
+    cache = scan_cache_dir(hub_cache_folder())
     for found in cache.repos:
-        if (
-            found.repo_path == home.resolve()
-        ):  # the hub's own way also clears what repositories share
-            cache.delete_revisions(
-                *(revision.commit_hash for revision in found.revisions)
-            ).execute()
-    for leftover in (home, cache_folder() / ".locks" / home.name):
+        # The hub's own way also clears what repositories share.
+        if found.repo_path == folder.resolve():
+            commits = [revision.commit_hash for revision in found.revisions]
+            cache.delete_revisions(*commits).execute()
+    for leftover in (folder, hub_cache_folder() / ".locks" / folder.name):
         shutil.rmtree(leftover, ignore_errors=True)
-    if home.exists():
-        raise MediaError(
-            f"{home} can't be removed; look after its permissions, or delete it there."
-        )
+    if folder.exists():
+        raise MediaError(f"{folder} can't be removed; check its permissions, or delete it there.")
     return size
 
 
-def cache_folder() -> Path:
+def hub_cache_folder() -> Path:
     """Where huggingface_hub keeps what it downloads: set by HF_HOME or HF_HUB_CACHE."""
     from huggingface_hub import constants
 
     return Path(constants.HF_HUB_CACHE).expanduser()
 
 
-def home_of(repo: str) -> Path:
-    """Where the cache keeps a repository: blobs/ has the files by their checksums,
-    snapshots/COMMIT/ links to them by their names.
+def repository_folder(repo: str) -> Path:
+    """Where the cache keeps a repository.
+
+    Its blobs/ has the files by their checksums, snapshots/COMMIT/ links to them by their names.
     """
-    return cache_folder() / f"models--{repo.replace('/', '--')}"
+    return hub_cache_folder() / f"models--{repo.replace('/', '--')}"
 
 
 def _commit(repo: str, revision: str | None) -> str | None:
     """The commit that a revision was when the hub was last asked."""
     commit = revision or "main"
     if not COMMIT.fullmatch(commit):
+        ref = repository_folder(repo) / "refs" / commit
         try:
-            commit = (home_of(repo) / "refs" / commit).read_text(encoding="utf-8").strip()
+            commit = ref.read_text(encoding="utf-8").strip()
         except (OSError, ValueError):
             return None
     return commit if COMMIT.fullmatch(commit) else None
 
 
-def sizes_at(repo: str, commit: str) -> dict[str, int] | None:
-    """Every file of a repository with its size, as the hub listed them once; None where it was
-    never asked.
-    """
+def listed_sizes(repo: str, commit: str) -> dict[str, int] | None:
+    """Bytes of a repository's files, as the hub listed them; None where it was never asked."""
     from huggingface_hub import get_cached_repo_tree
     from huggingface_hub.errors import CachedRepoTreeNotFoundError
 
     try:
-        return {
-            file.path: file.size
-            for file in get_cached_repo_tree(repo, revision=commit, cache_dir=cache_folder())
-        }
+        tree = get_cached_repo_tree(repo, revision=commit, cache_dir=hub_cache_folder())
+        return {file.path: file.size for file in tree}
     except CachedRepoTreeNotFoundError:
         return None
 
 
-def snapshot_at(repo: str, commit: str, patterns: Sequence[str]) -> Snapshot | None:
-    sizes, folder = sizes_at(repo, commit), home_of(repo) / "snapshots" / commit
+def revision_at(repo: str, commit: str, patterns: Sequence[str]) -> CachedRevision | None:
+    """A repository at `commit` with what `patterns` require; None where nothing lists its files."""
+    sizes = listed_sizes(repo, commit)
     if sizes is None:
         return None
-    return Snapshot(folder, {path: sizes[path] for path in needed(sizes, _index(folder), patterns)})
+    folder = repository_folder(repo) / "snapshots" / commit
+    required = required_files(sizes, _model_index(folder), patterns)
+    return CachedRevision(folder, {path: sizes[path] for path in required})
 
 
-def _index(folder: Path) -> dict[str, Any] | None:
+def _model_index(folder: Path) -> dict[str, Any] | None:
     """A model_index.json as far as it can be read: what is wrong with it, loading says."""
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
@@ -200,21 +201,24 @@ def _index(folder: Path) -> dict[str, Any] | None:
 
 
 def _blob(file: Path) -> Path:
-    """Where a snapshot's file really is: the first step of its link, since a blob may itself be a
-    link to what repositories share.
+    """Where a snapshot's file really is.
+
+    The first step of its link, since a blob may itself be a link to what repositories share.
     """
-    return Path(os.path.normpath(file.parent / os.readlink(file))) if file.is_symlink() else file
+    if not file.is_symlink():
+        return file
+    return Path(os.path.normpath(file.parent / os.readlink(file)))
 
 
-def _is_sound(file: Path, size: int, heard: Callable[[int], None]) -> bool:
+def _is_intact(file: Path, size: int, on_bytes: Callable[[int], None]) -> bool:
+    """Whether a snapshot's file has its size and its checksum."""
     blob = _blob(file)
     if not blob.is_file() or blob.stat().st_size != size:
         return False
-    if not CHECKSUM.fullmatch(
-        blob.name
-    ):  # where links are not to be had, the size is all that can be checked
+    # Where the file system has no links, the size is all that can be checked.
+    if not CHECKSUM.fullmatch(blob.name):
         return True
-    return sound(blob, blob.name, heard)
+    return has_checksum(blob, blob.name, on_bytes)
 
 
 def _remove(file: Path) -> None:
@@ -223,13 +227,13 @@ def _remove(file: Path) -> None:
 
 
 @contextmanager
-def watched(watch: Watch | None) -> Iterator[Watch]:
+def watch_or_bar(watch: Watch | None) -> Iterator[Watch]:
     """`watch`, or one that shows a bar."""
     if watch is not None:
         yield watch
         return
-    from mlxvid.cli.console import telling
-    from mlxvid.progress import Watch
-
-    with telling("bar") as (_, on_progress):
-        yield Watch(on_progress, None)
+    bars = ProgressBars()
+    try:
+        yield Watch(bars, None)
+    finally:
+        bars.close()

@@ -1,5 +1,6 @@
-"""Metal kernels, each beside the plain-MLX function that it must equal. ``MLXVID_KERNELS=0`` turns
-them off.
+"""Metal kernels, each beside the plain-MLX function that it must equal.
+
+``MLXVID_KERNELS=0`` turns them off.
 """
 
 from .plain import Rotary

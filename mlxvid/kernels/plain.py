@@ -1,5 +1,6 @@
-"""What the kernels compute, in plain MLX: the definition that each kernel is tested against, and
-the path taken without one.
+"""The kernels' computations in plain MLX.
+
+Each is the definition that its kernel is tested against, and the path taken without a kernel.
 """
 
 from __future__ import annotations
@@ -10,12 +11,11 @@ import mlx.core as mx
 
 
 class Rotary(NamedTuple):
-    """Rotary tables over one axis, and how channels pair up.
+    """Tables of a rotary position embedding over one axis, and how channels pair up.
 
-    cos, sin: float32 [T, D/2], the cosine and sine of each position's angles. pairing:
-    ``"interleaved"`` turns channels (2i, 2i + 1) together (RoFormer, arXiv:2104.09864; the video
-    DiTs);
-        ``"half"`` turns (i, i + D/2) together (GPT-NeoX, Llama).
+    cos, sin: float32 [T, D/2], the cosine and sine of each position's angles.
+    pairing: ``"interleaved"`` rotates channels (2i, 2i + 1) together (RoFormer, arXiv:2104.09864;
+    the video DiTs), ``"half"`` channels (i, i + D/2) (GPT-NeoX, Llama).
     """
 
     cos: mx.array
@@ -24,19 +24,22 @@ class Rotary(NamedTuple):
 
 
 def rotate(x: mx.array, rope: Rotary) -> mx.array:
-    """Rotates the channels of x [B, T, S, H, D] by the angles of its T position, in float32;
-    returns x's type.
+    """Rotate the channels of x [B, T, S, H, D] by the angles of the positions on T.
+
+    Computed in float32, returned in x's type.
     """
-    cos, sin = (t[None, :, None, None, :] for t in (rope.cos, rope.sin))
+    cos = rope.cos[None, :, None, None, :]
+    sin = rope.sin[None, :, None, None, :]
     wide = x.astype(mx.float32)
     if rope.pairing == "interleaved":
         pairs = wide.reshape(*x.shape[:-1], -1, 2)
-        a, b = pairs[..., 0], pairs[..., 1]
-        turned = mx.stack([a * cos - b * sin, a * sin + b * cos], axis=-1).reshape(x.shape)
+        a = pairs[..., 0]
+        b = pairs[..., 1]
+        rotated = mx.stack([a * cos - b * sin, a * sin + b * cos], axis=-1).reshape(x.shape)
     else:
         a, b = mx.split(wide, 2, axis=-1)
-        turned = mx.concatenate([a * cos - b * sin, a * sin + b * cos], axis=-1)
-    return turned.astype(x.dtype)
+        rotated = mx.concatenate([a * cos - b * sin, a * sin + b * cos], axis=-1)
+    return rotated.astype(x.dtype)
 
 
 def plain_temporal_attention(
@@ -50,11 +53,11 @@ def plain_temporal_attention(
     scale: float,
     eps: float = 1e-6,
 ) -> mx.array:
-    """Attention over T for every batch item, position and head: q, k, v [B, T, S, H, D] -> [B, T,
-    S, H*D].
+    """Attention over T at every position: q, k, v [B, T, S, H, D] -> [B, T, S, H*D].
 
     Equal to PyTorch's ``scaled_dot_product_attention`` on [B*S, H, T, D] after RMS norm over D and
-    rotary over T; the norms' statistics, the rotation and the softmax are computed in float32.
+    rotary position embedding over T. The norms' statistics, the rotation and the softmax are
+    computed in float32.
     """
     B, T, S, H, D = q.shape
     if q_norm is not None:
@@ -62,7 +65,10 @@ def plain_temporal_attention(
     if k_norm is not None:
         k = mx.fast.rms_norm(k, k_norm, eps)
     if rope is not None:
-        q, k = rotate(q, rope), rotate(k, rope)
-    q, k, v = (x.transpose(0, 2, 3, 1, 4).reshape(B * S, H, T, D) for x in (q, k, v))
+        q = rotate(q, rope)
+        k = rotate(k, rope)
+    q = q.transpose(0, 2, 3, 1, 4).reshape(B * S, H, T, D)
+    k = k.transpose(0, 2, 3, 1, 4).reshape(B * S, H, T, D)
+    v = v.transpose(0, 2, 3, 1, 4).reshape(B * S, H, T, D)
     out = mx.fast.scaled_dot_product_attention(q, k, v, scale=scale)
     return out.reshape(B, S, H, T, D).transpose(0, 3, 1, 2, 4).reshape(B, T, S, H * D)

@@ -1,4 +1,4 @@
-"""Whether kernels are used at all, and what there is to say about it."""
+"""Whether kernels are used at all, and why not."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import mlx.core as mx
 
 
 class KernelStatus(NamedTuple):
-    """One kernel on this machine: its name, whether calls that it supports reach it, and why (or
-    when) in one sentence.
+    """One kernel on this machine.
+
+    on: whether calls that it supports reach it. why: why not, or for which calls, in one sentence.
     """
 
     name: str
@@ -19,8 +20,9 @@ class KernelStatus(NamedTuple):
 
 
 def off_reason() -> str | None:
-    """Why no kernel can run here, or None. Read at every call, so that ``MLXVID_KERNELS`` may
-    change while Python runs.
+    """Why no kernel can run here, or None.
+
+    It is asked at every call, so that ``MLXVID_KERNELS`` may change while Python runs.
     """
     if os.environ.get("MLXVID_KERNELS") == "0":
         return "MLXVID_KERNELS=0 turns the kernels off."

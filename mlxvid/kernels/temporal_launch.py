@@ -1,9 +1,11 @@
-"""The launch of the temporal attention kernel: how a shape is laid out over SIMD-groups, and the
-call.
+"""The launch of the temporal attention kernel: layout over SIMD-groups, limits, and the call.
+
+A tube is one position's frames in one head: what attends to itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -16,17 +18,18 @@ HEAD_SIZES = (64, 72, 96, 128)
 LONGEST = 64
 DTYPES = (mx.float32, mx.float16, mx.bfloat16)
 THREADGROUP_MEMORY = 32768  # bytes; one more is a failed launch on every Apple GPU
-# Where neither norm nor rotary is asked for, MLX's own attention has only its transposes to pay
-# for, and past this many frames the arithmetic, which it does on the matrix units and this kernel
-# does not, outweighs them: T/2 operations a byte against some 20-35 that the GPUs balance.
+# Frames beyond which MLX's own attention is expected to be faster where neither norm nor rotary is
+# asked for. It then costs its transposes only, and they are outweighed by the arithmetic, which it
+# does on the matrix units: T/2 operations a byte against some 20-35 that the GPUs balance.
 PLAIN_BEYOND = 48
+UNUSED = 8  # elements of an unused input: fewer would change its address space and the signature
 
 
 class Layout(NamedTuple):
-    """rows_a_quad: query rows in a quad's registers. simds: SIMD-groups a tube. tubes: tubes a
-    threadgroup.
+    """How tubes are spread over threads.
 
-    stage_v: values, like keys, in threadgroup memory.
+    rows_a_quad: query rows in a quad's registers. simds: SIMD-groups a tube. tubes: tubes a
+    threadgroup. stage_v: whether values, like keys, are copied to threadgroup memory.
     """
 
     rows_a_quad: int
@@ -36,11 +39,11 @@ class Layout(NamedTuple):
 
 
 def layout(T: int, D: int, itemsize: int) -> Layout:
-    """How T frames of D channels are spread: two rows a quad where registers allow (D <= 72) and
-    more than 8 rows are there to fill them.
+    """The layout for T frames of D channels of `itemsize` bytes.
 
-    At one SIMD-group a tube, each value is read by that SIMD-group alone, so staging it would gain
-    nothing; up to four tubes then share a threadgroup within half of its memory, so that two
+    A quad has two rows where registers allow (D <= 72) and more than 8 rows are there to fill
+    them. At one SIMD-group a tube, each value is read by that SIMD-group alone, so staging it would
+    gain nothing; up to four tubes then share a threadgroup within half of its memory, so that two
     threadgroups can be resident.
     """
     rows_a_quad = 2 if D <= 72 and T > 8 else 1
@@ -52,10 +55,11 @@ def layout(T: int, D: int, itemsize: int) -> Layout:
 
 
 def refusal(q: mx.array, k: mx.array, v: mx.array, fused_steps: bool) -> str | None:
-    """Why the kernel would not be launched on these, or None. fused_steps: whether a norm or rotary
-    is part of the call.
+    """Why the kernel is not launched on these arrays [B, T, S, H, D], or None.
+
+    fused_steps: whether a norm or rotary position embedding is part of the call.
     """
-    T, D = q.shape[1], q.shape[-1]
+    _, T, _, _, D = q.shape
     if D not in HEAD_SIZES:
         return f"heads of {D} channels (the kernel has {', '.join(map(str, HEAD_SIZES))})"
     if not 1 <= T <= LONGEST:
@@ -65,21 +69,24 @@ def refusal(q: mx.array, k: mx.array, v: mx.array, fused_steps: bool) -> str | N
     if q.size == 0:
         return "nothing to compute"
     if T > PLAIN_BEYOND and not fused_steps:
-        return f"more than {PLAIN_BEYOND} frames without norm or rotary, where MLX's matrix-unit attention is expected to be faster"
+        return (
+            f"more than {PLAIN_BEYOND} frames without norm or rotary, "
+            "where MLX's matrix-unit attention is expected to be faster"
+        )
     return None
 
 
 def sources() -> tuple[str, str]:
     """The kernel's helper functions and its body, as ``mx.fast.metal_kernel`` takes them."""
     folder = files("mlxvid.kernels")
-    return tuple(
-        folder.joinpath(name).read_text(encoding="utf-8")
-        for name in ("temporal_attention.metal", "temporal_attention_body.metal")
-    )
+    header = folder.joinpath("temporal_attention.metal").read_text(encoding="utf-8")
+    body = folder.joinpath("temporal_attention_body.metal").read_text(encoding="utf-8")
+    return header, body
 
 
 @cache
-def _kernel(metal_kernel):
+def _kernel(metal_kernel: Callable) -> Callable:
+    """The kernel, made once by each `metal_kernel`: tests replace MLX's with an emulator's."""
     header, body = sources()
     return metal_kernel(
         name="mlxvid_temporal_attention",
@@ -97,7 +104,7 @@ def _kernel(metal_kernel):
         output_names=["out"],
         header=header,
         source=body,
-        ensure_row_contiguous=False,  # q, k and v are read where they lie, whatever their strides
+        ensure_row_contiguous=False,  # q, k and v are read in place, whatever their strides
     )
 
 
@@ -111,22 +118,26 @@ def launch(
     scale: float,
     eps: float,
 ) -> mx.array:
-    """The kernel on q, k, v [B, T, S, H, D] of any strides; all as
-    :func:`plain_temporal_attention`, which it equals.
+    """Run the kernel on q, k, v [B, T, S, H, D] of any strides.
+
+    The other arguments are those of :func:`plain_temporal_attention`, which it equals.
     """
     B, T, S, H, D = q.shape
     plan = layout(T, D, q.dtype.size)
-    unused = mx.zeros(
-        (8,), mx.float32
-    )  # 8 elements: fewer would change the parameter's address space, and with it the signature
-    weights = [unused if w is None else mx.contiguous(w) for w in (q_norm, k_norm)]
-    tables = (
-        [unused, unused]
-        if rope is None
-        else [mx.contiguous(t.astype(mx.float32)) for t in (rope.cos, rope.sin)]
-    )
+    unused = mx.zeros((UNUSED,), mx.float32)
+    q_weight = unused if q_norm is None else mx.contiguous(q_norm)
+    k_weight = unused if k_norm is None else mx.contiguous(k_norm)
+    if rope is None:
+        rope_mode = 0
+        cos = unused
+        sin = unused
+    else:
+        rope_mode = 1 if rope.pairing == "interleaved" else 2
+        cos = mx.contiguous(rope.cos.astype(mx.float32))
+        sin = mx.contiguous(rope.sin.astype(mx.float32))
+    scalars = [mx.array(scale, mx.float32), mx.array(eps, mx.float32)]
     (out,) = _kernel(mx.fast.metal_kernel)(
-        inputs=[q, k, v, *weights, *tables, mx.array(scale, mx.float32), mx.array(eps, mx.float32)],
+        inputs=[q, k, v, q_weight, k_weight, cos, sin, *scalars],
         template=[
             ("T", q.dtype),
             ("D", D),
@@ -136,7 +147,7 @@ def launch(
             ("STAGE_V", plan.stage_v),
             ("NORM_Q", q_norm is not None),
             ("NORM_K", k_norm is not None),
-            ("ROPE", 0 if rope is None else 1 if rope.pairing == "interleaved" else 2),
+            ("ROPE", rope_mode),
         ],
         grid=(32 * plan.simds, B * S * H, 1),
         threadgroup=(32 * plan.simds, plan.tubes, 1),

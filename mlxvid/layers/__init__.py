@@ -1,1 +1,1 @@
-"""Pieces that two or more families share."""
+"""Layers that two or more model families share."""

@@ -1,6 +1,4 @@
-"""Self- and cross-attention with normed heads, attention of any size in bounded parts, and the
-feed-forward that follows.
-"""
+"""Attention and feed-forward layers, and attention of any size in bounded parts."""
 
 from __future__ import annotations
 
@@ -12,48 +10,51 @@ import mlx.nn as nn
 
 from mlxvid.kernels import Rotary, temporal_attention
 
-# Floating-point operations that one mx.eval is given on Metal. macOS kills GPU work that keeps the
-# display waiting for some seconds (ml-explore/mlx#3267); this much takes the slowest M1 about one,
-# and is far more than the few milliseconds that an evaluation costs.
+# Floating-point operations of one mx.eval on Metal. macOS kills GPU work that keeps the display
+# waiting for some seconds (ml-explore/mlx#3267); this much takes the slowest M1 about one second,
+# and far more than the few milliseconds that an evaluation costs.
 EVAL_OPS = 2e12
-# Attention scores that are held at once where MLX has no fused attention, on the CPU: 256 MB in
-# float32.
+# Attention scores held at once where MLX has no fused attention, on the CPU: 256 MB in float32.
 CPU_SCORES = 2**26
 
 
 def attend(q: mx.array, k: mx.array, v: mx.array) -> mx.array:
-    """softmax(q k^T / sqrt(D)) v for q [B, H, N, D] and k, v [B, H, L, D], in as many parts of the
-    queries as keep one evaluation within :data:`EVAL_OPS` on Metal and :data:`CPU_SCORES` on the
-    CPU. Where there is more than one, it is evaluated here."""
+    """softmax(q k^T / sqrt(D)) v for q [B, H, N, D] and k, v [B, H, L, D].
+
+    The queries are split into as many parts as keep one evaluation within :data:`EVAL_OPS` on
+    Metal and :data:`CPU_SCORES` on the CPU. With more than one part, each is evaluated here.
+    """
     b, h, n, d = q.shape
     limit = EVAL_OPS / (4 * d) if mx.default_device() == mx.gpu else CPU_SCORES
-    size = math.ceil(n / math.ceil(b * h * n * k.shape[2] / limit))
+    count = math.ceil(b * h * n * k.shape[2] / limit)
+    size = math.ceil(n / count)
+    if size >= n:
+        return mx.fast.scaled_dot_product_attention(q, k, v, scale=d**-0.5)
     parts = []
     for start in range(0, n, size):
-        parts.append(
-            mx.fast.scaled_dot_product_attention(q[:, :, start : start + size], k, v, scale=d**-0.5)
-        )
-        if size < n:
-            mx.eval(parts[-1])
-    return mx.concatenate(parts, axis=2) if size < n else parts[0]
+        queries = q[:, :, start : start + size]
+        part = mx.fast.scaled_dot_product_attention(queries, k, v, scale=d**-0.5)
+        mx.eval(part)
+        parts.append(part)
+    return mx.concatenate(parts, axis=2)
 
 
 def rotate_heads(x: mx.array, rope: Rotary) -> mx.array:
-    """Rotary embedding of heads [B, H, N, D] by "half" tables [N, D/2]: channel i turns with
-    channel i + D/2, in float32.
+    """Rotary position embedding of heads [B, H, N, D] by "half" tables [N, D/2].
+
+    Channel i rotates with channel i + D/2, in float32; the result has x's type.
     """
     a, b = mx.split(x.astype(mx.float32), 2, axis=-1)
-    return mx.concatenate(
-        [a * rope.cos - b * rope.sin, a * rope.sin + b * rope.cos], axis=-1
-    ).astype(x.dtype)
+    first = a * rope.cos - b * rope.sin
+    second = a * rope.sin + b * rope.cos
+    return mx.concatenate([first, second], axis=-1).astype(x.dtype)
 
 
 class Attention(nn.Module):
-    """Attention of tokens among themselves, queries and keys RMS-normed a head (arXiv:2302.05442)
-    and rotated.
+    """Self-attention with rotary position embedding.
 
-    Called with [B, N, C] it attends over N; :meth:`over_time` takes [B, T, S, C] and attends over T
-    at each of the S positions.
+    Queries and keys are RMS-normed per head (arXiv:2302.05442). Called with [B, N, C] it attends
+    over N; :meth:`over_time` takes [B, T, S, C] and attends over T at each of the S positions.
     """
 
     def __init__(self, dim: int, head_dim: int):
@@ -67,7 +68,8 @@ class Attention(nn.Module):
     def __call__(self, x: mx.array, rope: Rotary, mask: mx.array | None = None) -> mx.array:
         b, n, c = x.shape
         q, k, v = self.qkv(x).reshape(b, n, 3, -1, self.head_dim).transpose(2, 0, 3, 1, 4)
-        q, k = rotate_heads(self.norm_q(q), rope), rotate_heads(self.norm_k(k), rope)
+        q = rotate_heads(self.norm_q(q), rope)
+        k = rotate_heads(self.norm_k(k), rope)
         x = mx.fast.scaled_dot_product_attention(q, k, v, scale=self.head_dim**-0.5, mask=mask)
         return self.proj(x.transpose(0, 2, 1, 3).reshape(b, n, c))
 
@@ -77,8 +79,9 @@ class Attention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Attention of tokens [B, N, C] to a text's states [B, L, C]; `mask` [B, 1, 1, L] is true where
-    the text has a token.
+    """Attention of tokens [B, N, C] to a text's states [B, L, C].
+
+    `mask` [B, 1, 1, L] is true where the text has a token.
     """
 
     def __init__(self, dim: int, head_dim: int):
@@ -92,18 +95,17 @@ class CrossAttention(nn.Module):
 
     def __call__(self, x: mx.array, text: mx.array, mask: mx.array) -> mx.array:
         b, n, c = x.shape
+        length = text.shape[1]
         q = self.q(x).reshape(b, n, -1, self.head_dim).transpose(0, 2, 1, 3)
-        k, v = (
-            self.kv(text).reshape(b, text.shape[1], 2, -1, self.head_dim).transpose(2, 0, 3, 1, 4)
-        )
-        x = mx.fast.scaled_dot_product_attention(
-            self.norm_q(q), self.norm_k(k), v, scale=self.head_dim**-0.5, mask=mask
-        )
+        k, v = self.kv(text).reshape(b, length, 2, -1, self.head_dim).transpose(2, 0, 3, 1, 4)
+        q = self.norm_q(q)
+        k = self.norm_k(k)
+        x = mx.fast.scaled_dot_product_attention(q, k, v, scale=self.head_dim**-0.5, mask=mask)
         return self.proj(x.transpose(0, 2, 1, 3).reshape(b, n, c))
 
 
 class FeedForward(nn.Module):
-    """Two linear layers about a tanh-approximated GELU, four times as wide inside."""
+    """Two linear layers around a tanh-approximated GELU, four times as wide inside."""
 
     def __init__(self, dim: int):
         super().__init__()
@@ -127,8 +129,9 @@ class GELU(nn.Module):
 
 
 class FeedForwardNet(nn.Module):
-    """Two linear layers about a GELU, [..., dim] -> [..., out], with the tensor names of Diffusers'
-    FeedForward.
+    """Two linear layers around a GELU, [..., dim] -> [..., out].
+
+    Tensor names are those of Diffusers' FeedForward.
     """
 
     def __init__(
@@ -139,7 +142,7 @@ class FeedForwardNet(nn.Module):
         activation: Callable[[mx.array], mx.array] = nn.gelu_approx,
     ):
         super().__init__()
-        # In the middle stands the dropout of training: the checkpoints number it.
+        # The second layer is dropout in training: checkpoints count it in their numbering.
         self.net = [GELU(dim, inner, activation), nn.Identity(), nn.Linear(inner, out)]
 
     def __call__(self, x: mx.array) -> mx.array:

@@ -1,5 +1,6 @@
-"""The VAE of Stable Diffusion, which sees every frame alone: pixels <-> latents (Diffusers'
-AutoencoderKL, arXiv:2112.10752).
+"""The image VAE of Stable Diffusion, applied frame by frame: pixels <-> latents.
+
+Names and maths are those of Diffusers' AutoencoderKL (arXiv:2112.10752).
 """
 
 from __future__ import annotations
@@ -14,32 +15,29 @@ from .autoencoder_kl_config import AutoencoderKLConfig
 from .conv import channels_last
 from .tiling import blended, chunks
 
-# A layer works on frames of together this many positions at a time, on one frame at least: one
-# fills a GPU, more only take memory.
+# Positions (frames x height x width) that a layer works on at a time, but one frame at least: this
+# many fill a GPU, and more only take memory.
 POSITIONS = 512 * 512
-# Attention scores that are held at a time: heads as wide as these are fused nowhere.
+# Attention scores held at a time: no platform has fused attention for heads this wide.
 SCORES = 2**25
-# Pictures of more latent positions than the first are worked on in tiles of TILE x TILE. Tiles are
-# normed and attend each for itself, which changes the picture a little, so they begin only where
-# one piece would take many gigabytes: beyond 720p.
-UNTILED, TILE = 128 * 128, 64
-# What became of the names of the attention's layers in checkpoints that an early Diffusers wrote,
-# as Stable Diffusion's own.
+# Pictures of more latent positions than this are worked on in tiles. Each tile is normed and
+# attends by itself, which changes the picture a little, so tiling begins only where one piece
+# would take many gigabytes: beyond 720p.
+UNTILED = 128 * 128
+TILE = 64  # latent positions on a side of a tile
+# Today's names of the attention's layers, by those of checkpoints that an early Diffusers wrote.
 RENAMED = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
 def group_norm(groups: int, channels: int, eps: float = 1e-6) -> nn.GroupNorm:
-    """PyTorch's group norm: the statistics, float32 whatever the weights' type, are over all axes
-    but the first.
-    """
+    """PyTorch's group norm: statistics over all axes but the first, in float32 for any weights."""
     return nn.GroupNorm(groups, channels, eps, pytorch_compatible=True)
 
 
 class Conv2d(nn.Conv2d):
-    """A convolution that has the memory to itself: what leads to it is done before, and it before
-    what follows.
+    """A convolution that is evaluated alone: its input before it, its result before what follows.
 
-    Left to itself MLX works on several at a time, each with a workspace many times as large as the
+    Otherwise MLX works on several at a time, each with a workspace many times as large as the
     picture.
     """
 
@@ -69,10 +67,9 @@ class ResnetBlock2D(nn.Module):
 
 
 class Attention(nn.Module):
-    """Attention of a frame's positions among themselves, one head as wide as there are channels,
-    added to the input [N, H, W, C].
+    """Self-attention within each frame, one head of all channels, added to [N, H, W, C].
 
-    The queries come in blocks, so that the scores held are SCORES and not the square of the
+    The queries come in blocks, so that no more than SCORES scores are held, whatever the number of
     positions.
     """
 
@@ -87,26 +84,28 @@ class Attention(nn.Module):
     def __call__(self, x: mx.array) -> mx.array:
         n, h, w, c = x.shape
         tokens = self.group_norm(x).reshape(n, 1, h * w, c)
-        q, k, v = self.to_q(tokens), self.to_k(tokens), self.to_v(tokens)
-        block, parts = max(1, SCORES // (n * h * w)), []
+        q = self.to_q(tokens)
+        k = self.to_k(tokens)
+        v = self.to_v(tokens)
+        block = max(1, SCORES // (n * h * w))
+        parts = []
         for start in range(0, h * w, block):
-            parts.append(
-                mx.fast.scaled_dot_product_attention(
-                    q[:, :, start : start + block], k, v, scale=c**-0.5
-                )
-            )
-            mx.eval(parts[-1])
+            queries = q[:, :, start : start + block]
+            part = mx.fast.scaled_dot_product_attention(queries, k, v, scale=c**-0.5)
+            mx.eval(part)
+            parts.append(part)
         return x + self.to_out[0](mx.concatenate(parts, axis=2)).reshape(n, h, w, c)
 
 
 class MidBlock(nn.Module):
-    """Two residual blocks about an attention, at the coarsest resolution."""
+    """Two residual blocks around an attention, at the coarsest resolution."""
 
     def __init__(self, channels: int, config: AutoencoderKLConfig):
         super().__init__()
+        groups = config.norm_num_groups
         if config.mid_block_add_attention:
-            self.attentions = [Attention(channels, config.norm_num_groups)]
-        self.resnets = [ResnetBlock2D(channels, channels, config.norm_num_groups) for _ in range(2)]
+            self.attentions = [Attention(channels, groups)]
+        self.resnets = [ResnetBlock2D(channels, channels, groups) for _ in range(2)]
 
     def __call__(self, x: mx.array) -> mx.array:
         x = self.resnets[0](x)
@@ -116,8 +115,9 @@ class MidBlock(nn.Module):
 
 
 class Downsample2D(nn.Module):
-    """A convolution with stride 2 and zeros on the right and below: [N, H, W, C] -> [N, H // 2, W
-    // 2, C].
+    """A convolution with stride 2: [N, H, W, C] -> [N, H // 2, W // 2, C].
+
+    Its padding is one row of zeros below and one column on the right.
     """
 
     def __init__(self, channels: int):
@@ -129,7 +129,7 @@ class Downsample2D(nn.Module):
 
 
 class Upsample2D(nn.Module):
-    """Every position four times, then a convolution: [N, H, W, C] -> [N, 2H, 2W, C]."""
+    """Nearest-neighbour upsampling, then a convolution: [N, H, W, C] -> [N, 2H, 2W, C]."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -142,14 +142,16 @@ class Upsample2D(nn.Module):
 
 
 class Level(nn.Module):
-    """The residual blocks of one resolution; its owner adds what leads to the next: `downsamplers`
-    or `upsamplers`, lists of one.
+    """The residual blocks of one resolution.
+
+    Its owner adds the layer that leads to the next resolution: `downsamplers` or `upsamplers`,
+    lists of one.
     """
 
     def __init__(self, in_channels: int, out_channels: int, count: int, groups: int):
         super().__init__()
-        sizes = [in_channels] + [out_channels] * count
-        self.resnets = [ResnetBlock2D(*pair, groups) for pair in pairwise(sizes)]
+        widths = [in_channels] + [out_channels] * count
+        self.resnets = [ResnetBlock2D(*pair, groups) for pair in pairwise(widths)]
 
     def __call__(self, x: mx.array) -> mx.array:
         for layer in (*self.resnets, *self.get("downsamplers", ()), *self.get("upsamplers", ())):
@@ -162,15 +164,16 @@ class Encoder(nn.Module):
 
     def __init__(self, config: AutoencoderKLConfig):
         super().__init__()
-        sizes = config.block_out_channels
-        self.conv_in = Conv2d(config.in_channels, sizes[0], 3, padding=1)
-        count, groups = config.layers_per_block, config.norm_num_groups
-        self.down_blocks = [Level(*pair, count, groups) for pair in pairwise([sizes[0], *sizes])]
-        for block, size in zip(self.down_blocks[:-1], sizes, strict=False):
-            block.downsamplers = [Downsample2D(size)]
-        self.mid_block = MidBlock(sizes[-1], config)
-        self.conv_norm_out = group_norm(groups, sizes[-1])
-        self.conv_out = Conv2d(sizes[-1], 2 * config.latent_channels, 3, padding=1)
+        widths = config.block_out_channels
+        count = config.layers_per_block
+        groups = config.norm_num_groups
+        self.conv_in = Conv2d(config.in_channels, widths[0], 3, padding=1)
+        self.down_blocks = [Level(*pair, count, groups) for pair in pairwise([widths[0], *widths])]
+        for block, width in zip(self.down_blocks[:-1], widths, strict=False):
+            block.downsamplers = [Downsample2D(width)]
+        self.mid_block = MidBlock(widths[-1], config)
+        self.conv_norm_out = group_norm(groups, widths[-1])
+        self.conv_out = Conv2d(widths[-1], 2 * config.latent_channels, 3, padding=1)
 
     def __call__(self, x: mx.array) -> mx.array:
         x = self.conv_in(x)
@@ -184,15 +187,16 @@ class Decoder(nn.Module):
 
     def __init__(self, config: AutoencoderKLConfig):
         super().__init__()
-        sizes = config.block_out_channels[::-1]
-        self.conv_in = Conv2d(config.latent_channels, sizes[0], 3, padding=1)
-        self.mid_block = MidBlock(sizes[0], config)
-        count, groups = config.layers_per_block + 1, config.norm_num_groups
-        self.up_blocks = [Level(*pair, count, groups) for pair in pairwise([sizes[0], *sizes])]
-        for block, size in zip(self.up_blocks[:-1], sizes, strict=False):
-            block.upsamplers = [Upsample2D(size)]
-        self.conv_norm_out = group_norm(groups, sizes[-1])
-        self.conv_out = Conv2d(sizes[-1], config.out_channels, 3, padding=1)
+        widths = config.block_out_channels[::-1]
+        count = config.layers_per_block + 1
+        groups = config.norm_num_groups
+        self.conv_in = Conv2d(config.latent_channels, widths[0], 3, padding=1)
+        self.mid_block = MidBlock(widths[0], config)
+        self.up_blocks = [Level(*pair, count, groups) for pair in pairwise([widths[0], *widths])]
+        for block, width in zip(self.up_blocks[:-1], widths, strict=False):
+            block.upsamplers = [Upsample2D(width)]
+        self.conv_norm_out = group_norm(groups, widths[-1])
+        self.conv_out = Conv2d(widths[-1], config.out_channels, 3, padding=1)
 
     def __call__(self, z: mx.array) -> mx.array:
         x = self.mid_block(self.conv_in(z))
@@ -201,28 +205,26 @@ class Decoder(nn.Module):
         return self.conv_out(nn.silu(self.conv_norm_out(x)))
 
 
-class AutoencoderKL(nn.Module):
-    """Encoder and decoder of frames, a few of them at a time."""
+class AutoencoderKLBase(nn.Module):
+    """The part that VAEs with AutoencoderKL's encoder share: encoding, scaling and tensor names."""
 
     def __init__(self, config: AutoencoderKLConfig):
         super().__init__()
         self.config = config
         self.encoder = Encoder(config)
-        self.decoder = Decoder(config)
         if config.use_quant_conv:
             self.quant_conv = Conv2d(2 * config.latent_channels, 2 * config.latent_channels, 1)
-        if config.use_post_quant_conv:
-            self.post_quant_conv = Conv2d(config.latent_channels, config.latent_channels, 1)
 
     @property
     def s_factor(self) -> int:
-        """Pixels a latent position on each side."""
+        """Pixels per latent position on each side."""
         return 2 ** (len(self.config.block_out_channels) - 1)
 
     @property
     def dtype(self) -> mx.Dtype:
-        """What is computed in: the weights' type, but float32 for float16, in which the values of
-        many of these VAEs overflow.
+        """The type to compute in: the weights' type, but float32 instead of float16.
+
+        Many of these VAEs overflow float16.
         """
         dtype = self.encoder.conv_in.weight.dtype
         return mx.float32 if dtype == mx.float16 else dtype
@@ -230,94 +232,105 @@ class AutoencoderKL(nn.Module):
     def encode(
         self, frames: mx.array, noise: mx.array | None = None, tile: int | None = None
     ) -> mx.array:
-        """Pixels [B, F, H, W, 3] in [-1, 1] -> scaled latents [B, F, h, w, C], float32; h is H / 8
-        rounded down.
+        """Pixels [B, F, H, W, 3] in [-1, 1] -> scaled latents [B, F, h, w, C], float32.
 
-        The mean of the distribution, or with `noise` [B, F, h, w, C] the sample that it makes.
-        tile: latent positions of a tile's side, a multiple of 4; by default only large pictures are
-        tiled.
+        h and w are H / 8 and W / 8, rounded down. Returns the mean of the distribution, or with
+        `noise` [B, F, h, w, C] the sample that it makes. tile: latent positions on a side of a
+        tile, a multiple of 4; by default only large pictures are tiled.
         """
         s = self.s_factor
-        h, w = frames.shape[2] // s, frames.shape[3] // s
+        h = frames.shape[2] // s
+        w = frames.shape[3] // s
         tile = tile or _tile(h, w)
         if tile:
             frames = frames[:, :, : h * s, : w * s]
         parts = []
-        for part in pieces(frames.astype(self.dtype)):
-            parts.append(
-                blended(self._moments, part, tile * s, tile * s * 3 // 4, down=s)
-                if tile
-                else self._moments(part)
-            )
-            mx.eval(parts[-1])
+        for part in frame_batches(frames.astype(self.dtype)):
+            if tile:
+                moments = blended(self._moments, part, tile * s, tile * s * 3 // 4, down=s)
+            else:
+                moments = self._moments(part)
+            mx.eval(moments)
+            parts.append(moments)
         return posterior(mx.concatenate(parts, axis=1), noise) * self.config.scaling_factor
-
-    def decode(self, latents: mx.array, tile: int | None = None) -> Iterator[mx.array]:
-        """Scaled latents [B, F, h, w, C] -> the frames in order, a few at a time, float32 [B, n,
-        8h, 8w, 3], about [-1, 1].
-
-        tile: as :meth:`encode` has it.
-        """
-        tile = tile or _tile(*latents.shape[2:4])
-        for part in pieces(self.unscaled(latents), self.s_factor):
-            y = (
-                blended(self._pixels, part, tile, tile * 3 // 4, up=self.s_factor)
-                if tile
-                else self._pixels(part)
-            )
-            y = y.astype(mx.float32)
-            mx.eval(y)
-            yield y
 
     def _moments(self, x: mx.array, number: int = 0) -> mx.array:
         x = framewise(self.encoder, x)
         return framewise(self.quant_conv, x) if "quant_conv" in self else x
 
-    def _pixels(self, z: mx.array, number: int = 0) -> mx.array:
-        return framewise(
-            self.decoder, framewise(self.post_quant_conv, z) if "post_quant_conv" in self else z
-        )
-
     def unscaled(self, latents: mx.array) -> mx.array:
-        """Scaled latents as the decoder knows them, in the type that it computes in."""
+        """Scaled latents as the decoder reads them, in the type that it computes in."""
         return (latents.astype(mx.float32) / self.config.scaling_factor).astype(self.dtype)
 
     @staticmethod
     def sanitize(weights: dict[str, mx.array]) -> dict[str, mx.array]:
-        """PyTorch's convolution weights with the channels last, and the attention's layers under
-        the names of today.
+        """Convolution weights with their channels last, attention layers under today's names."""
+        return {_current_name(name): channels_last(weight) for name, weight in weights.items()}
+
+
+class AutoencoderKL(AutoencoderKLBase):
+    """Encoder and decoder of single frames, a few of them at a time."""
+
+    def __init__(self, config: AutoencoderKLConfig):
+        super().__init__(config)
+        self.decoder = Decoder(config)
+        if config.use_post_quant_conv:
+            self.post_quant_conv = Conv2d(config.latent_channels, config.latent_channels, 1)
+
+    def decode(self, latents: mx.array, tile: int | None = None) -> Iterator[mx.array]:
+        """Scaled latents [B, F, h, w, C] -> the frames in order, a few at a time.
+
+        They are float32 [B, n, 8h, 8w, 3], about [-1, 1]. tile: as in :meth:`encode`.
         """
-        return {_name_of_today(name): channels_last(weight) for name, weight in weights.items()}
+        tile = tile or _tile(*latents.shape[2:4])
+        for part in frame_batches(self.unscaled(latents), self.s_factor):
+            if tile:
+                y = blended(self._pixels, part, tile, tile * 3 // 4, up=self.s_factor)
+            else:
+                y = self._pixels(part)
+            y = y.astype(mx.float32)
+            mx.eval(y)
+            yield y
+
+    def _pixels(self, z: mx.array, number: int = 0) -> mx.array:
+        if "post_quant_conv" in self:
+            z = framewise(self.post_quant_conv, z)
+        return framewise(self.decoder, z)
 
 
 def _tile(height: int, width: int) -> int | None:
-    """The side of the tiles for a picture of that many latent positions, None where it needs none."""
+    """The side of the tiles for a picture of that many latent positions; None: no tiles."""
     return TILE if height * width > UNTILED else None
 
 
-def _name_of_today(name: str) -> str:
-    for old, new in RENAMED.items() if ".attentions." in name else ():
-        name = name.replace(f".{old}.", f".{new}.")
+def _current_name(name: str) -> str:
+    if ".attentions." in name:
+        for old, new in RENAMED.items():
+            name = name.replace(f".{old}.", f".{new}.")
     return name
 
 
 def posterior(moments: mx.array, noise: mx.array | None = None) -> mx.array:
-    """The mean of the distribution with `moments` [..., 2C] (mean, log variance), or the sample
-    mean + std * noise; float32 [..., C].
+    """The distribution's mean, or the sample mean + std * noise, float32 [..., C].
+
+    moments: mean and log variance, [..., 2C].
     """
     mean, log_variance = mx.split(moments.astype(mx.float32), 2, axis=-1)
-    return mean if noise is None else mean + mx.exp(0.5 * mx.clip(log_variance, -30, 20)) * noise
+    if noise is None:
+        return mean
+    return mean + mx.exp(0.5 * mx.clip(log_variance, -30, 20)) * noise
 
 
-def pieces(x: mx.array, up: int = 1) -> Iterator[mx.array]:
-    """`x` [B, F, H, W, C] in parts of as many frames as POSITIONS allows where there will be `up`
-    times as many positions a side.
+def frame_batches(x: mx.array, up: int = 1) -> Iterator[mx.array]:
+    """`x` [B, F, H, W, C] in parts of as many frames as POSITIONS allows.
+
+    up: how many times as many positions a side the result has.
     """
     b, _, h, w, _ = x.shape
     return chunks(x, max(1, POSITIONS // (b * h * w * up**2)))
 
 
 def framewise(function: Callable[[mx.array], mx.array], x: mx.array) -> mx.array:
-    """`function` of pictures [N, H, W, C] on the frames of a video [B, F, H, W, C]."""
+    """Apply a `function` of pictures [N, H, W, C] to the frames of a video [B, F, H, W, C]."""
     y = function(x.reshape(-1, *x.shape[2:]))
     return y.reshape(*x.shape[:2], *y.shape[1:])

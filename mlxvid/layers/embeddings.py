@@ -1,4 +1,4 @@
-"""Embeddings of what a transformer is told besides its tokens: the timestep, and the text."""
+"""Embeddings of a transformer's conditions: the timestep and the text."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import mlx.nn as nn
 
 
 def timestep_embedding(t: mx.array, dim: int, max_period: float = 10000.0) -> mx.array:
-    """Sinusoids of times t [B] (0 to 1000), float32 [B, dim]: cosines first, then sines, as in DiT
-    (arXiv:2212.09748).
+    """Sinusoids of timesteps t [B] (0 to 1000), float32 [B, dim].
+
+    Cosines first, then sines, as in DiT (arXiv:2212.09748).
     """
     half = dim // 2
     freqs = mx.exp(-math.log(max_period) * mx.arange(half, dtype=mx.float32) / half)
@@ -19,8 +20,9 @@ def timestep_embedding(t: mx.array, dim: int, max_period: float = 10000.0) -> mx
 
 
 class TimestepEmbedding(nn.Module):
-    """The sinusoids through a two-layer perceptron: [B] -> [B, dim]. The sinusoids stay float32
-    whatever the weights' type.
+    """Sinusoids of a timestep through a two-layer perceptron: [B] -> [B, dim].
+
+    The sinusoids are computed in float32 whatever the weights' type.
     """
 
     def __init__(self, dim: int, frequencies: int = 256):
@@ -29,15 +31,15 @@ class TimestepEmbedding(nn.Module):
         self.linear_2 = nn.Linear(dim, dim)
 
     def __call__(self, t: mx.array) -> mx.array:
-        width = self.linear_1.weight.shape[-1]
-        return self.linear_2(
-            nn.silu(self.linear_1(timestep_embedding(t, width).astype(self.linear_1.weight.dtype)))
-        )
+        weight = self.linear_1.weight
+        sinusoids = timestep_embedding(t, weight.shape[-1]).astype(weight.dtype)
+        return self.linear_2(nn.silu(self.linear_1(sinusoids)))
 
 
 class TextProjection(nn.Module):
-    """A text encoder's states [B, L, D] as a transformer reads them, [B, L, C] (Diffusers'
-    PixArtAlphaTextProjection).
+    """A text encoder's states [B, L, D] at the transformer's width, [B, L, C].
+
+    Diffusers' PixArtAlphaTextProjection.
     """
 
     def __init__(self, channels: int, dim: int):

@@ -1,4 +1,4 @@
-"""Space and time to depth, and back: how pixels become patches and latents become tokens."""
+"""Space and time to depth, and back: pixels <-> patches, latents <-> tokens."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import mlx.core as mx
 
 
 def fold(x: mx.array, t: int, p: int) -> mx.array:
-    """Cut a video into blocks of t x p x p and stack each block's values: [B, F*t, H*p, W*p, C] ->
-    [B, F, H, W, t*p*p*C].
+    """Stack the values of blocks of t x p x p: [B, F*t, H*p, W*p, C] -> [B, F, H, W, t*p*p*C].
 
     Within a block the order is time, height, width, channel (as einops' ``(t p1 p2 c)``).
     Raises ValueError where the sizes do not divide.

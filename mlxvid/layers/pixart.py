@@ -1,6 +1,4 @@
-"""What the transformers that grew from PixArt-alpha (arXiv:2310.00426) share: patches, sine
-positions and adaLN.
-"""
+"""Layers of the PixArt-alpha lineage (arXiv:2310.00426): patches, sine positions and adaLN."""
 
 from __future__ import annotations
 
@@ -12,10 +10,9 @@ from .patches import fold
 
 
 class PatchEmbed(nn.Module):
-    """Tokens of `patch` x `patch` latent positions in each frame: [B, F, H, W, C] -> [B, F,
-    H/patch, W/patch, dim].
+    """Patches of each frame as tokens: [B, F, H, W, C] -> [B, F, H/patch, W/patch, dim].
 
-    The checkpoints have a convolution whose stride is its kernel: on folded patches that is a
+    The checkpoints have a convolution whose stride is its kernel. On folded patches that is a
     matrix product, so `proj.weight` goes through :func:`patch_matrix` first.
     """
 
@@ -29,15 +26,17 @@ class PatchEmbed(nn.Module):
 
 
 def patch_matrix(weight: mx.array) -> mx.array:
-    """PyTorch's weight [dim, C, (1,) p, p] of a patch convolution as the matrix [dim, p*p*C] for
-    patches folded channels last.
+    """PyTorch's weight of a patch convolution as a matrix: [dim, C, (1,) p, p] -> [dim, p*p*C].
+
+    It is for patches folded with their channels last.
     """
     return channels_last(weight).reshape(weight.shape[0], -1)
 
 
 def sines(positions: mx.array, dim: int) -> mx.array:
-    """float32 [N, dim] of positions [N]: all sines, then all cosines, at the frequencies
-    10000^(-2k/dim) (arXiv:1706.03762).
+    """Sinusoids of positions [N], float32 [N, dim]: all sines, then all cosines.
+
+    The frequencies are 10000^(-2k/dim) (arXiv:1706.03762).
     """
     freqs = 10000.0 ** (-mx.arange(0, dim, 2, dtype=mx.float32) / dim)
     angles = positions.astype(mx.float32)[:, None] * freqs
@@ -45,18 +44,17 @@ def sines(positions: mx.array, dim: int) -> mx.array:
 
 
 def sines_2d(h: int, w: int, dim: int, base: float, scale: float) -> mx.array:
-    """float32 [h*w, dim]: the first half of the channels tells a token's column, the second half
-    its row.
+    """Position embedding of an h x w grid, float32 [h*w, dim].
 
-    Both axes are stretched so that they run from 0 to base / scale whatever their number of tokens:
-    a picture of another size or shape has its borders where the model knows them.
+    The first half of the channels encodes the column, the second half the row. Both axes are
+    stretched to run from 0 to base / scale whatever their number of tokens: a picture of another
+    size or shape keeps its borders where the model was trained to have them.
     """
-    rows, columns = (sines(mx.arange(n) * (base / n / scale), dim // 2) for n in (h, w))
-    grid = (
-        mx.broadcast_to(columns[None], (h, w, dim // 2)),
-        mx.broadcast_to(rows[:, None], (h, w, dim // 2)),
-    )
-    return mx.concatenate(grid, axis=-1).reshape(h * w, dim)
+    rows = sines(mx.arange(h) * (base / h / scale), dim // 2)
+    columns = sines(mx.arange(w) * (base / w / scale), dim // 2)
+    of_column = mx.broadcast_to(columns[None], (h, w, dim // 2))
+    of_row = mx.broadcast_to(rows[:, None], (h, w, dim // 2))
+    return mx.concatenate([of_column, of_row], axis=-1).reshape(h * w, dim)
 
 
 def modulated(x: mx.array, shift: mx.array, scale: mx.array, eps: float = 1e-6) -> mx.array:

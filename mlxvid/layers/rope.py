@@ -1,4 +1,4 @@
-"""Rotary position tables over one axis or over time, height and width."""
+"""Tables of the rotary position embedding, over one axis or over time, height and width."""
 
 from __future__ import annotations
 
@@ -9,34 +9,37 @@ from mlxvid.kernels import Rotary
 
 
 def rope_1d(positions: mx.array | np.ndarray, dim: int, theta: float) -> tuple[mx.array, mx.array]:
-    """cos and sin, float32 [N, dim/2], of positions [N] at the frequencies theta^(-2i/dim)
-    (RoFormer, arXiv:2104.09864).
+    """cos and sin, float32 [N, dim/2], of positions [N] at the frequencies theta^(-2i/dim).
 
-    Worked out in float64 on the host, as the references do: in float32 the angles of late positions
-    would lose what the tables can hold.
+    Computed in float64 on the host, as the references do: in float32 the angles of late positions
+    would lose more than the tables do (RoFormer, arXiv:2104.09864).
     """
     freqs = theta ** (-np.arange(0, dim, 2, dtype=np.float64) / dim)
     angles = np.asarray(positions, dtype=np.float64)[:, None] * freqs
-    return mx.array(np.cos(angles).astype(np.float32)), mx.array(np.sin(angles).astype(np.float32))
+    cos = np.cos(angles).astype(np.float32)
+    sin = np.sin(angles).astype(np.float32)
+    return mx.array(cos), mx.array(sin)
 
 
 def rope_3d(
     t: int, h: int, w: int, dims: tuple[int, int, int], theta: float, pairing: str
 ) -> Rotary:
-    """Tables [t*h*w, sum(dims)/2] for tokens in time, height, width order: the first dims[0]
-    channels turn with time, and so on.
+    """Tables [t*h*w, sum(dims)/2] for tokens in the order time, height, width.
+
+    The first dims[0] channels of a head encode time, the next dims[1] height, the last dims[2]
+    width. `pairing` as in :class:`mlxvid.kernels.Rotary`.
     """
-    axes = [
-        (np.arange(n), dim, shape)
-        for n, dim, shape in zip((t, h, w), dims, ((t, 1, 1), (1, h, 1), (1, 1, w)), strict=True)
-    ]
-    tables = []
-    for positions, dim, shape in axes:
-        pair = rope_1d(positions, dim, theta)
-        tables.append(
-            [mx.broadcast_to(table.reshape(*shape, -1), (t, h, w, dim // 2)) for table in pair]
-        )
-    cos, sin = (
-        mx.concatenate([pair[i] for pair in tables], axis=-1).reshape(t * h * w, -1) for i in (0, 1)
+    grid = (t, h, w)
+    cosines = []
+    sines = []
+    for axis, dim in enumerate(dims):
+        along = [1, 1, 1]
+        along[axis] = grid[axis]
+        cos, sin = rope_1d(np.arange(grid[axis]), dim, theta)
+        cosines.append(mx.broadcast_to(cos.reshape(*along, -1), (*grid, dim // 2)))
+        sines.append(mx.broadcast_to(sin.reshape(*along, -1), (*grid, dim // 2)))
+    return Rotary(
+        mx.concatenate(cosines, axis=-1).reshape(t * h * w, -1),
+        mx.concatenate(sines, axis=-1).reshape(t * h * w, -1),
+        pairing,
     )
-    return Rotary(cos, sin, pairing)

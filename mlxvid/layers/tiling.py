@@ -1,6 +1,4 @@
-"""Working on a clip chunk by chunk and tile by tile, so that memory is bounded by these and not by
-the clip.
-"""
+"""Processing a clip in chunks of frames and tiles of pixels, so that they bound the memory."""
 
 from __future__ import annotations
 
@@ -10,22 +8,27 @@ import mlx.core as mx
 
 
 def chunks(x: mx.array, size: int, spare: int = 0) -> Iterator[mx.array]:
-    """Parts of `size` frames of [B, F, ...], in order; the first has `spare` more (fewer where
-    negative).
+    """Parts of `size` frames of [B, F, ...], in order.
+
+    The first has `spare` frames more, or fewer where it is negative.
     """
-    start, stop = 0, size + spare
+    start = 0
+    stop = size + spare
     while start < x.shape[1]:
         yield x[:, start:stop]
-        start, stop = stop, stop + size
+        start = stop
+        stop += size
 
 
 def spans(length: int, tile: int, halo: int) -> Iterator[tuple[slice, slice]]:
-    """Cut `length` into parts of at most `tile`: (what to read, with a halo on both sides; what of
-    the reading to keep).
+    """Cut `length` into parts of at most `tile`.
+
+    Yields for each what to read, with a halo on both sides, and what of the reading to keep.
     """
     for start in range(0, length, tile):
         stop = min(start + tile, length)
-        low, high = max(0, start - halo), min(length, stop + halo)
+        low = max(0, start - halo)
+        high = min(length, stop + halo)
         yield slice(low, high), slice(start - low, stop - low)
 
 
@@ -37,25 +40,26 @@ def tiled(
     up: int = 1,
     down: int = 1,
 ) -> mx.array:
-    """`function(part, number)` over [B, F, H, W, C] in tiles of `tile` x `tile` positions, each
-    read with `halo` more on every side.
+    """Apply `function(part, number)` to [B, F, H, W, C] in tiles, each read with a halo.
 
-    `up`, `down`: the result has up/down times as many positions a side; `tile` and `halo` must be
-    multiples of `down`. Tiles are numbered from 0, always in the same order. Where `halo` covers
-    the function's receptive field the result is that of one pass: no seams, nothing to blend. Each
-    tile is evaluated before the next begins.
+    tile: positions on a side; halo: positions read beyond each side. up, down: the result has
+    up/down times as many positions a side; `tile` and `halo` must be multiples of `down`. Tiles
+    are numbered from 0, always in the same order. Where `halo` covers the function's receptive
+    field the result is that of one pass: no seams, nothing to blend. Each tile is evaluated before
+    the next begins.
     """
     if max(x.shape[2:4]) <= tile:
         return function(x, 0)
-    rows, number = [], 0
+    rows = []
+    number = 0
     for read_y, keep_y in spans(x.shape[2], tile, halo):
         row = []
         for read_x, keep_x in spans(x.shape[3], tile, halo):
             part = function(x[:, :, read_y, read_x], number)
-            row.append(
-                mx.contiguous(part[:, :, _scaled(keep_y, up, down), _scaled(keep_x, up, down)])
-            )  # without the halo's memory
-            mx.eval(row[-1])
+            inner = part[:, :, _scaled(keep_y, up, down), _scaled(keep_x, up, down)]
+            inner = mx.contiguous(inner)  # a copy, without the halo's memory
+            mx.eval(inner)
+            row.append(inner)
             number += 1
         rows.append(mx.concatenate(row, axis=3))
     return mx.concatenate(rows, axis=2)
@@ -73,23 +77,25 @@ def blended(
     up: int = 1,
     down: int = 1,
 ) -> mx.array:
-    """`function(part, number)` over [B, F, H, W, C] in tiles of `tile` x `tile` positions, one
-    every `stride`, faded into their neighbours.
+    """Apply `function(part, number)` to [B, F, H, W, C] in overlapping tiles and blend them.
 
-    For functions that see the whole picture, of which tiles give something near the one pass and
-    not the same. Where tiles overlap, the one above and then the one to the left fade linearly into
-    the next, as in `tiled_decode` of Diffusers' autoencoders. `up`, `down` and numbers as in
-    :func:`tiled`; `tile` and `stride` must be multiples of `down`. Each tile is evaluated before
-    the next.
+    For functions that see the whole picture: tiles then give a result near that of one pass, not
+    the same. There is a tile of `tile` x `tile` positions every `stride`. Where tiles overlap, the
+    one above and then the one to the left fade linearly into the next, as in `tiled_decode` of
+    Diffusers' autoencoders. `up`, `down` and numbers as in :func:`tiled`; `tile` and `stride` must
+    be multiples of `down`. Each tile is evaluated before the next begins.
     """
     if max(x.shape[2:4]) <= tile:
         return function(x, 0)
-    overlap, step = (tile - stride) * up // down, stride * up // down
-    rows, above, number = [], [], 0
-    for y in range(0, x.shape[2], stride):
-        row = []
+    overlap = (tile - stride) * up // down
+    step = stride * up // down
+    rows = []
+    above: list[mx.array] = []
+    number = 0
+    for top in range(0, x.shape[2], stride):
+        row: list[mx.array] = []
         for column, left in enumerate(range(0, x.shape[3], stride)):
-            part = function(x[:, :, y : y + tile, left : left + tile], number)
+            part = function(x[:, :, top : top + tile, left : left + tile], number)
             if above:
                 part = _fade(above[column], part, overlap, axis=2)
             if row:
@@ -103,15 +109,11 @@ def blended(
 
 
 def _fade(a: mx.array, b: mx.array, overlap: int, axis: int) -> mx.array:
-    """`b` whose beginning along `axis` is the end of `a`, going over linearly into its own in
-    `overlap` positions.
-    """
+    """`b`, whose first `overlap` positions along `axis` fade linearly from the end of `a`."""
     overlap = min(a.shape[axis], b.shape[axis], overlap)
-    share = (
-        (mx.arange(overlap) / overlap)
-        .astype(b.dtype)
-        .reshape([-1 if i == axis else 1 for i in range(b.ndim)])
-    )
+    shape = [1] * b.ndim
+    shape[axis] = -1
+    share = (mx.arange(overlap) / overlap).astype(b.dtype).reshape(shape)
     begin, rest = mx.split(b, [overlap], axis=axis)
     end = mx.split(a, [a.shape[axis] - overlap], axis=axis)[1]
     return mx.concatenate([end * (1 - share) + begin * share, rest], axis=axis)

@@ -1,26 +1,15 @@
-"""Clip: frames, frame rate and the settings that made them, written to and read from files.
-
-How the settings travel: one JSON object in ASCII, ``{"mlxvid": 1, "fps", "frames", "width",
-"height", "settings"}``, in the comment of an mp4, webm or GIF, in a PNG's ``tEXt`` chunk "Comment",
-or in ``settings.json`` beside a folder's frames. The sizes in it let :meth:`Clip.load` undo what a
-format does to a clip: H.264's 4:2:0 needs even sides, so an odd side is stored with its last line
-repeated, and is cropped again on reading; GIF counts time in hundredths of a second and merges
-equal frames.
-"""
+"""Clip: frames, frame rate and the settings that made them, written to and read from files."""
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
-import secrets
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import av
 import numpy as np
@@ -28,35 +17,38 @@ from PIL import Image
 
 from mlxvid.errors import MediaError, SettingError
 
-from .containers import (
-    FOLDER,
-    FOREIGN_FPS,
-    FRAME_NAME,
-    MAX_FPS,
-    MIN_FPS,
-    VIDEO,
-    folder_tag,
-    read,
-    read_tag,
-    write,
-)
+from .formats import FOREIGN_FPS, GIF_MAX_FPS, MAX_FPS, MIN_FPS, VIDEO
+from .reading import Contents, read_contents, read_tag
+from .tag import pack_tag, stored_size
+from .targets import check_writable, expand, kind_of, staged, unwritable
+from .writing import write_frames
 
 log = logging.getLogger("mlxvid")
 
 
+class KeptLatents(Protocol):
+    """A clip's latents on the disk, there until the clip is saved."""
+
+    def discard(self) -> None:
+        """The clip is saved: remove the file."""
+
+    def leave(self) -> str | None:
+        """The file is needed after all: its path, None where it could not be written."""
+
+
 @dataclass
 class Clip:
-    """`frames`: uint8 ``[F, H, W, 3]``, at least one; `fps`: frames a second, 0.1 to 1000;
-    `settings`: JSON-able.
+    """A clip in memory.
 
-    `kept`: for a clip that was just made, its latents on the disk, there until it is saved
+    `frames`: uint8 ``[F, H, W, 3]``, at least one; `fps`: frames a second, 0.1 to 1000; `settings`:
+    JSON-able; `kept`: for a clip that was just made, its latents on the disk
     (:class:`mlxvid.run.checkpoint.Kept`). Raises :class:`SettingError` for anything else.
     """
 
     frames: np.ndarray
     fps: float
-    settings: dict = field(default_factory=dict)
-    kept: Any = field(default=None, repr=False, compare=False)
+    settings: dict[str, Any] = field(default_factory=dict)
+    kept: KeptLatents | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         frames = self.frames
@@ -68,11 +60,13 @@ class Clip:
             or not frames.size
         ):
             raise SettingError(
-                "A clip's frames are a uint8 array [frames, height, width, 3] with at least one frame: convert them first."
+                "A clip's frames are a uint8 array [frames, height, width, 3] "
+                "with at least one frame: convert them first."
             )
         if not MIN_FPS <= self.fps <= MAX_FPS:  # also false for NaN
             raise SettingError(
-                f"A clip can't play {self.fps} frames a second: choose between {MIN_FPS:g} and {MAX_FPS:g}."
+                f"A clip can't play {self.fps} frames a second: "
+                f"choose between {MIN_FPS:g} and {MAX_FPS:g}."
             )
         self.fps = float(self.fps)
 
@@ -94,8 +88,8 @@ class Clip:
         writing fails; :class:`SettingError` when the settings are not JSON-able.
         """
         target = check_writable(path, len(self.frames))
-        kind = _kind(path)
-        comment = _pack(self)
+        kind = kind_of(path)
+        comment = pack_tag(self.frames.shape, self.fps, self.settings)
         _log_changes(self, target, kind)
         try:
             with closing(_save(self, target, kind, comment)) as steps:
@@ -106,8 +100,9 @@ class Clip:
             latents = self.kept.leave() if self.kept else None
             if latents is None:
                 raise
+            reason = str(error).rstrip(".")
             raise MediaError(
-                f"{str(error).rstrip('.')}; --decode-only {latents} saves it again without denoising."
+                f"{reason}; `decode_saved` {latents} saves it again without denoising."
             ) from None
         if self.kept:
             self.kept.discard()
@@ -115,62 +110,20 @@ class Clip:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Clip:
-        """Read any clip that :meth:`save` writes, and most others (settings ``{}``); the content
-        counts, not the name's ending.
+        """Read any clip that :meth:`save` writes, and most others (settings ``{}``).
 
-        Raises :class:`MediaError` for what is missing, damaged, cut short, or no clip.
+        The content counts, not the name's ending. Animated GIFs, WebPs and PNGs play at their mean
+        rate. Raises :class:`MediaError` for what is missing, damaged, cut short, or no clip.
         """
-        return _clip(*read(_expand(path)))
+        return _restored(read_contents(expand(path)))
 
 
-def check_writable(path: str | os.PathLike, frames: int | None = None) -> Path:
-    """The path that :meth:`Clip.save` would write to, if a clip (of `frames` frames) can be saved
-    there; to call before a long run.
+def read_settings(path: str | os.PathLike) -> dict[str, Any]:
+    """The settings inside a saved clip, without decoding its frames.
 
-    A temporary file is made and removed, since permission bits don't tell the truth on every file
-    system. Nothing else changes. Raises :class:`MediaError` for an ending that has no format, a
-    folder that is missing, not writable, or holds other files, and for several frames in a
-    ``.png``.
+    Raises :class:`MediaError` if it has none or is no clip.
     """
-    target, kind = _expand(path), _kind(path)
-    if kind == ".png" and frames is not None and frames > 1:
-        raise MediaError(
-            f"One .png holds one picture and this clip has {frames} frames: "
-            "end the name in .mp4, .gif or .webm, or in / for a folder of pictures."
-        )
-    try:
-        existing = target.exists()
-        if existing and kind == FOLDER:
-            _check_folder(target)
-        room = target if existing and kind == FOLDER else Path(os.path.realpath(target)).parent
-        if not room.is_dir():
-            raise MediaError(
-                f"The folder {room} does not exist: create it, or choose another place for {target.name}."
-            )
-        if existing and not os.access(target, os.W_OK):
-            raise MediaError(f"{target} is write-protected: choose another name.")
-        if not existing:
-            with suppress(FileNotFoundError):
-                os.lstat(
-                    target
-                )  # fails for a name too long for the file system, which Python 3.14 calls absent
-        probe = _temporary(room)
-        try:
-            probe.touch(exist_ok=False)
-        finally:
-            probe.unlink(missing_ok=True)
-    except MediaError:
-        raise
-    except (OSError, ValueError) as error:
-        raise _unwritable(target, error) from error
-    return target
-
-
-def read_settings(path: str | os.PathLike) -> dict:
-    """The settings inside a saved clip, without decoding its frames. Raises :class:`MediaError` if
-    it has none or is no clip.
-    """
-    source = _expand(path)
+    source = expand(path)
     tag = read_tag(source)
     if tag is None:
         raise MediaError(f"{source} holds no mlxvid settings: give a clip that mlxvid saved.")
@@ -178,201 +131,73 @@ def read_settings(path: str | os.PathLike) -> dict:
 
 
 def contact_sheet(clips: Sequence[Clip], columns: int = 9) -> Image.Image:
-    """A picture with one row a clip: up to `columns` of its frames, evenly spaced from the first to
-    the last, on white.
+    """A picture with one row a clip, on white.
+
+    Up to `columns` of a clip's frames are in its row, evenly spaced from the first to the last.
     """
     gap = 2
-    height, width = (max(clip.frames.shape[axis] for clip in clips) for axis in (1, 2))
-    sheet = Image.new(
-        "RGB", (columns * (width + gap) - gap, len(clips) * (height + gap) - gap), "white"
-    )
+    height = max(clip.frames.shape[1] for clip in clips)
+    width = max(clip.frames.shape[2] for clip in clips)
+    size = (columns * (width + gap) - gap, len(clips) * (height + gap) - gap)
+    sheet = Image.new("RGB", size, "white")
     for row, clip in enumerate(clips):
+        last = len(clip.frames) - 1
         count = min(columns, len(clip.frames))
-        for column, index in enumerate(
-            np.linspace(0, len(clip.frames) - 1, count).round().astype(int)
-        ):
-            sheet.paste(
-                Image.fromarray(clip.frames[index]), (column * (width + gap), row * (height + gap))
-            )
+        indices = np.linspace(0, last, count).round().astype(int)
+        for column, index in enumerate(indices):
+            place = (column * (width + gap), row * (height + gap))
+            sheet.paste(Image.fromarray(clip.frames[index]), place)
     return sheet
 
 
-# --- names and temporary names --------------------------------------------------------------------
+def _save(clip: Clip, target: Path, kind: str, comment: str) -> Generator[int, None, None]:
+    """Write the clip, yielding the frames done.
 
-
-def _expand(path: str | os.PathLike) -> Path:
-    return Path(os.path.expanduser(os.fspath(path)))
-
-
-def _kind(path: str | os.PathLike) -> str:
-    """The format that a name asks for: ".mp4", ".webm", ".gif", ".png" or FOLDER."""
-    name, target = os.fspath(path), _expand(path)
-    ending = target.suffix.lower()
-    try:
-        folder = name.endswith(("/", os.sep)) or not ending or target.is_dir()
-    except (OSError, ValueError) as error:
-        raise _unwritable(target, error) from error
-    if folder:
-        return FOLDER
-    if ending not in (*VIDEO, ".gif", ".png"):
-        raise MediaError(
-            f"{target} ends in {ending}, which has no format: end it in .mp4, .webm, .gif, .png, or / for a folder."
-        )
-    return ending
-
-
-def _temporary(room: Path, ending: str = "") -> Path:
-    return room / f".mlxvid-{secrets.token_hex(4)}{ending}"
-
-
-def _unwritable(target: Path, error: Exception) -> MediaError:
-    reason = getattr(error, "strerror", None) or error
-    return MediaError(
-        f"{target} can't be written ({reason}): make room there, or choose another place."
-    )
-
-
-def _check_folder(folder: Path) -> None:
-    """Raise unless `folder` is empty or holds nothing but a clip saved before (and what Finder
-    leaves in every folder).
-    """
-    if not folder.is_dir():
-        raise MediaError(
-            f"{folder} is a file, not a folder: choose another name, or end it in .mp4, .webm, .gif or .png."
-        )
-    names = {entry.name for entry in folder.iterdir()} - {".DS_Store"}
-    foreign = sorted(
-        name for name in names if name != "settings.json" and not FRAME_NAME.fullmatch(name)
-    )
-    if not foreign and names and folder_tag(folder) is None:
-        foreign = sorted(names)
-    if foreign:
-        raise MediaError(
-            f"The folder {folder} holds other files ({foreign[0]}): name a new or empty folder for the frames."
-        )
-
-
-@contextmanager
-def _staged(target: Path, kind: str) -> Iterator[Path]:
-    """A temporary file or folder that becomes `target` when the block ends well, and is removed
-    when it doesn't.
-    """
-    real = Path(os.path.realpath(target))  # through a symbolic link, so that the link stays one
-    inside = (
-        kind == FOLDER and real.is_dir()
-    )  # an existing folder keeps its identity: someone may stand in it
-    stage = _temporary(real if inside else real.parent, "" if kind == FOLDER else kind)
-    try:
-        if kind == FOLDER:
-            stage.mkdir()
-        yield stage
-        if inside:
-            _swap(stage, real)
-        else:
-            os.replace(stage, real)
-    finally:
-        if stage.is_dir():
-            shutil.rmtree(stage)
-        else:
-            stage.unlink(missing_ok=True)
-
-
-def _swap(stage: Path, folder: Path) -> None:
-    """Move the new frames out of `stage` and the old ones into it, or leave all as it was."""
-    new = sorted(stage.iterdir())
-    old = stage / "old"
-    old.mkdir()
-    moves = [
-        (entry, old / entry.name)
-        for entry in sorted(folder.iterdir())
-        if not entry.name.startswith(".")
-    ]
-    moves += [(entry, folder / entry.name) for entry in new]
-    done = []
-    try:
-        for source, goal in moves:
-            done.append((source, goal))
-            os.replace(source, goal)
-    except BaseException:
-        for source, goal in reversed(done):
-            if goal.exists() and not source.exists():
-                os.replace(goal, source)
-        raise
-
-
-# --- writing --------------------------------------------------------------------------------------
-
-
-def _save(clip: Clip, target: Path, kind: str, comment: str) -> Iterator[int]:
-    """Write the clip, yielding the frames done: a generator, so that what the caller's callback
-    raises isn't taken for a failed write.
+    A generator, so that what the caller's callback raises isn't taken for a failed write.
     """
     try:
-        with _staged(target, kind) as stage:
-            yield from write(clip.frames, clip.fps, stage, kind, comment)
+        with staged(target, kind) as stage:
+            yield from write_frames(clip.frames, clip.fps, stage, kind, comment)
     except (OSError, av.FFmpegError) as error:
-        raise _unwritable(target, error) from error
+        raise unwritable(target, error) from error
 
 
 def _log_changes(clip: Clip, target: Path, kind: str) -> None:
     """Log what the format can't keep as it is."""
     height, width = clip.frames.shape[1:3]
     if kind in VIDEO and (width % 2 or height % 2):
-        stored = f"{width + width % 2}x{height + height % 2}"
         log.info(
-            "%s is stored as %s, since video needs even sides; the last line is repeated.",
+            "%s is stored as %dx%d, since video needs even sides; the last line is repeated.",
             target,
-            stored,
+            width + width % 2,
+            height + height % 2,
         )
-    if kind == ".gif" and clip.fps > 50:
+    if kind == ".gif" and clip.fps > GIF_MAX_FPS:
         log.warning(
-            "%s plays at 50 frames a second instead of %g, the most that a GIF can.",
+            "%s plays at %g frames a second instead of %g, the most that a GIF can.",
             target,
+            GIF_MAX_FPS,
             clip.fps,
         )
     elif kind == ".gif" and not (100 / clip.fps).is_integer():
         log.info(
-            "%s keeps its speed, but single frames last up to 5 ms more or less: GIF counts in steps of 10 ms.",
+            "%s keeps its speed, but single frames last up to 5 ms more or less: "
+            "GIF counts in steps of 10 ms.",
             target,
         )
 
 
-# --- reading --------------------------------------------------------------------------------------
+def _restored(contents: Contents) -> Clip:
+    """The clip as it was saved: with the rate and size of its tag.
 
-
-def _clip(frames: np.ndarray, fps: float | None, tag: dict | None) -> Clip:
-    """The clip as it was saved: `tag` tells the exact rate and size, unless another program has
-    changed them in the file since.
-
-    `fps` is the file's own rate, None if it has none.
+    Where another program has changed these in the file since, the file's count.
     """
+    frames, fps, tag = contents
     if tag is None:
         return Clip(frames, min(max(fps or FOREIGN_FPS, MIN_FPS), MAX_FPS), {})
     height, width = frames.shape[1:3]
-    if (width, height) == (tag["width"] + tag["width"] % 2, tag["height"] + tag["height"] % 2):
+    if (width, height) == stored_size(tag):
         frames = np.ascontiguousarray(frames[:, : tag["height"], : tag["width"]])
     if fps is None or math.isclose(fps, tag["fps"], rel_tol=0.01):
         fps = tag["fps"]
     return Clip(frames, fps, tag["settings"])
-
-
-# --- the settings inside --------------------------------------------------------------------------
-
-
-def _pack(clip: Clip) -> str:
-    """The clip's tag as ASCII JSON, which every container's comment keeps as it is."""
-    frames, height, width = clip.frames.shape[:3]
-    tag = {
-        "mlxvid": 1,
-        "fps": clip.fps,
-        "frames": frames,
-        "width": width,
-        "height": height,
-        "settings": clip.settings,
-    }
-    try:
-        return json.dumps(tag, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise SettingError(
-            f"The clip's settings can't be stored as JSON ({error}): keep to numbers, strings, lists and dicts."
-        ) from error

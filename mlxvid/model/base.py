@@ -1,146 +1,247 @@
-"""What a family of models tells the one road of pipeline.py: the base of every
-``models/*/pipeline.py``.
+"""The contract of a family: model -> shot -> stages, of which the loop in mlxvid.run knows no more.
+
+A :class:`Model` has the networks of one model. It makes a :class:`Shot` for a run: conditions,
+state, and which network predicts when. A shot goes through its :class:`Stage` objects in turn, each
+a scheduler with steps of its own; what a stage takes from the clip, and puts back, is its `begin`
+and `end`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
 
 import mlx.core as mx
 import mlx.nn as nn
-import numpy as np
+from mlx.utils import tree_flatten
 
-if TYPE_CHECKING:
-    from mlxvid.run.request import Request
+from mlxvid.progress import Watch
+from mlxvid.schedulers import Predict, Scheduler
 
-    from .geometry import Facts
+from .attention_call import AttentionCall, Blocks
+from .card import Card, Part
+from .conditions import Conditions
+from .folder import Folder
+from .guidance import NEGATIVE, PROMPT, classifier_free
+from .machine import this_machine
+from .memory import in_one_batch
+from .request import Request
+
+Passes = Mapping[str, Conditions]
+"""The conditions of each pass through the network, by what steers it: "negative", "prompt"."""
 
 
-class Part(NamedTuple):
-    """A component: its class, the class of its config, and the type that its weights are used in on
-    Metal when none is asked for (None: the checkpoint's own)."""
+class Components(Protocol):
+    """Where a model's networks come from: :class:`mlxvid.weights.loading.Components`."""
 
-    network: type[nn.Module]
-    config: type
-    dtype: str | None = None
+    folder: Folder
+    quantize: int | None
+    dtype: str | None
+    resident: bool
+
+    @property
+    def loras(self) -> Sequence[Any]: ...
+
+    def network(self, name: str, part: Part, watch: Watch | None = None) -> nn.Module: ...
 
 
-class Family:
-    """One loaded model. Its networks come from `components`
-    (:class:`mlxvid.weights.loading.Components`) when they are first needed.
+class Model:
+    """One loaded model, whose networks come from `components` when they are first needed.
 
-    A family says its `parts` and `samplers`, and writes the methods from :meth:`encode_text` on.
+    A family writes :meth:`encode_text`, :meth:`scheduler`, :meth:`predict` and :meth:`decode`, and
+    of the others those that its models need.
     """
 
-    parts: ClassVar[Mapping[str, Part]]
-    """By name: the component's folder. "text_encoder", "transformer" and "vae" are asked for by the
-    pipeline.
-    """
-    samplers: tuple[str, ...]
-    """Names from :data:`mlxvid.schedulers.SAMPLERS` that this model's predictions fit."""
-    options: ClassVar[Mapping[str, float | str]] = {}
-    """Of the options that it takes (:mod:`mlxvid.model.options`), those that have a value when none
-    is given.
-    """
-    joint: ClassVar[int] = 0
-    """Frames of another clip that a clip can begin or end with, where the capabilities have
-    "extend" or "join".
-    """
+    denoiser = "transformer"
+    """The component that the first step needs, loaded before it."""
 
-    def __init__(self, components: Any, facts: Facts):
-        """components: of the model's folder; facts: what its configs say, of which the pipeline
-        reads these here.
-        """
+    def __init__(self, card: Card, components: Components):
+        self.card = card
         self.components = components
-        self.geometry, self.defaults, self.width = (
-            facts.geometry,
-            facts.defaults,
-            facts.heads * facts.head_dim,
-        )
-        self.capabilities, self.needs, self.attention_modes = (
-            facts.capabilities,
-            facts.needs,
-            facts.attention_modes,
-        )
 
-    def network(self, name: str, watch: Any = None) -> nn.Module:
-        """The component called `name`, loaded if it isn't yet, which `watch` is told of."""
-        return self.components.network(name, self.parts[name], watch)
+    @property
+    def folder(self) -> Folder:
+        """The model's folder: its configs."""
+        return self.components.folder
+
+    @property
+    def path(self) -> Path:
+        """Where its folder is."""
+        return self.components.folder.path
+
+    def network(self, name: str, watch: Watch | None = None) -> Any:
+        """The network of a component, loaded if it isn't yet, which `watch` is told of."""
+        return self.components.network(name, self.card.family.parts[name], watch)
 
     def advice(self, prompt: str) -> str | None:
         """A line for a prompt that this model can't do much with, or None."""
         return None
 
-    def shift(self, width: int, height: int) -> float | None:
-        """The noise schedule's shift for clips of that size in pixels; None for a model whose
-        schedule has none.
+    def shot(self, request: Request, noise: mx.array, watch: Watch) -> Shot:
+        """One run. noise: latents [1, F, H, W, C] to begin with."""
+        return Shot(self, request, noise, self.conditions(request, watch))
+
+    # --- conditions ------------------------------------------------------------------------------
+
+    def conditions(self, request: Request, watch: Watch) -> dict[str, Conditions]:
+        """What steers each pass: the prompt, and before it the negative prompt where guidance asks
+        for it.
         """
-        return None
+        prompts = {PROMPT: self.prompt(request)}
+        if self.card.passes(request.guidance) == 2:
+            prompts = {NEGATIVE: request.negative_prompt, **prompts}
+        text = self.encode_text(list(prompts.values()), watch)
+        # Evaluated, so that nothing holds the text encoder when the next component needs the room.
+        mx.eval(dict(text))
+        others = self.encode_inputs(request, watch)
+        passes = {name: text.row(i).joined(others) for i, name in enumerate(prompts)}
+        mx.eval([dict(conditions) for conditions in passes.values()])
+        return passes
 
     def prompt(self, request: Request) -> str:
         """The prompt as :meth:`encode_text` is to have it."""
         return request.prompt
 
-    def encode_text(self, prompts: list[str]) -> dict[str, mx.array]:
-        """What `predict` is told of B prompts: arrays whose first axis is B."""
+    def encode_text(self, prompts: list[str], watch: Watch) -> Conditions:
+        """The conditions of B prompts: arrays whose first axis is B.
+
+        Told to `watch` as the stage "encode", after the text encoder is loaded.
+        """
         raise NotImplementedError
 
-    def encode_pictures(
-        self,
-        pictures: Mapping[int, np.ndarray],
-        latent_shape: tuple[int, int, int],
-        watch: Any = None,
-    ) -> dict[str, mx.array]:
-        """What `predict` is told of pictures uint8 [H, W, 3] by latent frame, in a clip whose
-        latents are (frames, height, width): arrays whose first axis is 1. `watch` is told of
-        components that are loaded for it."""
-        return {}
-
-    def encode_request(
-        self, request: Request, latent_shape: tuple[int, int, int], watch: Any = None
-    ) -> dict[str, mx.array]:
-        """What `predict` is told of everything in the request but its text, as
-        :meth:`encode_pictures` has it.
+    def encode_inputs(self, request: Request, watch: Watch) -> Conditions:
+        """The conditions of everything in the request but its text, such as pictures: arrays whose
+        first axis is 1.
         """
-        return self.encode_pictures(request.pictures, latent_shape, watch)
+        return Conditions({})
 
-    def pieces(self, request: Request) -> list[range]:
-        """The latent frames that are denoised together, in order; a piece may begin with the last
-        frames of the one before.
-        """
-        return [range(self.geometry.latent_frames(request.frames))]
+    def latent_shape(self, request: Request) -> tuple[int, int, int]:
+        """(frames, height, width) of the clip's latents."""
+        return self.card.geometry.latent_shape(request.frames, request.width, request.height)
 
-    def begin(
-        self, request: Request, conditions: list[dict[str, mx.array]], number: int, x: mx.array
-    ) -> tuple[list[dict[str, mx.array]], Any]:
-        """What `predict` is told in piece `number`, and the scheduler of that piece.
+    # --- steps -----------------------------------------------------------------------------------
 
-        conditions: what it is told of the whole clip. x: the whole clip's latents, noise from this
-        piece on.
-        """
-        return conditions, self.scheduler(request)
-
-    def scheduler(self, request: Request) -> Any:
+    def scheduler(self, request: Request) -> Scheduler:
         """The scheduler of the request's sampler, steps and shift."""
         raise NotImplementedError
 
     def predict(
-        self, x: mx.array, time: float, conditions: Mapping[str, mx.array], attention: str
+        self, x: mx.array, time: float, conditions: Conditions, request: Request
     ) -> mx.array:
-        """The network's prediction for latents [B, F, H, W, C] at a time of the scheduler, float32,
-        with B conditions of each kind.
+        """The network's output for latents [B, F, H, W, C] at a time of the scheduler, float32,
+        with B rows of conditions.
         """
         raise NotImplementedError
 
-    def hold(
-        self, x: mx.array, noise: mx.array, sigma: float, conditions: Mapping[str, mx.array]
-    ) -> mx.array:
-        """Latents after a step to `sigma`, with what was given put back on its own road from
-        `noise`.
-        """
-        return x
-
-    def decode(self, latents: mx.array) -> Iterator[mx.array]:
+    def decode(self, latents: mx.array, watch: Watch | None = None) -> Iterator[mx.array]:
         """Latents [1, F, H, W, C] -> frames [n, H, W, 3] in about [-1, 1], chunk after chunk."""
         raise NotImplementedError
+
+    @staticmethod
+    def attention_call(blocks: Blocks, frames: int) -> AttentionCall:
+        """A call of the family's attention blocks of those sizes, with random weights.
+
+        frames: latent frames that it will be called with. Only of families that attend in more
+        than one way.
+        """
+        raise NotImplementedError
+
+    def batched(self, rows: int, latent_frames: int, request: Request) -> bool:
+        """Whether `rows` of conditions go through the denoiser in one batch: where there is room.
+
+        latent_frames: of the piece that is denoised together.
+        """
+        geometry = self.card.geometry
+        _, height, width = geometry.token_grid(request.frames, request.width, request.height)
+        tokens = latent_frames // geometry.patch[0] * height * width
+        parameters = dict(tree_flatten(self.network(self.denoiser).parameters()))
+        weights = sum(array.nbytes for array in parameters.values())
+        return in_one_batch(tokens, rows, weights, self.card, this_machine().usable)
+
+
+class Shot:
+    """One run of a model: its request, what it begins with, its conditions and its state.
+
+    state: arrays that are kept from one prediction to the next, such as caches; they are saved with
+    an interrupted run and restored with it. A family whose runs have more than one stage, other
+    guidance or a state of their own has a Shot of its own.
+    """
+
+    def __init__(self, model: Any, request: Request, noise: mx.array, passes: Passes):
+        self.model = model
+        self.request = request
+        self.noise = noise
+        self.passes = passes
+        self.state: dict[str, mx.array] = {}
+
+    @property
+    def steps(self) -> Sequence[int]:
+        """The number of steps of each stage, in order."""
+        return (self.request.steps,)
+
+    def stage(self, number: int, x: mx.array) -> Stage:
+        """Stage `number`. x: the latents that the stages before it have made, or the noise."""
+        return Stage(self.model.scheduler(self.request), self.passes)
+
+    def predictor(self, stage: Stage, step: int, latent_frames: int) -> Predict:
+        """What the scheduler calls in a step: by default the model's predictions for each pass,
+        combined by classifier-free guidance.
+
+        latent_frames: of the latents that it is called with.
+        """
+
+        def predict(x: mx.array, time: float, conditions: Conditions) -> mx.array:
+            return self.model.predict(x, time, conditions, self.request)
+
+        rows = len(stage.passes)
+        batched = rows > 1 and self.model.batched(rows, latent_frames, self.request)
+        batch = stage.batch if batched else None
+        return classifier_free(predict, stage.passes, self.request.guidance, batch)
+
+    def finished(self, number: int, x: mx.array) -> Iterable[mx.array]:
+        """Frames [n, H, W, 3] in about [-1, 1] that are final once stage `number` has made `x`, for
+        models that hand them out as they are done; :meth:`decode` then leaves them out.
+        """
+        return ()
+
+    def decode(self, latents: mx.array, watch: Watch | None = None) -> Iterator[mx.array]:
+        """The clip's frames [n, H, W, 3] in about [-1, 1], chunk after chunk."""
+        return self.model.decode(latents, watch)
+
+
+class Stage:
+    """A part of a run, with a scheduler and steps of its own.
+
+    passes: the conditions of each pass. first: the step to begin with, later than 0 where what it
+    begins from is a noised clip.
+    """
+
+    def __init__(self, scheduler: Scheduler, passes: Passes, first: int = 0):
+        self.scheduler = scheduler
+        self.passes = passes
+        self.first = first
+
+    @cached_property
+    def batch(self) -> Conditions:
+        """The conditions of all passes, stacked."""
+        return Conditions.stacked(list(self.passes.values()))
+
+    def begin(self, x: mx.array) -> mx.array:
+        """The latents that its first step takes, of the clip's latents (at first, noise): sliced,
+        noised, upsampled, padded.
+        """
+        return self.scheduler.begin(x)
+
+    def merged(self, x: mx.array, y: mx.array) -> mx.array:
+        """The clip's latents `x` with the stage's `y` in their place, at any step."""
+        return y
+
+    def preview(self, x: mx.array, x0: mx.array) -> mx.array:
+        """The latents that a preview decodes, of the x0 that the scheduler predicted."""
+        return self.merged(x, x0)
+
+    def end(self, x: mx.array, y: mx.array) -> mx.array:
+        """The clip's latents after the stage: what the next begins with, or what is decoded."""
+        return self.merged(x, y)

@@ -1,15 +1,16 @@
-"""What stands in a model folder's JSON files, read and checked. No MLX here: plans and the desktop
-app read them too.
+"""A model folder's JSON files, read and checked.
+
+No MLX here: plans and the desktop app read them too.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from mlxvid.errors import WeightsError
+from mlxvid.json_files import read_json
 
 Config = TypeVar("Config")
 
@@ -32,15 +33,15 @@ _KINDS: dict[str, Any] = {
     "bool | None": (bool, type(None)),
 }
 
-# What a model has one after the other is built before its weights are looked at, so that a damaged
-# number would build for ever.
+# Layers are built before the weights are looked at, so that a damaged number would build for ever.
 _REPEATED = ("layers", "depth", "blocks")
 MAX_REPEATS = 1000
 
 
 class Folder:
-    """A model in the Diffusers layout, as far as its JSON files tell of it: model_index.json, and a
-    config.json a component.
+    """A model in the Diffusers layout, as far as its JSON files describe it.
+
+    These are model_index.json, and a config.json a component.
     """
 
     def __init__(self, path: Path):
@@ -65,41 +66,27 @@ class Folder:
         )
 
 
-def read_json(path: Path) -> dict:
-    """A JSON object from a model's folder; raises :class:`WeightsError` where it is missing or is
-    none.
-    """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise WeightsError(
-            f"{path} is missing or is not a JSON object; download or convert the model again."
-        )
-    return value
-
-
 def from_json(cls: type[Config], values: Any, path: Path) -> Config:
-    """A dataclass from a JSON object: unknown keys are ignored, missing ones get the class's
-    defaults.
+    """A dataclass from a JSON object.
 
-    Raises :class:`WeightsError`, naming `path`, for values that it can't have.
+    Unknown keys are ignored, missing ones get the class's defaults. Raises :class:`WeightsError`,
+    naming `path`, for values that it can't have.
     """
     values = values if isinstance(values, dict) else {}
-    known = {f.name: values[f.name] for f in fields(cls) if f.name in values}
-    wrong = [
-        f.name
-        for f in fields(cls)
-        if f.name in known and not _possible(f.name, known[f.name], f.type)
-    ]
+    annotations = {field.name: str(field.type) for field in fields(cast(Any, cls))}
+    known = {name: values[name] for name in annotations if name in values}
+    wrong = ""
+    for name, value in known.items():
+        if not wrong and not _possible(name, value, annotations[name]):
+            wrong = name
     try:
         if not wrong:
             return cls(**known)
     except (TypeError, ValueError) as error:
-        wrong = [str(error)]
+        wrong = str(error)
     raise WeightsError(
-        f"{path} does not describe a model that mlxvid can make ({wrong[0]}); download or convert the model again."
+        f"{path} does not describe a model that mlxvid can make ({wrong}); download or convert the "
+        "model again."
     )
 
 
@@ -107,7 +94,7 @@ def _possible(name: str, value: Any, annotation: str) -> bool:
     """Whether a config's field can have this value, as far as that shows in it alone."""
     if not isinstance(value, _KINDS[annotation]):
         return False
+    if not any(word in name for word in _REPEATED):
+        return True
     counts = value if isinstance(value, list) else [value]
-    return not any(word in name for word in _REPEATED) or all(
-        count <= MAX_REPEATS for count in counts if isinstance(count, int)
-    )
+    return all(count <= MAX_REPEATS for count in counts if isinstance(count, int))

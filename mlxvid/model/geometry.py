@@ -50,14 +50,15 @@ def round_size(
     16384.
     """
     wide, high = (multiple, multiple) if isinstance(multiple, int) else multiple
-    check_whole("Width", width, MAX_SIDE, "pixels")
-    check_whole("Height", height, MAX_SIDE, "pixels")
-    new_width, new_height = _nearest(width, wide), _nearest(height, high)
+    check_whole("`width`", width, MAX_SIDE, "pixels")
+    check_whole("`height`", height, MAX_SIDE, "pixels")
+    new_width = _nearest(width, wide)
+    new_height = _nearest(height, high)
     if (new_width, new_height) == (width, height):
         return new_width, new_height, None
     grid = f"{wide}" if wide == high else f"{wide}x{high}"
-    note = f"{width}x{height} is rounded to {new_width}x{new_height}: this model's sizes are multiples of {grid}."
-    return new_width, new_height, note
+    change = f"{width}x{height} is rounded to {new_width}x{new_height}"
+    return new_width, new_height, f"{change}: this model's sizes are multiples of {grid}."
 
 
 def round_frames(
@@ -69,8 +70,9 @@ def round_frames(
     `patch_t` must divide the latent frames. Returns (frames, note) as :func:`round_size` does;
     raises :class:`SettingError` for frames that are not a whole number from 1 to 100000.
     """
-    check_whole("Frames", frames, MAX_FRAMES, "frames")
-    step, offset = t_factor * patch_t, 1 - t_factor if causal else 0
+    check_whole("`frames`", frames, MAX_FRAMES, "frames")
+    step = t_factor * patch_t
+    offset = 1 - t_factor if causal else 0
     rounded = _nearest(frames, step, offset)
     if rounded == frames:
         return rounded, None
@@ -84,7 +86,7 @@ def frames_of(seconds: float, fps: float) -> int:
     make.
     """
     if not 0 < seconds < float("inf") or not 0 < fps < float("inf"):
-        raise SettingError(f"Seconds and fps must be above 0, not {seconds:g} and {fps:g}.")
+        raise SettingError(f"Seconds and `fps` must be above 0, not {seconds:g} and {fps:g}.")
     return max(
         1, round(min(seconds * fps, 1e15))
     )  # far too many still, which is refused where frames are checked, but never infinite
@@ -112,7 +114,8 @@ class Geometry:
         check_whole("The channel count", self.channels, MAX_SIDE, "channels")
         if len(self.patch) != 3:
             raise SettingError(
-                f"A patch has three sides, time x height x width as in 1x2x2, not {len(self.patch)}."
+                "A patch has three sides, time x height x width as in 1x2x2, not "
+                f"{len(self.patch)}."
             )
         for side in self.patch:
             check_whole("Each side of the patch", side, MAX_SIDE, "latent positions")
@@ -173,7 +176,8 @@ class Geometry:
         Raises :class:`SettingError` for names that the model doesn't know.
         """
         raise SettingError(
-            "This model's sizes have no names; give --width and --height in place of --resolution and --aspect."
+            "This model's sizes have no names; give `width` and `height` in place of "
+            "`resolution` and `aspect`."
         )
 
     def latent_shape(self, frames: int, width: int, height: int) -> tuple[int, int, int]:

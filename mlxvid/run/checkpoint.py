@@ -1,5 +1,7 @@
-"""What outlives an accident: finished latents while a clip is decoded and saved, and the state of a
-denoising that is under way.
+"""Saved latents and resumable checkpoints.
+
+Finished latents are kept on the disk while a clip is decoded and saved, and the state of a run
+while it is denoised: what dies underway can be taken up again.
 """
 
 from __future__ import annotations
@@ -10,10 +12,10 @@ import logging
 import os
 import time
 import weakref
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import mlx.core as mx
 import numpy as np
@@ -28,7 +30,9 @@ log = logging.getLogger("mlxvid")
 CHECKPOINT_SECONDS = 2.0
 # Interrupted runs, and latents of clips that were not saved, stay until they are wanted; of more
 # than this the oldest are removed.
-KEPT = 5
+MOST_KEPT = 5
+
+Settings = dict[str, Any]
 
 
 def latents_folder() -> Path:
@@ -37,21 +41,22 @@ def latents_folder() -> Path:
 
 
 def runs_folder() -> Path:
-    """Where the checkpoints of interrupted runs are: `MLXVID_CACHE`/runs, or the user's cache
-    folder.
-    """
+    """Where checkpoints of interrupted runs are: `MLXVID_CACHE`/runs, or the user's cache."""
     return cache_folder("runs")
 
 
-class Kept:
+# --- finished latents ----------------------------------------------------------------------------
+
+
+class KeptLatents:
     """A file of latents, which stays whatever happens until it is told otherwise."""
 
     def __init__(self, path: Path | None):
         self.path = path
         self._removal: weakref.finalize | None = None
 
-    def until_saved(self) -> Kept:
-        """The clip is whole: from now on the file goes when the clip is saved, dropped, or the
+    def until_saved(self) -> KeptLatents:
+        """The clip is decoded: from now on the file goes when the clip is saved, dropped, or the
         process ends in good order.
 
         A file that somebody moved out of the cache is theirs, and stays.
@@ -66,62 +71,72 @@ class Kept:
             self._removal()
 
     def leave(self) -> str | None:
-        """The file is needed after all: let it stay, and say where it is (None where it could not
-        be written).
-        """
+        """The file is needed after all: let it stay, and say where it is (None for nowhere)."""
         if self._removal is not None:
             self._removal.detach()
         return str(self.path) if self.path else None
 
 
-def keep(latents: mx.array, settings: dict) -> Kept:
-    """Write latents [1, F, H, W, C] and the settings that they came from to a safetensors file of
-    the cache.
+def keep_latents(latents: mx.array, settings: Settings) -> KeptLatents:
+    """Write latents [1, F, H, W, C] and the settings that they came from to the cache.
 
     Where that can't be done, a line is logged and the file's path is None: the clip itself may
     still come out well.
     """
     path = latents_folder() / f"{os.getpid()}-{settings['seed']}.safetensors"
-    return Kept(
-        path if _write(path, {"latents": latents}, {"settings": json.dumps(settings)}) else None
-    )
+    written = _write(path, {"latents": latents}, {"settings": json.dumps(settings)})
+    return KeptLatents(path if written else None)
 
 
-def read_latents(path: str | os.PathLike) -> tuple[mx.array, dict]:
-    """The latents [1, F, H, W, C] that :func:`keep` wrote, and their settings; raises
-    :class:`MediaError` for any other file.
+def read_latents(path: str | os.PathLike) -> tuple[mx.array, Settings]:
+    """The latents [1, F, H, W, C] that :func:`keep_latents` wrote, and their settings.
+
+    Raises :class:`MediaError` for any other file.
     """
     try:
-        arrays, metadata = mx.load(os.fspath(path), format="safetensors", return_metadata=True)
-        latents, settings = arrays["latents"], json.loads(metadata["settings"])
+        arrays, metadata = _load(path)
+        latents = arrays["latents"]
+        settings = json.loads(metadata["settings"])
         mx.eval(latents)
+        valid = isinstance(settings, dict) and latents.ndim == 5 and len(latents) == 1
     except (OSError, RuntimeError, ValueError, KeyError):
-        raise MediaError(
-            f"{path} holds no kept latents: give the file that the failed run named."
-        ) from None
-    if not isinstance(settings, dict) or latents.ndim != 5 or len(latents) != 1:
+        valid = False
+    if not valid:
         raise MediaError(f"{path} holds no kept latents: give the file that the failed run named.")
     return latents.astype(mx.float32), settings
 
 
+# --- runs that are under way ---------------------------------------------------------------------
+
+
 @dataclass
-class State:
-    """A run after `step` steps: float32 latents `x` [1, F, H, W, C], and what its scheduler
-    remembers.
+class RunState:
+    """A run after `step` steps of stage `stage`.
+
+    x: the clip's float32 latents as the stages before have made them; y: the stage's own, None
+    before its first step. scheduler, shot: what these two remember.
     """
 
     x: mx.array
-    step: int
-    memory: dict[str, mx.array]
+    stage: int = 0
+    step: int = 0
+    y: mx.array | None = None
+    scheduler: Mapping[str, mx.array] = field(default_factory=dict)
+    shot: Mapping[str, mx.array] = field(default_factory=dict)
+
+    def arrays(self) -> dict[str, mx.array]:
+        """Everything by a name that says whose it is."""
+        own = {"x": self.x} if self.y is None else {"x": self.x, "y": self.y}
+        scheduler = {f"scheduler.{name}": array for name, array in self.scheduler.items()}
+        shot = {f"shot.{name}": array for name, array in self.shot.items()}
+        return {**own, **scheduler, **shot}
 
 
 class Checkpoint:
-    """The one file in which a run's state is kept while it is under way, named after all that the
-    run depends on.
-    """
+    """The one file in which a run's state is kept, named after all that the run depends on."""
 
-    def __init__(self, settings: dict, arrays: Iterable[np.ndarray]):
-        """settings: of the run, JSON-able; arrays: the noise and the pictures, which settings alone
+    def __init__(self, settings: Settings, arrays: Iterable[np.ndarray]):
+        """settings: of the run, JSON-able. arrays: the noise and the pictures, which settings alone
         need not tell.
         """
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
@@ -135,28 +150,32 @@ class Checkpoint:
     def exists(self) -> bool:
         return self.path.is_file()
 
-    def save(self, state: State) -> None:
+    def save(self, state: RunState) -> None:
         """Put `state` in place of the one before, if that is :data:`CHECKPOINT_SECONDS` old; at no
         moment is there none.
         """
         if time.monotonic() - self._written < CHECKPOINT_SECONDS:
             return
-        arrays = {"x": state.x, **{f"memory.{name}": array for name, array in state.memory.items()}}
-        _write(self.path, arrays, {"settings": json.dumps(self._settings), "step": str(state.step)})
+        settings = json.dumps(self._settings)
+        numbers = {"stage": str(state.stage), "step": str(state.step)}
+        _write(self.path, state.arrays(), {"settings": settings, **numbers})
         self._written = time.monotonic()
 
-    def read(self) -> State | None:
+    def read(self) -> RunState | None:
         """The state that was saved last; None where there is none that can be read."""
         try:
-            arrays, metadata = mx.load(str(self.path), return_metadata=True)
-            memory = {
-                name.removeprefix("memory."): array for name, array in arrays.items() if name != "x"
-            }
-            state = State(arrays["x"], int(metadata["step"]), memory)
-            mx.eval(state.x, memory)
+            arrays, metadata = _load(self.path)
+            mx.eval(arrays)
+            return RunState(
+                x=arrays["x"],
+                stage=int(metadata["stage"]),
+                step=int(metadata["step"]),
+                y=arrays.get("y"),
+                scheduler=_within("scheduler.", arrays),
+                shot=_within("shot.", arrays),
+            )
         except (OSError, RuntimeError, ValueError, KeyError):
             return None
-        return state
 
     def remove(self) -> None:
         """The run has ended."""
@@ -169,35 +188,52 @@ def saved_runs() -> list[Path]:
 
 
 def last_left() -> Path | None:
-    """The newest of the interrupted runs' checkpoints and of the kept latents; None where there is
-    neither.
-    """
+    """The newest of the interrupted runs' checkpoints and of the kept latents; None for neither."""
     return next(iter(_newest(runs_folder(), latents_folder())), None)
 
 
-def _newest(*folders: Path) -> list[Path]:
-    """The safetensors files in some folders, the newest first."""
-    dated = []
-    for path in (path for folder in folders for path in folder.glob("[!.]*.safetensors")):
-        try:
-            dated.append((path.stat().st_mtime, path))
-        except OSError:  # removed meanwhile by another process
-            continue
-    return [path for _, path in sorted(dated, reverse=True)]
+def run_settings(path: str | os.PathLike) -> Settings:
+    """The settings of the run whose checkpoint is at `path`.
 
-
-def run_settings(path: str | os.PathLike) -> dict[str, Any]:
-    """The settings of the run whose checkpoint is at `path`; raises :class:`MediaError` for any
-    other file.
+    Raises :class:`MediaError` for any other file.
     """
     try:
-        _, metadata = mx.load(os.fspath(path), format="safetensors", return_metadata=True)
+        _, metadata = _load(path)
         settings = json.loads(metadata["settings"])
         if isinstance(settings, dict) and "step" in metadata:
             return settings
     except (OSError, RuntimeError, ValueError, KeyError):
         pass
-    raise MediaError(f"{path} is no interrupted run: give --resume alone for the last one.")
+    raise MediaError(f"{path} is no interrupted run: give `resume` alone for the last one.")
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def _load(path: str | os.PathLike) -> tuple[dict[str, mx.array], dict[str, str]]:
+    loaded = mx.load(os.fspath(path), format="safetensors", return_metadata=True)
+    return cast(tuple[dict[str, mx.array], dict[str, str]], loaded)
+
+
+def _within(prefix: str, arrays: Mapping[str, mx.array]) -> dict[str, mx.array]:
+    """The arrays whose names begin with `prefix`, without it."""
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
+
+
+def _newest(*folders: Path) -> list[Path]:
+    """The safetensors files in some folders, the newest first."""
+    dated = []
+    for folder in folders:
+        for path in folder.glob("[!.]*.safetensors"):
+            try:
+                dated.append((path.stat().st_mtime, path))
+            except OSError:  # removed meanwhile by another process
+                continue
+    return [path for _, path in sorted(dated, reverse=True)]
 
 
 def _write(path: Path, arrays: dict[str, mx.array], metadata: dict[str, str]) -> bool:
@@ -209,7 +245,7 @@ def _write(path: Path, arrays: dict[str, mx.array], metadata: dict[str, str]) ->
         path.parent.mkdir(parents=True, exist_ok=True)
         mx.save_safetensors(str(temporary), arrays, metadata)
         os.replace(temporary, path)
-        for old in _newest(path.parent)[KEPT:]:
+        for old in _newest(path.parent)[MOST_KEPT:]:
             _remove(old)
     except (OSError, RuntimeError) as error:
         _remove(temporary)

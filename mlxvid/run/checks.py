@@ -17,18 +17,22 @@ OUT_OF_MEMORY = ("allocate", "Insufficient Memory")
 
 
 def check_latents(latents: mx.array, where: str) -> None:
-    """Raise :class:`DegenerateClipError` unless every value is finite and the values vary. `where`
-    says which step they come from.
+    """Raise :class:`DegenerateClipError` unless every value is finite and the values vary.
+
+    where: which step they come from.
     """
-    finite, deviation = mx.isfinite(latents).all(), mx.std(latents)
+    finite = mx.isfinite(latents).all()
+    deviation = mx.std(latents)
     mx.eval(finite, deviation)
     if not finite.item():
         raise DegenerateClipError(
-            f"The latents have values that are not finite {where}; try --dtype float32, other weights or less guidance."
+            f"The latents have values that are not finite {where}; try `dtype` float32, other "
+            "weights or less `guidance`."
         )
-    if deviation.item() < LEAST_DEVIATION:
+    if float(deviation) < LEAST_DEVIATION:
         raise DegenerateClipError(
-            f"The latents do not vary {where}, so the clip would show nothing; try --dtype float32 or other weights."
+            f"The latents do not vary {where}, so the clip would show nothing; try `dtype` float32 "
+            "or other weights."
         )
 
 
@@ -36,7 +40,8 @@ def check_pixels(pixels: mx.array) -> None:
     """Raise :class:`DegenerateClipError` unless decoded pixels [F, H, W, 3] are all finite."""
     if not mx.isfinite(pixels).all().item():
         raise DegenerateClipError(
-            "The decoded frames have values that are not finite; try --dtype float32 or other weights."
+            "The decoded frames have values that are not finite; try `dtype` float32 or other "
+            "weights."
         )
 
 
@@ -44,7 +49,7 @@ def check_frames(frames: np.ndarray) -> None:
     """Raise :class:`DegenerateClipError` for frames uint8 [F, H, W, 3] of a single colour."""
     if max(int(np.ptp(frames[..., channel])) for channel in range(3)) < LEAST_RANGE:
         raise DegenerateClipError(
-            "The clip is one single colour; try --dtype float32, another seed or other weights."
+            "The clip is one single colour; try `dtype` float32, another `seed` or other weights."
         )
 
 

@@ -1,47 +1,43 @@
-"""One file a scheduler. Each turns a denoiser's predictions into steps from noise to latents.
+"""Samplers: each turns a model's predictions into steps from noise to latents.
 
-All are used in the same way (:class:`Scheduler` has the particulars)::
+All are used in the same way (:class:`Scheduler` is the contract)::
 
     scheduler = sampler("unipc")(steps, shift)
     x = scheduler.begin(noise)
-    for i in range(steps):
-        x = scheduler.step(model, x, i)
+    for i in range(scheduler.steps):
+        x, x0 = scheduler.step(predict, x, i)
 
-`x` is at every moment what the model takes: a scheduler whose paper scales the latents otherwise
-scales them back. A step calls `model(x, time)` once or more, with `time` from 1 (noise) to 0
-(clip): the reference's timestep as a share of its thousand. A model that was trained on whole
-timesteps is given whole ones, divided by a thousand. Multistep schedulers remember the steps
-before: `state()` is saved with the latents of an interrupted run, and `restore(state)` goes on with
-it.
+Words: `x0` is the clean signal; `noise` is normal noise; a `sigma` is the standard deviation of the
+noise in the latents, from 1 to 0; a `time` is the reference's timestep divided by its number of
+training timesteps, from 1 (noise) to 0 (x0).
 
-Two kinds, for two kinds of model:
+`x` is always scaled as the model takes it, also where a method's paper or Diffusers scales it
+otherwise. A step calls `predict(x, time)` once or more. A model that was trained on whole timesteps
+is called at whole ones. Multistep methods remember past steps: `state()` is saved with the latents
+of an interrupted run, and `restore(state)` continues it. `noised(x0, noise, i)` brings given frames
+to the level of the others.
 
-* flow samplers, made with (steps, shift), for a model that predicts the velocity noise - clip at x = (1 - s) clip + s noise;
-* noise samplers, made with (steps, NoiseConfig, seed), for a diffusion model that predicts the noise, or another mixture of noise and
-  clip, at x = sqrt(1 - s^2) clip + s noise. The seed is for those that add noise underway: it comes
-  from the seed and the number of the step alone, so that nothing of it need be saved.
+There are two kinds:
+
+* flow samplers, made with (steps, shift), for a model that predicts the velocity noise - x0 at
+  x = (1 - s) x0 + s noise;
+* noise samplers, made with (steps, NoiseConfig, seed), for a diffusion model that predicts the
+  noise, x0, or a mixture of both ("v") at x = sqrt(1 - s^2) x0 + s noise.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mlxvid.errors import SettingError
 
-from .base import Model, Scheduler
-from .ddim import DDIM
-from .ddpm import DDPM
-from .deis import DEIS
-from .dpm_solver import DPMSolver
-from .dpm_solver_single import DPMSolverSingle
-from .euler_ancestral import EulerAncestral
-from .euler_discrete import EulerDiscrete
-from .flow_euler import FlowEuler, flow_sigmas, trained_sigmas
-from .flow_heun import FlowHeun
-from .heun_discrete import HeunDiscrete
-from .kdpm2_ancestral import KDPM2Ancestral
+from .base import Predict, Scheduler
+from .denoising import DDIM, DDPM, PNDM
+from .exponential import DEIS, DPMSolver, DPMSolverSingle
+from .flow import FlowEuler, FlowHeun, flow_sigmas, trained_sigmas
+from .karras import EulerAncestral, EulerDiscrete, HeunDiscrete, KDPM2Ancestral
 from .noise import NoiseConfig
-from .pndm import PNDM
-from .unipc import UniPC
-from .unipc_discrete import UniPCDiscrete
+from .unipc import UniPC, UniPCDiscrete
 
 SAMPLERS: dict[str, type[Scheduler]] = {
     "euler": FlowEuler,
@@ -72,9 +68,9 @@ __all__ = [
     "FlowHeun",
     "HeunDiscrete",
     "KDPM2Ancestral",
-    "Model",
     "NoiseConfig",
     "PNDM",
+    "Predict",
     "SAMPLERS",
     "Scheduler",
     "UniPC",
@@ -85,12 +81,13 @@ __all__ = [
 ]
 
 
-def sampler(name: str, allowed: tuple[str, ...] = tuple(SAMPLERS)) -> type[Scheduler]:
-    """The scheduler class called `name`; raises :class:`SettingError` with the names that there
-    are.
+def sampler(name: str, allowed: tuple[str, ...] = tuple(SAMPLERS)) -> Callable[..., Scheduler]:
+    """The scheduler class called `name`; what it is made with depends on its kind.
+
+    allowed: the names that a model's predictions fit. Raises :class:`SettingError` for any other.
     """
     if name not in allowed:
         raise SettingError(
-            f"There is no sampler {name!r} for this model; use one of: {', '.join(allowed)}."
+            f"There is no `sampler` {name!r} for this model; use one of: {', '.join(allowed)}."
         )
     return SAMPLERS[name]

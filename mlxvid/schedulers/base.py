@@ -1,51 +1,85 @@
-"""What every scheduler offers; the package's docstring says how it is used."""
+"""The contract of every scheduler; the package's docstring shows how one is used."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, NamedTuple
 
 import mlx.core as mx
 import numpy as np
 
-# model(x, time): what the denoiser says of latents `x` at `time`, a share of the training's time
-# from 0 (clip) to 1 (noise).
-Model = Callable[[mx.array, float], mx.array]
+Predict = Callable[[mx.array, float], mx.array]
+"""predict(x, time): the model's output for latents `x` at `time`, from 1 (noise) to 0 (x0)."""
+
+
+class Level(NamedTuple):
+    """A mixture of x0 and noise: x = signal * x0 + noise * (normal noise)."""
+
+    signal: float
+    noise: float
+
+
+def combine(x0: mx.array, noise: mx.array, level: Level) -> mx.array:
+    """The latents at `level` that are made of `x0` and `noise`."""
+    return level.signal * x0 + level.noise * noise
 
 
 class Scheduler:
-    """Steps from noise to latents. All numbers are worked out in float64 on the host; latents are
-    float32.
+    """A sampling schedule and the method that follows it.
 
-    sigmas: float64 [steps + 1], the share of noise (its standard deviation) in the latents before
-    each step, and after the last. times: float64 [steps], what the model is first called with in
-    each step. memory: what is remembered of the steps so far, by those that need it; a step puts a
-    new one in its place.
+    Latents are float32. The schedule is computed in float64 on the host.
     """
 
-    sigmas: np.ndarray
+    evaluations: ClassVar[int] = 1
+    """Model calls a step. The first or last step of a schedule may take one more or less."""
+
     times: np.ndarray
+    """float64 [steps]: the time of the first model call of each step."""
+
+    levels: Sequence[Level]
+    """[steps + 1]: the mixture before each step, and after the last."""
+
+    sigmas: np.ndarray
+    """float64 [steps + 1]: the noise of :attr:`levels`, its standard deviation in the latents."""
+
     memory: Mapping[str, mx.array] = {}
+    """What a multistep method keeps of its past steps. Each step replaces it by a new mapping."""
+
+    @property
+    def steps(self) -> int:
+        """The number of steps in the schedule."""
+        return len(self.times)
 
     def begin(self, noise: mx.array) -> mx.array:
         """The latents that step 0 takes, from normal noise."""
         return noise
 
-    def step(self, model: Model, x: mx.array, i: int) -> mx.array:
-        """Latents after step `i`, from `x` before it."""
-        raise NotImplementedError
+    def noised(self, x0: mx.array, noise: mx.array, i: int) -> mx.array:
+        """The latents before step `i` that are made of `x0` and of normal noise.
 
-    def clean(self, x: mx.array, output: mx.array, i: int) -> mx.array:
-        """The clip as foreseen in step `i`: `x` is what the model was first called with in it,
-        `output` what it said. The preview.
+        i: from 0 to `steps`; `steps` gives the latents after the last step.
+        """
+        return combine(x0, noise, self.levels[i])
+
+    def step(self, predict: Predict, x: mx.array, i: int) -> tuple[mx.array, mx.array]:
+        """The latents after step `i` and the step's prediction of x0, from latents `x` before it.
+
+        The prediction is that of the step's first model call, before any correction.
         """
         raise NotImplementedError
 
+    def _x0(self, x: mx.array, output: mx.array, i: int) -> mx.array:
+        """x0 as predicted by `output`, the model's for latents `x` in step `i`'s first call."""
+        raise NotImplementedError
+
     def state(self) -> dict[str, mx.array]:
-        """What is remembered of the steps so far: with it and the latents, another scheduler of the
-        same kind goes on bit for bit.
+        """A snapshot of :attr:`memory`.
+
+        Together with the latents it lets another scheduler of the same schedule continue the run,
+        bit for bit.
         """
         return dict(self.memory)
 
     def restore(self, state: Mapping[str, mx.array]) -> None:
-        """Take up the work of the scheduler whose :meth:`state` this is."""
+        """Continue the run of the scheduler whose :meth:`state` is given."""
         self.memory = dict(state)

@@ -1,6 +1,4 @@
-"""What the samplers of diffusion models share: the noise schedule of the training, and what a
-prediction says of clip and noise.
-"""
+"""Diffusion models: their noise schedules, and what their samplers share."""
 
 from __future__ import annotations
 
@@ -13,23 +11,38 @@ import numpy as np
 
 from mlxvid.errors import SettingError
 
-from .base import Model, Scheduler
+from .base import Level, Predict, Scheduler, combine
 
-SCHEDULES = ("linear", "scaled_linear")
-PREDICTIONS = ("epsilon", "v_prediction", "sample")
-SPACINGS = ("leading", "linspace", "trailing")
-# With rescale_betas_zero_snr the last level would be noise alone: the samplers that divide by its
-# signal leave this much, as the reference.
-LEAST_SIGNAL = 2.0**-24
+# The values of a scheduler_config.json that the samplers here know.
+KNOWN_VALUES: dict[str, tuple[object, ...]] = {
+    "beta_schedule": ("linear", "scaled_linear"),
+    "prediction_type": ("epsilon", "v_prediction", "sample"),
+    "timestep_spacing": (None, "leading", "linspace", "trailing"),
+    "final_sigmas_type": ("zero", "sigma_min"),
+    "solver_order": (2,),
+    "solver_type": (None, "midpoint", "logrho", "bh2"),
+    "algorithm_type": (None, "dpmsolver++", "deis"),
+    "predict_x0": (True,),
+}
+UNKNOWN_SWITCHES = (
+    "thresholding",
+    "use_exponential_sigmas",
+    "use_beta_sigmas",
+    "use_lu_lambdas",
+    "use_flow_sigmas",
+)
+# With rescale_betas_zero_snr the last level is noise alone. For the samplers that divide by its
+# signal, the reference replaces its alpha by this.
+LEAST_ALPHA = 2.0**-24
 RHO = 7.0
 
 
 @dataclass(frozen=True)
 class NoiseConfig:
-    """A scheduler_config.json, with the keys and defaults of Diffusers' schedulers; None: each
-    sampler has its own.
+    """A scheduler_config.json, with the keys and defaults of Diffusers' schedulers.
 
-    Raises ValueError for a schedule that none of the samplers here can follow.
+    None: each sampler has its own default. Raises ValueError for a schedule that no sampler here
+    can follow.
     """
 
     num_train_timesteps: int = 1000
@@ -58,26 +71,12 @@ class NoiseConfig:
     use_lu_lambdas: bool = False
     use_flow_sigmas: bool = False
 
-    def __post_init__(self):
-        for key, value, known in (
-            ("beta_schedule", self.beta_schedule, SCHEDULES),
-            ("prediction_type", self.prediction_type, PREDICTIONS),
-            ("timestep_spacing", self.timestep_spacing, (None, *SPACINGS)),
-            ("final_sigmas_type", self.final_sigmas_type, ("zero", "sigma_min")),
-            ("solver_order", self.solver_order, (2,)),
-            ("solver_type", self.solver_type, (None, "midpoint", "logrho", "bh2")),
-            ("algorithm_type", self.algorithm_type, (None, "dpmsolver++", "deis")),
-            ("predict_x0", self.predict_x0, (True,)),
-        ):
+    def __post_init__(self) -> None:
+        for key, known in KNOWN_VALUES.items():
+            value = getattr(self, key)
             if value not in known:
                 raise ValueError(f"{key} {value!r} is none of: {', '.join(map(str, known))}")
-        for key in (
-            "thresholding",
-            "use_exponential_sigmas",
-            "use_beta_sigmas",
-            "use_lu_lambdas",
-            "use_flow_sigmas",
-        ):
+        for key in UNKNOWN_SWITCHES:
             if getattr(self, key):
                 raise ValueError(f"{key} is not known here")
         if self.num_train_timesteps < 1:
@@ -91,7 +90,7 @@ class NoiseConfig:
             raise ValueError("betas are not between 0 and 1")
 
     def betas(self) -> np.ndarray:
-        """How much noise each timestep of the training adds, float64 [num_train_timesteps]."""
+        """The noise variance that each training timestep adds, float64 [num_train_timesteps]."""
         if self.trained_betas is not None:
             return np.array(self.trained_betas, np.float64)
         if self.beta_schedule == "linear":
@@ -99,11 +98,10 @@ class NoiseConfig:
         return np.linspace(self.beta_start**0.5, self.beta_end**0.5, self.num_train_timesteps) ** 2
 
     def alphas(self) -> np.ndarray:
-        """The share of the clip in the variance at each timestep of the training ("alpha bar"),
-        float64 [num_train_timesteps].
+        """The share of x0 in the variance at each training timestep ("alpha bar").
 
-        Rounded to float32 where the reference is: near the clip little but the rounding is left of
-        1 - alpha.
+        float64 [num_train_timesteps], rounded to float32 where the reference is: near x0, little
+        but the rounding is left of 1 - alpha.
         """
         alphas = _rounded(np.cumprod(_rounded(1 - _rounded(self.betas()))))
         if self.rescale_betas_zero_snr:  # arXiv:2305.08891, algorithm 1
@@ -112,32 +110,36 @@ class NoiseConfig:
         return alphas
 
     def ratios(self) -> np.ndarray:
-        """Noise over signal at each timestep of the training, float64 [num_train_timesteps]: the
-        "sigma" of Karras et al.
+        """Noise over signal at each training timestep, float64 [num_train_timesteps].
+
+        The "sigma" of Karras et al. and of Diffusers' schedulers.
         """
         alphas = self.alphas()
         if self.rescale_betas_zero_snr:
-            alphas[-1] = LEAST_SIGNAL
+            alphas[-1] = LEAST_ALPHA
         return np.sqrt((1 - alphas) / alphas)
 
     def whole_times(self, steps: int, spacing: str, spare: int = 0) -> np.ndarray:
-        """`steps` timesteps from noise to clip, int64, spaced as arXiv:2305.08891, table 2, says.
+        """`steps` timesteps from noise to x0, int64, spaced as in arXiv:2305.08891, table 2.
 
-        spare: how many more steps, towards the clip, the spacings but "trailing" are made for and
-        which are then left out. Raises :class:`SettingError` for more steps than there are
-        timesteps.
+        spacing: where the config has none. spare: for any spacing but "trailing", how many steps
+        more, at the end, the timesteps are spaced for; these are left out. Raises
+        :class:`SettingError` for more steps than there are timesteps.
         """
-        total, spacing = self.num_train_timesteps, self.timestep_spacing or spacing
+        total = self.num_train_timesteps
+        spacing = self.timestep_spacing or spacing
+        spaced: np.ndarray
         if spacing == "leading":
-            times = np.arange(steps + spare)[::-1] * (total // (steps + spare)) + self.steps_offset
+            stride = total // (steps + spare)
+            spaced = np.arange(steps + spare)[::-1] * stride + self.steps_offset
         elif spacing == "linspace":
-            times = np.linspace(0, total - 1, steps + spare).round()[::-1]
+            spaced = np.linspace(0, total - 1, steps + spare).round()[::-1]
         else:
-            times = np.arange(total, 0, -total / steps).round() - 1
-        times = times[:steps].astype(np.int64)
+            spaced = np.arange(total, 0, -total / steps).round() - 1
+        times = spaced[:steps].astype(np.int64)
         if times[0] >= total or (np.diff(times) >= 0).any():
             raise SettingError(
-                f"This sampler can't take {steps} steps with this model; take fewer."
+                f"This sampler can't take {steps} steps with this model; lower `steps`."
             )
         return times
 
@@ -146,114 +148,114 @@ def _rounded(values: np.ndarray) -> np.ndarray:
     return values.astype(np.float32).astype(np.float64)
 
 
-class Level(NamedTuple):
-    """How much of the clip and of the noise is in the latents: x = signal * clip + noise * (normal
-    noise).
-    """
-
-    signal: float
-    noise: float
-
-
-def level_of(alpha: float) -> Level:
-    """The level at which the clip's share of the variance is `alpha`."""
+def level_from_alpha(alpha: float) -> Level:
+    """The level at which `alpha` is the share of x0 in the variance."""
     return Level(float(alpha) ** 0.5, (1 - float(alpha)) ** 0.5)
 
 
-def place(ratio: float) -> Level:
-    """The level at which there is `ratio` times as much noise as signal."""
+def level_from_ratio(ratio: float) -> Level:
+    """The level at which `ratio` is noise over signal."""
     signal = 1 / (float(ratio) ** 2 + 1) ** 0.5
     return Level(signal, float(ratio) * signal)
 
 
-def ended(ratios: np.ndarray, table: np.ndarray, config: NoiseConfig) -> np.ndarray:
-    """The ratios of noise to signal with the last one, after all steps: none, or the training's
-    least.
+def levels_from_times(config: NoiseConfig, times: np.ndarray, reach_x0: bool = True) -> list[Level]:
+    """The levels at whole timesteps.
+
+    reach_x0: whether a timestep below 0 means x0 itself; else it means the training's least noise.
     """
-    return np.append(ratios, 0.0 if config.final_sigmas_type == "zero" else table[0])
+    alphas = config.alphas()
+    final = 1.0 if reach_x0 else alphas[0]
+    return [level_from_alpha(alphas[t] if t >= 0 else final) for t in times]
 
 
-def karras(first: float, last: float, steps: int) -> np.ndarray:
-    """Ratios of noise to signal between two, spaced as in Karras et al., arXiv:2206.00364, eq. 5."""
-    return np.linspace(first ** (1 / RHO), last ** (1 / RHO), steps) ** RHO
+def levels_from_ratios(config: NoiseConfig, ratios: np.ndarray) -> list[Level]:
+    """The levels at ratios of noise to signal, and the config's final one.
+
+    That is x0 itself, or the training's least noise.
+    """
+    final = 0.0 if config.final_sigmas_type == "zero" else config.ratios()[0]
+    return [level_from_ratio(ratio) for ratio in (*ratios, final)]
 
 
-def times_of(ratios: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """The (broken) timesteps of the training with these ratios of noise to signal."""
+def times_from_ratios(config: NoiseConfig, ratios: np.ndarray) -> np.ndarray:
+    """The fractional timesteps of the training at ratios of noise to signal."""
+    table = config.ratios()
     return np.interp(np.log(ratios), np.log(table), np.arange(len(table)))
 
 
-class Road(NamedTuple):
-    """Where a sampler goes: the timesteps, whole or broken, and the levels before and after each
-    step.
+def karras_ratios(first: float, last: float, steps: int) -> np.ndarray:
+    """Ratios of noise to signal from `first` to `last` (Karras et al., arXiv:2206.00364, eq. 5)."""
+    return np.linspace(first ** (1 / RHO), last ** (1 / RHO), steps) ** RHO
+
+
+class Trajectory(NamedTuple):
+    """The training timesteps of a schedule, and the levels before and after each step.
+
+    times: [steps], whole or fractional. starts, ends: [steps] each.
     """
 
     times: np.ndarray
-    here: Sequence[Level]
-    there: Sequence[Level]
+    starts: Sequence[Level]
+    ends: Sequence[Level]
 
+    @classmethod
+    def connected(cls, times: np.ndarray, levels: Sequence[Level]) -> Trajectory:
+        """The trajectory in which each step starts where the one before ends.
 
-def through(times: np.ndarray, levels: Sequence[Level]) -> Road:
-    """The road whose every step begins at the level where the one before has ended."""
-    return Road(times, levels[:-1], levels[1:])
+        levels: [steps + 1].
+        """
+        return cls(times, levels[:-1], levels[1:])
 
 
 class NoiseScheduler(Scheduler):
-    """A sampler of a diffusion model. A kind of it says which `road` it takes, and where it does
-    not step as DDIM does, its `step`.
+    """A sampler of a diffusion model, at x = signal * x0 + noise * n with signal^2 + noise^2 = 1.
 
-    seed: what a sampler that adds noise draws it from; the others don't read it.
+    A subclass gives its `trajectory`, and its `step` where that is not DDIM's. seed: of the noise
+    that some samplers add; the others don't read it. Raises :class:`SettingError` for more steps
+    than the model has timesteps.
     """
 
     def __init__(self, steps: int, config: NoiseConfig, seed: int = 0):
-        self.config, self.seed = config, seed
-        times, self.here, self.there = self.road(steps, config)
+        self.config = config
+        self.seed = seed
+        times, self.starts, self.ends = self.trajectory(steps, config)
         self.times = times / config.num_train_timesteps
-        self.levels = (*self.here, self.there[-1])
+        self.levels = (*self.starts, self.ends[-1])
         self.sigmas = np.array([level.noise for level in self.levels])
 
-    def road(self, steps: int, config: NoiseConfig) -> Road:
-        """Where `steps` steps go; raises :class:`SettingError` for more than there can be."""
+    def trajectory(self, steps: int, config: NoiseConfig) -> Trajectory:
+        """The timesteps and levels of the schedule."""
         raise NotImplementedError
 
-    def step(self, model: Model, x: mx.array, i: int) -> mx.array:
-        return self.move(x, model(x, self.times[i].item()), self.here[i], self.there[i])
+    def step(self, predict: Predict, x: mx.array, i: int) -> tuple[mx.array, mx.array]:
+        """DDIM's step with eta = 0 (arXiv:2010.02502, eq. 12)."""
+        x0, noise = self._split(x, predict(x, self.times[i].item()), self.starts[i])
+        return combine(x0, noise, self.ends[i]), x0
 
-    def clean(self, x: mx.array, output: mx.array, i: int) -> mx.array:
-        return self.split(x, output, self.here[i])[0]
+    def _x0(self, x: mx.array, output: mx.array, i: int) -> mx.array:
+        return self._split(x, output, self.starts[i])[0]
 
-    def split(self, x: mx.array, output: mx.array, here: Level) -> tuple[mx.array, mx.array]:
-        """The clip and the noise that, by the model's `output`, the latents `x` are made of."""
+    def _split(self, x: mx.array, output: mx.array, level: Level) -> tuple[mx.array, mx.array]:
+        """x0 and noise in latents `x` at `level`, as predicted by the model's `output` for them."""
         if self.config.prediction_type == "epsilon":
-            return clip_in(x, output, here), output
+            return x0_from_noise(x, output, level), output
         if self.config.prediction_type == "v_prediction":  # arXiv:2202.00512
-            return here.signal * x - here.noise * output, here.signal * output + here.noise * x
-        return output, noise_in(x, output, here)
+            return level.signal * x - level.noise * output, level.signal * output + level.noise * x
+        return output, noise_from_x0(x, output, level)
 
-    def clipped(self, x: mx.array, clip: mx.array, here: Level) -> tuple[mx.array, mx.array]:
-        """The foreseen clip, kept in the range that clip_sample tells of, and the noise that `x`
-        then has in it.
-        """
-        clip = mx.clip(clip, -self.config.clip_sample_range, self.config.clip_sample_range)
-        return clip, noise_in(x, clip, here)
-
-    def move(self, x: mx.array, output: mx.array, here: Level, there: Level) -> mx.array:
-        """The latents at `there`, if clip and noise are what the model foresees (DDIM,
-        arXiv:2010.02502, eq. 12 with eta = 0).
-        """
-        return mixed(*self.split(x, output, here), there)
+    def _clipped(self, x: mx.array, x0: mx.array, level: Level) -> tuple[mx.array, mx.array]:
+        """`x0` clipped to the config's clip_sample_range, and the noise that `x` then holds."""
+        limit = self.config.clip_sample_range
+        x0 = mx.clip(x0, -limit, limit)
+        return x0, noise_from_x0(x, x0, level)
 
 
-def mixed(clip: mx.array, noise: mx.array, level: Level) -> mx.array:
-    """The latents at a level."""
-    return level.signal * clip + level.noise * noise
-
-
-def clip_in(x: mx.array, noise: mx.array, level: Level) -> mx.array:
-    """The clip in latents `x` whose noise is known."""
+def x0_from_noise(x: mx.array, noise: mx.array, level: Level) -> mx.array:
+    """x0 in latents `x` at `level` whose noise is known."""
     return (x - level.noise * noise) / level.signal
 
 
-def noise_in(x: mx.array, clip: mx.array, level: Level) -> mx.array:
-    """The noise in latents `x` whose clip is known."""
-    return (x - level.signal * clip) / level.noise
+def noise_from_x0(x: mx.array, x0: mx.array, level: Level) -> mx.array:
+    """The noise in latents `x` at `level` whose x0 is known."""
+    return (x - level.signal * x0) / level.noise

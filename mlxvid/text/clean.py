@@ -1,4 +1,4 @@
-"""What the models' own pipelines do to a prompt before it is cut into pieces."""
+"""Prompt cleaning before tokenization, as the models' own pipelines do it."""
 
 from __future__ import annotations
 
@@ -10,23 +10,26 @@ from urllib.parse import unquote_plus
 
 import ftfy
 
+Rules = list[tuple[re.Pattern[str], str]]  # each a pattern and its replacement
+
 
 def clean(prompt: str) -> str:
-    """A prompt with broken encodings and HTML entities mended, and single spaces: Wan's cleaning,
-    as Diffusers' WanPipeline does it.
+    """Repair broken encodings and HTML entities, and make whitespace single spaces.
+
+    The cleaning of Diffusers' WanPipeline.
     """
-    return _spaced(html.unescape(html.unescape(ftfy.fix_text(prompt))))
+    text = html.unescape(html.unescape(ftfy.fix_text(prompt)))
+    return re.sub(r"\s+", " ", text).strip()
 
 
 def clean_caption(prompt: str) -> str:
-    """A prompt in the form of the captions that DeepFloyd IF's descendants were trained with:
-    PixArt, Latte and Open-Sora 1.2.
+    """Clean a prompt like the training captions of PixArt, Latte and Open-Sora 1.2.
 
-    It is lower case, and free of what captions from the web carry with them: HTML, addresses, file
-    names, numbers of articles, sizes, advertising, Chinese characters, most punctuation. As there
-    it is done twice, since one removal may bring another about. Equal to `_text_preprocessing` in
-    Diffusers' LattePipeline where BeautifulSoup and ftfy are installed; without them that only
-    makes lower case.
+    The result is lower case, without what captions from the web carry with them: HTML, addresses,
+    file names, article numbers, sizes, advertising, Chinese characters, most punctuation. It is
+    done twice, as in the reference, since one removal may lead to another. Equal to
+    `_text_preprocessing` in Diffusers' LattePipeline where BeautifulSoup and ftfy are installed
+    (without them that only makes lower case); the rules are DeepFloyd IF's.
     """
     return _cleaned_once(_cleaned_once(prompt))
 
@@ -42,25 +45,29 @@ def _cleaned_once(caption: str) -> str:
     return _substituted(caption, AFTER_DASHES).strip()
 
 
-def _spaced(text: str) -> str:
-    return re.sub(r"\s+", " ", text).strip()
-
-
-def _substituted(text: str, rules: list[tuple[re.Pattern, str]]) -> str:
+def _substituted(text: str, rules: Rules) -> str:
     for pattern, replacement in rules:
         text = pattern.sub(replacement, text)
     return text
 
 
-def _compiled(*rules: tuple[str, str]) -> list[tuple[re.Pattern, str]]:
+def _compiled(*rules: tuple[str, str]) -> Rules:
     return [(re.compile(pattern), replacement) for pattern, replacement in rules]
 
 
-# Of an address with a scheme only the beginning, as in the training; a host by its ending, with the
-# first part of its path.
-ADDRESS = r"\b(?:{scheme}:(?:/{{1,3}}|[a-z0-9%])|[a-z0-9.\-]+[.](?:com|co|ru|net|org|edu|gov|it)[\w/-]*\b/?(?!@))"
+# Of an address with a scheme only the beginning is removed, as in the training; a host without one
+# is known by its ending, and goes with the first part of its path.
+ADDRESS = (
+    r"\b(?:"
+    r"{scheme}:(?:/{{1,3}}|[a-z0-9%])"
+    r"|[a-z0-9.\-]+[.](?:com|co|ru|net|org|edu|gov|it)[\w/-]*\b/?(?!@)"
+    r")"
+)
 FILES = "png|jpg|jpeg|bmp|webp|eps|pdf|apk|mp4"
-DASHES = "\u002d\u058a\u05be\u1400\u1806\u2010-\u2015\u2e17\u2e1a\u2e3a\u2e3b\u2e40\u301c\u3030\u30a0\ufe31\ufe32\ufe58\ufe63\uff0d"
+DASHES = (
+    "\u002d\u058a\u05be\u1400\u1806\u2010-\u2015\u2e17\u2e1a\u2e3a"
+    "\u2e3b\u2e40\u301c\u3030\u30a0\ufe31\ufe32\ufe58\ufe63\uff0d"
+)
 
 BEFORE_DASHES = _compiled(
     (r"@\w+\b", ""),  # nicknames
@@ -73,7 +80,7 @@ BEFORE_DASHES = _compiled(
     (r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}", " "),  # network addresses
     (r"\d:\d\d\s+$", ""),  # a time at the end
     (r"\\n", " "),
-    (r"#\d{1,3}\b", ""),  # numbers of articles
+    (r"#\d{1,3}\b", ""),  # article numbers
     (r"#\d{5,}\b", ""),
     (r"\b\d{6,}\b", ""),
     (rf"\S+\.(?:{FILES})", ""),
@@ -93,10 +100,8 @@ AFTER_DASHES = _compiled(
     (rf"\b(?:{FILES})(\simages?)?", ""),
     (r"\bpage\s+\d+\b", ""),
     (r"\b\d*[a-zA-Z]+\d+[a-zA-Z]+\d+[a-zA-Z\d]*\b", " "),  # a1b2c3
-    (
-        r"\b\d+\.?\d*[xх×]\d+\.?\d*\b",
-        "",
-    ),  # sizes, with a Latin or Cyrillic x or a multiplication sign
+    # Sizes, with a Latin or Cyrillic x or a multiplication sign.
+    (r"\b\d+\.?\d*[xх×]\d+\.?\d*\b", ""),
     (r"\b\s+:\s+", ": "),
     (r"(\D[,./])\b", r"\1 "),
     (r"\s+", " "),
@@ -108,7 +113,7 @@ AFTER_DASHES = _compiled(
 
 
 class _Text(HTMLParser):
-    """Collects what a page shows, as BeautifulSoup's `text` on Python's parser does."""
+    """Collects the visible text of a page, as BeautifulSoup's `text` on Python's parser does."""
 
     HIDDEN = frozenset({"script", "style", "template", "rt", "rp"})
 
@@ -117,7 +122,7 @@ class _Text(HTMLParser):
         self.shown: list[str] = []
         self.open: list[str] = []
 
-    def handle_starttag(self, tag: str, attrs: list) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -141,7 +146,7 @@ class _Text(HTMLParser):
 
 
 def text_of(page: str) -> str:
-    """The text that a piece of HTML shows; what the parser can't make sense of stays as it is."""
+    """The visible text of a piece of HTML; what the parser refuses is returned unchanged."""
     parser = _Text()
     try:
         parser.feed(page)

@@ -1,4 +1,4 @@
-"""CLIP's picture encoder: what a picture shows, for models that continue from one."""
+"""CLIP's image encoder, for models that start from a picture."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 class Embeddings(nn.Module):
-    """Pixels [B, H, W, 3] -> a class token and one token a patch, with learned positions: [B, 1 +
-    N, C].
-    """
+    """Pixels [B, H, W, 3] -> a class token and N patch tokens with positions, [B, 1 + N, C]."""
 
     def __init__(self, config: CLIPVisionConfig):
         super().__init__()
-        dim, patch = config.hidden_size, config.patch_size
+        dim = config.hidden_size
+        patch = config.patch_size
         self.class_embedding = mx.zeros((dim,))
         self.patch_embedding = nn.Conv2d(config.num_channels, dim, patch, patch, bias=False)
         self.position_embedding = nn.Embedding((config.image_size // patch) ** 2 + 1, dim)
@@ -50,12 +49,15 @@ class Attention(nn.Module):
 
     def __call__(self, x: mx.array) -> mx.array:
         b, n, c = x.shape
-        q, k, v = (
-            linear(x).reshape(b, n, self.heads, -1).transpose(0, 2, 1, 3)
-            for linear in (self.q_proj, self.k_proj, self.v_proj)
-        )
+        q = self._heads(self.q_proj(x))
+        k = self._heads(self.k_proj(x))
+        v = self._heads(self.v_proj(x))
         x = mx.fast.scaled_dot_product_attention(q, k, v, scale=q.shape[-1] ** -0.5)
         return self.out_proj(x.transpose(0, 2, 1, 3).reshape(b, n, c))
+
+    def _heads(self, x: mx.array) -> mx.array:
+        b, n, _ = x.shape
+        return x.reshape(b, n, self.heads, -1).transpose(0, 2, 1, 3)
 
 
 class MLP(nn.Module):
@@ -92,19 +94,17 @@ class VisionTransformer(nn.Module):
     def __init__(self, config: CLIPVisionConfig):
         super().__init__()
         self.embeddings = Embeddings(config)
-        self.pre_layrnorm = nn.LayerNorm(
-            config.hidden_size, config.layer_norm_eps
-        )  # so misspelt in every checkpoint
+        # Spelt like this in every checkpoint.
+        self.pre_layrnorm = nn.LayerNorm(config.hidden_size, config.layer_norm_eps)
         self.encoder = Encoder(config)
         self.post_layernorm = nn.LayerNorm(config.hidden_size, config.layer_norm_eps)
 
 
 class CLIPVisionModel(nn.Module):
-    """Pixels [B, H, W, 3] (see :func:`pixels_of`) -> states [B, 1 + N, C] before the last layer:
-    transformers' hidden_states[-2].
+    """CLIP's image encoder: pixels [B, H, W, 3] -> states [B, 1 + N, C] before the last layer.
 
-    The picture encoder of CLIP (arXiv:2103.00020). Its last layer and its last norm are there for
-    the checkpoint's sake, and not run.
+    Pixels are those of :func:`pixels_of`, the states transformers' hidden_states[-2]. The last
+    layer and the last norm exist for the checkpoint's sake, and are not run (arXiv:2103.00020).
     """
 
     def __init__(self, config: CLIPVisionConfig):
@@ -114,22 +114,19 @@ class CLIPVisionModel(nn.Module):
 
     @staticmethod
     def sanitize(weights: dict[str, mx.array]) -> dict[str, mx.array]:
-        """Convolutions with their channels last; names with and without "vision_model."; no table
-        of positions' numbers.
-        """
-        prefix = (
-            "" if any(name.startswith("vision_model.") for name in weights) else "vision_model."
-        )
+        """Convolutions with channels last, names with "vision_model.", and no unused tensors."""
+        has_prefix = any(name.startswith("vision_model.") for name in weights)
+        prefix = "" if has_prefix else "vision_model."
         unused = ("position_ids", "visual_projection.weight")
-        return {
-            prefix + name: channels_last(weight)
-            for name, weight in weights.items()
-            if not name.endswith(unused)
-        }
+        kept = {}
+        for name, weight in weights.items():
+            if not name.endswith(unused):
+                kept[prefix + name] = channels_last(weight)
+        return kept
 
     @staticmethod
     def quantizable(name: str, module: nn.Module) -> bool:
-        """The matrices of the layers; patches and positions stay precise."""
+        """Whether to quantize: the layers' matrices, not patches and positions."""
         return isinstance(module, nn.Linear)
 
     def __call__(self, pixels: mx.array) -> mx.array:
@@ -140,48 +137,55 @@ class CLIPVisionModel(nn.Module):
 
 
 def pixels_of(picture: np.ndarray, preprocessor: Mapping[str, Any]) -> mx.array:
-    """A picture uint8 [H, W, 3] as CLIP sees it, float32 [1, h, w, 3]: resized, cropped in the
-    middle, normalised.
+    """CLIP's input, float32 [1, h, w, 3], from a picture uint8 [H, W, 3].
 
-    preprocessor: what preprocessor_config.json says; missing keys are those of transformers'
-    CLIPImageProcessor, which this equals (its Pillow form). Raises :class:`WeightsError` for one
-    that asks for something else.
+    The picture is resized, cropped in the middle and normalised. preprocessor: the content of
+    preprocessor_config.json; missing keys are those of transformers' CLIPImageProcessor, which
+    this equals (in its Pillow form). Raises :class:`WeightsError` for values that can't be applied.
     """
     try:
         if preprocessor.get("do_resize", True):
-            size = _resized(picture.shape[:2], preprocessor.get("size", 224))
-            resample = Image.Resampling(preprocessor.get("resample", Image.Resampling.BICUBIC))
-            picture = np.asarray(Image.fromarray(picture).resize(size[::-1], resample))
+            picture = _resized(picture, preprocessor)
         if preprocessor.get("do_center_crop", True):
-            crop = preprocessor.get("crop_size", 224)
-            height, width = (
-                (crop, crop) if isinstance(crop, int) else (crop["height"], crop["width"])
-            )
-            top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
-            if min(top, left) < 0 or min(height, width) < 1:
-                raise ValueError("the crop is larger than the picture")
-            picture = picture[top : top + height, left : left + width]
+            picture = _cropped(picture, preprocessor.get("crop_size", 224))
         pixels = picture.astype(np.float32)
         if preprocessor.get("do_rescale", True):
             pixels *= preprocessor.get("rescale_factor", 1 / 255)
         if preprocessor.get("do_normalize", True):
-            mean, std = (
-                np.array(preprocessor.get(key, own), np.float32)
-                for key, own in (("image_mean", MEAN), ("image_std", STD))
-            )
+            mean = np.array(preprocessor.get("image_mean", MEAN), np.float32)
+            std = np.array(preprocessor.get("image_std", STD), np.float32)
             pixels = (pixels - mean.reshape(3)) / std.reshape(3)
     except (TypeError, ValueError, KeyError):
         raise WeightsError(
-            "preprocessor_config.json asks for a picture that CLIP can't be given; download the model again."
+            "preprocessor_config.json has values that CLIP can't use; download the model again."
         ) from None
     return mx.array(pixels)[None]
 
 
-def _resized(size: tuple[int, int], wanted: Any) -> tuple[int, int]:
-    """(height, width) to resize a picture of `size` to: the shorter edge to `wanted`, unless it
-    names both.
+def _resized(picture: np.ndarray, preprocessor: Mapping[str, Any]) -> np.ndarray:
+    height, width = _resized_size(picture.shape[:2], preprocessor.get("size", 224))
+    resample = Image.Resampling(preprocessor.get("resample", Image.Resampling.BICUBIC))
+    return np.asarray(Image.fromarray(picture).resize((width, height), resample))
+
+
+def _resized_size(size: tuple[int, ...], wanted: Any) -> tuple[int, int]:
+    """(height, width) to resize a picture of (height, width) `size` to.
+
+    wanted: "height" and "width", or the length of the shorter edge, alone or as "shortest_edge".
     """
     if isinstance(wanted, Mapping) and "shortest_edge" not in wanted:
         return wanted["height"], wanted["width"]
     edge = wanted if isinstance(wanted, int) else wanted["shortest_edge"]
-    return tuple(int(edge * side / min(size)) for side in size)
+    height, width = size
+    return int(edge * height / min(size)), int(edge * width / min(size))
+
+
+def _cropped(picture: np.ndarray, crop: Any) -> np.ndarray:
+    """The middle of a picture. crop: the side of a square, or "height" and "width"."""
+    height = crop if isinstance(crop, int) else crop["height"]
+    width = crop if isinstance(crop, int) else crop["width"]
+    top = (picture.shape[0] - height) // 2
+    left = (picture.shape[1] - width) // 2
+    if min(top, left) < 0 or min(height, width) < 1:
+        raise ValueError("the crop is larger than the picture")
+    return picture[top : top + height, left : left + width]

@@ -1,4 +1,4 @@
-"""Sizes of CLIP's picture encoder, read from its config.json."""
+"""Sizes of CLIP's image encoder, read from its config.json."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ ACTIVATIONS = ("quick_gelu", "gelu")
 
 @dataclass(frozen=True)
 class CLIPVisionConfig:
-    """A CLIP picture encoder's config.json, with transformers' keys and defaults. Raises ValueError
-    for an unknown activation.
+    """The config.json of a CLIP image encoder, with transformers' keys and defaults.
+
+    Raises ValueError for an unknown activation.
     """
 
     hidden_size: int = 768

@@ -1,4 +1,4 @@
-"""The encoders of T5 v1.1 and UMT5: text as video models read it."""
+"""The text encoders T5 v1.1 and UMT5."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from .t5_config import T5Config
 
 
 class SelfAttention(nn.Module):
-    """Attention without a scale: it is in the weights. Some layers have a table of biases by the
-    distance of two tokens.
+    """Attention without a scale, which is in the weights.
+
+    With `has_bias` it has a table of biases by the relative position of two tokens.
     """
 
     def __init__(self, config: T5Config, has_bias: bool):
@@ -31,16 +32,19 @@ class SelfAttention(nn.Module):
 
     def __call__(self, x: mx.array, mask: mx.array) -> mx.array:
         b, n, _ = x.shape
-        q, k, v = (
-            linear(x).reshape(b, n, -1, self.d_kv).transpose(0, 2, 1, 3)
-            for linear in (self.q, self.k, self.v)
-        )
+        q = self._heads(self.q(x))
+        k = self._heads(self.k(x))
+        v = self._heads(self.v(x))
         x = mx.fast.scaled_dot_product_attention(q, k, v, scale=1.0, mask=mask)
         return self.o(x.transpose(0, 2, 1, 3).reshape(b, n, -1))
 
+    def _heads(self, x: mx.array) -> mx.array:
+        b, n, _ = x.shape
+        return x.reshape(b, n, -1, self.d_kv).transpose(0, 2, 1, 3)
+
 
 class DenseReluDense(nn.Module):
-    """The gated feed-forward (arXiv:2002.05202), called as it was before it got its gate."""
+    """The gated feed-forward (arXiv:2002.05202), under the name it had before the gate."""
 
     def __init__(self, config: T5Config):
         super().__init__()
@@ -49,9 +53,10 @@ class DenseReluDense(nn.Module):
         self.wo = nn.Linear(config.d_ff, config.d_model, bias=False)
 
     def __call__(self, x: mx.array) -> mx.array:
-        # From here to the sum the values pass float16's largest number: the last product is in
-        # float32 whatever the weights are.
-        return self.wo(nn.gelu_approx(self.wi_0(x)).astype(mx.float32) * self.wi_1(x))
+        # The values overflow float16 from here to the residual sum: the last product is float32
+        # whatever the weights' type.
+        gate = nn.gelu_approx(self.wi_0(x)).astype(mx.float32)
+        return self.wo(gate * self.wi_1(x))
 
 
 class AttentionLayer(nn.Module):
@@ -75,8 +80,9 @@ class FeedForwardLayer(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention, then feed-forward, on float32 states [B, L, D]; mask: the additive [B, H, L, L],
-    in the type to compute in.
+    """Attention, then feed-forward, on float32 states [B, L, D].
+
+    mask: additive, [B, H, L, L], in the type to compute in.
     """
 
     def __init__(self, config: T5Config, has_bias: bool):
@@ -89,8 +95,9 @@ class Block(nn.Module):
 
 
 class Stack(nn.Module):
-    """The blocks and the norm after them. A block without a table of biases shares the one of the
-    last block before it that has one.
+    """The blocks, and the norm after them.
+
+    The first `biased_blocks` have a table of biases each; the others share the last one.
     """
 
     def __init__(self, config: T5Config, biased_blocks: int):
@@ -112,19 +119,17 @@ class Stack(nn.Module):
                 bias = attention.relative_attention_bias(buckets).transpose(2, 0, 1)
                 scores = (bias + hidden).astype(block.layer[0].layer_norm.weight.dtype)
             x = block(x, scores)
-            mx.eval(
-                x
-            )  # the encoders have billions of weights: so no more than a block of them is one piece of work for the GPU
+            # The encoders have billions of weights: one block is work enough for one evaluation.
+            mx.eval(x)
         return self.final_layer_norm(x)
 
 
 class T5EncoderModel(nn.Module):
-    """Token ids int32 [B, L] and their mask bool [B, L] (true: a token) -> states float32 [B, L,
-    D].
+    """Token ids int32 [B, L] and their mask bool [B, L] -> states float32 [B, L, D].
 
     The encoder of T5 v1.1 (arXiv:1910.10683, and its release notes), as transformers'
-    T5EncoderModel. The sum that runs through the blocks is float32, as T5 overflows float16; where
-    the mask is false the states mean nothing. Each prompt has a token at least.
+    T5EncoderModel. The residual sum is float32, as T5 overflows float16. The mask is true where
+    there is a token, and each prompt has at least one; elsewhere the states mean nothing.
     """
 
     biases_in_every_block = False
@@ -137,22 +142,20 @@ class T5EncoderModel(nn.Module):
 
     @staticmethod
     def sanitize(weights: dict[str, mx.array]) -> dict[str, mx.array]:
-        """One name for the embedding, which a checkpoint has under either or both, and no decoder,
-        which the full releases have.
+        """One name for the embedding, and no decoder, which the full releases have.
+
+        Checkpoints have the embedding under either of two names, or both.
         """
-        kept = {
-            name: weight
-            for name, weight in weights.items()
-            if not name.startswith(("decoder.", "lm_head."))
-        }
+        kept = {}
+        for name, weight in weights.items():
+            if not name.startswith(("decoder.", "lm_head.")):
+                kept[name] = weight
         twin = kept.pop("encoder.embed_tokens.weight", None)
         return kept if twin is None else {"shared.weight": twin, **kept}
 
     @staticmethod
     def quantizable(name: str, module: nn.Module) -> bool:
-        """The matrices of attention and feed-forward; the embedding and the tables of biases stay
-        precise.
-        """
+        """Whether to quantize: attention and feed-forward, not the embedding and biases."""
         return isinstance(module, nn.Linear)
 
     def __call__(self, ids: mx.array, mask: mx.array) -> mx.array:
@@ -160,8 +163,9 @@ class T5EncoderModel(nn.Module):
 
 
 class UMT5EncoderModel(T5EncoderModel):
-    """The encoder of UMT5 (arXiv:2304.09151), as transformers' UMT5EncoderModel: a table of biases
-    in every block.
+    """The encoder of UMT5 (arXiv:2304.09151), with a table of biases in every block.
+
+    Transformers' UMT5EncoderModel.
     """
 
     biases_in_every_block = True
@@ -170,16 +174,16 @@ class UMT5EncoderModel(T5EncoderModel):
 def distance_buckets(length: int, buckets: int, farthest: int) -> mx.array:
     """The row of the table of biases for each query and key, int32 [length, length].
 
-    Half of the rows are for keys after the query. In each half, half are for one distance each, and
-    the others for distances up to `farthest` that grow logarithmically; the last one is for all
+    Half of the rows are for keys after the query. In each half, half are for one distance each,
+    the others for ranges up to `farthest` that grow logarithmically; the last one is for all
     beyond.
     """
-    half, exact = buckets // 2, buckets // 4
+    half = buckets // 2
+    exact = buckets // 4
     distance = np.arange(length)
-    # In float32 as the reference: at powers of two the rounding decides.
-    logarithm = np.log(np.maximum(distance, 1).astype(np.float32) / exact) / math.log(
-        farthest / exact
-    )
+    # In float32 as in the reference: at powers of two the rounding decides.
+    ratio = np.maximum(distance, 1).astype(np.float32) / exact
+    logarithm = np.log(ratio) / math.log(farthest / exact)
     far = np.minimum(exact + (logarithm * (half - exact)).astype(np.int32), half - 1)
     rows = np.where(distance < exact, distance, far)
     offset = distance[None, :] - distance[:, None]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class T5Config:
-    """A T5's config.json, with transformers' keys and defaults. Raises ValueError but for the gated
-    GELU of v1.1 and UMT5.
+    """The config.json of a T5, with transformers' keys and defaults.
+
+    Raises ValueError for another feed-forward than the gated GELU of v1.1 and UMT5.
     """
 
     vocab_size: int = 32128

@@ -1,4 +1,4 @@
-"""Word pieces of a prompt, by sentencepiece or by Hugging Face's tokenizers."""
+"""Tokenizers of prompts: sentencepiece models and Hugging Face's tokenizer.json."""
 
 from __future__ import annotations
 
@@ -12,83 +12,87 @@ import sentencepiece
 import tokenizers
 
 from mlxvid.errors import WeightsError
-from mlxvid.model.folder import read_json
+from mlxvid.json_files import read_json
 
 log = logging.getLogger("mlxvid")
 
-# Where tokenizer_config.json says nothing else, as transformers' T5Tokenizer has them.
+# Defaults of transformers' T5Tokenizer, where tokenizer_config.json has no others.
 PAD_TOKEN = "<pad>"
 EXTRA_IDS = 100
-MOST_EXTRA_IDS = 10_000
+MAX_EXTRA_IDS = 10_000
 
 
 class Tokenizer:
-    """Prompts -> ids, with the pieces that the model wants before and after, cut to what it reads,
-    and padded.
+    """Prompts -> ids, enclosed in the model's special tokens, cut to its length, and padded.
 
-    size: how many ids there are. start, end: the ids before and after a prompt's own; pad: what
-    fills up the shorter rows.
+    max_length: ids that the model reads at most, special ones included. size: the number of
+    different ids. start, end: the ids before and after a prompt's own. pad: the id that fills up
+    shorter rows.
     """
 
     def __init__(self, max_length: int, size: int, start: list[int], end: list[int], pad: int):
-        self.max_length, self.size, self.start, self.end, self.pad = (
-            max_length,
-            size,
-            start,
-            end,
-            pad,
-        )
+        self.max_length = max_length
+        self.size = size
+        self.start = start
+        self.end = end
+        self.pad = pad
 
-    def pieces(self, prompt: str) -> list[int]:
-        """The ids of a prompt alone."""
+    def encode(self, prompt: str) -> list[int]:
+        """The ids of a prompt, without special tokens around it."""
         raise NotImplementedError
 
-    def words(self, ids: list[int]) -> str:
+    def decode(self, ids: list[int]) -> str:
         """The text that ids stand for."""
         raise NotImplementedError
 
     def __call__(self, prompts: list[str], pad: str = "longest") -> tuple[mx.array, mx.array]:
-        """ids int32 [B, L] and mask bool [B, L] (true: a token); what is cut off is logged.
+        """ids int32 [B, L] and mask bool [B, L] (true: a token).
 
         L is the length of the longest prompt, at most `max_length`; with pad="max" it is
-        `max_length`.
+        `max_length`. A prompt that must be cut is logged as a warning.
         """
         rows = [self._row(prompt) for prompt in prompts]
-        length = self.max_length if pad == "max" else max(map(len, rows))
+        lengths = [len(row) for row in rows]
+        length = self.max_length if pad == "max" else max(lengths)
         ids = mx.array([row + [self.pad] * (length - len(row)) for row in rows])
-        return ids, mx.arange(length)[None] < mx.array([len(row) for row in rows])[:, None]
+        mask = mx.arange(length)[None] < mx.array(lengths)[:, None]
+        return ids, mask
 
     def _row(self, prompt: str) -> list[int]:
-        ids, room = self.pieces(prompt), self.max_length - len(self.start) - len(self.end)
+        ids = self.encode(prompt)
+        room = self.max_length - len(self.start) - len(self.end)
         if len(ids) > room:
+            ids = ids[:room]
             log.warning(
                 "The prompt is read only as far as %r: this model takes %d word pieces.",
-                self.words(ids[:room])[-30:],
+                self.decode(ids)[-30:],
                 room,
             )
-        return self.start + ids[:room] + self.end
+        return self.start + ids + self.end
 
 
 def read_sentencepiece(path: Path) -> sentencepiece.SentencePieceProcessor:
-    """A ``.model`` file; raises :class:`WeightsError` where it is missing, no sentencepiece model,
-    or one without pieces for the end and for padding."""
+    """Read a ``.model`` file.
+
+    Raises :class:`WeightsError` where it is missing, is no sentencepiece model, or has no pieces
+    for the end and for padding.
+    """
     try:
         data = Path(path).read_bytes()
-        # sentencepiece takes no bytes for no model at all, and fails at the first word
+        # With no bytes sentencepiece makes a processor without a model, which fails only in use.
         model = sentencepiece.SentencePieceProcessor(model_proto=data) if data else None
     except (OSError, RuntimeError):
         model = None
     if model is None or min(model.eos_id(), model.pad_id()) < 0:
         raise WeightsError(
-            f"{path} is missing or is not a sentencepiece model; download or convert the model again."
+            f"{path} is missing or is not a sentencepiece model; "
+            "download or convert the model again."
         )
     return model
 
 
 class SentencePieceTokenizer(Tokenizer):
-    """A sentencepiece model, ended by its end-of-sequence piece; its own normalisation (case,
-    Unicode) applies.
-    """
+    """A sentencepiece model with its own normalisation (case, Unicode) and end of sequence."""
 
     def __init__(self, model: sentencepiece.SentencePieceProcessor, max_length: int):
         super().__init__(max_length, model.get_piece_size(), [], [model.eos_id()], model.pad_id())
@@ -96,32 +100,27 @@ class SentencePieceTokenizer(Tokenizer):
 
     @classmethod
     def load(cls, path: Path, max_length: int) -> SentencePieceTokenizer:
-        """Read a ``.model`` file; raises :class:`WeightsError` where it is missing or no
-        sentencepiece model.
-        """
+        """Read a ``.model`` file; raises as :func:`read_sentencepiece` does."""
         return cls(read_sentencepiece(path), max_length)
 
-    def pieces(self, prompt: str) -> list[int]:
+    def encode(self, prompt: str) -> list[int]:
         return self.model.encode(prompt)
 
-    def words(self, ids: list[int]) -> str:
+    def decode(self, ids: list[int]) -> str:
         return self.model.decode(ids)
 
     def unknown(self, prompt: str, known: set[str]) -> list[str]:
         """The prompt's words, normalised, that are not in `known`."""
-        words = (
-            self.model.normalize(prompt)
-            .replace("▁", " ")
-            .replace(",", " ")
-            .replace(".", " ")
-            .split()
-        )
+        words = re.sub("[▁,.]", " ", self.model.normalize(prompt)).split()
         return [word for word in dict.fromkeys(words) if word not in known]
 
 
 class T5SentencePieceTokenizer(SentencePieceTokenizer):
-    """A T5's sentencepiece model as transformers reads it: special pieces may be written out in a
-    prompt, and after the model's own there are `extra_ids` more, ``<extra_id_0>`` the very last."""
+    """A T5's sentencepiece model as transformers reads it.
+
+    Special tokens may be written out in a prompt. After the model's own ids there are `extra_ids`
+    more, of which ``<extra_id_0>`` is the last.
+    """
 
     def __init__(
         self,
@@ -131,25 +130,29 @@ class T5SentencePieceTokenizer(SentencePieceTokenizer):
     ):
         super().__init__(model, max_length)
         self.size += extra_ids
-        own = {model.id_to_piece(i): i for i in (model.pad_id(), model.eos_id(), model.unk_id())}
-        self.special = own | {f"<extra_id_{i}>": self.size - 1 - i for i in range(extra_ids)}
-        self.names = {i: piece for piece, i in self.special.items()}
+        self.special = {
+            model.id_to_piece(id): id for id in (model.pad_id(), model.eos_id(), model.unk_id())
+        }
+        for number in range(extra_ids):
+            self.special[f"<extra_id_{number}>"] = self.size - 1 - number
+        self.special_ids = frozenset(self.special.values())
         self.pattern = re.compile(f"({'|'.join(map(re.escape, self.special))})")
 
-    def pieces(self, prompt: str) -> list[int]:
-        parts = self.pattern.split(prompt)
-        return [
-            i
-            for part in parts
-            for i in ([self.special[part]] if part in self.special else self.model.encode(part))
-        ]
+    def encode(self, prompt: str) -> list[int]:
+        ids = []
+        for part in self.pattern.split(prompt):
+            if part in self.special:
+                ids.append(self.special[part])
+            else:
+                ids += self.model.encode(part)
+        return ids
 
-    def words(self, ids: list[int]) -> str:
-        return self.model.decode([i for i in ids if i not in self.names])
+    def decode(self, ids: list[int]) -> str:
+        return self.model.decode([id for id in ids if id not in self.special_ids])
 
 
 class JsonTokenizer(Tokenizer):
-    """A ``tokenizer.json``, which says by itself how text is normalised, cut up and enclosed."""
+    """A ``tokenizer.json``, which has its own normalisation and special tokens."""
 
     def __init__(
         self,
@@ -164,8 +167,9 @@ class JsonTokenizer(Tokenizer):
 
     @classmethod
     def load(cls, path: Path, max_length: int, pad_token: str) -> JsonTokenizer:
-        """Read a ``tokenizer.json``; raises :class:`WeightsError` where it is missing, damaged, or
-        doesn't know `pad_token`.
+        """Read a ``tokenizer.json``.
+
+        Raises :class:`WeightsError` where it is missing, damaged, or without `pad_token`.
         """
         try:
             model = tokenizers.Tokenizer.from_buffer(path.read_bytes())
@@ -176,53 +180,67 @@ class JsonTokenizer(Tokenizer):
         pad = model.token_to_id(pad_token)
         if pad is None:
             raise WeightsError(
-                f"{path} has no piece {pad_token!r} to pad with; download or convert the model again."
+                f"{path} has no token {pad_token!r} to pad with; "
+                "download or convert the model again."
             )
-        model.no_truncation()  # some files have their training's length and padding in them
+        # Some files hold the length and padding of their training.
+        model.no_truncation()
         model.no_padding()
-        alone, enclosed = model.encode("a", add_special_tokens=False).ids, model.encode("a").ids
-        places = [
-            i for i in range(len(enclosed)) if alone and enclosed[i : i + len(alone)] == alone
-        ]
-        if not places:
+        start_end = _special_ids(model)
+        if start_end is None:
             raise WeightsError(
                 f"{path} leaves nothing of a prompt; download or convert the model again."
             )
-        return cls(
-            model, max_length, enclosed[: places[0]], enclosed[places[0] + len(alone) :], pad
-        )
+        start, end = start_end
+        return cls(model, max_length, start, end, pad)
 
-    def pieces(self, prompt: str) -> list[int]:
+    def encode(self, prompt: str) -> list[int]:
         return self.model.encode(prompt, add_special_tokens=False).ids
 
-    def words(self, ids: list[int]) -> str:
+    def decode(self, ids: list[int]) -> str:
         return self.model.decode(ids)
 
 
+def _special_ids(model: tokenizers.Tokenizer) -> tuple[list[int], list[int]] | None:
+    """The ids that a model puts before and after a prompt; None where a prompt has no ids itself.
+
+    They are found by a trial: which ids stand around those of "a".
+    """
+    alone = model.encode("a", add_special_tokens=False).ids
+    enclosed = model.encode("a").ids
+    if not alone:
+        return None
+    for start in range(len(enclosed)):
+        end = start + len(alone)
+        if enclosed[start:end] == alone:
+            return enclosed[:start], enclosed[end:]
+    return None
+
+
 def load_tokenizer(folder: Path, max_length: int) -> Tokenizer:
-    """The tokenizer in a Diffusers checkpoint's ``tokenizer`` folder: its tokenizer.json, or else
-    its (T5's) spiece.model.
+    """The tokenizer of a Diffusers checkpoint's ``tokenizer`` folder.
 
-    max_length: how many ids the model reads, those of the end included. Raises
-    :class:`WeightsError` for damaged or missing files.
+    It is read from tokenizer.json, or else from T5's spiece.model. max_length: ids that the model
+    reads, special ones included. Raises :class:`WeightsError` for damaged or missing files.
     """
-    settings, file = folder / "tokenizer_config.json", folder / "tokenizer.json"
-    config = read_json(settings) if settings.is_file() else {}
-    if file.is_file():
-        return JsonTokenizer.load(file, max_length, _content(config.get("pad_token")))
+    config_path = folder / "tokenizer_config.json"
+    config = read_json(config_path) if config_path.is_file() else {}
+    json_path = folder / "tokenizer.json"
+    if json_path.is_file():
+        return JsonTokenizer.load(json_path, max_length, _pad_token(config))
     extra_ids = config.get("extra_ids", EXTRA_IDS)
-    if not isinstance(extra_ids, int) or not 0 <= extra_ids <= MOST_EXTRA_IDS:
+    if not isinstance(extra_ids, int) or not 0 <= extra_ids <= MAX_EXTRA_IDS:
         raise WeightsError(
-            f"{settings} has {extra_ids!r} for the number of extra ids; download or convert the model again."
+            f"{config_path} has {extra_ids!r} for the number of extra ids; "
+            "download or convert the model again."
         )
-    return T5SentencePieceTokenizer(
-        read_sentencepiece(folder / "spiece.model"), max_length, extra_ids
-    )
+    model = read_sentencepiece(folder / "spiece.model")
+    return T5SentencePieceTokenizer(model, max_length, extra_ids)
 
 
-def _content(token: Any) -> str:
-    """A token of tokenizer_config.json, a string or an object that has one; where there is none,
-    T5's to pad with.
-    """
-    token = token.get("content") if isinstance(token, dict) else token
+def _pad_token(config: dict[str, Any]) -> str:
+    """The padding token of tokenizer_config.json, where it is a string or an object with one."""
+    token = config.get("pad_token")
+    if isinstance(token, dict):
+        token = token.get("content")
     return token if isinstance(token, str) else PAD_TOKEN

@@ -1,4 +1,4 @@
-"""Which files in a component's folder are its weights: one file, or the shards that an index names."""
+"""The weight files of a component's folder: one file, or the shards that an index names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlxvid.errors import WeightsError
-from mlxvid.model.folder import read_json
+from mlxvid.json_files import read_json
 
 # In this order of preference, where a component is there in several.
 ENDINGS = (".safetensors", ".bin", ".pth", ".pt")
@@ -21,8 +21,7 @@ USUAL = ("diffusion_pytorch_model", "model", "pytorch_model")
 
 
 def component_files(folder: Path) -> list[Path]:
-    """The files that hold the weights of the component in `folder`, led by their index if they have
-    one; none where there are none.
+    """The files that hold the weights of the component in `folder`, led by their index if any.
 
     Of several sets, which are all the same weights: safetensors before PyTorch's, an index before a
     single file, the usual names before others, and the shortest, which is no variant such as
@@ -30,32 +29,33 @@ def component_files(folder: Path) -> list[Path]:
     """
     here = [path for path in sorted(folder.glob("[!.]*")) if path.is_file()]
     for ending in ENDINGS:
-        if indices := [path for path in here if path.name.endswith(ending + INDEX)]:
+        indices = [path for path in here if path.name.endswith(ending + INDEX)]
+        if indices:
             index = min(indices, key=_rank)
             return [index, *shards(index, (ending,))]
         files = [path for path in here if path.suffix == ending]
-        if whole := [path for path in files if not SHARD.search(path.name)]:
-            return [min(whole, key=_rank)]
+        single = [path for path in files if not SHARD.search(path.name)]
+        if single:
+            return [min(single, key=_rank)]
         if files:
             raise unindexed(files[0])
     return []
 
 
 def weight_files(folder: Path) -> dict[str, list[Path]]:
-    """The files with tensors of each component in a model's folder that has any; raises
-    :class:`WeightsError` for a broken set.
+    """The files with tensors of each component in a model's folder that has any.
+
+    Raises :class:`WeightsError` for a broken set.
     """
-    found = {
-        path.name: component_files(path) for path in sorted(folder.glob("[!.]*")) if path.is_dir()
-    }
-    return {
-        name: [file for file in files if not file.name.endswith(INDEX)]
-        for name, files in found.items()
-        if files
-    }
+    found = {}
+    for path in sorted(folder.glob("[!.]*")):
+        files = component_files(path) if path.is_dir() else []
+        if files:
+            found[path.name] = [file for file in files if not file.name.endswith(INDEX)]
+    return found
 
 
-def _rank(path: Path) -> tuple:
+def _rank(path: Path) -> tuple[bool, int, str]:
     return path.name.partition(".")[0] not in USUAL, len(path.name), path.name
 
 
@@ -66,10 +66,7 @@ def shards(index: Path, endings: Sequence[str] = ENDINGS) -> list[Path]:
     """
     table = read_json(index).get("weight_map")
     names = list(table.values()) if isinstance(table, dict) else []
-    if not names or not all(
-        isinstance(name, str) and Path(name).name == name and Path(name).suffix in endings
-        for name in names
-    ):
+    if not names or not all(_is_sibling(name, endings) for name in names):
         raise WeightsError(
             f"{index} names a shard outside its folder, or none; download the model again."
         )
@@ -82,8 +79,14 @@ def shards(index: Path, endings: Sequence[str] = ENDINGS) -> list[Path]:
     return files
 
 
+def _is_sibling(name: object, endings: Sequence[str]) -> bool:
+    """Whether this is the name of a weight file in the same folder."""
+    return isinstance(name, str) and Path(name).name == name and Path(name).suffix in endings
+
+
 def unindexed(path: Path) -> WeightsError:
     """What is raised for a shard that no index names."""
     return WeightsError(
-        f"{path} is a part of something whose {INDEX} is missing or does not name it; download the model again."
+        f"{path} is a part of something whose {INDEX} is missing or does not name it; "
+        "download the model again."
     )

@@ -1,8 +1,6 @@
-"""FP8 weights: what their 256 codes stand for, and where checkpoints keep the scales that belong to
-them.
+"""FP8 weights: what their 256 codes stand for.
 
-The codes are those of "FP8 Formats for Deep Learning" (arXiv:2209.05433); the names of the scales
-those of ComfyUI's files.
+The codes are those of "FP8 Formats for Deep Learning" (arXiv:2209.05433).
 """
 
 from __future__ import annotations
@@ -11,12 +9,13 @@ import numpy as np
 
 
 def _e4m3fn() -> np.ndarray:
-    """Four bits of exponent, three of mantissa, no infinities: only all bits set is not a number."""
+    """Four bits of exponent, three of mantissa, no infinities: only all bits set is no number."""
     code = np.arange(256)
-    exponent, mantissa = code >> 3 & 15, code & 7
-    values = np.where(
-        exponent > 0, np.ldexp(8.0 + mantissa, exponent - 10), np.ldexp(mantissa.astype(float), -9)
-    )
+    exponent = code >> 3 & 15
+    mantissa = code & 7
+    normal = np.ldexp(8.0 + mantissa, exponent - 10)
+    subnormal = np.ldexp(mantissa.astype(float), -9)
+    values = np.where(exponent > 0, normal, subnormal)
     values[code & 127 == 127] = np.nan
     return np.where(code < 128, values, -values).astype(np.float32)
 

@@ -6,39 +6,39 @@ import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
 import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
 
-from mlxvid.errors import SettingError, WeightsError
-from mlxvid.hub.fetch import download_file
-from mlxvid.model.base import Part
+from mlxvid.errors import ModelNotFoundError, SettingError, WeightsError
+from mlxvid.model.card import Card, Part
 from mlxvid.model.folder import Folder
-from mlxvid.model.memory import this_machine
+from mlxvid.model.machine import this_machine
+from mlxvid.progress import Watch
 
 from . import torch_file
 from .files import INDEX, component_files, weight_files
-from .lora import Lora, apply, read
+from .lora import Lora, read_lora
+from .lora_layers import apply_lora
 from .tensors import Tensor, joined
 
-if TYPE_CHECKING:
-    from mlxvid.progress import Watch
+DownloadFile = Callable[..., Path]
 
-DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16, "float16": mx.float16}
-QUANTIZE_BITS = (4, 8)
+MLX_DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16, "float16": mx.float16}
 # A model whose weights take less than this share of the memory stays loaded; a larger one is loaded
 # and dropped stage by stage.
 RESIDENT_SHARE = 0.25
-# MLX keeps freed buffers for reuse and would let them grow to the size of the memory: more than
-# this share goes back to the system.
-CACHE_SHARE = 1 / 16
 # Weights are read in parts of this many bytes, so that a large model's loading can be watched and
 # stopped.
 LOAD_BYTES = 256 * 10**6
 # A matrix can be quantized where its rows divide into groups of this size.
 QUANTIZE_GROUP = 64
+
+
+def _no_hub(repo: str, file: str | None = None, watch: Watch | None = None) -> Path:
+    raise ModelNotFoundError(f"{repo} is not on this machine; give the file of a LoRA that is.")
 
 
 class Components:
@@ -48,19 +48,26 @@ class Components:
 
     def __init__(
         self,
-        folder: Folder,
+        card: Card,
         dtype: str | None = None,
         quantize: int | None = None,
         loras: Sequence[Lora] = (),
+        download_file: DownloadFile = _no_hub,
     ):
-        self.folder = folder
+        """card: of the model in a local folder. download_file: fetches a LoRA from the hub."""
+        if card.folder is None:
+            raise ValueError(f"{card.name} is not on this machine")
+        self.folder = Folder(card.folder)
         self.quantize = quantize
         self.loras = tuple(loras)
-        self.dtype = dtype or (None if mx.default_device() == mx.gpu else "float32")
-        size = sum(
-            path.stat().st_size for files in weight_files(folder.path).values() for path in files
-        )
+        asked = dtype or self.folder.index.get("dtype")
+        half_is_slow = mx.default_device() != mx.gpu
+        self.dtype = asked or ("float32" if half_is_slow else None)
+        files = [path for group in weight_files(card.folder).values() for path in group]
+        size = sum(path.stat().st_size for path in files)
         self.resident = size < RESIDENT_SHARE * this_machine().total
+        self._family = card.family
+        self._download_file = download_file
         self._loaded: dict[str, nn.Module] = {}
 
     def network(self, name: str, part: Part, watch: Watch | None = None) -> nn.Module:
@@ -71,74 +78,83 @@ class Components:
             if not self.resident:
                 self._loaded.clear()
                 mx.clear_cache()
-            network, lazy = self._load(self.folder.path / name, part, watch)
+            network, lazy = self._load(name, part, watch)
             if watch is not None and lazy:
                 read_watched(network, watch)
             self._loaded[name] = network
         return self._loaded[name]
 
-    def _load(self, folder: Path, part: Part, watch: Watch | None) -> tuple[nn.Module, bool]:
+    def _load(self, name: str, part: Part, watch: Watch | None) -> tuple[nn.Module, bool]:
         """The network with its weights, and whether these are still to be read from the disk."""
-        cls, config_path = part.network, folder / "config.json"
+        folder = self.folder.path / name
+        config_path = folder / "config.json"
+        cls = self._family.network(name)
         try:
-            network = cls(self.folder.config(folder.name, part.config))
+            network = cls(self.folder.config(name, part.config))
         except (TypeError, ValueError, ZeroDivisionError):
             raise WeightsError(
-                f"{config_path} has sizes that no network can have; download or convert the model again."
+                f"{config_path} has sizes that no network can have; download or convert the model "
+                "again."
             ) from None
-        stored = self.folder.json(folder.name).get("quantization")
+        stored = self.folder.json(name).get("quantization")
         weights = read_weights(folder)
-        unread = {name: weight for name, weight in weights.items() if isinstance(weight, Tensor)}
-        arrays = sanitized(
-            cls,
-            {name: mx.zeros(w.shape) if name in unread else w for name, w in weights.items()},
-            folder,
-        )
+        unread = {key: weight for key, weight in weights.items() if isinstance(weight, Tensor)}
+        arrays = {key: array for key, array in weights.items() if isinstance(array, mx.array)}
+        arrays |= {key: mx.zeros(tensor.shape) for key, tensor in unread.items()}
+        arrays = sanitized(cls, arrays, folder)
         if stored:
             self._expect_quantized(network, stored, arrays, config_path)
         fill(network, arrays, folder)
-        settle = partial(self._settle, network, part.dtype, None if stored else self.quantize)
+        bits = self.quantize if part.quantized and not stored else None
+        settle = partial(self._settle, network, part, bits)
         if unread:
             read_in(network, unread, settle, watch)
         else:
             settle(arrays)
         network.eval()
-        if folder.name == "transformer":
-            for lora in self.loras:
-                apply(
-                    network, read(lora, partial(download_file, watch=watch)), lora.scale, str(lora)
-                )
+        if part.loras:
+            self._add_loras(network, watch)
         return network, not unread
 
+    def _add_loras(self, network: nn.Module, watch: Watch | None) -> None:
+        for lora in self.loras:
+            fetch = partial(self._download_file, watch=watch)
+            apply_lora(network, read_lora(lora, fetch), lora.scale, str(lora))
+
     def _settle(
-        self, network: nn.Module, usual: str | None, bits: int | None, names: Collection[str]
+        self, network: nn.Module, part: Part, bits: int | None, names: Collection[str]
     ) -> None:
-        """Give a network's weights the type that they are used in, `usual` if none was asked for,
-        and quantize those among `names` that can be, if there are `bits`."""
-        dtype = self.dtype or usual
+        """Give a network's weights the type that they are used in, and quantize those among `names`
+        that can be, if there are `bits`.
+        """
+        # `self.dtype` stands for slow half precision too.
+        dtype = part.used_dtype(self.dtype, half_is_slow=False)
         if dtype is not None:
-            network.set_dtype(DTYPES[dtype])
-        if bits and hasattr(network, "quantizable"):
+            network.set_dtype(MLX_DTYPES[dtype])
+        if not bits or not hasattr(network, "quantizable"):
+            return
 
-            def fits(name: str, module: nn.Module) -> bool:
-                here = f"{name}.weight" in names and network.quantizable(name, module)
-                return here and module.weight.shape[-1] % QUANTIZE_GROUP == 0
+        def fits(name: str, module: nn.Module) -> bool:
+            here = f"{name}.weight" in names and network.quantizable(name, module)
+            return here and module.weight.shape[-1] % QUANTIZE_GROUP == 0
 
-            nn.quantize(network, QUANTIZE_GROUP, bits, class_predicate=fits)
+        nn.quantize(network, QUANTIZE_GROUP, bits, class_predicate=fits)
 
     def _expect_quantized(
         self, network: nn.Module, stored: Any, weights: dict[str, mx.array], path: Path
     ) -> None:
         """Make room in `network` for weights that were quantized when the model was converted."""
         try:
-            group, bits = int(stored["group_size"]), int(stored["bits"])
+            group = int(stored["group_size"])
+            bits = int(stored["bits"])
         except (TypeError, ValueError, KeyError):
             raise WeightsError(
                 f"{path} does not say how its weights are quantized; convert the model again."
             ) from None
         if self.quantize not in (None, bits):
             raise SettingError(
-                f"{path.parent} is quantized to {bits} bits already; load it without quantizing, or convert it again."
+                f"{path.parent} is quantized to {bits} bits already; leave `quantize` out, or "
+                "convert it again."
             )
         try:
             nn.quantize(
@@ -154,28 +170,28 @@ class Components:
 
 
 def _parts(items: Iterable[tuple[Any, int]]) -> Iterator[tuple[list[Any], int]]:
-    """Things and their bytes, in order, as parts of about :data:`LOAD_BYTES`; each with its size in
-    whole MB.
-    """
-    part, size = [], 0
+    """Items and their bytes, in order, as parts of about :data:`LOAD_BYTES`, with sizes in MB."""
+    part: list[Any] = []
+    size = 0
     for item, nbytes in items:
         part.append(item)
         size += nbytes
         if size >= LOAD_BYTES:
             yield part, math.ceil(size / 1e6)
-            part, size = [], 0
+            part = []
+            size = 0
     if part:
         yield part, math.ceil(size / 1e6)
 
 
 def read_watched(network: nn.Module, watch: Watch) -> None:
-    """Read a network's lazy weights from the disk, part by part, as the stage "load" of `watch` (in
-    MB).
+    """Read a network's lazy weights from the disk, part by part: the stage "load", in MB.
 
-    Those of a small one are left to be read when they are used: that takes no time worth telling
-    of.
+    Those of a small one are left to be read when they are used, which takes no time worth
+    reporting.
     """
-    parts = list(_parts((array, array.nbytes) for _, array in tree_flatten(network.parameters())))
+    parameters = dict(tree_flatten(network.parameters()))
+    parts = list(_parts((array, array.nbytes) for array in parameters.values()))
     if len(parts) == 1:
         return
     watch.begin("load", sum(megabytes for _, megabytes in parts))
@@ -190,21 +206,18 @@ def read_in(
     settle: Callable[[Collection[str]], None],
     watch: Watch | None,
 ) -> None:
-    """Read a network's weights from PyTorch's files, part by part, as the stage "load" of `watch`
-    (in MB) where they are many.
+    """Read a network's weights from PyTorch's files, part by part: the stage "load", in MB.
 
     MLX can't leave these to be read when they are used. So that never more of them is in memory as
     the files have it than one part, each is given its place and its type in use, by settle(names),
     before the next is read. A class's `sanitize` sees one part at a time.
     """
     sanitize = getattr(network, "sanitize", dict)
-    # In this order the last of two names for one parameter is the same as in `sanitize` of them
-    # all.
-    kept = [
-        (name, tensors[name].values.nbytes)
-        for name in sorted(tensors)
-        if sanitize({name: mx.zeros(tensors[name].shape)})
-    ]
+    kept = []
+    # In this order the last of two names for one parameter is the same as in `sanitize` of all.
+    for name in sorted(tensors):
+        if sanitize({name: mx.zeros(tensors[name].shape)}):
+            kept.append((name, tensors[name].values.nbytes))
     parts = list(_parts(kept))
     watch = watch if len(parts) > 1 else None
     if watch is not None:
@@ -215,42 +228,33 @@ def read_in(
         names = set(arrays)
         del arrays
         settle(names)
-        quantized = {
-            name.removesuffix("weight") + more
-            for name in names
-            for more in ("scales", "biases")
-            if name.endswith(".weight")
-        }
-        mx.eval(
-            [
-                array
-                for name, array in tree_flatten(network.parameters())
-                if name in names or name in quantized
-            ]
-        )
+        stems = [name.removesuffix("weight") for name in names if name.endswith(".weight")]
+        names.update(stem + more for stem in stems for more in ("scales", "biases"))
+        parameters = dict(tree_flatten(network.parameters()))
+        mx.eval([parameters[name] for name in names if name in parameters])
         if watch is not None:
             watch.done(count=megabytes)
 
 
 def read_weights(folder: Path) -> dict[str, mx.array | Tensor]:
-    """All tensors of a component, of which none is read from the disk yet: MLX's lazy arrays where
-    it has safetensors, sharded or not, and a :class:`Tensor` each where it has only PyTorch's
-    files.
+    """All tensors of a component, of which none is read from the disk yet.
 
-    Raises :class:`WeightsError` where there are none, or they are broken, incomplete or hold
-    anything but tensors.
+    They are MLX's lazy arrays where it has safetensors, sharded or not, and a :class:`Tensor` each
+    where it has only PyTorch's files. Raises :class:`WeightsError` where there are none, or they
+    are broken, incomplete or hold anything but tensors.
     """
     files = [path for path in component_files(folder) if not path.name.endswith(INDEX)]
     if not files:
         raise WeightsError(
-            f"{folder} has no weights (.safetensors, .bin, .pth or .pt); download or convert the model again."
+            f"{folder} has no weights (.safetensors, .bin, .pth or .pt); download or convert the "
+            "model again."
         )
     if files[0].suffix != ".safetensors":
-        return joined(files, torch_file.read)
+        return dict(joined(files, torch_file.read))
     weights: dict[str, mx.array | Tensor] = {}
     for file in files:
         try:
-            weights.update(mx.load(str(file), format="safetensors"))
+            weights.update(cast(dict[str, mx.array], mx.load(str(file), format="safetensors")))
         except (OSError, RuntimeError, ValueError):
             raise WeightsError(
                 f"{file} is missing, damaged or cut short; download or convert the model again."
@@ -258,23 +262,24 @@ def read_weights(folder: Path) -> dict[str, mx.array | Tensor]:
     return weights
 
 
-def sanitized(
-    cls: type[nn.Module], weights: dict[str, mx.array], source: Path
-) -> dict[str, mx.array]:
-    """A checkpoint's tensors as the network `cls` has them; raises :class:`WeightsError` for shapes
-    that no such network has.
+def sanitized(cls: Any, weights: dict[str, mx.array], source: Path) -> dict[str, mx.array]:
+    """A checkpoint's tensors as the network `cls` has them.
+
+    Raises :class:`WeightsError` for shapes that no such network has.
     """
     try:
         return cls.sanitize(weights) if hasattr(cls, "sanitize") else weights
     except (IndexError, KeyError, ValueError):
         raise WeightsError(
-            f"The tensors in {source} have shapes that no {cls.__name__} has; download the model again."
+            f"The tensors in {source} have shapes that no {cls.__name__} has; download the model "
+            "again."
         ) from None
 
 
 def fill(network: nn.Module, weights: dict[str, mx.array], source: Path) -> None:
-    """Put `weights` into `network`; raises :class:`WeightsError` unless names and shapes match one
-    to one.
+    """Put `weights` into `network`.
+
+    Raises :class:`WeightsError` unless names and shapes match one to one.
     """
     wanted = dict(tree_flatten(network.parameters()))
     for what, names in (
@@ -285,7 +290,8 @@ def fill(network: nn.Module, weights: dict[str, mx.array], source: Path) -> None
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             subject = "The checkpoint in" if what == "lacks" else "mlxvid's model of"
             raise WeightsError(
-                f"{subject} {source} {what} {min(names)}{more}; it was made for another architecture or version."
+                f"{subject} {source} {what} {min(names)}{more}; it was made for another "
+                "architecture or version."
             )
     for name, weight in weights.items():
         if weight.shape != wanted[name].shape:

@@ -1,7 +1,7 @@
-"""A tensor that stays in its file until it is read, piece by piece: what the readers of checkpoints
-make.
+"""Tensors that stay in their file until they are read, piece by piece.
 
-MLX is first imported when one is read: plans and the desktop app ask a file only for its sizes.
+The readers of checkpoints make them. MLX is first imported when one is read: plans and the desktop
+app ask a file only for its sizes.
 """
 
 from __future__ import annotations
@@ -42,8 +42,10 @@ STORED = {
     "bool": "u1",
 }
 FLOATING = frozenset({"float64", "float32", "float16", "bfloat16", *FP8})
-# MLX counts a side with 31 bits; no weight comes near, and no weight has more axes than this.
-MAX_SIDE, MAX_AXES = 2**31 - 1, 8
+# MLX counts a side with 31 bits; no weight comes near.
+MAX_SIDE = 2**31 - 1
+# No weight has more axes.
+MAX_AXES = 8
 # Tensors are read in pieces of about this many bytes of float32, so that the largest of them needs
 # no room of its own.
 PIECE_BYTES = 64 * 2**20
@@ -51,11 +53,11 @@ PIECE_BYTES = 64 * 2**20
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """values: a view of a mapped file, of any strides. dtype: a key of :data:`STORED`. where: what
-    to call it in a message.
+    """A tensor in a file.
 
-    scale: what the values of a scaled FP8 weight are multiplied by, a float32 array of one number
-    or of one a row.
+    values: a view of a mapped file, of any strides. dtype: a key of :data:`STORED`. where: what to
+    call it in a message. scale: what the values of a scaled FP8 weight are multiplied by, a float32
+    array of one number or of one a row.
     """
 
     values: np.ndarray
@@ -69,29 +71,26 @@ class Tensor:
 
     @property
     def floating(self) -> bool:
+        """Whether its type is one of floating-point numbers."""
         return self.dtype in FLOATING
 
     @property
     def read_dtype(self) -> str:
-        """The type that :meth:`read` gives."""
+        """The type that :meth:`read` gives: float32 for float64 and FP8, else its own."""
         return "float32" if self.dtype == "float64" or self.dtype in FP8 else self.dtype
 
     def read(self, start: int = 0, stop: int | None = None) -> mx.array:
-        """Rows `start` to `stop` of the first axis, in memory: float32 for float64 and FP8, else of
-        the tensor's own type.
-        """
+        """Rows `start` to `stop` of the first axis, in memory, as :attr:`read_dtype`."""
         import mlx.core as mx
 
         part = self.values[start:stop] if self.values.ndim else self.values
-        part = np.require(
-            part, part.dtype.newbyteorder("="), ("C", "A")
-        )  # a copy only where MLX could not read it as it is
+        # A copy only where MLX could not read it as it is.
+        part = np.require(part, part.dtype.newbyteorder("="), ("C", "A"))
         if self.dtype in FP8:
             array = mx.array(FP8[self.dtype][part])
         elif self.dtype == "float64":
-            with np.errstate(
-                over="ignore"
-            ):  # a number beyond float32 becomes infinite, which the writer refuses
+            # A number beyond float32 becomes infinite, which the writer refuses.
+            with np.errstate(over="ignore"):
                 array = mx.array(part.astype(np.float32))
         elif self.dtype == "bool":
             array = mx.array(part != 0)
@@ -112,19 +111,16 @@ class Tensor:
             yield self.read(start, start + rows)
 
     def split(self, parts: int) -> list[Tensor]:
-        """`parts` equal parts of the first axis, such as queries, keys and values that a checkpoint
-        keeps as one matrix.
-        """
+        """`parts` equal parts of the first axis, such as queries, keys and values in one matrix."""
         if not self.values.ndim or len(self.values) % parts:
             raise WeightsError(
-                f"{self.where} has the shape {self.shape}, which is not {parts} matrices in one; get the model again."
+                f"{self.where} has the shape {self.shape}, which is not {parts} matrices in one; "
+                "get the model again."
             )
-        scales = (
-            [self.scale] * parts
-            if self.scale is None or self.scale.size == 1
-            else np.split(self.scale, parts)
-        )
         views = np.split(self.values, parts)
+        if self.scale is None or self.scale.size == 1:
+            return [dataclasses.replace(self, values=view) for view in views]
+        scales = np.split(self.scale, parts)
         return [
             dataclasses.replace(self, values=view, scale=scale)
             for view, scale in zip(views, scales, strict=True)
@@ -136,13 +132,15 @@ class Tensor:
             return dataclasses.replace(self, values=self.values.reshape(shape))
         except ValueError:
             raise WeightsError(
-                f"{self.where} has the shape {self.shape} where {shape} is needed; get the model again."
+                f"{self.where} has the shape {self.shape} where {shape} is needed; "
+                "get the model again."
             ) from None
 
 
 def joined(paths: Iterable[Path], read: Callable[[Path], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """The tensors of several files as `read` finds them in each; raises :class:`WeightsError` for a
-    name in two of them.
+    """The tensors of several files as `read` finds them in each.
+
+    Raises :class:`WeightsError` for a name in two of them.
     """
     tensors: dict[str, Tensor] = {}
     for path in paths:
@@ -156,8 +154,9 @@ def joined(paths: Iterable[Path], read: Callable[[Path], dict[str, Tensor]]) -> 
 
 
 def mapped(path: Path) -> mmap.mmap:
-    """The file's bytes, read from the disk as they are used; raises :class:`WeightsError` for one
-    that is missing or empty.
+    """The file's bytes, read from the disk as they are used.
+
+    Raises :class:`WeightsError` for one that is missing or empty.
     """
     try:
         with path.open("rb") as file:
@@ -169,9 +168,7 @@ def mapped(path: Path) -> mmap.mmap:
 
 
 def called(name: object, path: Path) -> str:
-    """A tensor in messages: its name, which a file may have filled with anything, as it can be
-    printed.
-    """
+    """A tensor in messages; its name, which may be anything, as it can be printed."""
     return f"{printable(name)} in {path}"
 
 

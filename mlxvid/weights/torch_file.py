@@ -1,8 +1,7 @@
-"""Checkpoints written by ``torch.save``, read without PyTorch: the zip form (since PyTorch 1.6) and
-the legacy one.
+"""Checkpoints written by ``torch.save``, in the zip form or the legacy one, read without PyTorch.
 
-The pickle in them goes through :mod:`.unpickle`; the tensors are views of the mapped file. Facts
-from torch/serialization.py.
+The zip form is that of PyTorch 1.6 and later. The pickle in them goes through :mod:`.unpickle`; the
+tensors are views of the mapped file. Facts from torch/serialization.py.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import mmap
 import struct
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,55 +20,69 @@ from mlxvid.errors import WeightsError
 from .tensors import MAX_AXES, MAX_SIDE, STORED, Tensor, called, damaged, mapped
 from .unpickle import MAX_BYTES, Stored, Unpickled, too_long, unpickle
 
-ZIP, LEGACY = b"PK\x03\x04", b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
+# What the two forms begin with.
+ZIP = b"PK\x03\x04"
+LEGACY = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 PROTOCOL = 1001
 # Trainers save the weights beside other things, under one of these names.
 WRAPPERS = ("state_dict", "model", "module", "model_state_dict", "ema", "generator")
 
-Place = tuple[int, int]
-"""Where a storage stands in the file, and how many bytes it has."""
+
+class Place(NamedTuple):
+    """Where a storage stands in the file, and how many bytes it has."""
+
+    start: int
+    size: int
+
+
+class Archive(NamedTuple):
+    """A checkpoint's pickled object, its storages by their keys, and their byte order, < or >."""
+
+    value: Any
+    places: dict[str, Place]
+    order: str
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by name. Raises :class:`WeightsError` for a file that is none, is
-    broken, or holds anything else.
+    """The tensors of a checkpoint by name.
+
+    Raises :class:`WeightsError` for a file that is none, is broken, or holds anything else.
     """
     data = mapped(path)
     if data[:4] == ZIP:
-        value, places, order = _zip(path, data)
+        archive = _zip(path, data)
     elif data[: len(LEGACY)] == LEGACY:
-        value, places, order = _legacy(path, data)
+        archive = _legacy(path, data)
     else:
         raise WeightsError(
             f"{path} is neither a checkpoint of PyTorch nor safetensors; download the model again."
         )
-    return {
-        name: _view(stored, places, order, data, path, name)
-        for name, stored in _table(value, path).items()
-    }
+    table = _table(archive.value, path)
+    return {name: _view(stored, archive, data, path, name) for name, stored in table.items()}
 
 
 def _table(value: Any, path: Path) -> dict[str, Stored]:
     """The table of tensors in what was pickled: itself, or under one of the usual names."""
-    candidates = [value, *(value.get(name) for name in WRAPPERS)] if isinstance(value, dict) else []
+    candidates = []
+    if isinstance(value, dict):
+        candidates = [value, *(value.get(name) for name in WRAPPERS)]
     for candidate in candidates:
-        found = (
-            {k: v for k, v in candidate.items() if isinstance(v, Stored)}
-            if isinstance(candidate, dict)
-            else {}
-        )
+        if not isinstance(candidate, dict):
+            continue
+        found = {name: entry for name, entry in candidate.items() if isinstance(entry, Stored)}
         if found and all(isinstance(name, str) for name in found):
             return found
     raise WeightsError(
-        f"{path} holds no table of tensors, so it is no model's weights; give the folder of a model."
+        f"{path} holds no table of tensors, so it is no model's weights; "
+        "give the folder of a model."
     )
 
 
-def _zip(path: Path, data: mmap.mmap) -> tuple[Any, dict[str, Place], str]:
+def _zip(path: Path, data: mmap.mmap) -> Archive:
     """The zip form: NAME/data.pkl, NAME/data/KEY for each storage, NAME/byteorder."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = {info.filename: info for info in archive.infolist()}
+        with zipfile.ZipFile(path) as file:
+            members = {info.filename: info for info in file.infolist()}
     except (
         OSError,
         ValueError,
@@ -80,42 +93,35 @@ def _zip(path: Path, data: mmap.mmap) -> tuple[Any, dict[str, Place], str]:
         zipfile.LargeZipFile,
     ):
         raise damaged(path) from None
-    roots = [
-        name.removesuffix("data.pkl")
-        for name in members
-        if name.count("/") == 1 and name.endswith("/data.pkl")
-    ]
-    if len(roots) != 1:
+    pickles = [name for name in members if name.count("/") == 1 and name.endswith("/data.pkl")]
+    if len(pickles) != 1:
         raise WeightsError(
             f"{path} is a zip file but no checkpoint of PyTorch; download the model again."
         )
-    places = {
-        name.removeprefix(roots[0]): _member(path, data, info)
-        for name, info in members.items()
-        if name.startswith(roots[0])
-    }
+    root = pickles[0].removesuffix("data.pkl")
+    places = {}
+    for name, info in members.items():
+        if name.startswith(root):
+            places[name.removeprefix(root)] = _member(path, data, info)
     start, size = places["data.pkl"]
     if size > MAX_BYTES:
         raise too_long(path)
     value = unpickle(data[start : start + size], path).value
     start, size = places.get("byteorder", (0, 0))
     order = ">" if data[start : start + size] == b"big" else "<"
-    return (
-        value,
-        {
-            name.removeprefix("data/"): place
-            for name, place in places.items()
-            if name.startswith("data/")
-        },
-        order,
-    )
+    storages = {}
+    for name, place in places.items():
+        if name.startswith("data/"):
+            storages[name.removeprefix("data/")] = place
+    return Archive(value, storages, order)
 
 
 def _member(path: Path, data: mmap.mmap, info: zipfile.ZipInfo) -> Place:
     """Where the bytes of a member stand: after its own header, whose length only it knows."""
     if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
         raise WeightsError(
-            f"{path} is a compressed or encrypted zip file, as PyTorch writes none; download the model again."
+            f"{path} is a compressed or encrypted zip file, as PyTorch writes none; "
+            "download the model again."
         )
     header = data[info.header_offset : info.header_offset + 30] if info.header_offset >= 0 else b""
     if len(header) < 30 or header[:4] != ZIP:
@@ -123,12 +129,13 @@ def _member(path: Path, data: mmap.mmap, info: zipfile.ZipInfo) -> Place:
     start = info.header_offset + 30 + sum(struct.unpack("<HH", header[26:]))
     if start + info.file_size > len(data):
         raise damaged(path)
-    return start, info.file_size
+    return Place(start, info.file_size)
 
 
-def _legacy(path: Path, data: mmap.mmap) -> tuple[Any, dict[str, Place], str]:
-    """The legacy form: five pickles (magic number, protocol, system, the object, its storages),
-    then each storage's count and values.
+def _legacy(path: Path, data: mmap.mmap) -> Archive:
+    """The legacy form: five pickles, then each storage's count and values.
+
+    They are a magic number, the protocol, the system, the object, and the keys of its storages.
     """
     pickles: list[Unpickled] = []
     at = 0
@@ -147,57 +154,61 @@ def _legacy(path: Path, data: mmap.mmap) -> tuple[Any, dict[str, Place], str]:
         (count,) = struct.unpack(f"{order}q", data[at : at + 8].ljust(8, b"\xff"))
         if count != storage.count:
             raise damaged(path)
-        places[key] = (at + 8, count * _size(storage.dtype))
-        at += 8 + places[key][1]
+        places[key] = Place(at + 8, count * _size(storage.dtype))
+        at += 8 + places[key].size
         if at > len(data):
             raise damaged(path)
-    return value, places, order
+    return Archive(value, places, order)
 
 
-def _view(
-    stored: Stored, places: dict[str, Place], order: str, data: mmap.mmap, path: Path, name: str
-) -> Tensor:
+def _view(stored: Stored, archive: Archive, data: mmap.mmap, path: Path, name: str) -> Tensor:
     """The tensor as a view of the file, once everything that it claims is found to be there."""
     where = called(name, path)
-    storage, size = stored.storage, _size(stored.dtype)
-    start, there = places.get(storage.key, (0, -1))
-    if there < 0:
+    storage = stored.storage
+    place = archive.places.get(storage.key)
+    if place is None:
         raise WeightsError(f"{where} has no values in the file; download the model again.")
-    if storage.count * _size(storage.dtype) > there:
-        claimed = storage.count * _size(storage.dtype)
+    claimed = storage.count * _size(storage.dtype)
+    if claimed > place.size:
         raise WeightsError(
-            f"{where} claims {claimed} bytes where the file has {there}; download the model again."
+            f"{where} claims {claimed} bytes where the file has {place.size}; "
+            "download the model again."
         )
-    shape, strides, offset = stored.shape, stored.strides, stored.offset
+    shape = stored.shape
+    strides = stored.strides
     if not (
-        _whole(shape, MAX_SIDE)
-        and _whole(strides, len(data))
-        and _whole((offset,), len(data))
+        _are_counts(shape, MAX_SIDE)
+        and _are_counts(strides, len(data))
+        and _are_counts((stored.offset,), len(data))
         and len(shape) == len(strides)
     ):
         raise WeightsError(
             f"{where} has a shape, strides or offset that no tensor has; download the model again."
         )
-    last = offset + sum((side - 1) * stride for side, stride in zip(shape, strides, strict=True))
+    kind = np.dtype(archive.order + STORED[stored.dtype])
     count = math.prod(shape)
-    # The second: values that lie over each other could claim terabytes, and no checkpoint has them.
-    if count and (last >= there // size or count > there // size):
-        raise WeightsError(
-            f"{where} reaches beyond its {there} bytes in the file; download the model again."
-        )
-    kind = np.dtype(order + STORED[stored.dtype])
     if not count:
         return Tensor(np.empty(tuple(shape), kind), stored.dtype, where)
-    steps = tuple(stride * size for stride in strides)
-    return Tensor(np.ndarray(shape, kind, data, start + offset * size, steps), stored.dtype, where)
+    reach = sum((side - 1) * stride for side, stride in zip(shape, strides, strict=True))
+    available = place.size // kind.itemsize
+    # The count: values that lie over each other could claim terabytes, and no checkpoint has them.
+    if stored.offset + reach >= available or count > available:
+        raise WeightsError(
+            f"{where} reaches beyond its {place.size} bytes in the file; download the model again."
+        )
+    start = place.start + stored.offset * kind.itemsize
+    steps = tuple(stride * kind.itemsize for stride in strides)
+    return Tensor(np.ndarray(shape, kind, data, start, steps), stored.dtype, where)
 
 
-def _whole(values: Any, most: int) -> bool:
-    """Whether these are whole numbers from 0 to `most`, and no more of them than a tensor has axes."""
-    numbers = isinstance(values, (tuple, list)) and all(
-        isinstance(v, int) and not isinstance(v, bool) for v in values
-    )
-    return numbers and len(values) <= MAX_AXES and all(0 <= v <= most for v in values)
+def _are_counts(values: Any, most: int) -> bool:
+    """Whether these are integers from 0 to `most`, and no more of them than a tensor has axes."""
+    if not isinstance(values, (tuple, list)) or len(values) > MAX_AXES:
+        return False
+    for value in values:
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+            return False
+    return True
 
 
 def _size(dtype: str) -> int:

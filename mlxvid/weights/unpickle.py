@@ -103,9 +103,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor: a window on a storage, with offset and strides in values. Nothing about it is
-    checked yet.
-    """
+    """A tensor: a window on a storage, offset and strides in values; nothing is checked yet."""
 
     storage: Storage
     dtype: str
@@ -115,7 +113,9 @@ class Stored:
 
 
 class Unpickled(NamedTuple):
-    """value: what was pickled; size: the bytes that it took; storages: those that its tensors are
+    """What a pickle holds.
+
+    value: what was pickled; size: the bytes that it took; storages: those that its tensors are
     windows on, by key.
     """
 
@@ -145,13 +145,15 @@ def unpickle(data: bytes, path: Path) -> Unpickled:
 def too_long(path: Path) -> WeightsError:
     """What is raised for a pickle of more than :data:`MAX_BYTES`."""
     return WeightsError(
-        f"{path} has more than {MAX_BYTES} bytes of pickle, as no table of weights has; download the model again."
+        f"{path} has more than {MAX_BYTES} bytes of pickle, as no table of weights has; "
+        "download the model again."
     )
 
 
 class _Machine:
-    """The stack and the memo of one pickle. Raises IndexError, KeyError, ValueError or TypeError
-    where the program makes no sense.
+    """The stack and the memo of one pickle.
+
+    Raises IndexError, KeyError, ValueError or TypeError where the program makes no sense.
     """
 
     def __init__(self, path: Path):
@@ -163,7 +165,8 @@ class _Machine:
 
     def do(self, name: str, argument: Any) -> None:
         """One operation, by the name that pickletools has for it."""
-        push, pop = self.stack.append, self.stack.pop
+        push = self.stack.append
+        pop = self.stack.pop
         match name:
             case "PROTO" | "FRAME" | "STOP":
                 pass
@@ -220,7 +223,8 @@ class _Machine:
                 push(argument)
             case _:
                 raise WeightsError(
-                    f"{self.path} holds the pickle operation {name}, which no weights need; {ADVICE}"
+                    f"{self.path} holds the pickle operation {name}, which no weights need; "
+                    f"{ADVICE}"
                 )
 
     def last(self, count: int) -> list[Any]:
@@ -249,33 +253,32 @@ class _Machine:
 
     def put(self, pairs: list[Any]) -> None:
         """Keys and values, by turns, into the topmost dict."""
-        target, keys = self.container(dict), pairs[::2]
+        target = self.container(dict)
+        keys = pairs[::2]
+        # A nested tuple would be hashed by calls within calls, as deep as the file likes.
         if not all(isinstance(key, (str, int, float, bool, type(None))) for key in keys):
-            raise TypeError  # a nested tuple would be hashed by calls within calls, as deep as the file likes
+            raise TypeError
         target.update(zip(keys, pairs[1::2], strict=True))
 
     def known(self, name: str) -> Global:
         if name in STORAGES or name in DTYPES or name in CALLS:
             return Global(name)
+        what = printable(name.replace(" ", ".", 1))
         raise WeightsError(
-            f"{self.path} holds {printable(name.replace(' ', '.', 1))}, which is neither a tensor nor a plain container; {ADVICE}"
+            f"{self.path} holds {what}, which is neither a tensor nor a plain container; {ADVICE}"
         )
 
     def storage(self, identity: Any) -> Storage:
-        """What a persistent id stands for: ("storage", type, key, place, count), and a view's data
-        in checkpoints before PyTorch 0.4.
+        """What a persistent id stands for: ("storage", type, key, place, count).
+
+        Checkpoints before PyTorch 0.4 have a view's data behind them.
         """
         what, kind, key, _, count, *view = identity
-        if (
-            what != "storage"
-            or view not in ([], [None])
-            or not isinstance(key, str)
-            or not _is_size(count)
-        ):
+        if what != "storage" or view not in ([], [None]):
             raise ValueError
-        return self.storages.setdefault(
-            key, Storage(key, STORAGES[kind.name if isinstance(kind, Global) else ""], count)
-        )
+        if not isinstance(kind, Global) or not isinstance(key, str) or not _is_size(count):
+            raise ValueError
+        return self.storages.setdefault(key, Storage(key, STORAGES[kind.name], count))
 
     def call(self, function: Any, arguments: Any) -> Any:
         """What `function` would give, if it were called."""
@@ -299,7 +302,10 @@ class _Machine:
         raise ValueError
 
 
-ADVICE = "nothing of it was run, so get the model from a source that you trust, as .safetensors if there is one."
+ADVICE = (
+    "nothing of it was run, so get the model from a source that you trust, "
+    "as .safetensors if there is one."
+)
 
 
 def _is_size(value: Any) -> bool:

@@ -21,13 +21,13 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from mlxvid.errors import MlxvidError
 from mlxvid.gui.app import make_application
-from mlxvid.gui.database import Database
-from mlxvid.gui.player import Player
-from mlxvid.gui.preferences import Preferences
-from mlxvid.gui.stage import Stage
-from mlxvid.gui.theme import Appearance, apply_theme
+from mlxvid.gui.core.database import Database
+from mlxvid.gui.core.preferences import Preferences
+from mlxvid.gui.core.worker_client import WorkerClient
+from mlxvid.gui.player.player import Player
+from mlxvid.gui.player.stage import Stage
+from mlxvid.gui.widgets.theme import apply_theme
 from mlxvid.gui.window import Window
-from mlxvid.gui.worker_client import WorkerClient
 from mlxvid.media.clip import Clip
 
 TICK = 10  # ms between two looks at the clock
@@ -173,7 +173,7 @@ def bench(clips: Sequence[Path], seconds: float, idle: bool, display: bool) -> N
     if not display:
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
     app = make_application([])
-    apply_theme(app, Appearance.DARK)
+    apply_theme(app, dark=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         played = {str(path): path for path in clips}

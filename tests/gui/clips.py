@@ -8,7 +8,7 @@ import av
 import numpy as np
 from PySide6.QtGui import QImage
 
-from mlxvid.gui.database import Database
+from mlxvid.gui.core.database import Database
 from mlxvid.media.clip import Clip
 
 FIRST_LEVEL, STEP = 24, 8

@@ -19,13 +19,13 @@ pytest.importorskip("pytestqt", reason="the app's tests need pytest-qt")
 import shiboken6  # noqa: E402
 
 from mlxvid.gui.app import Application  # noqa: E402
-from mlxvid.gui.choices import Choices  # noqa: E402
-from mlxvid.gui.database import Database  # noqa: E402
-from mlxvid.gui.preferences import Preferences  # noqa: E402
-from mlxvid.gui.theme import DARK, Appearance, apply_theme, colours  # noqa: E402
+from mlxvid.gui.core.choices import Choices  # noqa: E402
+from mlxvid.gui.core.database import Database  # noqa: E402
+from mlxvid.gui.core.preferences import Preferences  # noqa: E402
+from mlxvid.gui.core.worker_client import WorkerClient  # noqa: E402
+from mlxvid.gui.widgets.theme import DARK, apply_theme, colours  # noqa: E402
 from mlxvid.gui.window import Window  # noqa: E402
-from mlxvid.gui.worker_client import WorkerClient  # noqa: E402
-from mlxvid.model.memory import GIB, Machine  # noqa: E402
+from mlxvid.model.machine import GIB, Machine  # noqa: E402
 
 # A worker that listens and says nothing: for windows that make no clips.
 IDLE = [sys.executable, "-S", "-c", "import sys; sys.stdin.read()"]
@@ -72,7 +72,7 @@ def choices(preferences, machine):
 def themed(qapp):
     """The app's look, which tests of what is seen need."""
     if not qapp.styleSheet() or colours(qapp.palette()) is not DARK:  # it takes its time
-        apply_theme(qapp, Appearance.DARK)
+        apply_theme(qapp, dark=True)
     return qapp
 
 

@@ -40,16 +40,17 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from mlxvid.gui import icons
-from mlxvid.gui.about import about_facts
-from mlxvid.gui.elided import ElidedLabel
-from mlxvid.gui.export import FORMATS
-from mlxvid.gui.jobs import Job, State
-from mlxvid.gui.notices import Notice
-from mlxvid.gui.player import NOTHING
-from mlxvid.gui.preferences import Preferences
-from mlxvid.gui.preferences_dialog import PreferencesDialog
-from mlxvid.gui.theme import DARK, LIGHT, Appearance, apply_theme, colours
+from mlxvid.gui.app import apply_appearance
+from mlxvid.gui.core.jobs import Job, State
+from mlxvid.gui.core.preferences import Appearance, Preferences
+from mlxvid.gui.dialogs.about import about_facts
+from mlxvid.gui.dialogs.preferences import PreferencesDialog
+from mlxvid.gui.player.player import NOTHING
+from mlxvid.gui.widgets import icons
+from mlxvid.gui.widgets.elided import ElidedLabel
+from mlxvid.gui.widgets.export_formats import FORMATS
+from mlxvid.gui.widgets.notices import Notice
+from mlxvid.gui.widgets.theme import DARK, LIGHT, colours
 from mlxvid.media.clip import Clip
 
 SETTINGS = {
@@ -500,7 +501,7 @@ def test_the_clips_folder_is_the_one_chosen(home, monkeypatch, preferences):
     ("appearance", "wanted"), [(Appearance.DARK, DARK), (Appearance.LIGHT, LIGHT)]
 )
 def test_appearances(qapp, appearance, wanted):
-    apply_theme(qapp, appearance)
+    apply_appearance(qapp, appearance)
     assert colours(qapp.palette()) is wanted
     image = icons.icon("play").pixmap(24, 24).toImage()
     drawn = [

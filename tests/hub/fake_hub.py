@@ -1,5 +1,6 @@
-"""A hub on this machine: as much of the Hugging Face Hub's protocol as its client asks for, over
-real HTTP, with faults to order.
+"""A hub on this machine: as much of the Hugging Face Hub's protocol as its client asks for.
+
+Over real HTTP, with faults to order.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ CHUNK = 1 << 14
 
 @dataclass
 class FakeHub:
-    """`requests` is what was asked for: (method, path, Range). The other fields are faults, and may
-    be changed at any time.
+    """A hub; its faults may be changed at any time.
 
-    break_after: bytes of a large file after which its connection breaks, `breaks` times. pace:
-    seconds a chunk of 16 kB takes. flip: a byte of every large file is wrong. ignore_range: a part
-    is never sent alone. status: answer everything with this error.
+    requests: what was asked for, (method, path, Range). break_after: bytes of a large file after
+    which its connection breaks, `breaks` times. pace: seconds a chunk of 16 kB takes. flip: a byte
+    of every large file is wrong. ignore_range: a part is never sent alone. status: answer
+    everything with this error.
     """
 
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
@@ -161,7 +162,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _api(self, repo: str, what: str, revision: str) -> None:
         if not self._known(repo, revision):
             return
-        files, commit = self.hub.files(repo, revision), self.hub.commit(repo, revision)
+        files = self.hub.files(repo, revision)
+        commit = self.hub.commit(repo, revision)
         if what == "revision":
             self._json(
                 {
@@ -188,7 +190,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _resolve(self, repo: str, revision: str, path: str) -> None:
         if not self._known(repo, revision):
             return
-        data, commit = self.hub.files(repo, revision).get(path), self.hub.commit(repo, revision)
+        data = self.hub.files(repo, revision).get(path)
+        commit = self.hub.commit(repo, revision)
         if data is None:
             self._error(404, "EntryNotFound")
         elif path.endswith(LARGE):
@@ -231,7 +234,8 @@ class _Handler(BaseHTTPRequestHandler):
         end = len(data)
         if self.hub.breaks and begin + self.hub.break_after < end:
             self.hub.breaks -= 1
-            end, self.close_connection = begin + self.hub.break_after, True
+            end = begin + self.hub.break_after
+            self.close_connection = True
         for at in range(begin, end, CHUNK):
             self.wfile.write(data[at : min(at + CHUNK, end)])
             time.sleep(self.hub.pace)

@@ -1,6 +1,4 @@
-"""Kernels run in the emulator, which needs a compiler; without it they are not tested, and each
-test says so.
-"""
+"""Kernels run in the emulator, which needs a compiler; without it their tests are skipped."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ TOLERANCE = {mx.float32: 2e-6, mx.float16: 2e-3, mx.bfloat16: 1.6e-2}
 
 @dataclass
 class Case:
-    """q, k, v [B, T, S, H, D] and what goes with them."""
+    """q, k, v [B, T, S, H, D] and the other arguments of temporal attention."""
 
     q: mx.array
     k: mx.array
@@ -29,14 +29,18 @@ class Case:
     eps: float = 1e-6
 
     def expected(self) -> np.ndarray:
-        rope = (
-            None
-            if self.rope is None
-            else (as_numpy(self.rope.cos), as_numpy(self.rope.sin), self.rope.pairing)
-        )
-        weights = [None if w is None else as_numpy(w) for w in (self.q_norm, self.k_norm)]
+        rope = None
+        if self.rope is not None:
+            rope = (as_numpy(self.rope.cos), as_numpy(self.rope.sin), self.rope.pairing)
         return reference.temporal_attention(
-            *map(as_numpy, (self.q, self.k, self.v)), *weights, rope, self.scale, self.eps
+            as_numpy(self.q),
+            as_numpy(self.k),
+            as_numpy(self.v),
+            None if self.q_norm is None else as_numpy(self.q_norm),
+            None if self.k_norm is None else as_numpy(self.k_norm),
+            rope,
+            self.scale,
+            self.eps,
         )
 
     def arguments(self) -> tuple:

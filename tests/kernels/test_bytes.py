@@ -1,4 +1,4 @@
-"""The byte counts that docs/kernels.md and the bench print are those that the emulator sees."""
+"""The byte counts in docs/kernels.md and of the bench are those that the emulator counts."""
 
 from __future__ import annotations
 
@@ -21,30 +21,24 @@ def test_counted_bytes_are_the_computed_ones(shape):
     with emulated() as log:
         mx.eval(launch(*bench.inputs(small)))
     traffic = log.log[0][3].traffic
-    assert sum(traffic[name].asked for name in "qkv") + traffic[
-        "out"
-    ].written == bench.kernel_bytes(small)
-    assert sum(traffic[name].per_group for name in "qkv") + traffic[
-        "out"
-    ].written == bench.minimum_bytes(small)
+    written = traffic["out"].written
+    asked = sum(traffic[name].asked for name in "qkv")
+    per_group = sum(traffic[name].per_group for name in "qkv")
+    assert asked + written == bench.kernel_bytes(small)
+    assert per_group + written == bench.minimum_bytes(small)
 
 
 def test_plain_bytes_by_hand():
-    """[2, 4, 3, 2, 8] in float16: 384 elements. Norm and rotary of q and k, three transposes,
-    attention, the output's transpose.
-    """
+    """[2, 4, 3, 2, 8] in float16: 384 elements, and the bytes of each."""
     shape = bench.Shape("", 2, 4, 3, 2, 8, mx.float16, True, "half")
-    norms, rotations, transposes, attention, output = (
-        2 * 4 * 2,
-        2 * (6 + 8 + 6),
-        3 * 2 * 2,
-        4 * 2,
-        2 * 2,
-    )
+    norms = 2 * 4 * 2
+    rotations = 2 * (6 + 8 + 6)
+    transposes = 3 * 2 * 2
+    attention = 4 * 2
+    output = 2 * 2  # its transpose
     assert bench.plain_bytes(shape) == 384 * (norms + rotations + transposes + attention + output)
-    assert bench.plain_bytes(shape._replace(B=1, norm=False, rope=None)) == 192 * (
-        attention + output
-    )
+    bare = shape._replace(B=1, norm=False, rope=None)
+    assert bench.plain_bytes(bare) == 192 * (attention + output)
 
 
 def test_the_page_shows_this_table():

@@ -1,5 +1,6 @@
-"""Seeded mistakes in the kernel and its launch: each must be noticed, by a fault or by a wrong
-answer, on a shape that the tests use.
+"""Seeded mistakes in the kernel and its launch, each of which the tests' cases must notice.
+
+They notice by a fault of the emulator or by a wrong result.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ pytestmark = pytest.mark.usefixtures("compiler")
 
 
 def odd_slice() -> Case:
-    parts = [
-        mx.random.normal((1 + 5 * 2 * 64,), key=mx.random.key(i))[1:].reshape(1, 5, 1, 2, 64)
-        for i in range(3)
-    ]
+    parts = []
+    for seed in range(3):
+        flat = mx.random.normal((1 + 5 * 2 * 64,), key=mx.random.key(seed))
+        parts.append(flat[1:].reshape(1, 5, 1, 2, 64))
     return Case(*parts)
 
 
@@ -35,14 +36,16 @@ def three_layouts() -> Case:
 
 def strong_eps() -> Case:
     case = fused(1, 5, 1, 2, 72, mx.float32, "qk", "interleaved")
-    case.eps, case.scale = 0.7, 0.31
+    case.eps = 0.7
+    case.scale = 0.31
     return case
 
 
 def strided_tables() -> Case:
     case = fused(1, 5, 1, 2, 72, mx.float32, "qk")
     cos, sin = tables(10, 72)
-    case.rope, case.q_norm = Rotary(cos[::2], sin[::2], "interleaved"), weights(144, 3)[::2]
+    case.rope = Rotary(cos[::2], sin[::2], "interleaved")
+    case.q_norm = weights(144, 3)[::2]
     return case
 
 
@@ -58,7 +61,7 @@ CASES = {
     "strided tables": strided_tables,
 }
 
-# (what is wrong, text, what replaces it, the case that must notice)
+# (the mistake, the text, its replacement, the case that must notice)
 KERNEL = [
     ("wrong batch stride", "batch * q_strides[0]", "batch * q_strides[1]", "short"),
     ("wrong position stride", "position * k_strides[2]", "position * k_strides[3]", "short"),
@@ -197,12 +200,12 @@ LAUNCH = [
     ),
     ("scale ignored", "mx.array(scale, mx.float32)", "mx.array(D**-0.5, mx.float32)", "strong eps"),
     (
-        "tables as they lie",
-        "mx.contiguous(t.astype(mx.float32))",
-        "t.astype(mx.float32)",
+        "tables not made contiguous",
+        "mx.contiguous(rope.cos.astype(mx.float32))",
+        "rope.cos.astype(mx.float32)",
         "strided tables",
     ),
-    ("weights as they lie", "mx.contiguous(w)", "w", "strided tables"),
+    ("weights not made contiguous", "mx.contiguous(q_norm)", "q_norm", "strided tables"),
 ]
 
 
@@ -220,13 +223,12 @@ def test_the_real_kernel_passes_every_case(case):
 @pytest.mark.parametrize("name, old, new, case", KERNEL, ids=[m[0] for m in KERNEL])
 def test_kernel_mutant_is_killed(name, old, new, case, monkeypatch):
     header, body = temporal_launch.sources()
-    mutated = (
-        (header.replace(old, new, 1), body)
-        if old in header
-        else (header, body.replace(old, new, 1))
-    )
-    assert mutated != (header, body), "the mutant's text is no longer in the kernel"
-    monkeypatch.setattr(temporal_launch, "sources", lambda: mutated)
+    assert old in header or old in body, "the mutant's text is no longer in the kernel"
+    if old in header:
+        header = header.replace(old, new, 1)
+    else:
+        body = body.replace(old, new, 1)
+    monkeypatch.setattr(temporal_launch, "sources", lambda: (header, body))
     with pytest.raises((Fault, AssertionError)):
         notices(CASES[case](), temporal_launch.launch)
 
@@ -236,6 +238,7 @@ def test_launch_mutant_is_killed(name, old, new, case):
     text = Path(temporal_launch.__file__).read_text(encoding="utf-8")
     assert old in text, "the mutant's text is no longer in the launch code"
     module = types.ModuleType("mutant")
+    module.__package__ = temporal_launch.__package__  # for its relative imports
     exec(compile(text.replace(old, new, 1), "mutant", "exec"), module.__dict__)
     with pytest.raises((Fault, AssertionError)):
         notices(CASES[case](), module.launch)

@@ -1,6 +1,4 @@
-"""The image VAE and the temporal decoder against diffusers' AutoencoderKL and
-AutoencoderKLTemporalDecoder.
-"""
+"""AutoencoderKL and AutoencoderKLTemporalDecoder against Diffusers' classes of these names."""
 
 from __future__ import annotations
 
@@ -51,10 +49,10 @@ def random(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 def blocks(config: dict, *kinds: str) -> dict:
-    """The block types that diffusers wants to be told for each level."""
+    """The block types that Diffusers needs for each level."""
+    levels = len(config["block_out_channels"])
     return {
-        f"{kind}_block_types": [f"{kind.capitalize()}{coder}Block2D"]
-        * len(config["block_out_channels"])
+        f"{kind}_block_types": [f"{kind.capitalize()}{coder}Block2D"] * levels
         for kind, coder in kinds
     }
 
@@ -75,8 +73,12 @@ def drawn(theirs, seed: int = 1):
     with torch.no_grad():
         for name, parameter in theirs.named_parameters():
             noise = torch.randn(parameter.shape, generator=generator)
-            gain = 1 + 0.3 * noise if "norm" in name and name.endswith("weight") else 0.3 * noise
-            parameter.copy_(noise * parameter[0].numel() ** -0.5 if parameter.ndim > 1 else gain)
+            if parameter.ndim > 1:
+                parameter.copy_(noise * parameter[0].numel() ** -0.5)
+            elif "norm" in name and name.endswith("weight"):
+                parameter.copy_(1 + 0.3 * noise)
+            else:
+                parameter.copy_(0.3 * noise)
     return theirs.eval()
 
 
@@ -117,18 +119,14 @@ def channels_last(x, batch: int) -> np.ndarray:
 
 @torch.no_grad()
 def their_latents(theirs, frames: np.ndarray) -> np.ndarray:
-    return (
-        channels_last(theirs.encode(channels_first(frames)).latent_dist.mode(), len(frames))
-        * theirs.config.scaling_factor
-    )
+    mode = theirs.encode(channels_first(frames)).latent_dist.mode()
+    return channels_last(mode, len(frames)) * theirs.config.scaling_factor
 
 
 @torch.no_grad()
 def their_frames(theirs, latents: np.ndarray, **more) -> np.ndarray:
-    return channels_last(
-        theirs.decode(channels_first(latents / theirs.config.scaling_factor), **more).sample,
-        len(latents),
-    )
+    z = channels_first(latents / theirs.config.scaling_factor)
+    return channels_last(theirs.decode(z, **more).sample, len(latents))
 
 
 def whole(parts) -> mx.array:
@@ -155,27 +153,30 @@ def test_decode(tiny, frames, height, width):
 def test_without_attention_and_quantizing_convolutions():
     theirs = drawn(reference(PLAIN))
     ours = filled(AutoencoderKL(AutoencoderKLConfig(**PLAIN)), theirs)
-    x, z = np.tanh(random(2, 2, 10, 14, 3)), random(2, 2, 5, 7, 4)
+    x = np.tanh(random(2, 2, 10, 14, 3))
+    z = random(2, 2, 5, 7, 4)
     close(ours.encode(mx.array(x)), their_latents(theirs, x))
     close(whole(ours.decode(mx.array(z))), their_frames(theirs, z))
 
 
 def test_sample_of_the_distribution(tiny):
-    x, noise = np.tanh(random(2, 2, 16, 24, 3)), random(2, 2, 4, 6, 3, seed=4)
+    x = np.tanh(random(2, 2, 16, 24, 3))
+    noise = random(2, 2, 4, 6, 3, seed=4)
     with torch.no_grad():
         distribution = tiny[1].encode(channels_first(x)).latent_dist
-        expected = (
-            channels_last(distribution.mean + distribution.std * channels_first(noise), 2) * 0.4
-        )
+        sample = distribution.mean + distribution.std * channels_first(noise)
+    expected = channels_last(sample, 2) * 0.4
     close(tiny[0].encode(mx.array(x), noise=mx.array(noise)), expected)
 
 
 def test_tiles(tiny):
-    x, z = np.tanh(random(1, 2, 52, 76, 3)), random(1, 2, 13, 19, 3)
+    x = np.tanh(random(1, 2, 52, 76, 3))
+    z = random(1, 2, 13, 19, 3)
     untiled = their_frames(tiny[1], z)
     tiny[1].enable_tiling()
     try:
-        expected, latents = their_frames(tiny[1], z), their_latents(tiny[1], x)
+        expected = their_frames(tiny[1], z)
+        latents = their_latents(tiny[1], x)
     finally:
         tiny[1].disable_tiling()
     assert np.abs(expected - untiled).max() > 100 * TOLERANCE  # else this would prove nothing
@@ -184,7 +185,8 @@ def test_tiles(tiny):
 
 
 def test_only_large_pictures_are_tiled(tiny, monkeypatch):
-    x, z = mx.array(np.tanh(random(1, 1, 53, 78, 3))), mx.array(random(1, 1, 13, 19, 3))
+    x = mx.array(np.tanh(random(1, 1, 53, 78, 3)))
+    z = mx.array(random(1, 1, 13, 19, 3))
     monkeypatch.setattr(autoencoder_kl, "UNTILED", 13 * 19)
     monkeypatch.setattr(autoencoder_kl, "TILE", 8)
     close(whole(tiny[0].decode(z)), their_frames(tiny[1], np.array(z)))
@@ -197,22 +199,19 @@ def test_only_large_pictures_are_tiled(tiny, monkeypatch):
 def test_attention_in_blocks_of_queries(tiny, monkeypatch):
     z = mx.array(random(2, 2, 5, 7, 3))
     once = whole(tiny[0].decode(z))
-    monkeypatch.setattr(
-        autoencoder_kl, "SCORES", 4 * 35 * 4
-    )  # 4 pictures of 35 positions, 4 queries a block
+    # 4 pictures of 35 positions, 4 queries a block.
+    monkeypatch.setattr(autoencoder_kl, "SCORES", 4 * 35 * 4)
     assert mx.allclose(whole(tiny[0].decode(z)), once, atol=1e-5)
+
+
+OLD_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
 def test_names_of_old_checkpoints(tiny):
     ours, theirs = tiny
     old = {}
     for name, value in tensors(theirs).items():
-        for before, now in (
-            ("query", "to_q"),
-            ("key", "to_k"),
-            ("value", "to_v"),
-            ("proj_attn", "to_out.0"),
-        ):
+        for before, now in OLD_NAMES.items():
             name = name.replace(f".{now}.", f".{before}.")
         old[name] = value
     assert "encoder.mid_block.attentions.0.proj_attn.weight" in old
@@ -256,13 +255,13 @@ def test_temporal_decoder_in_chunks_and_its_encoder(temporal):
 )
 def test_every_tensor_of_the_real_size_has_its_place(ours, config, theirs):
     with torch.device("meta"):
-        needed = {
-            name: tuple(np.moveaxis(np.empty(v.shape), 1, -1).shape if v.ndim > 2 else v.shape)
-            for name, v in theirs(REAL).state_dict().items()
-        }
-    assert {
-        name: value.shape for name, value in tree_flatten(ours(config(**REAL)).parameters())
-    } == needed
+        stored = theirs(REAL).state_dict()
+    needed = {}
+    for name, tensor in stored.items():
+        shape = tuple(tensor.shape)
+        needed[name] = (shape[0], *shape[2:], shape[1]) if len(shape) > 2 else shape
+    network = ours(config(**REAL))
+    assert {name: value.shape for name, value in tree_flatten(network.parameters())} == needed
 
 
 def peak(function) -> int:
@@ -278,35 +277,36 @@ def run_through(parts) -> None:
         pass
 
 
-def test_memory_does_not_grow_with_the_clip(tiny, temporal, monkeypatch):
+@pytest.mark.parametrize("kind", ["tiny", "temporal"])
+def test_memory_does_not_grow_with_the_clip(kind, tiny, temporal, monkeypatch):
     monkeypatch.setattr(autoencoder_kl, "POSITIONS", 2 * 32 * 32)  # two frames at a time
-    for vae in (tiny[0], temporal[0]):
-        s = vae.s_factor
-        more = dict(chunk=4) if vae is temporal[0] else {}
-        short, long = (mx.array(random(1, frames, 32 // s, 32 // s, 3)) for frames in (4, 16))
-        mx.eval(short, long)
-        assert peak(lambda: run_through(vae.decode(long, **more))) < 1.05 * peak(
-            lambda: run_through(vae.decode(short, **more))
-        )  # noqa: B023
-        frames = mx.array(np.tanh(random(1, 16, 32, 32, 3)))
-        mx.eval(frames)
-        grown = peak(lambda: mx.eval(vae.encode(frames))) - peak(
-            lambda: mx.eval(vae.encode(frames[:, :4]))
-        )  # noqa: B023
-        assert (
-            grown < 12 * 32 * 32 * 3 * 4 + 20_000
-        )  # the frames themselves in the type that is computed in, and their latents
+    vae = (tiny if kind == "tiny" else temporal)[0]
+    chunk = {} if kind == "tiny" else {"chunk": 4}
+    side = 32 // vae.s_factor
+    short = mx.array(random(1, 4, side, side, 3))
+    long = mx.array(random(1, 16, side, side, 3))
+    mx.eval(short, long)
+    of_short = peak(lambda: run_through(vae.decode(short, **chunk)))
+    of_long = peak(lambda: run_through(vae.decode(long, **chunk)))
+    assert of_long < 1.05 * of_short
+    frames = mx.array(np.tanh(random(1, 16, 32, 32, 3)))
+    mx.eval(frames)
+    of_long = peak(lambda: mx.eval(vae.encode(frames)))
+    of_short = peak(lambda: mx.eval(vae.encode(frames[:, :4])))
+    # The frames themselves, in the type that is computed in, and their latents.
+    assert of_long - of_short < 12 * 32 * 32 * 3 * 4 + 20_000
 
 
-def test_pieces_change_nothing(tiny, monkeypatch):
-    x, z = mx.array(np.tanh(random(2, 5, 16, 12, 3))), mx.array(random(2, 5, 4, 3, 3))
-    once, latents = whole(tiny[0].decode(z)), tiny[0].encode(x)
+def test_frames_in_batches_change_nothing(tiny, monkeypatch):
+    x = mx.array(np.tanh(random(2, 5, 16, 12, 3)))
+    z = mx.array(random(2, 5, 4, 3, 3))
+    once = whole(tiny[0].decode(z))
+    latents = tiny[0].encode(x)
     monkeypatch.setattr(autoencoder_kl, "POSITIONS", 2 * 2 * 16 * 12)
     parts = list(tiny[0].decode(z))
     assert [part.shape[1] for part in parts] == [2, 2, 1]
-    assert mx.allclose(whole(parts), once, atol=1e-5) and mx.allclose(
-        tiny[0].encode(x), latents, atol=1e-5
-    )
+    assert mx.allclose(whole(parts), once, atol=1e-5)
+    assert mx.allclose(tiny[0].encode(x), latents, atol=1e-5)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(mx.bfloat16, 0.2), (mx.float16, 0.02)])
@@ -316,7 +316,8 @@ def test_half_precision_weights_give_float32_results(kind, dtype, tolerance, req
     half = type(ours)(ours.config)
     half.update(ours.parameters())
     half.set_dtype(dtype)
-    x, z = mx.array(np.tanh(random(1, 2, 16, 12, 3))), mx.array(random(1, 2, 4, 3, 3))
+    x = mx.array(np.tanh(random(1, 2, 16, 12, 3)))
+    z = mx.array(random(1, 2, 4, 3, 3))
     close(half.encode(x), np.array(ours.encode(x)), tolerance)
     close(whole(half.decode(z)), np.array(whole(ours.decode(z))), tolerance)
 
@@ -349,8 +350,5 @@ def test_float16_weights_do_not_overflow(tiny):
 def test_impossible_sizes_are_refused(config, sizes, says):
     with pytest.raises(ValueError, match=says):
         config(**sizes)
-    with pytest.raises(
-        WeightsError,
-        match=f"vae/config.json does not describe a model that mlxvid can make .*{says}.*download or convert",
-    ):
+    with pytest.raises(WeightsError, match=f"vae/config.json .*{says}.*download or convert"):
         from_json(config, sizes, Path("vae/config.json"))

@@ -1,4 +1,4 @@
-"""Reading pictures of every kind, refusing bad ones in one sentence, and fitting them to a size."""
+"""Pictures of every kind are read or refused in one sentence, and fitted to a size."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from mlxvid.errors import MediaError
+from mlxvid.media.clip import Clip, read_settings
 from mlxvid.media.images import fit, read_image
 
 
@@ -17,12 +18,10 @@ from mlxvid.media.images import fit, read_image
 def picture() -> np.ndarray:
     """24x40, every corner of another colour, so that a turned or mirrored picture shows."""
     pixels = np.zeros((24, 40, 3), np.uint8)
-    pixels[:12, :20], pixels[:12, 20:], pixels[12:, :20], pixels[12:, 20:] = (
-        (250, 20, 20),
-        (20, 250, 20),
-        (20, 20, 250),
-        (240, 240, 20),
-    )
+    pixels[:12, :20] = (250, 20, 20)
+    pixels[:12, 20:] = (20, 250, 20)
+    pixels[12:, :20] = (20, 20, 250)
+    pixels[12:, 20:] = (240, 240, 20)
     return pixels
 
 
@@ -32,9 +31,8 @@ def picture() -> np.ndarray:
 )
 def test_common_formats(tmp_path, picture, ending, worst):
     path = tmp_path / f"picture.{ending}"
-    Image.fromarray(picture).save(
-        path, **({"quality": 95, "subsampling": 0} if ending == "jpg" else {})
-    )
+    options = {"quality": 95, "subsampling": 0} if ending == "jpg" else {}
+    Image.fromarray(picture).save(path, **options)
     seen = read_image(path)
     assert seen.dtype == np.uint8 and seen.shape == picture.shape
     assert np.abs(seen[3:9, 3:17].astype(int) - picture[3:9, 3:17]).max() <= worst
@@ -58,7 +56,8 @@ def test_exif_rotation_is_undone(tmp_path, picture, orientation):
 
 def test_transparency_is_laid_over_white(tmp_path, picture):
     alpha = np.dstack([picture, np.full((24, 40), 255, np.uint8)])
-    alpha[:12, :, 3], alpha[12:, :20, 3] = 0, 128
+    alpha[:12, :, 3] = 0
+    alpha[12:, :20, 3] = 128
     Image.fromarray(alpha).save(tmp_path / "alpha.png")
     for seen in (read_image(tmp_path / "alpha.png"), read_image(alpha)):
         assert (seen[:12] == 255).all()
@@ -67,9 +66,8 @@ def test_transparency_is_laid_over_white(tmp_path, picture):
     palette = Image.fromarray(picture).quantize(4)
     palette.save(tmp_path / "palette.png", transparency=palette.getpixel((0, 0)))
     seen = read_image(tmp_path / "palette.png")
-    assert np.array_equal(seen[0, 0], [255, 255, 255]) and np.array_equal(
-        seen[20, 30], picture[20, 30]
-    )
+    assert np.array_equal(seen[0, 0], [255, 255, 255])
+    assert np.array_equal(seen[20, 30], picture[20, 30])
 
 
 def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path):
@@ -93,31 +91,22 @@ def test_cmyk(tmp_path, picture):
     ],
 )
 def test_other_arrays_are_refused(array):
-    with pytest.raises(
-        MediaError,
-        match=r"^A picture is a uint8 array \[height, width, 3\], not .*: convert it first\.$",
-    ):
+    with pytest.raises(MediaError, match=r"uint8 array \[height, width, 3\], not "):
         read_image(array)
 
 
 def test_missing_text_and_folder(tmp_path):
-    with pytest.raises(MediaError, match=r"^There is no file .*none\.png: check the name\.$"):
+    with pytest.raises(MediaError, match=r"no file .*none\.png"):
         read_image(tmp_path / "none.png")
     (tmp_path / "text.png").write_text("not a picture")
     (tmp_path / "empty.png").touch()
     for name in ("text.png", "empty.png"):
-        with pytest.raises(
-            MediaError,
-            match=rf"^.*{name} is not a picture that can be read here: save it as PNG or JPEG\.$",
-        ):
+        with pytest.raises(MediaError, match=rf"{name} is not a picture .* PNG"):
             read_image(tmp_path / name)
-    with pytest.raises(MediaError, match=r"can't be read \(.*\): copy or make it again\.$"):
+    with pytest.raises(MediaError, match=r"can't be read \("):
         read_image(tmp_path)
     Image.fromarray(np.zeros((2, 2), np.float32)).save(tmp_path / "float.tiff")
-    with pytest.raises(
-        MediaError,
-        match=r"^A picture with floating-point pixels has no known range: save it as an 8-bit PNG\.$",
-    ):
+    with pytest.raises(MediaError, match="floating-point pixels .* 8-bit PNG"):
         read_image(tmp_path / "float.tiff")
 
 
@@ -136,10 +125,7 @@ def test_bomb(tmp_path):
             + chunk(b"IDAT", zlib.compress(b""))
             + chunk(b"IEND", b"")
         )
-        with pytest.raises(
-            MediaError,
-            match=r"is too large to be read safely: scale it down to less than \d+ megapixels\.$",
-        ):
+        with pytest.raises(MediaError, match=rf"{side}\.png is too large .* \d+ megapixels"):
             read_image(path)
 
 
@@ -162,6 +148,31 @@ def test_damaged_files_raise_nothing_else(tmp_path, picture, ending):
             refused += 1
             assert "\n" not in str(error) and str(error).endswith(".")
     assert refused > 20
+
+
+@pytest.mark.parametrize("name", ["picture.png", "picture.eps", "picture"])
+def test_postscript_is_never_run(tmp_path, name):
+    """Pillow hands it to Ghostscript, which runs it: it could write files."""
+    written = tmp_path / "written"
+    path = tmp_path / name
+    path.write_text(
+        "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 96 96\n%%EndComments\n"
+        f"({written}) (w) file dup (hello) writestring closefile\n"
+        "0 0 moveto 96 96 lineto stroke\n%%EOF\n"
+    )
+    for attempt in (read_image, Clip.load, read_settings):
+        with pytest.raises(MediaError, match=name):
+            attempt(path)
+    assert not written.exists()
+
+
+@pytest.mark.parametrize("ending", ["ppm", "tga", "ico", "jp2", "pcx"])
+def test_other_formats_are_refused_whatever_their_name(tmp_path, picture, ending):
+    path = tmp_path / f"picture.{ending}"
+    Image.fromarray(picture).save(path)
+    renamed = path.rename(tmp_path / "picture.png")
+    with pytest.raises(MediaError, match="not a picture that can be read"):
+        read_image(renamed)
 
 
 def test_fit_leaves_the_right_size_alone(picture):

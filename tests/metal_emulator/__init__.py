@@ -1,6 +1,6 @@
-"""Metal kernels without Metal: runs the source and launch that ``mx.fast.metal_kernel`` is given,
-on any Linux machine with g++.
+"""Metal kernels without Metal, on any Linux machine with g++.
 
+It runs the source and launch that ``mx.fast.metal_kernel`` is given.
 ``with emulated() as log:`` replaces ``mx.fast.metal_kernel`` and ``mx.metal.is_available``, nothing
 else; log collects each launch. Arrays given to a kernel are evaluated at the call, so emulated
 calls can't stand inside ``mx.compile`` or ``mx.vmap``.

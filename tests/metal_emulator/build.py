@@ -1,5 +1,6 @@
-"""Compiles kernels with g++, once each: shared objects are kept in a cache folder under the hash of
-all that went into them.
+"""Compilation of kernels with g++, once each.
+
+Shared objects are kept in a cache folder under the hash of everything that went into them.
 """
 
 from __future__ import annotations
@@ -24,28 +25,24 @@ COMMON = [
     "-fsingle-precision-constant",
     "-ffp-contract=off",
 ]
-# tsan's hooks without its library; no idiom may turn a loop into a memcpy that nobody reports.
+# tsan's hooks without its library; no loop may become a memcpy, which nothing would report.
 WATCHED = [
-    *(
-        "-O1",
-        "-g1",
-        "-fsanitize=thread",
-        "--param",
-        "tsan-instrument-func-entry-exit=0",
-        "-fno-tree-loop-distribute-patterns",
-    ),
-    *(
-        "-fsanitize=bounds,alignment,shift,integer-divide-by-zero,signed-integer-overflow,bool",
-        "-fno-sanitize-recover=all",
-    ),
+    "-O1",
+    "-g1",
+    "-fsanitize=thread",
+    "--param",
+    "tsan-instrument-func-entry-exit=0",
+    "-fno-tree-loop-distribute-patterns",
+    "-fsanitize=bounds,alignment,shift,integer-divide-by-zero,signed-integer-overflow,bool",
+    "-fno-sanitize-recover=all",
 ]
 FAST = ["-O2"]
+# Named one by one, so that no sanitizer's library is among them.
+LIBRARIES = ["-nodefaultlibs", "-lstdc++", "-lm", "-lc", "-lgcc", "-lgcc_s"]
 
 
 def _compiler() -> str | None:
-    """GNU's C++ compiler, 11 or newer. On a Mac the name belongs to clang, and the real device is
-    there anyway.
-    """
+    """GNU's C++ compiler, 11 or newer; None on a Mac, where g++ is clang and Metal exists."""
     path = shutil.which("g++") if sys.platform == "linux" else None
     if path is None:
         return None
@@ -73,59 +70,37 @@ def shim_hash() -> str:
 
 
 def compile_shared(text: str, flags: list[str], include: Sequence[Path] = ()) -> Path:
-    """The shared object of this C++ text, compiled if it isn't in the cache. Raises CompileError
-    with g++'s words.
+    """The shared object of this C++ text, compiled if it isn't in the cache.
+
+    Raises CompileError with g++'s message.
     """
-    command = [
-        COMPILER,
-        *COMMON,
-        *flags,
-        f"-I{HERE / 'include'}",
-        *(f"-I{path}" for path in include),
-    ]
-    libraries = [
-        "-nodefaultlibs",
-        "-lstdc++",
-        "-lm",
-        "-lc",
-        "-lgcc",
-        "-lgcc_s",
-    ]  # named one by one: no sanitizer's library among them
-    key = hashlib.sha256("\0".join([shim_hash(), text, *command, *libraries]).encode()).hexdigest()[
-        :24
-    ]
+    includes = [f"-I{path}" for path in (HERE / "include", *include)]
+    command = [str(COMPILER), *COMMON, *flags, *includes]
+    parts = [shim_hash(), text, *command, *LIBRARIES]
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
     target = cache_folder() / f"{key}.so"
-    if not target.exists():
-        with tempfile.TemporaryDirectory(dir=cache_folder()) as scratch:
-            source, result = (
-                Path(scratch) / "kernel.metal",
-                Path(scratch) / "kernel.so",
-            )  # the name that faults quote
-            source.write_text(text)
-            run = subprocess.run(
-                [*command, "-x", "c++", str(source), "-x", "none", "-o", str(result), *libraries],
-                capture_output=True,
-                text=True,
-            )
-            if run.returncode:
-                raise CompileError(run.stderr[:4000])
-            result.replace(target)  # whole or not at all, whatever else is running
+    if target.exists():
+        return target
+    with tempfile.TemporaryDirectory(dir=cache_folder()) as scratch:
+        source = Path(scratch) / "kernel.metal"  # the name that faults quote
+        result = Path(scratch) / "kernel.so"
+        source.write_text(text)
+        files = ["-x", "c++", str(source), "-x", "none", "-o", str(result)]
+        run = subprocess.run([*command, *files, *LIBRARIES], capture_output=True, text=True)
+        if run.returncode:
+            raise CompileError(run.stderr[:4000])
+        result.replace(target)  # complete or not at all, whatever else is running
     return target
 
 
 def source_line(library: Path, offset: int) -> str:
-    """Where in the Metal text an instruction of a watched kernel comes from, as far as binutils can
-    tell.
-    """
+    """The line of the Metal text of an instruction, or "" where binutils can't find it."""
     tool = shutil.which("addr2line")
     if not tool or not offset:
         return ""
-    run = subprocess.run(
-        [tool, "-i", "-e", str(library), hex(offset - 1)], capture_output=True, text=True
-    )
-    lines = [
-        line.rsplit("/", 1)[-1].split(" ")[0]
-        for line in run.stdout.splitlines()
-        if ".metal:" in line
-    ]
-    return lines[0] if lines else ""
+    command = [tool, "-i", "-e", str(library), hex(offset - 1)]
+    run = subprocess.run(command, capture_output=True, text=True)
+    for line in run.stdout.splitlines():
+        if ".metal:" in line:
+            return line.rsplit("/", 1)[-1].split(" ")[0]
+    return ""

@@ -1,4 +1,4 @@
-"""The emulator needs a compiler: without g++ its tests say so and are skipped, none of them fail."""
+"""The emulator needs a compiler: without g++ its tests are skipped."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from .launch import (
     Input,
     Output,
     Report,
+    Value,
     build_kernel,
     constant,
     is_row_contiguous,
@@ -21,7 +23,8 @@ from .launch import (
 )
 from .signature import ATTRIBUTES, Parameter, signature
 
-# Where each attribute comes from: emu_position's case and field.
+_VOLUME = "emu_position({0}).x * emu_position({0}).y * emu_position({0}).z"
+# The C++ expression of each attribute: emu_position's case and field.
 _POSITIONS = {
     "thread_position_in_grid": "emu_attribute3(0)",
     "thread_position_in_threadgroup": "emu_attribute3(1)",
@@ -36,11 +39,11 @@ _POSITIONS = {
     "simdgroup_index_in_threadgroup": "emu_position(7).y",
     "thread_index_in_simdgroup": "emu_position(7).z",
     "simdgroups_per_threadgroup": "emu_position(8).x",
-    "dispatch_simdgroups_per_threadgroup": "((emu_position(6).x * emu_position(6).y * emu_position(6).z + 31) / 32)",
+    "dispatch_simdgroups_per_threadgroup": f"(({_VOLUME.format(6)} + 31) / 32)",
     "quadgroup_index_in_threadgroup": "emu_position(8).y",
     "thread_index_in_quadgroup": "emu_position(8).z",
-    "quadgroups_per_threadgroup": "((emu_position(5).x * emu_position(5).y * emu_position(5).z + 3) / 4)",
-    "dispatch_quadgroups_per_threadgroup": "((emu_position(6).x * emu_position(6).y * emu_position(6).z + 3) / 4)",
+    "quadgroups_per_threadgroup": f"(({_VOLUME.format(5)} + 3) / 4)",
+    "dispatch_quadgroups_per_threadgroup": f"(({_VOLUME.format(6)} + 3) / 4)",
     "thread_execution_width": "32u",
     "threads_per_simdgroup": "32u",
 }
@@ -49,7 +52,7 @@ assert set(_POSITIONS) == set(ATTRIBUTES)
 
 @dataclass
 class Launches:
-    """How kernels run, and what ran: a list of (kernel name, grid, threadgroup, Report)."""
+    """How kernels run, and a log of launches: (kernel name, grid, threadgroup, Report)."""
 
     watched: bool = True
     order: int = 0
@@ -58,8 +61,9 @@ class Launches:
 
 
 class MetalKernel:
-    """What ``mx.fast.metal_kernel`` returns; called with the same arguments it launches on the
-    emulator at once.
+    """A stand-in for the kernels of ``mx.fast.metal_kernel``, called with the same arguments.
+
+    A call launches on the emulator at once.
     """
 
     def __init__(
@@ -73,9 +77,14 @@ class MetalKernel:
         ensure_row_contiguous=True,
         atomic_outputs=False,
     ):
-        self.settings, self.name, self.source, self.header = settings, name, source, header
-        self.input_names, self.output_names = list(input_names), list(output_names)
-        self.ensure_row_contiguous, self.atomic_outputs = ensure_row_contiguous, atomic_outputs
+        self.settings = settings
+        self.name = name
+        self.input_names = list(input_names)
+        self.output_names = list(output_names)
+        self.source = source
+        self.header = header
+        self.ensure_row_contiguous = ensure_row_contiguous
+        self.atomic_outputs = atomic_outputs
 
     def __call__(
         self,
@@ -96,27 +105,36 @@ class MetalKernel:
             inputs = [x if is_row_contiguous(x) else mx.contiguous(x) for x in inputs]
         mx.eval(inputs)
         made = signature(
-            *(self.name, self.input_names, inputs, self.output_names, output_dtypes),
-            *(self.source, self.header, list(template or []), self.atomic_outputs),
+            name=self.name,
+            input_names=self.input_names,
+            inputs=inputs,
+            output_names=self.output_names,
+            output_dtypes=output_dtypes,
+            source=self.source,
+            header=self.header,
+            template=list(template or []),
+            atomic_outputs=self.atomic_outputs,
         )
         if verbose:
             print(made.text)
-        arguments, actual = [], []
+        arguments = []
+        actual = []
         for i, p in enumerate(made.parameters):
             actual.append(_actual(p, i, inputs))
             if p.kind == "input":
                 arguments.append(Input(p.name, inputs[p.of]))
             elif p.kind == "output":
-                arguments.append(
-                    Output(p.name, tuple(output_shapes[p.of]), output_dtypes[p.of], init_value)
-                )
+                shape = tuple(output_shapes[p.of])
+                arguments.append(Output(p.name, shape, output_dtypes[p.of], init_value))
             elif p.kind != "attribute":
                 arguments.append(_facts(p.kind, inputs[p.of]))
-        library = build_kernel(
-            made.text, f"{made.instance}({', '.join(actual)});", self.settings.watched
-        )
+        call = f"{made.instance}({', '.join(actual)});"
+        library = build_kernel(made.text, call, self.settings.watched)
         outputs, report = launch(
-            *(library, arguments, grid, threadgroup),
+            library,
+            arguments,
+            grid,
+            threadgroup,
             watched=self.settings.watched,
             order=self.settings.order,
             poison=self.settings.poison,
@@ -135,9 +153,8 @@ def _actual(p: Parameter, index: int, inputs: list[mx.array]) -> str:
     return f"({kind})a[{index}]"
 
 
-def _facts(kind: str, x: mx.array):
-    import ctypes
-
+def _facts(kind: str, x: mx.array) -> Value:
+    """An array's shape, strides or number of axes, as the kernel gets them."""
     if kind == "shape":
         return constant(*x.shape)
     if kind == "strides":
@@ -146,7 +163,7 @@ def _facts(kind: str, x: mx.array):
 
 
 def metal_kernel(settings: Launches):
-    """A stand-in for ``mx.fast.metal_kernel`` whose kernels run as `settings` says."""
+    """A stand-in for ``mx.fast.metal_kernel`` whose kernels run with these `settings`."""
 
     def make(
         name,
@@ -174,11 +191,11 @@ def metal_kernel(settings: Launches):
 
 @contextmanager
 def emulated(watched: bool = True, order: int = 0, poison: int = 0xFF) -> Iterator[Launches]:
-    """Within it, ``mx.fast.metal_kernel`` makes emulated kernels and ``mx.metal.is_available()`` is
-    true.
+    """A context in which ``mx.fast.metal_kernel`` makes emulated kernels.
 
-    watched: every load and store is checked and counted (slow: small shapes); without, only results
-    and guards are.
+    ``mx.metal.is_available()`` is true in it. watched: every load and store is checked and counted
+    (slow: small shapes); without, only results and guards are. order, poison: as in
+    :func:`.launch.launch`.
     """
     settings = Launches(watched, order, poison)
     with (

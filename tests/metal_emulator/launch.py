@@ -1,5 +1,6 @@
-"""Runs one compiled kernel over MLX arrays: copies them into guarded memory, launches, checks,
-copies the outputs back.
+"""The launch of one compiled kernel over MLX arrays.
+
+It copies the arrays into guarded memory, runs the kernel, checks, and copies the outputs back.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ import mlx.core as mx
 import numpy as np
 
 from . import build
+from .translate import to_cpp
 
 GUARD = 4096
 GROUP_LIMIT = 1024
-# Where a fresh array's bytes begin within 16, so that a slice's offset can be told from the
-# allocator's own.
+# The address of a fresh array's bytes modulo 16, to know a slice's offset from the allocator's own.
 _fresh = mx.zeros((64,), mx.uint8)
 mx.eval(_fresh)
 ALLOCATOR_BIAS = np.asarray(memoryview(_fresh)).__array_interface__["data"][0] % 16
 
 
 class Fault(Exception):
-    """The kernel did what a kernel must not; the message says what, where and by which thread."""
+    """A kernel's fault; the message says what, where and by which thread."""
 
 
 class _Buffer(ctypes.Structure):
@@ -63,8 +64,10 @@ class _Launch(ctypes.Structure):
 
 @dataclass
 class Traffic:
-    """Bytes of one device buffer: read as asked for (each SIMD-group's instruction once, no cache),
-    once a threadgroup, once; written.
+    """Bytes of one device buffer.
+
+    asked: read by each SIMD-group's instructions, without a cache. per_group: different bytes read
+    by each threadgroup, summed. unique: different bytes read. written: bytes written.
     """
 
     asked: int
@@ -75,9 +78,7 @@ class Traffic:
 
 @dataclass
 class Report:
-    """What a launch did: traffic by buffer name (watched runs only), and threadgroup memory in
-    bytes.
-    """
+    """A launch's traffic by buffer name (watched runs only), and threadgroup memory in bytes."""
 
     traffic: dict[str, Traffic] = field(default_factory=dict)
     threadgroup_bytes: int = 0
@@ -85,6 +86,8 @@ class Report:
 
 @dataclass
 class Input:
+    """A device array that the kernel reads."""
+
     name: str
     array: mx.array
 
@@ -110,10 +113,8 @@ class Value:
 @cache
 def _runtime() -> ctypes.CDLL:
     folder = build.HERE / "runtime"
-    return ctypes.CDLL(
-        str(build.compile_shared((folder / "runtime.cpp").read_text(), ["-O2"], [folder])),
-        mode=ctypes.RTLD_GLOBAL,
-    )
+    library = build.compile_shared((folder / "runtime.cpp").read_text(), ["-O2"], [folder])
+    return ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
 
 
 @cache
@@ -123,11 +124,11 @@ def _entry(library: Path) -> int:
 
 
 def strides_and_address(x: mx.array) -> tuple[tuple[int, ...], int]:
-    """x's strides in elements, and where its first element lies."""
+    """x's strides in elements, and the address of its first element."""
     view = memoryview(x.view(mx.uint16) if x.dtype == mx.bfloat16 else x)
-    return tuple(s // x.itemsize for s in view.strides or ()), np.asarray(view).__array_interface__[
-        "data"
-    ][0]
+    strides = tuple(stride // x.itemsize for stride in view.strides or ())
+    address = np.asarray(view).__array_interface__["data"][0]
+    return strides, address
 
 
 def is_row_contiguous(x: mx.array) -> bool:
@@ -140,31 +141,43 @@ def is_row_contiguous(x: mx.array) -> bool:
 
 
 class _Placed:
-    """One array's bytes within the arena, with its elements marked, at the same place within 16
-    bytes as the array itself.
+    """One array's bytes within the arena, at the array's own address modulo 16.
+
+    at: their offset in the arena. lead: the address modulo 16. data: the bytes, None for outputs.
+    first: the offset of the first element. valid: 1 for each byte of an element, None for all.
     """
 
     def __init__(self, item: Input | Output | Value):
-        self.item, self.valid, self.first, self.lead = item, None, 0, 0
+        self.item = item
+        self.at = 0
+        self.lead = 0
+        self.first = 0
+        self.valid: np.ndarray | None = None
+        self.data: bytes | None = None
         if isinstance(item, Value):
-            self.data, self.length = item.data, len(item.data)
-            return
-        if isinstance(item, Output):
+            self.data = item.data
+            self.length = len(item.data)
+        elif isinstance(item, Output):
             self.length = int(np.prod(item.shape, dtype=np.int64)) * item.dtype.size
-            self.data = None
-            return
-        x = item.array
+        else:
+            self._copy(item.array)
+
+    def _copy(self, x: mx.array) -> None:
         strides, address = strides_and_address(x)
-        reach = [(n - 1) * s * x.itemsize for n, s in zip(x.shape, strides, strict=True)]
+        steps = [stride * x.itemsize for stride in strides]
+        reach = [(n - 1) * step for n, step in zip(x.shape, steps, strict=True)]
         low = address + sum(r for r in reach if r < 0)
         self.first = address - low
-        self.length = self.first + sum(r for r in reach if r > 0) + x.itemsize if x.size else 0
+        self.length = 0
+        if x.size:
+            self.length = self.first + sum(r for r in reach if r > 0) + x.itemsize
         self.lead = (low - ALLOCATOR_BIAS) % 16
         self.data = ctypes.string_at(low, self.length)
         if not is_row_contiguous(x):
             self.valid = np.zeros(self.length, np.uint8)
-            shape, steps = (*x.shape, x.itemsize), (*(s * x.itemsize for s in strides), 1)
-            np.lib.stride_tricks.as_strided(self.valid[self.first :], shape, steps)[...] = 1
+            start = self.valid[self.first :]
+            elements = np.lib.stride_tricks.as_strided(start, (*x.shape, x.itemsize), (*steps, 1))
+            elements[...] = 1
 
 
 def launch(
@@ -177,7 +190,7 @@ def launch(
     order: int = 0,
     poison: int = 0xFF,
 ) -> tuple[list[mx.array], Report]:
-    """Runs the kernel as Metal's dispatchThreads would and returns its outputs and a report.
+    """Run the kernel as Metal's dispatchThreads does; returns its outputs and a report.
 
     order: 0 runs lanes, SIMD-groups and threadgroups forwards, 1 backwards, more shuffles with that
     seed. poison: the byte that fills outputs and threadgroup memory first. Raises Fault.
@@ -185,17 +198,18 @@ def launch(
     group = tuple(min(t, g) for t, g in zip(threadgroup, grid, strict=True))
     if min(grid) < 1 or min(group) < 1:
         raise Fault(f"empty launch: grid {tuple(grid)}, threadgroup {tuple(threadgroup)}")
-    if group[0] * group[1] * group[2] > GROUP_LIMIT:
-        raise Fault(
-            f"a threadgroup of {group[0] * group[1] * group[2]} threads is over the limit of {GROUP_LIMIT}"
-        )
+    threads = group[0] * group[1] * group[2]
+    if threads > GROUP_LIMIT:
+        raise Fault(f"a threadgroup of {threads} threads is over the limit of {GROUP_LIMIT}")
 
     placed = [_Placed(a) for a in arguments]
     arena = mmap.mmap(-1, sum(p.length + 2 * GUARD + 32 for p in placed) + GUARD)
     start = ctypes.addressof(ctypes.c_char.from_buffer(arena))
     memory = np.frombuffer(arena, np.uint8)
     memory[:] = 0xA5
-    buffers, pointers, at = (_Buffer * max(1, len(placed)))(), [], 0
+    buffers = (_Buffer * max(1, len(placed)))()
+    pointers = []
+    at = 0
     for p, b in zip(placed, buffers, strict=False):
         at = (at + GUARD + 15) // 16 * 16 + p.lead
         p.at = at
@@ -203,17 +217,15 @@ def launch(
             memory[at : at + p.length] = np.frombuffer(p.data, np.uint8)
         elif p.item.initial is None:
             memory[at : at + p.length] = poison
-        else:
-            fill = (
-                mx.full(p.item.shape, p.item.initial, p.item.dtype).view(mx.uint8)
-                if p.length
-                else mx.zeros((0,), mx.uint8)
-            )
+        elif p.length:
+            fill = mx.full(p.item.shape, p.item.initial, p.item.dtype).view(mx.uint8)
             memory[at : at + p.length] = np.array(fill).reshape(-1)
-        output = isinstance(p.item, Output)
-        b.base, b.bytes, b.name = start + at, p.length, p.item.name.encode()
+        b.base = start + at
+        b.bytes = p.length
+        b.name = p.item.name.encode()
         b.valid = p.valid.ctypes.data if p.valid is not None else None
-        b.writable, b.must_write = output, output and p.item.initial is None
+        b.writable = isinstance(p.item, Output)
+        b.must_write = isinstance(p.item, Output) and p.item.initial is None
         pointers.append(start + at + p.first)
         at += p.length
 
@@ -239,11 +251,10 @@ def launch(
         covered[p.at : p.at + p.length] = True
     if (memory[~covered] != 0xA5).any():
         raise Fault("out of bounds: a write beside the buffers")
-    outputs = [
-        _array(memory[p.at : p.at + p.length].copy(), p.item)
-        for p in placed
-        if isinstance(p.item, Output)
-    ]
+    outputs = []
+    for p in placed:
+        if isinstance(p.item, Output):
+            outputs.append(_array(memory[p.at : p.at + p.length].copy(), p.item))
     report = Report(threadgroup_bytes=call.threadgroup_bytes)
     if watched:
         for p, b in zip(placed, buffers, strict=False):
@@ -254,30 +265,22 @@ def launch(
 
 
 def _array(data: np.ndarray, item: Output) -> mx.array:
-    return (
-        mx.array(data).view(item.dtype).reshape(item.shape)
-        if data.size
-        else mx.zeros(item.shape, item.dtype)
-    )
+    if not data.size:
+        return mx.zeros(item.shape, item.dtype)
+    return mx.array(data).view(item.dtype).reshape(item.shape)
 
 
 def constant(*values: int, kind: type = ctypes.c_int32) -> Value:
-    """Integers (or floats) as a kernel sees them in the constant address space."""
+    """Integers (or floats) in the constant address space."""
     return Value(bytes((kind * len(values))(*values)))
 
 
 def build_kernel(text: str, call: str, watched: bool, include: Sequence[Path] = ()) -> Path:
-    """Compiles Metal text and an entry that calls the kernel: `call` is C++, in which a[i] is the
-    i-th argument's address.
-    """
-    from .translate import to_cpp
+    """Compile Metal text and an entry that calls the kernel.
 
-    cpp = (
-        to_cpp(text)
-        + '\nextern "C" EMU_MACHINE void emu_entry(void* const* a) {\n'
-        + call
-        + "\n}\n"
-    )
-    return build.compile_shared(
-        cpp, ["-include", "metal_stdlib", *(build.WATCHED if watched else build.FAST)], include
-    )
+    call: C++, in which a[i] is the i-th argument's address.
+    """
+    entry = 'extern "C" EMU_MACHINE void emu_entry(void* const* a)'
+    cpp = f"{to_cpp(text)}\n{entry} {{\n{call}\n}}\n"
+    flags = build.WATCHED if watched else build.FAST
+    return build.compile_shared(cpp, ["-include", "metal_stdlib", *flags], include)

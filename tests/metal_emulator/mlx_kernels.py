@@ -1,5 +1,6 @@
-"""MLX's own kernels, from wherever MLX is installed, made ready for the emulator. None of their
-text is kept in this repository.
+"""MLX's own kernels, read from the installed MLX and rewritten for the emulator.
+
+None of their text is kept in this repository.
 """
 
 from __future__ import annotations
@@ -23,15 +24,10 @@ CHECKOUT = os.environ.get("MLXVID_MLX_KERNELS")
 
 @cache
 def include_folder(source: Path = INSTALLED) -> Path:
-    """A folder of MLX's kernel headers, rewritten for g++, to be given to the compiler as an
-    include path.
-    """
-    texts = {
-        path.relative_to(source): path.read_text()
-        for kind in ("*.h", "*.metal")
-        for path in sorted(source.rglob(kind))
-    }
-    rewritten = {path: to_cpp(text) for path, text in texts.items()}
+    """An include folder of MLX's kernel headers, rewritten for g++."""
+    rewritten = {}
+    for path in [*sorted(source.rglob("*.h")), *sorted(source.rglob("*.metal"))]:
+        rewritten[path.relative_to(source)] = to_cpp(path.read_text())
     key = hashlib.sha256(repr(sorted(rewritten.items())).encode()).hexdigest()[:16]
     folder = build.cache_folder() / f"mlx-{key}"
     for path, text in rewritten.items():

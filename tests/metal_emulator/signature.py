@@ -25,7 +25,7 @@ TYPES = {
     mx.bfloat16: "bfloat16_t",
 }
 
-# What a kernel may ask of its position, in MLX's order, and each one's type.
+# The position attributes of a kernel, in MLX's order, and their types.
 ATTRIBUTES = {
     "dispatch_quadgroups_per_threadgroup": "uint",
     "dispatch_simdgroups_per_threadgroup": "uint",
@@ -49,13 +49,20 @@ ATTRIBUTES = {
     "threads_per_threadgroup": "uint3",
 }
 
-SMALL = 8  # inputs with fewer elements live in the constant address space
+SMALL = 8  # inputs with fewer elements are in the constant address space
+# The facts about an array that a kernel may name, and their parameters' types.
+FACTS = {
+    "shape": "const constant int*",
+    "strides": "const constant int64_t*",
+    "ndim": "const constant int&",
+}
 
 
 @dataclass
 class Parameter:
-    """One parameter of the kernel function: kind is input, shape, strides, ndim, output or
-    attribute; of says which array.
+    """One parameter of the kernel function.
+
+    kind: input, shape, strides, ndim, output or attribute. of: the number of its array.
     """
 
     kind: str
@@ -83,48 +90,37 @@ def signature(
     template: list[tuple],
     atomic_outputs: bool,
 ) -> Signature:
-    """MLX's text for this call, with the parameters in their order and the instance that the launch
-    runs.
-    """
+    """MLX's text for a call, the parameters in order, and the instance that the launch runs."""
     arguments = ", ".join(_template_value(value) for _, value in template)
     function = f"custom_kernel_{name}"
     if template:
         function += "__" + arguments.replace(", ", "_").replace("-", "_")
     for x in inputs:
-        function += "_" + TYPES[x.dtype] + ("s" if x.ndim == 0 else "c" if x.size < SMALL else "")
+        function += f"_{TYPES[x.dtype]}{_kind_letter(x)}"
     function += "".join("_" + TYPES[dtype] for dtype in output_dtypes)
 
     parameters = []
     for i, (label, x) in enumerate(zip(input_names, inputs, strict=True)):
         space = "constant" if x.size < SMALL else "device"
-        parameters.append(
-            Parameter(
-                "input", label, f"const {space} {TYPES[x.dtype]}{'*' if x.ndim else '&'} {label}", i
-            )
-        )
-        for kind, form in (
-            ("shape", "const constant int* "),
-            ("strides", "const constant int64_t* "),
-            ("ndim", "const constant int& "),
-        ):
-            if x.ndim and f"{label}_{kind}" in source:
-                parameters.append(Parameter(kind, f"{label}_{kind}", f"{form}{label}_{kind}", i))
+        declarator = "*" if x.ndim else "&"
+        text = f"const {space} {TYPES[x.dtype]}{declarator} {label}"
+        parameters.append(Parameter("input", label, text, i))
+        for kind, form in FACTS.items():
+            fact = f"{label}_{kind}"
+            if x.ndim and fact in source:
+                parameters.append(Parameter(kind, fact, f"{form} {fact}", i))
     for i, (label, dtype) in enumerate(zip(output_names, output_dtypes, strict=True)):
         kind = f"atomic<{TYPES[dtype]}>" if atomic_outputs else TYPES[dtype]
         parameters.append(Parameter("output", label, f"device {kind}* {label}", i))
-    attributes = [
-        Parameter("attribute", a, f"{kind} {a} [[{a}]]")
-        for a, kind in ATTRIBUTES.items()
-        if a in source
-    ]
+    attributes = []
+    for name, kind in ATTRIBUTES.items():
+        if name in source:
+            attributes.append(Parameter("attribute", name, f"{kind} {name} [[{name}]]"))
 
     text = header
     if template:
-        text += (
-            "template <"
-            + ", ".join(f"{_template_kind(value)} {label}" for label, value in template)
-            + ">\n"
-        )
+        declared = ", ".join(f"{_template_kind(value)} {label}" for label, value in template)
+        text += f"template <{declared}>\n"
     text += f"[[kernel]] void {function}(\n"
     for i, p in enumerate(parameters):
         # MLX closes the list by counting arrays, not buffers: with shapes asked for, several
@@ -136,14 +132,22 @@ def signature(
     instance = function
     if template:
         instance = f"{function}<{arguments}>"
-        text += (
-            f'\ntemplate [[host_name("{function}")]] [[kernel]] decltype({instance}) {instance};\n'
-        )
+        host_name = f'[[host_name("{function}")]]'
+        text += f"\ntemplate {host_name} [[kernel]] decltype({instance}) {instance};\n"
     return Signature(function, instance, parameters + attributes, text)
 
 
+def _kind_letter(x: mx.array) -> str:
+    """MLX's mark of scalars and of arrays in the constant address space."""
+    if x.ndim == 0:
+        return "s"
+    return "c" if x.size < SMALL else ""
+
+
 def _template_kind(value: object) -> str:
-    return "bool" if isinstance(value, bool) else "int" if isinstance(value, int) else "typename"
+    if isinstance(value, bool):
+        return "bool"
+    return "int" if isinstance(value, int) else "typename"
 
 
 def _template_value(value: object) -> str:

@@ -13,8 +13,8 @@ from mlxvid import plan as plan_module
 from mlxvid.catalog import CATALOG
 from mlxvid.errors import SettingError
 from mlxvid.model.geometry import ATTENTION_MODES
-from mlxvid.plan import plan
 from mlxvid.run import attention_costs as growth
+from mlxvid.run.planning import plan
 
 SMALL = {"mini": (17, 32, 48), "latte-1": (16, 32, 48), "opensora-1.2": (34, 40, 56)}
 

@@ -20,7 +20,7 @@ import mlxvid
 from mlxvid.errors import CancelledError, DegenerateClipError, DoesNotFitError, SettingError
 from mlxvid.model import memory
 from mlxvid.run import pipeline
-from mlxvid.run.request import complete
+from mlxvid.run.complete import complete
 
 
 def digest(clip) -> str:

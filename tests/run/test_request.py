@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from mlxvid.errors import MediaError, SettingError
-from mlxvid.run.request import complete
+from mlxvid.run.complete import complete
 
 
 def notes(caplog) -> list[str]:

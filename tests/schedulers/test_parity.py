@@ -1,11 +1,14 @@
-"""The samplers against Diffusers' schedulers: the same noise and the same model give the same
-latents after every step.
+"""The samplers against Diffusers' schedulers.
+
+The same noise and the same model give the same latents, and the same x0, after every step.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import mlxvid  # noqa: F401  first, so that OpenBLAS is loaded before MLX
 
@@ -32,33 +35,45 @@ LINEAR = dict(beta_start=0.0001, beta_end=0.02, beta_schedule="linear")
 SCALED = dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
 
 
-def noise() -> np.ndarray:
-    return np.random.default_rng(0).standard_normal(SHAPE).astype(np.float32)
+class Run(NamedTuple):
+    """The latents and x0 after each step, and the timesteps at which the model was called.
+
+    x0s is empty for a reference that does not report them.
+    """
+
+    latents: list[np.ndarray]
+    x0s: list[np.ndarray]
+    timesteps: list[float]
 
 
-def denoiser(cos, tanh, x, time):
-    """A stand-in for a model: smooth in latents and time, and no straight road. The functions are
-    of the library that `x` is of.
+def noise(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(SHAPE).astype(np.float32)
+
+
+def denoiser(cos: Callable, tanh: Callable, x: Any, time: float) -> Any:
+    """A stand-in for a model: smooth in latents and time, and not linear.
+
+    The functions are of the library that `x` is of.
     """
     return 0.7 * tanh(0.8 * x + time) + 0.3 * cos(2 * x - 3 * time) + 0.2 * x
 
 
-def walk(scheduler, steps: int) -> tuple[list[np.ndarray], list[float]]:
-    """The latents after each step, and the times at which the model was called."""
-    times = []
+def run(scheduler: schedulers.Scheduler) -> Run:
+    result = Run([], [], [])
 
-    def model(x, time):
-        times.append(time * 1000)
+    def predict(x: mx.array, time: float) -> mx.array:
+        result.timesteps.append(time * 1000)
         return denoiser(mx.cos, mx.tanh, x, time)
 
-    x, after = scheduler.begin(mx.array(noise())), []
-    for i in range(steps):
-        x = scheduler.step(model, x, i)
-        after.append(np.array(x))
-    return after, times
+    x = scheduler.begin(mx.array(noise()))
+    for i in range(scheduler.steps):
+        x, x0 = scheduler.step(predict, x, i)
+        result.latents.append(np.array(x))
+        result.x0s.append(np.array(x0))
+    return result
 
 
-# Of these the latents are clip + sigma * noise.
+# Of these the latents are x0 + sigma * noise.
 SCALED_LATENTS = (
     diffusers.EulerDiscreteScheduler,
     diffusers.EulerAncestralDiscreteScheduler,
@@ -66,11 +81,17 @@ SCALED_LATENTS = (
     diffusers.KDPM2AncestralDiscreteScheduler,
 )
 TWO_CALLS = (diffusers.HeunDiscreteScheduler, diffusers.KDPM2AncestralDiscreteScheduler)
+# These keep the x0 of each model call.
+KEEPING_X0 = (
+    diffusers.DPMSolverMultistepScheduler,
+    diffusers.DPMSolverSinglestepScheduler,
+    diffusers.UniPCMultistepScheduler,
+)
 SEED = 5
 
 
 class Doubled:
-    """NumPy, but that its float32 is none."""
+    """NumPy, with float64 in the place of float32."""
 
     float32 = np.float64
 
@@ -80,9 +101,7 @@ class Doubled:
 
 @pytest.fixture(autouse=True)
 def doubled(monkeypatch):
-    """In float32 what this scheduler works out for few steps has no digit left, and is not even a
-    number for two.
-    """
+    """This scheduler's sigmas in float64: in float32, few steps leave no digit, and two NaN."""
     monkeypatch.setattr(
         sys.modules[diffusers.KDPM2AncestralDiscreteScheduler.__module__], "np", Doubled()
     )
@@ -90,15 +109,15 @@ def doubled(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def our_noise(monkeypatch):
-    """In the place of the noise that the reference draws for its n-th step, what is drawn here for
-    that step; called, it starts again.
-    """
-    counts = {}
+    """In place of the reference's noise of its n-th step, ours. Call it to start again."""
+    counts: dict[tuple[int, ...], int] = {}
+    source = schedulers.DDPM(1, NoiseConfig(), SEED)
 
     def drawn(shape, **_):
-        step = counts[tuple(shape)] = counts.get(tuple(shape), -1) + 1
-        like = mx.zeros(tuple(shape))
-        return torch.from_numpy(np.array(schedulers.DDPM(1, NoiseConfig(), SEED).drawn(like, step)))
+        shape = tuple(shape)
+        step = counts.get(shape, 0)
+        counts[shape] = step + 1
+        return torch.from_numpy(np.array(source.fresh_noise(mx.zeros(shape), step)))
 
     for scheduler in (
         diffusers.DDPMScheduler,
@@ -109,41 +128,46 @@ def our_noise(monkeypatch):
     return counts.clear
 
 
-def reference_walk(
-    scheduler, steps: int, calls: int | None = None
-) -> tuple[list[np.ndarray], list[float]]:
-    """The same with a Diffusers scheduler, driven as its pipelines do it. A level that its own
-    latents are scaled by is taken out.
-    """
+def reference_run(scheduler: Any, steps: int, calls: int | None = None) -> Run:
+    """The run of a Diffusers scheduler, driven as its pipelines do it, in our scale of latents."""
     scheduler.set_timesteps(steps)
     assert len(scheduler.timesteps) == (calls or steps)
-    x, after = torch.from_numpy(noise()) * getattr(scheduler, "init_noise_sigma", 1.0), []
+    result = Run([], [], scheduler.timesteps.tolist())
+    x = torch.from_numpy(noise()) * getattr(scheduler, "init_noise_sigma", 1.0)
     for i, t in enumerate(scheduler.timesteps):
         scaled = scheduler.scale_model_input(x, t) if hasattr(scheduler, "scale_model_input") else x
         output = denoiser(torch.cos, torch.tanh, scaled, t.item() / 1000)
-        x = scheduler.step(output, t, x, return_dict=False)[0]
-        after.append(
-            (
-                x / (scheduler.sigmas[i + 1] ** 2 + 1) ** 0.5
-                if isinstance(scheduler, SCALED_LATENTS)
-                else x
-            ).numpy()
-        )
+        step = scheduler.step(output, t, x)
+        x = step.prev_sample
+        latents = x
+        if isinstance(scheduler, SCALED_LATENTS):
+            latents = x / (scheduler.sigmas[i + 1] ** 2 + 1) ** 0.5
+        result.latents.append(latents.numpy())
+        if hasattr(step, "pred_original_sample"):
+            result.x0s.append(step.pred_original_sample.numpy())
+        elif isinstance(scheduler, KEEPING_X0):
+            result.x0s.append(scheduler.model_outputs[-1].numpy())
     if isinstance(scheduler, TWO_CALLS):
-        after = (
-            after[1::2] + after[-1:]
-        )  # the second call finishes a step, and the last one has none
-    return after, scheduler.timesteps.tolist()
+        # The second call finishes a step, and the last one has none; x0 is the first call's.
+        latents_after = result.latents[1::2] + result.latents[-1:]
+        return Run(latents_after, result.x0s[0::2], result.timesteps)
+    return result
 
 
-def same(ours: tuple, theirs: tuple, tolerance: float = TOLERANCE) -> None:
-    (after, times), (expected, their_times) = ours, theirs
-    assert np.allclose(times, their_times, rtol=1e-6, atol=1e-4)
-    if len(expected) == len(after) + 1:
+def same(ours: Run, theirs: Run, tolerance: float = TOLERANCE) -> None:
+    assert np.allclose(ours.timesteps, theirs.timesteps, rtol=1e-6, atol=1e-4)
+    expected = theirs.latents
+    if len(expected) == len(ours.latents) + 1:
         expected = expected[1:]  # PNDM's second call of the model finishes the first step
-    assert len(after) == len(expected) and expected[-1].std() > 0.005
-    for x, y in zip(after, expected, strict=True):
+    assert len(ours.latents) == len(expected)
+    assert expected[-1].std() > 0.005
+    for x, y in zip(ours.latents, expected, strict=True):
         assert np.abs(x - y).max() < tolerance * np.abs(y).max()
+    if theirs.x0s:
+        # Rounding in the latents is divided by how little signal there is.
+        tolerance = max(tolerance, ROUGH_TOLERANCE)
+        for x, y in zip(ours.x0s, theirs.x0s, strict=True):
+            assert np.abs(x - y).max() < tolerance * np.abs(y).max()
 
 
 @pytest.mark.parametrize("shift", [1.0, 3.0, 5.0])
@@ -155,14 +179,14 @@ def test_unipc(steps, shift):
         flow_shift=shift,
         num_train_timesteps=1000,
     )
-    same(walk(sampler("unipc")(steps, shift), steps), reference_walk(theirs, steps))
+    same(run(sampler("unipc")(steps, shift)), reference_run(theirs, steps))
 
 
 @pytest.mark.parametrize("shift", [1.0, 3.0, 5.0])
 @pytest.mark.parametrize("steps", [1, 2, 5, 20, 50])
 def test_flow_match_euler(steps, shift):
     theirs = diffusers.FlowMatchEulerDiscreteScheduler(shift=shift)
-    same(walk(sampler("euler")(steps, shift, trained_sigmas), steps), reference_walk(theirs, steps))
+    same(run(sampler("euler")(steps, shift, trained_sigmas)), reference_run(theirs, steps))
 
 
 NOISE_SAMPLERS = {
@@ -200,8 +224,8 @@ SPECIAL = {
             "prediction_type": "v_prediction",
         },
     ),
-    "nearest to the clip": (("ddim",), {**LINEAR, "set_alpha_to_one": False, "steps_offset": 1}),
-    "the clip": (("pndm",), {**LINEAR, "set_alpha_to_one": True}),
+    "ends near x0": (("ddim",), {**LINEAR, "set_alpha_to_one": False, "steps_offset": 1}),
+    "ends at x0": (("pndm",), {**LINEAR, "set_alpha_to_one": True}),
     "sample": (
         ("ddim", "ddpm", "dpm++", "dpm++-single", "deis", "unipc-discrete"),
         {**LINEAR, "prediction_type": "sample"},
@@ -255,37 +279,67 @@ def tolerance(name: str, config: dict) -> float:
     ids=[f"{name}, {key}" for name, key, _ in CASES],
 )
 def test_noise_samplers(name, config, tmp_path, our_noise):
-    def reference(steps: int) -> tuple:
+    def reference(steps: int) -> Run:
         our_noise()
         scheduler = NOISE_SAMPLERS[name].from_config({**config, "skip_prk_steps": True})
         scheduler.save_config(tmp_path)
-        return reference_walk(scheduler, steps, calls(name, steps))
+        return reference_run(scheduler, steps, calls(name, steps))
 
     for steps in (1, 2, 3, 7, 20, 50):
         if (name, steps) == ("deis", 1) and "use_karras_sigmas" in config:
             continue  # the reference ends there where it begins
-        theirs, path = reference(steps), tmp_path / "scheduler_config.json"
-        # From the file as a checkpoint has it, every key written out; those that the sampler
-        # doesn't know may stand in one of another's.
-        ours = from_json(NoiseConfig, {**config, **json.loads(path.read_text())}, path)
+        theirs = reference(steps)
+        path = tmp_path / "scheduler_config.json"
+        # From the file as a checkpoint has it, every key written out; the file of another sampler
+        # may have keys that this one doesn't know.
+        full = from_json(NoiseConfig, {**config, **json.loads(path.read_text())}, path)
         bare = NoiseConfig(**config)  # keys that are not in the file get the sampler's own defaults
-        for noise_config in (ours, bare):
-            same(
-                walk(sampler(name)(steps, noise_config, SEED), steps),
-                theirs,
-                tolerance(name, config),
-            )
+        for noise_config in (full, bare):
+            ours = run(sampler(name)(steps, noise_config, SEED))
+            same(ours, theirs, tolerance(name, config))
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
-def test_the_preview_is_the_reference_s_foreseen_clip(prediction):
+def test_x0_is_the_references_pred_original_sample(prediction):
+    """At every step, for the same output of the model."""
     config = {**LINEAR, "prediction_type": prediction}
     theirs = diffusers.DDIMScheduler(**config)
     theirs.set_timesteps(5)
-    x, output = noise(), noise()[::-1].copy()
+    ours = schedulers.DDIM(5, NoiseConfig(**config))
+    x = noise()
+    output = noise()[::-1].copy()
     for i, t in enumerate(theirs.timesteps):
-        expected = theirs.step(
-            torch.from_numpy(output), t, torch.from_numpy(x)
-        ).pred_original_sample.numpy()
-        clean = schedulers.DDIM(5, NoiseConfig(**config)).clean(mx.array(x), mx.array(output), i)
-        assert np.abs(np.array(clean) - expected).max() < TOLERANCE
+        step = theirs.step(torch.from_numpy(output), t, torch.from_numpy(x))
+        _, x0 = ours.step(lambda x, time: mx.array(output), mx.array(x), i)
+        assert np.abs(np.array(x0) - step.pred_original_sample.numpy()).max() < TOLERANCE
+
+
+@pytest.mark.parametrize("spacing", ["leading", "linspace", "trailing"])
+@pytest.mark.parametrize("name", NOISE_SAMPLERS)
+def test_noised_is_the_references_add_noise(name, spacing):
+    config = {**SCALED, "timestep_spacing": spacing}
+    theirs = NOISE_SAMPLERS[name].from_config({**config, "skip_prk_steps": True})
+    theirs.set_timesteps(5)
+    ours = sampler(name)(5, NoiseConfig(**config))
+    x0 = noise(1)
+    for i, time in enumerate(ours.times.tolist()):
+        # The reference's own value of this timestep, which it looks up.
+        nearest = (theirs.timesteps - 1000 * time).abs().argmin()
+        t = theirs.timesteps[nearest : nearest + 1]
+        expected = theirs.add_noise(torch.from_numpy(x0), torch.from_numpy(noise()), t).numpy()
+        if isinstance(theirs, SCALED_LATENTS):
+            expected = expected / np.hypot(1, theirs.sigmas[nearest].item())
+        noised = np.array(ours.noised(mx.array(x0), mx.array(noise()), i))
+        assert np.abs(noised - expected).max() < TOLERANCE * np.abs(expected).max()
+
+
+def test_noised_is_the_references_scale_noise():
+    theirs = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
+    theirs.set_timesteps(5)
+    ours = sampler("euler")(5, 3.0, trained_sigmas)
+    x0 = noise(1)
+    for i in range(5):
+        t = theirs.timesteps[i : i + 1]
+        expected = theirs.scale_noise(torch.from_numpy(x0), t, torch.from_numpy(noise())).numpy()
+        noised = np.array(ours.noised(mx.array(x0), mx.array(noise()), i))
+        assert np.abs(noised - expected).max() < TOLERANCE * np.abs(expected).max()

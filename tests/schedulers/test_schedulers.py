@@ -1,253 +1,212 @@
-"""The samplers on flows whose roads are known."""
+"""The contract of schedulers, for every sampler."""
 
 from __future__ import annotations
 
-import math
-from pathlib import Path
+from collections.abc import Mapping
 
 import mlx.core as mx
 import numpy as np
 import pytest
 
-from mlxvid.errors import SettingError, WeightsError
-from mlxvid.model.folder import from_json
-from mlxvid.schedulers import SAMPLERS, NoiseConfig, Scheduler, sampler
-from mlxvid.schedulers.flow_euler import FlowEuler, flow_sigmas, trained_sigmas
-from mlxvid.schedulers.flow_heun import FlowHeun
-from mlxvid.schedulers.unipc import UniPC
+from mlxvid.errors import SettingError
+from mlxvid.schedulers import SAMPLERS, NoiseConfig, Predict, Scheduler, sampler
 
-FLOW = ("euler", "heun", "unipc")
-NOISE = tuple(name for name in SAMPLERS if name not in FLOW)
-STOCHASTIC = ("ddpm", "euler-ancestral", "kdpm2-ancestral")
-CONFIG = NoiseConfig(clip_sample=False)
+from .samplers import FLOW, NOISE, follow, made, normal
+
+TWO_CALLS = ("heun", "heun-discrete", "kdpm2-ancestral")
+# These clip x0 to [-1, 1] unless the config says otherwise.
+CLIPPING = ("ddim", "ddpm")
 
 
-def made(name: str, steps: int) -> Scheduler:
-    return sampler(name)(steps, 1.5 if name in FLOW else CONFIG)
-
-
-def follow(scheduler: Scheduler, model, x: mx.array, first: int = 0) -> mx.array:
-    for i in range(first, len(scheduler.times)):
-        x = scheduler.step(model, x, i)
-    return x
-
-
-def test_sigmas_run_from_noise_to_none():
-    assert np.allclose(flow_sigmas(4), [1, 0.75, 0.5, 0.25, 0])
-    shifted = flow_sigmas(4, 3.0)  # 3 s / (1 + 2 s)
-    assert np.allclose(shifted, [1, 0.9, 0.75, 0.5, 0]) and shifted.dtype == np.float64
-    assert flow_sigmas(1, 1.5).tolist() == trained_sigmas(1, 1.5).tolist() == [1, 0]
-    assert np.allclose(trained_sigmas(3), [1, 0.5005, 0.001, 0])
+def predict(x: mx.array, time: float) -> mx.array:
+    return mx.tanh(x + time) - 0.3 * x
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 @pytest.mark.parametrize("steps", [1, 2, 7])
-def test_what_every_sampler_offers(name, steps):
+def test_a_schedule_runs_from_noise_to_x0(name, steps):
     scheduler = made(name, steps)
-    assert scheduler.sigmas.shape == (steps + 1,) and scheduler.times.shape == (steps,)
-    assert scheduler.sigmas.dtype == scheduler.times.dtype == np.float64
-    assert scheduler.state() == {} and scheduler.begin(mx.ones((2,))).shape == (2,)
-    assert (
-        (np.diff(scheduler.sigmas) <= 0).all()
-        and 0 <= scheduler.sigmas[-1]
-        and 0.01 < scheduler.sigmas[0] <= 1
-    )
-    assert (
-        (np.diff(scheduler.times) < 0).all()
-        and 0 <= scheduler.times[-1]
-        and scheduler.times[0] <= 1
-    )
+    sigmas = scheduler.sigmas
+    times = scheduler.times
+    assert scheduler.steps == steps
+    assert sigmas.shape == (steps + 1,)
+    assert times.shape == (steps,)
+    assert sigmas.dtype == times.dtype == np.float64
+    assert sigmas.tolist() == [level.noise for level in scheduler.levels]
+    assert scheduler.state() == {}
+    assert scheduler.begin(mx.ones((2,))).shape == (2,)
+    assert (np.diff(sigmas) <= 0).all()
+    assert 0 <= sigmas[-1]
+    assert 0.01 < sigmas[0] <= 1
+    assert (np.diff(times) < 0).all()
+    assert 0 <= times[-1]
+    assert times[0] <= 1
 
 
-@pytest.mark.parametrize("name", FLOW)
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("steps", [1, 5])
+def test_noised_mixes_x0_and_noise_at_the_level_of_each_step(name, steps):
+    scheduler = made(name, steps)
+    x0 = normal(1)
+    noise = normal(2)
+    for i in range(steps + 1):
+        sigma = scheduler.sigmas[i]
+        signal = 1 - sigma if name in FLOW else np.sqrt(1 - sigma**2)
+        expected = signal * np.array(x0, np.float64) + sigma * np.array(noise, np.float64)
+        assert np.abs(np.array(scheduler.noised(x0, noise, i)) - expected).max() < 1e-6
+    if scheduler.sigmas[-1] == 0:
+        assert mx.array_equal(scheduler.noised(x0, noise, steps), x0)
+
+
+def x0_of(prediction: str, x: np.ndarray, output: np.ndarray, sigma: float) -> np.ndarray:
+    """x0 by its definition, in float64."""
+    if prediction == "velocity":
+        return x - sigma * output
+    signal = np.sqrt(1 - sigma**2)
+    if prediction == "epsilon":
+        return (x - sigma * output) / signal
+    if prediction == "v_prediction":
+        return signal * x - sigma * output
+    return output
+
+
 @pytest.mark.parametrize("steps", [1, 2, 7])
-def test_a_straight_road_is_walked_exactly(name, steps):
-    clip, noise = mx.array([[0.5, -2.0]]), mx.array([[1.5, 0.25]])
-    scheduler = made(name, steps)
-    assert mx.allclose(follow(scheduler, lambda x, time: noise - clip, noise), clip, atol=3e-6)
-    assert mx.allclose(scheduler.clean(noise, noise - clip, 0), clip, atol=3e-6)
-
-
+@pytest.mark.parametrize("clipped", [False, None])
 @pytest.mark.parametrize(
     ("name", "prediction"),
-    # PNDM combines the outputs of several steps, and Heun calls the model at two levels: noise is
-    # the same there, v is not.
-    [(name, "epsilon") for name in NOISE if name not in STOCHASTIC]
-    + [
-        (name, "v_prediction")
-        for name in NOISE
-        if name not in (*STOCHASTIC, "pndm", "heun-discrete")
-    ],
+    [(name, "velocity") for name in FLOW]
+    + [(name, kind) for name in NOISE for kind in ("epsilon", "v_prediction", "sample")],
 )
-@pytest.mark.parametrize("steps", [1, 2, 7])
-def test_a_known_noise_is_taken_out_exactly(name, prediction, steps):
-    clip, noise = mx.array([[0.5, -2.0]]), mx.array([[1.5, 0.25]])
-    scheduler = sampler(name)(
-        steps, NoiseConfig(clip_sample=False, set_alpha_to_one=True, prediction_type=prediction)
-    )
-    x = scheduler.here[0].signal * clip + scheduler.here[0].noise * noise
-    for i, level in enumerate(scheduler.here):
-        output = noise if prediction == "epsilon" else level.signal * noise - level.noise * clip
-        assert mx.allclose(scheduler.clean(x, output, i), clip, atol=1e-4)
-        x = scheduler.step(lambda x, time, output=output: output, x, i)
-    end = scheduler.there[-1]
-    assert mx.allclose(x, end.signal * clip + end.noise * noise, atol=1e-4)
+def test_x0_is_what_the_first_call_of_each_step_predicts(name, prediction, clipped, steps):
+    if prediction == "velocity":
+        scheduler = sampler(name)(steps, 1.5)
+    else:
+        config = NoiseConfig(prediction_type=prediction, clip_sample=clipped)
+        scheduler = sampler(name)(steps, config)
+    x = scheduler.begin(normal(0))
+    for i in range(steps):
+        calls: list[tuple[mx.array, float, mx.array]] = []
 
+        def spy(x: mx.array, time: float, calls=calls) -> mx.array:
+            calls.append((x, time, predict(x, time)))
+            return calls[-1][-1]
 
-@pytest.mark.parametrize(
-    "name", [name for name in NOISE if name != "pndm"]
-)  # which combines clips as if they were noises
-@pytest.mark.parametrize("steps", [1, 2, 7])
-def test_a_known_clip_is_come_to_whatever_is_added_underway(name, steps):
-    clip = mx.array([[0.5, -2.0]])
-    scheduler = sampler(name)(steps, NoiseConfig(clip_sample=False, prediction_type="sample"), 3)
-    x = follow(scheduler, lambda x, time: clip, scheduler.begin(mx.array([[1.5, 0.25]])))
-    assert mx.allclose(x, clip, atol=1e-3 + 3 * scheduler.there[-1].noise)
-
-
-@pytest.mark.parametrize("name", STOCHASTIC)
-def test_what_is_added_is_normal_and_of_the_seed_and_the_step_alone(name):
-    x, made_of = mx.random.normal((200, 200), key=mx.random.key(4)), {}
-    for seed, steps in ((4, 7), (5, 7), (4, 20)):
-        scheduler = sampler(name)(steps, CONFIG, seed)
-        made_of[seed, steps] = [scheduler.drawn(x, i) for i in range(7)]
-    assert all(mx.array_equal(a, b) for a, b in zip(made_of[4, 7], made_of[4, 20], strict=True))
-    drawn = np.array([x, *made_of[4, 7], *made_of[5, 7]]).reshape(15, -1)
-    assert drawn.dtype == np.float32 and np.abs(np.cov(drawn) - np.eye(15)).max() < 0.05
-    half = mx.array([[1.0]]).astype(mx.bfloat16)
-    assert scheduler.drawn(half, 0).dtype == mx.float32
-    ends = [
-        follow(sampler(name)(7, CONFIG, seed), lambda x, time: mx.tanh(x), x) for seed in (4, 4, 5)
-    ]
-    assert mx.array_equal(ends[0], ends[1]) and not mx.allclose(ends[0], ends[2], atol=0.1)
-
-
-def test_the_variance_that_ddpm_does_not_know():
-    for known in (None, "fixed_small", "learned_range"):
-        assert sampler("ddpm")(3, NoiseConfig(variance_type=known)).times.shape == (3,)
-    with pytest.raises(SettingError) as caught:
-        sampler("ddpm")(3, NoiseConfig(variance_type="fixed_large"))
-    assert (
-        str(caught.value)
-        == "The ddpm sampler does not know this model's variance_type 'fixed_large'; take another sampler."
-    )
-
-
-def test_euler_is_of_first_order_and_heun_and_unipc_of_higher():
-    """dx/ds = cos(3 s) x has the solution x(s) = x(0) exp(sin(3 s) / 3); halving the step halves
-    Euler's error, and quarters Heun's.
-    """
-    exact = math.exp(-math.sin(3.0) / 3)
-    velocity = lambda x, sigma: math.cos(3 * sigma) * x  # noqa: E731
-    for cls, low, high in ((FlowEuler, 1.6, 2.5), (FlowHeun, 3.2, 5.0), (UniPC, 6.0, 15.0)):
-        errors = []
-        for steps in (16, 32, 64):
-            scheduler = cls(steps)
-            scheduler.times = scheduler.sigmas[
-                :-1
-            ]  # UniPC's whole timesteps are not quite where its latents are
-            errors.append(abs(follow(scheduler, velocity, mx.array([1.0])).item() - exact))
-        assert low < errors[0] / errors[1] < high and low < errors[1] / errors[2] < high, (
-            cls,
-            errors,
-        )
-
-
-def test_unipc_calls_the_model_at_whole_timesteps():
-    scheduler = UniPC(5, 3.0)
-    assert np.allclose(scheduler.times * 1000, [999, 923, 818, 667, 429])
-    asked = []
-    follow(scheduler, lambda x, time: asked.append(time) or x, mx.array([1.0]))
-    assert asked == scheduler.times.tolist()
-
-
-def test_heun_asks_twice_a_step_but_once_at_the_end():
-    asked = []
-    follow(FlowHeun(2), lambda x, sigma: asked.append(sigma) or x, mx.array([1.0]))
-    assert asked == [1.0, 0.5, 0.5]  # never at 0, where no model was trained
+        after, x0 = scheduler.step(spy, x, i)
+        first_x, first_time, output = calls[0]
+        assert mx.array_equal(first_x, x)
+        assert first_time == scheduler.times[i]
+        assert x0.dtype == after.dtype == mx.float32
+        exact = (np.array(x, np.float64), np.array(output, np.float64), scheduler.sigmas[i])
+        expected = x0_of(prediction, *exact)
+        if name in CLIPPING and clipped is None:
+            expected = expected.clip(-1, 1)
+        assert np.abs(np.array(x0) - expected).max() < 2e-6 * max(1, np.abs(expected).max())
+        x = after
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_an_interrupted_run_goes_on_bit_for_bit(name):
-    model = lambda x, time: mx.tanh(x + time) - 0.3 * x  # noqa: E731
-    x, states = made(name, 7).begin(mx.random.normal((2, 3), key=mx.random.key(0))), []
-    unbroken, scheduler = x, made(name, 7)
-    for i in range(7):
-        states.append((unbroken, scheduler.state()))
-        unbroken = scheduler.step(model, unbroken, i)
-    for i, (latents, state) in enumerate(states):
-        fresh = made(name, 7)
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_evaluations_are_the_model_calls_of_a_step(name, steps):
+    scheduler = made(name, steps)
+    times: list[float] = []
+
+    def count(x: mx.array, time: float) -> mx.array:
+        times.append(time)
+        return predict(x, time)
+
+    x = scheduler.begin(normal(0))
+    counts = []
+    for i in range(steps):
+        before = len(times)
+        x, _ = scheduler.step(count, x, i)
+        counts.append(len(times) - before)
+    expected = [type(scheduler).evaluations] * steps
+    if name in TWO_CALLS:
+        expected[-1] = 1  # at x0, no model was trained
+    if name == "pndm" and steps > 1:
+        expected[0] = 2  # its Heun step
+    assert counts == expected
+    assert SAMPLERS[name].evaluations == (2 if name in TWO_CALLS else 1)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_an_interrupted_run_continues_bit_for_bit(name):
+    steps = 7
+    x = made(name, steps).begin(normal(0))
+    scheduler = made(name, steps)
+    states: list[tuple[mx.array, dict[str, mx.array]]] = []
+    results: list[tuple[mx.array, mx.array]] = []
+    for i in range(steps):
+        states.append((results[-1][0] if results else x, scheduler.state()))
+        results.append(scheduler.step(predict, states[-1][0], i))
+    for first, (latents, state) in enumerate(states):
+        fresh = made(name, steps)
         fresh.restore(state)
-        assert mx.array_equal(follow(fresh, model, latents, i), unbroken), f"resumed at step {i}"
-    assert mx.array_equal(follow(scheduler, model, x), unbroken), (
-        "what an earlier run left behind is seen"
-    )
+        for i in range(first, steps):
+            after, x0 = fresh.step(predict, latents, i)
+            assert mx.array_equal(after, results[i][0]), f"latents {i} of a run from {first} on"
+            assert mx.array_equal(x0, results[i][1]), f"x0 {i} of a run from {first} on"
+            latents = after
+        final = fresh.state()
+        assert final.keys() == scheduler.state().keys()
+        assert all(mx.array_equal(final[key], kept) for key, kept in scheduler.state().items())
+    again = follow(scheduler, predict, x)
+    assert mx.array_equal(again, results[-1][0]), "a run depends on the one before"
 
 
-def test_an_unknown_sampler_is_named_with_those_that_there_are():
-    names = (
-        "euler, heun, unipc, ddim, ddpm, pndm, euler-discrete, euler-ancestral, heun-discrete, kdpm2-ancestral, dpm++, dpm++-single, "
-        "deis, unipc-discrete"
-    )
+class Kept(Scheduler):
+    """Another scheduler, with the first of the latents kept at `given`."""
+
+    def __init__(self, inner: Scheduler, given: mx.array, noise: mx.array):
+        self.inner = inner
+        self.given = given
+        self.noise = noise
+        self.times = inner.times
+        self.sigmas = inner.sigmas
+        self.levels = inner.levels
+
+    def _with_given(self, x: mx.array, given: mx.array) -> mx.array:
+        return mx.concatenate([given[:1], x[1:]])
+
+    def begin(self, noise: mx.array) -> mx.array:
+        given = self.inner.noised(self.given, self.noise, 0)
+        return self._with_given(self.inner.begin(noise), given)
+
+    def step(self, predict: Predict, x: mx.array, i: int) -> tuple[mx.array, mx.array]:
+        after, x0 = self.inner.step(predict, x, i)
+        given = self.inner.noised(self.given, self.noise, i + 1)
+        return self._with_given(after, given), self._with_given(x0, self.given)
+
+    def state(self) -> dict[str, mx.array]:
+        return self.inner.state()
+
+    def restore(self, state: Mapping[str, mx.array]) -> None:
+        self.inner.restore(state)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_scheduler_can_be_wrapped_to_keep_given_frames(name):
+    given = normal(1)
+    noise = normal(2)
+    plain = made(name, 4)
+    wrapped = Kept(made(name, 4), given, noise)
+    plain_x = plain.begin(noise)
+    x = wrapped.begin(noise)
+    for i in range(4):
+        plain_x, plain_x0 = plain.step(predict, plain_x, i)
+        x, x0 = wrapped.step(predict, x, i)
+        assert mx.array_equal(x[0], plain.noised(given, noise, i + 1)[0])
+        assert mx.array_equal(x0[0], given[0])
+        assert mx.array_equal(x[1:], plain_x[1:])
+        assert mx.array_equal(x0[1:], plain_x0[1:])
+
+
+def test_an_unknown_sampler_is_refused_with_the_names_of_all():
     with pytest.raises(SettingError) as caught:
         sampler("dpm")
-    assert str(caught.value) == f"There is no sampler 'dpm' for this model; use one of: {names}."
-    with pytest.raises(SettingError, match=r"use one of: euler\.$"):
+    message = str(caught.value)
+    assert "`sampler`" in message
+    assert "'dpm'" in message
+    assert all(name in message for name in SAMPLERS)
+    with pytest.raises(SettingError, match=r": euler\.$"):
         sampler("heun", ("euler",))
-
-
-@pytest.mark.parametrize(
-    ("name", "steps", "config"),
-    [
-        ("ddim", 1001, {}),
-        ("dpm++", 1000, {}),
-        ("pndm", 11, {"num_train_timesteps": 10}),
-        ("ddim", 1000, {"steps_offset": 1}),
-        ("euler-discrete", 1001, {"timestep_spacing": "trailing"}),
-    ],
-)
-def test_more_steps_than_the_model_has_timesteps(name, steps, config):
-    with pytest.raises(SettingError) as caught:
-        sampler(name)(steps, NoiseConfig(**config))
-    assert (
-        str(caught.value) == f"This sampler can't take {steps} steps with this model; take fewer."
-    )
-
-
-@pytest.mark.parametrize(
-    ("values", "what"),
-    [
-        (
-            {"beta_schedule": "squaredcos_cap_v2"},
-            "beta_schedule 'squaredcos_cap_v2' is none of: linear, scaled_linear",
-        ),
-        (
-            {"prediction_type": "flow_prediction"},
-            "prediction_type 'flow_prediction' is none of: epsilon, v_prediction, sample",
-        ),
-        (
-            {"timestep_spacing": "even"},
-            "timestep_spacing 'even' is none of: None, leading, linspace, trailing",
-        ),
-        ({"solver_order": 3}, "solver_order 3 is none of: 2"),
-        ({"solver_type": "heun"}, "solver_type 'heun' is none of: None, midpoint, logrho, bh2"),
-        (
-            {"algorithm_type": "sde-dpmsolver++"},
-            "algorithm_type 'sde-dpmsolver++' is none of: None, dpmsolver++, deis",
-        ),
-        ({"predict_x0": False}, "predict_x0 False is none of: True"),
-        ({"final_sigmas_type": "one"}, "final_sigmas_type 'one' is none of: zero, sigma_min"),
-        ({"thresholding": True}, "thresholding is not known here"),
-        ({"use_beta_sigmas": True}, "use_beta_sigmas is not known here"),
-        ({"num_train_timesteps": 0}, "num_train_timesteps is 0"),
-        ({"beta_start": "0.1"}, "beta_start"),
-        ({"trained_betas": [0.1] * 999}, "999 trained_betas for 1000 timesteps"),
-        ({"beta_end": 1.5}, "betas are not between 0 and 1"),
-        ({"trained_betas": [float("nan")] * 1000}, "betas are not between 0 and 1"),
-    ],
-)
-def test_a_noise_schedule_that_can_not_be_followed(values, what):
-    with pytest.raises(WeightsError) as caught:
-        from_json(NoiseConfig, values, Path("scheduler_config.json"))
-    sentence = f"scheduler_config.json does not describe a model that mlxvid can make ({what}); download or convert the model again."
-    assert str(caught.value) == sentence

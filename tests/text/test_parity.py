@@ -1,5 +1,6 @@
-"""T5, UMT5, CLIP's picture encoder, tokenizers and the cleaning of prompts against transformers and
-Diffusers.
+"""Text encoders, CLIP's image encoder, tokenizers and prompt cleaning against the references.
+
+The references are transformers and Diffusers.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ import pytest
 import sentencepiece
 from mlx.utils import tree_flatten
 
-from mlxvid.model.folder import from_json, read_json
+from mlxvid.json_files import read_json
+from mlxvid.model.folder import from_json
 from mlxvid.text.clean import clean, clean_caption
 from mlxvid.text.clip_vision import CLIPVisionModel, pixels_of
 from mlxvid.text.clip_vision_config import CLIPVisionConfig
@@ -60,30 +62,24 @@ ENCODERS = {
 
 
 def randomised(network):
-    """The network with all its parameters random: norms, biases and what begins as zero included."""
+    """The network with all parameters random, norms, biases and initial zeros included."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
-            scale = (
-                0.3
-                if parameter.ndim < 2
-                else 1.0
-                if "bias" in name
-                else parameter[0].numel() ** -0.5
-            )
-            parameter.copy_(
-                torch.randn(parameter.shape, generator=generator) * scale
-                + ("norm" in name and name.endswith("weight"))
-            )
+            scale = 0.3
+            if parameter.ndim > 1:
+                scale = 1.0 if "bias" in name else parameter[0].numel() ** -0.5
+            offset = 1 if "norm" in name and name.endswith("weight") else 0
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.copy_(noise * scale + offset)
     return network.eval()
 
 
 def through(folder, theirs, cls, config_class):
     """`theirs` saved, and read again as a `cls`."""
     theirs.save_pretrained(folder)
-    network = cls(
-        from_json(config_class, read_json(folder / "config.json"), folder / "config.json")
-    )
+    path = folder / "config.json"
+    network = cls(from_json(config_class, read_json(path), path))
     fill(network, cls.sanitize(read_weights(folder)), folder)
     return network
 
@@ -103,29 +99,24 @@ def test_t5(kind, length, tmp_path):
     ids = np.random.default_rng(0).integers(0, 50, (2, length))
     mask = np.arange(length) < np.array([[length], [max(1, length // 3)]])
     with torch.no_grad():
-        expected = theirs(
-            torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)
-        ).last_hidden_state
+        output = theirs(torch.from_numpy(ids), attention_mask=torch.from_numpy(mask))
     states = ours(mx.array(ids), mx.array(mask))
-    close(states, expected)
-    ids[1, mask[1].sum() :] = 7  # what stands where the text has ended is not seen by its words
-    assert mx.allclose(
-        ours(mx.array(ids), mx.array(mask))[1, : mask[1].sum()],
-        states[1, : mask[1].sum()],
-        atol=1e-5,
-    )
+    close(states, output.last_hidden_state)
+    # Ids beyond the text's end don't change the states of its tokens.
+    end = mask[1].sum()
+    ids[1, end:] = 7
+    again = ours(mx.array(ids), mx.array(mask))
+    assert mx.allclose(again[1, :end], states[1, :end], atol=1e-5)
 
 
 def test_distances_fall_into_the_reference_s_buckets():
     for buckets, farthest, length in ((32, 128, 512), (16, 20, 40), (32, 64, 100)):
-        config = transformers.T5Config(
-            **{
-                **T5,
-                "relative_attention_num_buckets": buckets,
-                "relative_attention_max_distance": farthest,
-                "num_layers": 1,
-            }
-        )
+        sizes = {
+            "relative_attention_num_buckets": buckets,
+            "relative_attention_max_distance": farthest,
+            "num_layers": 1,
+        }
+        config = transformers.T5Config(**{**T5, **sizes})
         attention = transformers.T5EncoderModel(config).encoder.block[0].layer[0].SelfAttention
         offset = torch.arange(length)[None] - torch.arange(length)[:, None]
         expected = attention._relative_position_bucket(offset, True, buckets, farthest).numpy()
@@ -156,7 +147,7 @@ def test_t5_has_one_embedding_under_either_name(names):
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @pytest.mark.parametrize("bits", [None, 4])
 def test_t5_does_not_overflow_in_half_precision(dtype, bits, tmp_path):
-    """States that leave float16's range in the middle of the network, as the large T5s' do."""
+    """States leave float16's range in the middle of the network, as those of the large T5s do."""
     config = {**T5, "d_model": 64, "d_ff": 64, "num_heads": 8}
     theirs = randomised(transformers.T5EncoderModel(transformers.T5Config(**config)))
     with torch.no_grad():
@@ -164,7 +155,8 @@ def test_t5_does_not_overflow_in_half_precision(dtype, bits, tmp_path):
             for name in ("wi_0", "wi_1"):
                 getattr(block.layer[1].DenseReluDense, name).weight.mul_(60)
             block.layer[1].DenseReluDense.wo.weight.mul_(100)
-    ids, mask = np.arange(14).reshape(2, 7), np.ones((2, 7), bool)
+    ids = np.arange(14).reshape(2, 7)
+    mask = np.ones((2, 7), bool)
     with torch.no_grad():
         output = theirs(
             torch.from_numpy(ids), attention_mask=torch.from_numpy(mask), output_hidden_states=True
@@ -174,10 +166,8 @@ def test_t5_does_not_overflow_in_half_precision(dtype, bits, tmp_path):
     network.set_dtype(getattr(mx, dtype))
     if bits:
         nn.quantize(network, 64, bits, class_predicate=network.quantizable)
-        assert (
-            "scales" in network.encoder.block[0].layer[1].DenseReluDense.wo
-            and "scales" not in network.shared
-        )
+        assert "scales" in network.encoder.block[0].layer[1].DenseReluDense.wo
+        assert "scales" not in network.shared
     states = network(mx.array(ids), mx.array(mask))
     assert states.dtype == mx.float32 and mx.isfinite(states).all()
     expected = output.last_hidden_state.numpy()
@@ -188,44 +178,32 @@ def test_t5_does_not_overflow_in_half_precision(dtype, bits, tmp_path):
 def test_a_t5_of_another_kind_is_refused(tmp_path):
     with pytest.raises(mlxvid.WeightsError) as caught:
         from_json(T5Config, {"feed_forward_proj": "relu"}, tmp_path)
-    assert "(feed_forward_proj is 'relu', not 'gated-gelu')" in str(caught.value)
+    assert "feed_forward_proj" in str(caught.value) and "'relu'" in str(caught.value)
     with pytest.raises(ValueError):
         T5Config()  # the reference's default is T5 1.0
 
 
 @pytest.mark.parametrize("act", ["quick_gelu", "gelu"])
 def test_clip_vision(act, tmp_path):
-    theirs = randomised(
-        transformers.CLIPVisionModel(transformers.CLIPVisionConfig(**CLIP, hidden_act=act))
-    )
+    config = transformers.CLIPVisionConfig(**CLIP, hidden_act=act)
+    theirs = randomised(transformers.CLIPVisionModel(config))
     ours = through(tmp_path, theirs, CLIPVisionModel, CLIPVisionConfig)
     pixels = np.random.default_rng(0).standard_normal((2, 28, 28, 3)).astype(np.float32)
     with torch.no_grad():
-        expected = theirs(
-            torch.from_numpy(pixels).permute(0, 3, 1, 2), output_hidden_states=True
-        ).hidden_states[-2]
-    close(ours(mx.array(pixels)), expected)
+        output = theirs(torch.from_numpy(pixels).permute(0, 3, 1, 2), output_hidden_states=True)
+    close(ours(mx.array(pixels)), output.hidden_states[-2])
 
 
 def test_clip_vision_names_of_all_releases(tmp_path):
-    """With and without "vision_model.", and with the buffer and the projection that some have and
-    nobody needs.
-    """
+    """Some have "vision_model.", and some a buffer and a projection that nothing reads."""
     network = CLIPVisionModel(CLIPVisionConfig(**CLIP))
-    stored = {
-        k: mx.moveaxis(v, -1, 1) if v.ndim > 2 else v for k, v in tree_flatten(network.parameters())
-    }
-    stored["vision_model.embeddings.position_ids"] = mx.zeros((1, 17))
-    fill(
-        network,
-        CLIPVisionModel.sanitize({**stored, "visual_projection.weight": mx.zeros((3, 24))}),
-        tmp_path,
-    )
-    fill(
-        network,
-        CLIPVisionModel.sanitize({k.removeprefix("vision_model."): v for k, v in stored.items()}),
-        tmp_path,
-    )
+    stored = {"vision_model.embeddings.position_ids": mx.zeros((1, 17))}
+    for name, weight in tree_flatten(network.parameters()):
+        stored[name] = mx.moveaxis(weight, -1, 1) if weight.ndim > 2 else weight
+    with_projection = {**stored, "visual_projection.weight": mx.zeros((3, 24))}
+    fill(network, CLIPVisionModel.sanitize(with_projection), tmp_path)
+    bare = {name.removeprefix("vision_model."): weight for name, weight in stored.items()}
+    fill(network, CLIPVisionModel.sanitize(bare), tmp_path)
 
 
 PREPROCESSORS = {
@@ -250,78 +228,53 @@ def test_pictures_are_prepared_for_clip(name, shape, tmp_path):
     processor = transformers.CLIPImageProcessorPil(**PREPROCESSORS[name])
     processor.save_pretrained(tmp_path)
     written = json.loads((tmp_path / "preprocessor_config.json").read_text())
-    expected = processor(picture, return_tensors="np", input_data_format="channels_last")[
-        "pixel_values"
-    ].transpose(0, 2, 3, 1)
-    for config in (
-        written,
-        PREPROCESSORS[name],
-    ):  # every key written out, and those alone that are not the default
+    made = processor(picture, return_tensors="np", input_data_format="channels_last")
+    expected = made["pixel_values"].transpose(0, 2, 3, 1)
+    # With every key written out, and with those alone that are not the default.
+    for config in (written, PREPROCESSORS[name]):
         ours = np.array(pixels_of(picture, config))
         assert ours.shape == expected.shape and np.abs(ours - expected).max() < 1e-5
 
 
+XXL = dict(
+    d_model=4096,
+    d_kv=64,
+    d_ff=10240,
+    num_layers=24,
+    num_heads=64,
+    feed_forward_proj="gated-gelu",
+)
+# Kind, size of the vocabulary and number of parameters.
 INVENTORY = {
-    "umt5-xxl": (
-        "umt5",
-        dict(
-            vocab_size=256384,
-            d_model=4096,
-            d_kv=64,
-            d_ff=10240,
-            num_layers=24,
-            num_heads=64,
-            feed_forward_proj="gated-gelu",
-        ),
-    ),
-    "t5-v1_1-xxl": (
-        "t5",
-        dict(
-            vocab_size=32128,
-            d_model=4096,
-            d_kv=64,
-            d_ff=10240,
-            num_layers=24,
-            num_heads=64,
-            feed_forward_proj="gated-gelu",
-        ),
-    ),
+    "umt5-xxl": ("umt5", 256384, 5_680_910_336),
+    "t5-v1_1-xxl": ("t5", 32128, 4_762_310_656),
 }
 
 
 def inventory(network, sanitize) -> dict[str, tuple]:
-    """A PyTorch network's names and shapes as `sanitize` leaves them; the arrays are lazy, and take
-    no room.
-    """
-    return {
-        k: tuple(v.shape)
-        for k, v in sanitize(
-            {k: mx.zeros(tuple(v.shape)) for k, v in network.state_dict().items()}
-        ).items()
-    }
+    """A PyTorch network's names and shapes after `sanitize`; lazy arrays take no memory."""
+    stored = {name: mx.zeros(tuple(t.shape)) for name, t in network.state_dict().items()}
+    return {name: tuple(array.shape) for name, array in sanitize(stored).items()}
 
 
 def ours(network) -> dict[str, tuple]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    shapes = {k: tuple(v.shape) for k, v in tree_flatten(network.parameters())}
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**20, (
-        "the weights were made"
-    )
+    shapes = {name: tuple(array.shape) for name, array in tree_flatten(network.parameters())}
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 2**20, "the weights were made"
     return shapes
 
 
 @pytest.mark.parametrize("name", INVENTORY)
 def test_every_tensor_of_the_real_t5s(name):
-    kind, sizes = INVENTORY[name]
+    kind, vocab_size, parameters = INVENTORY[name]
+    sizes = {**XXL, "vocab_size": vocab_size}
     ours_class, config_class, theirs_class, their_config = ENCODERS[kind]
     with torch.device("meta"):
         theirs = theirs_class(their_config(**sizes))
     shapes = ours(ours_class(config_class(**sizes)))
     assert shapes == inventory(theirs, ours_class.sanitize)
-    assert (
-        sum(np.prod(shape) for shape in shapes.values())
-        == {"umt5-xxl": 5_680_910_336, "t5-v1_1-xxl": 4_762_310_656}[name]
-    )
+    assert sum(np.prod(shape) for shape in shapes.values()) == parameters
 
 
 def test_every_tensor_of_the_real_clip():
@@ -336,12 +289,8 @@ def test_every_tensor_of_the_real_clip():
     with torch.device("meta"):
         theirs = transformers.CLIPVisionModel(transformers.CLIPVisionConfig(**sizes))
     shapes = ours(CLIPVisionModel(CLIPVisionConfig(**sizes)))
-    assert shapes == inventory(theirs, CLIPVisionModel.sanitize) and shapes[
-        "vision_model.embeddings.position_embedding.weight"
-    ] == (
-        257,
-        1280,
-    )
+    assert shapes == inventory(theirs, CLIPVisionModel.sanitize)
+    assert shapes["vision_model.embeddings.position_embedding.weight"] == (257, 1280)
 
 
 CORPUS = [
@@ -363,34 +312,37 @@ PROMPTS = [
 
 
 def charsmap(model: bytes) -> bytes:
-    """The normaliser's table in a sentencepiece model: field 2 of field 3, read from the protocol
-    buffer without a library.
-    """
+    """The normaliser's table in a sentencepiece model: field 2 of field 3 of its protobuf."""
+    return _field(_field(model, 3), 2)
 
-    def varint(data: bytes, at: int) -> tuple[int, int]:
-        value = shift = 0
-        while True:
-            value |= (data[at] & 127) << shift
-            at, shift, more = at + 1, shift + 7, data[at] > 127
-            if not more:
-                return value, at
 
-    def field(data: bytes, wanted: int) -> bytes:
-        at = 0
-        while at < len(data):
-            key, at = varint(data, at)
-            size = {0: 0, 1: 8, 5: 4}.get(key & 7)
-            size, at = (
-                varint(data, at)
-                if size is None
-                else (size, varint(data, at)[1] if key & 7 == 0 else at)
-            )
-            if key >> 3 == wanted:
-                return data[at : at + size]
-            at += size
-        raise AssertionError(f"no field {wanted}")
+def _field(data: bytes, wanted: int) -> bytes:
+    """The content of a protobuf message's field of that number."""
+    at = 0
+    while at < len(data):
+        key, at = _varint(data, at)
+        wire_type = key & 7
+        size = {1: 8, 5: 4}.get(wire_type, 0)
+        if wire_type == 0:
+            _, at = _varint(data, at)
+        elif wire_type == 2:
+            size, at = _varint(data, at)
+        if key >> 3 == wanted:
+            return data[at : at + size]
+        at += size
+    raise AssertionError(f"no field {wanted}")
 
-    return field(field(model, 3), 2)
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """A protobuf's number at a position, and the position after it."""
+    value = shift = 0
+    while True:
+        byte = data[at]
+        value |= (byte & 127) << shift
+        at += 1
+        shift += 7
+        if byte < 128:
+            return value, at
 
 
 @pytest.fixture(scope="module")
@@ -482,9 +434,9 @@ def test_captions_are_cleaned_as_in_latte(caption, expected):
 
 def test_captions_are_cleaned_as_in_opensora():
     pairs = json.loads((GOLDEN / "text_and_strategy.json").read_text())["caption_cleaning"]
-    assert len(pairs) > 10 and [clean_caption(pair["in"]) for pair in pairs] == [
-        pair["out"] for pair in pairs
-    ]
+    assert len(pairs) > 10
+    for pair in pairs:
+        assert clean_caption(pair["in"]) == pair["out"]
 
 
 @pytest.mark.filterwarnings("ignore")  # BeautifulSoup's, that a caption looks like an address
@@ -501,15 +453,13 @@ def test_captions_against_latte_itself(monkeypatch):
         "1 < 2 & 3 > 2",
         "<a b='>'>c",
     ]
-    assert [clean_caption(caption) for caption in captions] == latte._text_preprocessing(
-        captions, clean_caption=True
-    )
+    expected = latte._text_preprocessing(captions, clean_caption=True)
+    assert [clean_caption(caption) for caption in captions] == expected
 
 
 def test_html_that_a_parser_refuses_is_no_error():
-    assert clean_caption("A cat <![odd[ thing").startswith(
-        "a cat"
-    )  # what is left of the rest depends on Python's version
+    # How much of the rest stays depends on Python's version.
+    assert clean_caption("A cat <![odd[ thing").startswith("a cat")
 
 
 def test_prompts_are_cleaned_as_in_wan():

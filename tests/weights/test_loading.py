@@ -333,7 +333,7 @@ def test_dtype(tiny_folder, dtype, expected):
     pipe = mlxvid.load(str(tiny_folder), dtype=dtype)
     for name in ("vae", "text_encoder", "transformer"):
         assert {
-            value.dtype for _, value in tree_flatten(pipe.family.network(name).parameters())
+            value.dtype for _, value in tree_flatten(pipe.model.network(name).parameters())
         } == {expected}
 
 
@@ -342,7 +342,7 @@ def test_quantization_takes_the_large_matrices_and_leaves_the_sensitive(tiny_fol
     pipe = mlxvid.load(str(tiny_folder), quantize=bits)
     quantized = {
         name
-        for name, _ in tree_flatten(pipe.family.network("transformer").parameters())
+        for name, _ in tree_flatten(pipe.model.network("transformer").parameters())
         if name.endswith(".scales")
     }
     assert "blocks.0.attn1.qkv.scales" in quantized and "blocks.1.ff.linear_2.scales" in quantized
@@ -356,7 +356,7 @@ def test_quantization_takes_the_large_matrices_and_leaves_the_sensitive(tiny_fol
 def test_a_model_too_large_to_stay_is_loaded_and_dropped_stage_by_stage(tiny_folder, monkeypatch):
     monkeypatch.setattr(loading, "RESIDENT_SHARE", 0)
     pipe, loaded = mlxvid.load(str(tiny_folder)), []
-    components = pipe.family.components
+    components = pipe.model.components
 
     def on_progress(progress):
         loaded.append((progress.stage, *components._loaded))

@@ -1,6 +1,4 @@
-"""Checkpoints of PyTorch read without it: every type, stride and container as torch.save writes
-them, in both of its forms.
-"""
+"""Checkpoints of PyTorch read without it: types, strides and containers, in both of its forms."""
 
 from __future__ import annotations
 
@@ -43,12 +41,10 @@ def same(tensor, expected):
     """The same shape and values; of 16 bits and more, bit for bit."""
     read = tensor.read()
     assert tensor.shape == tuple(expected.shape) == read.shape
-    wide = expected.to(torch.float32) if expected.is_floating_point() else expected
-    return np.array_equal(
-        np.array(read.astype(mx.float32) if expected.is_floating_point() else read),
-        wide.numpy(),
-        equal_nan=True,
-    )
+    if expected.is_floating_point():
+        read = read.astype(mx.float32)
+        expected = expected.to(torch.float32)
+    return np.array_equal(np.array(read), expected.numpy(), equal_nan=True)
 
 
 @FORMS
@@ -85,9 +81,8 @@ def test_strides_offsets_shared_storages_and_odd_shapes(zipped, tmp_path):
 def test_a_modules_state_dict_and_one_beside_other_things(zipped, tmp_path):
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
     read = save(module.state_dict(), tmp_path / "a.pth", zipped)
-    assert read.keys() == module.state_dict().keys() and all(
-        same(read[k], v) for k, v in module.state_dict().items()
-    )
+    assert read.keys() == module.state_dict().keys()
+    assert all(same(read[name], tensor) for name, tensor in module.state_dict().items())
     checkpoint = {
         "epoch": 3,
         "lr": 0.5,
@@ -140,8 +135,7 @@ def test_big_endian_values(tmp_path):
 def test_what_torch_itself_would_refuse_is_refused(tmp_path):
     torch.save({"a": torch.ones(3), "b": np.float64(2)}, tmp_path / "a.pth")
     with pytest.raises(
-        WeightsError,
-        match=r"holds numpy\.\S*scalar, which is neither a tensor nor a plain container; nothing of it was",
+        WeightsError, match=r"holds numpy\.\S*scalar, which .* nothing of it was run"
     ):
         torch_file.read(tmp_path / "a.pth")
     torch.save({"a": torch.ones(3).to_sparse()}, tmp_path / "b.pth")

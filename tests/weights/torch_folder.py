@@ -23,10 +23,10 @@ def rewrite(
     names: int = 1,
     dtype: torch.dtype | None = None,
 ) -> Path:
-    """Replace every safetensors file in `folder` by `names` of PyTorch's, with an index if they are
-    several; returns `folder`.
+    """Replace every safetensors file in `folder` by `names` of PyTorch's; returns `folder`.
 
-    form: "zip" or "legacy". dtype: of the new weights, as they are for None.
+    Several come with an index. form: "zip" or "legacy". dtype: of the new weights, as they are for
+    None.
     """
     for file in list(folder.glob("*/*.safetensors")):
         tensors = {name: tensor.to(dtype) for name, tensor in tensors_of(file).items()}

@@ -1,5 +1,6 @@
-"""Sizes of the factored model's three networks, read from their config.json, and what its
-model_index.json says of it.
+"""Sizes of the factored model's networks, and the words it was trained with.
+
+The sizes are read from each network's config.json, the words from model_index.json.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from dataclasses import dataclass, field
 
 @dataclass
 class VAEConfig:
-    """A causal 3D VAE that folds t x p x p pixels at once and halves the grid once more: t_factor =
-    t, s_factor = 2p.
+    """A causal 3D VAE with patches of t x p x p pixels and a grid that is halved once more.
+
+    Its t_factor is t (`patch_size_t`), its s_factor 2p (`patch_size`).
     """
 
     latent_channels: int = 16
@@ -19,8 +21,8 @@ class VAEConfig:
     block_channels: list[int] = field(default_factory=lambda: [128, 192])
     encoder_layers: list[int] = field(default_factory=lambda: [1, 2])
     decoder_layers: list[int] = field(default_factory=lambda: [3, 3])
-    latents_mean: list[float] | None = None  # a channel; None: 0
-    latents_std: list[float] | None = None  # a channel; None: 1
+    latents_mean: list[float] | None = None  # of each channel; None: 0
+    latents_std: list[float] | None = None  # of each channel; None: 1
 
     def __post_init__(self):
         for scale in (self.latents_mean, self.latents_std):
@@ -43,8 +45,9 @@ class TextConfig:
 
 @dataclass
 class TransformerConfig:
-    """The diffusion transformer. `patch_size_t` x `patch_size` x `patch_size` latent positions are
-    one token.
+    """The diffusion transformer.
+
+    `patch_size_t` x `patch_size` x `patch_size` latent positions are one token.
     """
 
     in_channels: int = 16
@@ -59,7 +62,7 @@ class TransformerConfig:
 
 @dataclass
 class Knows:
-    """The words that a model was trained with, and what to `say` to a prompt that has others."""
+    """The words that a model was trained with, and what to `say` of a prompt with others."""
 
     words: list[str]
     say: str

@@ -1,5 +1,6 @@
-"""The factored model's text encoder: a small bidirectional transformer over word pieces, trained
-together with the DiT.
+"""The factored model's text encoder, a small bidirectional transformer over word pieces.
+
+It is trained together with the diffusion transformer.
 """
 
 from __future__ import annotations
@@ -13,8 +14,12 @@ from mlxvid.layers.rope import rope_1d
 
 from .config import TextConfig
 
+ROPE_THETA = 10000.0
+
 
 class TextLayer(nn.Module):
+    """Self-attention and feed-forward on token states [B, L, C]."""
+
     def __init__(self, dim: int, head_dim: int):
         super().__init__()
         self.norm1 = nn.RMSNorm(dim, eps=1e-6)
@@ -33,23 +38,21 @@ class FactoredTextEncoder(nn.Module):
     def __init__(self, config: TextConfig):
         super().__init__()
         self.config = config
-        self.embed = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.layers = [
-            TextLayer(config.hidden_size, config.attention_head_dim)
-            for _ in range(config.num_layers)
-        ]
-        self.norm_out = nn.RMSNorm(config.hidden_size, eps=1e-6)
+        dim = config.hidden_size
+        self.embed = nn.Embedding(config.vocab_size, dim)
+        self.layers = [TextLayer(dim, config.attention_head_dim) for _ in range(config.num_layers)]
+        self.norm_out = nn.RMSNorm(dim, eps=1e-6)
 
     @staticmethod
     def quantizable(name: str, module: nn.Module) -> bool:
-        """The large matrices of the layers; the embedding stays precise."""
+        """Whether to quantize: the layers' matrices, not the embedding."""
         return name.startswith("layers.") and isinstance(module, nn.Linear)
 
     def __call__(self, ids: mx.array, mask: mx.array) -> mx.array:
         x = self.embed(ids)
-        rope = Rotary(
-            *rope_1d(mx.arange(ids.shape[1]), self.config.attention_head_dim, 10000.0), "half"
-        )
+        positions = mx.arange(ids.shape[1])
+        cos, sin = rope_1d(positions, self.config.attention_head_dim, ROPE_THETA)
+        rope = Rotary(cos, sin, "half")
         for layer in self.layers:
             x = layer(x, rope, mask[:, None, None])
         return self.norm_out(x)

@@ -1,9 +1,8 @@
-"""The diffusion transformer with factored attention: over space within each frame, then over time
-along each position.
+"""The factored model's diffusion transformer: attention over space, then over time.
 
-For F frames of S tokens, full attention costs (F S)^2 pairs; the two factored steps cost F S^2 + S
-F^2 (ViViT, arXiv:2103.15691, model 3; Latte, arXiv:2401.03048). The same weights also run the other
-two ways.
+For F frames of S tokens, full attention costs (F S)^2 pairs; the two factored steps cost
+F S^2 + S F^2 (ViViT, arXiv:2103.15691, model 3; Latte, arXiv:2401.03048). The same weights can
+also attend over the whole clip at once, or over space only.
 """
 
 from __future__ import annotations
@@ -22,12 +21,11 @@ from mlxvid.layers.rope import rope_1d, rope_3d
 
 from .config import TransformerConfig
 
-PLACE_FEATURES = 30
+POSITION_FEATURES = 30
 
 
 class Block(nn.Module):
-    """Spatial attention, temporal attention, cross-attention to the text, feed-forward, on tokens
-    [B, T, S, C].
+    """Attention over space, over time and to the text, then feed-forward, on [B, T, S, C].
 
     All but the cross-attention are shifted, scaled and gated by the timestep (adaLN-single: one
     projection for all blocks plus a table for each, PixArt-alpha, arXiv:2310.00426).
@@ -51,11 +49,10 @@ class Block(nn.Module):
         ropes: dict[str, Rotary],
         mode: str,
     ) -> mx.array:
+        """ada [B, 9, C]: the timestep's modulation; ropes and mode as in the transformer."""
         b, t, s, c = x.shape
-        modulation = (self.scale_shift_table + ada)[:, :, None, None]
-        shift1, scale1, gate1, shift_t, scale_t, gate_t, shift3, scale3, gate3 = (
-            modulation[:, i] for i in range(9)
-        )
+        modulation = mx.moveaxis((self.scale_shift_table + ada)[:, :, None, None], 1, 0)
+        shift1, scale1, gate1, shift_t, scale_t, gate_t, shift3, scale3, gate3 = modulation
         h = modulated(x, shift1, scale1)
         if mode == "full":
             h = self.attn1(h.reshape(b, t * s, c), ropes["full"])
@@ -63,52 +60,57 @@ class Block(nn.Module):
             h = self.attn1(h.reshape(b * t, s, c), ropes["space"])
         x = x + gate1 * h.reshape(b, t, s, c)
         if mode != "spatial":
-            x = x + gate_t * self.attn_temporal.over_time(
-                modulated(x, shift_t, scale_t), ropes["time"]
-            )
-        x = x + self.attn2(self.norm2(x).reshape(b, t * s, c), text, mask).reshape(b, t, s, c)
+            h = modulated(x, shift_t, scale_t)
+            x = x + gate_t * self.attn_temporal.over_time(h, ropes["time"])
+        tokens = self.norm2(x).reshape(b, t * s, c)
+        x = x + self.attn2(tokens, text, mask).reshape(b, t, s, c)
         return x + gate3 * self.ff(modulated(x, shift3, scale3))
 
 
-def place_features(t: int, h: int, w: int) -> mx.array:
-    """Where each token stands, float32 [t, h, w, 30]: waves from border to border of the frame,
-    waves over the time since the start, whether it is the first frame, and the logarithm of the
-    grid's size.
+def position_features(t: int, h: int, w: int) -> mx.array:
+    """Absolute positions of a grid's tokens, float32 [t, h, w, 30].
 
-    Rotary positions tell tokens how far they are apart; these tell them where the floor is.
+    Sinusoids of time, row and column, whether it is the first frame, and the logarithm of the
+    grid's size. Rotary position embedding gives distances only; these say where the frame's
+    borders are.
     """
-    ts, ys, xs = mx.arange(t, dtype=mx.float32), (mx.arange(h) + 0.5) / h, (mx.arange(w) + 0.5) / w
-    waves = math.pi * mx.power(2.0, mx.arange(-1, 3))
-    decays = mx.power(2.0, -mx.arange(0, 5))
-    time, y, x = (
-        mx.concatenate([mx.sin(a), mx.cos(a)], axis=-1)
-        for a in (ts[:, None] * decays, ys[:, None] * waves, xs[:, None] * waves)
-    )
-    first = (ts == 0).astype(mx.float32)[:, None]
+    frames = mx.arange(t, dtype=mx.float32)
+    rows = (mx.arange(h) + 0.5) / h
+    columns = (mx.arange(w) + 0.5) / w
+    spatial = math.pi * mx.power(2.0, mx.arange(-1, 3))
+    temporal = mx.power(2.0, -mx.arange(0, 5))
+    time = _sinusoids(frames, temporal)
+    y = _sinusoids(rows, spatial)
+    x = _sinusoids(columns, spatial)
+    first = (frames == 0).astype(mx.float32)[:, None]
     size = mx.array([math.log2(t / 8), math.log2(h / 6), math.log2(w / 6)])
-    parts = (
+    features = (
         time[:, None, None],
         first[:, None, None],
         y[None, :, None],
         x[None, None],
         size[None, None, None],
     )
-    return mx.concatenate(
-        [mx.broadcast_to(part, (t, h, w, part.shape[-1])) for part in parts], axis=-1
-    )
+    grids = [mx.broadcast_to(feature, (t, h, w, feature.shape[-1])) for feature in features]
+    return mx.concatenate(grids, axis=-1)
+
+
+def _sinusoids(positions: mx.array, frequencies: mx.array) -> mx.array:
+    """Sines, then cosines, [N, 2K] of positions [N] at K frequencies."""
+    angles = positions[:, None] * frequencies
+    return mx.concatenate([mx.sin(angles), mx.cos(angles)], axis=-1)
 
 
 class FactoredTransformer(nn.Module):
-    """Velocity of noisy latents along the straight road from clip to noise (rectified flow,
-    arXiv:2209.03003).
-    """
+    """The velocity of noisy latents in a rectified flow from x0 to noise (arXiv:2209.03003)."""
 
     def __init__(self, config: TransformerConfig):
         super().__init__()
-        self.config, dim = config, config.hidden_size
+        self.config = config
+        dim = config.hidden_size
         patch = config.patch_size_t * config.patch_size**2
         self.patch_embed = nn.Linear(patch * (2 * config.in_channels + 1), dim)
-        self.pos_embed = nn.Linear(PLACE_FEATURES, dim)
+        self.pos_embed = nn.Linear(POSITION_FEATURES, dim)
         self.time_embed = TimestepEmbedding(dim)
         self.adaln = nn.Linear(dim, 9 * dim)
         self.caption_projection = nn.Linear(config.text_dim, dim)
@@ -118,25 +120,27 @@ class FactoredTransformer(nn.Module):
 
     @staticmethod
     def quantizable(name: str, module: nn.Module) -> bool:
-        """The large matrices of the blocks; what sets the scale of things (patches, time,
-        modulation, output) stays precise.
+        """Whether to quantize: the blocks' matrices.
+
+        Patches, timestep, modulation and output set the scale of everything and stay precise.
         """
         return name.startswith("blocks.") and isinstance(module, nn.Linear)
 
     def ropes(self, t: int, h: int, w: int) -> dict[str, Rotary]:
-        """Rotary tables of a token grid: `full` over time, height and width, its first frame as
-        `space`, and `time` alone.
+        """Rotary tables of a token grid.
+
+        "full" is over time, height and width, "space" its first frame, "time" over time alone.
         """
-        head, theta = self.config.attention_head_dim, self.config.rope_theta
-        rows = (
-            (head - head // 8 * 2) // 4 * 2
-        )  # a quarter of the head turns with time, the rest with height and width
-        full = rope_3d(t, h, w, (head - 2 * rows, rows, rows), theta, "half")
-        space = Rotary(full.cos[: h * w], full.sin[: h * w], "half")
+        head = self.config.attention_head_dim
+        theta = self.config.rope_theta
+        # About a quarter of a head's channels encode time, the others height and width.
+        side = (head - head // 8 * 2) // 4 * 2
+        full = rope_3d(t, h, w, (head - 2 * side, side, side), theta, "half")
+        cos, sin = rope_1d(mx.arange(t), head, theta)
         return {
             "full": full,
-            "space": space,
-            "time": Rotary(*rope_1d(mx.arange(t), head, theta), "half"),
+            "space": Rotary(full.cos[: h * w], full.sin[: h * w], "half"),
+            "time": Rotary(cos, sin, "half"),
         }
 
     def __call__(
@@ -148,28 +152,30 @@ class FactoredTransformer(nn.Module):
         mask: mx.array,
         mode: str = "factored",
     ) -> mx.array:
-        """
-        x: noisy latents [B, F, H, W, C]; sigma [B]: their share of noise, 0 to 1. condition [B, F,
-        H, W, C + 1]: encoded pictures in the latent frames that are given, and a last channel of
-        ones there. text [B, L, D], mask bool [B, L]: the encoder's states and which of them are
-        tokens. mode: "factored"; "full": the spatial step attends to all tokens of the clip;
-        "spatial": no temporal step. Returns the velocity (noise - clip) [B, F, H, W, C].
+        """The velocity (noise - x0) [B, F, H, W, C] of noisy latents.
+
+        x: noisy latents [B, F, H, W, C]; sigma [B]: their share of noise, 0 to 1.
+        condition [B, F, H, W, C + 1]: encoded pictures in the latent frames that are given, and a
+        last channel of ones there.
+        text [B, L, D], mask bool [B, L]: the encoder's states and which of them are tokens.
+        mode: "factored"; "full": the spatial step attends to all tokens of the clip; "spatial": no
+        temporal step.
         """
         config = self.config
         dtype = self.patch_embed.weight.dtype
-        x = fold(
-            mx.concatenate([x, condition], axis=-1).astype(dtype),
-            config.patch_size_t,
-            config.patch_size,
-        )
+        x = mx.concatenate([x, condition], axis=-1).astype(dtype)
+        x = fold(x, config.patch_size_t, config.patch_size)
         b, t, h, w, _ = x.shape
-        x = self.patch_embed(x) + self.pos_embed(place_features(t, h, w).astype(dtype))
+        x = self.patch_embed(x) + self.pos_embed(position_features(t, h, w).astype(dtype))
         x = x.reshape(b, t, h * w, -1)
         emb = self.time_embed(sigma * 1000)
         ada = self.adaln(nn.silu(emb)).reshape(b, 9, -1)
-        text, mask, ropes = self.caption_projection(text), mask[:, None, None], self.ropes(t, h, w)
+        text = self.caption_projection(text)
+        mask = mask[:, None, None]
+        ropes = self.ropes(t, h, w)
         for block in self.blocks:
             x = block(x, text, mask, ada, ropes, mode)
         modulation = (self.scale_shift_table + emb[:, None])[:, :, None, None]
-        x = self.proj_out(modulated(x, modulation[:, 0], modulation[:, 1]))
+        shift, scale = mx.moveaxis(modulation, 1, 0)
+        x = self.proj_out(modulated(x, shift, scale))
         return unfold(x.reshape(b, t, h, w, -1), config.patch_size_t, config.patch_size)

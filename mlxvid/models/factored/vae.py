@@ -1,5 +1,6 @@
-"""The causal 3D VAE: 1 + 4k frames of pixels <-> 1 + k frames of latents, chunk by chunk and tile
-by tile.
+"""The factored model's causal 3D VAE: 1 + 4k frames of pixels <-> 1 + k latent frames.
+
+It works chunk by chunk and tile by tile.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from .config import VAEConfig
 
 
 class ResBlock(nn.Module):
-    """Norm, SiLU and a convolution over space; again over time; added to the input [B, F, H, W, C].
+    """Norm, SiLU and a convolution over space, again over time, added to [B, F, H, W, C].
 
-    The norms are over the channels of one position: chunks and tiles then know all that they need.
+    The norms are over the channels of one position, so that chunks and tiles don't change them.
     """
 
     def __init__(self, dim: int):
@@ -50,9 +51,8 @@ class Encoder(nn.Module):
         self.conv_out = nn.Linear(high, 2 * config.latent_channels)
 
     def __call__(self, x: mx.array, stream: Stream) -> mx.array:
-        if (
-            not stream.started
-        ):  # the first latent frame is the first frame alone, repeated to fill its patch
+        if not stream.started:
+            # The first latent frame is of the first frame alone, repeated to fill its patch.
             x = mx.concatenate([mx.repeat(x[:, :1], self.patch[0] - 1, axis=1), x], axis=1)
         x = self.conv_in(fold(x, *self.patch))
         for block in self.fine:
@@ -90,12 +90,12 @@ class Decoder(nn.Module):
 
 
 class FactoredVAE(nn.Module):
-    """Encoder and decoder, with latents scaled to zero mean and unit deviation a channel.
+    """Encoder and decoder, with latents scaled to zero mean and unit deviation per channel.
 
     `encode` and `decode` take the clip in temporal chunks of `chunk` latent frames and tiles of
-    `tile` latent positions a side. Both equal one pass over everything (the chunks remember what
-    the causal convolutions still need; the tiles' halo is the receptive field), so they change
-    memory and nothing else.
+    `tile` latent positions a side. The result equals one pass over everything, since each chunk's
+    stream keeps the past frames that the causal convolutions need, and the tiles' halo covers the
+    receptive field: they change memory and nothing else.
     """
 
     def __init__(self, config: VAEConfig):
@@ -106,54 +106,60 @@ class FactoredVAE(nn.Module):
 
     @property
     def t_factor(self) -> int:
+        """Frames per latent frame, except the first, which is one frame."""
         return self.config.patch_size_t
 
     @property
     def s_factor(self) -> int:
+        """Pixels per latent position on each side."""
         return 2 * self.config.patch_size
 
     def _scale(self) -> tuple[mx.array, mx.array]:
+        """The latents' mean and deviation, [C] each."""
         channels = self.config.latent_channels
-        mean, std = (
-            self.config.latents_mean or [0.0] * channels,
-            self.config.latents_std or [1.0] * channels,
-        )
+        mean = self.config.latents_mean or [0.0] * channels
+        std = self.config.latents_std or [1.0] * channels
         return mx.array(mean), mx.array(std)
 
     def encode(self, frames: mx.array, chunk: int = 8, tile: int = 32) -> mx.array:
-        """Pixels [B, 1 + 4k, H, W, 3] in [-1, 1] -> scaled latents [B, 1 + k, H/8, W/8, C],
-        float32: the distribution's mean.
+        """Pixels [B, 1 + 4k, H, W, 3] in [-1, 1] -> scaled latents [B, 1 + k, H/8, W/8, C].
+
+        float32, the distribution's mean.
         """
         mean, std = self._scale()
 
-        def one(x: mx.array, number: int) -> mx.array:
-            stream, parts = Stream(), []
+        def encode_tile(x: mx.array, number: int) -> mx.array:
+            stream = Stream()
+            means = []
             for part in chunks(x, chunk * self.t_factor, 1 - self.t_factor):
-                parts.append(self.encoder(part, stream)[..., : self.config.latent_channels])
-                mx.eval(parts[-1], stream.arrays())
-            return mx.concatenate(parts, axis=1)
+                moments = self.encoder(part, stream)
+                means.append(moments[..., : self.config.latent_channels])
+                mx.eval(means[-1], stream.arrays())
+            return mx.concatenate(means, axis=1)
 
-        x, s = frames.astype(self.encoder.conv_in.weight.dtype), self.s_factor
-        z = tiled(one, x, tile * s, _halo(self.config.encoder_layers) * s, down=s)
+        x = frames.astype(self.encoder.conv_in.weight.dtype)
+        s = self.s_factor
+        z = tiled(encode_tile, x, tile * s, _halo(self.config.encoder_layers) * s, down=s)
         return (z.astype(mx.float32) - mean) / std
 
     def decode(self, latents: mx.array, chunk: int = 4, tile: int = 32) -> Iterator[mx.array]:
-        """Scaled latents [B, f, h, w, C] -> the clip's frames in order, chunk by chunk, float32 [B,
-        n, 8h, 8w, 3], about [-1, 1].
+        """Scaled latents [B, f, h, w, C] -> the clip's frames in order, chunk by chunk.
+
+        They are float32 [B, n, 8h, 8w, 3], about [-1, 1].
         """
         mean, std = self._scale()
         z = (latents.astype(mx.float32) * std + mean).astype(self.decoder.conv_in.weight.dtype)
         streams: dict[int, Stream] = defaultdict(Stream)
 
-        def one(x: mx.array, number: int) -> mx.array:
+        def decode_tile(x: mx.array, number: int) -> mx.array:
             y = self.decoder(x, streams[number])
             mx.eval(y, streams[number].arrays())
             return y
 
-        for part in chunks(z, chunk, 0):
-            yield tiled(
-                one, part, tile, _halo(self.config.decoder_layers), up=self.s_factor
-            ).astype(mx.float32)
+        halo = _halo(self.config.decoder_layers)
+        for part in chunks(z, chunk):
+            y = tiled(decode_tile, part, tile, halo, up=self.s_factor)
+            yield y.astype(mx.float32)
 
     @staticmethod
     def sanitize(weights: dict[str, mx.array]) -> dict[str, mx.array]:
@@ -162,8 +168,9 @@ class FactoredVAE(nn.Module):
 
 
 def _halo(layers: list[int]) -> int:
-    """The receptive field in latent positions: a block reaches 1 position of its grid, two of the
-    fine grid are one of the coarse.
+    """The receptive field in latent positions, of (fine, coarse) numbers of blocks.
+
+    A block reaches 1 position of its grid; two of the fine grid are one of the coarse.
     """
     fine, coarse = layers
     return coarse + (fine + 1) // 2

@@ -1,6 +1,4 @@
-"""Latte's transformer: blocks over space that read the prompt, and between them blocks over time
-that don't.
-"""
+"""Latte's transformer: blocks over space that read the prompt, in turn with blocks over time."""
 
 from __future__ import annotations
 
@@ -18,37 +16,43 @@ from .config import LatteConfig
 
 
 class Attention(nn.Module):
-    """Multi-head attention of tokens to those of the same frame, position or clip, or to a text."""
+    """Multi-head attention over the tokens of a frame, a position or the clip, or to a text."""
 
     def __init__(self, config: LatteConfig):
         super().__init__()
-        self.head_dim, dim = config.attention_head_dim, config.hidden_size
-        self.to_q, self.to_k, self.to_v = (
-            nn.Linear(dim, dim, bias=config.attention_bias) for _ in range(3)
-        )
+        dim = config.hidden_size
+        bias = config.attention_bias
+        self.head_dim = config.attention_head_dim
+        self.to_q = nn.Linear(dim, dim, bias=bias)
+        self.to_k = nn.Linear(dim, dim, bias=bias)
+        self.to_v = nn.Linear(dim, dim, bias=bias)
         self.to_out = [nn.Linear(dim, dim)]
 
     def __call__(self, x: mx.array, text: mx.array | None = None) -> mx.array:
         """x [B, N, C] attends to itself, or to text [B, L, C]."""
         source = x if text is None else text
-        q, k, v = (heads.transpose(0, 2, 1, 3) for heads in self._heads(x, source))
+        q = self._heads(self.to_q(x)).transpose(0, 2, 1, 3)
+        k = self._heads(self.to_k(source)).transpose(0, 2, 1, 3)
+        v = self._heads(self.to_v(source)).transpose(0, 2, 1, 3)
         return self.to_out[0](attend(q, k, v).transpose(0, 2, 1, 3).reshape(x.shape))
 
     def over_time(self, x: mx.array) -> mx.array:
         """x [B, T, S, C] attends over T at each of the S positions."""
-        return self.to_out[0](temporal_attention_split(*self._heads(x, x)))
+        q = self._heads(self.to_q(x))
+        k = self._heads(self.to_k(x))
+        v = self._heads(self.to_v(x))
+        return self.to_out[0](temporal_attention_split(q, k, v))
 
-    def _heads(self, x: mx.array, source: mx.array) -> list[mx.array]:
-        projected = self.to_q(x), self.to_k(source), self.to_v(source)
-        return [p.reshape(*p.shape[:-1], -1, self.head_dim) for p in projected]
+    def _heads(self, x: mx.array) -> mx.array:
+        """[..., C] -> [..., H, D]."""
+        return x.reshape(*x.shape[:-1], -1, self.head_dim)
 
 
 class Block(nn.Module):
-    """Self-attention and feed-forward on tokens [B, T, S, C], and between them, in blocks over
-    space, a look at the text.
+    """Self-attention and feed-forward on [B, T, S, C], with cross-attention between if `reads`.
 
-    The first and the last are shifted, scaled and gated by the timestep; the text is read as the
-    tokens are, without a norm.
+    The first and the last are shifted, scaled and gated by the timestep; the cross-attention to
+    the text has neither modulation nor norm.
     """
 
     def __init__(self, config: LatteConfig, reads: bool):
@@ -63,19 +67,17 @@ class Block(nn.Module):
     def __call__(
         self, x: mx.array, ada: mx.array, over: str, text: mx.array | None = None
     ) -> mx.array:
-        """ada [B, 6, C] is the timestep's modulation; `over` is what a token attends to: "space",
-        "time" or the whole "clip".
-        """
-        modulation = (self.scale_shift_table + ada)[:, :, None, None]
-        shift1, scale1, gate1, shift2, scale2, gate2 = (modulation[:, i] for i in range(6))
+        """ada [B, 6, C]: the timestep's modulation. over: "space", "time" or the whole "clip"."""
+        modulation = mx.moveaxis((self.scale_shift_table + ada)[:, :, None, None], 1, 0)
+        shift1, scale1, gate1, shift2, scale2, gate2 = modulation
         b, t, s, c = x.shape
         h = modulated(x, shift1, scale1, self.eps)
         if over == "time":
             h = self.attn1.over_time(h)
+        elif over == "space":
+            h = self.attn1(h.reshape(b * t, s, c)).reshape(x.shape)
         else:
-            h = self.attn1(
-                h.reshape(b * t, s, c) if over == "space" else h.reshape(b, t * s, c)
-            ).reshape(x.shape)
+            h = self.attn1(h.reshape(b, t * s, c)).reshape(x.shape)
         x = x + gate1 * h
         if text is not None:
             x = x + self.attn2(x.reshape(b, t * s, c), text).reshape(x.shape)
@@ -83,8 +85,9 @@ class Block(nn.Module):
 
 
 class AdaLayerNormSingle(nn.Module):
-    """The timestep as one modulation for all blocks (PixArt-alpha, arXiv:2310.00426): [B] -> [B, 6,
-    C], and the embedding [B, C].
+    """One modulation by the timestep for all blocks (PixArt-alpha, arXiv:2310.00426).
+
+    Timesteps [B] -> the modulation [B, 6, C] and the embedding [B, C].
     """
 
     def __init__(self, dim: int):
@@ -98,51 +101,55 @@ class AdaLayerNormSingle(nn.Module):
 
 
 class LatteTransformer3DModel(nn.Module):
-    """The noise in latents, and how sure of it the model is (Latte, arXiv:2401.03048; Diffusers'
-    class of the same name).
+    """The noise in latents, and its variance (Latte, arXiv:2401.03048).
+
+    Diffusers' class of the same name.
     """
 
     def __init__(self, config: LatteConfig):
         super().__init__()
-        self.config, dim = config, config.hidden_size
+        self.config = config
+        dim = config.hidden_size
+        layers = config.num_layers
+        out_channels = config.out_channels or config.in_channels
         self.pos_embed = PatchEmbed(config.in_channels, config.patch_size, dim)
         self.adaln_single = AdaLayerNormSingle(dim)
         self.caption_projection = TextProjection(config.caption_channels, dim)
-        self.transformer_blocks = [Block(config, reads=True) for _ in range(config.num_layers)]
-        self.temporal_transformer_blocks = [
-            Block(config, reads=False) for _ in range(config.num_layers)
-        ]
+        self.transformer_blocks = [Block(config, reads=True) for _ in range(layers)]
+        self.temporal_transformer_blocks = [Block(config, reads=False) for _ in range(layers)]
         self.scale_shift_table = mx.zeros((2, dim))
-        self.proj_out = nn.Linear(
-            dim, config.patch_size**2 * (config.out_channels or config.in_channels)
-        )
+        self.proj_out = nn.Linear(dim, config.patch_size**2 * out_channels)
 
     @staticmethod
     def sanitize(weights: dict[str, mx.array]) -> dict[str, mx.array]:
-        """The patch convolution as the matrix that it is."""
-        return {
-            name: patch_matrix(weight) if name == "pos_embed.proj.weight" else weight
-            for name, weight in weights.items()
-        }
+        """The patch convolution as a matrix."""
+        weights = dict(weights)
+        if "pos_embed.proj.weight" in weights:
+            weights["pos_embed.proj.weight"] = patch_matrix(weights["pos_embed.proj.weight"])
+        return weights
 
     @staticmethod
     def quantizable(name: str, module: nn.Module) -> bool:
-        """The large matrices of the blocks; what sets the scale of things (patches, text, time,
-        output) stays precise.
+        """Whether to quantize: the blocks' matrices.
+
+        Patches, text, timestep and output set the scale of everything and stay precise.
         """
         return "transformer_blocks." in name and isinstance(module, nn.Linear)
 
     def __call__(
         self, x: mx.array, timestep: mx.array, text: mx.array, attention: str = "factored"
     ) -> mx.array:
-        """
+        """The predicted noise and its variance, [B, F, H, W, out_channels].
+
         x: noisy latents [B, F, H, W, C], H and W multiples of the patch size, F the config's
         video_length or 1. timestep [B], 0 to 1000. text [B, L, D]: the encoder's states; all of
-        them are read. attention: "factored"; "full": the spatial blocks attend to all tokens of the
-        clip; "spatial": no temporal blocks, which is what a single picture is made with (Diffusers'
-        enable_temporal_attentions=False). Returns [B, F, H, W, out_channels]: the predicted noise
-        and, where out_channels is twice in_channels, its learned variance. Raises
-        :class:`SettingError` for any other number of frames: the model has no positions for them.
+        them are read.
+        attention: "factored"; "full": the spatial blocks attend to all tokens of the clip;
+        "spatial": no temporal blocks, which is what a single picture is made with (Diffusers'
+        enable_temporal_attentions=False).
+
+        The learned variance is there where out_channels is twice in_channels. Raises
+        :class:`SettingError` for another number of frames: the model has no positions for it.
         """
         config = self.config
         dtype = self.proj_out.weight.dtype
@@ -150,25 +157,24 @@ class LatteTransformer3DModel(nn.Module):
         b, t, h, w, c = x.shape
         if t not in (1, config.video_length):
             raise SettingError(
-                f"This model makes clips of {config.video_length} frames or pictures of 1, not {t} frames."
+                f"This model makes clips of {config.video_length} frames or pictures of 1, "
+                f"not {t} frames."
             )
         base = config.sample_size // config.patch_size
-        x = x.reshape(b, t, h * w, c) + sines_2d(
-            h, w, c, base, max(config.sample_size // 64, 1)
-        ).astype(dtype)
+        stretch = max(config.sample_size // 64, 1)
+        x = x.reshape(b, t, h * w, c) + sines_2d(h, w, c, base, stretch).astype(dtype)
         ada, embedded = self.adaln_single(timestep)
         text = self.caption_projection(text.astype(dtype))
-        for i, (spatial, temporal) in enumerate(
-            zip(self.transformer_blocks, self.temporal_transformer_blocks, strict=True)
-        ):
-            x = spatial(x, ada, "clip" if attention == "full" else "space", text)
+        over = "clip" if attention == "full" else "space"
+        blocks = zip(self.transformer_blocks, self.temporal_transformer_blocks, strict=True)
+        for number, (spatial, temporal) in enumerate(blocks):
+            x = spatial(x, ada, over, text)
             if attention == "spatial":
                 continue
-            if i == 0 and t > 1:
+            if number == 0 and t > 1:
                 x = x + sines(mx.arange(t), c)[:, None].astype(dtype)
             x = temporal(x, ada, "time")
-        shift, scale = (
-            (self.scale_shift_table + embedded[:, None])[:, i, None, None] for i in (0, 1)
-        )
+        modulation = (self.scale_shift_table + embedded[:, None])[:, :, None, None]
+        shift, scale = mx.moveaxis(modulation, 1, 0)
         x = self.proj_out(modulated(x, shift, scale))
         return unfold(x.reshape(b, t, h, w, -1), 1, config.patch_size)

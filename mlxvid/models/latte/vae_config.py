@@ -1,4 +1,4 @@
-"""The sizes of Latte's two VAEs, read from their config.json."""
+"""Sizes of the VAE with a temporal decoder, read from its config.json."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from mlxvid.layers.autoencoder_kl_config import AutoencoderKLConfig
 
 @dataclass(frozen=True)
 class TemporalDecoderConfig(AutoencoderKLConfig):
-    """Diffusers' AutoencoderKLTemporalDecoder: the sizes of an AutoencoderKL, whose latents go into
-    the decoder as they are.
+    """The config of Diffusers' AutoencoderKLTemporalDecoder.
+
+    An AutoencoderKL's, without a convolution between latents and decoder.
     """
 
     use_post_quant_conv: bool = False

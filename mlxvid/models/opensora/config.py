@@ -1,4 +1,4 @@
-"""The sizes of Open-Sora's transformer, read from the config.json of its released weights."""
+"""Sizes of Open-Sora's transformer, read from its config.json."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class STDiT3Config:
-    """The reference's STDiT3Config; by default STDiT3-XL/2. What concerns only training or the
-    reference's own kernels is left out.
+    """The reference's STDiT3Config; the defaults are STDiT3-XL/2.
+
+    Fields for training and for the reference's own kernels are left out. Raises ValueError for
+    values that no checkpoint has.
     """
 
-    input_sq_size: int = (
-        512  # the side in pixels of a square picture whose positions are not stretched
-    )
+    # The side in pixels of a square picture whose position embedding is not stretched.
+    input_sq_size: int = 512
     in_channels: int = 4
     patch_size: list[int] = field(default_factory=lambda: [1, 2, 2])
     hidden_size: int = 1152
@@ -41,5 +42,5 @@ class STDiT3Config:
 
     @property
     def out_channels(self) -> int:
-        """The velocity's channels and, where pred_sigma is set, as many that nothing reads."""
+        """The velocity's channels and, where pred_sigma is set, as many unused ones."""
         return self.in_channels * (2 if self.pred_sigma else 1)

@@ -1,4 +1,4 @@
-"""The shape of Open-Sora's clips: any size, and lengths in the VAE's chunks."""
+"""The geometry of Open-Sora's clips: any size, and lengths in chunks of the VAE."""
 
 from __future__ import annotations
 
@@ -9,19 +9,24 @@ from mlxvid.model.geometry import MAX_FRAMES, MAX_SIDE, Geometry, check_whole
 
 from .sizes import ASPECTS, CHUNK, named_size
 
-# Frames that were seen together in training, up to so many pixels: 16 s at 240p and 360p, 8 s at
-# 480p, 4 s at 720p, each with the sizes of its name that are a little larger.
-LONGEST = ((250_000, 24 * CHUNK), (450_000, 12 * CHUNK), (MAX_SIDE**2, 6 * CHUNK))
+# (pixels, frames): the frames that were denoised together in training for pictures of up to so many
+# pixels. 16 s at 240p and 360p, 8 s at 480p, 4 s at 720p; the limits leave room for the sizes of a
+# resolution that are a little larger.
+LONGEST = (
+    (250_000, 24 * CHUNK),
+    (450_000, 12 * CHUNK),
+    (MAX_SIDE**2, 6 * CHUNK),
+)
 
 
 @dataclass(frozen=True)
 class OpenSoraGeometry(Geometry):
-    """chunk: frames that the VAE takes together, 1 + k * t_factor of them making 1 + k latent
-    frames.
+    """Geometry with clips in chunks of the VAE.
 
-    A clip's last chunk may be shorter. Its sides may have any length: the VAE leaves out what is
-    beyond a multiple of s_factor, and the transformer, which is told of the size that was asked
-    for, fills up odd sides by itself.
+    chunk: frames that the VAE takes together; 1 + k * t_factor of them make 1 + k latent frames.
+    A clip's last chunk may be shorter. Its sides may have any length: the VAE crops them to a
+    multiple of s_factor, and the transformer, which has the requested size as an input, pads odd
+    sides by itself.
     """
 
     chunk: int = CHUNK
@@ -31,7 +36,8 @@ class OpenSoraGeometry(Geometry):
         check_whole("The VAE's chunk", self.chunk, MAX_FRAMES, "frames")
         if (self.chunk - 1) % self.t_factor or self.patch[0] != 1:
             raise SettingError(
-                f"The VAE's chunks are 1 + {self.t_factor}k frames, not {self.chunk}, and a token is of one frame."
+                f"The VAE's chunks are 1 + {self.t_factor}k frames, not {self.chunk}, "
+                "and a token is of one frame."
             )
 
     @property
@@ -44,38 +50,45 @@ class OpenSoraGeometry(Geometry):
         return self.s_factor, self.s_factor
 
     def round_frames(self, frames: int) -> tuple[int, str | None]:
-        frames = check_whole("Frames", frames, MAX_FRAMES, "frames")
+        frames = check_whole("`frames`", frames, MAX_FRAMES, "frames")
         whole, rest = divmod(frames, self.chunk)
         over = (rest - 1) % self.t_factor if rest else 0
         if not over:
             return frames, None
-        rounded = frames - over if 2 * over <= self.t_factor else frames - over + self.t_factor
-        t, c = self.t_factor, self.chunk
-        return (
-            rounded,
-            f"{frames} frames are rounded to {rounded}: this model's frame counts are {c}k, and 1, {1 + t}, … {c - t} more.",
+        rounded = frames - over
+        if 2 * over > self.t_factor:
+            rounded += self.t_factor
+        note = (
+            f"{frames} frames are rounded to {rounded}: this model's frame counts are "
+            f"{self.chunk}k, and 1, {1 + self.t_factor}, … {self.chunk - self.t_factor} more."
         )
+        return rounded, note
 
     def round_size(self, width: int, height: int) -> tuple[int, int, list[str]]:
-        """As they are, with a line where the clip will be a little smaller than asked for."""
-        sides = [
-            check_whole(name, side, MAX_SIDE, "pixels")
-            for name, side in (("Width", width), ("Height", height))
-        ]
-        if min(sides) < self.s_factor:
+        """The size unchanged, with a note where the clip's frames will be a little smaller."""
+        s = self.s_factor
+        width = check_whole("Width", width, MAX_SIDE, "pixels")
+        height = check_whole("Height", height, MAX_SIDE, "pixels")
+        if min(width, height) < s:
             raise SettingError(
-                f"{width}x{height} is too small for this model; its clips have at least {self.s_factor} pixels a side."
+                f"{width}x{height} is too small for this model; "
+                f"its clips have at least {s} pixels a side."
             )
-        wide, high = (side // self.s_factor * self.s_factor for side in sides)
-        if [wide, high] == sides:
-            return *sides, []
-        return *sides, [
-            f"{width}x{height} comes out as {wide}x{high}: this model's frames are multiples of {self.s_factor}."
-        ]
+        made_width = width // s * s
+        made_height = height // s * s
+        notes = []
+        if (made_width, made_height) != (width, height):
+            notes.append(
+                f"{width}x{height} comes out as {made_width}x{made_height}: "
+                f"this model's frames are multiples of {s}."
+            )
+        return width, height, notes
 
     def named_size(self, resolution: str | None, aspect: str | None) -> tuple[int, int]:
-        """By default 240p and 16:9. An aspect is width to height here, and height to width in
-        :mod:`.sizes`.
+        """(width, height) of a named resolution at an aspect; by default 240p and 16:9.
+
+        An aspect is width to height here, and height to width in :mod:`.sizes`. Raises
+        :class:`SettingError` for unknown names.
         """
         names = {":".join(reversed(name.split(":"))): name for name in ASPECTS}
         if aspect is not None and aspect not in names:
@@ -94,8 +107,9 @@ class OpenSoraGeometry(Geometry):
         return whole * self.chunk + (1 + (rest - 1) * self.t_factor if rest else 0)
 
     def slot(self, frame: int, frames: int) -> tuple[int, int]:
-        """The beginning of a chunk: as in the reference, the nearest, but none that is cut short by
-        the clip's end.
+        """The latent frame and the frame where a given picture for `frame` stands: a chunk's start.
+
+        As in the reference it is the nearest chunk, but none that the clip's end cuts short.
         """
         from .strategy import aligned
 
@@ -108,9 +122,7 @@ class OpenSoraGeometry(Geometry):
         return min(frames, self.longest(width, height))
 
     def longest(self, width: int, height: int) -> int:
-        """Frames that are denoised together at most: a longer clip of that size is made piece by
-        piece.
-        """
+        """Frames that are denoised together at most; a longer clip is made in pieces."""
         frames = next(frames for pixels, frames in LONGEST if width * height <= pixels)
         return frames // CHUNK * self.chunk
 

@@ -1,15 +1,15 @@
-"""What is asked of each loop of a long clip: its prompt, and which of its latent frames are given.
+"""Each loop's conditions in a long clip: its prompt, and its given latent frames.
 
 Open-Sora makes long clips in loops, each a clip whose first frames are the last of the one before.
-The prompt's markers ("|0|a jeep|2|a jeep on the moon") say from which loop on a text holds; the
-mask strategy says which frames of which reference (an encoded picture or clip) stand where, in
-which loop.
+The prompt's markers ("|0|a jeep|2|a jeep on the moon") say from which loop on a text holds. The
+mask strategy says which latent frames of which reference (an encoded picture or clip) are given
+in which loop, and where.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 
 import mlx.core as mx
@@ -25,12 +25,14 @@ MARKER = "|"
 
 @dataclass(frozen=True)
 class Given:
-    """In loop `loop`, `length` latent frames of reference number `reference`, from its frame
-    `reference_start` on, stand from frame `start` on. Starts below 0 count from the end; a length
-    beyond either end is cut there.
+    """One group of a mask strategy: latent frames of a reference that are given in a loop.
 
-    edit: the share of noise from which they are denoised again: 0 leaves them as they are, 1 makes
-    them anew.
+    In loop `loop`, `length` latent frames of reference number `reference`, from its frame
+    `reference_start` on, are given from frame `start` on. Starts below 0 count from the end; a
+    length beyond either end is cut there.
+
+    edit: the share of noise from which they are denoised again: 0 keeps them, 1 replaces them.
+    Raises :class:`SettingError` for values out of range.
     """
 
     loop: int = 0
@@ -54,35 +56,43 @@ class Given:
 
 
 def parse_strategy(text: str) -> list[Given]:
-    """The mask strategy in the reference's notation: groups joined by ";", each up to six numbers
-    joined by ",".
+    """Read a mask strategy in the reference's notation, as in "0,0,0,0,1;0,1,0,-1,1,0.3".
 
-    The numbers are :class:`Given`'s, in its order; those left out at the end have its defaults. ""
-    gives nothing. Raises :class:`SettingError`.
+    Groups are joined by ";", the up to six numbers of each by ",". The numbers are those of
+    :class:`Given`, in its order; those left out at the end have its defaults. "" gives nothing.
+    Raises :class:`SettingError`.
     """
-    return [_parse_group(group) for group in text.split(";")] if text else []
+    if not text:
+        return []
+    return [_parse_group(group) for group in text.split(";")]
 
 
 def _parse_group(group: str) -> Given:
+    names = [field.name for field in fields(Given)]
     numbers = group.split(",")
-    kinds = (int, int, int, int, int, float)
     try:
-        values = [kind(number) for kind, number in zip(kinds, numbers, strict=False)]
+        if len(numbers) > len(names):
+            raise ValueError("too many numbers")
+        values = dict(zip(names, map(int, numbers[:5]), strict=False))
+        edit = float(numbers[5]) if len(numbers) == 6 else Given.edit
     except ValueError:
-        values = []
-    if not values or len(numbers) > len(kinds):
         raise SettingError(
-            f"{group!r} is no part of a mask strategy; write up to six numbers: loop, reference, its start, start, length, edit ratio."
-        )
-    return Given(*values)
+            f"{group!r} is no part of a mask strategy; write up to six numbers: "
+            "loop, reference, its start, start, length, edit ratio."
+        ) from None
+    return Given(**values, edit=edit)
 
 
 def aligned(value: int, align: int, length: int) -> int:
-    """The multiple of `align` nearest to `value`, the lower of two; the lower also where above no
-    whole `align` is left before `length`.
+    """The multiple of `align` nearest to `value`.
+
+    It is the lower one where both are equally near, and where no whole `align` is left between the
+    upper one and `length`.
     """
     below, over = divmod(value, align)
-    return align * (below + (2 * over > align and below < length // align - 1))
+    if 2 * over > align and below < length // align - 1:
+        return align * (below + 1)
+    return align * below
 
 
 def put_in(
@@ -92,46 +102,48 @@ def put_in(
     loop: int = 0,
     align: int | None = ALIGN,
 ) -> tuple[mx.array, np.ndarray]:
-    """The latents that are given in a loop, [1, F, H, W, C] of `shape`, zero in the other frames,
-    and each frame's edit ratio.
+    """The given latents of a loop, [1, F, H, W, C] of `shape`, and each frame's edit ratio.
 
-    references: latents [1, frames, H, W, C]. align: both starts are rounded by :func:`aligned`;
-    None leaves them. The edit ratios are float32 [1, F], 1 where nothing is given;
-    :class:`.sampling.GivenFramesFlow` takes both. Where two parts of a strategy overlap, the later
-    holds. Raises :class:`SettingError` for frames that there are not.
+    Latents are zero in frames that are not given; edit ratios are float32 [1, F], and 1 there.
+    references: latents [1, frames, H, W, C]. align: both starts of a part are rounded by
+    :func:`aligned`; None leaves them. Where two parts of a strategy overlap, the later one holds.
+    Raises :class:`SettingError` for references and frames that don't exist.
     """
-    given, edit, frames = mx.zeros(shape), np.ones((1, shape[1]), np.float32), shape[1]
+    frames = shape[1]
+    given = mx.zeros(shape)
+    edit = np.ones((1, frames), np.float32)
     for part in strategy:
         if part.loop != loop:
             continue
-        if part.reference >= len(references):
-            there = (
-                f"those given are numbered 0 to {len(references) - 1}"
-                if references
-                else "there is none"
-            )
-            raise SettingError(
-                f"The mask strategy asks for reference {part.reference}, but {there}."
-            )
-        reference = references[part.reference]
+        reference = _reference(part.reference, references)
         if reference.shape[2:] != given.shape[2:]:
             raise SettingError(
-                f"Reference {part.reference} has another size than the clip; encode it at the clip's size."
+                f"Reference {part.reference} has another size than the clip; "
+                "encode it at the clip's size."
             )
-        source = _from_start(
-            part.reference_start, reference.shape[1], align, f"reference {part.reference}"
-        )
+        available = reference.shape[1]
+        where = f"reference {part.reference}"
+        source = _from_start(part.reference_start, available, align, where)
         start = _from_start(part.start, frames, align, "the clip")
-        length = min(part.length, frames - start, reference.shape[1] - source)
+        length = min(part.length, frames - start, available - source)
         end = start + length
-        given = mx.concatenate(
-            [given[:, :start], reference[:, source : source + length], given[:, end:]], axis=1
-        )
+        inserted = reference[:, source : source + length]
+        given = mx.concatenate([given[:, :start], inserted, given[:, end:]], axis=1)
         edit[:, start:end] = part.edit
     return given, edit
 
 
+def _reference(number: int, references: Sequence[mx.array]) -> mx.array:
+    if number < len(references):
+        return references[number]
+    existing = "there is none"
+    if references:
+        existing = f"those given are numbered 0 to {len(references) - 1}"
+    raise SettingError(f"The mask strategy asks for reference {number}, but {existing}.")
+
+
 def _from_start(value: int, length: int, align: int | None, where: str) -> int:
+    """A frame number counted from the start of `length` frames, from one that may be below 0."""
     if not -length <= value < length:
         raise SettingError(
             f"The mask strategy asks for latent frame {value} of {where}, which has {length}."
@@ -141,25 +153,28 @@ def _from_start(value: int, length: int, align: int | None, where: str) -> int:
 
 
 def split_prompt(prompt: str) -> list[tuple[int, str]]:
-    """The texts of a prompt with markers, each with the loop from which on it holds; a prompt that
-    has none is one text from loop 0.
+    """(loop, text) for each text of a prompt with markers; it holds from that loop on.
 
-    Raises :class:`SettingError` for markers that are not whole numbers, ascending from 0, each
-    before a text.
+    A prompt without markers is one text from loop 0. Raises :class:`SettingError` for markers that
+    are not whole numbers, ascending from 0, each before a text.
     """
     if not prompt.startswith("|0|"):
         return [(0, prompt)]
-    loops, texts = (prompt[1:].split(MARKER)[i::2] for i in (0, 1))
-    numbers = [int(loop) if loop.strip().isdecimal() else -1 for loop in loops]
-    if len(loops) != len(texts) or any(later <= earlier for earlier, later in pairwise(numbers)):
+    parts = prompt[1:].split(MARKER)
+    markers = parts[0::2]
+    texts = parts[1::2]
+    loops = [int(marker) if marker.strip().isdecimal() else -1 for marker in markers]
+    ascending = all(earlier < later for earlier, later in pairwise(loops))
+    if len(markers) != len(texts) or not ascending:
         raise SettingError(
-            "The prompt's loop markers must be ascending whole numbers, each before a text: |0|a text|2|another text."
+            "The prompt's loop markers must be ascending whole numbers, each before a text: "
+            "|0|a text|2|another text."
         )
-    return [(number, text.strip()) for number, text in zip(numbers, texts, strict=True)]
+    return [(loop, text.strip()) for loop, text in zip(loops, texts, strict=True)]
 
 
 def prompt_of(parts: Sequence[tuple[int, str]], loop: int) -> str:
-    """The text that holds in `loop`, of the parts that :func:`split_prompt` gives."""
+    """The text that holds in `loop`, of the parts from :func:`split_prompt`."""
     return [text for start, text in parts if start <= loop][-1]
 
 
@@ -169,24 +184,18 @@ def with_scores(
     motion: float | None = None,
     camera: str | None = None,
 ) -> str:
-    """The prompt with the tags that the model was trained with, as far as they are asked for and
-    not in it already.
+    """The prompt with the model's score tags that are asked for and not yet in it.
 
     aesthetic: how pleasing, about 4 to 7; motion: how much moves, about 0.5 to 25; camera: such as
     "pan left" or "zoom in".
     """
-    tags = [
-        ("aesthetic score", None if aesthetic is None else f"{aesthetic:.1f}"),
-        ("motion score", None if motion is None else f"{motion:.1f}"),
-        ("camera motion", camera),
-    ]
-    return " ".join(
-        [
-            prompt,
-            *(
-                f"{name}: {value}."
-                for name, value in tags
-                if value is not None and f"{name}:" not in prompt
-            ),
-        ]
-    )
+    tags = {
+        "aesthetic score": None if aesthetic is None else f"{aesthetic:.1f}",
+        "motion score": None if motion is None else f"{motion:.1f}",
+        "camera motion": camera,
+    }
+    parts = [prompt]
+    for name, value in tags.items():
+        if value is not None and f"{name}:" not in prompt:
+            parts.append(f"{name}: {value}.")
+    return " ".join(parts)

@@ -1,5 +1,6 @@
-"""Open-Sora's transformer (STDiT3): blocks over space and blocks over time in turn, all of which
-read the prompt.
+"""Open-Sora's transformer (STDiT3): blocks over space and over time in turn.
+
+All of them read the prompt.
 """
 
 from __future__ import annotations
@@ -16,19 +17,11 @@ from mlxvid.layers.patches import unfold
 from mlxvid.layers.pixart import PatchEmbed, modulated, patch_matrix, sines_2d
 from mlxvid.layers.rope import rope_1d
 
+from .chain import chain
 from .config import STDiT3Config
 
-WAVES = 256  # the width of the sinusoids of time and frame rate
+SINUSOIDS = 256  # channels of the sinusoids of timestep and frame rate
 ROPE_THETA = 10000.0
-
-
-def chain(layers: list[nn.Module], x: mx.array) -> mx.array:
-    """`x` through `layers`, one after the other. They stand in lists because the checkpoint numbers
-    them.
-    """
-    for layer in layers:
-        x = layer(x)
-    return x
 
 
 class Attention(nn.Module):
@@ -36,53 +29,57 @@ class Attention(nn.Module):
 
     def __init__(self, config: STDiT3Config):
         super().__init__()
-        self.head_dim, dim = config.head_dim, config.hidden_size
+        dim = config.hidden_size
+        self.head_dim = config.head_dim
         self.qkv = nn.Linear(dim, 3 * dim)
-        self.q_norm, self.k_norm = (
-            nn.RMSNorm(self.head_dim, eps=1e-6) if config.qk_norm else None for _ in range(2)
-        )
+        if config.qk_norm:
+            self.q_norm = nn.RMSNorm(self.head_dim, eps=1e-6)
+            self.k_norm = nn.RMSNorm(self.head_dim, eps=1e-6)
         self.proj = nn.Linear(dim, dim)
 
     def __call__(self, x: mx.array, over: str, rope: Rotary) -> mx.array:
         """`over`: "space", "time" or "clip". Only over time are queries and keys rotated."""
         b, t, s, c = x.shape
         qkv = self.qkv(x).reshape(b, t, s, 3, -1, self.head_dim)
+        has_norms = "q_norm" in self
         if over == "time":
-            norms = (norm.weight if norm else None for norm in (self.q_norm, self.k_norm))
-            return self.proj(temporal_attention(qkv, *norms, rope))
+            q_weight = self.q_norm.weight if has_norms else None
+            k_weight = self.k_norm.weight if has_norms else None
+            return self.proj(temporal_attention(qkv, q_weight, k_weight, rope))
         n = s if over == "space" else t * s
         q, k, v = qkv.reshape(b * t * s // n, n, 3, -1, self.head_dim).transpose(2, 0, 3, 1, 4)
-        if self.q_norm:
-            q, k = self.q_norm(q), self.k_norm(k)
+        if has_norms:
+            q = self.q_norm(q)
+            k = self.k_norm(k)
         return self.proj(attend(q, k, v).transpose(0, 2, 1, 3).reshape(b, t, s, c))
 
 
 class CrossAttention(nn.Module):
-    """Attention of tokens [B, N, C] to a text [B, L, C], of which `mask` [B, 1, 1, L] is true where
-    it has a token (None: everywhere).
+    """Attention of tokens [B, N, C] to a text [B, L, C].
+
+    `mask` [B, 1, 1, L] is true where the text has a token; None: everywhere.
     """
 
     def __init__(self, config: STDiT3Config):
         super().__init__()
-        self.head_dim, dim = config.head_dim, config.hidden_size
+        dim = config.hidden_size
+        self.head_dim = config.head_dim
         self.q_linear = nn.Linear(dim, dim)
         self.kv_linear = nn.Linear(dim, 2 * dim)
         self.proj = nn.Linear(dim, dim)
 
     def __call__(self, x: mx.array, text: mx.array, mask: mx.array | None) -> mx.array:
         b, n, c = x.shape
+        length = text.shape[1]
         q = self.q_linear(x).reshape(b, n, -1, self.head_dim).transpose(0, 2, 1, 3)
-        k, v = (
-            self.kv_linear(text)
-            .reshape(b, text.shape[1], 2, -1, self.head_dim)
-            .transpose(2, 0, 3, 1, 4)
-        )
+        kv = self.kv_linear(text).reshape(b, length, 2, -1, self.head_dim)
+        k, v = kv.transpose(2, 0, 3, 1, 4)
         out = mx.fast.scaled_dot_product_attention(q, k, v, scale=self.head_dim**-0.5, mask=mask)
         return self.proj(out.transpose(0, 2, 1, 3).reshape(b, n, c))
 
 
 class MLP(nn.Module):
-    """Two linear layers about a tanh-approximated GELU."""
+    """Two linear layers around a tanh-approximated GELU."""
 
     def __init__(self, dim: int, inner: int, out: int):
         super().__init__()
@@ -94,10 +91,10 @@ class MLP(nn.Module):
 
 
 class Block(nn.Module):
-    """Self-attention, a look at the text, feed-forward, on tokens [B, T, S, C].
+    """Self-attention, cross-attention to the text and feed-forward on tokens [B, T, S, C].
 
-    The first and the last are shifted, scaled and gated by the time; the text is read as the tokens
-    are, without norm or gate.
+    The first and the last are shifted, scaled and gated by the timestep; the cross-attention has
+    neither norm nor gate.
     """
 
     def __init__(self, config: STDiT3Config):
@@ -117,11 +114,12 @@ class Block(nn.Module):
         rope: Rotary,
         over: str | None,
     ) -> mx.array:
-        """ada [B, T or 1, 6, C] is the time's modulation of all frames or each; `over`: as in
-        :class:`Attention`, or None for none.
+        """ada [B, T or 1, 6, C]: the modulation by the timestep, of each frame or of all.
+
+        over: as in :class:`Attention`, or None for no self-attention.
         """
-        modulation = (self.scale_shift_table + ada)[:, :, :, None]
-        shift1, scale1, gate1, shift2, scale2, gate2 = (modulation[:, :, i] for i in range(6))
+        modulation = mx.moveaxis((self.scale_shift_table + ada)[:, :, :, None], 2, 0)
+        shift1, scale1, gate1, shift2, scale2, gate2 = modulation
         b, t, s, c = x.shape
         if over is not None:
             x = x + gate1 * self.attn(modulated(x, shift1, scale1), over, rope)
@@ -129,24 +127,26 @@ class Block(nn.Module):
         return x + gate2 * self.mlp(modulated(x, shift2, scale2))
 
 
-class WaveEmbedder(nn.Module):
-    """Numbers [B] (a time from 0 to 1000, or frames a second) as [B, C]: sinusoids, in float32,
-    through a two-layer perceptron.
+class ScalarEmbedder(nn.Module):
+    """Sinusoids of numbers [B] through a two-layer perceptron, [B, C].
+
+    The numbers are timesteps from 0 to 1000, or frames a second; the sinusoids are computed in
+    float32.
     """
 
     def __init__(self, dim: int):
         super().__init__()
-        self.mlp = [nn.Linear(WAVES, dim), nn.SiLU(), nn.Linear(dim, dim)]
+        self.mlp = [nn.Linear(SINUSOIDS, dim), nn.SiLU(), nn.Linear(dim, dim)]
 
     def __call__(self, numbers: mx.array) -> mx.array:
-        return chain(self.mlp, timestep_embedding(numbers, WAVES).astype(self.mlp[0].weight.dtype))
+        dtype = self.mlp[0].weight.dtype
+        return chain(self.mlp, timestep_embedding(numbers, SINUSOIDS).astype(dtype))
 
 
 class CaptionEmbedder(nn.Module):
-    """The text encoder's states [B, L, D] as the blocks read them, [B, L, C].
+    """The text encoder's states [B, L, D] at the blocks' width, [B, L, C].
 
-    `y_embedding` [max length, D] stands for the states of no prompt at all: guidance leads away
-    from it.
+    `y_embedding` [max length, D] are the states of no prompt, for classifier-free guidance.
     """
 
     def __init__(self, config: STDiT3Config):
@@ -159,7 +159,7 @@ class CaptionEmbedder(nn.Module):
 
 
 class FinalLayer(nn.Module):
-    """Tokens [B, T, S, C] as patches, shifted and scaled by the time [B, T or 1, C]."""
+    """Tokens [B, T, S, C] as patches, shifted and scaled by the timestep [B, T or 1, C]."""
 
     def __init__(self, config: STDiT3Config):
         super().__init__()
@@ -167,21 +167,24 @@ class FinalLayer(nn.Module):
         self.linear = nn.Linear(config.hidden_size, config.patch_size[1] ** 2 * config.out_channels)
 
     def __call__(self, x: mx.array, time: mx.array) -> mx.array:
-        shift, scale = ((self.scale_shift_table[i] + time)[:, :, None] for i in (0, 1))
+        shift = (self.scale_shift_table[0] + time)[:, :, None]
+        scale = (self.scale_shift_table[1] + time)[:, :, None]
         return self.linear(modulated(x, shift, scale))
 
 
 class STDiT3(nn.Module):
-    """The velocity from noise to clip along a rectified flow (Open-Sora 1.2, arXiv:2412.20404;
-    hpcaitech/Open-Sora, v1.2.0).
+    """The velocity of noisy latents in a rectified flow from noise to x0.
+
+    Open-Sora 1.2 (arXiv:2412.20404; hpcaitech/Open-Sora, v1.2.0).
     """
 
     def __init__(self, config: STDiT3Config):
         super().__init__()
-        self.config, dim = config, config.hidden_size
+        self.config = config
+        dim = config.hidden_size
         self.x_embedder = PatchEmbed(config.in_channels, config.patch_size[1], dim)
-        self.t_embedder = WaveEmbedder(dim)
-        self.fps_embedder = WaveEmbedder(dim)
+        self.t_embedder = ScalarEmbedder(dim)
+        self.fps_embedder = ScalarEmbedder(dim)
         self.t_block = [nn.SiLU(), nn.Linear(dim, 6 * dim)]
         self.y_embedder = CaptionEmbedder(config)
         self.spatial_blocks = [Block(config) for _ in range(config.depth)]
@@ -190,44 +193,42 @@ class STDiT3(nn.Module):
 
     @staticmethod
     def sanitize(weights: dict[str, mx.array]) -> dict[str, mx.array]:
-        """The patch convolution as the matrix that it is, and without the rotary frequencies.
+        """The patch convolution as a matrix, and no rotary frequencies.
 
-        Those are never trained, not in every checkpoint, and rounded where it is in half precision:
-        they are computed instead.
+        The frequencies are constant, not in every checkpoint, and rounded in those of half
+        precision: they are computed instead.
         """
-        kept = {name: weight for name, weight in weights.items() if name != "rope.freqs"}
-        return {
-            name: patch_matrix(weight) if name == "x_embedder.proj.weight" else weight
-            for name, weight in kept.items()
-        }
+        weights = dict(weights)
+        weights.pop("rope.freqs", None)
+        if "x_embedder.proj.weight" in weights:
+            weights["x_embedder.proj.weight"] = patch_matrix(weights["x_embedder.proj.weight"])
+        return weights
 
     @staticmethod
     def quantizable(name: str, module: nn.Module) -> bool:
-        """The large matrices of the blocks; what sets the scale of things (patches, text, time,
-        output) stays precise.
+        """Whether to quantize: the blocks' matrices.
+
+        Patches, text, timestep and output set the scale of everything and stay precise.
         """
-        return name.startswith(("spatial_blocks.", "temporal_blocks.")) and isinstance(
-            module, nn.Linear
-        )
+        in_block = name.startswith(("spatial_blocks.", "temporal_blocks."))
+        return in_block and isinstance(module, nn.Linear)
 
     def positions(self, h: int, w: int, height: float, width: float) -> mx.array:
-        """float32 [h*w, C]: where in the frame each of h x w tokens stands, of a clip of height x
-        width pixels.
-        """
+        """Position embedding of h x w tokens for height x width pixels, float32 [h*w, C]."""
         scale = math.sqrt(height * width) / self.config.input_sq_size
         return sines_2d(h, w, self.config.hidden_size, round(math.sqrt(h * w)), scale)
 
     def time(self, timestep: mx.array, fps: mx.array, x_mask: mx.array | None) -> mx.array:
-        """What the blocks are told of time and frame rate: [B, 1, C], or [B, F, C] where x_mask
-        sends given frames to time 0.
+        """The embedding of timestep and frame rate, [B, 1, C].
+
+        With x_mask [B, F] it is [B, F, C], where frames that are false have timestep 0.
         """
         rate = self.fps_embedder(fps)[:, None]
-        now = self.t_embedder(timestep)[:, None] + rate
+        noisy = self.t_embedder(timestep)[:, None] + rate
         if x_mask is None:
-            return now
-        return mx.where(
-            x_mask[..., None], now, self.t_embedder(mx.zeros_like(timestep))[:, None] + rate
-        )
+            return noisy
+        clean = self.t_embedder(mx.zeros_like(timestep))[:, None] + rate
+        return mx.where(x_mask[..., None], noisy, clean)
 
     def __call__(
         self,
@@ -241,36 +242,44 @@ class STDiT3(nn.Module):
         x_mask: mx.array | None = None,
         attention: str = "factored",
     ) -> mx.array:
-        """
-        x: noisy latents [B, F, H, W, C]; odd sides are padded within. timestep [B], 0 to 1000,
-        fractions allowed. text [B, L, D]: the encoder's states; mask bool [B, L]: which of them are
-        tokens, None for all. fps [B]; height, width: the clip's size in pixels as it was asked for,
-        which need not be 8 times the latents'. x_mask bool [B, F]: true for frames at `timestep`,
-        false for given ones, which are at time 0; None for all true. attention: "factored"; "full":
-        the spatial blocks attend to all tokens of the clip; "spatial": the temporal blocks don't
-        attend over time (they still read the text). Returns [B, F, H, W, out_channels]: the
-        velocity (clip - noise) and, where pred_sigma is set, as many channels to be dropped.
+        """The velocity (x0 - noise) of noisy latents, [B, F, H, W, out_channels].
+
+        Where pred_sigma is set, the second half of the channels is unused.
+
+        x: noisy latents [B, F, H, W, C]; odd sides are padded within.
+        timestep [B], 0 to 1000, fractions allowed.
+        text [B, L, D]: the encoder's states; mask bool [B, L]: which of them are tokens, None for
+        all.
+        fps [B]; height, width: the requested size in pixels, which need not be 8 times the
+        latents'.
+        x_mask bool [B, F]: true for frames at `timestep`, false for given ones, which are at
+        timestep 0; None for all true.
+        attention: "factored"; "full": the spatial blocks attend to all tokens of the clip;
+        "spatial": the temporal blocks don't attend over time (they still read the text).
 
         In frames that x_mask calls given, the result is not the reference's: its last layer norms
         and modulates those twice. No sampler uses them.
         """
-        dtype, patch = self.final_layer.linear.weight.dtype, self.config.patch_size[1]
+        dtype = self.final_layer.linear.weight.dtype
+        patch = self.config.patch_size[1]
         high, wide = x.shape[2:4]
-        x = mx.pad(
-            x.astype(dtype), [(0, 0), (0, 0), (0, -high % patch), (0, -wide % patch), (0, 0)]
-        )
+        below = -high % patch
+        right = -wide % patch
+        x = mx.pad(x.astype(dtype), [(0, 0), (0, 0), (0, below), (0, right), (0, 0)])
         x = self.x_embedder(x)
         b, t, h, w, c = x.shape
         x = x.reshape(b, t, h * w, c) + self.positions(h, w, height, width).astype(dtype)
         time = self.time(timestep, fps, x_mask)
         ada = chain(self.t_block, time).reshape(b, -1, 6, c)
-        text, mask = (
-            self.y_embedder(text.astype(dtype)),
-            None if mask is None else mask[:, None, None],
-        )
-        rope = Rotary(*rope_1d(mx.arange(t), self.config.head_dim, ROPE_THETA), "interleaved")
+        text = self.y_embedder(text.astype(dtype))
+        if mask is not None:
+            mask = mask[:, None, None]
+        cos, sin = rope_1d(mx.arange(t), self.config.head_dim, ROPE_THETA)
+        rope = Rotary(cos, sin, "interleaved")
+        over_space = "clip" if attention == "full" else "space"
+        over_time = None if attention == "spatial" else "time"
         for spatial, temporal in zip(self.spatial_blocks, self.temporal_blocks, strict=True):
-            x = spatial(x, ada, text, mask, rope, "clip" if attention == "full" else "space")
-            x = temporal(x, ada, text, mask, rope, None if attention == "spatial" else "time")
+            x = spatial(x, ada, text, mask, rope, over_space)
+            x = temporal(x, ada, text, mask, rope, over_time)
         x = self.final_layer(x, time)
         return unfold(x.reshape(b, t, h, w, -1), 1, patch)[:, :, :high, :wide]

@@ -1,8 +1,7 @@
-"""Open-Sora 1.2's VAE: an image VAE that makes every frame 8 x 8 times smaller, then a temporal VAE
-that makes 17 frames of them 5.
+"""Open-Sora 1.2's VAE: an image VAE, 8 x 8 pixels to 1, then a temporal VAE, 17 frames to 5.
 
-The temporal VAE takes chunks of 17 frames, which know nothing of each other (reference:
-hpcaitech/Open-Sora v1.2.0, VideoAutoencoderPipeline and VAE_Temporal). Attribute names are those of
+The temporal VAE takes chunks of 17 frames, independent of each other. Reference:
+hpcaitech/Open-Sora v1.2.0, VideoAutoencoderPipeline and VAE_Temporal. Attribute names are those of
 the checkpoint.
 """
 
@@ -10,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -18,17 +18,17 @@ from mlxvid.layers.autoencoder_kl import AutoencoderKL, group_norm, posterior
 from mlxvid.layers.conv import CausalConv3d
 from mlxvid.layers.tiling import chunks
 
+from .chain import chain
 from .vae_config import OpenSoraVAEConfig
 
 EPS = 1e-5  # of the temporal VAE's norms
 
 
 class CausalConv(nn.Module):
-    """A causal convolution with zeros before the first frame: [B, F, H, W, C] -> [B, F / stride, H,
-    W, C'].
+    """A causal convolution with zeros before the clip: [B, F, ...] -> [B, F / stride, ...].
 
-    The checkpoint has it one name deeper. It has the memory to itself, as
-    :class:`mlxvid.layers.autoencoder_kl.Conv2d` has.
+    The checkpoint has it one name deeper. It is evaluated alone, as
+    :class:`mlxvid.layers.autoencoder_kl.Conv2d` is.
     """
 
     def __init__(
@@ -52,8 +52,9 @@ class CausalConv(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """Norm, SiLU and a causal convolution, twice, added to the input. The norms are over all frames
-    of the chunk.
+    """Norm, SiLU and a causal convolution, twice, added to the input.
+
+    The norms are over all frames of the chunk.
     """
 
     def __init__(self, in_channels: int, out_channels: int, groups: int):
@@ -72,9 +73,7 @@ class ResBlock(nn.Module):
 
 
 class TimeUpsample(CausalConv):
-    """A causal convolution to twice as many channels, of which each two make two frames: [B, F, H,
-    W, C] -> [B, 2F, H, W, C].
-    """
+    """Twice the frames: a causal convolution to 2C channels, of which each two are two frames."""
 
     def __init__(self, channels: int):
         super().__init__(channels, 2 * channels)
@@ -87,19 +86,13 @@ class TimeUpsample(CausalConv):
 
 def res_blocks(in_channels: int, out_channels: int, config: OpenSoraVAEConfig) -> list[ResBlock]:
     """The residual blocks of one level."""
-    sizes = [in_channels] + [out_channels] * config.num_res_blocks
-    return [ResBlock(*pair, config.num_groups) for pair in pairwise(sizes)]
-
-
-def applied(blocks: list[nn.Module], x: mx.array) -> mx.array:
-    """`x` through `blocks`, one after another."""
-    for block in blocks:
-        x = block(x)
-    return x
+    widths = [in_channels] + [out_channels] * config.num_res_blocks
+    return [ResBlock(*pair, config.num_groups) for pair in pairwise(widths)]
 
 
 class Encoder(nn.Module):
-    """Image latents [B, F, h, w, C] -> moments [B, f, h, w, 2C] before the quantizing convolution;
+    """Image latents [B, F, h, w, C] -> moments [B, f, h, w, 2C], to be quantized by a convolution.
+
     F is a multiple of the time factor.
     """
 
@@ -107,29 +100,28 @@ class Encoder(nn.Module):
         super().__init__()
         widths = config.widths
         self.conv_in = CausalConv(config.in_out_channels, config.filters, bias=False)
-        self.block_res_blocks = [
-            res_blocks(*pair, config) for pair in pairwise([config.filters, *widths])
-        ]
-        self.conv_blocks = [
-            CausalConv(width, width, stride=2) if down else nn.Identity()
-            for width, down in zip(widths, config.temporal_downsample, strict=False)
-        ]
+        pairs = pairwise([config.filters, *widths])
+        self.block_res_blocks = [res_blocks(*pair, config) for pair in pairs]
+        self.conv_blocks: list[nn.Module] = []
+        for width, down in zip(widths, config.temporal_downsample, strict=False):
+            halving = CausalConv(width, width, stride=2) if down else nn.Identity()
+            self.conv_blocks.append(halving)
         self.res_blocks = res_blocks(widths[-1], widths[-1], config)
         self.norm1 = group_norm(config.num_groups, widths[-1], EPS)
         self.conv2 = CausalConv(widths[-1], 2 * config.latent_embed_dim, 1)
 
     def __call__(self, x: mx.array) -> mx.array:
         x = self.conv_in(x)
-        for level, down in zip(
-            self.block_res_blocks, [*self.conv_blocks, nn.Identity()], strict=True
-        ):
-            x = down(applied(level, x))
-        return self.conv2(nn.silu(self.norm1(applied(self.res_blocks, x))))
+        halvings = [*self.conv_blocks, nn.Identity()]
+        for level, halving in zip(self.block_res_blocks, halvings, strict=True):
+            x = halving(chain(level, x))
+        return self.conv2(nn.silu(self.norm1(chain(self.res_blocks, x))))
 
 
 class Decoder(nn.Module):
-    """Latents [B, f, h, w, C] -> image latents [B, F, h, w, C]. Levels are numbered as the
-    encoder's and run from the last to the first.
+    """Latents [B, f, h, w, C] -> image latents [B, F, h, w, C].
+
+    Levels are numbered as the encoder's and run from the last to the first.
     """
 
     def __init__(self, config: OpenSoraVAEConfig):
@@ -137,23 +129,19 @@ class Decoder(nn.Module):
         widths = config.widths
         self.conv1 = CausalConv(config.latent_embed_dim, widths[-1])
         self.res_blocks = res_blocks(widths[-1], widths[-1], config)
-        self.block_res_blocks = [
-            res_blocks(*pair, config)
-            for pair in zip([*widths[1:], widths[-1]], widths, strict=True)
-        ]
-        self.conv_blocks = [
-            TimeUpsample(width) if down else nn.Identity()
-            for width, down in zip(widths[1:], config.temporal_downsample, strict=True)
-        ]
+        pairs = zip([*widths[1:], widths[-1]], widths, strict=True)
+        self.block_res_blocks = [res_blocks(*pair, config) for pair in pairs]
+        self.conv_blocks: list[nn.Module] = []
+        for width, down in zip(widths[1:], config.temporal_downsample, strict=True):
+            self.conv_blocks.append(TimeUpsample(width) if down else nn.Identity())
         self.norm1 = group_norm(config.num_groups, widths[0], EPS)
         self.conv_out = CausalConv(widths[0], config.in_out_channels)
 
     def __call__(self, z: mx.array) -> mx.array:
-        x = applied(self.res_blocks, self.conv1(z))
-        for level, up in zip(
-            self.block_res_blocks[::-1], [*self.conv_blocks[::-1], nn.Identity()], strict=True
-        ):
-            x = up(applied(level, x))
+        x = chain(self.res_blocks, self.conv1(z))
+        doublings = [*self.conv_blocks[::-1], nn.Identity()]
+        for level, doubling in zip(self.block_res_blocks[::-1], doublings, strict=True):
+            x = doubling(chain(level, x))
         return self.conv_out(nn.silu(self.norm1(x)))
 
 
@@ -169,15 +157,18 @@ class TemporalVAE(nn.Module):
         self.post_quant_conv = CausalConv(config.embed_dim, config.latent_embed_dim, 1)
 
     def encode(self, x: mx.array) -> mx.array:
-        """Image latents [B, F, h, w, C] -> moments [B, f, h, w, 2C]; zero frames in front fill the
-        first latent frame.
+        """Image latents [B, F, h, w, C] -> moments [B, f, h, w, 2C].
+
+        Zero frames in front fill up the first latent frame.
         """
-        x = mx.pad(x, [(0, 0), (-x.shape[1] % self.t_factor, 0), (0, 0), (0, 0), (0, 0)])
+        missing = -x.shape[1] % self.t_factor
+        x = mx.pad(x, [(0, 0), (missing, 0), (0, 0), (0, 0), (0, 0)])
         return self.quant_conv(self.encoder(x))
 
     def decode(self, z: mx.array, frames: int) -> mx.array:
-        """Latents [B, f, h, w, C] -> the last `frames` image latents [B, F, h, w, C]: those before
-        them were filled up.
+        """Latents [B, f, h, w, C] -> image latents [B, F, h, w, C] of a chunk of `frames`.
+
+        The frames in front that :meth:`encode` filled up are dropped.
         """
         x = self.decoder(self.post_quant_conv(z))
         return x[:, -frames % self.t_factor :]
@@ -192,7 +183,10 @@ class SpatialVAE(nn.Module):
 
 
 class OpenSoraVAE(nn.Module):
-    """Both VAEs, one after the other; latents are scaled to zero mean and unit deviation a channel."""
+    """Both VAEs, one after the other.
+
+    Latents are scaled to zero mean and unit deviation per channel.
+    """
 
     def __init__(self, config: OpenSoraVAEConfig):
         super().__init__()
@@ -204,65 +198,63 @@ class OpenSoraVAE(nn.Module):
 
     @property
     def t_factor(self) -> int:
-        """Frames a latent frame, but for what :meth:`OpenSoraVAEConfig.latent_frames` rounds up."""
+        """Frames per latent frame; :meth:`OpenSoraVAEConfig.latent_frames` rounds up."""
         return self.config.t_factor
 
     @property
     def s_factor(self) -> int:
-        """Pixels a latent position on each side."""
+        """Pixels per latent position on each side."""
         return self.spatial_vae.module.s_factor
 
-    def set_dtype(self, dtype: mx.Dtype, *args, **kwargs) -> None:
-        """Set the type of all weights but scale and shift, which would change the latents where
-        they were rounded.
+    def set_dtype(self, dtype: mx.Dtype, *args: Any, **kwargs: Any) -> None:
+        """Set the type of all weights except scale and shift.
+
+        Rounding those would change the latents.
         """
-        scale, shift = self.scale, self.shift
+        scale = self.scale
+        shift = self.shift
         super().set_dtype(dtype, *args, **kwargs)
-        self.scale, self.shift = scale, shift
+        self.scale = scale
+        self.shift = shift
 
     def encode(self, frames: mx.array, noise: tuple[mx.array, mx.array] | None = None) -> mx.array:
-        """Pixels [B, F, H, W, 3] in [-1, 1] -> scaled latents [B, f, h, w, C], float32; h is H / 8
-        rounded down.
+        """Pixels [B, F, H, W, 3] in [-1, 1] -> scaled latents [B, f, h, w, C], float32.
 
-        The mean of both distributions, or with `noise` ([B, F, h, w, C'], [B, f, h, w, C]) the
-        sample that it makes of them.
+        h and w are H / 8 and W / 8, rounded down. Returns the mean of both distributions, or with
+        `noise` ([B, F, h, w, C'], [B, f, h, w, C]) the sample that it makes of them.
         """
-        spatial_noise, noise = noise or (None, None)
+        spatial_noise, temporal_noise = noise or (None, None)
         image_vae = self.spatial_vae.module
         x = image_vae.encode(frames, spatial_noise).astype(image_vae.dtype)
         parts = []
         for part in chunks(x, self.config.micro_frame_size):
-            parts.append(self.temporal_vae.encode(part))
-            mx.eval(parts[-1])
-        return (posterior(mx.concatenate(parts, axis=1), noise) - self.shift) / self.scale
+            moments = self.temporal_vae.encode(part)
+            mx.eval(moments)
+            parts.append(moments)
+        z = posterior(mx.concatenate(parts, axis=1), temporal_noise)
+        return (z - self.shift) / self.scale
 
     def sample(self, frames: mx.array, key: mx.array) -> mx.array:
-        """:meth:`encode` with noise from `key`, float32: what the reference does wherever it
-        encodes.
-        """
+        """:meth:`encode` with noise from `key`, float32, as the reference always encodes."""
         config = self.config
         b, f, h, w = frames.shape[:4]
         grid = (h // self.s_factor, w // self.s_factor)
-        shapes = (
-            (b, f, *grid, config.in_out_channels),
-            (b, config.latent_frames(f), *grid, config.embed_dim),
-        )
-        return self.encode(
-            frames,
-            tuple(
-                mx.random.normal(shape, key=k)
-                for shape, k in zip(shapes, mx.random.split(key), strict=True)
-            ),
-        )
+        spatial_shape = (b, f, *grid, config.in_out_channels)
+        temporal_shape = (b, config.latent_frames(f), *grid, config.embed_dim)
+        spatial_key, temporal_key = mx.random.split(key)
+        spatial_noise = mx.random.normal(spatial_shape, key=spatial_key)
+        temporal_noise = mx.random.normal(temporal_shape, key=temporal_key)
+        return self.encode(frames, (spatial_noise, temporal_noise))
 
     def decode(self, latents: mx.array, frames: int, tile: int | None = None) -> Iterator[mx.array]:
-        """Scaled latents [B, f, h, w, C] of a clip of `frames` -> its frames in order, a few at a
-        time, float32 [B, n, 8h, 8w, 3].
+        """Scaled latents [B, f, h, w, C] -> the clip's frames in order, a few at a time.
 
-        tile: as :meth:`AutoencoderKL.decode` has it. Raises ValueError where a clip of `frames` has
-        another number of latent frames.
+        They are float32 [B, n, 8h, 8w, 3]. frames: the clip's number of frames. tile: as in
+        :meth:`AutoencoderKL.decode`. Raises ValueError where a clip of `frames` has another number
+        of latent frames.
         """
-        needed, size = self.config.latent_frames(frames), self.config.micro_frame_size
+        size = self.config.micro_frame_size
+        needed = self.config.latent_frames(frames)
         if latents.shape[1] != needed:
             raise ValueError(
                 f"{latents.shape[1]} latent frames where {frames} frames have {needed}"
@@ -277,5 +269,5 @@ class OpenSoraVAE(nn.Module):
 
     @staticmethod
     def sanitize(weights: dict[str, mx.array]) -> dict[str, mx.array]:
-        """PyTorch's convolution weights and the latents' scale and shift with the channels last."""
+        """Convolution weights and the latents' scale and shift with their channels last."""
         return AutoencoderKL.sanitize(weights)

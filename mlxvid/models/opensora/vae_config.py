@@ -1,5 +1,6 @@
-"""The sizes of Open-Sora 1.2's VAE. The released config.json names the classes and no sizes: those
-are the defaults here.
+"""Sizes of Open-Sora 1.2's VAE.
+
+The released config.json names the classes and no sizes: those are the defaults here.
 """
 
 from __future__ import annotations
@@ -11,12 +12,11 @@ from mlxvid.layers.autoencoder_kl_config import AutoencoderKLConfig, check_chann
 
 @dataclass(frozen=True)
 class OpenSoraVAEConfig:
-    """First the image VAE, with Diffusers' names, then the temporal VAE, with the reference's
-    (VAE_Temporal).
+    """The image VAE, with Diffusers' names, and the temporal VAE, with those of VAE_Temporal.
 
     micro_frame_size: frames that go through the temporal VAE together. spatial_scaling: of the
-    latents between the two, which is 0.18215 in the reference whatever the image VAE's own config
-    says.
+    latents between the two, 0.18215 in the reference whatever the image VAE's own config says.
+    Raises ValueError for sizes that can't be built.
     """
 
     micro_frame_size: int = 17
@@ -50,17 +50,17 @@ class OpenSoraVAEConfig:
         )
         check_channels("filters times channel_multipliers", self.widths, self.num_groups)
         downsample = self.temporal_downsample
-        if len(downsample) != len(self.channel_multipliers) - 1 or not all(
-            isinstance(down, bool) for down in downsample
-        ):
+        are_booleans = all(isinstance(down, bool) for down in downsample)
+        if not are_booleans or len(downsample) != len(self.channel_multipliers) - 1:
             raise ValueError(
-                f"temporal_downsample {downsample!r}, which must be true or false for each of channel_multipliers but the last"
+                f"temporal_downsample {downsample!r}, which must be true or false "
+                "for each of channel_multipliers but the last"
             )
         self.spatial  # noqa: B018  raises for sizes that an image VAE can't have
 
     @property
     def spatial(self) -> AutoencoderKLConfig:
-        """The image VAE's part."""
+        """The image VAE's config."""
         return AutoencoderKLConfig(
             self.in_channels,
             self.out_channels,
@@ -78,10 +78,10 @@ class OpenSoraVAEConfig:
 
     @property
     def t_factor(self) -> int:
-        """Frames a latent frame."""
+        """Frames per latent frame."""
         return 2 ** sum(self.temporal_downsample)
 
     def latent_frames(self, frames: int) -> int:
-        """How many latent frames a clip of `frames` has: each chunk's are rounded up."""
+        """The number of latent frames of a clip of `frames`; each chunk's are rounded up."""
         whole, rest = divmod(frames, self.micro_frame_size)
         return whole * -(-self.micro_frame_size // self.t_factor) + -(-rest // self.t_factor)

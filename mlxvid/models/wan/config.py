@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class WanTransformerConfig:
-    """The diffusion transformer; the defaults are those of Diffusers' WanTransformer3DModel, the
-    14B text-to-video model.
+    """The diffusion transformer, with the defaults of Diffusers' WanTransformer3DModel (14B).
 
-    A model that starts from pictures has `in_channels` = noise + mask + the pictures' latents, and,
-    where it also sees them through CLIP, `image_dim` (CLIP's width) and `added_kv_proj_dim`; one
-    that goes from a first picture to a last one has `pos_embed_seq_len`, the number of CLIP's
-    tokens for both.
+    A model that starts from pictures has `in_channels` = noise + mask + the pictures' latents. With
+    CLIP's states of them as a condition it has `image_dim` (CLIP's width) and `added_kv_proj_dim`;
+    one with a first and a last picture has `pos_embed_seq_len`, the number of CLIP's tokens for
+    both. Raises ValueError for values that don't fit together.
     """
 
     patch_size: list[int] = field(default_factory=lambda: [1, 2, 2])

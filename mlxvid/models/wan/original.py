@@ -1,6 +1,6 @@
-"""The original release's names for the transformer's tensors, and Diffusers' names for the same.
+"""Tensor names of Wan's transformer: the original release's, and Diffusers'.
 
-Facts from wan/modules/model.py of Wan-Video/Wan2.1 (``WanModel``) and Diffusers'
+Sources: wan/modules/model.py of Wan-Video/Wan2.1 (``WanModel``) and Diffusers'
 ``WanTransformer3DModel``.
 """
 
@@ -48,8 +48,9 @@ _BLOCK = {
 
 
 def transformer_name(name: str) -> str:
-    """Diffusers' name for a module or tensor of the original checkpoint; a name that both share, or
-    neither knows, as it is.
+    """Diffusers' name for a module or tensor of the original checkpoint.
+
+    Unknown names, and those that both share, are returned unchanged.
 
     >>> transformer_name("blocks.0.self_attn.q.weight")
     'blocks.0.attn1.to_q.weight'
@@ -67,12 +68,14 @@ def _inverse(names: Mapping[str, str]) -> dict[str, str]:
 
 
 def _renamed(name: str, model: Mapping[str, str], block: Mapping[str, str]) -> str:
-    """`name` with its longest run of leading segments that a table knows replaced; `block` is for
-    what follows "blocks.N.".
+    """`name` with its longest run of leading segments that is in a table replaced.
+
+    `block` is the table for what follows "blocks.N.", `model` for other names.
     """
-    prefix, rest = re.fullmatch(r"(blocks\.\d+\.)?(.*)", name, re.DOTALL).groups(default="")
+    match = re.match(r"blocks\.\d+\.", name)
+    prefix = match[0] if match else ""
     table = block if prefix else model
-    segments = rest.split(".")
+    segments = name[len(prefix) :].split(".")
     for count in range(len(segments), 0, -1):
         known = table.get(".".join(segments[:count]))
         if known is not None:

@@ -1,9 +1,8 @@
-"""Wan 2.1's diffusion transformer (arXiv:2503.20314): full attention over time, height and width,
-cross-attention to text and picture.
+"""Wan 2.1's diffusion transformer: full self-attention, cross-attention to text and picture.
 
-Names and maths are those of Diffusers' ``WanTransformer3DModel``. The weights may be in half
-precision; norms, modulation, the timestep's embedding, rotation and the output are worked out in
-float32, as in the original release.
+Names and maths are those of Diffusers' ``WanTransformer3DModel`` (arXiv:2503.20314). The weights
+may be in half precision; norms, modulation, timestep embedding, rotary position embedding and the
+output are computed in float32, as in the original release.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -28,6 +28,8 @@ from .config import WanTransformerConfig
 from .original import original_name
 
 ROPE_THETA = 10000.0
+# Parts of the names of tensors that stay in float32.
+FLOAT32 = frozenset({"time_embedder", "scale_shift_table", "norm1", "norm2"})
 
 
 @partial(mx.compile, shapeless=True)
@@ -43,53 +45,60 @@ def gated(x: mx.array, change: mx.array, gate: mx.array) -> mx.array:
 
 
 @mx.compile
-def turned(x: mx.array, cos: mx.array, sin: mx.array) -> mx.array:
-    """Heads [B, N, H, D] turned by interleaved tables [N, D/2], in float32; returned in x's type."""
+def rotated(x: mx.array, cos: mx.array, sin: mx.array) -> mx.array:
+    """Rotary position embedding of heads [B, N, H, D] by interleaved tables [N, D/2].
+
+    Computed in float32, returned in x's type.
+    """
     return rotate(x[:, :, None], Rotary(cos, sin, "interleaved"))[:, :, 0]
 
 
 class WanAttention(nn.Module):
-    """Attention of tokens [B, N, C] among themselves, or to a text and a picture. Queries and keys
-    are RMS-normed across all heads.
+    """Self-attention of tokens [B, N, C], or cross-attention to a text and a picture.
+
+    Queries and keys are RMS-normed across all heads.
     """
 
     def __init__(self, config: WanTransformerConfig, added_dim: int | None = None):
         super().__init__()
         dim = config.hidden_size
         self.heads = config.num_attention_heads
-        self.to_q, self.to_k, self.to_v = (nn.Linear(dim, dim) for _ in range(3))
+        self.to_q = nn.Linear(dim, dim)
+        self.to_k = nn.Linear(dim, dim)
+        self.to_v = nn.Linear(dim, dim)
         self.to_out = [nn.Linear(dim, dim)]
-        self.norm_q, self.norm_k = (nn.RMSNorm(dim, eps=config.eps) for _ in range(2))
+        self.norm_q = nn.RMSNorm(dim, eps=config.eps)
+        self.norm_k = nn.RMSNorm(dim, eps=config.eps)
         if added_dim is not None:
-            self.add_k_proj, self.add_v_proj = (nn.Linear(added_dim, dim) for _ in range(2))
+            self.add_k_proj = nn.Linear(added_dim, dim)
+            self.add_v_proj = nn.Linear(added_dim, dim)
             self.norm_added_k = nn.RMSNorm(dim, eps=config.eps)
 
-    def among(self, x: mx.array, rope: Rotary) -> mx.array:
-        """The tokens attend to each other, turned by where they stand."""
-        q, k = (
-            turned(self._split(h), rope.cos, rope.sin)
-            for h in (self.norm_q(self.to_q(x)), self.norm_k(self.to_k(x)))
-        )
-        return self._joined(
-            attend(*(h.transpose(0, 2, 1, 3) for h in (q, k, self._split(self.to_v(x)))))
-        )
+    def over_tokens(self, x: mx.array, rope: Rotary) -> mx.array:
+        """Self-attention with rotary position embedding."""
+        q = rotated(self._split(self.norm_q(self.to_q(x))), rope.cos, rope.sin)
+        k = rotated(self._split(self.norm_k(self.to_k(x))), rope.cos, rope.sin)
+        v = self._heads(self.to_v(x))
+        return self._joined(attend(q.transpose(0, 2, 1, 3), k.transpose(0, 2, 1, 3), v))
 
-    def to(self, x: mx.array, text: mx.array, image: mx.array | None) -> mx.array:
-        """The tokens attend to text [B, L, C] and, apart from it, to image [B, L', C]."""
+    def over_conditions(self, x: mx.array, text: mx.array, image: mx.array | None) -> mx.array:
+        """Cross-attention to text [B, L, C] and, separately, to image [B, L', C]."""
         q = self._heads(self.norm_q(self.to_q(x)))
-        out = attend(q, self._heads(self.norm_k(self.to_k(text))), self._heads(self.to_v(text)))
+        k = self._heads(self.norm_k(self.to_k(text)))
+        v = self._heads(self.to_v(text))
+        out = attend(q, k, v)
         if image is not None:
-            out = out + attend(
-                q,
-                self._heads(self.norm_added_k(self.add_k_proj(image))),
-                self._heads(self.add_v_proj(image)),
-            )
+            image_k = self._heads(self.norm_added_k(self.add_k_proj(image)))
+            image_v = self._heads(self.add_v_proj(image))
+            out = out + attend(q, image_k, image_v)
         return self._joined(out)
 
     def _split(self, x: mx.array) -> mx.array:
+        """[B, N, C] -> [B, N, H, D]."""
         return x.reshape(*x.shape[:2], self.heads, -1)
 
     def _heads(self, x: mx.array) -> mx.array:
+        """[B, N, C] -> [B, H, N, D]."""
         return self._split(x).transpose(0, 2, 1, 3)
 
     def _joined(self, x: mx.array) -> mx.array:
@@ -98,8 +107,9 @@ class WanAttention(nn.Module):
 
 
 class WanTransformerBlock(nn.Module):
-    """Self-attention, cross-attention and feed-forward; the first and the last are shifted, scaled
-    and gated by the timestep.
+    """Self-attention, cross-attention and feed-forward.
+
+    The first and the last are shifted, scaled and gated by the timestep.
     """
 
     def __init__(self, config: WanTransformerConfig):
@@ -115,37 +125,40 @@ class WanTransformerBlock(nn.Module):
     def __call__(
         self, x: mx.array, text: mx.array, image: mx.array | None, ada: mx.array, rope: Rotary
     ) -> mx.array:
-        """x [B, N, C]; ada float32 [B, 6, C]: what the timestep does to this and all other blocks."""
-        shift1, scale1, gate1, shift3, scale3, gate3 = mx.split(
-            self.scale_shift_table + ada, 6, axis=1
-        )
-        x = gated(x, self.attn1.among(normed(x, shift1, scale1, self.eps), rope), gate1)
-        x = x + self.attn2.to(self.norm2(x.astype(mx.float32)).astype(x.dtype), text, image)
-        return gated(x, self.ffn(normed(x, shift3, scale3, self.eps)), gate3)
+        """x [B, N, C]; ada float32 [B, 6, C]: the modulation by the timestep, for all blocks."""
+        modulation = self.scale_shift_table + ada
+        shift1, scale1, gate1, shift3, scale3, gate3 = mx.split(modulation, 6, axis=1)
+        h = self.attn1.over_tokens(normed(x, shift1, scale1, self.eps), rope)
+        x = gated(x, h, gate1)
+        h = self.norm2(x.astype(mx.float32)).astype(x.dtype)
+        x = x + self.attn2.over_conditions(h, text, image)
+        h = self.ffn(normed(x, shift3, scale3, self.eps))
+        return gated(x, h, gate3)
 
 
 class WanImageEmbedding(nn.Module):
-    """What CLIP sees in the pictures, [B, L, image_dim] -> [B, L, C]."""
+    """CLIP's states of the pictures at the transformer's width, [B, L, dim] -> [B, L, out]."""
 
-    def __init__(self, config: WanTransformerConfig):
+    def __init__(self, dim: int, out: int, length: int | None):
+        """length: the number of tokens with learned positions; None: no positions."""
         super().__init__()
-        dim, out = config.image_dim, config.hidden_size
         self.norm1 = nn.LayerNorm(dim)
         self.ff = FeedForwardNet(dim, dim, out, nn.gelu)
         self.norm2 = nn.LayerNorm(out)
-        if config.pos_embed_seq_len is not None:
-            self.pos_embed = mx.zeros((1, config.pos_embed_seq_len, dim))
+        if length is not None:
+            self.pos_embed = mx.zeros((1, length, dim))
 
     def __call__(self, image: mx.array) -> mx.array:
         dtype = self.ff.net[0].proj.weight.dtype
         image = image.astype(mx.float32)
         if "pos_embed" in self:
             image = image + self.pos_embed
-        return self.norm2(self.ff(self.norm1(image).astype(dtype)).astype(mx.float32)).astype(dtype)
+        image = self.ff(self.norm1(image).astype(dtype))
+        return self.norm2(image.astype(mx.float32)).astype(dtype)
 
 
 class WanTimeTextImageEmbedding(nn.Module):
-    """What the blocks are told of the timestep, the text and the pictures."""
+    """Embeddings of the blocks' conditions: timestep, text and pictures."""
 
     def __init__(self, config: WanTransformerConfig):
         super().__init__()
@@ -154,76 +167,84 @@ class WanTimeTextImageEmbedding(nn.Module):
         self.time_proj = nn.Linear(dim, 6 * dim)
         self.text_embedder = TextProjection(config.text_dim, dim)
         if config.image_dim is not None:
-            self.image_embedder = WanImageEmbedding(config)
+            self.image_embedder = WanImageEmbedding(config.image_dim, dim, config.pos_embed_seq_len)
 
     def __call__(
         self, timestep: mx.array, text: mx.array, image: mx.array | None
     ) -> tuple[mx.array, mx.array, mx.array, mx.array | None]:
-        """timestep [B] as its embedding [B, C] and the blocks' modulation [B, 6, C], both float32;
-        text and image as the blocks read them, [B, L, C] and [B, L', C]."""
+        """The timestep's embedding, the blocks' modulation, and text and image for the blocks.
+
+        timestep [B] -> [B, C] and [B, 6, C], both float32; text and image -> [B, L, C] and
+        [B, L', C].
+        """
         time = self.time_embedder(timestep).astype(mx.float32)
         ada = self.time_proj(nn.silu(time)).reshape(timestep.shape[0], 6, -1)
         text = self.text_embedder(text.astype(self.text_embedder.linear_1.weight.dtype))
-        return time, ada, text, None if image is None else self.image_embedder(image)
+        if image is not None:
+            image = self.image_embedder(image)
+        return time, ada, text, image
 
 
 class WanTransformer3DModel(nn.Module):
-    """The velocity of noisy latents along the straight road from clip to noise, for every model of
-    the Wan 2.1 release.
-    """
+    """The velocity of noisy latents in a rectified flow, for every model of the Wan 2.1 release."""
 
     original_name = staticmethod(original_name)
 
     def __init__(self, config: WanTransformerConfig):
         super().__init__()
-        self.config, dim, patch = config, config.hidden_size, math.prod(config.patch_size)
+        self.config = config
+        dim = config.hidden_size
+        patch = math.prod(config.patch_size)
+        out_channels = config.out_channels or config.in_channels
         self.patch_embedding = nn.Linear(patch * config.in_channels, dim)
         self.condition_embedder = WanTimeTextImageEmbedding(config)
         self.blocks = [WanTransformerBlock(config) for _ in range(config.num_layers)]
         self.scale_shift_table = mx.zeros((1, 2, dim))
-        self.proj_out = nn.Linear(dim, patch * (config.out_channels or config.in_channels))
+        self.proj_out = nn.Linear(dim, patch * out_channels)
 
     @staticmethod
     def sanitize(weights: dict[str, mx.array]) -> dict[str, mx.array]:
-        """The patch convolution as the matrix that it is, and without the norm of added queries,
-        which early conversions carry and nothing reads."""
+        """The patch convolution as a matrix, and no norm of added queries.
+
+        Early conversions have that norm, and nothing reads it.
+        """
         kept = {name: weight for name, weight in weights.items() if ".norm_added_q." not in name}
-        return {
-            name: patch_matrix(weight) if name == "patch_embedding.weight" else weight
-            for name, weight in kept.items()
-        }
+        if "patch_embedding.weight" in kept:
+            kept["patch_embedding.weight"] = patch_matrix(kept["patch_embedding.weight"])
+        return kept
 
     @staticmethod
     def quantizable(name: str, module: nn.Module) -> bool:
-        """The large matrices of the blocks; what sets the scale of things (patches, time, text,
-        picture, output) stays precise.
+        """Whether to quantize: the blocks' matrices.
+
+        Patches, timestep, text, picture and output set the scale of everything and stay precise.
         """
         return name.startswith("blocks.") and isinstance(module, nn.Linear)
 
     @staticmethod
     def stays_float32(name: str) -> bool:
-        """Whether a tensor stays in float32 when the others are in half precision, as in Diffusers."""
-        return not {"time_embedder", "scale_shift_table", "norm1", "norm2"}.isdisjoint(
-            name.split(".")
-        )
+        """Whether a tensor stays float32 when others are in half precision, as in Diffusers."""
+        return not FLOAT32.isdisjoint(name.split("."))
 
     def set_dtype(
         self,
         dtype: mx.Dtype,
         predicate: Callable[[mx.Dtype], bool] | None = lambda x: mx.issubdtype(x, mx.floating),
     ) -> None:
-        """As every module's, but for the tensors that stay in float32."""
-        kept = [
-            (name, weight.astype(mx.float32))
-            for name, weight in tree_flatten(self.parameters())
-            if self.stays_float32(name)
-        ]
+        """Set the type of all tensors except those that stay in float32."""
+        # Without a destination, tree_flatten returns a list.
+        tensors = cast(list[tuple[str, mx.array]], tree_flatten(self.parameters()))
+        kept = []
+        for name, tensor in tensors:
+            if self.stays_float32(name):
+                kept.append((name, tensor.astype(mx.float32)))
         super().set_dtype(dtype, predicate)
         self.update(tree_unflatten(kept))
 
     def rope(self, t: int, h: int, w: int) -> Rotary:
-        """Rotary tables of a token grid: a third of each head turns with the height, a third with
-        the width, the rest with time.
+        """Rotary tables of a token grid.
+
+        A third of each head's channels encodes height, a third width, the rest time.
         """
         head = self.config.attention_head_dim
         side = 2 * (head // 6)
@@ -232,33 +253,34 @@ class WanTransformer3DModel(nn.Module):
     def __call__(
         self, x: mx.array, timestep: mx.array, text: mx.array, image: mx.array | None = None
     ) -> mx.array:
-        """
+        """The velocity (noise - x0), float32 [B, F, H, W, C_out].
+
         x: noisy latents [B, F, H, W, C_in], with mask and condition in the last channels where the
-        model has them; F, H and W are multiples of the patch size. timestep [B], 0 to 1000. text
-        [B, L, text_dim]: the encoder's states, all of which are read (512, zeros where a prompt has
-        ended, are what the model was trained with). image [B, L', image_dim]: CLIP's states of the
-        picture, or of the first and then the last one. Returns the velocity (noise - clip), float32
-        [B, F, H, W, C_out]. Raises ValueError where the config has an `image_dim` and there is no
-        image, or the other way round.
+        model has them; F, H and W are multiples of the patch size.
+        timestep [B], 0 to 1000.
+        text [B, L, text_dim]: the encoder's states, all of which are read (the model was trained
+        with 512, zeros beyond the prompt's end).
+        image [B, L', image_dim]: CLIP's states of the picture, or of the first and then the last
+        one. Raises ValueError where the config has an `image_dim` and there is no image, or the
+        other way round.
         """
         config = self.config
-        if (image is None) != (config.image_dim is None):
-            raise ValueError(
-                "an image for a model that sees none"
-                if config.image_dim is None
-                else "no image for a model that needs one"
-            )
-        x = self.patch_embedding(
-            fold(x.astype(self.patch_embedding.weight.dtype), *config.patch_size[:2])
-        )
+        if image is None and config.image_dim is not None:
+            raise ValueError("no image for a model that needs one")
+        if image is not None and config.image_dim is None:
+            raise ValueError("an image for a model that reads none")
+        x = fold(x.astype(self.patch_embedding.weight.dtype), *config.patch_size[:2])
+        x = self.patch_embedding(x)
         b, t, h, w, c = x.shape
-        n, rope = t * h * w, self.rope(t, h, w)
+        n = t * h * w
+        rope = self.rope(t, h, w)
         x = x.reshape(b, n, c)
         time, ada, text, image = self.condition_embedder(timestep, text, image)
         block_ops = 2 * b * n * c * (8 * c + 2 * config.ffn_dim + 2 * n)
+        blocks_per_eval = max(1, int(EVAL_OPS / block_ops))
         for number, block in enumerate(self.blocks, start=1):
             x = block(x, text, image, ada, rope)
-            if number % max(1, int(EVAL_OPS / block_ops)) == 0:
+            if number % blocks_per_eval == 0:
                 mx.eval(x)
         shift, scale = mx.split(self.scale_shift_table + time[:, None], 2, axis=1)
         x = self.proj_out(normed(x.astype(mx.float32), shift, scale, config.eps))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-# Of each latent channel over Wan's training clips: the defaults of the reference.
+# Mean and deviation of each latent channel over Wan's training clips: the reference's defaults.
 # fmt: off
 LATENTS_MEAN = (
     -0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508,
@@ -21,9 +21,9 @@ LATENTS_STD = (
 class WanVAEConfig:
     """Keys and defaults of Diffusers' ``AutoencoderKLWan``.
 
-    Level i has `dim_mult[i] * base_dim` channels; a level has half the width and height of the one
-    before it, and half the frames where `temperal_downsample` (the reference's spelling) says so.
-    Raises ValueError for a VAE that is built otherwise, as that of Wan 2.2 is, and for lists whose
+    Level i has `dim_mult[i] * base_dim` channels. A level has half the width and height of the one
+    before it, and half the frames where `temperal_downsample` (the reference's spelling) is true.
+    Raises ValueError for a VAE of another structure, as that of Wan 2.2, and for lists whose
     lengths disagree.
     """
 
@@ -32,9 +32,8 @@ class WanVAEConfig:
     z_dim: int = 16
     dim_mult: list[int] = field(default_factory=lambda: [1, 2, 4, 4])
     num_res_blocks: int = 2  # a level of the encoder; the decoder has one more
-    attn_scales: list[float] = field(
-        default_factory=list
-    )  # empty in every release: attention in the middle alone
+    # Empty in every release: attention is on the coarsest level only.
+    attn_scales: list[float] = field(default_factory=list)
     temperal_downsample: list[bool] = field(default_factory=lambda: [False, True, True])
     latents_mean: list[float] = field(default_factory=lambda: list(LATENTS_MEAN))
     latents_std: list[float] = field(default_factory=lambda: list(LATENTS_STD))
@@ -46,16 +45,18 @@ class WanVAEConfig:
     def __post_init__(self):
         if self.is_residual or self.patch_size not in (None, 1):
             raise ValueError(
-                "its VAE has the residual or patched levels of Wan 2.2, and mlxvid knows that of Wan 2.1"
+                "its VAE has the residual or patched levels of Wan 2.2, "
+                "and mlxvid knows that of Wan 2.1"
             )
         if self.attn_scales:
             raise ValueError(
-                "its VAE has attention on other levels than the coarsest, which no release of Wan 2.1 has"
+                "its VAE has attention on other levels than the coarsest, "
+                "which no release of Wan 2.1 has"
             )
-        if len(self.temperal_downsample) != len(self.dim_mult) - 1:
-            raise ValueError(
-                f"{len(self.temperal_downsample)} temperal_downsample between {len(self.dim_mult)} levels"
-            )
+        steps = len(self.temperal_downsample)
+        levels = len(self.dim_mult)
+        if steps != levels - 1:
+            raise ValueError(f"{steps} temperal_downsample between {levels} levels")
         for scale in (self.latents_mean, self.latents_std):
             if len(scale) != self.z_dim:
                 raise ValueError(
@@ -64,10 +65,10 @@ class WanVAEConfig:
 
     @property
     def t_factor(self) -> int:
-        """Frames a latent frame, but for the first, which is one."""
+        """Frames per latent frame, except the first, which is one frame."""
         return 2 ** sum(self.temperal_downsample)
 
     @property
     def s_factor(self) -> int:
-        """Pixels a latent position on either side."""
+        """Pixels per latent position on each side."""
         return 2 ** len(self.temperal_downsample)

@@ -95,10 +95,10 @@ def test_options_are_in_the_settings_and_change_the_clip(pipe):
 
 def test_what_the_text_encoder_reads(pipe):
     def words(prompt: str, frames: int = 17, **options) -> str:
-        from mlxvid.run.request import complete
+        from mlxvid.run.complete import complete
 
-        return pipe.family.prompt(
-            complete(pipe.family, prompt, frames=frames, options=options, **SMALL)
+        return pipe.model.prompt(
+            complete(pipe.model, prompt, frames=frames, options=options, **SMALL)
         )
 
     assert words("a star") == "a star aesthetic score: 6.5."
@@ -116,16 +116,16 @@ def test_what_the_text_encoder_reads(pipe):
 
 
 def test_texts_of_pieces_each_get_the_scores(pipe, short_pieces):
-    from mlxvid.run.request import complete
+    from mlxvid.run.complete import complete
 
     request = complete(
-        pipe.family, "|0|a ball|1|a star", frames=51, options={"aesthetic": 5}, **SMALL
+        pipe.model, "|0|a ball|1|a star", frames=51, options={"aesthetic": 5}, **SMALL
     )
     assert (
-        pipe.family.prompt(request)
+        pipe.model.prompt(request)
         == "|0|a ball aesthetic score: 5.0.|1|a star aesthetic score: 5.0."
     )
-    told = pipe.family.encode_text(["", pipe.family.prompt(request)])
+    told = pipe.model.encode_text(["", pipe.model.prompt(request)])
     assert told["text"].shape[:2] == (2, 2) and told["prompted"].tolist() == [False, True]
 
 
@@ -519,7 +519,7 @@ def hub(tmp_path, monkeypatch):
 
 def test_the_release_is_put_together_from_its_repositories(hub, folder, own_cache):
     pipe = mlxvid.load("opensora-1.2")
-    made = pipe.family.components.folder.path
+    made = pipe.model.components.folder.path
     assert made.parent == own_cache / "models" and sorted(os.listdir(made)) == [
         "model_index.json",
         "text_encoder",
@@ -537,7 +537,7 @@ def test_the_release_is_put_together_from_its_repositories(hub, folder, own_cach
     assert (
         clip.frames == mlxvid.load(str(folder)).generate("a star", frames=5, seed=1, **SMALL).frames
     ).all()
-    assert pipe.family.defaults == CATALOG["opensora-1.2"].defaults
+    assert pipe.model.defaults == CATALOG["opensora-1.2"].defaults
 
 
 def test_where_no_links_can_be_made(hub, own_cache):

@@ -71,7 +71,7 @@ def test_golden_sampling(pipe, monkeypatch, name, sample):
     other.
     """
     settings, tensors = golden(name)
-    family = pipe.family
+    family = pipe.model
     length = int(tensors["in.mask"][sample].sum())
     text = tensors["in.y"][sample, :, :length]  # [1, L, D]: of the one text of the prompt
 
@@ -132,14 +132,14 @@ def encoded(pipe, folder: Path, text: str) -> mx.array:
         model_file=str(folder / "tokenizer" / "spiece.model")
     )
     ids = mx.array([[*pieces.encode(clean_caption(text))[:11], pieces.eos_id()]])
-    return pipe.family.network("text_encoder")(ids, mx.ones(ids.shape, mx.bool_))
+    return pipe.model.network("text_encoder")(ids, mx.ones(ids.shape, mx.bool_))
 
 
 def sampled(pipe, text, noise, width, height, frames, fps, steps, guidance, given=None, mask=None):
     """Latents [1, F, h, w, C] after the last step. given, mask: latents and 1 for the frames that
     are to be made.
     """
-    network, z = pipe.family.network("transformer"), noise
+    network, z = pipe.model.network("transformer"), noise
     null = network.y_embedder.y_embedding[None, : text.shape[1]]
     times = [(1 - i / steps) * 1000 for i in range(steps)]
     ratio = math.sqrt(height * width / 512**2) * math.sqrt(1 if frames == 1 else frames // 17 * 5)
@@ -174,7 +174,7 @@ def noise_of(frames: int, width: int, height: int) -> np.ndarray:
 
 
 def shown(pipe, latents: mx.array, frames: int) -> np.ndarray:
-    pixels = mx.concatenate(list(pipe.family.network("vae").decode(latents, frames)), axis=1)[0]
+    pixels = mx.concatenate(list(pipe.model.network("vae").decode(latents, frames)), axis=1)[0]
     return np.round(np.clip(np.array(pixels) * 127.5 + 127.5, 0, 255)).astype(np.uint8)
 
 
@@ -243,7 +243,7 @@ def test_pictures(pipe, folder):
     given, mask = np.zeros_like(latents), np.ones((1, 15))
     for slot, image in ((0, first), (10, last)):
         still = mx.array(image)[None, None].astype(mx.float32) / 127.5 - 1
-        mean, mask[:, slot] = np.array(pipe.family.network("vae").encode(still)), 0
+        mean, mask[:, slot] = np.array(pipe.model.network("vae").encode(still)), 0
         given[:, slot] = latents[:, slot]
         # Drawn from what the VAE says of the picture: near its mean, and not the mean.
         assert 0 < np.abs(given[:, slot] - mean[:, 0]).max() < 5
@@ -318,7 +318,7 @@ def test_given_clips(pipe, folder, join):
     latents = latents_of(clip)
     mask, given = np.ones((1, 15)), latents.copy()
     for start, frames in ((0, before[-17:]), (10, after[:17]))[: 1 + join]:
-        mean = pipe.family.network("vae").encode(
+        mean = pipe.model.network("vae").encode(
             mx.array(frames)[None].astype(mx.float32) / 127.5 - 1
         )
         assert (

@@ -20,7 +20,7 @@ from mlxvid.models.wan import transformer as wan
 from mlxvid.models.wan.config import WanTransformerConfig
 from mlxvid.models.wan.original import original_name, transformer_name
 from mlxvid.weights.loading import fill
-from mlxvid.weights.lora import apply
+from mlxvid.weights.lora_layers import apply_lora
 
 torch = pytest.importorskip("torch")
 diffusers_wan = pytest.importorskip("diffusers.models.transformers.transformer_wan")
@@ -286,7 +286,7 @@ def test_only_the_blocks_matrices_are_quantized():
     assert {name for name in quantized if not name.startswith("blocks.0.")} == expected
 
 
-@pytest.mark.parametrize(("variant", "message"), [("t2v", "sees none"), ("i2v", "needs one")])
+@pytest.mark.parametrize(("variant", "message"), [("t2v", "reads none"), ("i2v", "needs one")])
 def test_a_picture_that_does_not_belong(variant, message):
     ours = wan.WanTransformer3DModel(WanTransformerConfig(**VARIANTS[variant]))
     *given, image = map(
@@ -394,6 +394,6 @@ def test_loras_are_what_diffusers_loads(style):
     )
     WanPipeline.load_lora_into_transformer(state, transformer=theirs)
     expected = reference(theirs, TINY, *given)
-    apply(ours, {key: mx.array(value) for key, value in tensors.items()}, 1.0, "a LoRA")
+    apply_lora(ours, {key: mx.array(value) for key, value in tensors.items()}, 1.0, "a LoRA")
     assert np.abs(expected - without).max() > 0.1
     assert np.abs(np.array(ours(*map(mx.array, given))) - expected).max() < TOLERANCE

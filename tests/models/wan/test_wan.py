@@ -17,10 +17,9 @@ from PIL import Image
 import mlxvid
 from mlxvid.errors import CancelledError, SettingError, WeightsError
 from mlxvid.generate import PRESETS
-from mlxvid.model.facts import describe
 from mlxvid.model.memory import Machine, this_machine
-from mlxvid.plan import plan
 from mlxvid.run import checkpoint as keep
+from mlxvid.run.planning import plan
 
 pytest.importorskip("torch")
 pytest.importorskip("diffusers")
@@ -142,7 +141,7 @@ def test_a_phone_picture_is_turned_and_gives_the_size(folders, tmp_path, caplog)
         path, exif=exif
     )
     pipe = mlxvid.load(str(folders["i2v"]))
-    pipe.family.defaults = describe(folders["i2v"]).defaults.__class__(
+    pipe.model.defaults = describe(folders["i2v"]).defaults.__class__(
         64, 48, 5, 16.0, 1, 5.0, sampler="unipc"
     )
     clip = pipe.generate("a red ball", image=str(path), seed=1)
@@ -190,7 +189,7 @@ def test_quantized_weights_keep_what_is_sensitive(copy, bits):
     clip = pipe.generate("a red ball", **SMALL)
     for name, wanted in QUANTIZED.items():
         component, _, layer = name.partition(".")
-        modules = dict(pipe.family.network(component).named_modules())
+        modules = dict(pipe.model.network(component).named_modules())
         assert isinstance(modules[layer], nn.QuantizedLinear) == wanted, name
     assert clip.frames.shape == (5, 32, 32, 3) and clip.settings["quantize"] == bits
 
@@ -233,8 +232,8 @@ def test_a_lora_changes_the_clip_and_travels_in_its_settings(folders, tmp_path):
 def test_a_few_steps_without_guidance(folders, preset):
     """As the presets of few-step LoRAs ask for; the model is then called once a step."""
     pipe = mlxvid.load(str(folders["t2v"]))
-    network, calls = pipe.family.network, []
-    pipe.family.network = lambda name, *watch: calls.append(name) or network(name, *watch)
+    network, calls = pipe.model.network, []
+    pipe.model.network = lambda name, *watch: calls.append(name) or network(name, *watch)
     clip = pipe.generate("a red ball", **{**SMALL, **PRESETS[preset]})
     assert clip.settings.items() >= PRESETS[preset].items() and clip.frames.shape == (5, 32, 32, 3)
     assert calls.count("transformer") == 1 + PRESETS[preset]["steps"]  # it is loaded, then called
@@ -281,7 +280,7 @@ def test_short_memory_makes_smaller_tiles_and_the_same_frames(folders, monkeypat
     pipe = mlxvid.load(str(folders["t2v"]))
     whole = pipe.generate("a red ball", **{**SMALL, "width": 512, "height": 16, "steps": 1}).frames
     tiles = []
-    vae = type(pipe.family.network("vae"))
+    vae = type(pipe.model.network("vae"))
     decode = vae.decode
     monkeypatch.setattr(
         vae,

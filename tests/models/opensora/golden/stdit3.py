@@ -11,8 +11,9 @@ import numpy as np
 from mlxvid.kernels import Rotary
 from mlxvid.kernels.plain import rotate
 from mlxvid.layers.rope import rope_1d
+from mlxvid.models.opensora.chain import chain
 from mlxvid.models.opensora.config import STDiT3Config
-from mlxvid.models.opensora.transformer import ROPE_THETA, Attention, STDiT3, chain
+from mlxvid.models.opensora.transformer import ROPE_THETA, Attention, STDiT3
 from tests.golden.files import (
     MODULES,
     Check,

@@ -11,7 +11,8 @@ import mlx.nn as nn
 
 from mlxvid.layers.autoencoder_kl import AutoencoderKL
 from mlxvid.model.folder import from_json
-from mlxvid.models.opensora.vae import CausalConv, OpenSoraVAE, TemporalVAE, applied
+from mlxvid.models.opensora.chain import chain
+from mlxvid.models.opensora.vae import CausalConv, OpenSoraVAE, TemporalVAE
 from mlxvid.models.opensora.vae_config import OpenSoraVAEConfig
 from mlxvid.weights.loading import fill
 from tests.golden.files import (
@@ -113,18 +114,18 @@ def _temporal(vae: OpenSoraVAE, golden: Tensors) -> Tensors:
     x = mx.pad(x, [(0, 0), (-x.shape[1] % vae.t_factor, 0), (0, 0), (0, 0), (0, 0)])
     made["mid.enc.conv_in"] = x = encoder.conv_in(x)
     for i, level in enumerate(encoder.block_res_blocks):
-        made[f"mid.enc.block_{i}"] = x = applied(level, x)
+        made[f"mid.enc.block_{i}"] = x = chain(level, x)
         if i < len(encoder.conv_blocks):
             made[f"mid.enc.down_{i}"] = x = encoder.conv_blocks[i](x)
-    made["mid.enc.res"] = x = applied(encoder.res_blocks, x)
+    made["mid.enc.res"] = x = chain(encoder.res_blocks, x)
     made["mid.enc.conv2"] = encoder.conv2(nn.silu(encoder.norm1(x)))
 
     decoder = temporal.decoder
     made["mid.dec.post_quant"] = z = temporal.post_quant_conv(mean)
     made["mid.dec.conv1"] = x = decoder.conv1(z)
-    made["mid.dec.res"] = x = applied(decoder.res_blocks, x)
+    made["mid.dec.res"] = x = chain(decoder.res_blocks, x)
     for i in reversed(range(len(decoder.block_res_blocks))):
-        made[f"mid.dec.block_{i}"] = x = applied(decoder.block_res_blocks[i], x)
+        made[f"mid.dec.block_{i}"] = x = chain(decoder.block_res_blocks[i], x)
         if i > 0:
             up = decoder.conv_blocks[i - 1]
             # Of a level that grows in time, the golden stage is the convolution's own result.

@@ -1,0 +1,186 @@
+"""The models that one can choose from: the catalog's, and those in folders that the user added."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import (
+    QAbstractListModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    Qt,
+    Signal,
+)
+
+from mlxvid import models
+from mlxvid.catalog import CATALOG
+from mlxvid.errors import MlxvidError
+from mlxvid.hub.cache import cached
+from mlxvid.model.card import Card
+from mlxvid.model.machine import GIB, Machine
+from mlxvid.run.planning import plan
+
+from .machine import machine_without_mlx
+from .messages import shown
+from .preferences import Preferences
+
+CHOICE = Qt.ItemDataRole.UserRole
+NOTE = Qt.ItemDataRole.UserRole + 1
+GB = 1e9
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One model.
+
+    here: whether its weights are on this machine. obstacle: why it can't run on this machine, ""
+    where it can.
+    """
+
+    card: Card
+    here: bool = True
+    obstacle: str = ""
+
+    @property
+    def name(self) -> str:
+        """What finds it, in the catalog or on the disk."""
+        return self.card.name
+
+    @property
+    def title(self) -> str:
+        return self.card.title
+
+    @property
+    def note(self) -> str:
+        """What matters when choosing: why not, or what it costs to get, or that it is here."""
+        if self.obstacle:
+            return f"Won't fit: {self.obstacle}"
+        size = f"{self.card.download_bytes / GB:.1f} GB to download"
+        place = "on disk" if self.here else size
+        return f"{self.card.licence} · {place}" if self.card.licence else place
+
+    def takes(self, name: str) -> bool:
+        """Whether the model can be given the setting `name`, one that not every model has."""
+        return name in self.card.takes
+
+
+class Choices(QAbstractListModel):
+    """The choices in the catalog's order, folders after them.
+
+    arrived: the name of a model whose weights are on this machine now.
+    """
+
+    arrived = Signal(str)
+
+    def __init__(
+        self,
+        preferences: Preferences,
+        machine: Machine | None = None,
+        parent: QObject | None = None,
+    ):
+        super().__init__(parent)
+        self._preferences = preferences
+        self.machine = machine or machine_without_mlx()
+        self._rows: list[Choice] = []
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look again at what is on the disk."""
+        cards = [*CATALOG.values(), *_cards_in(self._preferences.model_folders)]
+        rows = [_choice(card, self.machine) for card in cards]
+        self.beginResetModel()
+        self._rows = rows
+        self.endResetModel()
+
+    def set_machine(self, machine: Machine) -> None:
+        """The worker knows this machine better."""
+        if machine != self.machine:
+            self.machine = machine
+            self.refresh()
+
+    def find(self, name: str) -> Choice | None:
+        return next((choice for choice in self._rows if choice.name == name), None)
+
+    def row_of(self, name: str) -> int:
+        """-1 where there is none."""
+        return next((row for row, choice in enumerate(self._rows) if choice.name == name), -1)
+
+    def at(self, row: int) -> Choice | None:
+        return self._rows[row] if 0 <= row < len(self._rows) else None
+
+    def add_folder(self, folder: Path) -> str:
+        """Add a model's folder, for later starts too; returns the model's name.
+
+        Raises :class:`MlxvidError` where there is no model in it.
+        """
+        name = models.card_of(folder.resolve()).name
+        if name not in self._preferences.model_folders:
+            self._preferences.model_folders = [*self._preferences.model_folders, name]
+        self.refresh()
+        return name
+
+    def note_loaded(self, name: str) -> None:
+        """Note that the worker has loaded a model, so that its weights are here."""
+        row = self.row_of(name)
+        if row >= 0 and not self._rows[row].here:
+            self._rows[row] = replace(self._rows[row], here=True)
+            self.dataChanged.emit(self.index(row), self.index(row))
+            self.arrived.emit(name)
+
+    # --- what Qt asks -----------------------------------------------------------------------------
+
+    def rowCount(self, parent: QModelIndex | QPersistentModelIndex = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(self._rows)
+
+    def data(
+        self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        choice = self.at(index.row())
+        if choice is None:
+            return None
+        answers: dict[int, Callable[[], Any]] = {
+            Qt.ItemDataRole.DisplayRole: lambda: choice.title,
+            Qt.ItemDataRole.ToolTipRole: lambda: choice.card.description or choice.name,
+            Qt.ItemDataRole.AccessibleTextRole: lambda: f"{choice.title}, {choice.note}",
+            CHOICE: lambda: choice,
+            NOTE: lambda: choice.note,
+        }
+        return answers[role]() if role in answers else None
+
+    def flags(self, index: QModelIndex | QPersistentModelIndex) -> Qt.ItemFlag:
+        choice = self.at(index.row())
+        return (
+            Qt.ItemFlag.NoItemFlags if choice is None or choice.obstacle else super().flags(index)
+        )
+
+
+def _choice(card: Card, machine: Machine) -> Choice:
+    here = all(cached(place.repository, place.revision) for place in card.places)
+    return Choice(card, here=here, obstacle=_obstacle(card, machine))
+
+
+def _cards_in(folders: list[str]) -> list[Card]:
+    """The cards of models in folders; those that are missing or broken by now are left out."""
+    found = []
+    for folder in folders:
+        try:
+            found.append(models.card_of(Path(folder)))
+        except MlxvidError:
+            continue
+    return found
+
+
+def _obstacle(card: Card, machine: Machine) -> str:
+    """Why no clip of this model fits, whatever its size and quantized as far as can be."""
+    try:
+        smallest = plan(card, frames=1, width=64, height=64, quantize=4, machine=machine)
+    except MlxvidError as error:
+        return shown(error)
+    if smallest.fits:
+        return ""
+    needed = f"needs {smallest.peak_bytes / GIB:.0f} GiB at least"
+    return f"{needed}, this machine has {machine.usable / GIB:.0f} to give"

@@ -1,0 +1,181 @@
+"""Reading clips for the screen: frame by frame as they are decoded, at the size that is wanted. Not
+for the GUI thread.
+
+Where :meth:`mlxvid.Clip.load` gives a clip whole or not at all, these frames can be looked at while
+the rest is read, up to the place where a damaged file breaks off.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image
+
+from mlxvid.errors import MediaError
+from mlxvid.media import reading as files
+from mlxvid.media.clip import Clip
+from mlxvid.media.formats import FOREIGN_FPS, MAX_FPS, MIN_FPS
+from mlxvid.media.images import open_picture
+
+# Bytes that one clip may take in memory: 11 s of 1280x720 at 16 frames a second at their full size.
+BUDGET = 512 << 20
+# Frames of a clip that is too long for the budget are made smaller, but their longer side not below
+# this many pixels.
+LEAST_SIDE = 256
+
+Size = tuple[int, int]
+Picture = Callable[["Size | None"], np.ndarray]
+"""A decoded frame, as uint8 [H, W, 3] of a size (width, height), or of its own for None; one that
+isn't called costs no conversion.
+"""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a clip says of itself before it is decoded.
+
+    frames: promised, 0 where the file doesn't say; settings: {} where there are none.
+    """
+
+    fps: float
+    frames: int
+    width: int
+    height: int
+    settings: dict
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[tuple[Facts, Iterator[Picture]]]:
+    """A clip of any kind that :meth:`mlxvid.Clip.load` reads: its facts, and its frames one after
+    the other.
+
+    Raises :class:`MediaError`, here or from the iterator, for what is missing, damaged, cut short,
+    or no clip. Pictures (a GIF, WebP or PNG, a folder of PNGs) are read whole before the first frame comes.
+    """
+    if path.is_dir() or files.is_picture(path):
+        _check_pictures(path)
+        clip = Clip.load(path)
+        count, height, width, _ = clip.frames.shape
+        yield (
+            Facts(clip.fps, count, width, height, clip.settings),
+            (partial(_resized, frame) for frame in clip.frames),
+        )
+        return
+    tag = files.read_tag(path)
+    with files.open_video(path) as container:
+        stream = container.streams.video[0]
+        fps = float(stream.average_rate or FOREIGN_FPS)
+        seconds = (container.duration or 0) / av.time_base
+        width, height = stream.width, stream.height
+        if tag is not None:
+            if (width, height) == (
+                tag["width"] + tag["width"] % 2,
+                tag["height"] + tag["height"] % 2,
+            ):
+                width, height = tag["width"], tag["height"]
+            if math.isclose(
+                fps, tag["fps"], rel_tol=0.01
+            ):  # otherwise another program has changed its timing since
+                fps = tag["fps"]
+        estimate = stream.frames or round(seconds * fps)
+        # Only an mp4's own count, and the length of a clip of ours, are good enough to call a file
+        # cut short.
+        due = estimate if stream.frames or tag else 1
+        facts = Facts(
+            min(max(fps, MIN_FPS), MAX_FPS), estimate, width, height, tag["settings"] if tag else {}
+        )
+        yield facts, _decoded(path, container, due, (width, height))
+
+
+def fit(facts: Facts, budget: int = BUDGET) -> tuple[Size | None, int]:
+    """The size to keep a clip's frames at (None: their own), and how many of them, so that they
+    take at most `budget` bytes.
+    """
+    frame = facts.width * facts.height * 3
+    if max(facts.frames, 1) * frame <= budget:
+        return None, budget // frame
+    scale = max(
+        math.sqrt(budget / (max(facts.frames, 1) * frame)),
+        LEAST_SIDE / max(facts.width, facts.height),
+    )
+    width, height = (max(int(side * min(scale, 1)), 1) for side in (facts.width, facts.height))
+    return (width, height), max(budget // (width * height * 3), 1)
+
+
+def frame_of(path: Path, index: int | None, check: Callable[[], None]) -> np.ndarray:
+    """One frame of a clip at its own size, the last one for None. `check` is called at every frame
+    on the way, and may raise.
+
+    Raises :class:`MediaError` as :func:`reading` does, and where the clip has no such frame.
+    """
+    with reading(path) as (_, pictures):
+        for at, picture in enumerate(pictures):
+            check()
+            if at == index:
+                return picture(None)
+    if index is not None:
+        raise MediaError(
+            f"{path} has no frame {index}: it may have been changed since it was opened."
+        )
+    return picture(None)
+
+
+def _decoded(
+    path: Path, container: av.container.InputContainer, due: int, size: Size
+) -> Iterator[Picture]:
+    """The frames of a video, `due` of them at least; raises :class:`MediaError` where they are
+    damaged or too few.
+    """
+    packets = count = 0
+    with files.video_errors(path):
+        for packet in container.demux(container.streams.video[0]):
+            packets += packet.size > 0
+            for frame in packet.decode():
+                if frame.is_corrupt:
+                    raise MediaError(f"{path} is damaged: copy or make it again.")
+                count += 1
+                yield partial(_converted, frame, size)
+    if packets < due or not count:
+        raise MediaError(
+            f"{path} is cut short, with {count} of {due} frames: copy or make it again."
+        )
+
+
+def _converted(frame: av.VideoFrame, true: Size, size: Size | None) -> np.ndarray:
+    """A video frame as RGB; `true` is its size without the line that makes odd sides even."""
+    if size is not None:
+        pixels = frame.to_ndarray(
+            format="rgb24", width=size[0], height=size[1], interpolation="AREA"
+        )
+    else:
+        pixels = frame.to_ndarray(format="rgb24", interpolation=files.EXACT)[: true[1], : true[0]]
+    return np.ascontiguousarray(pixels)  # PyAV gives a view of lines with padding
+
+
+def _resized(frame: np.ndarray, size: Size | None) -> np.ndarray:
+    return (
+        frame
+        if size is None
+        else np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BOX))
+    )
+
+
+def _check_pictures(path: Path) -> None:
+    """Raise :class:`MediaError` for pictures that can't be read whole without filling the memory."""
+    first, count = path, 1
+    if path.is_dir():
+        names = list(path.glob("*.png"))
+        if not names:
+            return  # Clip.load has the words for it
+        first, count = names[0], len(names)
+    with open_picture(first) as picture:
+        count *= getattr(picture, "n_frames", 1)
+        if count * picture.width * picture.height * 3 > 4 * BUDGET:
+            raise MediaError(f"{path} is too long to be read as pictures: save it as .mp4 first.")

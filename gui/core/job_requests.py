@@ -1,0 +1,83 @@
+"""From a job's settings to the worker's requests, and what the settings say about the work in it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from mlxvid.catalog import DEFAULT_MODEL, card_of
+from mlxvid.errors import MlxvidError
+from mlxvid.model.machine import Machine
+from mlxvid.model.samplers import evaluations
+from mlxvid.model.settings import loading, making
+from mlxvid.run.planning import Alternative, Plan, plan
+
+
+def loading_of(settings: dict[str, Any]) -> dict[str, Any]:
+    """What mlxvid.load takes: the model, and how its weights are held in memory."""
+    given = {name: settings[name] for name in loading() if settings.get(name) not in (None, [])}
+    return {"model": DEFAULT_MODEL} | given
+
+
+def making_of(settings: dict[str, Any]) -> dict[str, Any]:
+    """What Pipeline.generate takes."""
+    return {name: settings[name] for name in making() if settings.get(name) not in (None, "", {})}
+
+
+def output_for(settings: dict[str, Any], folder: Path) -> Path:
+    """A free name in `folder`, after the prompt and the seed."""
+    words = re.sub(r"[^\w]+", "-", str(settings.get("prompt", "")).lower()).strip("-_")
+    stem = f"{words[:48].rstrip('-_') or 'clip'}-{settings.get('seed', 0)}"
+    names = (f"{stem}{f'-{n}' if n > 1 else ''}.mp4" for n in range(1, 10**6))
+    return next(path for name in names if not (path := folder / name).exists())
+
+
+def plan_of(settings: dict[str, Any], machine: Machine) -> Plan:
+    """What a clip will cost; raises :class:`MlxvidError` for settings that no clip can have and for
+    models not here.
+    """
+    wanted = ("frames", "width", "height", "fps", "guidance", "attention", "dtype", "quantize")
+    known = {name: settings[name] for name in wanted if settings.get(name) is not None}
+    return plan(settings.get("model") or DEFAULT_MODEL, machine=machine, **known)
+
+
+def passes_of(settings: dict[str, Any]) -> float:
+    """Evaluations of the network in a clip, each over all tokens of one row of conditions.
+
+    Raises :class:`MlxvidError` for models that are not here.
+    """
+    card = card_of(settings.get("model") or DEFAULT_MODEL)
+    defaults = card.defaults
+    steps = settings.get("steps") or defaults.steps
+    guidance = settings.get("guidance")
+    passes = card.passes(defaults.guidance if guidance is None else guidance)
+    return float(steps * passes * evaluations(settings.get("sampler") or defaults.sampler))
+
+
+def lighter(settings: dict[str, Any], machine: Machine) -> str:
+    """What to lower after memory ran out, as the end of a sentence, with numbers where the model is
+    known.
+    """
+    try:
+        asked = plan_of(settings, machine)
+        # Two thirds of what it should have taken: the estimate said that it fits, and was wrong.
+        smaller = Machine(
+            machine.name,
+            machine.total,
+            min(machine.usable, asked.peak_bytes) * 2 // 3,
+            machine.metal,
+        )
+        choices = plan_of(settings, smaller).alternatives
+    except MlxvidError:
+        choices = ()
+    if not choices:
+        return "make the clip smaller or shorter, or close other programs"
+    fitting = " or ".join(alternative_text(choice) for choice in choices[:2])
+    return f"try {fitting}, or close other programs"
+
+
+def alternative_text(choice: Alternative) -> str:
+    """Settings that would fit, for a sentence or a button."""
+    bits = f", {choice.quantize}-bit weights" if choice.quantize else ""
+    return f"{choice.frames} frames at {choice.width}×{choice.height}{bits}"

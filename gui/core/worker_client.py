@@ -1,0 +1,215 @@
+"""The worker process, and the protocol that it speaks: requests go out as JSON lines, events come
+back as signals.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from PySide6.QtCore import QObject, QProcess, QTimer, Signal
+
+from .commands import worker_command
+from .protocol import LineParser
+
+log = logging.getLogger("mlxvid.gui")
+
+# A worker that is asked to end gets so many milliseconds before it is killed.
+PATIENCE = 2000
+# With a job in hand, so many seconds without a word are reported. One step of a large model may
+# take many minutes.
+SILENCE = 15 * 60
+# So many lines of its standard error are kept to explain a death.
+LAST_WORDS = 50
+
+_ENDS = ("loaded", "saved", "cancelled", "error")
+_DEATHS = {
+    signal.SIGKILL: "The generator was killed, most likely by the system because memory ran out",
+    signal.SIGABRT: "The generator broke down, most likely because memory ran out",
+    signal.SIGTERM: "The generator was ended from outside",
+}
+
+
+class WorkerClient(QObject):
+    """One worker at a time; it starts with the first request and is started anew by the next one
+    after it died.
+    """
+
+    ready = Signal(dict)
+    event = Signal(
+        dict
+    )  # of a job: loaded, progress, preview, note, saved, cancelled, error, and whatever a later worker adds
+    died = Signal(str, bool)  # half a sentence that says how, and whether memory may have run out
+    silent = Signal(int)  # so many seconds, with a job in hand
+    stderr_line = Signal(str)
+    strange_line = Signal(str)
+
+    def __init__(
+        self,
+        command: Sequence[str] | None = None,
+        silence: float = SILENCE,
+        parent: QObject | None = None,
+    ):
+        """`command` stands in for :func:`worker_command`; `silence` in seconds."""
+        super().__init__(parent)
+        self._command = list(command or worker_command())
+        self._process: QProcess | None = None
+        self._open: set[Any] = set()  # ids of the jobs that have not ended
+        self._reason: str | None = None  # why we ended it, if we did
+        self._last_words: deque[str] = deque(maxlen=LAST_WORDS)
+        self._silence = QTimer(self, singleShot=True)
+        self._silence.timeout.connect(self._grow_impatient)
+        self.set_silence(silence)
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None
+
+    @property
+    def pid(self) -> int:
+        """Of the worker, 0 where there is none."""
+        return self._process.processId() if self._process else 0
+
+    def set_silence(self, seconds: float) -> None:
+        """From now on, report so many seconds without an event while a job is in hand."""
+        self._silence.setInterval(int(seconds * 1000))
+
+    def load(self, number: str, loading: dict[str, Any]) -> None:
+        """Have a model loaded; `loading` is what mlxvid.load takes."""
+        self._send({"op": "load", "id": number, **loading})
+
+    def generate(self, number: int, output: str, settings: dict[str, Any], **options: Any) -> None:
+        """Make a clip with previews; `options`: force, resume."""
+        self._send(
+            {
+                "op": "generate",
+                "id": number,
+                "output": output,
+                "settings": settings,
+                "previews": True,
+                **options,
+            }
+        )
+
+    def cancel(self, number: Any) -> None:
+        """Stop a job that waits or runs; its "cancelled" comes within a step."""
+        if self.alive:
+            self._write({"op": "cancel", "id": number})
+
+    def kill(self, reason: str) -> None:
+        """End a worker that no longer answers; `reason` is what `died` then says."""
+        if self._process is not None:
+            self._reason = reason
+            self._process.kill()
+
+    def be_patient(self) -> None:
+        """Begin to count the silence anew."""
+        if self._open:
+            self._silence.start()
+
+    def shutdown(self) -> None:
+        """End the worker for good, politely first. No signal comes of it."""
+        process, self._process = self._process, None
+        self._silence.stop()
+        if process is None:
+            return
+        process.blockSignals(True)
+        process.terminate()
+        if not process.waitForFinished(PATIENCE):
+            process.kill()
+            process.waitForFinished(PATIENCE)
+
+    # --- the process ------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        process = self._process = QProcess(self)
+        self._parser, self._errors = LineParser(), bytearray()
+        self._open.clear()
+        self._last_words.clear()
+        self._reason = None
+        process.readyReadStandardOutput.connect(self._read)
+        process.readyReadStandardError.connect(self._read_errors)
+        process.finished.connect(self._finished)
+        process.errorOccurred.connect(self._failed)
+        process.start(self._command[0], self._command[1:])
+
+    def _send(self, request: dict[str, Any]) -> None:
+        if self._process is None:
+            self._start()
+        if self._process is not None:  # it may have failed to start at once
+            self._open.add(request["id"])
+            self._write(request)
+            self._silence.start()
+
+    def _write(self, request: dict[str, Any]) -> None:
+        self._process.write(json.dumps(request).encode() + b"\n")
+
+    def _read(self) -> None:
+        if self._process is None:
+            return
+        events, strange = self._parser.feed(bytes(self._process.readAllStandardOutput().data()))
+        for line in strange:
+            log.warning("The generator wrote a line that is no event: %s", line)
+            self.strange_line.emit(line)
+        for event in events:
+            self._hear(event)
+
+    def _hear(self, event: dict[str, Any]) -> None:
+        if event["event"] == "ready":
+            self.ready.emit(event)
+            return
+        if event["event"] in _ENDS:
+            self._open.discard(event.get("id"))
+        if self._open:
+            self._silence.start()
+        else:
+            self._silence.stop()
+        self.event.emit(event)
+
+    def _read_errors(self) -> None:
+        if self._process is None:
+            return
+        self._errors += self._process.readAllStandardError().data()
+        *lines, rest = self._errors.split(b"\n")
+        self._errors = bytearray(rest[-4096:])
+        for line in lines:
+            self._tell(line.decode("utf-8", "replace").rstrip())
+
+    def _tell(self, line: str) -> None:
+        if line:
+            self._last_words.append(line)
+            log.info("generator: %s", line)
+            self.stderr_line.emit(line)
+
+    def _failed(self, error: QProcess.ProcessError) -> None:
+        if error == QProcess.ProcessError.FailedToStart and self._process is not None:
+            self._bury(f"The generator could not be started ({self._process.errorString()})")
+
+    def _finished(self, code: int, status: QProcess.ExitStatus) -> None:
+        self._read()
+        self._read_errors()
+        self._tell(self._errors.decode("utf-8", "replace").rstrip())  # a last line without an end
+        if status == QProcess.ExitStatus.CrashExit:
+            self._bury(
+                _DEATHS.get(code, f"The generator broke down (signal {code})"),
+                memory=code != signal.SIGTERM,
+            )
+        else:
+            last = f": {self._last_words[-1]}" if self._last_words else ""
+            self._bury(f"The generator ended by itself (code {code}){last}")
+
+    def _bury(self, how: str, memory: bool = False) -> None:
+        process, self._process = self._process, None
+        self._silence.stop()
+        self._open.clear()
+        if process is not None:
+            process.deleteLater()
+        log.error("%s", self._reason or how)
+        self.died.emit(self._reason or how, memory and self._reason is None)
+
+    def _grow_impatient(self) -> None:
+        self.silent.emit(self._silence.interval() // 1000)

@@ -1,0 +1,1 @@
+"""The small windows: about, preferences, and the log."""

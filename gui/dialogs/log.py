@@ -1,0 +1,129 @@
+"""What the app and its generator said: kept from the beginning, shown when asked for, and ready to
+be copied into a report.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QFontDatabase, QGuiApplication
+from PySide6.QtWidgets import (
+    QDialog,
+    QHBoxLayout,
+    QPlainTextEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from mlxvid.gui.core.preferences import Preferences
+from mlxvid.gui.widgets.fields import check
+from mlxvid.gui.widgets.theme import faint_label
+
+from .diagnostics import Device, report
+
+KEPT = 2000
+LOGGER = "mlxvid"
+
+
+class LogBook(QObject):
+    """Keeps the last lines that anything in mlxvid logs, from INFO up, whichever thread it comes
+    from.
+    """
+
+    added = Signal(str)
+
+    def __init__(self, parent: QObject | None = None):
+        super().__init__(parent)
+        self.lines: deque[str] = deque(maxlen=KEPT)
+        self._handler = _Handler(self._keep)
+        self._log = logging.getLogger(LOGGER)
+        self._level = self._log.level
+        self._log.addHandler(self._handler)
+        self._log.setLevel(logging.INFO)
+
+    def _keep(self, line: str) -> None:
+        self.lines.append(line)
+        self.added.emit(line)
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._log.removeHandler(self._handler)
+        self._log.setLevel(self._level)
+
+
+class _Handler(logging.Handler):
+    def __init__(self, keep: Callable[[str], None]):
+        super().__init__()
+        self._keep = keep
+        self.setFormatter(logging.Formatter("%(asctime)s  %(levelname)-8s %(message)s", "%H:%M:%S"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._keep(" ".join(self.format(record).splitlines()))
+
+
+class LogView(QDialog):
+    """The log in a window. `prompts` gives those to be left out of a report."""
+
+    def __init__(
+        self,
+        book: LogBook,
+        preferences: Preferences,
+        prompts: Callable[[], Sequence[str]],
+        parent: QWidget | None = None,
+    ):
+        super().__init__(parent)
+        self._book, self._preferences, self._prompts = book, preferences, prompts
+        self._device = Device(self)
+        self.setWindowTitle("Log")
+        self.text = QPlainTextEdit()
+        self.text.setReadOnly(True)
+        self.text.setMaximumBlockCount(KEPT)
+        self.text.setAccessibleName("Log")
+        self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        self.text.setPlaceholderText("Nothing was said yet.")
+        self.with_prompts = check(
+            "Include prompts", "Off: prompts in the log are replaced in what is copied"
+        )
+        self.copy = QPushButton("Copy Diagnostics")
+        self.copy.setToolTip("Versions, device, settings and the last 200 lines, for a report")
+        self.copy.clicked.connect(self._ask)
+        self._said = faint_label()
+        close = QPushButton("Close")
+        close.clicked.connect(self.close)
+        row = QHBoxLayout()
+        row.setSpacing(10)
+        for widget in (self.copy, self.with_prompts, self._said):
+            row.addWidget(widget)
+        row.addStretch(1)
+        row.addWidget(close)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(12, 12, 12, 12)
+        column.setSpacing(10)
+        column.addWidget(self.text, 1)
+        column.addLayout(row)
+        self.resize(820, 480)
+        self.text.setPlainText("\n".join(book.lines))
+        self._to_end()
+        book.added.connect(self.text.appendPlainText)
+        self._device.known.connect(self._copy)
+
+    def _to_end(self) -> None:
+        bar = self.text.verticalScrollBar()
+        bar.setValue(bar.maximum())
+
+    def _ask(self) -> None:
+        self.copy.setEnabled(False)
+        self._said.setText("Asking MLX for its device…")
+        self._device.ask()
+
+    def _copy(self, device: str) -> None:
+        prompts = None if self.with_prompts.isChecked() else self._prompts()
+        QGuiApplication.clipboard().setText(
+            report(device, self._preferences, list(self._book.lines), prompts)
+        )
+        self.copy.setEnabled(True)
+        self._said.setText("Copied.")

@@ -1,0 +1,1 @@
+"""The clips of the library."""

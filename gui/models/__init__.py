@@ -1,0 +1,1 @@
+"""The model manager: what is on the disk, downloads, imports."""

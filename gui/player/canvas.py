@@ -1,0 +1,161 @@
+"""Where a clip is seen: one picture, as large as it fits or pixel by pixel, on a quiet ground."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, QSizeF, Qt, Signal
+from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from mlxvid.gui.widgets.painting import draw_badge, fitted
+from mlxvid.gui.widgets.theme import colours
+
+# So far may the mouse move between press and release, in pixels, and still have clicked.
+CLICK_SLACK = 4
+MARGIN = 24
+
+
+class Canvas(QWidget):
+    """Shows `image`, or a few words where there is none. A click plays or pauses; at 1:1 dragging
+    moves the picture.
+    """
+
+    clicked = Signal()
+    pan_changed = Signal(QPointF)
+
+    def __init__(self, parent: QWidget | None = None):
+        super().__init__(parent)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setAccessibleName("Clip")
+        self._image: QImage | None = None
+        self._text = ""
+        self._badge = ""
+        self._actual = False
+        self._pan = QPointF()
+        self._pressed: QPoint | None = None
+        self._panned_from = QPointF()
+
+    def sizeHint(self) -> QSize:
+        return QSize(640, 400)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(160, 120)
+
+    # --- what is shown ----------------------------------------------------------------------------
+
+    def set_image(self, image: QImage | None) -> None:
+        self._image = image
+        self.update()
+
+    def clear(self, text: str) -> None:
+        """No picture; words in the middle instead."""
+        self.set_badge("")
+        self.set_text(text)
+        self.set_image(None)
+
+    @property
+    def image(self) -> QImage | None:
+        return self._image
+
+    def set_text(self, text: str) -> None:
+        """Words in the middle, where there is no picture."""
+        self._text = text
+        self.setAccessibleDescription(text)
+        self.update()
+
+    @property
+    def text(self) -> str:
+        return self._text
+
+    def set_badge(self, badge: str) -> None:
+        """A few words over the picture's corner."""
+        if badge != self._badge:
+            self._badge = badge
+            self.update()
+
+    @property
+    def actual(self) -> bool:
+        return self._actual
+
+    def set_actual(self, actual: bool) -> None:
+        """One pixel of the clip on one of the display, instead of as large as it fits."""
+        self._actual = actual
+        self._pan = QPointF()
+        self.setCursor(Qt.CursorShape.OpenHandCursor if actual else Qt.CursorShape.ArrowCursor)
+        self.update()
+
+    def set_pan(self, pan: QPointF) -> None:
+        """Move the picture off the middle, at 1:1; no further than until its edge is in the middle."""
+        if self._image is not None and self._actual:
+            size = self._size_on_screen(self._image)
+            limit = QPointF(size.width() / 2, size.height() / 2)
+            pan = QPointF(
+                max(-limit.x(), min(pan.x(), limit.x())), max(-limit.y(), min(pan.y(), limit.y()))
+            )
+            if pan != self._pan:
+                self._pan = pan
+                self.update()
+                self.pan_changed.emit(pan)
+
+    # --- where it is shown ------------------------------------------------------------------------
+
+    def place(self, image: QImage, area: QRectF) -> QRectF:
+        """The rectangle that a picture covers in `area`."""
+        size = self._size_on_screen(image) if self._actual else fitted(QSizeF(image.size()), area)
+        centre = area.center() + self._pan
+        corner = QPointF(centre.x() - size.width() / 2, centre.y() - size.height() / 2)
+        if self._actual:  # on whole device pixels, or every one would be a mixture of two
+            ratio = self.devicePixelRatioF()
+            corner = QPointF(round(corner.x() * ratio) / ratio, round(corner.y() * ratio) / ratio)
+        return QRectF(corner, size)
+
+    def _size_on_screen(self, image: QImage) -> QSizeF:
+        return QSizeF(image.size()) / self.devicePixelRatioF()
+
+    # --- events -----------------------------------------------------------------------------------
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        palette = colours(self.palette())
+        painter.fillRect(event.rect(), QColor(palette.stage))
+        self.paint_pictures(painter)
+        if self._image is None and self._text:
+            painter.setPen(QColor(palette.faint))
+            room = self.rect().adjusted(MARGIN, MARGIN, -MARGIN, -MARGIN)
+            painter.drawText(
+                room, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self._text
+            )
+        if self._badge:
+            draw_badge(painter, self._badge, QPoint(12, 12), self.width() - 24)
+        if self.hasFocus() and self.window().testAttribute(
+            Qt.WidgetAttribute.WA_KeyboardFocusChange
+        ):
+            painter.setPen(QPen(QColor(palette.accent), 1))
+            painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
+
+    def paint_pictures(self, painter: QPainter) -> None:
+        """Draw the picture; the comparison draws two."""
+        if self._image is not None:
+            self.draw(painter, self._image, QRectF(self.rect()))
+
+    def draw(self, painter: QPainter, image: QImage, area: QRectF) -> None:
+        """Draw one picture into its place in `area`."""
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, not self._actual)
+        painter.drawImage(self.place(image, area), image)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton:
+            self._pressed = event.position().toPoint()
+            self._panned_from = self._pan
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if self._pressed is not None and self._actual:
+            self.set_pan(self._panned_from + event.position() - QPointF(self._pressed))
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if self._pressed is not None:
+            moved = (event.position().toPoint() - self._pressed).manhattanLength()
+            self._pressed = None
+            if moved <= CLICK_SLACK:
+                self.clicked.emit()

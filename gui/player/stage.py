@@ -1,0 +1,140 @@
+"""The middle of the window: the clip, large; or two of them compared; and the one that is forming."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+
+from mlxvid.gui.core.database import Database
+from mlxvid.gui.core.jobs import Job
+from mlxvid.gui.core.progress_text import progress_text
+from mlxvid.gui.core.runner import Runner
+
+from .compare_view import CompareView
+from .player import Player
+from .progress_strip import ProgressStrip
+
+COMPARED = 2
+
+
+class Stage(QWidget):
+    """Shows what the user opens; what is being made as well, until they look at something else.
+    `use_last_frame`, `message`: as of the player."""
+
+    use_last_frame = Signal(Path)
+    message = Signal(str)
+
+    def __init__(self, database: Database, runner: Runner, stills: Path):
+        super().__init__()
+        self._database, self._runner = database, runner
+        self._watching = True
+        self._badge = ""
+        self.player = Player(stills)
+        self.compare = CompareView()
+        self.strip = ProgressStrip(runner)
+        self._pages = QStackedWidget()
+        self._pages.addWidget(self.player)
+        self._pages.addWidget(self._with_way_back(self.compare))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self._pages, 1)
+        layout.addWidget(self.strip)
+        self.player.use_last_frame.connect(self.use_last_frame)
+        self.player.message.connect(self.message)
+        self.compare.message.connect(self.message)
+        self.strip.watch.connect(self.watch)
+        self.strip.set_watched(True)
+        runner.started.connect(self._begin)
+        runner.progressed.connect(self._note_progress)
+        runner.previewed.connect(self._show_preview)
+        runner.saved.connect(self._show_saved)
+        runner.ended.connect(lambda job: self._leave("Stopped"))
+
+    # --- what is in view --------------------------------------------------------------------------
+
+    def open_clip(self, number: int) -> None:
+        """Show a clip of the gallery."""
+        clip = self._database.clip(number)
+        if clip is not None:
+            self.open(clip.path)
+
+    def open(self, path: Path) -> None:
+        """Show a file; the clip that is being made, if any, goes on out of view."""
+        self._look_away()
+        self._pages.setCurrentIndex(0)
+        self.player.open(path)
+
+    def open_compare(self, numbers: list[int]) -> None:
+        """Show two clips of the gallery beside each other."""
+        clips = [clip for clip in map(self._database.clip, numbers) if clip is not None]
+        if len(clips) == COMPARED:
+            self._look_away()
+            self._pages.setCurrentIndex(1)
+            self.compare.open([clip.path for clip in clips])
+            self.compare.setFocus()
+
+    def close_compare(self) -> None:
+        """Back to the clip."""
+        self._pages.setCurrentIndex(0)
+        self.player.setFocus()
+
+    @property
+    def comparing(self) -> bool:
+        return self._pages.currentIndex() == 1
+
+    def watch(self) -> None:
+        """Show what is being made from now on, and each clip when it is done."""
+        self._watching = True
+        self.strip.set_watched(True)
+        self._pages.setCurrentIndex(0)
+        if self._runner.current is not None and self.player.path is not None:
+            self.player.clear("The first preview comes after a few steps.")
+
+    # --- what is being made -----------------------------------------------------------------------
+
+    def _look_away(self) -> None:
+        self._watching = self._runner.current is None
+        self.strip.set_watched(self._watching)
+
+    def _begin(self, job: Job) -> None:
+        self._badge = ""
+
+    def _note_progress(self, job: Job, event: dict[str, Any]) -> None:
+        self._badge = progress_text(event).split(" · ")[0]
+
+    def _show_preview(self, frames: Any, fps: float) -> None:
+        if self._watching:
+            self.player.show_frames(frames, fps, self._badge)
+
+    def _show_saved(self, number: int, path: Path) -> None:
+        if self._watching:
+            self.player.open(path)
+        else:
+            self._leave("Done")
+
+    def _leave(self, badge: str) -> None:
+        """The clip that was forming in the player, if one was, won't go on."""
+        if self.player.path is None:
+            self.player.leave_frames(badge)
+
+    def _with_way_back(self, view: QWidget) -> QWidget:
+        page = QWidget()
+        title = QLabel("Comparing two takes")
+        title.setProperty("role", "heading")
+        done = QPushButton("Done")
+        done.setToolTip("Back to the clip (Esc)")
+        done.clicked.connect(self.close_compare)
+        head = QHBoxLayout()
+        head.setContentsMargins(16, 6, 8, 6)
+        head.addWidget(title, 1)
+        head.addWidget(done)
+        layout = QVBoxLayout(page)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(head)
+        layout.addWidget(view, 1)
+        return page

@@ -1,0 +1,248 @@
+"""The row of controls under a clip: play, step, speed, loop and marks, as actions that buttons,
+keys and menus share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QAction, QActionGroup, QFont, QIcon, QKeySequence, QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QWidget
+
+from mlxvid.gui.core.playhead import SPEEDS, Playhead
+from mlxvid.gui.widgets.icons import icon
+
+ICON = QSize(18, 18)
+
+
+class TransportBar(QWidget):
+    """Controls for a playhead. `playback` lists the actions, for the widget whose keys they shall
+    be and for the window's menu.
+    """
+
+    def __init__(self, playhead: Playhead, marks: bool = True, parent: QWidget | None = None):
+        super().__init__(parent)
+        self._playhead = playhead
+        self.play = action(self, "Play", "play", None, playhead.toggle, hint="Space")
+        self.back = action(self, "Previous Frame", "first", "Left", partial(playhead.step, -1))
+        self.forward = action(self, "Next Frame", "next", "Right", partial(playhead.step, 1))
+        self.to_start = action(self, "Go to Start", None, "Home", self._to_start)
+        self.to_end = action(self, "Go to End", None, "End", self._to_end)
+        self.slower = action(self, "Slower", None, "[", playhead.slower)
+        self.faster = action(self, "Faster", None, "]", playhead.faster)
+        self.loop = action(self, "Loop", "loop", "L", None)
+        self.loop.setCheckable(True)
+        self.loop.setChecked(playhead.loop)
+        self.loop.toggled.connect(playhead.set_loop)
+        self.mark_in = action(
+            self, "Mark In", None, "I", partial(playhead.mark_in, None), label="In"
+        )
+        self.mark_out = action(
+            self, "Mark Out", None, "O", partial(playhead.mark_out, None), label="Out"
+        )
+        self.clear_marks = action(self, "Clear Marks", "close", "X", playhead.clear_marks)
+        self.playback = [
+            self.play,
+            self.back,
+            self.forward,
+            self.to_start,
+            self.to_end,
+            self.slower,
+            self.faster,
+            self.loop,
+        ]
+        self.playback += [self.mark_in, self.mark_out, self.clear_marks] if marks else []
+
+        self._place = PlaceLabel(playhead)
+        self._speed = self._speed_button()
+        self._layout = QHBoxLayout(self)
+        self._layout.setContentsMargins(4, 2, 4, 6)
+        self._layout.setSpacing(2)
+        self._play_button = button(self.play)
+        for one in (button(self.back), self._play_button, button(self.forward)):
+            self._layout.addWidget(one)
+        self._layout.addSpacing(4)
+        self._layout.addWidget(self._place)
+        self._layout.addSpacing(4)
+        self._layout.addWidget(self._speed)
+        self._layout.addWidget(button(self.loop))
+        if marks:
+            self._layout.addSpacing(4)
+            for one in (self.mark_in, self.mark_out, self.clear_marks):
+                self._layout.addWidget(button(one))
+
+        playhead.length_changed.connect(self._tell_length)
+        playhead.playing_changed.connect(self._tell_playing)
+        playhead.marks_changed.connect(self._tell_marks)
+        playhead.speed_changed.connect(self._tell_speed)
+        playhead.loop_changed.connect(self.loop.setChecked)
+        self._tell_length()
+        self._tell_marks()
+
+    def add(self, widget: QWidget, stretch: int = 0) -> None:
+        """Put another control at the right end."""
+        self._layout.addWidget(widget, stretch)
+
+    def _speed_button(self) -> QToolButton:
+        menu = QMenu(self)
+        group = QActionGroup(menu)
+        self._speeds = {}
+        for speed in SPEEDS:
+            one = group.addAction(f"{speed:g}×")
+            one.setCheckable(True)
+            one.setChecked(speed == self._playhead.speed)
+            one.setData(speed)
+            self._speeds[speed] = one
+        menu.addActions(group.actions())
+        group.triggered.connect(self._choose_speed)
+        speeds = menu_button(menu, "Speed")
+        speeds.setText("1×")
+        # As wide as its longest text, or the row would move when it changes.
+        speeds.setMinimumWidth(speeds.fontMetrics().horizontalAdvance("0.25×") + 16)
+        return speeds
+
+    def _choose_speed(self, chosen: QAction) -> None:
+        self._playhead.set_speed(chosen.data())
+
+    def _to_start(self) -> None:
+        self._playhead.seek(self._playhead.first)
+
+    def _to_end(self) -> None:
+        self._playhead.pause()
+        self._playhead.seek(self._playhead.last)
+
+    # --- telling what the playhead does -----------------------------------------------------------
+
+    def _tell_length(self) -> None:
+        for one in self.playback:
+            one.setEnabled(self._playhead.count > 0)
+        self._tell_marks()
+
+    def _tell_playing(self, playing: bool) -> None:
+        self.play.setIcon(icon("pause" if playing else "play"))
+        name_action(self.play, "Pause" if playing else "Play", hint="Space")
+        self._play_button.setAccessibleName(self.play.text())
+
+    def _tell_marks(self) -> None:
+        self.clear_marks.setEnabled(self._playhead.trimmed)
+
+    def _tell_speed(self, speed: float) -> None:
+        self._speed.setText(f"{speed:g}×")
+        self._speeds[speed].setChecked(True)
+
+
+class PlaceLabel(QLabel):
+    """The frame, counted from 1, of how many, and the time at which it begins, where there is room
+    for that too.
+    """
+
+    def __init__(self, playhead: Playhead, parent: QWidget | None = None):
+        super().__init__(parent)
+        self._playhead = playhead
+        self.setAccessibleName("Position")
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        digits = QFont(self.font())
+        digits.setFeature(QFont.Tag("tnum"), 1)  # so that the numbers don't jitter while they run
+        self.setFont(digits)
+        playhead.moved.connect(self._tell)
+        playhead.length_changed.connect(self._measure)
+
+    def sizeHint(self) -> QSize:
+        return self._size(with_time=True)
+
+    def minimumSizeHint(self) -> QSize:
+        return self._size(with_time=False)
+
+    def _size(self, with_time: bool) -> QSize:
+        """What the longest text takes, so that nothing beside it moves."""
+        longest = self._text_at(self._playhead.count - 1, with_time)
+        return QSize(self.fontMetrics().horizontalAdvance(longest) + 2, super().sizeHint().height())
+
+    def _text_at(self, index: int, with_time: bool) -> str:
+        if not self._playhead.count:
+            return ""
+        frame = f"{index + 1} / {self._playhead.count}"
+        return f"{frame}   {clock_text(index / self._playhead.fps)}" if with_time else frame
+
+    def _tell(self) -> None:
+        self.setText(self._text_at(self._playhead.index, self.width() >= self.sizeHint().width()))
+
+    def _measure(self) -> None:
+        self.updateGeometry()
+        self._tell()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._tell()
+
+
+def clock_text(seconds: float) -> str:
+    """0:03.38"""
+    minutes, rest = divmod(round(seconds * 100), 6000)
+    return f"{minutes}:{rest / 100:05.2f}"
+
+
+def action(
+    owner: QWidget,
+    text: str,
+    name: str | None,
+    key: str | QKeySequence.StandardKey | None,
+    slot: Callable[[], None] | None,
+    hint: str = "",
+    label: str = "",
+) -> QAction:
+    """An action whose key works inside `owner`'s widget. name: its icon's; hint: a key that is
+    handled elsewhere; label: for its button.
+    """
+    made = QAction(icon(name) if name else QIcon(), text, owner)
+    made.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+    if key is not None:
+        made.setShortcut(QKeySequence(key))
+    if label:
+        made.setIconText(label)
+    if slot is not None:
+        made.triggered.connect(lambda: slot())
+    name_action(made, text, hint)
+    return made
+
+
+def name_action(made: QAction, text: str, hint: str = "") -> None:
+    """The action's name, and a tooltip with its key."""
+    key = hint or made.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+    made.setText(text)
+    made.setToolTip(f"{text} ({key})" if key else text)
+
+
+def button(of: QAction) -> QToolButton:
+    """A flat button for an action: its icon, or else its short label. The mouse leaves the focus
+    where it is; the Tab key finds it.
+    """
+    made = QToolButton()
+    made.setDefaultAction(of)
+    made.setIconSize(ICON)
+    made.setAutoRaise(True)
+    made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    made.setMinimumHeight(ICON.height() + 13)  # with words in it as high as with an icon
+    made.setToolButtonStyle(
+        Qt.ToolButtonStyle.ToolButtonTextOnly
+        if of.icon().isNull()
+        else Qt.ToolButtonStyle.ToolButtonIconOnly
+    )
+    made.setAccessibleName(of.text())
+    return made
+
+
+def menu_button(menu: QMenu, name: str, picture: QIcon | None = None) -> QToolButton:
+    """A flat button that opens a menu."""
+    made = QToolButton()
+    made.setMenu(menu)
+    made.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+    made.setIcon(picture or QIcon())
+    made.setIconSize(ICON)
+    made.setAutoRaise(True)
+    made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    made.setAccessibleName(name)
+    made.setToolTip(name)
+    return made

@@ -1,0 +1,1 @@
+"""The clips that are being made or wait for it."""

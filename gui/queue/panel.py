@@ -1,0 +1,288 @@
+"""The queue: what is being made, what waits, and what ended early and can go on."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QItemSelectionModel, QPoint, Qt, Signal
+from PySide6.QtGui import QAction, QKeySequence, QUndoStack
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QLabel,
+    QListView,
+    QMenu,
+    QStackedLayout,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from mlxvid.gui.core.database import Database
+from mlxvid.gui.core.jobs import Job, State
+from mlxvid.gui.core.runner import Runner
+from mlxvid.gui.widgets.icons import icon
+from mlxvid.gui.widgets.theme import faint_label
+
+from .commands import AddJobs, PlaceJobs, RemoveJobs
+from .delegate import QueueDelegate
+from .list_model import QueueModel
+
+_ENDED = (State.INTERRUPTED, State.FAILED, State.CANCELLED)
+
+
+class QueuePanel(QWidget):
+    """`edit`: a job whose settings the user wants to change. All that it does goes through
+    `undo_stack`, but for pausing and resuming.
+    """
+
+    edit = Signal(object)
+
+    def __init__(
+        self,
+        database: Database,
+        runner: Runner,
+        undo_stack: QUndoStack,
+        parent: QWidget | None = None,
+    ):
+        super().__init__(parent)
+        self._database, self._runner, self._undo_stack = database, runner, undo_stack
+        self.model = QueueModel(database, self)
+        self.view = QListView(self)
+        self.view.setModel(self.model)
+        self.view.setItemDelegate(QueueDelegate(self.view))
+        self.view.setAccessibleName("Queue")
+        self.view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.view.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
+        self.view.setDropIndicatorShown(True)
+        self.view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.view.setMouseTracking(True)
+        self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self._make_actions()
+        self._lay_out()
+        self.view.customContextMenuRequested.connect(self._show_menu)
+        self.view.doubleClicked.connect(self.edit_action.trigger)
+        self.view.selectionModel().selectionChanged.connect(self._update)
+        self.model.dropped.connect(self._place)
+        self.model.modelAboutToBeReset.connect(self._note_selection)
+        self.model.modelReset.connect(self._restore_selection)
+        self.model.dataChanged.connect(self._update)
+        runner.progressed.connect(self.model.set_progress)
+        runner.changed.connect(self._update)
+        self._kept: list[int] = []
+        self._update()
+
+    # --- what can be done -------------------------------------------------------------------------
+
+    def _make_actions(self) -> None:
+        def action(text: str, picture: str, shortcuts: list, then, tip: str) -> QAction:
+            made = QAction(icon(picture), text, self)
+            made.setShortcuts([QKeySequence(keys) for keys in shortcuts])
+            made.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            made.setToolTip(tip)
+            made.triggered.connect(then)
+            self.addAction(made)
+            return made
+
+        self.resume_action = action(
+            "Resume",
+            "resume",
+            ["Ctrl+R"],
+            self.resume,
+            "Go on with it, from where it was if that was kept",
+        )
+        self.next_action = action(
+            "Run Next", "next", ["Ctrl+Shift+Up"], self.run_next, "Make this one before the others"
+        )
+        self.edit_action = action(
+            "Edit…",
+            "edit",
+            [Qt.Key.Key_Return, Qt.Key.Key_Enter],
+            self.edit_chosen,
+            "Change its settings",
+        )
+        self.duplicate_action = action(
+            "Duplicate", "copy", ["Ctrl+D"], self.duplicate, "Add the same again, with another seed"
+        )
+        self.remove_action = action(
+            "Remove",
+            "trash",
+            [Qt.Key.Key_Delete, Qt.Key.Key_Backspace],
+            self.remove,
+            "Take it out of the queue",
+        )
+        self.up_action = action(
+            "Move Up", "up", ["Alt+Up"], lambda: self._shift(-1), "Make it earlier"
+        )
+        self.down_action = action(
+            "Move Down", "down", ["Alt+Down"], lambda: self._shift(1), "Make it later"
+        )
+        self.pause_action = action(
+            "Pause Queue",
+            "pause",
+            [],
+            self._toggle_pause,
+            "Begin no other clip; the one being made goes on",
+        )
+        self.pause_action.setCheckable(True)
+        self.actions_on_jobs = [
+            self.resume_action,
+            self.next_action,
+            self.up_action,
+            self.down_action,
+        ]
+        self.actions_on_jobs += [self.edit_action, self.duplicate_action, self.remove_action]
+
+    def chosen(self) -> list[Job]:
+        """The selected jobs, in the queue's order."""
+        rows = sorted(index.row() for index in self.view.selectionModel().selectedIndexes())
+        return [job for job in map(self.model.at, rows) if job is not None]
+
+    def add(self, jobs: list[Job]) -> None:
+        """Put new jobs at the end."""
+        self._undo_stack.push(
+            AddJobs(
+                self._database,
+                jobs,
+                "Add Clip to Queue" if len(jobs) == 1 else "Add Clips to Queue",
+            )
+        )
+
+    def resume(self) -> None:
+        for job in self.chosen():
+            self._runner.resume(job.id)
+
+    def run_next(self) -> None:
+        """The chosen jobs come before all others; those that had ended early wait again."""
+        jobs = [job for job in self.chosen() if job.state is not State.RUNNING]
+        self._place([job.id for job in jobs], 0)
+        for job in jobs:
+            self._runner.resume(job.id)
+
+    def edit_chosen(self) -> None:
+        if self.edit_action.isEnabled():
+            self.edit.emit(self.chosen()[0])
+
+    def edit_job(self, number: int) -> None:
+        """Let the user change a job that does not run."""
+        self.select(number)
+        self.edit_chosen()
+
+    def duplicate(self) -> None:
+        """The same jobs again at the end, each with the seed after its own: the same one would only
+        make the same clip.
+        """
+        copies = [
+            Job({**job.settings, "seed": int(job.settings.get("seed", 0)) + 1})
+            for job in self.chosen()
+        ]
+        self._undo_stack.push(AddJobs(self._database, copies, "Duplicate Clip in Queue"))
+
+    def remove(self) -> None:
+        if self.remove_action.isEnabled():
+            self._undo_stack.push(RemoveJobs(self._database, self.chosen()))
+
+    def _place(self, ids: list[int], row: int) -> None:
+        self._undo_stack.push(PlaceJobs(self._database, ids, row))
+
+    def _shift(self, step: int) -> None:
+        rows = sorted(self.model.row_of(job.id) for job in self.chosen())
+        if rows and 0 <= rows[0] + step and rows[-1] + step < self.model.rowCount():
+            self._place(
+                [job.id for job in self.chosen()], rows[0] - 1 if step < 0 else rows[-1] + 2
+            )
+
+    def _toggle_pause(self) -> None:
+        self._runner.pause(not self._runner.paused)
+
+    # --- how it looks -----------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        self._summary = faint_label()
+        pause = self._button(self.pause_action)
+        head = QHBoxLayout()
+        head.setContentsMargins(16, 8, 8, 4)
+        head.addWidget(self._summary, 1)
+        head.addWidget(pause)
+        empty = QLabel(
+            "Nothing waits.\nClips that you generate while another\nis being made line up here."
+        )
+        empty.setProperty("role", "faint")
+        empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._pages = QStackedLayout()
+        self._pages.addWidget(self.view)
+        self._pages.addWidget(empty)
+        foot = QHBoxLayout()
+        foot.setContentsMargins(12, 4, 8, 8)
+        self._resume_button = self._button(self.resume_action)
+        self._resume_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        foot.addWidget(self._resume_button)
+        foot.addStretch(1)
+        for action in (
+            self.next_action,
+            self.edit_action,
+            self.duplicate_action,
+            self.remove_action,
+        ):
+            foot.addWidget(self._button(action))
+        self._foot = QWidget()
+        self._foot.setLayout(foot)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(head)
+        layout.addLayout(self._pages, 1)
+        layout.addWidget(self._foot)
+
+    def _button(self, action: QAction) -> QToolButton:
+        button = QToolButton()
+        button.setDefaultAction(action)
+        button.setAccessibleName(action.text().rstrip("…"))
+        return button
+
+    def _update(self, *_: object) -> None:
+        """Let the buttons and the summary say what is so."""
+        jobs, chosen = self.model.jobs, self.chosen()
+        idle = [job for job in chosen if job.state is not State.RUNNING]
+        self.resume_action.setEnabled(any(job.state in _ENDED for job in chosen))
+        self._resume_button.setVisible(self.resume_action.isEnabled())
+        for action in (self.next_action, self.up_action, self.down_action, self.remove_action):
+            action.setEnabled(bool(idle))
+        self.edit_action.setEnabled(len(idle) == 1)
+        self.duplicate_action.setEnabled(bool(chosen))
+        self.pause_action.setChecked(self._runner.paused)
+        self.pause_action.setIcon(icon("play" if self._runner.paused else "pause"))
+        self.pause_action.setText("Let Queue Go On" if self._runner.paused else "Pause Queue")
+        waiting = sum(job.state is State.WAITING for job in jobs)
+        ended = sum(job.state in _ENDED for job in jobs)
+        parts = ["Paused"] if self._runner.paused else []
+        parts += [f"{waiting} waiting"] if waiting else []
+        parts += [f"{ended} ended early"] if ended else []
+        self._summary.setText(" · ".join(parts))
+        self._pages.setCurrentIndex(0 if jobs else 1)
+        self._foot.setVisible(bool(jobs))
+
+    def _show_menu(self, place: QPoint) -> None:
+        menu = QMenu(self)
+        menu.addActions(self.actions_on_jobs)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(self.view.viewport().mapToGlobal(place))
+
+    def _note_selection(self) -> None:
+        self._kept = [job.id for job in self.chosen()]
+
+    def _restore_selection(self) -> None:
+        """Select the same jobs again after the model was read anew."""
+        selection = self.view.selectionModel()
+        for number in self._kept:
+            row = self.model.row_of(number)
+            if row >= 0:
+                selection.select(self.model.index(row), QItemSelectionModel.SelectionFlag.Select)
+                selection.setCurrentIndex(
+                    self.model.index(row), QItemSelectionModel.SelectionFlag.NoUpdate
+                )
+        self._update()
+
+    def select(self, number: int) -> None:
+        """Choose one job."""
+        row = self.model.row_of(number)
+        if row >= 0:
+            self.view.setCurrentIndex(self.model.index(row))

@@ -1,0 +1,1 @@
+"""Fields, labels, icons and the theme: Qt only, nothing of the app's own."""

@@ -1,0 +1,26 @@
+"""What several widgets draw: pictures that fit their place, words on a picture."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPoint, QRect, QRectF, QSize, QSizeF, Qt
+from PySide6.QtGui import QColor, QPainter
+
+
+def fitted(size: QSizeF, area: QRectF) -> QSizeF:
+    """The largest size of the same shape inside `area`."""
+    return size.scaled(area.size(), Qt.AspectRatioMode.KeepAspectRatio)
+
+
+def draw_badge(painter: QPainter, text: str, corner: QPoint, room: int) -> None:
+    """A few words on a dark ground that any picture lets be read, elided to `room` pixels."""
+    metrics = painter.fontMetrics()
+    text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, room - 16)
+    box = QRect(corner, QSize(metrics.horizontalAdvance(text) + 16, metrics.height() + 8))
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(0, 0, 0, 170))
+    painter.drawRoundedRect(box, 5, 5)
+    painter.setPen(QColor(255, 255, 255))
+    painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+    painter.restore()

@@ -1,0 +1,211 @@
+"""How the app looks: two sets of colours, and the few rules that Qt's Fusion style lacks. Quiet, so
+that the clip is what one sees.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QFont, QPalette
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
+
+
+@dataclass(frozen=True)
+class Colours:
+    """stage: behind the clip; window: between panels; panel: side panels; field: inputs; line:
+    borders; text, faint: writing; accent: what is chosen or to be pressed; on_accent: writing on
+    it; danger, warning, good: messages."""
+
+    stage: str
+    window: str
+    panel: str
+    field: str
+    hover: str
+    line: str
+    text: str
+    faint: str
+    accent: str
+    on_accent: str
+    danger: str
+    warning: str
+    good: str
+
+
+DARK = Colours(
+    stage="#131315",
+    window="#1a1b1d",
+    panel="#202124",
+    field="#2a2b2f",
+    hover="#34363b",
+    line="#393b40",
+    text="#e7e7ea",
+    faint="#a0a2a9",
+    accent="#4c82e8",
+    on_accent="#ffffff",
+    danger="#ff7a70",
+    warning="#e3a94f",
+    good="#6cc08b",
+)
+LIGHT = Colours(
+    stage="#e4e5e8",
+    window="#ededf0",
+    panel="#f7f7f8",
+    field="#ffffff",
+    hover="#e6e7ea",
+    line="#d0d2d7",
+    text="#1c1d20",
+    faint="#62646c",
+    accent="#2a67d6",
+    on_accent="#ffffff",
+    danger="#bf2f24",
+    warning="#8f5a00",
+    good="#1f7a45",
+)
+
+
+def colours(palette: QPalette) -> Colours:
+    """The set that a palette was made from."""
+    return DARK if palette.color(QPalette.ColorRole.Window).lightness() < 128 else LIGHT
+
+
+def apply_theme(app: QApplication, dark: bool) -> None:
+    """Give the whole app one appearance; any time."""
+    chosen = DARK if dark else LIGHT
+    app.setStyle("Fusion")
+    app.setPalette(_palette(chosen))
+    app.setStyleSheet(_sheet(chosen))
+
+
+def system_is_dark(app: QApplication) -> bool:
+    """Whether the system asks for dark windows."""
+    return app.styleHints().colorScheme() == Qt.ColorScheme.Dark
+
+
+def small(widget: QWidget, factor: float = 0.9) -> QWidget:
+    """`widget`, with smaller writing; the app's font is the measure, so that a larger one makes
+    this larger too.
+    """
+    font = QFont(QApplication.font())
+    font.setPointSizeF(font.pointSizeF() * factor)
+    widget.setFont(font)
+    return widget
+
+
+def set_role(widget: QWidget, role: str) -> None:
+    """Give a widget another part to play, and with it another look: one of the roles in the sheet
+    below, or "".
+    """
+    if widget.property("role") != role:
+        widget.setProperty("role", role)
+        widget.style().unpolish(widget)
+        widget.style().polish(widget)
+
+
+def faint_label(text: str = "") -> QLabel:
+    """A label for what stands beside the main thing: smaller and fainter."""
+    label = QLabel(text)
+    label.setProperty("role", "faint")
+    small(label)
+    return label
+
+
+def _palette(c: Colours) -> QPalette:
+    role, group = QPalette.ColorRole, QPalette.ColorGroup
+    palette = QPalette()
+    for key, colour in {
+        role.Window: c.window,
+        role.WindowText: c.text,
+        role.Base: c.field,
+        role.AlternateBase: c.panel,
+        role.Text: c.text,
+        role.Button: c.field,
+        role.ButtonText: c.text,
+        role.BrightText: c.danger,
+        role.ToolTipBase: c.field,
+        role.ToolTipText: c.text,
+        role.Highlight: c.accent,
+        role.HighlightedText: c.on_accent,
+        role.Accent: c.accent,
+        role.PlaceholderText: c.faint,
+        role.Link: c.accent,
+        role.LinkVisited: c.accent,
+        role.Light: c.hover,
+        role.Midlight: c.hover,
+        role.Mid: c.line,
+        role.Dark: c.line,
+        role.Shadow: c.stage,
+    }.items():
+        palette.setColor(key, QColor(colour))
+    dim = QColor(c.faint)
+    dim.setAlphaF(0.55)
+    for key in (role.WindowText, role.Text, role.ButtonText):
+        palette.setColor(group.Disabled, key, dim)
+    return palette
+
+
+def _sheet(c: Colours) -> str:
+    return f"""
+QToolTip {{ background: {c.field}; color: {c.text}; border: 1px solid {c.line}; padding: 4px 6px; }}
+QWidget[role="panel"], QScrollArea[role="panel"], QScrollArea[role="panel"] > QWidget > QWidget {{ background: {c.panel}; }}
+QWidget[role="stage"] {{ background: {c.stage}; }}
+QLabel[role="faint"] {{ color: {c.faint}; }}
+QLabel[role="danger"] {{ color: {c.danger}; }}
+QLabel[role="warning"] {{ color: {c.warning}; }}
+QLabel[role="heading"] {{ font-weight: 600; }}
+QFrame[role="line"] {{ background: {c.line}; border: none; }}
+
+QLineEdit, QPlainTextEdit, QSpinBox, QDoubleSpinBox, QComboBox {{
+    background: {c.field}; border: 1px solid {c.line}; border-radius: 5px; padding: 3px 6px;
+    selection-background-color: {c.accent}; selection-color: {c.on_accent};
+}}
+QPlainTextEdit {{ padding: 3px; }}
+QLineEdit {{ padding: 3px 4px; }}
+QLineEdit:focus, QPlainTextEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{ border-color: {c.accent}; }}
+QLineEdit:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled, QComboBox:disabled {{ color: {c.faint}; background: {c.panel}; }}
+QSpinBox::up-button, QSpinBox::down-button, QDoubleSpinBox::up-button, QDoubleSpinBox::down-button {{ width: 0; border: none; }}
+QComboBox {{ padding-right: 20px; }}
+QComboBox::drop-down {{ border: none; width: 20px; }}
+QComboBox QAbstractItemView {{ background: {c.field}; border: 1px solid {c.line}; padding: 3px; outline: none; }}
+
+QPushButton {{ background: {c.field}; border: 1px solid {c.line}; border-radius: 5px; padding: 4px 12px; }}
+QPushButton:hover {{ background: {c.hover}; }}
+QPushButton:pressed, QPushButton:checked {{ background: {c.line}; }}
+QPushButton:focus {{ border-color: {c.accent}; }}
+QPushButton[role="primary"] {{
+    background: {c.accent}; color: {c.on_accent}; border-color: {c.accent}; font-weight: 600; padding: 7px 14px;
+}}
+QPushButton[role="primary"]:hover {{ border-color: {c.text}; }}
+QPushButton[role="primary"]:focus {{ border-color: {c.text}; }}
+QPushButton[role="primary"]:disabled {{ background: {c.field}; color: {c.faint}; border-color: {c.line}; }}
+QToolButton {{ background: transparent; border: 1px solid transparent; border-radius: 5px; padding: 4px; }}
+QToolButton:hover {{ background: {c.hover}; }}
+QToolButton:pressed, QToolButton:checked {{ background: {c.line}; }}
+QToolButton:focus {{ border-color: {c.accent}; }}
+QToolButton::menu-indicator {{ image: none; }}
+QToolButton[role="fold"] {{ padding: 4px 8px 4px 0; margin-left: -5px; }}
+QToolButton[role="fold"]:checked {{ background: transparent; }}
+QCheckBox:focus, QRadioButton:focus {{ color: {c.accent}; }}
+QCheckBox {{ spacing: 7px; }}
+QCheckBox::indicator {{ width: 14px; height: 14px; background: {c.field}; border: 1px solid {c.faint}; border-radius: 4px; }}
+QCheckBox::indicator:checked {{ background: {c.accent}; border-color: {c.accent}; }}
+
+QTabWidget::pane {{ border: none; }}
+QTabBar {{ background: {c.panel}; }}
+QTabBar::tab {{ background: transparent; color: {c.faint}; padding: 8px 12px; border: none; border-bottom: 2px solid transparent; }}
+QTabBar::tab:selected {{ color: {c.text}; border-bottom-color: {c.accent}; }}
+QTabBar::tab:focus {{ color: {c.accent}; }}
+
+QListView {{ background: {c.panel}; border: none; outline: none; }}
+QProgressBar {{ background: {c.line}; border: none; border-radius: 2px; max-height: 4px; min-height: 4px; }}
+QProgressBar::chunk {{ background: {c.accent}; border-radius: 2px; }}
+QProgressBar[role="danger"]::chunk {{ background: {c.danger}; }}
+QSplitter::handle {{ background: {c.stage}; }}
+QStatusBar {{ background: {c.window}; color: {c.faint}; }}
+QScrollBar:vertical {{ background: transparent; width: 10px; margin: 0; }}
+QScrollBar:horizontal {{ background: transparent; height: 10px; margin: 0; }}
+QScrollBar::handle {{ background: {c.line}; border-radius: 3px; margin: 2px; min-height: 28px; min-width: 28px; }}
+QScrollBar::handle:hover {{ background: {c.faint}; }}
+QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
+QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
+"""

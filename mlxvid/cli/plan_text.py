@@ -1,0 +1,102 @@
+"""A plan, and a report of the machine, as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mlxvid.model.geometry import Counts
+from mlxvid.run.planning import Plan, gib, remedy
+
+from .flags import spelled_as_flags
+
+Row = tuple[str, str]
+
+
+def plan_text(counts: Counts) -> str:
+    """The plan, a fact a line."""
+    latent = _times(counts.latent_shape)
+    clip = _times((counts.frames, counts.height, counts.width))
+    grid = _times(counts.token_grid)
+    rows = [("note", note) for note in counts.notes]
+    rows += [
+        ("clip", f"{clip} (frames x height x width), {counts.pixel_values:,} values"),
+        ("latent", f"{latent}, {counts.channels} channels, {counts.latent_values:,} values"),
+        ("compression", f"{_decimal(counts.compression)}x"),
+        ("tokens", f"{counts.tokens:,} ({grid}, patch {_times(counts.patch)})"),
+        ("pairs", f"{counts.pairs_full:,} with full attention, a head and layer"),
+        (
+            "",
+            f"{counts.pairs_factored:,} factored ({counts.pairs_spatial:,} spatial + "
+            f"{counts.pairs_temporal:,} temporal)",
+        ),
+        ("ratio", f"full attention has {_decimal(counts.pairs_ratio)}x the pairs"),
+    ]
+    if isinstance(counts, Plan):
+        rows = [_model_row(counts), *rows, *_cost_rows(counts)]
+    return _table(rows)
+
+
+def device_text(report: dict[str, Any]) -> str:
+    """A report of :func:`mlxvid.plan.device`."""
+    mlx = f"{report['mlx']}, {report['device']}, {report['device_name']}".rstrip(", ")
+    rows = [
+        ("machine", _machine(**report["machine"])),
+        ("python", report["python"]),
+        ("mlx", mlx),
+    ]
+    for kernel in report["kernels"]:
+        state = "on" if kernel["on"] else "off"
+        rows.append(("kernel", f"{kernel['name']} {state}: {kernel['reason']}"))
+    return _table(rows)
+
+
+def _model_row(plan: Plan) -> Row:
+    seconds = plan.frames / plan.fps
+    clip = f"{seconds:.1f} s at {plan.fps:g} fps, {plan.attention} attention"
+    return "model", f"{plan.model}, {clip}"
+
+
+def _cost_rows(plan: Plan) -> list[Row]:
+    rows = []
+    if plan.at_once < plan.frames:
+        rows.append(
+            (
+                "pieces",
+                f"{plan.at_once} frames at a time at most, each piece beginning with the end of "
+                "the one before",
+            )
+        )
+    sizes = []
+    for component, types in plan.weights.items():
+        sizes += [f"{component} {gib(size)} {dtype}" for dtype, size in types.items()]
+    from_files = plan.weights_source == "files"
+    source = "read from the files" if from_files else "from the catalog's counts"
+    rows.append(("weights", f"{', '.join(sizes)} ({source})"))
+    if plan.download_bytes:
+        rows.append(("download", f"{plan.download_bytes / 1e9:.1f} GB where it isn't here yet"))
+    stages = ", ".join(f"{stage} {gib(size)}" for stage, size in plan.stage_bytes.items())
+    machine = plan.machine
+    fits = "yes" if plan.fits else f"no; {spelled_as_flags(remedy(plan.alternatives))}"
+    rows += [
+        ("peak memory", f"about {gib(plan.peak_bytes)} ({stages}; one stage's weights at a time)"),
+        ("machine", _machine(machine.name, machine.total, machine.usable)),
+        ("fits", fits),
+    ]
+    return rows
+
+
+def _machine(name: str, total: int, usable: int, **_: Any) -> str:
+    return f"{name}, {gib(total)}, of which a clip may take {gib(usable)}"
+
+
+def _table(rows: Sequence[Row]) -> str:
+    return "\n".join(f"{label:<13}{value}" for label, value in rows)
+
+
+def _times(shape: Sequence[int]) -> str:
+    return "x".join(str(side) for side in shape)
+
+
+def _decimal(number: float) -> str:
+    return f"{number:,.1f}".removesuffix(".0")

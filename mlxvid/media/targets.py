@@ -1,0 +1,170 @@
+"""Where a clip is saved: the format that a name asks for, and files that appear whole or not."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from mlxvid.errors import MediaError
+
+from .formats import FOLDER, FRAME_NAME, VIDEO
+from .tag import SIDECAR, folder_tag
+
+_FINDERS = ".DS_Store"
+"""What Finder leaves in every folder."""
+
+
+def expand(path: str | os.PathLike) -> Path:
+    """`path` with "~" replaced by the user's home."""
+    return Path(os.path.expanduser(os.fspath(path)))
+
+
+def kind_of(path: str | os.PathLike) -> str:
+    """The format that a name asks for: ".mp4", ".webm", ".gif", ".png" or FOLDER.
+
+    Raises :class:`MediaError` for another ending, and for a name that no file can have.
+    """
+    name = os.fspath(path)
+    target = expand(path)
+    ending = target.suffix.lower()
+    try:
+        is_folder = name.endswith(("/", os.sep)) or not ending or target.is_dir()
+    except (OSError, ValueError) as error:
+        raise unwritable(target, error) from error
+    if is_folder:
+        return FOLDER
+    if ending not in (*VIDEO, ".gif", ".png"):
+        raise MediaError(
+            f"{target} ends in {ending}, which has no format: "
+            "end it in .mp4, .webm, .gif, .png, or / for a folder."
+        )
+    return ending
+
+
+def check_writable(path: str | os.PathLike, frames: int | None = None) -> Path:
+    """The path that :meth:`Clip.save` would write to; to call before a long run.
+
+    `frames` is the number of the clip's frames, where it is known. A temporary file is made and
+    removed, since permission bits don't tell the truth on every file system. Nothing else changes.
+    Raises :class:`MediaError` for an ending that has no format, a folder that is missing, not
+    writable, or holds other files, and for several frames in a ``.png``.
+    """
+    target = expand(path)
+    kind = kind_of(path)
+    if kind == ".png" and frames is not None and frames > 1:
+        raise MediaError(
+            f"One .png holds one picture and this clip has {frames} frames: "
+            "end the name in .mp4, .gif or .webm, or in / for a folder of pictures."
+        )
+    try:
+        _check_target(target, kind)
+    except MediaError:
+        raise
+    except (OSError, ValueError) as error:
+        raise unwritable(target, error) from error
+    return target
+
+
+def unwritable(target: Path, error: Exception) -> MediaError:
+    """What is raised where writing `target` fails with `error`."""
+    reason = getattr(error, "strerror", None) or error
+    return MediaError(
+        f"{target} can't be written ({reason}): make room there, or choose another place."
+    )
+
+
+@contextmanager
+def staged(target: Path, kind: str) -> Iterator[Path]:
+    """A temporary file or folder that becomes `target` if the block ends well, else is removed."""
+    real = Path(os.path.realpath(target))  # through a symbolic link, so that the link stays one
+    # An existing folder keeps its identity: someone may stand in it.
+    inside = kind == FOLDER and real.is_dir()
+    parent = real if inside else real.parent
+    stage = _temporary(parent, "" if kind == FOLDER else kind)
+    try:
+        if kind == FOLDER:
+            stage.mkdir()
+        yield stage
+        if inside:
+            _swap(stage, real)
+        else:
+            os.replace(stage, real)
+    finally:
+        if stage.is_dir():
+            shutil.rmtree(stage)
+        else:
+            stage.unlink(missing_ok=True)
+
+
+def _check_target(target: Path, kind: str) -> None:
+    """Raise unless `target` can be written: MediaError, or what the system says."""
+    exists = target.exists()
+    into_folder = exists and kind == FOLDER
+    if into_folder:
+        _check_folder(target)
+    parent = target if into_folder else Path(os.path.realpath(target)).parent
+    if not parent.is_dir():
+        raise MediaError(
+            f"The folder {parent} does not exist: "
+            f"create it, or choose another place for {target.name}."
+        )
+    if exists and not os.access(target, os.W_OK):
+        raise MediaError(f"{target} is write-protected: choose another name.")
+    if not exists:
+        # Fails for a name too long for the file system, which Python 3.14 calls absent.
+        with suppress(FileNotFoundError):
+            os.lstat(target)
+    probe = _temporary(parent)
+    try:
+        probe.touch(exist_ok=False)
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def _check_folder(folder: Path) -> None:
+    """Raise unless `folder` is empty or holds nothing but a clip saved before."""
+    if not folder.is_dir():
+        raise MediaError(
+            f"{folder} is a file, not a folder: "
+            "choose another name, or end it in .mp4, .webm, .gif or .png."
+        )
+    names = sorted({entry.name for entry in folder.iterdir()} - {_FINDERS})
+    foreign = [name for name in names if name != SIDECAR and not FRAME_NAME.fullmatch(name)]
+    if not foreign and names and folder_tag(folder) is None:
+        foreign = names
+    if foreign:
+        raise MediaError(
+            f"The folder {folder} holds other files ({foreign[0]}): "
+            "name a new or empty folder for the frames."
+        )
+
+
+def _temporary(parent: Path, ending: str = "") -> Path:
+    return parent / f".mlxvid-{secrets.token_hex(4)}{ending}"
+
+
+def _swap(stage: Path, folder: Path) -> None:
+    """Move the new frames out of `stage` and the old ones into it, or leave all as it was."""
+    new = sorted(stage.iterdir())
+    old = stage / "old"
+    old.mkdir()
+    moves = []
+    for entry in sorted(folder.iterdir()):
+        if not entry.name.startswith("."):
+            moves.append((entry, old / entry.name))
+    for entry in new:
+        moves.append((entry, folder / entry.name))
+    done = []
+    try:
+        for source, goal in moves:
+            done.append((source, goal))
+            os.replace(source, goal)
+    except BaseException:
+        for source, goal in reversed(done):
+            if goal.exists() and not source.exists():
+                os.replace(goal, source)
+        raise

@@ -1,0 +1,148 @@
+"""Writing frames, their rate and a comment as mp4, webm, GIF, PNG or a folder of PNGs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import numpy as np
+from av.filter import Graph
+
+from .animations import write_gif
+from .formats import VIDEO, gif_starts
+from .images import write_png
+from .tag import SIDECAR
+
+_BT709 = 1  # the code of BT.709 for matrix, primaries and transfer curve alike (ITU-T H.273)
+# swscale's defaults drop every second chroma sample; with these flags a small saturated object
+# keeps its colour (+3 dB).
+_SCALE_FLAGS = "lanczos+accurate_rnd+full_chroma_inp+full_chroma_int"
+
+
+class Encoding(NamedTuple):
+    """FFmpeg's name of a codec, its options, and those of the container."""
+
+    codec: str
+    options: dict[str, str]
+    container_options: dict[str, str]
+
+
+ENCODINGS = {
+    ".mp4": Encoding("libx264", {"crf": "18"}, {"movflags": "use_metadata_tags+faststart"}),
+    ".webm": Encoding(
+        "libvpx-vp9",
+        {"crf": "24", "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"},
+        {},
+    ),
+}
+
+
+def write_frames(
+    frames: np.ndarray, fps: float, path: Path, kind: str, comment: str
+) -> Iterator[int]:
+    """Write frames uint8 [F, H, W, 3] with `comment` (ASCII) to `path`, yielding the frames done.
+
+    `kind` is one of :data:`VIDEO`, ".gif", ".png" (one frame) or :data:`FOLDER` (`path` is then one
+    that exists). Raises OSError and ``av.FFmpegError`` where writing fails.
+    """
+    if kind in VIDEO:
+        yield from _write_video(frames, fps, path, kind, comment)
+    elif kind == ".gif":
+        milliseconds = np.diff(gif_starts(len(frames), fps)).tolist()
+        yield from write_gif(path, frames, milliseconds, comment)
+    elif kind == ".png":
+        write_png(path, frames[0], comment)
+        yield 1
+    else:
+        (path / SIDECAR).write_text(comment + "\n", encoding="ascii")
+        for index, frame in enumerate(frames):
+            write_png(path / f"frame_{index:04d}.png", frame)
+            yield index + 1
+
+
+def _write_video(
+    frames: np.ndarray, fps: float, path: Path, kind: str, comment: str
+) -> Iterator[int]:
+    encoding = ENCODINGS[kind]
+    height, width = frames.shape[1:3]
+    rate = Fraction(fps).limit_denominator(1001)
+    with av.open(
+        f"file:{path}", "w", format=kind[1:], options=encoding.container_options
+    ) as container:
+        container.metadata["comment"] = comment
+        stream = _add_stream(container, encoding, rate, width + width % 2, height + height % 2)
+        converter = _to_yuv420(stream.width, stream.height, 1 / rate)
+        for index, frame in enumerate(frames):
+            even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+            picture = av.VideoFrame.from_ndarray(even, format="rgb24")
+            picture.pts = index
+            picture.time_base = 1 / rate
+            converter.push(picture)
+            converted = converter.pull()
+            assert isinstance(converted, av.VideoFrame)  # the graph has no audio
+            container.mux(stream.encode(converted))
+            if index + 1 < len(frames):
+                yield index + 1
+        container.mux(stream.encode())
+    yield len(frames)
+
+
+def _add_stream(
+    container: av.container.OutputContainer,
+    encoding: Encoding,
+    rate: Fraction,
+    width: int,
+    height: int,
+) -> av.VideoStream:
+    """A video stream tagged as BT.709 yuv420p, its chroma samples at the left."""
+    options = {**encoding.options, "chroma_sample_location": "left"}
+    if encoding.codec == "libx264" and _has_avx512():
+        options["x264-params"] = "asm=avx2"
+    stream = container.add_stream(encoding.codec, rate=rate, options=options)
+    assert isinstance(stream, av.VideoStream)  # as the codec is a video's
+    stream.width = width
+    stream.height = height
+    stream.pix_fmt = "yuv420p"
+    context = stream.codec_context
+    context.colorspace = _BT709
+    context.color_primaries = _BT709
+    context.color_trc = _BT709
+    return stream
+
+
+@cache
+def _has_avx512() -> bool:
+    """Whether x264 would use AVX-512.
+
+    Its macroblock tree then varies with what was in memory, and the same frames make other files.
+    """
+    try:
+        return " avx512f " in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+
+
+def _to_yuv420(width: int, height: int, time_base: Fraction) -> Graph:
+    """FFmpeg's conversion from RGB to BT.709 yuv420p, one frame in and one out.
+
+    A filter, since `VideoFrame.reformat` puts chroma samples in the middle of their pixels, and
+    players expect H.264's at the left.
+    """
+    graph = Graph()
+    colours = "out_color_matrix=bt709:out_range=tv:out_chroma_loc=left"
+    nodes = [
+        graph.add_buffer(
+            width=width, height=height, format=av.VideoFormat("rgb24"), time_base=time_base
+        ),
+        graph.add("scale", f"{colours}:flags={_SCALE_FLAGS}"),
+        graph.add("format", "pix_fmts=yuv420p"),
+        graph.add("buffersink"),
+    ]
+    for node, following in zip(nodes, nodes[1:], strict=False):
+        node.link_to(following)
+    graph.configure()
+    return graph

@@ -1,0 +1,210 @@
+"""Cards: all that is known of a model and of its family without its weights. No MLX here.
+
+A family is a package of mlxvid.models with a `card` module, which has a :class:`Family` and the
+:class:`Card` of each release known by name; a model in a local folder gets its card from its
+configs (:attr:`Family.read`). Plans, the catalog, downloads, the window and the converter read
+cards; loading makes a :class:`mlxvid.model.base.Model` of one.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from .folder import Folder
+from .geometry import ATTENTION_MODES, Defaults, Geometry
+from .settings import SETTINGS, Setting
+
+Stage = Literal["encode", "denoise", "decode"]
+STAGES: tuple[Stage, ...] = ("encode", "denoise", "decode")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A component of a family's models: how it is made, and how its weights are used.
+
+    network: where its class is, as "module:Class"; a module that begins with a dot is the family's
+    own. config: the dataclass of its config.json. stage: in which of a run's stages it is in
+    memory; of several parts of a stage one is at a time. dtype: the type in which its weights are
+    used on Metal when none is asked for, None for the checkpoint's own; "float32" is kept whatever
+    is asked for. quantized: whether its large matrices can be. loras: whether LoRAs are added to
+    it. optional: a model may do without it.
+    """
+
+    network: str
+    config: type
+    stage: Stage
+    dtype: str | None = None
+    quantized: bool = False
+    loras: bool = False
+    optional: bool = False
+
+    @property
+    def stays_float32(self) -> bool:
+        """Whether its weights stay in float32 where the rest is in half precision."""
+        return self.dtype == "float32"
+
+    def used_dtype(self, asked: str | None, half_is_slow: bool) -> str | None:
+        """The type of its weights in memory; None for the checkpoint's own.
+
+        asked: by the user, None for none. half_is_slow: as on MLX's CPU backend.
+        """
+        if self.stays_float32:
+            return "float32"
+        return asked or ("float32" if half_is_slow else self.dtype)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A place on the hub: a repository at a pinned revision, and the folder in it."""
+
+    repository: str
+    revision: str
+    subfolder: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coefficients:
+    """What the stages of a family's models hold besides their weights, as measured with
+    ``mx.get_peak_memory()``.
+
+    token_widths: values a token and row of conditions within a transformer block, in units of the
+    transformer's width. decode_values: values a pixel of the piece that the VAE decodes at a time.
+    decode_chunk: latent frames of that piece. decode_tile: pixels of its side; decode_halo: those
+    read beyond it on either side. most_scores: attention scores that are held at once where
+    attention isn't fused, None for all of them. small_tile: pixels of the side, halo included, of
+    the tiles that the VAE takes where its usual piece is too large.
+    """
+
+    token_widths: float
+    decode_values: float
+    decode_chunk: int
+    decode_tile: int
+    decode_halo: int
+    most_scores: int | None = None
+    small_tile: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """What all models of a family have in common.
+
+    package: of the family, `__package__` of the module that makes this. pipelines: the classes in
+    model_index.json that it runs. parts: by component, which is its folder's name. read: the card
+    of a model in a folder, from its configs; raises :class:`mlxvid.WeightsError`. memory: what its
+    stages hold. options: settings that it adds to :data:`mlxvid.model.settings.SETTINGS`. presets:
+    settings that go together, by name. layouts: modules of mlxvid.convert.layouts that recognise
+    its original releases. examples: of its use, for --help. model: where its class is.
+    """
+
+    package: str
+    pipelines: tuple[str, ...]
+    parts: Mapping[str, Part]
+    read: Callable[[Folder], Card]
+    memory: Coefficients
+    options: tuple[Setting, ...] = ()
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    layouts: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
+    model: str = ".model:Model"
+
+    @property
+    def name(self) -> str:
+        return self.package.rpartition(".")[2]
+
+    def load(self, place: str) -> Any:
+        """The class at `place`, "module:Class", of the family's own where it begins with a dot."""
+        module, _, name = place.partition(":")
+        return getattr(importlib.import_module(module, self.package), name)
+
+    def network(self, component: str) -> Any:
+        """The class of a component's network: brings MLX with it."""
+        return self.load(self.parts[component].network)
+
+
+def _no_shift(width: int, height: int) -> float | None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """One model, known by name or described by the configs in its folder.
+
+    name: finds it, for :func:`mlxvid.load` too. takes: the settings that not every model has and
+    that this one can be given; needs: those pictures among them without which it makes nothing.
+    samplers: the first is not always the default, which is in `defaults`. attention_modes: the
+    first is the one that it was trained for. heads, head_dim: of its transformer. options: of the
+    family's options, those that have a value when none is given. shared_frames: frames that a clip
+    has in common with the one that it extends or joins. shift(width, height): of the noise
+    schedule, None for a model without one. guidance_is_input: guidance is an input of the network,
+    which then takes one pass a step.
+
+    Of a release: parameters by component, dtype as stored; source: its repository in the Diffusers
+    layout; sources: those of single components, of a release that is in several places;
+    download_bytes: 0 for a model in the package. Of a model on this machine: folder.
+    """
+
+    family: Family
+    name: str
+    title: str
+    geometry: Geometry
+    defaults: Defaults
+    samplers: tuple[str, ...]
+    heads: int
+    head_dim: int
+    takes: frozenset[str] = frozenset()
+    needs: frozenset[str] = frozenset()
+    attention_modes: tuple[str, ...] = ("full",)
+    options: Mapping[str, float | str] = field(default_factory=dict)
+    shared_frames: int = 0
+    shift: Callable[[int, int], float | None] = _no_shift
+    guidance_is_input: bool = False
+    licence: str = ""
+    description: str = ""
+    dtype: str = "bfloat16"
+    parameters: Mapping[str, int] = field(default_factory=dict)
+    source: Source | None = None
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    download_bytes: int = 0
+    folder: Path | None = None
+
+    def __post_init__(self) -> None:
+        optional = {name for name, setting in SETTINGS.items() if setting.needs_support}
+        known = optional | {option.name for option in self.family.options}
+        strange = (self.takes | self.needs) - known
+        if strange or not self.needs <= self.takes:
+            raise ValueError(f"card {self.name}: takes or needs {sorted(strange or self.needs)}")
+        if not set(self.attention_modes) <= set(ATTENTION_MODES) or not self.samplers:
+            raise ValueError(f"card {self.name}: no samplers, or attention that is unknown")
+
+    @property
+    def width(self) -> int:
+        """Values a token in the transformer."""
+        return self.heads * self.head_dim
+
+    @property
+    def places(self) -> tuple[Source, ...]:
+        """Everything on the hub that it is downloaded from; empty for a model on this machine."""
+        own = (self.source,) if self.source else ()
+        return (*own, *self.sources.values())
+
+    @property
+    def repository(self) -> str | None:
+        """The repository that stands for it: its own, or that of its transformer."""
+        return self.places[0].repository if self.places else None
+
+    @property
+    def revision(self) -> str | None:
+        """The pinned revision of :attr:`repository`."""
+        return self.places[0].revision if self.places else None
+
+    def passes(self, guidance: float, true_guidance: float = 1.0) -> int:
+        """Rows of conditions that the network evaluates a step: 2 with classifier-free guidance.
+
+        true_guidance: that of a model whose `guidance` is an input of the network.
+        """
+        scale = true_guidance if self.guidance_is_input else guidance
+        return 1 if scale == 1 else 2

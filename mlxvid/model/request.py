@@ -1,0 +1,47 @@
+"""What a clip is asked to be, with nothing left open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The settings of one clip, completed with the model's defaults and checked.
+
+    shift: of the noise schedule, None for a model that has none. pictures: by latent frame, fitted
+    uint8 [H, W, 3], or [N, H, W, 3] for frames of another clip. sources: where pictures came from,
+    by frame; joints: where other clips came from, by "extend" or "join". options: of the settings
+    that single families add, those that this model takes. more: every other setting of
+    :data:`mlxvid.model.settings.SETTINGS` that was given.
+    """
+
+    prompt: str
+    negative_prompt: str
+    width: int
+    height: int
+    frames: int
+    fps: float
+    steps: int
+    guidance: float
+    seed: int
+    sampler: str
+    attention: str
+    shift: float | None
+    pictures: Mapping[int, np.ndarray] = field(default_factory=dict)
+    sources: Mapping[int, str] = field(default_factory=dict)
+    joints: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, float | str] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def settings(self) -> dict[str, Any]:
+        """The JSON-able settings that make this clip again."""
+        nested = ("pictures", "sources", "joints", "options", "more")
+        plain = {name: value for name, value in vars(self).items() if name not in nested}
+        keyframes = {str(frame): source for frame, source in self.sources.items()}
+        options = {"options": dict(self.options)} if self.options else {}
+        return {**plain, "keyframes": keyframes, **self.joints, **options, **self.more}

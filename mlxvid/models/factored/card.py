@@ -1,0 +1,104 @@
+"""The card of the factored family: this project's own model, which comes with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlxvid.errors import WeightsError
+from mlxvid.model.card import Card, Coefficients, Family, Part
+from mlxvid.model.folder import Folder
+from mlxvid.model.geometry import ATTENTION_MODES, Defaults, Geometry
+
+from .config import TextConfig, TransformerConfig, VAEConfig
+
+SHIFT = 1.5  # of the sigmas towards noise
+SAMPLERS = ("euler", "heun")
+TAKES = frozenset({"negative_prompt", "image", "last_image", "keyframes", "attention", "shift"})
+ASSETS = Path(__file__).parents[2] / "assets"
+
+
+def shift(width: int, height: int) -> float | None:
+    """The same for clips of every size."""
+    return SHIFT
+
+
+def read(folder: Folder) -> Card:
+    """The card of the model in `folder`.
+
+    Raises :class:`WeightsError` where its parts don't belong together.
+    """
+    text = folder.config("text_encoder", TextConfig)
+    vae = folder.config("vae", VAEConfig)
+    transformer = folder.config("transformer", TransformerConfig)
+    widths = (transformer.in_channels, transformer.text_dim)
+    if widths != (vae.latent_channels, text.hidden_size):
+        raise WeightsError(
+            f"The parts of {folder.path} come from different models; download or convert the model "
+            "again."
+        )
+    patch = (transformer.patch_size_t, transformer.patch_size, transformer.patch_size)
+    defaults = folder.parse("defaults", Defaults) or Defaults(96, 96, 33, 16.0, 20, 3.0)
+    return Card(
+        family=FAMILY,
+        name=str(folder.path),
+        title=folder.path.name,
+        description=f"The model in {folder.path}.",
+        geometry=Geometry(vae.patch_size_t, 2 * vae.patch_size, vae.latent_channels, patch),
+        defaults=defaults,
+        samplers=SAMPLERS,
+        heads=transformer.hidden_size // max(1, transformer.attention_head_dim),
+        head_dim=transformer.attention_head_dim,
+        takes=TAKES,
+        attention_modes=ATTENTION_MODES,
+        shift=shift,
+        dtype=folder.index.get("dtype") or "float32",
+        folder=folder.path,
+    )
+
+
+FAMILY = Family(
+    package=__package__,
+    pipelines=("FactoredPipeline",),
+    parts={
+        "text_encoder": Part(".text:FactoredTextEncoder", TextConfig, "encode", quantized=True),
+        "transformer": Part(
+            ".transformer:FactoredTransformer", TransformerConfig, "denoise", quantized=True
+        ),
+        "vae": Part(".vae:FactoredVAE", VAEConfig, "decode"),
+    },
+    read=read,
+    # 33 frames of 96x96 to 81 of 192x192 held 24.2 widths a token in every attention mode (20.5
+    # without the temporal one) and one copy of the scores; decoding 13 to 33 frames of 96x96 to
+    # 384x384 (tiled) held 80 to 90 values a pixel.
+    memory=Coefficients(
+        token_widths=24.5, decode_values=90, decode_chunk=4, decode_tile=256, decode_halo=40
+    ),
+    examples=(
+        '--prompt "a red ball bouncing on a navy background" -o clip.mp4',
+        '--prompt "a small green star spinning" --width 128 --height 96 --seconds 1 --seed 7 '
+        "-o star.gif",
+        '--prompt "a blue ring rising" --image first.png --count 4 -o takes/ring.mp4',
+    ),
+)
+
+CARDS = (
+    Card(
+        family=FAMILY,
+        name="mini",
+        title="Mini",
+        licence="Apache-2.0",
+        description="The model in the package: simple shapes that move, from short English "
+        "captions; works offline.",
+        geometry=Geometry(t_factor=4, s_factor=8, channels=16, patch=(1, 2, 2), causal=True),
+        defaults=Defaults(width=96, height=96, frames=33, fps=16, steps=20, guidance=3.0),
+        samplers=SAMPLERS,
+        heads=3,
+        head_dim=64,
+        takes=TAKES,
+        attention_modes=ATTENTION_MODES,
+        shift=shift,
+        dtype="float32",
+        parameters={"text_encoder": 437_376, "transformer": 4_945_984, "vae": 3_260_704},
+        folder=ASSETS / "mini",
+    ),
+)

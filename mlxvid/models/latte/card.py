@@ -1,0 +1,170 @@
+"""The card of Latte-1 (arXiv:2401.03048 and the release's own scripts)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlxvid.errors import WeightsError
+from mlxvid.layers.autoencoder_kl_config import AutoencoderKLConfig
+from mlxvid.model.card import Card, Coefficients, Family, Part, Source
+from mlxvid.model.folder import Folder
+from mlxvid.model.geometry import ATTENTION_MODES, MAX_FRAMES, Defaults, Geometry, check_whole
+from mlxvid.text.t5_config import T5Config
+
+from .config import LatteConfig
+from .vae_config import TemporalDecoderConfig
+
+TAKES = frozenset({"negative_prompt", "attention"})
+TEMPORAL = "vae_temporal_decoder"
+
+# Diffusers' schedulers that its pipeline takes -> their names here.
+SAMPLERS = {
+    "DDIMScheduler": "ddim",
+    "DDPMScheduler": "ddpm",
+    "PNDMScheduler": "pndm",
+    "EulerDiscreteScheduler": "euler-discrete",
+    "EulerAncestralDiscreteScheduler": "euler-ancestral",
+    "HeunDiscreteScheduler": "heun-discrete",
+    "KDPM2AncestralDiscreteScheduler": "kdpm2-ancestral",
+    "DPMSolverMultistepScheduler": "dpm++",
+    "DPMSolverSinglestepScheduler": "dpm++-single",
+    "DEISMultistepScheduler": "deis",
+    "UniPCMultistepScheduler": "unipc-discrete",
+}
+
+
+@dataclass(frozen=True)
+class LatteGeometry(Geometry):
+    """Of a model that has positions for `length` frames: it makes clips of as many, or pictures."""
+
+    length: int = 16
+
+    def round_frames(self, frames: int) -> tuple[int, str | None]:
+        frames = check_whole("`frames`", frames, MAX_FRAMES, "frames")
+        length = self.length
+        if frames in (1, length):
+            return frames, None
+        return length, (
+            f"{frames} frames are rounded to {length}: this model makes clips of {length} frames "
+            "and pictures of 1."
+        )
+
+
+def geometry(
+    channels: int = 4, s_factor: int = 8, patch: int = 2, length: int = 16
+) -> LatteGeometry:
+    """A VAE for pictures, which leaves time as it is."""
+    sides = (1, patch, patch)
+    return LatteGeometry(1, s_factor, channels, sides, causal=False, length=length)
+
+
+def defaults(side: int = 512, length: int = 16, sampler: str = "ddim") -> Defaults:
+    """Those of a model that was trained with square pictures of that side."""
+    return Defaults(side, side, length, fps=8.0, steps=50, guidance=7.5, sampler=sampler)
+
+
+def read(folder: Folder) -> Card:
+    """The card of the model in `folder`.
+
+    Raises :class:`WeightsError` where its parts don't belong together.
+    """
+    transformer = folder.config("transformer", LatteConfig)
+    vae = folder.config("vae", AutoencoderKLConfig)
+    text_width = folder.json("text_encoder").get("d_model")
+    widths = (transformer.in_channels, transformer.caption_channels)
+    if widths != (vae.latent_channels, text_width):
+        raise WeightsError(
+            f"The parts of {folder.path} come from different models; download or convert the model "
+            "again."
+        )
+    s_factor = 2 ** (len(vae.block_out_channels) - 1)
+    side = s_factor * transformer.sample_size
+    scheduler = folder.json("scheduler", "scheduler_config.json").get("_class_name")
+    usual = defaults(side, transformer.video_length, SAMPLERS.get(str(scheduler), "ddim"))
+    return Card(
+        family=FAMILY,
+        name=str(folder.path),
+        title=folder.path.name,
+        description=f"The model in {folder.path}.",
+        geometry=geometry(
+            vae.latent_channels, s_factor, transformer.patch_size, transformer.video_length
+        ),
+        defaults=folder.parse("defaults", Defaults) or usual,
+        samplers=tuple(SAMPLERS.values()),
+        heads=transformer.num_attention_heads,
+        head_dim=transformer.attention_head_dim,
+        takes=TAKES,
+        attention_modes=ATTENTION_MODES,
+        dtype=folder.index.get("dtype") or "float16",
+        folder=folder.path,
+    )
+
+
+FAMILY = Family(
+    package=__package__,
+    pipelines=("LattePipeline",),
+    parts={
+        "text_encoder": Part(
+            "mlxvid.text.t5:T5EncoderModel", T5Config, "encode", "bfloat16", quantized=True
+        ),
+        "transformer": Part(
+            ".transformer:LatteTransformer3DModel",
+            LatteConfig,
+            "denoise",
+            "float16",
+            quantized=True,
+        ),
+        # An AutoencoderKL's values can pass float16's largest number.
+        "vae": Part(
+            "mlxvid.layers.autoencoder_kl:AutoencoderKL", AutoencoderKLConfig, "decode", "float32"
+        ),
+        # Diffusers' own pipeline does not use it, so its model_index.json does not name it.
+        TEMPORAL: Part(
+            ".vae:AutoencoderKLTemporalDecoder",
+            TemporalDecoderConfig,
+            "decode",
+            "float32",
+            optional=True,
+        ),
+    },
+    read=read,
+    # Two blocks of the real width with random weights held 23.4 widths a token besides the scores.
+    # Decoding at the real width held 3270 values a pixel of the one frame that is worked on, of
+    # which 2304 are copies that MLX's convolutions make on the CPU and not on Metal, and the
+    # temporal decoder 230 for each of its 14 frames.
+    memory=Coefficients(
+        token_widths=24,
+        decode_values=300,
+        decode_chunk=14,
+        decode_tile=1280,
+        decode_halo=0,
+        most_scores=2**26,
+    ),
+)
+
+CARDS = (
+    Card(
+        family=FAMILY,
+        name="latte-1",
+        title="Latte 1",
+        licence="Apache-2.0",
+        description="Text to two seconds of video, or to a picture; spatial and temporal attention "
+        "in turn.",
+        geometry=geometry(),
+        defaults=defaults(),
+        samplers=tuple(SAMPLERS.values()),
+        heads=16,
+        head_dim=72,
+        takes=TAKES,
+        attention_modes=ATTENTION_MODES,
+        dtype="float16",
+        parameters={
+            "text_encoder": 4_762_310_656,
+            "transformer": 1_057_246_880,
+            "vae": 83_653_863,
+            TEMPORAL: 97_742_847,
+        },
+        source=Source("maxin-cn/Latte-1", "0653024365272f061fc44d1078134df22842b687"),
+        download_bytes=24_000_000_000,
+    ),
+)

@@ -1,0 +1,265 @@
+"""The card of Wan 2.1 (arXiv:2503.20314): what its models are, make and take, without weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mlxvid.errors import WeightsError
+from mlxvid.model.card import Card, Coefficients, Family, Part, Source
+from mlxvid.model.folder import Folder
+from mlxvid.model.geometry import Defaults, Geometry
+from mlxvid.text.clip_vision_config import CLIPVisionConfig
+from mlxvid.text.t5_config import UMT5Config
+
+from .config import WanTransformerConfig
+from .vae_config import WanVAEConfig
+
+GEOMETRY = Geometry(t_factor=4, s_factor=8, channels=16, patch=(1, 2, 2), causal=True)
+SAMPLERS = ("unipc", "euler", "heun")
+TAKES = frozenset({"negative_prompt", "shift", "loras"})
+
+# What the models were tuned to be steered away from: in Chinese as they learned it (overexposed,
+# static, subtitles, paintings, worst quality, extra fingers, badly drawn hands and faces, fused
+# fingers, three legs, crowds behind, walking backwards, …).
+NEGATIVE_PROMPT = (
+    "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，"
+    "JPEG压缩残留，丑陋的，残缺的，多余的手指，"
+    "画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，"
+    "三条腿，背景人很多，倒着走"
+)
+
+# The noise schedule's shift at 480p and at 720p, and the number of pixels from which on a clip
+# counts as the latter.
+SHIFT_480P = 3.0
+SHIFT_720P = 5.0
+PIXELS_720P = 1024 * 640
+
+
+def shift_by_size(width: int, height: int) -> float | None:
+    """The schedule's shift for a clip of that size, as the release advises."""
+    return SHIFT_720P if width * height >= PIXELS_720P else SHIFT_480P
+
+
+def own_shift(value: float | None) -> Callable[[int, int], float | None]:
+    """The rule of a checkpoint whose scheduler has that shift: by size, or what it was tuned to."""
+    if value is None or value in (1.0, SHIFT_480P, SHIFT_720P):
+        return shift_by_size
+    return lambda width, height: float(value)
+
+
+def defaults(width: int, height: int) -> Defaults:
+    """The defaults of a model made for that size: five seconds at 16 frames a second."""
+    return Defaults(
+        width,
+        height,
+        frames=81,
+        fps=16.0,
+        steps=50,
+        guidance=5.0,
+        negative_prompt=NEGATIVE_PROMPT,
+        sampler="unipc",
+    )
+
+
+def read(folder: Folder) -> Card:
+    """The card of the model in `folder`: whether it starts from text, a picture or two.
+
+    Raises :class:`WeightsError` where its parts don't belong together.
+    """
+    if folder.index.get("expand_timesteps") or any(folder.index.get("transformer_2") or ()):
+        raise WeightsError(
+            f"{folder.path} holds a Wan 2.2 model, which mlxvid can't run yet; use one of Wan 2.1."
+        )
+    transformer = folder.config("transformer", WanTransformerConfig)
+    vae = folder.config("vae", WanVAEConfig)
+    text_width = folder.json("text_encoder").get("d_model")
+    if (transformer.out_channels, transformer.text_dim) != (vae.z_dim, text_width):
+        raise WeightsError(
+            f"The parts of {folder.path} come from different models; download or convert the model "
+            "again."
+        )
+    needs = _needs(transformer)
+    scheduler = folder.json("scheduler", "scheduler_config.json")
+    flow_shift = scheduler.get("flow_shift", scheduler.get("shift"))
+    # The models of one picture for 480p and for 720p have the same sizes: their noise schedules'
+    # shifts tell them apart.
+    large = needs == {"image"} and scheduler.get("flow_shift") == SHIFT_720P
+    size = (1280, 720) if large or "last_image" in needs else (832, 480)
+    patch = tuple(transformer.patch_size)
+    return Card(
+        family=FAMILY,
+        name=str(folder.path),
+        title=folder.path.name,
+        description=f"The model in {folder.path}.",
+        geometry=Geometry(vae.t_factor, vae.s_factor, vae.z_dim, (patch[0], patch[1], patch[2])),
+        defaults=folder.parse("defaults", Defaults) or defaults(*size),
+        samplers=SAMPLERS,
+        heads=transformer.num_attention_heads,
+        head_dim=transformer.attention_head_dim,
+        takes=TAKES | needs,
+        needs=needs,
+        shift=own_shift(flow_shift),
+        dtype=folder.index.get("dtype") or "bfloat16",
+        folder=folder.path,
+    )
+
+
+def _needs(transformer: WanTransformerConfig) -> frozenset[str]:
+    if transformer.in_channels == transformer.out_channels:
+        return frozenset()
+    # Positions for two pictures has only the one that was trained to go from a first picture to a
+    # last one.
+    if transformer.pos_embed_seq_len is None:
+        return frozenset({"image"})
+    return frozenset({"image", "last_image"})
+
+
+FAMILY = Family(
+    package=__package__,
+    pipelines=("WanPipeline", "WanImageToVideoPipeline"),
+    parts={
+        "text_encoder": Part(
+            "mlxvid.text.t5:UMT5EncoderModel", UMT5Config, "encode", "bfloat16", quantized=True
+        ),
+        "image_encoder": Part(
+            "mlxvid.text.clip_vision:CLIPVisionModel",
+            CLIPVisionConfig,
+            "encode",
+            "float32",
+            optional=True,
+        ),
+        "transformer": Part(
+            ".transformer:WanTransformer3DModel",
+            WanTransformerConfig,
+            "denoise",
+            "bfloat16",
+            quantized=True,
+            loras=True,
+        ),
+        "vae": Part(".vae:AutoencoderKLWan", WanVAEConfig, "decode", "float32"),
+    },
+    read=read,
+    # Random weights of 1.3B's proportions held 24 (bfloat16) to 30 widths a token, and 24 to 27 of
+    # 14B's; on Metal, where attention's queries and keys need no copies, less is to be expected.
+    # The VAE's values a pixel were counted without the copies that MLX's convolutions make on the
+    # CPU and not on Metal; small pictures take two to five times as much here.
+    memory=Coefficients(
+        token_widths=24,
+        decode_values=1010,
+        decode_chunk=1,
+        decode_tile=1280,
+        decode_halo=0,
+        most_scores=2**26,
+        small_tile=640,
+    ),
+    # What few-step distillations were made for: Lightning's LoRAs for 4 steps, CausVid's for 4 to
+    # 8, neither with guidance.
+    presets={
+        "lightning": {"steps": 4, "guidance": 1.0, "sampler": "euler", "shift": 5.0},
+        "causvid": {"steps": 8, "guidance": 1.0, "sampler": "unipc", "shift": 8.0},
+    },
+    layouts=("wan",),
+    examples=(
+        '--model wan2.1-t2v-1.3b --prompt "a fox runs through snow" --quantize 8 -o fox.mp4',
+        '--model wan2.1-i2v-14b-480p --prompt "she smiles" --image her.jpg '
+        "--lora fast.safetensors --preset lightning",
+    ),
+)
+
+_TEXT_AND_VAE = {"text_encoder": 5_680_910_336, "vae": 126_892_531}
+_WITH_PICTURES = {"image_encoder": 630_766_080, **_TEXT_AND_VAE}
+_480P = (832, 480)
+_720P = (1280, 720)
+
+
+def _release(
+    name: str,
+    title: str,
+    description: str,
+    size: tuple[int, int],
+    source: Source,
+    download_bytes: int,
+    parameters: dict[str, int],
+    **more: Any,
+) -> Card:
+    """The card of a release; they differ in depth and width, and in the pictures they need."""
+    needs = more.pop("needs", frozenset())
+    return Card(
+        family=FAMILY,
+        name=name,
+        title=title,
+        licence="Apache-2.0",
+        description=description,
+        geometry=GEOMETRY,
+        defaults=defaults(*size),
+        samplers=SAMPLERS,
+        heads=more.pop("heads", 40),
+        head_dim=128,
+        takes=TAKES | needs,
+        needs=needs,
+        parameters=parameters,
+        source=source,
+        download_bytes=download_bytes,
+        **more,
+    )
+
+
+CARDS = (
+    _release(
+        "wan2.1-t2v-1.3b",
+        "Wan 2.1 T2V 1.3B",
+        "Text to video at 480p; the one to begin with.",
+        _480P,
+        Source("Wan-AI/Wan2.1-T2V-1.3B-Diffusers", "0fad780a534b6463e45facd96134c9f345acfa5b"),
+        28_928_887_859,
+        {"transformer": 1_418_996_800, **_TEXT_AND_VAE},
+        heads=12,
+        shift=shift_by_size,
+    ),
+    _release(
+        "wan2.1-t2v-14b",
+        "Wan 2.1 T2V 14B",
+        "Text to video at 480p and 720p; ten times the 1.3B's work.",
+        _480P,
+        Source("Wan-AI/Wan2.1-T2V-14B-Diffusers", "38ec498cb3208fb688890f8cc7e94ede2cbd7f68"),
+        80_406_933_703,
+        {"transformer": 14_288_491_584, **_TEXT_AND_VAE},
+        shift=shift_by_size,
+    ),
+    _release(
+        "wan2.1-i2v-14b-480p",
+        "Wan 2.1 I2V 14B 480p",
+        "Brings a picture to life, at 480p.",
+        _480P,
+        Source("Wan-AI/Wan2.1-I2V-14B-480P-Diffusers", "b184e23a8a16b20f108f727c902e769e873ffc73"),
+        90_104_322_037,
+        {"transformer": 16_394_878_784, **_WITH_PICTURES},
+        needs=frozenset({"image"}),
+        shift=shift_by_size,
+    ),
+    _release(
+        "wan2.1-i2v-14b-720p",
+        "Wan 2.1 I2V 14B 720p",
+        "Brings a picture to life, at 720p.",
+        _720P,
+        Source("Wan-AI/Wan2.1-I2V-14B-720P-Diffusers", "eb849f76dfa246545b65774a9e25943ee69b3fa3"),
+        90_100_000_000,
+        {"transformer": 16_394_878_784, **_WITH_PICTURES},
+        needs=frozenset({"image"}),
+        shift=shift_by_size,
+    ),
+    _release(
+        "wan2.1-flf2v-14b-720p",
+        "Wan 2.1 FLF2V 14B 720p",
+        "Goes from a first picture to a last one, at 720p.",
+        _720P,
+        Source(
+            "Wan-AI/Wan2.1-FLF2V-14B-720P-diffusers", "17c30769b1e0b5dcaa1799b117bf20a9c31f59d7"
+        ),
+        90_100_000_000,
+        {"transformer": 16_395_536_704, **_WITH_PICTURES},
+        needs=frozenset({"image", "last_image"}),
+        shift=own_shift(16.0),
+    ),
+)

@@ -1,0 +1,70 @@
+"""What the command line and the worker do around a clip: checks before it, saving after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from mlxvid.catalog import DEFAULT_MODEL, card_of
+from mlxvid.errors import ModelNotFoundError, SettingError, WeightsError
+from mlxvid.media.clip import Clip, check_writable
+from mlxvid.model.card import Card
+from mlxvid.model.geometry import frames_of
+from mlxvid.progress import Cancel, Progress, Watch
+
+from .complete import named_size
+from .planning import plan
+
+# The settings that a clip's memory depends on, besides its size.
+_PLANNED_MAKING = ("frames", "attention", "guidance")
+_PLANNED_LOADING = ("quantize", "dtype")
+
+
+def known_card(loading: Mapping[str, Any]) -> Card | None:
+    """The card of the model to load; None for a hub repository that the catalog doesn't know, and
+    for what is no model at all.
+    """
+    try:
+        return card_of(loading.get("model", DEFAULT_MODEL))
+    except (ModelNotFoundError, WeightsError):  # which loading it says better
+        return None
+
+
+def with_length(
+    making: Mapping[str, Any], seconds: float | None, card: Card, targets: Sequence[str]
+) -> dict[str, Any]:
+    """`making` with `seconds` as frames.
+
+    Raises :class:`MediaError` where a clip of that length can't be written to the targets.
+    """
+    settings = dict(making)
+    defaults = card.defaults
+    if seconds is not None:
+        settings["frames"] = frames_of(seconds, settings.get("fps", defaults.fps))
+    for target in targets:
+        check_writable(target, settings.get("frames", defaults.frames))
+    return settings
+
+
+def require_fit(card: Card, loading: Mapping[str, Any], making: Mapping[str, Any]) -> None:
+    """Raise :class:`DoesNotFitError` for a clip that is too large for this machine."""
+    making_planned = {name: making[name] for name in _PLANNED_MAKING if name in making}
+    loading_planned = {name: loading[name] for name in _PLANNED_LOADING if name in loading}
+    try:
+        width, height = named_size(making, card.geometry)
+        planned = plan(card, **making_planned, **loading_planned, width=width, height=height)
+    except SettingError:  # which loading and making say better
+        return
+    planned.require_fit()
+
+
+def save(
+    clip: Clip,
+    target: str,
+    on_progress: Callable[[Progress], None] | None,
+    cancel: Cancel | None = None,
+) -> None:
+    """Write the clip, told as the stage "save"."""
+    watch = Watch(on_progress, cancel)
+    watch.begin("save", len(clip.frames))
+    clip.save(target, lambda done, total: watch.done())

@@ -1,0 +1,287 @@
+"""What a clip will cost, before paying for it: latent shape, tokens, attention pairs, weights,
+memory, and whether this machine has it. Nothing is loaded or downloaded for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from mlxvid import catalog
+from mlxvid.errors import DoesNotFitError, SettingError
+from mlxvid.model.card import Card, Stage
+from mlxvid.model.folder import Folder
+from mlxvid.model.geometry import Counts, plan_geometry
+from mlxvid.model.machine import GIB, Machine, this_machine
+from mlxvid.model.memory import (
+    DTYPE_BYTES,
+    QUANTIZED_BITS,
+    Load,
+    Weights,
+    in_one_batch,
+    loaded_weights,
+    stage_weights,
+    stages,
+    stored_weights,
+)
+from mlxvid.model.settings import SETTINGS
+from mlxvid.weights.sizes import read_sizes
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Settings that fit where the asked-for ones do not. quantize: bits a weight, or None."""
+
+    frames: int
+    width: int
+    height: int
+    quantize: int | None
+    peak_bytes: int
+
+    def __str__(self) -> str:
+        bits = f" with `quantize` {self.quantize}" if self.quantize else ""
+        return f"{counted(self.frames, 'frame')} at {self.width}x{self.height}{bits}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan(Counts):
+    """:class:`Counts` with what the model and the machine add; sizes in bytes.
+
+    at_once: frames that are denoised together, fewer than all of a long clip of some models;
+    weights: by component and type as they stand in memory; weights_source: "files" or "catalog"
+    (stored counts of parameters); stage_bytes: estimated peaks of encode, denoise and decode;
+    peak_bytes: the largest; alternatives: settings that fit, if this does not.
+    """
+
+    model: str
+    fps: float
+    attention: str
+    dtype: str | None
+    quantize: int | None
+    weights: dict[str, dict[str, int]]
+    weights_source: str
+    download_bytes: int
+    stage_bytes: dict[Stage, int]
+    peak_bytes: int
+    machine: Machine
+    fits: bool
+    alternatives: tuple[Alternative, ...]
+    at_once: int
+
+    def require_fit(self) -> None:
+        """Raise :class:`DoesNotFitError`, naming what would fit, where the clip needs more than the
+        machine has to give.
+        """
+        if not self.fits:
+            wanted = f"{counted(self.frames, 'frame')} at {self.width}x{self.height}"
+            raise DoesNotFitError(
+                f"{self.model} needs about {gib(self.peak_bytes)} for {wanted} and this machine "
+                f"has {gib(self.machine.usable)} to give; {remedy(self.alternatives)}."
+            )
+
+
+def plan(
+    model: str | Card = catalog.DEFAULT_MODEL,
+    *,
+    frames: int | None = None,
+    width: int | None = None,
+    height: int | None = None,
+    fps: float | None = None,
+    guidance: float | None = None,
+    attention: str | None = None,
+    dtype: str | None = None,
+    quantize: int | None = None,
+    machine: Machine | None = None,
+) -> Plan:
+    """Count and estimate a clip of a catalog model, or of one in a local folder; what is None is
+    the model's default, and `machine` is this one.
+
+    Raises :class:`ModelNotFoundError` for an unknown model, :class:`WeightsError` for a folder that
+    holds none, and :class:`SettingError` for settings that no clip can have.
+    """
+    card = model if isinstance(model, Card) else catalog.card_of(model)
+    default = card.defaults
+    machine = machine or this_machine()
+    attention = _one_of("attention", attention or card.attention_modes[0], card.attention_modes)
+    _one_of("dtype", dtype, (None, *DTYPE_BYTES))
+    _one_of("quantize", quantize, (None, *QUANTIZED_BITS))
+    fps = SETTINGS["fps"].checked(default.fps if fps is None else fps)
+    guidance = SETTINGS["guidance"].checked(default.guidance if guidance is None else guidance)
+    asked = plan_geometry(
+        default.frames if frames is None else frames,
+        default.width if width is None else width,
+        default.height if height is None else height,
+        card.geometry,
+    )
+    read = read_sizes(card.folder) if card.folder else {}
+    costs = _Costs(
+        card=card,
+        weights=read or stored_weights(card),
+        attention=attention,
+        dtype=dtype or (_own_dtype(card.folder) if card.folder and read else None),
+        passes=card.passes(guidance),
+        machine=machine,
+    )
+    loaded = costs.loaded(quantize)
+    stage_bytes = costs.stages(asked, quantize)
+    peak = max(stage_bytes.values())
+    fits = peak <= machine.usable
+    return Plan(
+        **{field.name: getattr(asked, field.name) for field in fields(Counts)},
+        model=card.name,
+        fps=fps,
+        attention=attention,
+        dtype=dtype,
+        quantize=quantize,
+        weights=loaded,
+        weights_source="files" if read else "catalog",
+        download_bytes=card.download_bytes,
+        stage_bytes=stage_bytes,
+        peak_bytes=peak,
+        machine=machine,
+        fits=fits,
+        at_once=card.geometry.at_once(asked.frames, asked.width, asked.height),
+        alternatives=() if fits else _alternatives(asked, quantize, costs),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Costs:
+    """What clips of one model cost on a machine, at any size and bits a weight.
+
+    weights: as stored. passes: rows of conditions a step.
+    """
+
+    card: Card
+    weights: Weights
+    attention: str
+    dtype: str | None
+    passes: int
+    machine: Machine
+
+    def loaded(self, bits: int | None) -> Weights:
+        """The weights in memory."""
+        family = self.card.family
+        return loaded_weights(self.weights, family, self.dtype, bits, self.machine.metal)
+
+    def stages(self, counts: Counts, bits: int | None) -> dict[Stage, int]:
+        """Estimated bytes at the peak of each stage."""
+        geometry = self.card.geometry
+        size = (counts.width, counts.height)
+        piece = plan_geometry(geometry.at_once(counts.frames, *size), *size, geometry)
+        scores = {"full": piece.pairs_full, "spatial": piece.pairs_spatial}
+        factored = max(piece.pairs_spatial, piece.pairs_temporal)
+        loaded = self.loaded(bits)
+        transformer = stage_weights("denoise", loaded, self.card.family)
+        usable = self.machine.usable
+        together = in_one_batch(piece.tokens, self.passes, transformer, self.card, usable)
+        load = Load(
+            frames=counts.frames,
+            latent_frames=counts.latent_shape[0],
+            t_factor=geometry.t_factor,
+            width=counts.width,
+            height=counts.height,
+            tokens=piece.tokens,
+            scores=scores.get(self.attention, factored),
+            batch=self.passes if together else 1,
+        )
+        return stages(load, loaded, self.card, self.machine)
+
+    def attempt(self, frames: int, width: int, height: int, bits: int | None) -> Alternative:
+        """A clip of about that size, and what it takes."""
+        counts = plan_geometry(frames, width, height, self.card.geometry)
+        peak = max(self.stages(counts, bits).values())
+        return Alternative(counts.frames, counts.width, counts.height, bits, peak)
+
+
+def _own_dtype(folder: Path) -> str | None:
+    """The type that a folder's model is loaded in where none is asked for, if its index says so."""
+    return Folder(folder).index.get("dtype")
+
+
+def _alternatives(asked: Counts, bits: int | None, costs: _Costs) -> tuple[Alternative, ...]:
+    """Up to three settings that fit: fewer bits, fewer frames, a smaller picture, half the frames
+    with as large a picture as then fits; and where the weights alone are too large, the same with
+    fewer bits.
+    """
+    usable = costs.machine.usable
+    fewer = [] if bits else sorted(QUANTIZED_BITS, reverse=True)
+    found: list[Alternative | None] = []
+    for fewer_bits in fewer:
+        quantized = costs.attempt(asked.frames, asked.width, asked.height, fewer_bits)
+        if quantized.peak_bytes <= usable:
+            found.append(quantized)
+            break
+    found += _smaller(asked, bits, costs)
+    for fewer_bits in fewer:
+        if not any(found):
+            found = _smaller(asked, fewer_bits, costs)
+    return tuple(dict.fromkeys(setting for setting in found if setting))[:3]
+
+
+def _smaller(asked: Counts, bits: int | None, costs: _Costs) -> list[Alternative | None]:
+    """The most frames, the largest picture, and the largest with half the frames, that fit."""
+    geometry = costs.card.geometry
+    usable = costs.machine.usable
+    columns = asked.width // geometry.multiples[0]
+
+    def by_frames(latents: int) -> Alternative:
+        frames = geometry.pixel_frames(latents * geometry.patch[0])
+        return costs.attempt(frames, asked.width, asked.height, bits)
+
+    def by_size(frames: int) -> Alternative | None:
+        def make(n: int) -> Alternative:
+            height = max(1, asked.height * n // columns)
+            return costs.attempt(frames, n * geometry.multiples[0], height, bits)
+
+        return _largest(columns, make, usable)
+
+    fewer_frames = _largest(asked.token_grid[0], by_frames, usable)
+    return [fewer_frames, by_size(asked.frames), by_size(max(1, asked.frames // 2))]
+
+
+def _largest(count: int, make: Callable[[int], Alternative], usable: int) -> Alternative | None:
+    """The last of make(1), …, make(count) that fits, given that memory grows along the row; the
+    first may be too small to be made.
+    """
+    low = 1
+    best = None
+    while low <= count:
+        middle = (low + count) // 2
+        try:
+            setting = make(middle)
+        except SettingError:
+            low = middle + 1
+            continue
+        if setting.peak_bytes <= usable:
+            low = middle + 1
+            best = setting
+        else:
+            count = middle - 1
+    return best
+
+
+def _one_of(name: str, value: Any, allowed: Sequence[Any]) -> Any:
+    if value not in allowed:
+        known = ", ".join(str(a) for a in allowed if a is not None)
+        raise SettingError(f"`{name}` must be one of {known}, not {value!r:.60}.")
+    return value
+
+
+def gib(size: int) -> str:
+    """Bytes for people."""
+    return f"{size / GIB:.1f} GiB" if size >= GIB else f"{size / 2**20:.1f} MiB"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and a noun."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def remedy(alternatives: Sequence[Alternative]) -> str:
+    """What to do, as the end of a sentence."""
+    if not alternatives:
+        return "no size of clip fits beside this model's weights: choose a smaller model"
+    return "what fits: " + ", or ".join(map(str, alternatives))

@@ -1,0 +1,205 @@
+"""The library: what it keeps, and what it does with a file that is damaged or can't be written."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+
+import pytest
+
+from mlxvid.gui.core.database import NOTHING, TIMINGS_KEPT, Database
+from mlxvid.gui.core.database_file import data_folder
+from mlxvid.gui.core.jobs import Job, State, variations
+
+
+@pytest.fixture
+def heard(database):
+    sentences = []
+    database.message.connect(sentences.append)
+    return sentences
+
+
+def clip(database, name, prompt, **settings) -> int:
+    return database.add_clip(
+        f"/clips/{name}.mp4",
+        {"prompt": prompt, "model": "mini", **settings},
+        16.0,
+        9,
+        64,
+        48,
+        job=3,
+    )
+
+
+def test_clips(database, qtbot):
+    with qtbot.waitSignal(database.clips_changed):
+        first = clip(database, "a", "a red ball", seed=7)
+    second = clip(database, "b", "a blue Ring")
+    row = database.clip(first)
+    assert (
+        row.prompt,
+        row.model,
+        row.settings["seed"],
+        row.fps,
+        row.frames,
+        row.width,
+        row.height,
+    ) == (
+        "a red ball",
+        "mini",
+        7,
+        16,
+        9,
+        64,
+        48,
+    )
+    assert (row.favourite, row.job, row.path.name) == (False, 3, "a.mp4")
+    assert [row.id for row in database.clips()] == [second, first]
+    assert [row.id for row in database.clips("BALL red")] == [first] and database.clips(
+        "ball blue"
+    ) == []
+    database.set_favourite(second, True)
+    assert [row.id for row in database.clips(favourites=True)] == [second]
+    database.remove_clip(first)
+    assert database.clip(first) is None and [row.id for row in database.clips()] == [second]
+
+
+def test_a_search_is_taken_literally(database):
+    number = clip(database, "a", "100% of a_b")
+    assert (
+        [row.id for row in database.clips("100%")]
+        == [number]
+        == [row.id for row in database.clips("a_b")]
+    )
+    assert database.clips("1%o") == [] == database.clips("axb")
+
+
+def test_a_clip_saved_again_is_there_once(database):
+    clip(database, "a", "a red ball")
+    again = clip(database, "a", "a green ball")
+    assert [(row.id, row.prompt) for row in database.clips()] == [(again, "a green ball")]
+
+
+def test_jobs_keep_their_order_ids_and_state(database):
+    ids = database.insert_jobs([Job({"prompt": name}) for name in "abc"])
+    assert [job.settings["prompt"] for job in database.jobs()] == ["a", "b", "c"]
+    middle = database.job(ids[1])
+    database.remove_jobs([ids[1]])
+    assert database.insert_jobs([middle]) == [ids[1]] and database.jobs()[1] == middle
+    database.place_jobs({ids[2]: 0.5})
+    assert [job.id for job in database.jobs()] == [ids[2], ids[0], ids[1]]
+    database.set_job_state(ids[0], State.DONE)
+    assert (
+        ids[0] not in [job.id for job in database.jobs()]
+        and database.job(ids[0]).state is State.DONE
+    )
+
+
+def test_a_running_job_stays_and_is_interrupted_by_the_next_start(database, qtbot):
+    (number,) = database.insert_jobs([Job({"prompt": "a"})])
+    database.set_job_state(number, State.RUNNING)
+    database.remove_jobs([number])
+    assert database.job(number).state is State.RUNNING
+    assert database.interrupt_running("It broke off.") == [number]
+    assert database.job(number) == replace(
+        database.job(number), state=State.INTERRUPTED, message="It broke off."
+    )
+
+
+def test_variations_have_seeds_of_their_own():
+    jobs = variations({"prompt": "a", "seed": 1}, 4)
+    assert len({job.settings["seed"] for job in jobs} | {1}) == 5 and {
+        job.settings["prompt"] for job in jobs
+    } == {"a"}
+
+
+def test_timings_and_prompts(database):
+    for seconds in range(TIMINGS_KEPT + 2):
+        database.add_timing("mini", 100, 40.0, seconds)
+    assert len(database.timings("mini")) == TIMINGS_KEPT and database.timings("mini")[0] == (
+        100,
+        40.0,
+        TIMINGS_KEPT + 1,
+    )
+    assert database.timings("other") == []
+    for text in ("a ball", "a star", "a ball", "  "):
+        database.add_prompt(text)
+    database.add_prompt("blurry", negative=True)
+    assert database.prompts() == ["a ball", "a star"] and database.prompts(negative=True) == [
+        "blurry"
+    ]
+
+
+def test_all_is_there_again_after_closing(database):
+    clip(database, "a", "a red ball")
+    database.insert_jobs([Job({"prompt": "b"})])
+    database.close()
+    again = Database()
+    assert (
+        again.notice is None
+        and again.clips()[0].prompt == "a red ball"
+        and again.jobs()[0].title == "b"
+    )
+    again.close()
+
+
+@pytest.mark.parametrize("damage", ["garbage", "middle", "other tables"])
+def test_a_damaged_file_is_set_aside(home, qapp, damage):
+    path = data_folder() / "library.sqlite"
+    whole = Database()
+    for number in range(200):
+        clip(whole, str(number), "a ball " * 20)
+    whole.close()
+    content = path.read_bytes()
+    if damage == "garbage":
+        path.write_bytes(b"no database" * 1000)
+    elif damage == "middle":
+        path.write_bytes(content[:8192] + b"\xff" * 8192 + content[16384:])
+    else:
+        path.write_bytes(content[: len(content) // 2])
+    before = path.read_bytes()
+    database = Database()
+    (aside,) = path.parent.glob("library.sqlite.broken-20*")
+    assert (
+        aside.read_bytes() == before
+        and aside.name in database.notice
+        and database.notice.startswith("The library was damaged (")
+    )
+    assert database.clips() == [] and clip(database, "new", "a star") == 1
+    database.close()
+
+
+def test_no_file_at_all_is_told_and_lived_with(home, qapp, monkeypatch):
+    (home / "file").write_text("in the way")
+    monkeypatch.setenv("MLXVID_DATA", str(home / "file" / "data"))
+    database = Database()
+    assert "what you do now is forgotten when you quit" in database.notice
+    assert clip(database, "a", "a ball") == 1 and len(database.clips()) == 1
+    database.close()
+
+
+def test_a_full_disk_is_told_and_changes_nothing(database, heard):
+    database._connection.execute(
+        "PRAGMA max_page_count = 1"
+    )  # what SQLite then raises is what it raises on a full disk
+    long = "a ball " * 3000
+    assert (
+        clip(database, "a", long) == NOTHING
+        and database.insert_jobs([Job({"prompt": long}), Job({"prompt": "b"})]) == []
+    )
+    assert database.clips() == [] == database.jobs()
+    assert (
+        heard[0]
+        == f"The library can't be written (database or disk is full): make room on the disk of {database.path}."
+    )
+    database._connection.execute("PRAGMA max_page_count = 1000000")
+    assert clip(database, "a", long) != NOTHING
+
+
+def test_settings_that_are_no_json_are_empty(database):
+    clip(database, "a", "a ball")
+    sqlite = sqlite3.connect(database.path)
+    sqlite.execute("UPDATE clips SET settings = '{'")
+    sqlite.commit()
+    sqlite.close()
+    assert database.clips()[0].settings == {}

@@ -1,0 +1,112 @@
+"""Exports keep pixels, rate, settings and the trim; what goes wrong or is cancelled leaves nothing
+behind.
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+from mlxvid.gui.core.export import Export
+from mlxvid.media.clip import Clip
+from tests.gui.clips import number_of, write_clip, write_foreign
+
+WAIT = 10_000
+
+
+@pytest.fixture
+def job(qapp):
+    return Export()
+
+
+@pytest.fixture
+def clip(tmp_path):
+    return write_clip(tmp_path / "clip.mp4", frames=12)
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.gif", "out.webm", "out"])
+def test_trim_and_export_round_trip(tmp_path, qtbot, job, clip, name):
+    counted = []
+    job.progressed.connect(lambda done, count: counted.append((done, count)))
+    with qtbot.waitSignal(job.saved, timeout=WAIT) as saved:
+        job.start(clip, tmp_path / name, 3, 8)
+        assert job.running
+    assert saved.args[0] == tmp_path / name and not job.running
+    assert counted == [(done, 6) for done in range(1, 7)]
+    out, whole = Clip.load(tmp_path / name), Clip.load(clip)
+    assert out.settings == whole.settings and out.fps == 8
+    assert [number_of(frame) for frame in out.frames] == [3, 4, 5, 6, 7, 8]
+    if name == "out":
+        assert np.array_equal(out.frames, whole.frames[3:9])
+
+
+def test_a_whole_foreign_clip(tmp_path, qtbot, job):
+    with qtbot.waitSignal(job.saved, timeout=WAIT):
+        job.start(write_foreign(tmp_path / "foreign.mp4"), tmp_path / "out.mp4")
+    out = Clip.load(tmp_path / "out.mp4")
+    assert out.settings == {} and len(out.frames) == 9
+
+
+def test_cancel_leaves_nothing_and_what_was_there(tmp_path, qtbot, job, clip):
+    target = write_clip(tmp_path / "out.mp4", frames=2)
+    before, names = target.read_bytes(), sorted(os.listdir(tmp_path))
+    job.progressed.connect(job.cancel)
+    with (
+        qtbot.waitSignal(job.cancelled, timeout=WAIT),
+        qtbot.assertNotEmitted(job.saved),
+        qtbot.assertNotEmitted(job.failed),
+    ):
+        job.start(clip, target)
+        job.cancel()
+    assert (
+        target.read_bytes() == before and sorted(os.listdir(tmp_path)) == names and not job.running
+    )
+    with qtbot.waitSignal(job.saved, timeout=WAIT):  # and the next one works
+        job.progressed.disconnect(job.cancel)
+        job.start(clip, target)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "words"),
+    [
+        ("clip.mp4", "clip.mp4", "{target} is the clip itself: choose another name for its copy."),
+        (
+            "clip.mp4",
+            "none/out.mp4",
+            "The folder {target.parent} does not exist: create it, or choose another place for out.mp4.",
+        ),
+        ("gone.mp4", "out.mp4", "There is no clip {source}: check the name."),
+        (
+            "bad.mp4",
+            "out.mp4",
+            "{source} is not a clip that can be read, or is damaged: copy or make it again.",
+        ),
+        (
+            "clip.mp4",
+            "full",
+            "The folder {target} holds other files (a.txt): name a new or empty folder for the frames.",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_told(tmp_path, qtbot, job, clip, source, target, words):
+    (tmp_path / "bad.mp4").write_text("no clip")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "a.txt").write_text("")
+    before = sorted(os.listdir(tmp_path)), clip.read_bytes()
+    source, target = tmp_path / source, tmp_path / target
+    with qtbot.waitSignal(job.failed, timeout=WAIT) as failed:
+        job.start(source, target)
+    assert failed.args[0] == words.format(source=source, target=target)
+    assert (sorted(os.listdir(tmp_path)), clip.read_bytes()) == before and not job.running
+
+
+def test_a_trim_beyond_the_clip_is_told(tmp_path, qtbot, job, clip):
+    with qtbot.waitSignal(job.failed, timeout=WAIT) as failed:
+        job.start(clip, tmp_path / "out.mp4", 50)
+    assert (
+        failed.args[0]
+        == f"{clip} has no frames from 50 on: it may have been changed since it was opened."
+    )
+    assert not (tmp_path / "out.mp4").exists()

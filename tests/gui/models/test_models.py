@@ -1,0 +1,332 @@
+"""The model manager, on a hub on this machine and with the real commands: what is shown, fetched,
+stopped, checked, imported, deleted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+from PySide6.QtCore import Qt
+
+from mlxvid import hub
+from mlxvid.catalog import CATALOG
+from mlxvid.errors import MediaError
+from mlxvid.gui.core.commands import tool_command
+from mlxvid.gui.models import panel as models_panel
+from mlxvid.gui.models.jobs import ModelJobs, job_text
+from mlxvid.gui.models.list_model import Model, State, amount, fit, survey
+from mlxvid.gui.models.panel import ModelsPanel
+from mlxvid.model.machine import GIB, Machine
+from tests.hub.fake_hub import FakeHub, folder_files
+
+REPO = "org/tiny"
+VAE = "vae/diffusion_pytorch_model.safetensors"
+WAN = "wan2.1-t2v-1.3b"
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch, tiny_folder):
+    """A hub with the tiny model, for this process and the commands that it starts."""
+    with FakeHub().serving() as server:
+        cache = tmp_path / "hub"
+        for name, value in {
+            "HF_ENDPOINT": server.address,
+            "HF_HUB_CACHE": str(cache),
+            "OMP_NUM_THREADS": "1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+        server.add(REPO, folder_files(tiny_folder))
+        yield server
+
+
+@pytest.fixture
+def panel(server, preferences, machine, qtbot, themed):
+    panel = ModelsPanel(preferences, machine)
+    qtbot.addWidget(panel)
+    panel.said = []
+    panel.message.connect(panel.said.append)
+    panel.resize(900, 560)
+    panel.show()
+    qtbot.waitUntil(lambda: panel.chosen() is not None)
+    yield panel
+    panel.shutdown()
+
+
+def ended(panel, qtbot) -> str:
+    """What the job said in the end, and the panel has looked at the disk again since."""
+    with qtbot.waitSignal(panel.changed, timeout=30_000):
+        qtbot.waitUntil(lambda: bool(panel.said), timeout=30_000)
+    return panel.said.pop()
+
+
+def download(panel, qtbot) -> Model:
+    panel.get_repository(REPO)
+    assert ended(panel, qtbot) == "org/tiny is downloaded."
+    return panel.chosen()
+
+
+# --- what is shown --------------------------------------------------------------------------------
+
+
+def test_the_catalog_with_what_is_here_and_what_is_not(panel):
+    models = {model.name: model for model in panel.model.models}
+    assert set(models) == CATALOG.keys()
+    assert models["mini"].state is State.PACKAGED and models["mini"].note.startswith(
+        "comes with mlxvid · "
+    )
+    assert (
+        models[WAN].state is State.ABSENT
+        and models[WAN].note == f"{amount(CATALOG[WAN].download_bytes)} to download"
+    )
+    assert panel.chosen().name == "mini" and panel.details.use.isVisibleTo(panel)
+    for button in (
+        panel.details.get,
+        panel.details.check,
+        panel.details.remove,
+        panel.details.pause,
+    ):
+        assert not button.isVisibleTo(panel), (
+            "it comes with mlxvid: there is nothing to fetch, check or delete"
+        )
+    panel.select(WAN)
+    assert panel.details.get.isVisibleTo(panel) and not panel.details.use.isVisibleTo(panel)
+
+
+def test_every_control_has_a_name(panel):
+    from PySide6.QtWidgets import QAbstractButton, QListView, QProgressBar
+
+    for kind in (QAbstractButton, QListView, QProgressBar):
+        for widget in panel.findChildren(kind):
+            assert widget.accessibleName() or getattr(widget, "text", str)(), widget
+
+
+@pytest.mark.parametrize(
+    ("gib", "fits", "words"),
+    [
+        (256, True, "Fits: its usual clip takes about "),
+        (8, True, "Fits with weights of 8 bits: its usual clip takes about "),
+        (1, False, "Won't fit: it needs "),
+    ],
+)
+def test_whether_a_model_fits_in_memory(gib, fits, words):
+    found, sentence = fit(CATALOG[WAN], Machine("Test", 2 * gib * GIB, gib * GIB, True))
+    assert (found, sentence[: len(words)]) == (fits, words) and sentence.endswith(".")
+
+
+def test_a_model_that_won_t_fit_can_be_fetched_but_not_used(server, preferences, qtbot, themed):
+    panel = ModelsPanel(preferences, Machine("Small", 2 * GIB, GIB, False))
+    qtbot.addWidget(panel)
+    qtbot.waitUntil(lambda: panel.chosen() is not None)
+    panel.select(WAN)
+    assert not panel.chosen().usable and panel.chosen().fit.startswith("Won't fit: it needs ")
+    panel.shutdown()
+
+
+def test_the_survey_takes_folders_that_hold_models(server, tiny_folder, machine, tmp_path):
+    (tmp_path / "empty").mkdir()
+    models = survey([str(tiny_folder), str(tmp_path / "empty"), str(tmp_path / "gone")], machine)
+    found = [model for model in models if model.name not in CATALOG]
+    assert [(model.name, model.state, model.folder) for model in found] == [
+        (str(tiny_folder), State.HERE, tiny_folder)
+    ]
+
+
+# --- downloads ------------------------------------------------------------------------------------
+
+
+def test_download_verify_mend_use_and_delete(panel, qtbot, server):
+    model = download(panel, qtbot)
+    assert (model.state, model.repo, model.title) == (State.HERE, REPO, REPO) and Path(
+        model.name
+    ).is_dir()
+    used = []
+    panel.use_model.connect(used.append)
+    qtbot.mouseClick(panel.details.use, Qt.MouseButton.LeftButton)
+    assert used == [model.name]
+
+    qtbot.mouseClick(panel.details.check, Qt.MouseButton.LeftButton)
+    assert ended(panel, qtbot) == "org/tiny is whole and sound."
+    blob = (Path(model.name) / VAE).resolve()
+    blob.write_bytes(blob.read_bytes()[:-1] + b"\1")
+    qtbot.mouseClick(panel.details.check, Qt.MouseButton.LeftButton)
+    sentence = (
+        f"{VAE} of org/tiny was damaged or missing, and is removed; download the model again."
+    )
+    assert ended(panel, qtbot) == sentence
+    assert panel.details._complaint.text() == sentence and panel.chosen().state is State.PARTLY
+    assert panel.details.get.text() == "Resume"
+    qtbot.mouseClick(panel.details.get, Qt.MouseButton.LeftButton)
+    assert ended(panel, qtbot) == "org/tiny is downloaded."
+    assert panel.chosen().state is State.HERE and not panel.details._complaint.isVisibleTo(panel)
+
+    with qtbot.waitSignal(panel.changed, timeout=10_000):
+        panel.delete(panel.chosen())
+    assert hub.size_on_disk(REPO) == 0 and panel.model.find(model.name) is None
+
+
+def test_pause_keeps_what_is_here_and_resume_goes_on(panel, qtbot, server):
+    data = os.urandom(2_500_000)
+    server.add(
+        "org/large",
+        {
+            "model_index.json": json.dumps({"_class_name": "FactoredPipeline"}).encode(),
+            "weights.safetensors": data,
+        },
+    )
+    server.pace = 0.02
+    panel.get_repository("org/large")
+    name = panel.chosen().name
+    qtbot.waitUntil(lambda: (panel.jobs.progress(name) or {}).get("step", 0) >= 1, timeout=20_000)
+    assert panel.details.pause.text() == "Pause" and panel.details._doing.text().startswith(
+        "Downloading, "
+    )
+    assert job_text(panel.jobs.job(name)).split(" · ")[0] in (
+        "Downloading, 1 of 3 MB",
+        "Downloading, 2 of 3 MB",
+    )
+    with qtbot.waitSignal(panel.jobs.stopped, timeout=5000):
+        qtbot.mouseClick(panel.details.pause, Qt.MouseButton.LeftButton)
+    assert panel.jobs.job(name) is None and not panel.said
+    kept = hub.size_on_disk("org/large")
+    assert 10**6 <= kept < len(data)
+    server.pace = 0
+    panel._get()
+    assert ended(panel, qtbot) == "org/large is downloaded."
+    assert any(int(part[6:-1]) >= 10**6 for part in server.ranges())
+
+
+def test_what_the_hub_refuses_is_said_and_stays_to_be_read(panel, qtbot, server):
+    panel.get_repository("no/such")
+    sentence = "The hub has no model 'no/such'; check the spelling, or log in with `hf auth login` if it is private."
+    assert ended(panel, qtbot) == sentence
+    assert panel.chosen().name == "no/such" and panel.details._complaint.text() == sentence
+    panel.get_repository("nonsense")
+    assert panel.said == [
+        "'nonsense' is no name of a model on the hub: it has an owner, a stroke and a name."
+    ]
+
+
+def test_closing_the_window_ends_the_downloads(panel, qtbot, server):
+    server.pace = 5
+    panel.get_repository(REPO)
+    qtbot.waitUntil(lambda: panel.jobs.progress(REPO) not in (None, {}), timeout=20_000)
+    process = panel.jobs.job(REPO).process
+    panel.shutdown()
+    assert process.state() == process.ProcessState.NotRunning
+
+
+def test_a_command_that_can_not_be_started(qtbot, monkeypatch):
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    assert tool_command("mlxvid.hub") == [sys.executable, "--run", "mlxvid.hub"]
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    jobs = ModelJobs()
+    with qtbot.waitSignal(jobs.failed, timeout=5000) as failed:
+        jobs.download("x", REPO, None)
+    assert (
+        failed.args[0] == "x"
+        and failed.args[1].startswith("The command could not be started (")
+        and jobs.job("x") is None
+    )
+
+
+# --- imports --------------------------------------------------------------------------------------
+
+
+def test_import_a_checkpoint_and_delete_it(
+    panel, qtbot, tiny_folder, tmp_path, preferences, monkeypatch
+):
+    panel.ask_to_import()
+    dialog = panel.findChild(models_panel.ImportDialog)
+    dialog.begin.click()
+    assert (
+        dialog.complaint.text()
+        == "Say where the checkpoint is, and which folder the model is to be in."
+    )
+    dialog.source.setText(str(tiny_folder))
+    assert dialog.target.text() == str(
+        Path(os.environ["MLXVID_DATA"]) / "models" / tiny_folder.name
+    )
+    out = tmp_path / "imported"
+    dialog.target.setText(str(out))
+    dialog.dtype.setCurrentIndex(2)
+    dialog.begin.click()
+    assert ended(panel, qtbot) == "imported is imported."
+    assert (
+        preferences.model_folders == [str(out)]
+        and panel.chosen().name == str(out)
+        and panel.chosen().state is State.HERE
+    )
+    monkeypatch.setattr(
+        models_panel, "move_to_trash", lambda folder: shutil.rmtree(folder)
+    )  # a test leaves the user's trash alone
+    with qtbot.waitSignal(panel.changed, timeout=10_000):
+        panel.delete(panel.chosen())
+    assert preferences.model_folders == [] and panel.model.find(str(out)) is None
+
+
+def test_an_import_that_fails_says_why_and_can_be_tried_again(panel, qtbot, tmp_path):
+    (tmp_path / "nothing").mkdir()
+    panel.import_checkpoint(
+        tmp_path / "out", [str(tmp_path / "nothing"), "--out", str(tmp_path / "out")]
+    )
+    sentence = ended(panel, qtbot)
+    assert str(tmp_path / "nothing") in sentence and "\n" not in sentence
+    assert (
+        panel.chosen().title == "out"
+        and panel.details.get.text() == "Import"
+        and panel.details.get.isVisibleTo(panel)
+    )
+
+
+def test_what_can_not_be_deleted_is_said(panel, qtbot, monkeypatch):
+    def refuse(repo):
+        raise MediaError("It can't be removed.")
+
+    model = download(panel, qtbot)
+    monkeypatch.setattr(hub, "delete", refuse)
+    panel.delete(model)
+    qtbot.waitUntil(lambda: panel.said == ["It can't be removed."])
+
+
+# --- beside the window ----------------------------------------------------------------------------
+
+
+def test_the_windows_beside_the_main_one_open_from_its_menu(
+    server, open_window, qtbot, tiny_folder
+):
+    window = open_window()
+    tools = window.tools
+    entries = {action.text(): action for action in window.menus.window_menu.actions()}
+    entries["Models"].trigger()
+    qtbot.waitUntil(lambda: tools.models.chosen() is not None)
+    assert tools.models.window().isVisible()
+    tools.models.use_model.emit(str(tiny_folder))
+    assert (
+        window.compose.picker.value().name == str(tiny_folder)
+        and not tools.models.window().isVisible()
+    )
+    entries["Log"].trigger()
+    assert window.database.add_prompt("a red ball") is None and "a red ball" in tools._prompts()
+
+
+def test_the_model_manager_learns_of_the_machine_when_the_worker_is_ready(
+    server, open_window, machine
+):
+    window = open_window()
+    window.tools.show_models()
+    assert window.tools.models._machine != machine
+    facts = {
+        "name": machine.name,
+        "total": machine.total,
+        "usable": machine.usable,
+        "metal": machine.metal,
+    }
+    window.client.ready.emit({"event": "ready", "machine": facts})
+    assert window.tools.models._machine == window.choices.machine == machine

@@ -1,0 +1,95 @@
+"""The command: python -m mlxvid.hub."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlxvid import hub
+from mlxvid.hub import __main__ as hub_command
+from mlxvid.hub import fetch as hub_fetch
+
+from .tiny_repository import REPO, VAE
+
+
+def start(server, cache, *arguments) -> subprocess.Popen:
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": server.address,
+        "HF_HUB_CACHE": str(cache),
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+    command = [sys.executable, "-m", "mlxvid.hub", *arguments, "--progress", "json"]
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_killed_or_ended_and_run_again_it_goes_on(server, tmp_path):
+    data = os.urandom(3_000_000)
+    server.add(REPO, {"weights.safetensors": data, "config.json": b"{}"})
+    server.pace = 0.02
+    for end, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 130)):
+        run = start(server, tmp_path / "hub", "download", REPO)
+        begin = json.loads(run.stdout.readline())["step"]
+        while json.loads(run.stdout.readline())["step"] == begin:
+            pass
+        run.send_signal(end)
+        _, errors = run.communicate(timeout=10)
+        assert run.returncode == code
+        assert errors == ("" if code < 0 else f"{hub_fetch.KEPT}\n")
+    server.pace = 0
+    run = start(server, tmp_path / "hub", "download", REPO)
+    lines, errors = run.communicate(timeout=20)
+    assert (run.returncode, errors) == (0, "")
+    last = json.loads(lines.splitlines()[-1])
+    assert (
+        last["event"] == "downloaded"
+        and (Path(last["path"]) / "weights.safetensors").read_bytes() == data
+    )
+    begins = [int(part.removeprefix("bytes=").removesuffix("-")) for part in server.ranges()]
+    assert len(begins) == 2 and 10**6 <= begins[0] < begins[1]
+
+
+def test_the_commands_answers(server, commit, capsys):
+    quiet = ["--progress", "none"]
+    assert hub_command.main(["download", REPO, *quiet]) == 0
+    assert capsys.readouterr().out.rstrip().endswith(commit)
+    assert hub_command.main(["list"]) == 0
+    assert capsys.readouterr().out.split() == ["0.0", "GB", REPO]
+    assert hub_command.main(["verify", REPO, *quiet]) == 0
+    said = capsys.readouterr().out
+    assert REPO in said and "complete and valid" in said
+    (hub.cached_revision(REPO).folder / VAE).unlink()
+    assert hub_command.main(["verify", REPO, *quiet]) == 2
+    said = capsys.readouterr().err
+    assert VAE in said and REPO in said and "download" in said and said.count("\n") == 1
+    assert hub_command.main(["list"]) == 0
+    assert "not all of it" in capsys.readouterr().out
+    assert hub_command.main(["delete", REPO]) == 0
+    said = capsys.readouterr().out
+    assert REPO in said and "0.0 GB" in said
+    assert hub_command.main(["delete", REPO]) == 0
+    assert capsys.readouterr().out.startswith(f"Nothing of {REPO}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "facts"),
+    [
+        (["download"], ["Give a name", "python -m mlxvid.hub download"]),
+        (["list", "mini"], ["Give a name", "python -m mlxvid.hub download"]),
+        (["download", "mini"], ["mini", "nothing to download"]),
+        (["delete", "minni"], ["'minni'", "did you mean mini?"]),
+    ],
+)
+def test_the_commands_complaints(arguments, facts, capsys):
+    assert hub_command.main(arguments) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert all(fact in said for fact in facts)

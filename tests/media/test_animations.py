@@ -1,0 +1,112 @@
+"""Animated GIFs, WebPs and APNGs as clips: their frames and their rate; stills stay stills."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image
+
+from mlxvid.errors import MediaError
+from mlxvid.media.animations import is_animated, read_animation, write_gif
+from mlxvid.media.clip import Clip, read_settings
+from mlxvid.media.formats import FOREIGN_FPS, UNTIMED_FPS
+from mlxvid.media.images import read_image
+
+from .moving import moving
+
+LOSSLESS = {"anim.webp": {"lossless": True}, "anim.png": {}}
+
+
+def save(path, frames: np.ndarray, **options):
+    """An animation as another program writes it."""
+    pictures = [Image.fromarray(frame) for frame in frames]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], **options)
+    return path
+
+
+@pytest.mark.parametrize(("durations", "fps"), [(100, 10), (40, 25), ([50, 70, 100, 30], 16)])
+@pytest.mark.parametrize("name", LOSSLESS)
+def test_an_animation_is_a_clip(tmp_path, name, durations, fps):
+    path = save(tmp_path / name, moving(4), duration=durations, **LOSSLESS[name])
+    clip = Clip.load(path)
+    assert np.array_equal(clip.frames, moving(4))
+    assert clip.fps == pytest.approx(fps) and clip.settings == {}
+    with pytest.raises(MediaError, match="no mlxvid settings"):
+        read_settings(path)
+
+
+def test_the_content_counts_not_the_ending(tmp_path):
+    path = save(tmp_path / "a.webp", moving(3), duration=100, lossless=True)
+    assert len(Clip.load(path.rename(tmp_path / "a.mp4")).frames) == 3
+
+
+@pytest.mark.parametrize("name", LOSSLESS)
+def test_a_still_stays_one_frame(tmp_path, name):
+    Image.fromarray(moving(1)[0]).save(tmp_path / name, **LOSSLESS[name])
+    clip = Clip.load(tmp_path / name)
+    assert np.array_equal(clip.frames, moving(1)) and clip.fps == FOREIGN_FPS
+    assert not is_animated(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", LOSSLESS)
+def test_a_picture_of_an_animation_is_its_first_frame(tmp_path, name):
+    path = save(tmp_path / name, moving(3), duration=100, **LOSSLESS[name])
+    assert is_animated(path) and np.array_equal(read_image(path), moving(3)[0])
+
+
+def test_animations_without_times_play_as_in_browsers(tmp_path):
+    assert Clip.load(save(tmp_path / "a.gif", moving(3))).fps == UNTIMED_FPS
+    assert Clip.load(save(tmp_path / "a.png", moving(3), duration=0)).fps == UNTIMED_FPS
+
+
+def test_a_pngs_picture_for_others_is_no_frame(tmp_path):
+    path = save(tmp_path / "a.png", moving(4), duration=100, default_image=True)
+    clip = Clip.load(path)
+    assert np.array_equal(clip.frames, moving(4)[1:]) and clip.fps == 10
+
+
+def test_frames_are_upright_opaque_and_of_8_bits(tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    turned = np.rot90(moving(3), axes=(1, 2)).copy()
+    for name, options in LOSSLESS.items():
+        path = save(tmp_path / name, turned, duration=100, exif=exif, **options)
+        assert np.array_equal(Clip.load(path).frames, moving(3))
+        clear = np.concatenate([moving(3), np.zeros((3, 48, 64, 1), np.uint8)], axis=3)
+        assert (
+            Clip.load(save(tmp_path / name, clear, duration=100, **options)).frames == 255
+        ).all()
+    grey = np.array([[[0, 257, 32896, 65535]], [[65535, 32896, 257, 0]]], np.uint16)
+    seen = Clip.load(save(tmp_path / "deep.png", grey, duration=100)).frames
+    assert seen[..., 0].tolist() == [[[0, 1, 128, 255]], [[255, 128, 1, 0]]]
+
+
+def test_a_gif_keeps_its_times_and_its_comment(tmp_path):
+    path = tmp_path / "a.gif"
+    steps = list(write_gif(path, moving(3), [30, 40, 1000], "hello"))
+    pictures, milliseconds, comment = read_animation(path)
+    assert steps == [1, 2, 3] and len(pictures) == 3
+    assert milliseconds == [30, 40, 1000] and comment == b"hello"
+    with Image.open(path) as gif:
+        assert gif.info["loop"] == 0
+
+
+@pytest.mark.parametrize("name", [*LOSSLESS, "anim.gif"])
+def test_damaged_animations(tmp_path, name):
+    """Cut short or with wrong bytes: a MediaError of one line, or whole frames; nothing else."""
+    path = save(tmp_path / name, moving(5), duration=100, **LOSSLESS.get(name, {}))
+    whole = path.read_bytes()
+    for part in (0.9, 0.6, 0.3, 0.05):
+        path.write_bytes(whole[: int(len(whole) * part)])
+        with pytest.raises(MediaError, match=name):
+            Clip.load(path)
+    rng = np.random.default_rng(3)
+    for _ in range(60):
+        data = bytearray(whole)
+        for place in rng.integers(len(data), size=3):
+            data[place] = rng.integers(256)
+        path.write_bytes(data)
+        try:
+            assert Clip.load(path).frames.dtype == np.uint8
+        except MediaError as error:
+            assert "\n" not in str(error)

@@ -1,0 +1,112 @@
+"""Every registered family keeps the contract: what is incomplete fails here, not at a user's."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from dataclasses import is_dataclass
+
+import mlx.nn as nn
+import pytest
+
+from mlxvid import models
+from mlxvid.model import base
+from mlxvid.model.samplers import evaluations
+from mlxvid.model.settings import SETTINGS
+from mlxvid.schedulers import SAMPLERS
+
+FAMILIES = models.families()
+CARDS = models.cards()
+
+
+def by_name(item):
+    return item.name
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=by_name)
+class TestFamily:
+    def test_its_model_is_one(self, family):
+        cls = family.load(family.model)
+        assert issubclass(cls, base.Model)
+        for method in ("encode_text", "predict", "decode"):
+            assert getattr(cls, method) is not getattr(base.Model, method), method
+        # Steps come from the model's scheduler, or from a shot of the family's own.
+        own_scheduler = cls.scheduler is not base.Model.scheduler
+        assert own_scheduler or cls.shot is not base.Model.shot
+
+    def test_its_parts_are_networks_with_configs(self, family):
+        for component, part in family.parts.items():
+            network = family.network(component)
+            assert issubclass(network, nn.Module) and is_dataclass(part.config)
+            assert not part.quantized or hasattr(network, "quantizable")
+            assert list(inspect.signature(network).parameters) == ["config"]
+        assert {part.stage for part in family.parts.values()} == {"encode", "denoise", "decode"}
+
+    def test_its_layouts_are_modules_of_the_converter(self, family):
+        for layout in family.layouts:
+            module = importlib.import_module(f"mlxvid.convert.layouts.{layout}")
+            assert callable(module.recognises) and callable(module.read_release)
+
+    def test_its_presets_can_be_given(self, family):
+        for settings in family.presets.values():
+            for name, value in settings.items():
+                SETTINGS[name].checked(value)
+                assert name != "sampler" or value in SAMPLERS
+
+    def test_its_options_are_nobody_elses(self, family):
+        others = [other for other in FAMILIES if other is not family]
+        taken = {option.name for other in others for option in other.options}
+        own = {option.name for option in family.options}
+        assert not own & (taken | SETTINGS.keys())
+
+    def test_its_pipelines_are_nobody_elses(self, family):
+        for pipeline in family.pipelines:
+            assert models.by_pipeline()[pipeline] is family
+
+
+@pytest.mark.parametrize("card", CARDS, ids=by_name)
+class TestCard:
+    def test_it_can_be_had(self, card):
+        assert card.folder is not None or card.places
+        assert card.folder is not None or card.download_bytes > 0
+        for source in card.places:
+            assert len(source.revision) == 40 and source.repository.count("/") == 1
+
+    def test_its_samplers_exist(self, card):
+        assert set(card.samplers) <= SAMPLERS.keys()
+        assert card.defaults.sampler in card.samplers
+
+    def test_its_usual_clip_is_on_its_grid(self, card):
+        usual = card.defaults
+        *sizes, notes = card.geometry.round(usual.frames, usual.width, usual.height)
+        assert sizes == [usual.frames, usual.width, usual.height] and not notes
+
+    def test_its_parameters_are_those_of_its_parts(self, card):
+        needed = {name for name, part in card.family.parts.items() if not part.optional}
+        assert needed <= card.parameters.keys() <= card.family.parts.keys()
+
+    def test_its_options_are_checked_ones(self, card):
+        for name, value in card.options.items():
+            assert models.options()[name].checked(value) == value
+
+    def test_several_attention_modes_can_be_measured(self, card):
+        cls = card.family.load(card.family.model)
+        several = "attention" in card.takes
+        assert several == (len(card.attention_modes) > 1)
+        assert not several or cls.attention_call is not base.Model.attention_call
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_evaluations_are_known_without_mlx(name):
+    assert evaluations(name) == SAMPLERS[name].evaluations
+
+
+def test_an_unknown_family_is_an_import_error(monkeypatch):
+    """At once, for whoever adds it: never a KeyError in front of a user."""
+    monkeypatch.setattr(models, "FAMILIES", ("missing",))
+    models.families.cache_clear()
+    try:
+        with pytest.raises(ModuleNotFoundError):
+            models.families()
+    finally:
+        models.families.cache_clear()
