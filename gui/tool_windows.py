@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QDialog, QMenu, QVBoxLayout, QWidget
 from mlxvid.errors import MlxvidError
 from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.database import Database
-from mlxvid.gui.core.drops import told
+from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.dialogs.log import LogBook, LogView
 from mlxvid.gui.models.panel import ModelsPanel
@@ -103,7 +103,7 @@ class ToolWindows(QObject):
             if self._choices.find(name) is None:  # from the hub's cache, and not in the catalog
                 self._choices.add_folder(Path(name))
         except MlxvidError as error:
-            self.warning.emit(told(error))
+            self.warning.emit(shown(error))
             return
         self.model_chosen.emit(name)
         self._dialog.close()

@@ -31,8 +31,9 @@ from mlxvid.gui.compose.panel import ComposePanel
 from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.database_file import data_folder
-from mlxvid.gui.core.drops import files_in, picture_in, take, told
+from mlxvid.gui.core.drops import files_in, picture_in, take
 from mlxvid.gui.core.jobs import Job, State, variations
+from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.core.worker_client import WorkerClient
@@ -215,7 +216,7 @@ class Window(QMainWindow):
                 path, lambda settings: self._open_clip(path, settings), self.compose.set_start_image
             )
         except MlxvidError as error:
-            self.announcements.warn(told(error))
+            self.announcements.warn(shown(error))
 
     def _open_clip(self, path: Path, settings: dict[str, Any]) -> None:
         self.stage.open(path)
@@ -235,7 +236,7 @@ class Window(QMainWindow):
             try:
                 self.compose.set_start_image(picture_in(mime))
             except MlxvidError as error:
-                self.announcements.warn(told(error))
+                self.announcements.warn(shown(error))
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if files_in(event.mimeData()) or event.mimeData().hasImage():

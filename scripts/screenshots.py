@@ -145,7 +145,7 @@ class Studio:
     # --- the scenes, in the order in which one meets them -----------------------------------------
 
     def first_start(self) -> None:
-        wait(lambda: bool(self.window.choices.find("mini").samplers), "The model")
+        wait(lambda: self.window.client.alive, "The worker")
         self.shoot("first-start")
 
     def fill(self) -> None:

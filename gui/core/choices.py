@@ -1,6 +1,4 @@
-"""The models that one can choose from: the catalog's, and folders that the user has shown us; what
-each can do, and whether it is here.
-"""
+"""The models that one can choose from: the catalog's, and those in folders that the user added."""
 
 from __future__ import annotations
 
@@ -18,64 +16,65 @@ from PySide6.QtCore import (
     Signal,
 )
 
-from mlxvid.catalog import CATALOG, Entry
+from mlxvid import models
+from mlxvid.catalog import CATALOG
 from mlxvid.errors import MlxvidError
 from mlxvid.hub.cache import cached
-from mlxvid.model.facts import describe
-from mlxvid.model.geometry import Defaults, Geometry
-from mlxvid.model.memory import Machine
-from mlxvid.plan import plan
+from mlxvid.model.card import Card
+from mlxvid.model.machine import GIB, Machine
+from mlxvid.run.planning import plan
 
 from .machine import machine_without_mlx
+from .messages import shown
 from .preferences import Preferences
 
 CHOICE = Qt.ItemDataRole.UserRole
 NOTE = Qt.ItemDataRole.UserRole + 1
-GIB, GB = 2**30, 1e9
+GB = 1e9
 
 
 @dataclass(frozen=True)
 class Choice:
     """One model.
 
-    name: what finds it, in the catalog or on the disk. needs: the pictures among its capabilities
-    without which it makes nothing. samplers: known from the worker, empty before. obstacle: why it
-    can't run on this machine, "" where it can.
+    here: whether its weights are on this machine. obstacle: why it can't run on this machine, ""
+    where it can.
     """
 
-    name: str
-    title: str
-    defaults: Defaults
-    capabilities: frozenset[str]
-    geometry: Geometry
-    attention_modes: tuple[str, ...]
-    needs: frozenset[str] = frozenset()
-    licence: str = ""
-    description: str = ""
-    samplers: tuple[str, ...] = ()
-    download_bytes: int = 0
+    card: Card
     here: bool = True
     obstacle: str = ""
+
+    @property
+    def name(self) -> str:
+        """What finds it, in the catalog or on the disk."""
+        return self.card.name
+
+    @property
+    def title(self) -> str:
+        return self.card.title
 
     @property
     def note(self) -> str:
         """What matters when choosing: why not, or what it costs to get, or that it is here."""
         if self.obstacle:
             return f"Won't fit: {self.obstacle}"
-        place = "on disk" if self.here else f"{self.download_bytes / GB:.1f} GB to download"
-        return f"{self.licence} · {place}" if self.licence else place
+        size = f"{self.card.download_bytes / GB:.1f} GB to download"
+        place = "on disk" if self.here else size
+        return f"{self.card.licence} · {place}" if self.card.licence else place
 
-    def frames(self, count: int) -> int:
-        """The number of frames nearest to `count` that it can make."""
-        return self.geometry.round_frames(count)[0]
+    def takes(self, name: str) -> bool:
+        """Whether the model can be given the setting `name`, one that not every model has."""
+        return name in self.card.takes
 
 
 class Choices(QAbstractListModel):
-    """The choices in the catalog's order, folders after them. `learned` tells that one is known
-    better than before.
+    """The choices in the catalog's order, folders after them.
+
+    arrived: the name of a model whose weights are on this machine now.
     """
 
-    learned = Signal(str)
+    arrived = Signal(str)
 
     def __init__(
         self,
@@ -90,17 +89,11 @@ class Choices(QAbstractListModel):
         self.refresh()
 
     def refresh(self) -> None:
-        """Look again at what is on the disk; what was learned stays."""
-        before = {choice.name: choice for choice in self._rows}
-        entries = [entry for entry in CATALOG.values() if entry.ready] + _described(
-            self._preferences.model_folders
-        )
-        rows = [_from_entry(entry, self.machine) for entry in entries]
+        """Look again at what is on the disk."""
+        cards = [*CATALOG.values(), *_cards_in(self._preferences.model_folders)]
+        rows = [_choice(card, self.machine) for card in cards]
         self.beginResetModel()
-        self._rows = [
-            replace(row, samplers=before[row.name].samplers) if row.name in before else row
-            for row in rows
-        ]
+        self._rows = rows
         self.endResetModel()
 
     def set_machine(self, machine: Machine) -> None:
@@ -120,26 +113,23 @@ class Choices(QAbstractListModel):
         return self._rows[row] if 0 <= row < len(self._rows) else None
 
     def add_folder(self, folder: Path) -> str:
-        """A model's folder to choose from, now and later; returns its name. Raises
-        :class:`MlxvidError` where there is no model in it.
+        """Add a model's folder, for later starts too; returns the model's name.
+
+        Raises :class:`MlxvidError` where there is no model in it.
         """
-        name = describe(folder.resolve()).name
+        name = models.card_of(folder.resolve()).name
         if name not in self._preferences.model_folders:
             self._preferences.model_folders = [*self._preferences.model_folders, name]
         self.refresh()
         return name
 
-    def learn(self, name: str, loaded: dict[str, Any]) -> None:
-        """Take over what only the worker knows of the model that was asked for as `name`: its
-        samplers, and that it is here.
-        """
+    def note_loaded(self, name: str) -> None:
+        """Note that the worker has loaded a model, so that its weights are here."""
         row = self.row_of(name)
-        if row >= 0:
-            self._rows[row] = replace(
-                self._rows[row], samplers=tuple(loaded["samplers"]), here=True
-            )
+        if row >= 0 and not self._rows[row].here:
+            self._rows[row] = replace(self._rows[row], here=True)
             self.dataChanged.emit(self.index(row), self.index(row))
-            self.learned.emit(name)
+            self.arrived.emit(name)
 
     # --- what Qt asks -----------------------------------------------------------------------------
 
@@ -154,7 +144,7 @@ class Choices(QAbstractListModel):
             return None
         answers: dict[int, Callable[[], Any]] = {
             Qt.ItemDataRole.DisplayRole: lambda: choice.title,
-            Qt.ItemDataRole.ToolTipRole: lambda: choice.description or choice.name,
+            Qt.ItemDataRole.ToolTipRole: lambda: choice.card.description or choice.name,
             Qt.ItemDataRole.AccessibleTextRole: lambda: f"{choice.title}, {choice.note}",
             CHOICE: lambda: choice,
             NOTE: lambda: choice.note,
@@ -168,41 +158,29 @@ class Choices(QAbstractListModel):
         )
 
 
-def _from_entry(entry: Entry, machine: Machine) -> Choice:
-    return Choice(
-        entry.name,
-        entry.title,
-        entry.defaults,
-        entry.capabilities,
-        entry.geometry,
-        entry.attention_modes,
-        needs=entry.needs,
-        licence=entry.licence,
-        description=entry.description,
-        download_bytes=entry.download_bytes,
-        here=entry.folder is not None
-        or all(cached(*place) for place in ((entry.repo, entry.revision), *entry.parts.values())),
-        obstacle=_obstacle(entry, machine),
-    )
+def _choice(card: Card, machine: Machine) -> Choice:
+    here = all(cached(place.repository, place.revision) for place in card.places)
+    return Choice(card, here=here, obstacle=_obstacle(card, machine))
 
 
-def _described(folders: list[str]) -> list[Entry]:
-    """The models in folders; those that are gone, or broken by now, are left out."""
+def _cards_in(folders: list[str]) -> list[Card]:
+    """The cards of models in folders; those that are missing or broken by now are left out."""
     found = []
     for folder in folders:
         try:
-            found.append(describe(Path(folder)))
+            found.append(models.card_of(Path(folder)))
         except MlxvidError:
             continue
     return found
 
 
-def _obstacle(entry: Entry, machine: Machine) -> str:
+def _obstacle(card: Card, machine: Machine) -> str:
     """Why no clip of this model fits, whatever its size and quantized as far as can be."""
     try:
-        smallest = plan(entry, frames=1, width=64, height=64, quantize=4, machine=machine)
+        smallest = plan(card, frames=1, width=64, height=64, quantize=4, machine=machine)
     except MlxvidError as error:
-        return str(error)
+        return shown(error)
     if smallest.fits:
         return ""
-    return f"needs {smallest.peak_bytes / GIB:.0f} GiB at least, this machine has {machine.usable / GIB:.0f} to give"
+    needed = f"needs {smallest.peak_bytes / GIB:.0f} GiB at least"
+    return f"{needed}, this machine has {machine.usable / GIB:.0f} to give"

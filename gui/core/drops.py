@@ -12,11 +12,11 @@ from typing import Any
 from PySide6.QtCore import QBuffer, QIODevice, QMimeData
 from PySide6.QtGui import QImage
 
-from mlxvid.errors import MediaError, MlxvidError
-from mlxvid.generate import repeatable
+from mlxvid.errors import MediaError
 from mlxvid.media.clip import read_settings
 from mlxvid.media.formats import VIDEO
 from mlxvid.media.images import open_picture
+from mlxvid.run.repeat import repeatable
 
 from .database_file import data_folder
 
@@ -114,8 +114,3 @@ def settings_in(path: Path) -> dict[str, Any]:
         raise
     repeatable(found, path.name)
     return found
-
-
-def told(error: MlxvidError) -> str:
-    """An error's sentence on one line."""
-    return " ".join(str(error).split())

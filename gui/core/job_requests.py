@@ -6,26 +6,23 @@ import re
 from pathlib import Path
 from typing import Any
 
-from mlxvid.catalog import DEFAULT_MODEL
+from mlxvid.catalog import DEFAULT_MODEL, card_of
 from mlxvid.errors import MlxvidError
-from mlxvid.generate import LOADING, MAKING
-from mlxvid.model.memory import Machine
-from mlxvid.plan import Plan, Setting, plan
-
-# Evaluations of the model a step.
-_EVALUATIONS = {"heun": 2, "heun-discrete": 2, "kdpm2-ancestral": 2}
+from mlxvid.model.machine import Machine
+from mlxvid.model.samplers import evaluations
+from mlxvid.model.settings import loading, making
+from mlxvid.run.planning import Alternative, Plan, plan
 
 
 def loading_of(settings: dict[str, Any]) -> dict[str, Any]:
-    """What mlxvid.load is told: the model, and how its weights are to stand in memory."""
-    return {"model": DEFAULT_MODEL} | {
-        name: settings[name] for name in LOADING if settings.get(name) not in (None, [])
-    }
+    """What mlxvid.load takes: the model, and how its weights are held in memory."""
+    given = {name: settings[name] for name in loading() if settings.get(name) not in (None, [])}
+    return {"model": DEFAULT_MODEL} | given
 
 
 def making_of(settings: dict[str, Any]) -> dict[str, Any]:
-    """What Pipeline.generate is told."""
-    return {name: settings[name] for name in MAKING if settings.get(name) not in (None, "", {})}
+    """What Pipeline.generate takes."""
+    return {name: settings[name] for name in making() if settings.get(name) not in (None, "", {})}
 
 
 def output_for(settings: dict[str, Any], folder: Path) -> Path:
@@ -46,9 +43,16 @@ def plan_of(settings: dict[str, Any], machine: Machine) -> Plan:
 
 
 def passes_of(settings: dict[str, Any]) -> float:
-    """How often the model runs over all tokens."""
-    guided = 1 if settings.get("guidance") == 1 else 2
-    return float(settings.get("steps", 1) * guided * _EVALUATIONS.get(settings.get("sampler"), 1))
+    """Evaluations of the network in a clip, each over all tokens of one row of conditions.
+
+    Raises :class:`MlxvidError` for models that are not here.
+    """
+    card = card_of(settings.get("model") or DEFAULT_MODEL)
+    defaults = card.defaults
+    steps = settings.get("steps") or defaults.steps
+    guidance = settings.get("guidance")
+    passes = card.passes(defaults.guidance if guidance is None else guidance)
+    return float(steps * passes * evaluations(settings.get("sampler") or defaults.sampler))
 
 
 def lighter(settings: dict[str, Any], machine: Machine) -> str:
@@ -69,10 +73,11 @@ def lighter(settings: dict[str, Any], machine: Machine) -> str:
         choices = ()
     if not choices:
         return "make the clip smaller or shorter, or close other programs"
-    return f"try {' or '.join(setting_text(choice) for choice in choices[:2])}, or close other programs"
+    fitting = " or ".join(alternative_text(choice) for choice in choices[:2])
+    return f"try {fitting}, or close other programs"
 
 
-def setting_text(setting: Setting) -> str:
+def alternative_text(choice: Alternative) -> str:
     """Settings that would fit, for a sentence or a button."""
-    bits = f", {setting.quantize}-bit weights" if setting.quantize else ""
-    return f"{setting.frames} frames at {setting.width}×{setting.height}{bits}"
+    bits = f", {choice.quantize}-bit weights" if choice.quantize else ""
+    return f"{choice.frames} frames at {choice.width}×{choice.height}{bits}"

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any
 
-from mlxvid.model.memory import Machine, this_machine
+from mlxvid.model.machine import Machine, this_machine
 
 
 def machine_without_mlx() -> Machine:

@@ -12,13 +12,14 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from mlxvid.errors import MlxvidError
-from mlxvid.model.memory import Machine
+from mlxvid.model.machine import Machine
 
 from .choices import Choices
 from .database import Database
 from .job_requests import lighter, loading_of, making_of, output_for, passes_of, plan_of
 from .jobs import Job, State
 from .machine import machine_from
+from .messages import shown
 from .preferences import Preferences
 from .previews import Previews
 from .worker_client import WorkerClient
@@ -124,9 +125,7 @@ class Runner(QObject):
         self._client.be_patient()
 
     def prepare(self, name: str) -> None:
-        """Have a model at hand before it is needed, if it is on the disk and nothing runs; so we
-        also learn all that it can do.
-        """
+        """Load a model before it is needed, if it is on the disk and nothing runs."""
         choice = self._choices.find(name)
         if self.current is None and choice is not None and choice.here and not choice.obstacle:
             self._load(loading_of({"model": name}))
@@ -189,7 +188,7 @@ class Runner(QObject):
     def _hear(self, event: dict[str, Any]) -> None:
         name, number = event["event"], event.get("id")
         if name == "note":
-            self.noted.emit(event["text"])
+            self.noted.emit(shown(event["text"]))
         elif number in self._loads:
             self._hear_of_load(event)
         elif self.current is not None and number == self.current.id:
@@ -202,12 +201,12 @@ class Runner(QObject):
             return
         loading = self._loads.pop(event["id"])
         if event["event"] == "loaded":
-            self._choices.learn(loading["model"], event)
+            self._choices.note_loaded(loading["model"])
             return
         if self._loading == loading:
             self._loading = None
         if event["event"] == "error" and self.current is None:
-            self.noted.emit(event["message"])
+            self.noted.emit(shown(event["message"]))
 
     def _hear_of_job(self, event: dict[str, Any]) -> None:
         job = self.current
@@ -221,7 +220,7 @@ class Runner(QObject):
             self._end(State.CANCELLED, "Cancelled.")
         elif event["event"] == "error":
             self._deaths = 0
-            self._end(State.FAILED, event["message"])
+            self._end(State.FAILED, shown(event["message"]))
 
     def _keep(self, job: Job, event: dict[str, Any]) -> None:
         self._deaths = 0
@@ -244,12 +243,11 @@ class Runner(QObject):
     def _learn_time(self, settings: dict[str, Any], seconds: float, resumed: bool) -> None:
         try:
             tokens = plan_of(settings, self.machine).tokens
+            passes = passes_of(settings)
         except MlxvidError:  # its folder is gone meanwhile
             return
         if not resumed:  # a part of the work tells nothing of the whole
-            self._database.add_timing(
-                str(settings.get("model")), tokens, passes_of(settings), seconds
-            )
+            self._database.add_timing(str(settings.get("model")), tokens, passes, seconds)
 
     def _show_preview(self, frames: Any) -> None:
         if self.current is not None:

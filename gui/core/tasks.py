@@ -15,6 +15,8 @@ from PySide6.QtCore import QCoreApplication, QObject, QThread, QThreadPool, Sign
 
 from mlxvid.errors import CancelledError, MlxvidError
 
+from .messages import shown
+
 # The most ms to wait for a thread when the app ends: what is being read whole, such as a GIF, can't
 # be interrupted.
 PATIENCE = 3000
@@ -62,7 +64,7 @@ class Task(QObject):
         except CancelledError:
             pass
         except MlxvidError as error:
-            self._tell(self.failed, str(error))
+            self._tell(self.failed, shown(error))
         except MemoryError:
             self._tell(
                 self.failed,

@@ -20,10 +20,9 @@ from PySide6.QtWidgets import (
 )
 
 from mlxvid import __version__
-from mlxvid.gui.core.choices import GIB
 from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.theme import faint_label
-from mlxvid.model.memory import Machine
+from mlxvid.model.machine import GIB, Machine
 
 from .diagnostics import version_of
 

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from mlxvid.errors import MediaError
 from mlxvid.gui.core.database import ClipRow, Database
 from mlxvid.gui.core.export import Export
+from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.stills import keeping
 from mlxvid.gui.core.tasks import Task, Tasks
 from mlxvid.gui.core.trash import FILE_MANAGER, ON_MAC, move_to_trash, show_in_file_manager
@@ -266,7 +267,7 @@ class GalleryPanel(QWidget):
         try:
             show_in_file_manager(self._one().path)
         except MediaError as error:
-            self.message.emit(str(error))
+            self.message.emit(shown(error))
 
     def _toggle_star(self, index) -> None:
         row = index.data(GalleryModel.ROW)
@@ -310,7 +311,7 @@ class GalleryPanel(QWidget):
                 if row.path.exists():
                     move_to_trash(row.path)
             except MediaError as error:
-                self.message.emit(str(error))
+                self.message.emit(shown(error))
             else:
                 self.thumbnails.forget(row.id)
                 self._database.remove_clip(row.id)

@@ -13,11 +13,13 @@ from typing import Any
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, Qt
 
 from mlxvid import hub
-from mlxvid.catalog import CATALOG, Entry
+from mlxvid.catalog import CATALOG
 from mlxvid.errors import MlxvidError
-from mlxvid.model.facts import describe
-from mlxvid.model.memory import GIB, Machine
-from mlxvid.plan import plan
+from mlxvid.gui.core.messages import shown
+from mlxvid.model.card import Card
+from mlxvid.model.machine import GIB, Machine
+from mlxvid.models import card_of
+from mlxvid.run.planning import plan
 
 MODEL = Qt.ItemDataRole.UserRole
 PROGRESS = Qt.ItemDataRole.UserRole + 1
@@ -83,8 +85,7 @@ def survey(folders: Sequence[str], machine: Machine) -> list[Model]:
     """Look at the catalog, the hub's cache and the imported `folders`. Reads the disk: not for the
     GUI's thread.
     """
-    entries = [entry for entry in CATALOG.values() if entry.ready]
-    known = {entry.repo for entry in entries}
+    known = {place.repository for card in CATALOG.values() for place in card.places}
     cached = [
         found
         for repo in hub.repositories()
@@ -96,28 +97,29 @@ def survey(folders: Sequence[str], machine: Machine) -> list[Model]:
         for folder in folders
         if folder not in inside and (found := _imported(Path(folder), machine))
     ]
-    return [_known(entry, machine) for entry in entries] + cached + imported
+    return [_known(card, machine) for card in CATALOG.values()] + cached + imported
 
 
-def _known(entry: Entry, machine: Machine) -> Model:
-    fits, words = fit(entry, machine)
+def _known(card: Card, machine: Machine) -> Model:
+    fits, words = fit(card, machine)
     model = Model(
-        entry.name,
-        entry.title,
+        card.name,
+        card.title,
         State.PACKAGED,
-        entry.download_bytes,
+        card.download_bytes,
         0,
-        entry.licence,
-        entry.description,
-        entry.repo,
-        entry.revision,
+        card.licence,
+        card.description,
+        card.repository,
+        card.revision,
         fits=fits,
         fit=words,
-        makes=makes(entry),
+        makes=makes(card),
     )
-    if entry.repo is None:
-        return replace(model, taken=_size(entry.folder)) if entry.folder else model
-    taken, found = hub.size_on_disk(entry.repo), hub.cached_revision(entry.repo, entry.revision)
+    if card.repository is None:
+        return replace(model, taken=_size(card.folder)) if card.folder else model
+    taken = hub.size_on_disk(card.repository)
+    found = hub.cached_revision(card.repository, card.revision)
     if found is not None and not found.missing:
         return replace(model, state=State.HERE, size=found.size, taken=taken)
     return replace(model, state=State.PARTLY if taken else State.ABSENT, taken=taken)
@@ -129,10 +131,10 @@ def _cached(repo: str, machine: Machine) -> Model | None:
     """
     for snapshot in hub.cached_revisions(repo):
         try:
-            entry = describe(snapshot.folder)
+            card = card_of(snapshot.folder)
         except MlxvidError:
             continue
-        fits, words = (True, "") if snapshot.missing else fit(entry, machine)
+        fits, words = (True, "") if snapshot.missing else fit(card, machine)
         state = State.PARTLY if snapshot.missing else State.HERE
         return Model(
             str(snapshot.folder),
@@ -145,15 +147,15 @@ def _cached(repo: str, machine: Machine) -> Model | None:
             revision=snapshot.folder.name,
             fits=fits,
             fit=words,
-            makes=makes(entry),
+            makes=makes(card),
         )
     return None
 
 
 def _imported(folder: Path, machine: Machine) -> Model | None:
     try:
-        entry = describe(folder)
-        fits, words = fit(entry, machine)
+        card = card_of(folder)
+        fits, words = fit(card, machine)
     except MlxvidError:
         return None
     size = _size(folder)
@@ -167,7 +169,7 @@ def _imported(folder: Path, machine: Machine) -> Model | None:
         folder=folder,
         fits=fits,
         fit=words,
-        makes=makes(entry),
+        makes=makes(card),
     )
 
 
@@ -175,21 +177,21 @@ def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def makes(entry: Entry) -> str:
+def makes(card: Card) -> str:
     """The clip that a model makes unless told otherwise, and from which pictures it can."""
-    usual = entry.defaults
-    pictures = {"image": "a first picture", "last-image": "a last picture"}
-    able = [words for name, words in pictures.items() if name in entry.capabilities]
+    usual = card.defaults
+    pictures = {"image": "a first picture", "last_image": "a last picture"}
+    able = [words for name, words in pictures.items() if name in card.takes]
     begin = (
-        f", from {' and '.join(words for name, words in pictures.items() if name in entry.needs)}"
-        if entry.needs
+        f", from {' and '.join(words for name, words in pictures.items() if name in card.needs)}"
+        if card.needs
         else ""
     )
     begin = begin or (f", also from {' and '.join(able)}" if able else "")
     return f"{usual.width}×{usual.height}, {usual.frames / usual.fps:.1f} s at {usual.fps:g} frames a second{begin}"
 
 
-def fit(entry: Entry, machine: Machine) -> tuple[bool, str]:
+def fit(card: Card, machine: Machine) -> tuple[bool, str]:
     """Whether clips of this model fit in the machine's memory, and what has to be done for that, or
     what is lacking.
     """
@@ -199,15 +201,15 @@ def fit(entry: Entry, machine: Machine) -> tuple[bool, str]:
             (8, "Fits with weights of 8 bits"),
             (4, "Fits with weights of 4 bits"),
         ):
-            planned = plan(entry, quantize=bits, machine=machine)
+            planned = plan(card, quantize=bits, machine=machine)
             if planned.fits:
                 return (
                     True,
                     f"{how}: its usual clip takes about {planned.peak_bytes / GIB:.1f} of {machine.usable / GIB:.1f} GiB.",
                 )
-        least = plan(entry, frames=1, width=64, height=64, quantize=4, machine=machine)
+        least = plan(card, frames=1, width=64, height=64, quantize=4, machine=machine)
     except MlxvidError as error:
-        return False, str(error)
+        return False, shown(error)
     if least.fits:
         return (
             True,

@@ -23,7 +23,7 @@ from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.tasks import Task, Tasks
 from mlxvid.gui.core.trash import move_to_trash
 from mlxvid.gui.widgets.theme import faint_label
-from mlxvid.model.memory import Machine
+from mlxvid.model.machine import Machine
 
 from .delegate import ModelsDelegate
 from .details import ModelDetails

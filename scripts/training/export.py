@@ -22,7 +22,9 @@ SAY = (
 GRAMMAR = (
     "a an the on past to of small medium large background colour color shape light its".split()
 )
-DIFFUSION, ENCODER = "diffusion_pytorch_model", "model"  # names of weight files
+# Names of weight files.
+DIFFUSION = "diffusion_pytorch_model"
+ENCODER = "model"
 
 
 def words() -> list[str]:

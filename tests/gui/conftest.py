@@ -25,7 +25,7 @@ from mlxvid.gui.core.preferences import Preferences  # noqa: E402
 from mlxvid.gui.core.worker_client import WorkerClient  # noqa: E402
 from mlxvid.gui.widgets.theme import DARK, apply_theme, colours  # noqa: E402
 from mlxvid.gui.window import Window  # noqa: E402
-from mlxvid.model.memory import GIB, Machine  # noqa: E402
+from mlxvid.model.machine import GIB, Machine  # noqa: E402
 
 # A worker that listens and says nothing: for windows that make no clips.
 IDLE = [sys.executable, "-S", "-c", "import sys; sys.stdin.read()"]

@@ -1,212 +1,143 @@
-"""Memory of stages, from cards: the largest part of a stage, in the type that it is used in."""
+"""Memory: weights as they stand in it, batches, tiles, and what a machine has to give."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
+import subprocess
+import sys
+from pathlib import Path
 
+import mlx.core as mx
 import pytest
 
-from mlxvid.catalog import CATALOG
-from mlxvid.model.card import Card, Family, Part
-from mlxvid.model.machine import GIB, Machine
-from mlxvid.model.memory import (
-    BATCHED_TOKENS,
-    QUANTIZED_BITS,
-    RUNTIME_BYTES,
-    VALUE_BYTES,
-    Load,
-    decode_piece,
-    in_one_batch,
-    loaded_weights,
-    stage_weights,
-    stages,
-    stored_weights,
-)
+from mlxvid.model.card import Coefficients, Family, Part
+from mlxvid.model.machine import GIB, this_machine
+from mlxvid.model.memory import decode_piece, loaded_weights, stage_weights
 
-MINI = CATALOG["mini"]
-MAC = Machine("a Mac", 64 * GIB, 51 * GIB, True)
-CPU = Machine("a PC", 64 * GIB, 51 * GIB, False)
-LOAD = Load(
-    frames=17,
-    latent_frames=5,
-    t_factor=4,
-    width=96,
-    height=64,
-    tokens=120,
-    scores=120**2,
-    batch=2,
+COEFFICIENTS = Coefficients(
+    token_widths=20, decode_values=90, decode_chunk=4, decode_tile=256, decode_halo=40
 )
 
 
-def family_of(**parts: Part) -> Family:
-    """Mini's family with other parts."""
-    return dataclasses.replace(MINI.family, parts=parts)
+def part(stage: str, **facts) -> Part:
+    return Part("nowhere:Network", dict, stage, **facts)
 
 
-def part(stage: str, dtype: str | None = None, quantized: bool = False) -> Part:
-    return Part(".nowhere:Network", dict, stage, dtype, quantized)  # type: ignore[arg-type] # stage
-
-
-def card_of(family: Family, parameters: Mapping[str, int]) -> Card:
-    return dataclasses.replace(MINI, family=family, parameters=parameters, folder=None)
-
-
-TWO_TRANSFORMERS = family_of(
-    text_encoder=part("encode", quantized=True),
-    transformer=part("denoise", quantized=True),
-    transformer_2=part("denoise", quantized=True),
-    vae=part("decode", "float32"),
+FAMILY = Family(
+    package="somewhere.family",
+    pipelines=(),
+    parts={
+        "text_encoder": part("encode", quantized=True),
+        "image_encoder": part("encode", dtype="float32"),
+        "transformer": part("denoise", dtype="bfloat16", quantized=True),
+        "transformer_2": part("denoise", dtype="bfloat16", quantized=True, optional=True),
+        "vae": part("decode", dtype="float32"),
+    },
+    read=lambda folder: None,
+    memory=COEFFICIENTS,
 )
+
+
+def loaded(weights, dtype=None, quantize=None, metal=True):
+    return loaded_weights(weights, FAMILY, dtype, quantize, metal)
 
 
 # --- weights -------------------------------------------------------------------------------------
 
 
-def test_a_stage_holds_the_largest_of_its_parts_not_their_sum():
+def test_weights_stand_in_the_type_that_is_asked_for_or_the_parts_own():
+    stored = {"text_encoder": {"float16": 30, "float32": 28}, "transformer": {"float32": 40}}
+    assert loaded(stored) == {
+        "text_encoder": {"float16": 30, "float32": 28},
+        "transformer": {"bfloat16": 20},
+    }
+    assert loaded(stored, "float16") == {
+        "text_encoder": {"float16": 30 + 14},
+        "transformer": {"float16": 20},
+    }
+
+
+def test_half_precision_is_slow_on_the_cpu_and_used_only_where_asked_for():
+    stored = {"text_encoder": {"float16": 30}, "transformer": {"bfloat16": 20}}
+    in_full = {"text_encoder": {"float32": 60}, "transformer": {"float32": 40}}
+    assert loaded(stored, metal=False) == in_full
+    assert loaded(stored, "bfloat16", metal=False)["transformer"] == {"bfloat16": 20}
+
+
+@pytest.mark.parametrize("dtype", [None, "bfloat16", "float16", "float32"])
+@pytest.mark.parametrize("quantize", [None, 4])
+def test_what_stays_in_float32_stays(dtype, quantize):
+    stored = {"vae": {"float16": 20}, "image_encoder": {"float32": 40}}
+    full = {"vae": {"float32": 40}, "image_encoder": {"float32": 40}}
+    assert loaded(stored, dtype, quantize) == full
+
+
+def test_quantized_weights_are_as_large_as_mlx_makes_them():
+    stored = {"transformer": {"float16": 128 * 256 * 2}, "vae": {"float16": 100}}
+    for bits in (4, 8):
+        arrays = mx.quantize(mx.zeros((128, 256), mx.float16), group_size=64, bits=bits)
+        assert loaded(stored, quantize=bits) == {
+            "transformer": {f"{bits}-bit": sum(array.nbytes for array in arrays)},
+            "vae": {"float32": 200},
+        }
+
+
+def test_weights_that_are_quantized_already_stay_as_they_are():
+    assert loaded({"transformer": {"u32": 8, "float32": 4}}, quantize=4)["transformer"]["u32"] == 8
+
+
+def test_what_the_family_does_not_load_takes_no_memory():
+    assert loaded({"safety_checker": {"float32": 4000}}) == {}
+
+
+def test_a_stage_holds_its_largest_component_not_their_sum():
     weights = {
-        "text_encoder": {"float32": 100},
-        "transformer": {"float32": 700, "bfloat16": 50},
-        "transformer_2": {"float32": 800},
-        "vae": {"float32": 30},
+        "text_encoder": {"float32": 70, "u32": 7},
+        "image_encoder": {"float32": 76},
+        "transformer": {"bfloat16": 100},
+        "transformer_2": {"bfloat16": 120},
     }
-    assert stage_weights("encode", weights, TWO_TRANSFORMERS) == 100
-    assert stage_weights("denoise", weights, TWO_TRANSFORMERS) == 800
-    assert stage_weights("decode", weights, TWO_TRANSFORMERS) == 30
-    assert stage_weights("encode", {"vae": {"float32": 30}}, TWO_TRANSFORMERS) == 0
+    assert stage_weights("encode", weights, FAMILY) == 77
+    assert stage_weights("denoise", weights, FAMILY) == 120
+    assert stage_weights("decode", weights, FAMILY) == 0
 
 
-def test_a_second_transformer_that_is_no_larger_changes_no_peak():
-    weights = {"text_encoder": {"float32": GIB}, "transformer": {"float32": 2 * GIB}}
-    card = card_of(TWO_TRANSFORMERS, {})
-    one = stages(LOAD, weights, card, MAC)
-    two = stages(LOAD, {**weights, "transformer_2": {"float32": 2 * GIB}}, card, MAC)
-    larger = stages(LOAD, {**weights, "transformer_2": {"float32": 3 * GIB}}, card, MAC)
-    assert two == one
-    assert larger == {**one, "denoise": one["denoise"] + GIB}
+# --- what is decoded at a time -------------------------------------------------------------------
 
 
-def test_stored_weights_are_in_the_card_s_type_but_for_float32_parts():
-    parameters = {"text_encoder": 1000, "transformer": 2000, "vae": 300}
-    card = dataclasses.replace(card_of(TWO_TRANSFORMERS, parameters), dtype="float16")
-    assert stored_weights(card) == {
-        "text_encoder": {"float16": 2000},
-        "transformer": {"float16": 4000},
-        "vae": {"float32": 1200},
-    }
+def test_a_picture_within_a_tile_is_decoded_whole_and_a_larger_one_with_halos():
+    whole, _ = decode_piece(COEFFICIENTS, 4, 256, 100, 2**40)
+    assert whole == 4 * 256 * 100 * 90 * 4
+    tiled, is_small = decode_piece(COEFFICIENTS, 4, 1000, 100, 2**40)
+    assert tiled == 4 * (256 + 80) * 100 * 90 * 4
+    assert not is_small
 
 
-@pytest.mark.parametrize("bits", QUANTIZED_BITS)
-def test_only_parts_that_can_be_are_quantized(bits):
-    family = family_of(
-        text_encoder=part("encode", quantized=True),
-        image_encoder=part("encode"),
-        transformer=part("denoise", quantized=True),
-        vae=part("decode", "float32"),
-    )
-    weights = {name: {"bfloat16": 2 * 64_000} for name in family.parts}
-    loaded = loaded_weights(weights, family, None, bits, metal=True)
-    held = int(64_000 * QUANTIZED_BITS[bits] / 8)
-    assert loaded == {
-        "text_encoder": {f"{bits}-bit": held},
-        "image_encoder": {"bfloat16": 128_000},
-        "transformer": {f"{bits}-bit": held},
-        "vae": {"float32": 256_000},
-    }
+def test_a_small_tile_is_taken_where_the_usual_would_fill_half_of_the_memory():
+    facts = {**vars(COEFFICIENTS), "decode_tile": 10_000, "small_tile": 64}
+    coefficients = Coefficients(**facts)
+    usual, is_small = decode_piece(coefficients, 4, 512, 512, 2**40)
+    assert not is_small
+    assert decode_piece(coefficients, 4, 512, 512, 2 * usual) == (usual, False)
+    small = 4 * 64 * 64 * 90 * 4
+    assert decode_piece(coefficients, 4, 512, 512, 2 * usual - 2) == (small, True)
+    without = Coefficients(**{**facts, "small_tile": None})
+    assert decode_piece(without, 4, 512, 512, 1) == (usual, False)
 
 
-def test_what_is_quantized_already_stays_as_it_is():
-    weights = {"transformer": {"u32": 500, "bfloat16": 80}}
-    loaded = loaded_weights(weights, TWO_TRANSFORMERS, "float32", None, metal=True)
-    assert loaded == {"transformer": {"u32": 500, "float32": 160}}
+# --- the machine ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("asked", "metal", "dtype"),
-    [
-        (None, True, "bfloat16"),  # as stored
-        (None, False, "float32"),  # where half precision is slow
-        ("float16", True, "float16"),
-        ("bfloat16", False, "bfloat16"),
-        ("float32", True, "float32"),
-    ],
-)
-def test_the_type_in_memory(asked, metal, dtype):
-    weights = {"transformer": {"bfloat16": 200}, "vae": {"bfloat16": 200}}
-    loaded = loaded_weights(weights, TWO_TRANSFORMERS, asked, None, metal)
-    assert loaded["transformer"] == {dtype: 400 if dtype == "float32" else 200}
-    assert loaded["vae"] == {"float32": 400}  # whatever is asked for
+def test_the_machine_s_memory_is_the_system_s_own_count():
+    total = this_machine().total
+    if sys.platform == "darwin":
+        command = ["sysctl", "-n", "hw.memsize"]
+        counted = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert total == int(counted)
+        return
+    facts = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    assert 0 < total <= int(facts["MemTotal"].split()[0]) * 1024
 
 
-def test_the_type_of_a_part_is_that_of_metal_alone():
-    family = family_of(transformer=part("denoise", "bfloat16"))
-    weights = {"transformer": {"float32": 400}}
-    on_metal = loaded_weights(weights, family, None, None, metal=True)
-    on_cpu = loaded_weights(weights, family, None, None, metal=False)
-    assert on_metal == {"transformer": {"bfloat16": 200}}
-    assert on_cpu == {"transformer": {"float32": 400}}
-
-
-def test_folders_that_are_no_parts_are_left_out():
-    weights = {"transformer": {"float32": 4}, "safety_checker": {"float32": 10**9}}
-    loaded = loaded_weights(weights, TWO_TRANSFORMERS, None, None, metal=True)
-    assert loaded == {"transformer": {"float32": 4}}
-
-
-# --- activations ---------------------------------------------------------------------------------
-
-
-def test_the_stages_of_mini():
-    weights = stored_weights(MINI)
-    peaks = stages(LOAD, weights, MINI, MAC)
-    encoder, transformer, vae = (4 * MINI.parameters[name] for name in weights)
-    assert peaks["encode"] == RUNTIME_BYTES + encoder
-    tokens = int(2 * 120 * 192 * 24.5 * VALUE_BYTES)
-    assert peaks["denoise"] == RUNTIME_BYTES + transformer + tokens
-    piece = 16 * 96 * 64 * 90 * VALUE_BYTES  # four latent frames of four
-    frames = 2 * 3 * 17 * 96 * 64
-    assert peaks["decode"] == RUNTIME_BYTES + vae + piece + frames
-
-
-def test_scores_are_held_where_attention_is_not_fused():
-    weights = stored_weights(MINI)
-    fused = stages(LOAD, weights, MINI, MAC)["denoise"]
-    scores = 2 * MINI.heads * LOAD.scores * VALUE_BYTES
-    assert stages(LOAD, weights, MINI, CPU)["denoise"] == fused + scores
-    odd = dataclasses.replace(MINI, heads=4, head_dim=48)  # as wide, of a size without a kernel
-    odd_scores = 2 * 4 * LOAD.scores * VALUE_BYTES
-    assert stages(LOAD, weights, odd, MAC)["denoise"] == fused + odd_scores
-
-
-def test_scores_are_held_up_to_the_family_s_limit():
-    memory = dataclasses.replace(MINI.family.memory, most_scores=100)
-    card = dataclasses.replace(MINI, family=dataclasses.replace(MINI.family, memory=memory))
-    weights = stored_weights(MINI)
-    fused = stages(LOAD, weights, MINI, MAC)["denoise"]
-    assert stages(LOAD, weights, card, CPU)["denoise"] == fused + 100 * VALUE_BYTES
-
-
-def test_one_batch_where_tokens_are_few_and_there_is_room():
-    held = 2 * 100 * MINI.width * MINI.family.memory.token_widths * VALUE_BYTES
-    room = RUNTIME_BYTES + 1000 + int(held)
-    assert in_one_batch(100, 2, 1000, MINI, room)
-    assert not in_one_batch(100, 2, 1000, MINI, room - 1)
-    assert in_one_batch(BATCHED_TOKENS // 2, 2, 0, MINI, 100 * GIB)
-    assert not in_one_batch(BATCHED_TOKENS // 2 + 1, 2, 0, MINI, 100 * GIB)
-
-
-def test_a_tile_with_its_halo_bounds_what_decoding_holds():
-    memory = dataclasses.replace(
-        MINI.family.memory, decode_values=10, decode_tile=256, decode_halo=40
-    )
-    assert decode_piece(memory, 4, 256, 128, 10**9) == (4 * 256 * 128 * 10 * VALUE_BYTES, False)
-    assert decode_piece(memory, 4, 300, 128, 10**9) == (4 * 300 * 128 * 10 * VALUE_BYTES, False)
-    assert decode_piece(memory, 4, 2000, 128, 10**9) == (4 * 336 * 128 * 10 * VALUE_BYTES, False)
-
-
-def test_small_tiles_where_the_usual_piece_takes_more_than_half_of_the_memory():
-    memory = dataclasses.replace(MINI.family.memory, decode_values=10, small_tile=64)
-    usual = 4 * 256 * 128 * 10 * VALUE_BYTES
-    assert decode_piece(memory, 4, 256, 128, 2 * usual) == (usual, False)
-    small = 4 * 64 * 64 * 10 * VALUE_BYTES
-    assert decode_piece(memory, 4, 256, 128, 2 * usual - 2) == (small, True)
+@pytest.mark.parametrize(("total", "usable"), [(1, 0.5), (4, 2), (8, 6), (16, 12.8), (64, 51.2)])
+def test_a_reserve_is_left_to_the_system(total, usable):
+    assert this_machine(total * GIB).usable == pytest.approx(usable * GIB, abs=1)

@@ -107,7 +107,7 @@ class OpenSoraGeometry(Geometry):
         return whole * self.chunk + (1 + (rest - 1) * self.t_factor if rest else 0)
 
     def slot(self, frame: int, frames: int) -> tuple[int, int]:
-        """The latent frame and the frame where a given picture for `frame` stands: a chunk's start.
+        """The latent frame and the frame at which a picture for `frame` is given: a chunk's start.
 
         As in the reference it is the nearest chunk, but none that the clip's end cuts short.
         """
