@@ -18,7 +18,7 @@ from tests.models.tiny import write_model
 # seconds and are not about what is changed most often. `scripts/test --durations=30` finds more.
 THOROUGH = (
     "tests/convert/test_convert.py",
-    "tests/convert/test_wan.py",
+    "tests/convert/layouts",
     "tests/gui/test_build_app.py",
     "tests/gui/test_flow.py",
     "tests/gui/test_gallery.py",
@@ -42,8 +42,7 @@ THOROUGH = (
     "tests/run/test_attention_costs.py",
     "tests/run/test_checkpoint.py",
     "tests/schedulers/test_parity.py",
-    "tests/test_plan.py",
-    "tests/test_worker.py",
+    "tests/worker",
     "tests/weights/test_load.py",
 )
 
