@@ -1,4 +1,4 @@
-"""The fields in which a clip is composed, and their places."""
+"""The fields of the compose panel, and their layout."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from PySide6.QtWidgets import (
 
 from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.database import Database
-from mlxvid.gui.widgets.fields import decimal, labelled, line, two_columns, whole
-from mlxvid.model.settings import MAX_GUIDANCE, MAX_STEPS
+from mlxvid.gui.widgets.fields import labelled, line, two_columns, whole
+from mlxvid.model.settings import SETTINGS
 
 from .advanced import AdvancedBox
 from .loras import LorasBox
@@ -25,17 +25,19 @@ from .pictures import PicturesBox
 from .plan_line import PlanLine
 from .prompt import PromptEdit
 from .seed import SeedBox
+from .setting_fields import hint, number_field, whole_field
 from .size import LengthBox, SizeBox
 
 EXAMPLE = "a red ball bouncing on a navy background"
 MAX_TAKES = 99
-# Left and right of the fields.
+# Pixels left and right of the fields.
 _SIDE = 16
 
 
 class ComposeForm(QWidget):
-    """A column that scrolls, and under it what the clip costs and the button. What the fields do is
-    :class:`ComposePanel`'s.
+    """A column of fields that scrolls, and under it the plan and the button.
+
+    What the fields do is :class:`ComposePanel`'s.
     """
 
     def __init__(self, database: Database, choices: Choices, parent: QWidget | None = None):
@@ -45,102 +47,100 @@ class ComposeForm(QWidget):
 
     def _make_fields(self, database: Database, choices: Choices) -> None:
         self.picker = ModelPicker(choices)
-        self.prompt = PromptEdit("Prompt", EXAMPLE, 3)
-        self.negative = PromptEdit("Negative prompt", "What it should not show", 2)
+        self.prompt = PromptEdit(SETTINGS["prompt"].label, EXAMPLE, 3)
+        self.prompt.setObjectName("prompt")
+        negative = SETTINGS["negative_prompt"]
+        self.negative = PromptEdit(negative.label, hint(negative), 2)
+        self.negative.setObjectName("negative_prompt")
         self.pictures = PicturesBox()
         self.size_box = SizeBox()
         self.length_box = LengthBox()
-        self.steps = whole("Steps", 1, MAX_STEPS, "More steps are finer and take longer")
-        self.guidance = decimal(
-            "Guidance",
-            0,
-            MAX_GUIDANCE,
-            1,
-            0.5,
-            "How strongly the prompt pulls; 1 is not at all, and twice as fast",
-        )
+        self.steps = whole_field(SETTINGS["steps"])
+        self.guidance = number_field(SETTINGS["guidance"], 0.5)
         self.seed = SeedBox()
-        self.takes = whole("Takes", 1, MAX_TAKES, "So many clips, with the seed and those after it")
+        self.takes = whole("Takes", 1, MAX_TAKES, "Clips to make, with the seed and those after it")
+        self.takes.setObjectName("takes")
         self.loras = LorasBox()
         self.advanced = AdvancedBox()
         self.plan_line = PlanLine(database)
         self.button = QPushButton("Generate")
+        self.button.setObjectName("generate")
         self.button.setProperty("role", "primary")
         self._stop_button = QPushButton("Cancel")
-        self._banner = QLabel("Changing a clip that waits in the queue")
+        self._stop_button.setObjectName("stop_editing")
+        self._banner = QLabel("Editing a clip in the queue")
+        self._banner.setObjectName("editing_banner")
         self._banner.setWordWrap(True)
 
     def _lay_out(self) -> None:
-        body = QWidget()
-        form = QVBoxLayout(body)
-        form.setContentsMargins(_SIDE, 12, _SIDE, 12)
-        form.setSpacing(8)
-        self._negative_row = labelled("Negative prompt", self.negative)
-        self._loras_row = labelled("LoRAs", self.loras)
-        seed_row, numbers = QHBoxLayout(), QWidget()
-        grid = two_columns(numbers)
-        grid.addWidget(labelled("Steps", self.steps), 0, 0)
-        grid.addWidget(labelled("Guidance", self.guidance), 0, 1)
-        seed_row.setSpacing(10)
-        seed_row.addWidget(labelled("Seed", self.seed), 1)
-        seed_row.addWidget(labelled("Takes", self.takes))
-        self.takes.setFixedWidth(self.takes.sizeHint().width() + 12)
-        prompts = (
-            labelled("Model", self.picker),
-            labelled("Prompt", self.prompt),
-            self._negative_row,
-        )
-        for part in (*prompts, self.pictures, self.size_box, self.length_box, numbers):
-            form.addWidget(part)
-        form.addLayout(seed_row)
-        for part in (self._loras_row, self.advanced):
-            form.addWidget(part)
-        form.addStretch(1)
-        self._area = area = QScrollArea()
-        area.setWidget(body)
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setProperty("role", "panel")
-        area.verticalScrollBar().rangeChanged.connect(self._make_room)
-        foot = QVBoxLayout()
-        foot.setContentsMargins(_SIDE, 10, _SIDE, 14)
-        foot.setSpacing(10)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self._stop_button)
-        buttons.addWidget(self.button, 1)
-        foot.addWidget(self.plan_line)
-        foot.addWidget(self._banner)
-        foot.addLayout(buttons)
+        self._body = QWidget()
+        self._fields = QVBoxLayout(self._body)
+        self._fields.setContentsMargins(_SIDE, 12, _SIDE, 12)
+        self._fields.setSpacing(8)
+        self._fill_fields()
+        self._area = QScrollArea()
+        self._area.setWidget(self._body)
+        self._area.setWidgetResizable(True)
+        self._area.setFrameShape(QFrame.Shape.NoFrame)
+        self._area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._area.setProperty("role", "panel")
+        self._area.verticalScrollBar().rangeChanged.connect(self._make_room)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        layout.addWidget(area, 1)
+        layout.addWidget(self._area, 1)
         layout.addWidget(line())
-        layout.addLayout(foot)
+        layout.addLayout(self._foot())
         self.setProperty("role", "panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
 
+    def _fill_fields(self) -> None:
+        self._negative_row = labelled(SETTINGS["negative_prompt"].label, self.negative)
+        self._negative_row.setObjectName("negative_prompt_row")
+        self._loras_row = labelled(SETTINGS["loras"].label, self.loras)
+        self._loras_row.setObjectName("loras_row")
+        numbers = QWidget()
+        grid = two_columns(numbers)
+        grid.addWidget(labelled(SETTINGS["steps"].label, self.steps), 0, 0)
+        grid.addWidget(labelled(SETTINGS["guidance"].label, self.guidance), 0, 1)
+        seed_row = QHBoxLayout()
+        seed_row.setSpacing(10)
+        seed_row.addWidget(labelled(SETTINGS["seed"].label, self.seed), 1)
+        seed_row.addWidget(labelled("Takes", self.takes))
+        self.takes.setFixedWidth(self.takes.sizeHint().width() + 12)
+        self._fields.addWidget(labelled(SETTINGS["model"].label, self.picker))
+        self._fields.addWidget(labelled(SETTINGS["prompt"].label, self.prompt))
+        self._fields.addWidget(self._negative_row)
+        for part in (self.pictures, self.size_box, self.length_box, numbers):
+            self._fields.addWidget(part)
+        self._fields.addLayout(seed_row)
+        self._fields.addWidget(self._loras_row)
+        self._fields.addWidget(self.advanced)
+        self._fields.addStretch(1)
+
+    def _foot(self) -> QVBoxLayout:
+        """The plan and the buttons."""
+        buttons = QHBoxLayout()
+        buttons.addWidget(self._stop_button)
+        buttons.addWidget(self.button, 1)
+        foot = QVBoxLayout()
+        foot.setContentsMargins(_SIDE, 10, _SIDE, 14)
+        foot.setSpacing(10)
+        foot.addWidget(self.plan_line)
+        foot.addWidget(self._banner)
+        foot.addLayout(buttons)
+        return foot
+
     def _make_room(self, low: int, high: int) -> None:
-        """The bar stands in the margin, so that the fields end where the button below them ends."""
+        """Put the scroll bar in the margin, so that the fields end where the button below ends."""
         bar = self._area.verticalScrollBar().sizeHint().width() if high > low else 0
-        self._area.widget().layout().setContentsMargins(_SIDE, 12, _SIDE - bar, 12)
+        self._fields.setContentsMargins(_SIDE, 12, _SIDE - bar, 12)
 
     def _fit(self) -> None:
-        """Never so narrow that a field is cut off, folded away or not."""
-        need = max(
-            part.minimumSizeHint().width()
-            for part in (
-                self.size_box,
-                self.length_box,
-                self.seed,
-                self.advanced.body,
-                self.pictures,
-            )
-        )
-        margins = self._area.widget().layout().contentsMargins()
-        inside = max(
-            need, self._area.widget().minimumSizeHint().width() - margins.left() - margins.right()
-        )
-        self._area.setMinimumWidth(inside + 2 * _SIDE)
+        """Set the least width that cuts no field off, folded away or not."""
+        parts = (self.size_box, self.length_box, self.seed, self.advanced.body, self.pictures)
+        need = max(part.minimumSizeHint().width() for part in parts)
+        margins = self._fields.contentsMargins()
+        visible = self._body.minimumSizeHint().width() - margins.left() - margins.right()
+        self._area.setMinimumWidth(max(need, visible) + 2 * _SIDE)

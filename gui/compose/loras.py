@@ -1,4 +1,4 @@
-"""LoRAs: files that teach a model a style or to need fewer steps, each with a strength."""
+"""The list of LoRAs, each with a strength."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from mlxvid.gui.widgets.fields import decimal
 from mlxvid.gui.widgets.icons import icon
 
 _ENDING = ".safetensors"
-# owner/name[:file], as mlxvid.weights.lora reads it; that module can't be asked, since it loads
-# MLX.
+# owner/name[:file], as mlxvid.weights.lora reads it; importing that module would load MLX.
 _ON_HUB = re.compile(r"[\w.-]+/[\w.-]+(?<!\.safetensors)(:[\w./ -]+)?")
 
 
 class LorasBox(QWidget):
-    """Rows of LoRAs, in the command line's notation: FILE@STRENGTH. `changed` when the list or a
-    strength does.
+    """Rows of LoRAs, in the command line's notation: FILE@STRENGTH.
+
+    changed: the list or a strength. message: why one can't be added.
     """
 
     changed = Signal()
@@ -42,6 +42,7 @@ class LorasBox(QWidget):
         self.setAcceptDrops(True)
         self._rows: list[_Row] = []
         self._add = QPushButton(icon("add"), "Add LoRA")
+        self._add.setObjectName("add_lora")
         self._add.setToolTip(
             "Choose a .safetensors file, drop one here, or name one on Hugging Face"
         )
@@ -64,19 +65,20 @@ class LorasBox(QWidget):
             self._append(*_parts(text))
 
     def add_file(self, path: Path) -> None:
-        """One more, at full strength."""
+        """Add a file, at full strength."""
         if path.suffix.lower() != _ENDING:
             self.message.emit(f"{path.name} is no LoRA: choose a {_ENDING} file.")
         else:
             self._append(str(path), 1.0)
 
     def add_repository(self, text: str) -> None:
-        """One more, from the hub, which the worker downloads when it is first used."""
+        """Add one from the hub, which the worker downloads when it is first used."""
         if _ON_HUB.fullmatch(text):
             self._append(text, 1.0)
         else:
             self.message.emit(
-                f"{text!r} is no name of a LoRA on the hub: give owner/name, or owner/name:file where it has several files."
+                f"{text!r} is no name of a LoRA on the hub: give owner/name, or owner/name:file "
+                "where it has several files."
             )
 
     def _append(self, source: str, strength: float) -> None:
@@ -98,8 +100,12 @@ class LorasBox(QWidget):
         dialog = QFileDialog(self, "Add LoRA", "", f"LoRAs (*{_ENDING})")
         dialog.setFileMode(QFileDialog.FileMode.ExistingFiles)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.filesSelected.connect(lambda files: [self.add_file(Path(file)) for file in files])
+        dialog.filesSelected.connect(self._add_files)
         dialog.open()
+
+    def _add_files(self, files: list[str]) -> None:
+        for file in files:
+            self.add_file(Path(file))
 
     def _ask(self) -> None:
         dialog = QInputDialog(self)
@@ -121,20 +127,21 @@ class LorasBox(QWidget):
 
 
 class _Row(QWidget):
-    """One LoRA: its name, its strength, and a button that takes it away."""
+    """One LoRA: its name, its strength, and a button that removes it."""
 
     def __init__(self, source: str, strength: float):
         super().__init__()
         self._source = source
-        name = ElidedLabel(Path(source).stem, Qt.TextElideMode.ElideMiddle)
-        self.strength = decimal(
-            f"Strength of {Path(source).stem}", -4.0, 4.0, 2, 0.05, "1 is its full strength"
-        )
+        stem = Path(source).stem
+        name = ElidedLabel(stem, Qt.TextElideMode.ElideMiddle)
+        self.strength = decimal(f"Strength of {stem}", -4.0, 4.0, 2, 0.05, "1 is its full strength")
+        self.strength.setObjectName("lora_strength")
         self.strength.setValue(strength)
         self.strength.setFixedWidth(self.strength.sizeHint().width() + 8)
         self.remove = QToolButton()
+        self.remove.setObjectName("remove_lora")
         self.remove.setIcon(icon("close"))
-        self.remove.setAccessibleName(f"Remove {Path(source).stem}")
+        self.remove.setAccessibleName(f"Remove {stem}")
         self.remove.setToolTip("Remove")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -148,7 +155,7 @@ class _Row(QWidget):
 
 
 def _parts(text: str) -> tuple[str, float]:
-    """FILE@STRENGTH as its parts; an @ that no number follows belongs to the name."""
+    """The parts of FILE@STRENGTH; an @ that no number follows belongs to the name."""
     source, _, strength = text.rpartition("@")
     try:
         return (source, float(strength)) if source else (text, 1.0)

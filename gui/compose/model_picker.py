@@ -1,4 +1,4 @@
-"""The model to make clips with: its name, and what it costs to get it or why it can't be had."""
+"""The choice of a model, each with its download size or why it can't run here."""
 
 from __future__ import annotations
 
@@ -23,13 +23,17 @@ from mlxvid.gui.core.messages import shown
 from mlxvid.gui.widgets.fields import choice as choice_field
 from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.theme import colours
+from mlxvid.model.settings import SETTINGS
 
 _MARGIN = 6
 
 
 class ModelPicker(QWidget):
-    """A list of models with a line under each name. `changed`: another is chosen, or more is known
-    of the chosen one. `message`: why a folder can't be added."""
+    """A list of models with a line under each name.
+
+    changed: another is chosen, or the chosen one was downloaded. message: why a folder can't be
+    added.
+    """
 
     changed = Signal(object)
     message = Signal(str)
@@ -38,7 +42,8 @@ class ModelPicker(QWidget):
         super().__init__()
         self._choices = choices
         self._name = ""
-        self._field: QComboBox = choice_field("Model", [])
+        self._field: QComboBox = choice_field(SETTINGS["model"].label, [])
+        self._field.setObjectName("model")
         self._field.setModel(choices)
         self._field.setItemDelegate(_Delegate(self._field))
         self._field.setMaxVisibleItems(8)
@@ -60,11 +65,14 @@ class ModelPicker(QWidget):
 
     def value(self) -> Choice:
         """The chosen model."""
-        return self._choices.find(self._name) or self._choices.at(0)
+        found = self._choices.find(self._name) or self._choices.at(0)
+        assert found is not None  # the catalog is never empty
+        return found
 
     def set_name(self, name: str) -> bool:
-        """Choose the model of that name; False, and nothing changes, where there is none, or it
-        can't run here.
+        """Choose the model of that name.
+
+        Returns False, and nothing changes, where there is none or it can't run here.
         """
         found = self._choices.find(name)
         if found is None or found.obstacle:
@@ -80,7 +88,7 @@ class ModelPicker(QWidget):
             self.changed.emit(choice)
 
     def _restore(self) -> None:
-        """The list was made anew: the same model stays chosen, if it is still there."""
+        """Choose the same model again after the list was reset, if it is still there."""
         self._take(self.value())
 
     def _follow(self, name: str) -> None:
@@ -95,7 +103,7 @@ class ModelPicker(QWidget):
         dialog.open()
 
     def add_folder(self, folder: Path) -> None:
-        """Choose the model in a folder; where there is none, `message` says so."""
+        """Choose the model in a folder; where there is none, emit `message`."""
         try:
             self.set_name(self._choices.add_folder(folder))
         except MlxvidError as error:
@@ -108,12 +116,9 @@ class _Delegate(QStyledItemDelegate):
     def sizeHint(
         self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> QSize:
-        small = _small(option.font)
-        width = QFontMetrics(small).horizontalAdvance(index.data(NOTE) or "")
-        return QSize(
-            width + 4 * _MARGIN,
-            option.fontMetrics.height() + QFontMetrics(small).height() + 2 * _MARGIN,
-        )
+        small = QFontMetrics(_small(option.font))
+        width = small.horizontalAdvance(index.data(NOTE) or "") + 4 * _MARGIN
+        return QSize(width, option.fontMetrics.height() + small.height() + 2 * _MARGIN)
 
     def paint(
         self,
@@ -121,20 +126,20 @@ class _Delegate(QStyledItemDelegate):
         option: QStyleOptionViewItem,
         index: QModelIndex | QPersistentModelIndex,
     ) -> None:
-        c = colours(option.palette)
+        look = colours(option.palette)
         able = bool(index.flags() & Qt.ItemFlag.ItemIsEnabled)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if option.state & QStyle.StateFlag.State_Selected:
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(c.hover))
+            painter.setBrush(QColor(look.hover))
             painter.drawRoundedRect(option.rect.adjusted(1, 1, -1, -1), 4, 4)
         area = option.rect.adjusted(_MARGIN + 2, _MARGIN, -_MARGIN, -_MARGIN)
         painter.setFont(option.font)
-        painter.setPen(QColor(c.text if able else c.faint))
+        painter.setPen(QColor(look.text if able else look.faint))
         painter.drawText(area, Qt.AlignmentFlag.AlignTop, index.data())
         painter.setFont(_small(option.font))
-        painter.setPen(QColor(c.faint if able else c.warning))
+        painter.setPen(QColor(look.faint if able else look.warning))
         note = painter.fontMetrics().elidedText(
             index.data(NOTE), Qt.TextElideMode.ElideRight, area.width()
         )

@@ -1,6 +1,4 @@
-"""Composing: what the clip should show, and how it is made. The controls are those of the chosen
-model's.
-"""
+"""The compose panel: the settings of the next clip, as far as the chosen model takes them."""
 
 from __future__ import annotations
 
@@ -14,20 +12,26 @@ from mlxvid.gui.core.choices import Choice, Choices
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.jobs import Job
 from mlxvid.gui.core.preferences import Preferences
+from mlxvid.gui.widgets.fields import OWN
+from mlxvid.model.settings import SETTINGS
 
 from .form import ComposeForm
+from .setting_fields import hint
 
 # The plan follows this many milliseconds after the last change.
 _SETTLE = 60
-# The settings that are pictures and clips: what belongs to one clip, and not to a model or to the
-# clip that goes on from it.
-_GIVEN = ("image", "last_image", "keyframes", "extend", "join")
-_PICTURE_NAMES = {"image": "start", "last_image": "last"}
+# Kinds of settings that belong to one clip: a clip that goes on from it doesn't take them over.
+_FILE_KINDS = ("picture", "clip", "keyframes")
+# Settings that stay in their fields when another model is chosen.
+_SHARED = ("prompt", "negative_prompt", "seed", "image", "last_image")
 
 
 class ComposePanel(ComposeForm):
-    """`submit`: jobs for the queue. `edited`: a job of the queue, and its new settings. `message`:
-    a sentence for the user. `model_chosen`: the name of the model, whenever another is chosen."""
+    """Composes jobs.
+
+    submit: jobs for the queue. edited: a job of the queue, and its new settings. message: a
+    sentence for the user. model_chosen: the name of the model, whenever another is chosen.
+    """
 
     submit = Signal(list)
     edited = Signal(object, dict)
@@ -42,18 +46,20 @@ class ComposePanel(ComposeForm):
         parent: QWidget | None = None,
     ):
         super().__init__(database, choices, parent)
-        self._database, self._choices, self._preferences = database, choices, preferences
+        self._database = database
+        self._choices = choices
+        self._preferences = preferences
         self._editing: Job | None = None
-        self._by_model: dict[str, dict[str, Any]] = {}  # how each model was last used
+        self._by_model: dict[str, dict[str, Any]] = {}  # the settings last used with each model
         self._name = ""
         self._timer = QTimer(self, singleShot=True, interval=_SETTLE)
         self._connect()
-        self._tell_editing()
+        self._show_editing()
         self._load_history()
         self._use(self.picker.value())
         self._restore()
 
-    # --- what others ask of it --------------------------------------------------------------------
+    # --- for the window ---------------------------------------------------------------------------
 
     def settings(self) -> dict[str, Any]:
         """All settings of the clip to be made, as a job holds them."""
@@ -76,7 +82,7 @@ class ComposePanel(ComposeForm):
         return found | self.advanced.settings(choice) | self.pictures.settings()
 
     def apply_settings(self, settings: dict[str, Any]) -> None:
-        """Take over a clip's settings, its seed locked in, so that Generate makes that clip again."""
+        """Show a clip's settings, its seed kept, so that Generate makes that clip again."""
         self._fill(settings)
         if "seed" in settings:
             self.seed.set_locked(True)
@@ -87,14 +93,18 @@ class ComposePanel(ComposeForm):
         if self.picker.value().takes("image"):
             self.pictures.set_start(path)
         else:
-            self.message.emit(
-                f"{self.picker.value().title} takes no start picture: choose a model that does."
-            )
+            title = self.picker.value().title
+            self.message.emit(f"{title} takes no first picture: choose a model that does.")
 
     def extend(self, settings: dict[str, Any], picture: Path, clip: Path) -> None:
-        """Go on where a clip ended: its settings, no seed of its own, and its last frames where the
-        model can go on from these; else the last one alone, as the picture to begin with."""
-        self._fill({k: v for k, v in settings.items() if k not in ("seed", *_GIVEN)})
+        """Go on where a clip ended, with its settings and another seed.
+
+        It goes on from the clip's last frames where the model takes them, else from `picture`, the
+        last one alone.
+        """
+        left = {name for name, setting in SETTINGS.items() if setting.kind in _FILE_KINDS}
+        left.add("seed")
+        self._fill({name: value for name, value in settings.items() if name not in left})
         if self.picker.value().takes("extend"):
             self.pictures.set_extended(clip)
         else:
@@ -102,7 +112,7 @@ class ComposePanel(ComposeForm):
         self.prompt.setFocus()
 
     def clear(self) -> None:
-        """Begin anew: no words, no pictures, and the model's own settings."""
+        """Empty the prompt and the pictures, and show the model's own settings."""
         self.stop_editing()
         self._fill({"prompt": "", "model": self.picker.value().name})
         self.prompt.setFocus()
@@ -122,44 +132,40 @@ class ComposePanel(ComposeForm):
             self.stop_editing()
             self.edited.emit(job, settings)
             return
-        jobs = [
-            Job({**settings, "seed": settings["seed"] + take}) for take in range(self.takes.value())
-        ]
+        seeds = range(settings["seed"], settings["seed"] + self.takes.value())
+        jobs = [Job({**settings, "seed": seed}) for seed in seeds]
         if not self.seed.locked:
-            self.seed.throw()
+            self.seed.randomize()
         self.submit.emit(jobs)
 
     def obstacle(self) -> str:
         """Why the clip can't be made, as a sentence; "" where it can."""
-        choice, settings = self.picker.value(), self.settings()
+        choice = self.picker.value()
+        settings = self.settings()
         if not settings["prompt"]:
             self.prompt.setFocus()
-            return "Say first what the clip should show."
-        given = {"image": settings.get("image"), "last_image": settings.get("last_image")}
-        missing = [
-            _PICTURE_NAMES[need] for need in sorted(choice.card.needs) if not given.get(need)
-        ]
+            return "The prompt is empty: write what the clip should show."
+        missing = [need for need in sorted(choice.card.needs) if not settings.get(need)]
         if missing:
-            return (
-                f"{choice.title} needs a {' and a '.join(missing)} picture: drop it on its place."
-            )
+            labels = " and a ".join(SETTINGS[need].label.lower() for need in missing)
+            return f"{choice.title} needs a {labels}: drop a file on its place."
         self._replan()
         return "" if self.plan_line.fits else self.plan_line.text
 
     def edit(self, job: Job) -> None:
-        """Show a job of the queue, to be changed rather than made anew."""
+        """Show the settings of a job of the queue, to be changed."""
         self._editing = job
         self._fill(job.settings)
-        self._tell_editing()
+        self._show_editing()
         self.prompt.setFocus()
 
     def stop_editing(self) -> None:
         """Go back to making new clips."""
         self._editing = None
-        self._tell_editing()
+        self._show_editing()
 
     def save(self) -> None:
-        """Remember what stands here for the next start."""
+        """Keep the fields for the next start."""
         state = {
             "settings": self.settings(),
             "locked": self.seed.locked,
@@ -175,14 +181,13 @@ class ComposePanel(ComposeForm):
         self._stop_button.clicked.connect(self.stop_editing)
         self.plan_line.apply.connect(self._fill)
         self.picker.changed.connect(self._use)
-        self.picker.message.connect(self.message)
         self.advanced.preset.connect(self._fill)
         self.advanced.fps.valueChanged.connect(self.length_box.set_fps)
-        self.pictures.message.connect(self.message)
-        self.loras.message.connect(self.message)
         self._timer.timeout.connect(self._replan)
+        for part in (self.picker, self.advanced, self.pictures, self.loras):
+            part.message.connect(self.message)
         for prompt in (self.prompt, self.negative):
-            prompt.wanted.connect(self.generate)
+            prompt.submitted.connect(self.generate)
         for changed in (
             self.size_box.changed,
             self.length_box.changed,
@@ -196,21 +201,22 @@ class ComposePanel(ComposeForm):
             changed.connect(self._timer.start)
 
     def _use(self, choice: Choice) -> None:
-        """Show what this model can do; another model begins as it was last used, or with its own
-        defaults.
+        """Show what this model takes.
+
+        Another model begins as it was last used, or with its own defaults.
         """
         other = choice.name != self._name
         if other and self._name:
             self._by_model[self._name] = self._particular()
         self._name = choice.name
-        self._negative_row.setVisible(choice.takes("negative_prompt"))
         own = choice.card.defaults.negative_prompt
-        self.negative.setPlaceholderText("The model's own" if own else "What it should not show")
+        self._negative_row.setVisible(choice.takes("negative_prompt"))
+        self.negative.setPlaceholderText(OWN if own else hint(SETTINGS["negative_prompt"]))
         self.negative.setToolTip(own)
         self._loras_row.setVisible(choice.takes("loras"))
         self.pictures.set_takes(choice.card.takes)
-        self.size_box.set_choice(choice)
-        self.length_box.set_choice(choice)
+        self.size_box.set_card(choice.card)
+        self.length_box.set_card(choice.card)
         self.advanced.set_choice(choice)
         self._fit()
         if other:
@@ -219,70 +225,66 @@ class ComposePanel(ComposeForm):
         self._timer.start()
 
     def _particular(self) -> dict[str, Any]:
-        """The settings that mean something for one model only."""
+        """The settings that are kept for each model."""
         settings = self.settings()
-        return {
-            name: value
-            for name, value in settings.items()
-            if name not in ("prompt", "negative_prompt", "seed", "image", "last_image")
-        }
+        return {name: value for name, value in settings.items() if name not in _SHARED}
 
     def _fill_particular(self, settings: dict[str, Any], choice: Choice) -> None:
-        d = choice.card.defaults
+        defaults = choice.card.defaults
         self.advanced.set_settings(settings, choice)
         self.length_box.set_fps(self.advanced.fps.value())
-        self.length_box.set_value(settings.get("frames") or d.frames)
-        self.size_box.set_value(
-            settings.get("width") or d.width, settings.get("height") or d.height
-        )
-        self.steps.setValue(settings.get("steps") or d.steps)
+        self.length_box.set_value(settings.get("frames") or defaults.frames)
+        width = settings.get("width") or defaults.width
+        height = settings.get("height") or defaults.height
+        self.size_box.set_value(width, height)
+        self.steps.setValue(settings.get("steps") or defaults.steps)
         guidance = settings.get("guidance")
-        self.guidance.setValue(d.guidance if guidance is None else guidance)
+        self.guidance.setValue(defaults.guidance if guidance is None else guidance)
         self.loras.set_value(settings.get("loras") or [])
         self.pictures.set_frames(self.length_box.value())
 
     def _fill(self, settings: dict[str, Any]) -> None:
-        """Put settings into the fields. Given without a prompt they are a part, and what they don't
-        name stays.
-        """
-        whole_ = "prompt" in settings
-        if whole_ and not self._choose(settings.get("model", "")):
-            self.message.emit(
-                f"The model {settings.get('model')} is not among the models here: the other settings are taken over."
-            )
-        choice = self.picker.value()
-        self._fill_particular(settings if whole_ else self._particular() | settings, choice)
-        if whole_:
-            self.prompt.set_text(settings["prompt"])
-            self.negative.set_text(settings.get("negative_prompt") or "")
-            self.seed.set_value(settings.get("seed", self.seed.value()))
-            self.pictures.set_settings(settings)
+        """Put settings into the fields; without a prompt among them, the other fields stay."""
+        if "prompt" in settings:
+            self._fill_all(settings)
+        else:
+            self._fill_particular(self._particular() | settings, self.picker.value())
         self._timer.start()
+
+    def _fill_all(self, settings: dict[str, Any]) -> None:
+        if not self._choose(settings.get("model", "")):
+            self.message.emit(
+                f"The model {settings.get('model')} is not among the models here: only the other "
+                "settings were taken over."
+            )
+        self._fill_particular(settings, self.picker.value())
+        self.prompt.set_text(settings["prompt"])
+        self.negative.set_text(settings.get("negative_prompt") or "")
+        self.seed.set_value(settings.get("seed", self.seed.value()))
+        self.pictures.set_settings(settings)
 
     def _choose(self, name: str) -> bool:
         if self._choices.find(name) is None and (Path(name) / "model_index.json").is_file():
             self.picker.add_folder(Path(name))
         return self.picker.set_name(name)
 
-    # --- small things -----------------------------------------------------------------------------
+    # --- plan, history and state ------------------------------------------------------------------
 
     def _replan(self) -> None:
         self.pictures.set_frames(self.length_box.value())
-        self.plan_line.show_plan(
-            self.settings(), self.picker.value(), self._choices.machine, self.takes.value()
-        )
+        machine = self._choices.machine
+        choice = self.picker.value()
+        self.plan_line.show_plan(self.settings(), choice, machine, self.takes.value())
 
     def replan(self) -> None:
-        """Something that the plan depends on has changed elsewhere: a run was timed, a model came
-        onto the disk.
-        """
+        """Update the plan soon, after a run was timed or a model was downloaded."""
         self._timer.start()
 
     def _load_history(self) -> None:
         self.prompt.set_history(self._database.prompts())
         self.negative.set_history(self._database.prompts(negative=True))
 
-    def _tell_editing(self) -> None:
+    def _show_editing(self) -> None:
         editing = self._editing is not None
         self._banner.setVisible(editing)
         self._stop_button.setVisible(editing)

@@ -1,6 +1,4 @@
-"""What the clip will cost, before paying for it: frames, tokens, memory, time; and if it won't fit,
-what would.
-"""
+"""What the clip will cost: frames, tokens, memory and time; and if it won't fit, what would."""
 
 from __future__ import annotations
 
@@ -22,14 +20,16 @@ from mlxvid.gui.widgets.theme import set_role, small
 from mlxvid.model.machine import GIB, Machine
 from mlxvid.run.planning import Alternative, Plan
 
-# So many of the earlier runs nearest in size say how long the next will take.
+# The time of the next run follows from this many earlier runs, those nearest in size.
 _NEAREST = 5
 _DOT = " · "
 
 
 class PlanLine(QWidget):
-    """`apply`: settings that fit, which the user asked for. `fits`: whether the clip can be made,
-    as far as is known.
+    """The plan in words, under a bar of memory.
+
+    apply: settings that fit, which the user chose. fits: whether the clip can be made, as far as is
+    known.
     """
 
     apply = Signal(dict)
@@ -40,8 +40,9 @@ class PlanLine(QWidget):
         self.fits = True
         self._alternatives: Sequence[Alternative] = ()
         self._plain = ""
-        self._parts: list[str] = []  # what the plan says, while it says no sentence
+        self._parts: list[str] = []  # of a plan that fits; empty where the line is a sentence
         self._text = QLabel()
+        self._text.setObjectName("plan_text")
         self._text.setWordWrap(True)
         self._text.setTextFormat(Qt.TextFormat.RichText)
         self._text.setTextInteractionFlags(
@@ -62,19 +63,19 @@ class PlanLine(QWidget):
 
     @property
     def text(self) -> str:
-        """What the line says, without its markup."""
+        """The line without its markup."""
         return self._plain
 
     def show_plan(
         self, settings: dict[str, Any], choice: Choice, machine: Machine, takes: int = 1
     ) -> None:
-        """Say what clips of these settings cost."""
+        """Show what clips of these settings cost."""
         try:
             planned = plan_of(settings, machine)
         except MlxvidError as error:
             self.fits = False
             message = shown(error)
-            self._tell(message, html.escape(message), "danger")
+            self._set_text(message, html.escape(message), "danger")
             self._memory.hide()
             return
         self._memory.show()
@@ -82,48 +83,43 @@ class PlanLine(QWidget):
         set_role(self._memory, "" if planned.fits else "danger")
         self.fits = planned.fits or bool(settings.get("force"))
         if planned.fits:
-            self._tell_cost(planned, settings, choice, takes)
+            self._show_cost(planned, settings, choice, takes)
         else:
-            self._tell_obstacle(planned, machine)
+            self._show_obstacle(planned, machine)
 
-    def _tell_cost(
+    def _show_cost(
         self, planned: Plan, settings: dict[str, Any], choice: Choice, takes: int
     ) -> None:
         parts = [f"{planned.frames} frames", f"{planned.tokens:,} tokens"]
         parts.append(f"{_size(planned.peak_bytes)} of {_size(planned.machine.usable)}")
-        seconds = estimate(
-            self._database.timings(planned.model), planned.tokens, passes_of(settings)
-        )
+        timings = self._database.timings(planned.model)
+        seconds = estimate(timings, planned.tokens, passes_of(settings))
         if seconds is not None:
             parts.append(f"about {duration(takes * seconds)}")
         if not choice.here:
             parts.append(f"first a download of {choice.card.download_bytes / GB:.1f} GB")
         self._alternatives = ()
-        self._tell(_DOT.join(parts), "", "faint")
+        self._set_text(_DOT.join(parts), "", "faint")
         self._parts = parts
         self._break_lines()
 
-    def _tell_obstacle(self, planned: Plan, machine: Machine) -> None:
+    def _show_obstacle(self, planned: Plan, machine: Machine) -> None:
         self._alternatives = planned.alternatives
-        words = f"Needs {_size(planned.peak_bytes)}, and this machine has {_size(machine.usable)} to give."
-        links = [
-            f'<a href="{n}">{html.escape(alternative_text(setting))}</a>'
-            for n, setting in enumerate(self._alternatives)
-        ]
-        rest = (
-            f" What fits: {' or '.join(links)}."
-            if links
-            else " Nothing fits beside this model's weights: choose a smaller one."
-        )
-        plain = (
-            f" What fits: {' or '.join(map(alternative_text, self._alternatives))}."
-            if links
-            else rest
-        )
-        self._tell(words + plain, html.escape(words) + rest, "danger")
+        needed = _size(planned.peak_bytes)
+        words = f"Needs {needed}, and this machine has {_size(machine.usable)} to give."
+        names = [alternative_text(choice) for choice in self._alternatives]
+        if not names:
+            words += " Nothing fits beside this model's weights: choose a smaller one."
+            self._set_text(words, html.escape(words), "danger")
+            return
+        links = [f'<a href="{n}">{html.escape(name)}</a>' for n, name in enumerate(names)]
+        plain = f"{words} What fits: {' or '.join(names)}."
+        marked_up = f"{html.escape(words)} What fits: {' or '.join(links)}."
+        self._set_text(plain, marked_up, "danger")
 
-    def _tell(self, plain: str, marked_up: str, role: str) -> None:
-        self._plain, self._parts = plain, []
+    def _set_text(self, plain: str, marked_up: str, role: str) -> None:
+        self._plain = plain
+        self._parts = []
         self._text.setText(marked_up)
         self._text.setAccessibleDescription(self._plain)
         set_role(self._text, role)
@@ -133,10 +129,11 @@ class PlanLine(QWidget):
         self._break_lines()
 
     def _break_lines(self) -> None:
-        """Begin a line only with a whole part, and leave no dot at the end of the one before."""
+        """Break lines between parts only, and leave no dot at a line's end."""
         if not self._parts:
             return
-        metrics, lines = self._text.fontMetrics(), self._parts[:1]
+        metrics = self._text.fontMetrics()
+        lines = self._parts[:1]
         for part in self._parts[1:]:
             longer = lines[-1] + _DOT + part
             if metrics.horizontalAdvance(longer) < self.width():
@@ -146,24 +143,27 @@ class PlanLine(QWidget):
         self._text.setText("<br>".join(map(html.escape, lines)))
 
     def _take(self, link: str) -> None:
-        setting = self._alternatives[int(link)]
-        chosen = {"frames": setting.frames, "width": setting.width, "height": setting.height}
-        self.apply.emit(chosen | ({"quantize": setting.quantize} if setting.quantize else {}))
+        choice = self._alternatives[int(link)]
+        chosen = {"frames": choice.frames, "width": choice.width, "height": choice.height}
+        if choice.quantize:
+            chosen["quantize"] = choice.quantize
+        self.apply.emit(chosen)
 
 
 def estimate(timings: list[tuple[int, float, float]], tokens: int, passes: float) -> float | None:
-    """Seconds that a run will take, from (tokens, passes, seconds) of earlier ones: the median rate
-    of those nearest in size.
+    """Seconds that a run will take, by the median rate of earlier runs of about its size.
 
-    None where there was no run yet.
+    timings: (tokens, passes, seconds) of earlier runs. None where there was no run yet.
     """
     work = tokens * passes
-    known = sorted(
-        (max(t * p / work, work / (t * p)), s / (t * p)) for t, p, s in timings if t * p > 0
-    )[:_NEAREST]
+    known = []
+    for earlier_tokens, earlier_passes, seconds in timings:
+        done = earlier_tokens * earlier_passes
+        if done > 0:
+            known.append((max(done / work, work / done), seconds / done))
     if not known:
         return None
-    rates = sorted(rate for _, rate in known)
+    rates = sorted(rate for _, rate in sorted(known)[:_NEAREST])
     return work * rates[len(rates) // 2]
 
 

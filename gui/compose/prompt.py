@@ -1,4 +1,4 @@
-"""A field for a prompt, with those used before a key away."""
+"""A text field for a prompt, with a history."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from PySide6.QtWidgets import QPlainTextEdit, QSizePolicy
 
 from mlxvid.gui.core.drops import files_in
 
-# The sheet's padding and border, above and below.
+# Pixels of the style's padding and border, above and below together.
 _FRAME = 8
 
 
 class PromptEdit(QPlainTextEdit):
-    """Several lines of text. ⌘↑ and ⌘↓ (Ctrl elsewhere) walk through earlier prompts and back to
-    what was being written; Tab goes on to the next field. `wanted`: ⌘↩ was pressed. `handed_on`:
-    what was pasted and is no text."""
+    """Several lines of text.
 
-    wanted = Signal()
+    ⌘↑ and ⌘↓ (Ctrl elsewhere) step through earlier prompts and back to the draft; Tab goes to the
+    next field. submitted: ⌘↩ was pressed. handed_on: what was pasted and is no text.
+    """
+
+    submitted = Signal()
     handed_on = Signal(QMimeData)
 
     def __init__(self, name: str, placeholder: str, lines: int):
@@ -45,24 +47,19 @@ class PromptEdit(QPlainTextEdit):
         self.moveCursor(QTextCursor.MoveOperation.End)
 
     def sizeHint(self) -> QSize:
-        height = (
-            self.fontMetrics().lineSpacing() * self._lines
-            + 2 * int(self.document().documentMargin())
-            + _FRAME
-        )
-        return QSize(super().sizeHint().width(), height)
+        text = self.fontMetrics().lineSpacing() * self._lines
+        margins = 2 * int(self.document().documentMargin())
+        return QSize(super().sizeHint().width(), text + margins + _FRAME)
 
     def minimumSizeHint(self) -> QSize:
         return QSize(60, self.sizeHint().height())
 
     def canInsertFromMimeData(self, source: QMimeData) -> bool:
-        """Text, but no files: a clip or picture dropped here is meant for the window."""
+        """Whether it is text and not files: clips and pictures are the window's to take."""
         return not files_in(source) and super().canInsertFromMimeData(source)
 
     def insertFromMimeData(self, source: QMimeData) -> None:
-        """Text goes in; a picture or a file that is pasted here is meant for the window too, since
-        this field has the focus so often.
-        """
+        """Insert text; a picture or file is handed on, since this field often has the focus."""
         if self.canInsertFromMimeData(source):
             super().insertFromMimeData(source)
         else:
@@ -71,19 +68,19 @@ class PromptEdit(QPlainTextEdit):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
             if event.key() == Qt.Key.Key_Up:
-                return self._walk(1)
+                return self._step_history(1)
             if event.key() == Qt.Key.Key_Down:
-                return self._walk(-1)
+                return self._step_history(-1)
             if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-                return self.wanted.emit()
+                return self.submitted.emit()
         super().keyPressEvent(event)
 
-    def _walk(self, step: int) -> None:
+    def _step_history(self, step: int) -> None:
         place = self._place + step
         if self._place == -1:
             self._draft = self.toPlainText()
             if step > 0 and self._history and self._history[0] == self._draft:
-                place += 1  # what stands here was just used: show something else
+                place += 1  # the draft was just used: show the one before
         if -1 <= place < len(self._history):
             self._place = place
             self.set_text(self._history[place] if place >= 0 else self._draft)

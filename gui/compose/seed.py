@@ -1,4 +1,4 @@
-"""The seed, with a die that throws a new one and a lock that keeps it."""
+"""The seed, with a button for a random one and a lock that keeps it."""
 
 from __future__ import annotations
 
@@ -8,44 +8,48 @@ from PySide6.QtCore import QRegularExpression, Signal
 from PySide6.QtGui import QRegularExpressionValidator
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QToolButton, QWidget
 
-from mlxvid.gui.core.jobs import THROWN_SEEDS
+from mlxvid.gui.core.jobs import RANDOM_SEEDS
 from mlxvid.gui.widgets.fields import field_height, guarded
 from mlxvid.gui.widgets.icons import icon
-from mlxvid.model.settings import MAX_SEED
+from mlxvid.model.settings import MAX_SEED, SETTINGS
+
+from .setting_fields import hint
+
+_LOCK_HINT = "Keep this seed for the next clips; otherwise each gets a random one"
 
 
 class SeedBox(QWidget):
-    """A whole number from 0 to 2^63 - 1. `changed` when it changes."""
+    """A whole number from 0 to 2^63 - 1. changed: it is another, or is locked or unlocked."""
 
     changed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
+        setting = SETTINGS["seed"]
         self._text = QLineEdit()  # spin boxes end at 2^31
-        self._text.setValidator(
-            QRegularExpressionValidator(QRegularExpression("[0-9]{1,19}"), self._text)
-        )
-        self._text.setAccessibleName("Seed")
-        self._text.setToolTip("The same seed and settings make the same clip")
-        self._text.setMinimumWidth(
-            self._text.fontMetrics().horizontalAdvance(str(THROWN_SEEDS)) + 20
-        )
-        self._text.editingFinished.connect(self._typed)
-        self._die = _button("dice", "New seed", "Throw a new seed")
-        self._die.clicked.connect(self.throw)
-        self._lock = _button(
-            "unlock", "Keep seed", "Keep this seed for the clips to come; else each gets a new one"
-        )
+        self._text.setObjectName("seed")
+        digits = QRegularExpression("[0-9]{1,19}")
+        self._text.setValidator(QRegularExpressionValidator(digits, self._text))
+        self._text.setAccessibleName(setting.label)
+        self._text.setToolTip(hint(setting))
+        longest = self._text.fontMetrics().horizontalAdvance(str(RANDOM_SEEDS))
+        self._text.setMinimumWidth(longest + 20)
+        self._text.editingFinished.connect(self._normalize)
+        random = _button("dice", "Random seed", "Random seed")
+        random.setObjectName("random_seed")
+        random.clicked.connect(self.randomize)
+        self._lock = _button("unlock", "Keep seed", _LOCK_HINT)
+        self._lock.setObjectName("keep_seed")
         self._lock.setCheckable(True)
         self._lock.toggled.connect(self._show_lock)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addWidget(guarded(self._text), 1)
-        layout.addWidget(self._die)
+        layout.addWidget(random)
         layout.addWidget(self._lock)
         self.setFocusProxy(self._text)
-        self.throw()
+        self.randomize()
 
     @property
     def locked(self) -> bool:
@@ -62,11 +66,11 @@ class SeedBox(QWidget):
         self._text.setCursorPosition(0)
         self.changed.emit()
 
-    def throw(self) -> None:
-        """Another seed."""
-        self.set_value(secrets.randbelow(THROWN_SEEDS))
+    def randomize(self) -> None:
+        """Take a random seed."""
+        self.set_value(secrets.randbelow(RANDOM_SEEDS))
 
-    def _typed(self) -> None:
+    def _normalize(self) -> None:
         self.set_value(self.value())
 
     def _show_lock(self, locked: bool) -> None:
@@ -74,10 +78,10 @@ class SeedBox(QWidget):
         self.changed.emit()
 
 
-def _button(picture: str, name: str, hint: str) -> QToolButton:
+def _button(picture: str, name: str, tip: str) -> QToolButton:
     button = QToolButton()
     button.setIcon(icon(picture))
     button.setAccessibleName(name)
-    button.setToolTip(hint)
+    button.setToolTip(tip)
     button.setFixedHeight(field_height(button))
     return button

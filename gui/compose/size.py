@@ -1,6 +1,4 @@
-"""How large a clip is and how long: by shape and resolution or in pixels, by seconds or frames,
-always what the model can make.
-"""
+"""Size by shape and resolution or in pixels, length in seconds or frames, as the model allows."""
 
 from __future__ import annotations
 
@@ -10,133 +8,131 @@ from math import log
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QWidget
 
-from mlxvid.gui.core.choices import Choice
+from mlxvid.catalog import CATALOG, DEFAULT_MODEL
 from mlxvid.gui.widgets.fields import choice as choice_field
-from mlxvid.gui.widgets.fields import decimal, labelled, pick, two_columns, whole
+from mlxvid.gui.widgets.fields import decimal, labelled, pick, two_columns
+from mlxvid.model.card import Card
 from mlxvid.model.geometry import MAX_FRAMES, MAX_SIDE, frames_of, round_size
+from mlxvid.model.settings import SETTINGS
 
-_SHAPES = [
+from .setting_fields import whole_field
+
+_SHAPES: list[tuple[str, tuple[int, int]]] = [
     ("Square 1:1", (1, 1)),
     ("Wide 16:9", (16, 9)),
     ("Tall 9:16", (9, 16)),
     ("Classic 4:3", (4, 3)),
     ("Portrait 3:4", (3, 4)),
 ]
-# Sides, as a share of the size that the model was made for.
-_RESOLUTIONS = [
+# Sides, as a share of the model's own size.
+_RESOLUTIONS: list[tuple[str, float]] = [
     ("Draft", 0.5),
     ("Small", 0.75),
     ("Standard", 1.0),
     ("Large", 1.5),
     ("Extra large", 2.0),
 ]
-# A shape so near to the model's own is the model's own: 832x480 is its 16:9.
+# How near a shape is to the model's own to be taken for it: 832x480 is its 16:9.
 _NEAR = 0.05
-_CUSTOM = ("Custom", None)
+_CUSTOM: tuple[str, None] = ("Custom", None)
 
 
 class SizeBox(QWidget):
-    """Shape, resolution, width and height, each following the others. `changed` when the user
-    changes one.
-    """
+    """Shape, resolution, width and height, each following the others. changed: by the user."""
 
     changed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
-        self._choice: Choice | None = None
-        self._shape = choice_field("Shape", [*_SHAPES, _CUSTOM], "The picture's proportions")
-        self._resolution = choice_field(
-            "Resolution",
-            [*_RESOLUTIONS, _CUSTOM],
-            "Standard is the size that the model was made for",
-        )
-        self._width = whole("Width in pixels", 1, MAX_SIDE)
-        self._height = whole("Height in pixels", 1, MAX_SIDE)
+        self._card: Card = CATALOG[DEFAULT_MODEL]
+        resolution_hint = "Standard is the size that the model was made for"
+        self._shape = choice_field("Shape", [*_SHAPES, _CUSTOM], "The clip's proportions")
+        self._shape.setObjectName("shape")
+        self._resolution = choice_field("Resolution", [*_RESOLUTIONS, _CUSTOM], resolution_hint)
+        self._resolution.setObjectName("resolution")
+        self._width = whole_field(SETTINGS["width"])
+        self._height = whole_field(SETTINGS["height"])
         for field in (self._width, self._height):
             field.setSuffix(" px")
-            field.valueChanged.connect(self._typed)
-        self._shape.activated.connect(lambda: self._chosen(self._shape))
-        self._resolution.activated.connect(lambda: self._chosen(self._resolution))
+            field.valueChanged.connect(self._type)
+        self._shape.activated.connect(lambda: self._choose(self._shape))
+        self._resolution.activated.connect(lambda: self._choose(self._resolution))
         grid = two_columns(self)
-        for place, (text, field) in enumerate(
-            (
-                ("Shape", self._shape),
-                ("Resolution", self._resolution),
-                ("Width", self._width),
-                ("Height", self._height),
-            )
-        ):
-            grid.addWidget(labelled(text, field), place // 2, place % 2)
+        grid.addWidget(labelled("Shape", self._shape), 0, 0)
+        grid.addWidget(labelled("Resolution", self._resolution), 0, 1)
+        grid.addWidget(labelled(SETTINGS["width"].label, self._width), 1, 0)
+        grid.addWidget(labelled(SETTINGS["height"].label, self._height), 1, 1)
 
-    def set_choice(self, choice: Choice) -> None:
-        """Another model: its steps, and the nearest size that it can make."""
-        self._choice = choice
-        self._width.setSingleStep(choice.card.geometry.multiples[0])
-        self._height.setSingleStep(choice.card.geometry.multiples[1])
+    def set_card(self, card: Card) -> None:
+        """Follow another model: its steps, and the nearest size that it can make."""
+        self._card = card
+        self._width.setSingleStep(card.geometry.multiples[0])
+        self._height.setSingleStep(card.geometry.multiples[1])
         self.set_value(*self.value())
 
     def value(self) -> tuple[int, int]:
+        """Width and height in pixels."""
         return self._width.value(), self._height.value()
 
     def set_value(self, width: int, height: int) -> None:
-        """The size, or the nearest that the model can make; nothing is emitted."""
-        width, height, _ = round_size(width, height, self._choice.card.geometry.multiples)
+        """Show the size, or the nearest that the model can make; `changed` is not emitted."""
+        width, height, _ = round_size(width, height, self._card.geometry.multiples)
         with QSignalBlocker(self._width), QSignalBlocker(self._height):
             self._width.setValue(width)
             self._height.setValue(height)
-        shape = next((shape for _, shape in _SHAPES if _alike(shape, (width, height))), None)
+        shape = self._shape_of(width, height)
         pick(self._shape, shape)
-        pick(
-            self._resolution,
-            next(
-                (
-                    scale
-                    for _, scale in _RESOLUTIONS
-                    if shape and self._sized(shape, scale) == (width, height)
-                ),
-                None,
-            ),
-        )
+        pick(self._resolution, self._scale_of(shape, width, height))
 
-    def _chosen(self, field: QComboBox) -> None:
-        shape, scale = self._shape.currentData(), self._resolution.currentData()
-        if field.currentData() is not None:
-            self.set_value(*self._sized(shape or self.value(), scale or self._scale()))
-            self.changed.emit()
-        else:  # "Custom" is not a size: type one
+    def _shape_of(self, width: int, height: int) -> tuple[int, int] | None:
+        for _, shape in _SHAPES:
+            if _alike(shape, (width, height)):
+                return shape
+        return None
+
+    def _scale_of(self, shape: tuple[int, int] | None, width: int, height: int) -> float | None:
+        for _, scale in _RESOLUTIONS:
+            if shape and self._sized(shape, scale) == (width, height):
+                return scale
+        return None
+
+    def _choose(self, field: QComboBox) -> None:
+        if field.currentData() is None:  # "Custom" is not a size: type one
             self._width.setFocus()
+            return
+        shape = self._shape.currentData() or self.value()
+        scale = self._resolution.currentData() or self._scale()
+        self.set_value(*self._sized(shape, scale))
+        self.changed.emit()
 
-    def _typed(self) -> None:
+    def _type(self) -> None:
         self.set_value(*self.value())
         self.changed.emit()
 
     def _scale(self) -> float:
         """The present size's sides as a share of the model's."""
         width, height = self.value()
-        return (
-            width * height / (self._choice.card.defaults.width * self._choice.card.defaults.height)
-        ) ** 0.5
+        own = self._card.defaults.width * self._card.defaults.height
+        return (width * height / own) ** 0.5
 
     def _sized(self, shape: tuple[int, int], scale: float) -> tuple[int, int]:
-        """Width and height of a shape, with as many pixels as the model's own size has at that
-        scale.
-        """
-        own = (self._choice.card.defaults.width, self._choice.card.defaults.height)
-        shape = next((sides for sides in (own, own[::-1]) if _alike(shape, sides)), shape)
+        """Width and height of a shape, with the pixels of the model's own size at that scale."""
+        own = (self._card.defaults.width, self._card.defaults.height)
+        for sides in (own, own[::-1]):
+            if _alike(shape, sides):
+                shape = sides
+                break
         side = scale * (own[0] * own[1] / (shape[0] * shape[1])) ** 0.5
         wanted = (shape[0] * side, shape[1] * side)
-        across, down = (
-            _around(length, step)
-            for length, step in zip(wanted, self._choice.card.geometry.multiples, strict=True)
-        )
+        multiples = self._card.geometry.multiples
+        across = _around(wanted[0], multiples[0])
+        down = _around(wanted[1], multiples[1])
 
         def misfit(size: tuple[int, int]) -> float:
-            """The shape counts for more than the number of pixels: on a coarse grid both can't be
-            had.
-            """
-            wide, high = size[0] / wanted[0], size[1] / wanted[1]
-            return 2 * abs(log(wide / high)) + abs(log(wide * high))
+            """Weighs the shape above the pixels: on a coarse grid both can't be had."""
+            width_ratio = size[0] / wanted[0]
+            height_ratio = size[1] / wanted[1]
+            return 2 * abs(log(width_ratio / height_ratio)) + abs(log(width_ratio * height_ratio))
 
         return min(product(across, down), key=misfit)
 
@@ -152,34 +148,32 @@ def _around(length: float, step: int) -> tuple[int, int]:
 
 
 class LengthBox(QWidget):
-    """Seconds and frames, each following the other at `fps`. `changed` when the user changes one."""
+    """Seconds and frames, each following the other at `fps`. changed: by the user."""
 
     changed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
-        self._choice: Choice | None = None
+        self._card: Card = CATALOG[DEFAULT_MODEL]
         self._fps = 16.0
         self._seconds = decimal("Length in seconds", 0.01, 100_000, 2, 0.5)
+        self._seconds.setObjectName("seconds")
         self._seconds.setSuffix(" s")
-        self._frames = whole("Length in frames", 1, MAX_FRAMES)
-        self._seconds.valueChanged.connect(
-            lambda seconds: self._take(frames_of(seconds, self._fps))
-        )
-        self._frames.valueChanged.connect(self._take)
+        self._frames = whole_field(SETTINGS["frames"])
+        self._seconds.valueChanged.connect(self._take_seconds)
+        self._frames.valueChanged.connect(self._take_frames)
         grid = two_columns(self)
         grid.addWidget(labelled("Length", self._seconds), 0, 0)
-        grid.addWidget(labelled("Frames", self._frames), 0, 1)
+        grid.addWidget(labelled(SETTINGS["frames"].label, self._frames), 0, 1)
 
-    def set_choice(self, choice: Choice) -> None:
-        """Another model: its steps, and the nearest number of frames that it can make."""
-        self._choice = choice
-        step = choice.card.geometry.t_factor * choice.card.geometry.patch[0]
-        self._frames.setSingleStep(step)
+    def set_card(self, card: Card) -> None:
+        """Follow another model: its steps, and the nearest number of frames that it can make."""
+        self._card = card
+        self._frames.setSingleStep(card.geometry.t_factor * card.geometry.patch[0])
         self.set_value(self.value())
 
     def set_fps(self, fps: float) -> None:
-        """As many frames as before, at another rate."""
+        """Keep the frames, at another rate."""
         self._fps = fps
         self.set_value(self.value())
 
@@ -188,17 +182,16 @@ class LengthBox(QWidget):
         return self._frames.value()
 
     def set_value(self, frames: int) -> None:
-        """So many frames, or the nearest number that the model can make; nothing is emitted."""
-        frames = (
-            self._choice.card.geometry.round_frames(min(frames, MAX_FRAMES))[0]
-            if self._choice
-            else frames
-        )
+        """Show the nearest number of frames that the model can make; `changed` is not emitted."""
+        frames, _ = self._card.geometry.round_frames(min(frames, MAX_FRAMES))
         with QSignalBlocker(self._frames), QSignalBlocker(self._seconds):
             self._frames.setValue(frames)
             self._seconds.setValue(frames / self._fps)
             self._seconds.setSingleStep(max(0.25, self._frames.singleStep() / self._fps))
 
-    def _take(self, frames: int) -> None:
+    def _take_seconds(self, seconds: float) -> None:
+        self._take_frames(frames_of(seconds, self._fps))
+
+    def _take_frames(self, frames: int) -> None:
         self.set_value(frames)
         self.changed.emit()

@@ -31,24 +31,27 @@ from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.theme import colours
 
 _SIDE = 60
+_ICON = 20
 _FILTER = "Pictures (*.png *.jpg *.jpeg *.webp *.bmp *.tif *.tiff *.gif);;All files (*)"
 
 
 class PictureWell(QAbstractButton):
-    """Holds the path of one picture, or none. `changed` when it does; `message`: why something
-    can't be taken.
+    """Holds the path of one picture, or none.
 
-    kind: what it holds, in words; empty: the icon of a place that holds none; files: what a dialog
-    offers.
+    changed: it holds another. message: why something can't be taken. kind: what it holds, in words.
+    empty: the icon of a place that holds none. files: the filter of the file dialog.
     """
 
     changed = Signal()
     message = Signal(str)
-    kind, empty, files = "picture", "image", _FILTER
+    kind = "picture"
+    empty = "image"
+    files = _FILTER
 
     def __init__(self, name: str, hint: str):
         super().__init__()
-        self._name, self._hint = name, hint
+        self._name = name
+        self._hint = hint
         self._path: Path | None = None
         self._pixmap = QPixmap()
         self._over = False  # a picture is being dragged over it
@@ -56,15 +59,16 @@ class PictureWell(QAbstractButton):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.clicked.connect(self.choose)
-        self._tell()
+        self._describe()
 
     @property
     def path(self) -> Path | None:
         return self._path
 
     def set_path(self, path: Path | None) -> None:
-        """Show this picture, or none. Where it is no picture, `message` says so and all stays as it
-        was.
+        """Show this picture, or none.
+
+        Where it is no picture, `message` says so and nothing changes.
         """
         if path is not None:
             try:
@@ -74,18 +78,14 @@ class PictureWell(QAbstractButton):
                 return
         self._path = path
         self._pixmap = self.thumbnail(path) if path else QPixmap()
-        self._tell()
+        self._describe()
         self.update()
         self.changed.emit()
 
     def choose(self) -> None:
         """Ask for a file."""
-        dialog = QFileDialog(
-            self,
-            f"{self._name} {self.kind.title()}",
-            str(self._path.parent if self._path else ""),
-            self.files,
-        )
+        folder = str(self._path.parent) if self._path else ""
+        dialog = QFileDialog(self, self._name, folder, self.files)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.fileSelected.connect(lambda chosen: self.set_path(Path(chosen)))
@@ -101,7 +101,7 @@ class PictureWell(QAbstractButton):
         if self._path is not None:
             self.set_path(None)
 
-    # --- what Qt asks and tells -------------------------------------------------------------------
+    # --- Qt's events ------------------------------------------------------------------------------
 
     def sizeHint(self) -> QSize:
         return QSize(_SIDE, _SIDE + self.fontMetrics().height() // 2)
@@ -141,8 +141,9 @@ class PictureWell(QAbstractButton):
         self._receive(event.mimeData())
 
     def _receive(self, mime: QMimeData) -> bool:
-        """Take what was dropped or pasted, or say what it is instead; False where there was nothing
-        to take.
+        """Take what was dropped or pasted, or say what it is instead.
+
+        Returns False where there was nothing to take.
         """
         try:
             path = self.given(mime)
@@ -153,15 +154,16 @@ class PictureWell(QAbstractButton):
             self.set_path(path)
         return path is not None
 
-    # --- what a place for something else does in another way --------------------------------------
+    # --- for subclasses ---------------------------------------------------------------------------
 
     def check(self, path: Path) -> None:
         """Raise :class:`MlxvidError` for a file that is not for this place."""
         check_picture(path)
 
     def given(self, mime: QMimeData) -> Path | None:
-        """The file that was dropped or pasted, None where there is none; raises
-        :class:`MlxvidError` as :meth:`check` does.
+        """The file that was dropped or pasted, None where there is none.
+
+        Raises :class:`MlxvidError` as :meth:`check` does.
         """
         return picture_in(mime)
 
@@ -169,78 +171,81 @@ class PictureWell(QAbstractButton):
         """A small picture of the file; a null one where there can be none."""
         return _thumbnail(path)
 
-    # --- how it looks -----------------------------------------------------------------------------
+    # --- painting ---------------------------------------------------------------------------------
 
     def _hover(self, over: bool) -> None:
         self._over = over
         self.update()
 
-    def _tell(self) -> None:
-        """Say to screen readers and in the tooltip what is here."""
-        self.setAccessibleName(f"{self._name} {self.kind}")
+    def _describe(self) -> None:
+        """Update what screen readers and the tooltip say."""
+        self.setAccessibleName(self._name)
         self.setAccessibleDescription(self._path.name if self._path else "none")
-        self.setToolTip(
-            f"{self._hint}\n{self._path}"
-            if self._path
-            else f"{self._hint}: drop or paste one, or click to choose"
-        )
+        how = "Drop or paste one, or click to choose"
+        self.setToolTip(f"{self._hint}\n{self._path or how}")
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        c = colours(self.palette())
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         frame = self.rect().adjusted(1, 1, -1, -1)
-        edge = (
-            c.accent if self._over or self.hasFocus() else c.faint if self.underMouse() else c.line
-        )
-        solid = self._path is not None or self._over
-        painter.setPen(
-            QPen(QColor(edge), 1, Qt.PenStyle.SolidLine if solid else Qt.PenStyle.DashLine)
-        )
-        painter.setBrush(QColor(c.field if self._path is None else c.stage))
-        painter.drawRoundedRect(frame, 6, 6)
+        self._paint_frame(painter, frame)
         font = QFont(self.font())
         font.setPointSizeF(font.pointSizeF() * 0.9)
         painter.setFont(font)
         line = painter.fontMetrics().height()
         caption = QRect(frame.left() + 4, frame.bottom() - line - 5, frame.width() - 8, line)
         if self._pixmap.isNull():
-            side = 20
-            space = QRect(0, 0, side, side)
-            space.moveCenter(
-                QRect(
-                    frame.left(), frame.top(), frame.width(), caption.top() - frame.top() + 4
-                ).center()
-            )
-            icon(
-                self.empty,
-                QPalette.ColorRole.ButtonText if self._path else QPalette.ColorRole.PlaceholderText,
-            ).paint(painter, space)
+            space = QRect(frame.topLeft(), QSize(frame.width(), caption.top() - frame.top() + 4))
+            self._paint_icon(painter, space)
         else:
-            space = frame.adjusted(4, 4, -4, -(line + 8))
-            size = (
-                self._pixmap.deviceIndependentSize()
-                .toSize()
-                .scaled(space.size(), Qt.AspectRatioMode.KeepAspectRatio)
-            )
-            target = QRect(space.topLeft(), size)
-            target.moveCenter(space.center())
-            painter.drawPixmap(target, self._pixmap)
-        painter.setPen(QColor(c.text if self._path else c.faint))
-        name = (
-            self._path.name if self._path and self._pixmap.isNull() else self._name
-        )  # of what can't be seen, at least the name
-        text = painter.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, caption.width())
-        painter.drawText(caption, Qt.AlignmentFlag.AlignCenter, text)
+            self._paint_picture(painter, frame.adjusted(4, 4, -4, -(line + 8)))
+        self._paint_caption(painter, caption)
+
+    def _paint_frame(self, painter: QPainter, frame: QRect) -> None:
+        look = colours(self.palette())
+        edge = look.line
+        if self._over or self.hasFocus():
+            edge = look.accent
+        elif self.underMouse():
+            edge = look.faint
+        is_solid = self._path is not None or self._over
+        style = Qt.PenStyle.SolidLine if is_solid else Qt.PenStyle.DashLine
+        painter.setPen(QPen(QColor(edge), 1, style))
+        painter.setBrush(QColor(look.field if self._path is None else look.stage))
+        painter.drawRoundedRect(frame, 6, 6)
+
+    def _paint_icon(self, painter: QPainter, space: QRect) -> None:
+        place = QRect(0, 0, _ICON, _ICON)
+        place.moveCenter(space.center())
+        role = QPalette.ColorRole.PlaceholderText
+        if self._path:
+            role = QPalette.ColorRole.ButtonText
+        icon(self.empty, role).paint(painter, place)
+
+    def _paint_picture(self, painter: QPainter, space: QRect) -> None:
+        own = self._pixmap.deviceIndependentSize().toSize()
+        size = own.scaled(space.size(), Qt.AspectRatioMode.KeepAspectRatio)
+        target = QRect(space.topLeft(), size)
+        target.moveCenter(space.center())
+        painter.drawPixmap(target, self._pixmap)
+
+    def _paint_caption(self, painter: QPainter, place: QRect) -> None:
+        """The file's name where it has no thumbnail, else the name of the well."""
+        look = colours(self.palette())
+        painter.setPen(QColor(look.text if self._path else look.faint))
+        name = self._name
+        if self._path and self._pixmap.isNull():
+            name = self._path.name
+        text = painter.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, place.width())
+        painter.drawText(place, Qt.AlignmentFlag.AlignCenter, text)
 
 
 class ClipWell(PictureWell):
-    """The same for a clip that the new one goes on from, or leads to. Its frames are the worker's
-    to read, so that its name stands here.
-    """
+    """The same for a clip, shown by its name: its frames are the worker's to read."""
 
-    kind, empty = "clip", "film"
+    kind = "clip"
+    empty = "film"
     files = "Clips (*.mp4 *.webm *.mov *.m4v *.mkv *.avi *.gif);;All files (*)"
 
     def check(self, path: Path) -> None:
@@ -260,7 +265,6 @@ def _thumbnail(path: Path) -> QPixmap:
     reader.setAutoTransform(True)
     size = reader.size()
     if size.isValid():
-        reader.setScaledSize(
-            size.scaled(QSize(3 * _SIDE, 3 * _SIDE), Qt.AspectRatioMode.KeepAspectRatio)
-        )
+        most = QSize(3 * _SIDE, 3 * _SIDE)
+        reader.setScaledSize(size.scaled(most, Qt.AspectRatioMode.KeepAspectRatio))
     return QPixmap.fromImage(reader.read())

@@ -1,6 +1,4 @@
-"""A job: one clip to be made, with everything that it takes to make it, and what has become of it
-so far.
-"""
+"""A job: one clip to be made, its settings, and its state."""
 
 from __future__ import annotations
 
@@ -10,14 +8,12 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-# Seeds that are thrown are short enough to be read out.
-THROWN_SEEDS = 2**31
+# Random seeds are below this: short enough to be read out.
+RANDOM_SEEDS = 2**31
 
 
 class State(str, Enum):
-    """What has become of a job. Only WAITING jobs are begun by themselves; the last three wait for
-    a person's word.
-    """
+    """The state of a job. Only WAITING jobs begin by themselves; the last three can be resumed."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -29,12 +25,12 @@ class State(str, Enum):
 
 @dataclass(frozen=True)
 class Job:
-    """`settings`: flat, as in a clip's file: what mlxvid.load and Pipeline.generate take, the seed
-    always among them.
+    """One clip to be made.
 
-    `id` is None until the job is in the database; `position` orders the queue; `message` says why
-    it ended early; `resume`: go on from the kept checkpoint of an earlier attempt, where there is
-    one.
+    settings: flat, as in a clip's file: what mlxvid.load and Pipeline.generate take, the seed
+    always among them. id: None until the job is in the database. position: its place in the queue.
+    message: why it ended early. resume: go on from the checkpoint of an earlier attempt, where one
+    was kept.
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
@@ -51,20 +47,26 @@ class Job:
 
     @property
     def facts(self) -> str:
-        """Size, length, seed, steps and model, for a line under the title: what tells takes apart
-        comes before what they share.
+        """Size, length, seed, steps and model, for a line under the title.
+
+        What differs between takes comes before what they share.
         """
-        s = self.settings
-        parts = [f"{s['width']}×{s['height']}"] if "width" in s and "height" in s else []
-        if "frames" in s:
-            parts.append(
-                f"{s['frames'] / s['fps']:.1f} s" if s.get("fps") else f"{s['frames']} frames"
-            )
-        parts += [f"seed {s['seed']}"] if "seed" in s else []
-        parts += [f"{s['steps']} steps"] if "steps" in s else []
-        return " · ".join([*parts, Path(str(s.get("model", ""))).name])
+        given = self.settings
+        parts = []
+        if "width" in given and "height" in given:
+            parts.append(f"{given['width']}×{given['height']}")
+        if "frames" in given and given.get("fps"):
+            parts.append(f"{given['frames'] / given['fps']:.1f} s")
+        elif "frames" in given:
+            parts.append(f"{given['frames']} frames")
+        if "seed" in given:
+            parts.append(f"seed {given['seed']}")
+        if "steps" in given:
+            parts.append(f"{given['steps']} steps")
+        parts.append(Path(str(given.get("model", ""))).name)
+        return " · ".join(parts)
 
 
 def variations(settings: dict[str, Any], count: int) -> list[Job]:
-    """The same clip again, so many times, each with a seed that is thrown anew."""
-    return [Job({**settings, "seed": secrets.randbelow(THROWN_SEEDS)}) for _ in range(count)]
+    """`count` jobs for the same clip, each with a random seed."""
+    return [Job({**settings, "seed": secrets.randbelow(RANDOM_SEEDS)}) for _ in range(count)]

@@ -251,6 +251,7 @@ _TABLE = (
         low=0.1,
         high=1000,
         metavar="N",
+        digits=2,
         hand_made=True,
     ),
     Setting("options", "options", "Options", "settings that single families have", hand_made=True),

@@ -13,8 +13,7 @@ from mlxvid.models.opensora.config import STDiT3Config
 from mlxvid.models.opensora.sampling import exact_sigmas, time_shift
 from mlxvid.models.opensora.strategy import parse_strategy, put_in
 from mlxvid.models.opensora.transformer import STDiT3
-from mlxvid.schedulers import FlowEuler, Scheduler
-from mlxvid.schedulers.base import Predict
+from mlxvid.schedulers import FlowEuler, Predict, Scheduler
 from mlxvid.schedulers.given import GivenStill, moving
 from tests.golden.files import (
     MODULES,
@@ -90,10 +89,10 @@ def _trace(folder: Path, path: Path) -> Iterator[Check]:
     yield Check(f"{name} timesteps", difference(times, golden["timesteps"]), TIMES)
 
     calls: list[Call] = []
-    predict = _predict(network, settings, golden, edit, calls)
+    model = _model(network, settings, golden, edit, calls)
     errors = []
     for i in range(steps):
-        x, _ = scheduler.step(predict, x, i)
+        x, _ = scheduler.step(model, x, i)
         errors.append(difference(x, states[i + 1]))
     # In frames that stand still the network's last layer is not the reference's; nothing uses it.
     shown = np.ones(x.shape[:2], bool) if edit is None else np.array(moving(edit, 1.0))
@@ -125,7 +124,7 @@ def _given(settings: dict[str, Any], golden: Tensors) -> tuple[mx.array, np.ndar
     return mx.concatenate(latents), np.concatenate(ratios)
 
 
-def _predict(
+def _model(
     network: STDiT3,
     settings: dict[str, Any],
     golden: Tensors,
@@ -146,7 +145,7 @@ def _predict(
     height = number(golden["arg.height"])
     width = number(golden["arg.width"])
 
-    def predict(x: mx.array, time: float) -> mx.array:
+    def model(x: mx.array, time: float) -> mx.array:
         x_mask = None if edit is None else mx.tile(mx.array(moving(edit, time)), (2, 1))
         timestep = mx.full((2 * n,), TRAINING_STEPS * time)
         both = network(mx.concatenate([x, x]), timestep, text, mask, fps, height, width, x_mask)
@@ -154,4 +153,4 @@ def _predict(
         calls.append(Call(x, prompt, without))
         return -(without + settings["cfg_scale"] * (prompt - without))
 
-    return predict
+    return model

@@ -1,0 +1,71 @@
+"""The fields of all settings that have none made by hand, and of the options of families."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QWidget
+
+from mlxvid import models
+from mlxvid.gui.widgets.fields import two_columns
+from mlxvid.model.card import Card
+from mlxvid.model.settings import SETTINGS
+
+from .setting_fields import SettingField, make_field
+
+
+class GeneratedBox(QWidget):
+    """Two columns of fields, of which the chosen model's are shown.
+
+    changed: one holds another value. message: why a file can't be taken.
+    """
+
+    changed = Signal()
+    message = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        plain = [setting for setting in SETTINGS.values() if not setting.hand_made]
+        self._options = models.options()
+        self._fields: dict[str, SettingField] = {}
+        self._shown: list[str] = []
+        self._grid = two_columns(self)
+        for setting in (*plain, *self._options.values()):
+            field = make_field(setting)
+            field.setParent(self)  # at once, so that the Tab key goes through them in this order
+            field.changed.connect(self.changed)
+            field.message.connect(self.message)
+            self._fields[setting.name] = field
+
+    def set_card(self, card: Card) -> None:
+        """Show the fields of what the model takes."""
+        self._shown = [name for name in self._fields if self._is_taken(name, card)]
+        for name, field in self._fields.items():
+            self._grid.removeWidget(field)
+            field.setVisible(name in self._shown)
+        for place, name in enumerate(self._shown):
+            self._grid.addWidget(self._fields[name], place // 2, place % 2)
+        self.setVisible(bool(self._shown))
+
+    def settings(self) -> dict[str, Any]:
+        """Those that are not the model's own; the options of its family within `options`."""
+        found: dict[str, Any] = {}
+        options: dict[str, Any] = {}
+        for name in self._shown:
+            value = self._fields[name].value()
+            if value is not None:
+                (options if name in self._options else found)[name] = value
+        return found | ({"options": options} if options else {})
+
+    def set_settings(self, settings: dict[str, Any]) -> None:
+        """Show what :meth:`settings` gave, or a clip's settings."""
+        options = settings.get("options") or {}
+        for name, field in self._fields.items():
+            given = options if name in self._options else settings
+            field.set_value(given.get(name))
+
+    def _is_taken(self, name: str, card: Card) -> bool:
+        if name in self._options:
+            return name in card.takes
+        return not SETTINGS[name].needs_support or name in card.takes

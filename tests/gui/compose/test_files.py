@@ -1,0 +1,190 @@
+"""Prompts, pictures, clips and LoRAs."""
+
+from __future__ import annotations
+
+import pytest
+from PIL import Image
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QImage
+from PySide6.QtWidgets import QDoubleSpinBox, QInputDialog, QPushButton, QSpinBox, QToolButton
+
+from mlxvid.gui.compose.loras import LorasBox
+from mlxvid.gui.compose.wells import ClipWell, PictureWell
+from tests.gui.clips import write_clip
+
+
+def test_earlier_prompts_are_a_key_away(panel, database, qtbot):
+    for text in ("one", "two"):
+        panel.prompt.set_text(text)
+        panel.generate()
+    panel.prompt.set_text("draft")
+    seen = []
+    for key in (
+        Qt.Key.Key_Up,
+        Qt.Key.Key_Up,
+        Qt.Key.Key_Up,
+        Qt.Key.Key_Down,
+        Qt.Key.Key_Down,
+        Qt.Key.Key_Down,
+    ):
+        qtbot.keyClick(panel.prompt, key, Qt.KeyboardModifier.ControlModifier)
+        seen.append(panel.prompt.toPlainText())
+    assert seen == ["two", "one", "one", "two", "draft", "draft"]
+
+
+def test_keys_in_the_prompt(panel, qtbot):
+    panel.activateWindow()
+    panel.prompt.setFocus()
+    qtbot.keyClicks(panel.prompt, "a ball")
+    qtbot.keyClick(panel.prompt, Qt.Key.Key_Return)
+    qtbot.keyClick(panel.prompt, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    assert [job.settings["prompt"] for job in panel.jobs] == ["a ball"]
+    qtbot.keyClick(panel.prompt, Qt.Key.Key_Tab)
+    assert panel.negative.hasFocus()
+
+
+def drop(widget, qapp, mime) -> bool:
+    """Drag something in and let it go; whether it was taken."""
+    at = QPoint(5, 5)
+    buttons = Qt.MouseButton.LeftButton
+    keys = Qt.KeyboardModifier.NoModifier
+    enter = QDragEnterEvent(at, Qt.DropAction.CopyAction, mime, buttons, keys)
+    qapp.sendEvent(widget, enter)
+    if enter.isAccepted():
+        qapp.sendEvent(
+            widget, QDropEvent(QPointF(at), Qt.DropAction.CopyAction, mime, buttons, keys)
+        )
+    return enter.isAccepted()
+
+
+def files(*paths) -> QMimeData:
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    return mime
+
+
+@pytest.fixture
+def well(qtbot):
+    well = PictureWell("First picture", "The first")
+    well.messages = []
+    well.message.connect(well.messages.append)
+    qtbot.addWidget(well)
+    return well
+
+
+def test_a_picture_is_dropped_and_taken_away(well, qapp, qtbot, picture):
+    assert drop(well, qapp, files(picture))
+    assert well.path == picture
+    assert well.accessibleDescription() == "first.png"
+    assert not well.grab().isNull()
+    qtbot.keyClick(well, Qt.Key.Key_Delete)
+    assert well.path is None
+    assert well.messages == []
+
+
+def test_what_is_no_picture_leaves_the_old_one(well, qapp, picture, home):
+    well.set_path(picture)
+    (home / "film.mov").touch()
+    (home / "text.png").write_text("hello")
+    names = ("film.mov", "text.png", "gone.png")
+    for name in names:
+        drop(well, qapp, files(home / name))
+    assert well.path == picture
+    for name, message in zip(names, well.messages, strict=True):
+        assert name in message
+    mime = QMimeData()
+    mime.setText("words")
+    assert not drop(well, qapp, mime)
+
+
+def test_a_picture_is_pasted(well, qtbot, home):
+    image = QImage(20, 10, QImage.Format.Format_RGB32)
+    image.fill(0xFF336699)
+    QGuiApplication.clipboard().setImage(image)
+    well.paste()
+    assert well.path.parent == home / "data" / "pictures"
+    with Image.open(well.path) as kept:
+        assert kept.size == (20, 10)
+        assert kept.convert("RGB").getpixel((3, 3)) == (0x33, 0x66, 0x99)
+    QGuiApplication.clipboard().setText("words")
+    well.paste()
+    (message,) = well.messages
+    assert "paste" in message
+
+
+def test_a_place_for_a_clip(qapp, qtbot, home, picture):
+    well = ClipWell("Lead to", "What comes after")
+    messages = []
+    well.message.connect(messages.append)
+    qtbot.addWidget(well)
+    clip = write_clip(home / "clip.mp4")
+    assert drop(well, qapp, files(clip))
+    assert well.path == clip
+    assert not well.grab().isNull()
+    assert well.accessibleName() == "Lead to"
+    assert well.accessibleDescription() == "clip.mp4"
+    drop(well, qapp, files(picture))
+    drop(well, qapp, files(home / "gone.mp4"))
+    QGuiApplication.clipboard().setText("words")
+    well.paste()
+    assert well.path == clip
+    for part, message in zip(("first.png", "gone.mp4", "paste"), messages, strict=True):
+        assert part in message
+
+
+def test_keyframes(panel, picture, qtbot):
+    new = panel.findChild(PictureWell, "keyframes")
+    for _ in range(2):
+        new.set_path(picture)
+    assert panel.settings()["keyframes"] == {"16": str(picture), "17": str(picture)}
+    assert new.path is None
+    panel.findChild(QSpinBox, "frames").setValue(9)
+    numbers = panel.findChildren(QSpinBox, "keyframe_number")
+    qtbot.waitUntil(lambda: [number.maximum() for number in numbers] == [8, 8])
+    wells = panel.findChildren(PictureWell, "keyframe")
+    wells[0].clear()
+    assert len(panel.settings()["keyframes"]) == 1
+    wells[1].clear()
+    assert "keyframes" not in panel.settings()
+
+
+@pytest.fixture
+def loras(qtbot):
+    box = LorasBox()
+    box.messages = []
+    box.message.connect(box.messages.append)
+    qtbot.addWidget(box)
+    return box
+
+
+def test_lora_files_and_their_strengths(loras, qapp, home):
+    assert drop(loras, qapp, files(home / "style.safetensors"))
+    assert not drop(loras, qapp, files(home / "style.txt"))
+    loras.add_file(home / "style.ckpt")
+    (message,) = loras.messages
+    assert "style.ckpt" in message
+    assert ".safetensors" in message
+    loras.findChild(QDoubleSpinBox, "lora_strength").setValue(0.8)
+    assert loras.value() == [f"{home / 'style.safetensors'}@0.8"]
+
+
+def test_loras_that_come_back_and_go(loras):
+    loras.set_value(["owner/repo:file.safetensors@-1.5", "me@home.safetensors"])
+    assert loras.value() == ["owner/repo:file.safetensors@-1.5", "me@home.safetensors@1"]
+    loras.findChild(QToolButton, "remove_lora").click()
+    assert loras.value() == ["me@home.safetensors@1"]
+
+
+def test_loras_from_the_hub(loras):
+    _, from_hub = loras.findChild(QPushButton, "add_lora").menu().actions()
+    from_hub.trigger()
+    (dialog,) = loras.findChildren(QInputDialog)
+    dialog.setTextValue(" owner/repo:fast.safetensors ")
+    dialog.accept()
+    loras.add_repository("owner/style")
+    wrong = ("style", "/x/style.safetensors", "owner/style:")
+    for name in wrong:
+        loras.add_repository(name)
+    assert loras.value() == ["owner/repo:fast.safetensors@1", "owner/style@1"]
+    for name, message in zip(wrong, loras.messages, strict=True):
+        assert name in message
