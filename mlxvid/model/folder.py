@@ -49,6 +49,16 @@ class Folder:
         self.path = path
         self.index = read_json(path / "model_index.json")
 
+    def require_match(self, ours: tuple[Any, ...], others: tuple[Any, ...]) -> None:
+        """Raise :class:`WeightsError` unless the sizes of one component are those that the others
+        need.
+        """
+        if ours != others:
+            raise WeightsError(
+                f"The parts of {self.path} come from different models; download or convert the "
+                "model again."
+            )
+
     def json(self, component: str, file: str = "config.json") -> dict:
         """The JSON object in a component's `file`."""
         return read_json(self.path / component / file)
