@@ -1,6 +1,4 @@
-"""What the app remembers between two starts: the queue, the clips, how long they took, and the
-prompts. One SQLite file.
-"""
+"""The library, one SQLite file: the queue, the clips, how long runs took, and the prompts."""
 
 from __future__ import annotations
 
@@ -19,16 +17,19 @@ from PySide6.QtCore import QObject, Signal, SignalInstance
 from .database_file import FILE_NAME, data_folder, open_library
 from .jobs import Job, State
 
-# So many prompts are remembered, and so many runs of each model.
-PROMPTS_KEPT, TIMINGS_KEPT = 500, 200
+# The prompts that are kept, and the timings of each model.
+PROMPTS_KEPT = 500
+TIMINGS_KEPT = 200
 # The id of a row that could not be written.
 NOTHING = -1
 
 
 @dataclass(frozen=True)
 class ClipRow:
-    """A clip on disk. created: seconds since 1970; settings: those inside the file; job: the job
-    that made it, if one did.
+    """A clip on disk.
+
+    created: seconds since 1970. settings: those inside the file. job: the id of the job that made
+    it, if one did.
     """
 
     id: int
@@ -48,8 +49,8 @@ class ClipRow:
 class Database(QObject):
     """One connection, used by the GUI thread alone.
 
-    `notice` is what the user should be told about the opening (None: all was well); what goes wrong
-    later is told by `message`. Nothing here raises for a damaged or unwritable file: the app then
+    notice: a sentence for the user where the file could not be opened as it was, else None.
+    message: what goes wrong later. Nothing here raises for a damaged or unwritable file: the app
     goes on without what it can't keep, and says so.
     """
 
@@ -58,8 +59,9 @@ class Database(QObject):
     message = Signal(str)
 
     def __init__(self, path: Path | None = None, parent: QObject | None = None):
-        """Open or create the file; `path` is for tests. A damaged file is set aside as
-        ``*.broken-<date>`` and a new one begun.
+        """Open or create the file; `path` is for tests.
+
+        A damaged file is set aside as ``*.broken-<date>`` and a new one begun.
         """
         super().__init__(parent)
         self.path = path or data_folder() / FILE_NAME
@@ -72,16 +74,17 @@ class Database(QObject):
 
     def add_clip(
         self,
-        path: str | os.PathLike,
-        settings: dict,
+        path: str | os.PathLike[str],
+        settings: dict[str, Any],
         fps: float,
         frames: int,
         width: int,
         height: int,
         job: int | None = None,
     ) -> int:
-        """Remember a clip and return its id; one of the same path takes the place of the one
-        before. NOTHING where it can't be written.
+        """Add a clip and return its id, NOTHING where it can't be written.
+
+        It replaces one of the same path.
         """
         values = (
             str(path),
@@ -98,38 +101,32 @@ class Database(QObject):
         with self._change(self.clips_changed) as change:
             change.run("DELETE FROM clips WHERE path = ?", str(path))
             change.run(
-                "INSERT INTO clips (path, created, prompt, model, settings, fps, frames, width, height, job) VALUES (?,?,?,?,?,?,?,?,?,?)",
+                "INSERT INTO clips (path, created, prompt, model, settings, fps, frames, width, "
+                "height, job) VALUES (?,?,?,?,?,?,?,?,?,?)",
                 *values,
             )
         return change.new_id
 
     def clips(self, search: str = "", favourites: bool = False) -> list[ClipRow]:
-        """The clips, newest first, whose prompts hold every word of `search`; only the favourites
-        if asked for.
-        """
+        """The clips whose prompts hold every word of `search`, newest first."""
         where = ["favourite"] if favourites else []
         where += ["prompt LIKE ? ESCAPE '\\'" for _ in search.split()]
         condition = f" WHERE {' AND '.join(where)}" if where else ""
         words = [f"%{_literal(word)}%" for word in search.split()]
-        return [
-            _clip(row)
-            for row in self._read(
-                f"SELECT * FROM clips{condition} ORDER BY created DESC, id DESC", *words
-            )
-        ]
+        sql = f"SELECT * FROM clips{condition} ORDER BY created DESC, id DESC"
+        return [_clip(row) for row in self._read(sql, *words)]
 
     def clip(self, number: int) -> ClipRow | None:
-        """The clip of that id, None where it is gone."""
-        return next(
-            (_clip(row) for row in self._read("SELECT * FROM clips WHERE id = ?", number)), None
-        )
+        """The clip of that id; None where there is none."""
+        rows = self._read("SELECT * FROM clips WHERE id = ?", number)
+        return _clip(rows[0]) if rows else None
 
     def set_favourite(self, number: int, favourite: bool) -> None:
         with self._change(self.clips_changed) as change:
             change.run("UPDATE clips SET favourite = ? WHERE id = ?", int(favourite), number)
 
     def remove_clip(self, number: int) -> None:
-        """Forget a clip; its file stays where it is."""
+        """Remove a clip from the library; its file stays."""
         with self._change(self.clips_changed) as change:
             change.run("DELETE FROM clips WHERE id = ?", number)
 
@@ -137,22 +134,18 @@ class Database(QObject):
 
     def jobs(self) -> list[Job]:
         """The queue in its order: every job that is not done."""
-        return [
-            _job(row)
-            for row in self._read(
-                "SELECT * FROM jobs WHERE state != ? ORDER BY position, id", State.DONE.value
-            )
-        ]
+        sql = "SELECT * FROM jobs WHERE state != ? ORDER BY position, id"
+        return [_job(row) for row in self._read(sql, State.DONE.value)]
 
     def job(self, number: int) -> Job | None:
-        """The job of that id, done or not; None where it is gone."""
-        return next(
-            (_job(row) for row in self._read("SELECT * FROM jobs WHERE id = ?", number)), None
-        )
+        """The job of that id, done or not; None where there is none."""
+        rows = self._read("SELECT * FROM jobs WHERE id = ?", number)
+        return _job(rows[0]) if rows else None
 
     def insert_jobs(self, jobs: Iterable[Job]) -> list[int]:
-        """Put jobs into the queue and return their ids: where they were, if they were in it before,
-        else at its end.
+        """Put jobs into the queue and return their ids.
+
+        Jobs that were in it before return to their places; new ones go to its end.
         """
         ids: list[int] = []
         end = max((job.position for job in self.jobs()), default=0.0)
@@ -168,7 +161,8 @@ class Database(QObject):
                     int(job.resume),
                 )
                 change.run(
-                    "INSERT INTO jobs (id, position, state, settings, message, resume) VALUES (?,?,?,?,?,?)",
+                    "INSERT INTO jobs (id, position, state, settings, message, resume) "
+                    "VALUES (?,?,?,?,?,?)",
                     *values,
                 )
                 ids.append(change.new_id)
@@ -188,7 +182,7 @@ class Database(QObject):
             for number, position in positions.items():
                 change.run("UPDATE jobs SET position = ? WHERE id = ?", position, number)
 
-    def set_job_settings(self, number: int, settings: dict) -> None:
+    def set_job_settings(self, number: int, settings: dict[str, Any]) -> None:
         """Change what a job makes; a running one stays as it is."""
         with self._change(self.jobs_changed) as change:
             change.run(
@@ -212,20 +206,16 @@ class Database(QObject):
 
     def interrupt_running(self, message: str) -> list[int]:
         """Mark the jobs that ran when the app last ended as interrupted, and return their ids."""
-        ids = [
-            row["id"]
-            for row in self._read("SELECT id FROM jobs WHERE state = ?", State.RUNNING.value)
-        ]
+        rows = self._read("SELECT id FROM jobs WHERE state = ?", State.RUNNING.value)
+        ids = [row["id"] for row in rows]
         for number in ids:
             self.set_job_state(number, State.INTERRUPTED, message)
         return ids
 
-    # --- what runs took ---------------------------------------------------------------------------
+    # --- timings ----------------------------------------------------------------------------------
 
     def add_timing(self, model: str, tokens: int, passes: float, seconds: float) -> None:
-        """Remember that `passes` runs of the transformer over `tokens` tokens, and all around them,
-        took `seconds`.
-        """
+        """Add the time of a run: `passes` evaluations of the network over `tokens` tokens."""
         with self._change() as change:
             change.run(
                 "INSERT INTO timings (model, tokens, passes, seconds) VALUES (?,?,?,?)",
@@ -235,13 +225,14 @@ class Database(QObject):
                 seconds,
             )
             change.run(
-                "DELETE FROM timings WHERE model = ?1 AND id NOT IN (SELECT id FROM timings WHERE model = ?1 ORDER BY id DESC LIMIT ?2)",
+                "DELETE FROM timings WHERE model = ?1 AND id NOT IN "
+                "(SELECT id FROM timings WHERE model = ?1 ORDER BY id DESC LIMIT ?2)",
                 model,
                 TIMINGS_KEPT,
             )
 
     def timings(self, model: str) -> list[tuple[int, float, float]]:
-        """(tokens, passes, seconds) of earlier runs of a model on this machine, the latest first."""
+        """(tokens, passes, seconds) of a model's earlier runs, the latest first."""
         rows = self._read(
             "SELECT tokens, passes, seconds FROM timings WHERE model = ? ORDER BY id DESC", model
         )
@@ -250,7 +241,7 @@ class Database(QObject):
     # --- prompts ----------------------------------------------------------------------------------
 
     def add_prompt(self, text: str, negative: bool = False) -> None:
-        """Remember a prompt as the one last used."""
+        """Add a prompt as the one last used."""
         if not text.strip():
             return
         with self._change() as change:
@@ -269,20 +260,14 @@ class Database(QObject):
 
     def prompts(self, negative: bool = False) -> list[str]:
         """The prompts used, the latest first."""
-        return [
-            row["text"]
-            for row in self._read(
-                "SELECT text FROM prompts WHERE negative = ? ORDER BY used DESC", int(negative)
-            )
-        ]
+        sql = "SELECT text FROM prompts WHERE negative = ? ORDER BY used DESC"
+        return [row["text"] for row in self._read(sql, int(negative))]
 
-    # --- underneath -------------------------------------------------------------------------------
+    # --- statements -------------------------------------------------------------------------------
 
     @contextmanager
     def _change(self, changed: SignalInstance | None = None) -> Iterator[_Change]:
-        """Statements that happen together or not at all, and then the signal. An error of the
-        file's is told, not raised.
-        """
+        """A transaction, and then the signal; an error of the file is a message, not raised."""
         change = _Change(self._connection)
         try:
             with self._connection:
@@ -300,9 +285,7 @@ class Database(QObject):
         try:
             return self._connection.execute(sql, values).fetchall()
         except sqlite3.Error as error:
-            self.message.emit(
-                f"The library can't be read ({error}): quit, and look after {self.path}."
-            )
+            self.message.emit(f"The library can't be read ({error}): quit, and check {self.path}.")
             return []
 
 
@@ -318,7 +301,7 @@ class _Change:
 
 
 def _literal(word: str) -> str:
-    """`word` for LIKE, with nothing in it that stands for something else."""
+    """`word` for LIKE, with its wildcards escaped."""
     return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
@@ -343,7 +326,7 @@ def _job(row: sqlite3.Row) -> Job:
     )
 
 
-def _json(text: str) -> dict:
+def _json(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except ValueError:

@@ -1,6 +1,4 @@
-"""The library's file: where it lies, what its tables are, how it is opened, and how a damaged one
-is set aside.
-"""
+"""The library's file: its place, its tables, opening it, and setting a damaged one aside."""
 
 from __future__ import annotations
 
@@ -15,58 +13,80 @@ FILE_NAME = "library.sqlite"
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, position REAL NOT NULL, state TEXT NOT NULL, settings TEXT NOT NULL,
-    message TEXT NOT NULL DEFAULT '', resume INTEGER NOT NULL DEFAULT 0
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    position REAL NOT NULL,
+    state TEXT NOT NULL,
+    settings TEXT NOT NULL,
+    message TEXT NOT NULL DEFAULT '',
+    resume INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS clips (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL, created REAL NOT NULL, prompt TEXT NOT NULL, model TEXT NOT NULL,
-    settings TEXT NOT NULL, fps REAL NOT NULL, frames INTEGER NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
-    favourite INTEGER NOT NULL DEFAULT 0, job INTEGER
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    path TEXT NOT NULL,
+    created REAL NOT NULL,
+    prompt TEXT NOT NULL,
+    model TEXT NOT NULL,
+    settings TEXT NOT NULL,
+    fps REAL NOT NULL,
+    frames INTEGER NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    favourite INTEGER NOT NULL DEFAULT 0,
+    job INTEGER
 );
 CREATE TABLE IF NOT EXISTS timings (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, model TEXT NOT NULL, tokens INTEGER NOT NULL, passes REAL NOT NULL, seconds REAL NOT NULL
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    model TEXT NOT NULL,
+    tokens INTEGER NOT NULL,
+    passes REAL NOT NULL,
+    seconds REAL NOT NULL
 );
-CREATE TABLE IF NOT EXISTS prompts (text TEXT NOT NULL, negative INTEGER NOT NULL, used REAL NOT NULL, PRIMARY KEY (text, negative));
+CREATE TABLE IF NOT EXISTS prompts (
+    text TEXT NOT NULL,
+    negative INTEGER NOT NULL,
+    used REAL NOT NULL,
+    PRIMARY KEY (text, negative)
+);
 """
 
 
 def data_folder() -> Path:
-    """Where the app keeps what it remembers: the folder MLXVID_DATA, or the user's data folder."""
-    return Path(
-        os.environ.get("MLXVID_DATA") or platformdirs.user_data_dir("mlxvid", appauthor=False)
-    )
+    """Where the app keeps its data: the folder MLXVID_DATA, or the user's data folder."""
+    given = os.environ.get("MLXVID_DATA")
+    return Path(given or platformdirs.user_data_dir("mlxvid", appauthor=False))
 
 
 def open_library(path: Path) -> tuple[sqlite3.Connection, str | None]:
-    """A connection to the library, created if missing, and a sentence for the user where that did
-    not go smoothly.
+    """A connection to the library, created if missing, and a notice for the user, if any.
 
     A damaged file is set aside as ``*.broken-<date>`` and a new one begun. Where the disk allows no
-    file at all, the library is in memory for this once.
+    file at all, the library is in memory until the app ends.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return _connect(path), None
-    except (
-        OSError,
-        sqlite3.OperationalError,
-    ) as error:  # a full disk, a write-protected folder: the file is not to blame
-        return _forgetful(path, error)
+    except (OSError, sqlite3.OperationalError) as error:
+        # A full disk or a write-protected folder: nothing is wrong with the file.
+        return _in_memory(path, error)
     except sqlite3.DatabaseError as error:
-        try:
-            aside = _set_aside(path)
-            return (
-                _connect(path),
-                f"The library was damaged ({error}): it is set aside as {aside.name}, and a new one begins.",
-            )
-        except (OSError, sqlite3.Error) as second:
-            return _forgetful(path, second)
+        return _begun_anew(path, error)
 
 
-def _forgetful(path: Path, error: Exception) -> tuple[sqlite3.Connection, str]:
-    return (
-        _connect(":memory:"),
-        f"{path} can't be opened ({error}): what you do now is forgotten when you quit, until that is mended.",
+def _begun_anew(path: Path, error: sqlite3.DatabaseError) -> tuple[sqlite3.Connection, str]:
+    try:
+        aside = _set_aside(path)
+        connection = _connect(path)
+    except (OSError, sqlite3.Error) as second:
+        return _in_memory(path, second)
+    return connection, (
+        f"The library was damaged ({error}): it was renamed to {aside.name}, and a new one begins."
+    )
+
+
+def _in_memory(path: Path, error: Exception) -> tuple[sqlite3.Connection, str]:
+    return _connect(":memory:"), (
+        f"{path} can't be opened ({error}), so nothing is kept when you quit: check the disk and "
+        "the folder's permissions."
     )
 
 

@@ -1,6 +1,4 @@
-"""What was dropped, pasted or opened: a clip whose settings are wanted again, or a picture to begin
-from.
-"""
+"""Files that are dropped, pasted or opened: clips for their settings, and pictures."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QBuffer, QIODevice, QMimeData
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QImage, QImageWriter
 
 from mlxvid.errors import MediaError
 from mlxvid.media.clip import read_settings
@@ -20,8 +18,7 @@ from mlxvid.run.repeat import repeatable
 
 from .database_file import data_folder
 
-# What other programs make and Pillow doesn't read: named for what it is, rather than called a
-# broken picture.
+# Videos, some of which only other programs make: Pillow would call them broken pictures.
 _FILMS = {*VIDEO, ".mov", ".m4v", ".mkv", ".avi", ".mpg", ".mpeg", ".ts", ".wmv"}
 _CLIPS = {*_FILMS, ".gif"}
 
@@ -32,10 +29,10 @@ def files_in(mime: QMimeData) -> list[Path]:
 
 
 def picture_in(mime: QMimeData) -> Path | None:
-    """The picture in a drop or on the clipboard: the first file, or pixels, which are saved so that
-    the worker can read them.
+    """The picture in a drop or on the clipboard: the first file, or pixels; None for neither.
 
-    Raises :class:`MediaError` for files that are no pictures; None where there is neither.
+    Pixels are saved, so that the worker can read them. Raises :class:`MediaError` for a file that
+    is no picture.
     """
     files = files_in(mime)
     if files:
@@ -46,34 +43,32 @@ def picture_in(mime: QMimeData) -> Path | None:
 
 
 def check_picture(path: Path) -> None:
-    """Raise :class:`MediaError`, with a sentence that says what it is instead, unless the file is a
-    picture.
-    """
+    """Raise :class:`MediaError`, saying what the file is instead, unless it is a picture."""
     if path.suffix.lower() in _FILMS:
         raise MediaError(
-            f"{path.name} is a film, not a picture: open it and use one of its frames, or give a picture."
+            f"{path.name} is a video, not a picture: open it and use one of its frames, or choose "
+            "a picture."
         )
     with open_picture(path):
         pass
 
 
 def check_clip(path: Path) -> None:
-    """Raise :class:`MediaError`, with a sentence, for what can't be a clip; whether it is whole
-    shows when its frames are read.
+    """Raise :class:`MediaError` for what can't be a clip.
+
+    Whether it is complete shows when its frames are read.
     """
     if not path.exists():
         raise MediaError(f"There is no clip {path}: it may have been moved or renamed.")
     if path.suffix.lower() not in _CLIPS and not path.is_dir():
-        raise MediaError(f"{path.name} is no clip: give a film, a GIF or a folder of frames.")
+        raise MediaError(f"{path.name} is no clip: choose a video, a GIF or a folder of frames.")
 
 
 def keep_picture(image: QImage) -> Path:
-    """Save pasted pixels under a name that their content gives; raises :class:`MediaError` where
-    that can't be done.
-    """
+    """Save pasted pixels under a name that follows from them; raises :class:`MediaError`."""
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-    image.save(buffer, "PNG")
+    QImageWriter(buffer, b"png").write(image)
     content = bytes(buffer.data().data())
     path = data_folder() / "pictures" / f"{hashlib.sha256(content).hexdigest()[:16]}.png"
     try:
@@ -89,9 +84,9 @@ def keep_picture(image: QImage) -> Path:
 def take(
     path: Path, settings: Callable[[dict[str, Any]], None], picture: Callable[[Path], None]
 ) -> None:
-    """Hand on what a file is: the settings of a clip that mlxvid saved, or a picture.
+    """Call `settings` for a clip that mlxvid saved, or `picture` for a picture.
 
-    Raises :class:`MediaError` or :class:`SettingError` with a sentence for anything else.
+    Raises :class:`MediaError` or :class:`SettingError` for anything else.
     """
     if path.suffix.lower() in _CLIPS or path.is_dir():
         settings(settings_in(path))
@@ -101,15 +96,14 @@ def take(
 
 
 def settings_in(path: Path) -> dict[str, Any]:
-    """The settings in a clip, as :meth:`ComposePanel.apply_settings` takes them; raises as
-    :func:`take` does.
-    """
+    """The settings in a clip; raises as :func:`take` does."""
     try:
         found = read_settings(path)
     except MediaError:
         if path.exists():
             raise MediaError(
-                f"{path.name} was not made with mlxvid, so there are no settings in it: drop a clip of yours, or a picture."
+                f"{path.name} was not made with mlxvid, so there are no settings in it: drop a "
+                "clip of yours, or a picture."
             ) from None
         raise
     repeatable(found, path.name)

@@ -14,8 +14,10 @@ from .tasks import Task, Tasks
 
 
 class Export(QObject):
-    """One copy at a time. `progressed` counts frames; exactly one of `saved`, `failed` and
-    `cancelled` ends it.
+    """One copy at a time.
+
+    progressed: frames done, and frames in all. Exactly one of `saved`, `failed` and `cancelled`
+    ends it.
     """
 
     progressed = Signal(int, int)
@@ -33,10 +35,9 @@ class Export(QObject):
         return self._task is not None
 
     def start(self, source: Path, target: Path, first: int = 0, last: int | None = None) -> None:
-        """Save `source`, from frame `first` to frame `last` (both included, None: to the end), as
-        `target`; its ending is the format.
+        """Save the frames `first` to `last` of `source` as `target`, whose ending is the format.
 
-        Not while one is `running`.
+        Both frames are included; `last` is None for the end. Not while one is `running`.
         """
         self._task = self._tasks.run(
             exporting(source, target, first, last),
@@ -69,8 +70,9 @@ class Export(QObject):
 
 
 def exporting(source: Path, target: Path, first: int, last: int | None) -> Callable[[Task], Path]:
-    """The work of an export, in frames done and frames in all. The settings in the file are those
-    that made the whole clip.
+    """The work of an export, which steps with (frames done, frames in all).
+
+    The settings in the file are those that made the complete clip.
     """
 
     def work(task: Task) -> Path:
@@ -80,13 +82,14 @@ def exporting(source: Path, target: Path, first: int, last: int | None) -> Calla
         frames = clip.frames[first : None if last is None else last + 1]
         if not len(frames):
             raise MediaError(
-                f"{source} has no frames from {first} on: it may have been changed since it was opened."
+                f"{source} has no frames from {first} on: open it again, since it may have been "
+                "changed."
             )
 
-        def tell(done: int, count: int) -> None:
+        def report(done: int, count: int) -> None:
             task.check()
             task.step((done, count))
 
-        return Clip(frames, clip.fps, clip.settings).save(target, tell)
+        return Clip(frames, clip.fps, clip.settings).save(target, report)
 
     return work

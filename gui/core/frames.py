@@ -1,5 +1,4 @@
-"""Reading clips for the screen: frame by frame as they are decoded, at the size that is wanted. Not
-for the GUI thread.
+"""Reading clips frame by frame for the screen, at a given size. Not for the GUI thread.
 
 Where :meth:`mlxvid.Clip.load` gives a clip whole or not at all, these frames can be looked at while
 the rest is read, up to the place where a damaged file breaks off.
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -39,81 +39,73 @@ isn't called costs no conversion.
 
 @dataclass(frozen=True)
 class Facts:
-    """What a clip says of itself before it is decoded.
+    """What a file says of its clip before it is decoded.
 
-    frames: promised, 0 where the file doesn't say; settings: {} where there are none.
+    frames: 0 where the file doesn't say. settings: {} where there are none.
     """
 
     fps: float
     frames: int
     width: int
     height: int
-    settings: dict
+    settings: dict[str, Any]
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[tuple[Facts, Iterator[Picture]]]:
-    """A clip of any kind that :meth:`mlxvid.Clip.load` reads: its facts, and its frames one after
-    the other.
+    """A clip that :meth:`mlxvid.Clip.load` reads: its facts, and its frames one by one.
 
+    Pictures (a GIF, WebP or PNG, a folder of PNGs) are read completely before the first frame.
     Raises :class:`MediaError`, here or from the iterator, for what is missing, damaged, cut short,
-    or no clip. Pictures (a GIF, WebP or PNG, a folder of PNGs) are read whole before the first frame comes.
+    or no clip.
     """
     if path.is_dir() or files.is_picture(path):
         _check_pictures(path)
         clip = Clip.load(path)
         count, height, width, _ = clip.frames.shape
-        yield (
-            Facts(clip.fps, count, width, height, clip.settings),
-            (partial(_resized, frame) for frame in clip.frames),
-        )
+        facts = Facts(clip.fps, count, width, height, clip.settings)
+        yield facts, (partial(_resized, frame) for frame in clip.frames)
         return
     tag = files.read_tag(path)
     with files.open_video(path) as container:
         stream = container.streams.video[0]
         fps = float(stream.average_rate or FOREIGN_FPS)
         seconds = (container.duration or 0) / av.time_base
-        width, height = stream.width, stream.height
+        size = (stream.width, stream.height)
         if tag is not None:
-            if (width, height) == (
-                tag["width"] + tag["width"] % 2,
-                tag["height"] + tag["height"] % 2,
-            ):
-                width, height = tag["width"], tag["height"]
-            if math.isclose(
-                fps, tag["fps"], rel_tol=0.01
-            ):  # otherwise another program has changed its timing since
+            own = (tag["width"], tag["height"])
+            if size == (own[0] + own[0] % 2, own[1] + own[1] % 2):
+                size = own
+            # Where they differ more, another program has changed the timing since.
+            if math.isclose(fps, tag["fps"], rel_tol=0.01):
                 fps = tag["fps"]
         estimate = stream.frames or round(seconds * fps)
         # Only an mp4's own count, and the length of a clip of ours, are good enough to call a file
         # cut short.
         due = estimate if stream.frames or tag else 1
-        facts = Facts(
-            min(max(fps, MIN_FPS), MAX_FPS), estimate, width, height, tag["settings"] if tag else {}
-        )
-        yield facts, _decoded(path, container, due, (width, height))
+        shown_fps = min(max(fps, MIN_FPS), MAX_FPS)
+        facts = Facts(shown_fps, estimate, *size, tag["settings"] if tag else {})
+        yield facts, _decoded(path, container, due, size)
 
 
 def fit(facts: Facts, budget: int = BUDGET) -> tuple[Size | None, int]:
-    """The size to keep a clip's frames at (None: their own), and how many of them, so that they
-    take at most `budget` bytes.
-    """
+    """The size to keep frames at (None: their own), and how many fit in `budget` bytes."""
     frame = facts.width * facts.height * 3
-    if max(facts.frames, 1) * frame <= budget:
+    total = max(facts.frames, 1) * frame
+    if total <= budget:
         return None, budget // frame
-    scale = max(
-        math.sqrt(budget / (max(facts.frames, 1) * frame)),
-        LEAST_SIDE / max(facts.width, facts.height),
-    )
-    width, height = (max(int(side * min(scale, 1)), 1) for side in (facts.width, facts.height))
+    least = LEAST_SIDE / max(facts.width, facts.height)
+    scale = min(max(math.sqrt(budget / total), least), 1)
+    width = max(int(facts.width * scale), 1)
+    height = max(int(facts.height * scale), 1)
     return (width, height), max(budget // (width * height * 3), 1)
 
 
 def frame_of(path: Path, index: int | None, check: Callable[[], None]) -> np.ndarray:
-    """One frame of a clip at its own size, the last one for None. `check` is called at every frame
-    on the way, and may raise.
+    """One frame of a clip at its own size, the last one for None.
 
-    Raises :class:`MediaError` as :func:`reading` does, and where the clip has no such frame.
+    `check` is called at every frame on the way, and may raise. Raises :class:`MediaError` as
+    :func:`reading` does, and where the clip has no such frame.
     """
     with reading(path) as (_, pictures):
         for at, picture in enumerate(pictures):
@@ -122,7 +114,7 @@ def frame_of(path: Path, index: int | None, check: Callable[[], None]) -> np.nda
                 return picture(None)
     if index is not None:
         raise MediaError(
-            f"{path} has no frame {index}: it may have been changed since it was opened."
+            f"{path} has no frame {index}: open it again, since it may have been changed."
         )
     return picture(None)
 
@@ -130,9 +122,7 @@ def frame_of(path: Path, index: int | None, check: Callable[[], None]) -> np.nda
 def _decoded(
     path: Path, container: av.container.InputContainer, due: int, size: Size
 ) -> Iterator[Picture]:
-    """The frames of a video, `due` of them at least; raises :class:`MediaError` where they are
-    damaged or too few.
-    """
+    """The frames of a video; raises :class:`MediaError` for damaged ones or fewer than `due`."""
     packets = count = 0
     with files.video_errors(path):
         for packet in container.demux(container.streams.video[0]):
@@ -151,30 +141,29 @@ def _decoded(
 def _converted(frame: av.VideoFrame, true: Size, size: Size | None) -> np.ndarray:
     """A video frame as RGB; `true` is its size without the line that makes odd sides even."""
     if size is not None:
-        pixels = frame.to_ndarray(
-            format="rgb24", width=size[0], height=size[1], interpolation="AREA"
-        )
+        width, height = size
+        pixels = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA")
     else:
         pixels = frame.to_ndarray(format="rgb24", interpolation=files.EXACT)[: true[1], : true[0]]
     return np.ascontiguousarray(pixels)  # PyAV gives a view of lines with padding
 
 
 def _resized(frame: np.ndarray, size: Size | None) -> np.ndarray:
-    return (
-        frame
-        if size is None
-        else np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BOX))
-    )
+    if size is None:
+        return frame
+    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BOX))
 
 
 def _check_pictures(path: Path) -> None:
-    """Raise :class:`MediaError` for pictures that can't be read whole without filling the memory."""
-    first, count = path, 1
+    """Raise :class:`MediaError` for pictures that together would fill the memory."""
+    first = path
+    count = 1
     if path.is_dir():
         names = list(path.glob("*.png"))
         if not names:
-            return  # Clip.load has the words for it
-        first, count = names[0], len(names)
+            return  # Clip.load says so
+        first = names[0]
+        count = len(names)
     with open_picture(first) as picture:
         count *= getattr(picture, "n_frames", 1)
         if count * picture.width * picture.height * 3 > 4 * BUDGET:

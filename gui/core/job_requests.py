@@ -1,8 +1,9 @@
-"""From a job's settings to the worker's requests, and what the settings say about the work in it."""
+"""From a job's settings to the worker's requests, and to what the job will cost."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,21 @@ def making_of(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def output_for(settings: dict[str, Any], folder: Path) -> Path:
-    """A free name in `folder`, after the prompt and the seed."""
+    """A path in `folder` that is free, after the prompt and the seed."""
     words = re.sub(r"[^\w]+", "-", str(settings.get("prompt", "")).lower()).strip("-_")
     stem = f"{words[:48].rstrip('-_') or 'clip'}-{settings.get('seed', 0)}"
-    names = (f"{stem}{f'-{n}' if n > 1 else ''}.mp4" for n in range(1, 10**6))
-    return next(path for name in names if not (path := folder / name).exists())
+    path = folder / f"{stem}.mp4"
+    number = 1
+    while path.exists():
+        number += 1
+        path = folder / f"{stem}-{number}.mp4"
+    return path
 
 
 def plan_of(settings: dict[str, Any], machine: Machine) -> Plan:
-    """What a clip will cost; raises :class:`MlxvidError` for settings that no clip can have and for
-    models not here.
+    """What a clip will cost.
+
+    Raises :class:`MlxvidError` for settings that no clip can have, and for models not here.
     """
     wanted = ("frames", "width", "height", "fps", "guidance", "attention", "dtype", "quantize")
     known = {name: settings[name] for name in wanted if settings.get(name) is not None}
@@ -56,18 +62,12 @@ def passes_of(settings: dict[str, Any]) -> float:
 
 
 def lighter(settings: dict[str, Any], machine: Machine) -> str:
-    """What to lower after memory ran out, as the end of a sentence, with numbers where the model is
-    known.
-    """
+    """What to lower after memory ran out, as the end of a sentence."""
     try:
         asked = plan_of(settings, machine)
         # Two thirds of what it should have taken: the estimate said that it fits, and was wrong.
-        smaller = Machine(
-            machine.name,
-            machine.total,
-            min(machine.usable, asked.peak_bytes) * 2 // 3,
-            machine.metal,
-        )
+        usable = min(machine.usable, asked.peak_bytes) * 2 // 3
+        smaller = replace(machine, usable=usable)
         choices = plan_of(settings, smaller).alternatives
     except MlxvidError:
         choices = ()

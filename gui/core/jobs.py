@@ -41,6 +41,12 @@ class Job:
     resume: bool = False
 
     @property
+    def number(self) -> int:
+        """The id of a job that is in the database."""
+        assert self.id is not None
+        return self.id
+
+    @property
     def title(self) -> str:
         """The prompt on one line."""
         return " ".join(str(self.settings.get("prompt", "")).split())

@@ -10,17 +10,17 @@ from mlxvid.model.machine import Machine, this_machine
 
 
 def machine_without_mlx() -> Machine:
-    """This machine, on a Mac without the limit that only Metal knows and the worker tells later."""
+    """This machine; on a Mac without Metal's limit, which the worker reports later."""
     if sys.platform == "darwin":
         return this_machine(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     return this_machine()
 
 
 def machine_from(facts: Any) -> Machine | None:
-    """The machine in a worker's `ready` event, None where it tells of none."""
+    """The machine in a worker's `ready` event; None where there is none."""
     kinds = {"name": str, "total": int, "usable": int, "metal": bool}
-    if not isinstance(facts, dict) or not all(
-        isinstance(facts.get(name), kind) for name, kind in kinds.items()
-    ):
+    if not isinstance(facts, dict):
+        return None
+    if not all(isinstance(facts.get(name), kind) for name, kind in kinds.items()):
         return None
     return Machine(**{name: facts[name] for name in kinds})

@@ -1,6 +1,4 @@
-"""The playhead: which frame is shown when. Playing, looping, stepping, speed and the in and out
-marks, without a widget.
-"""
+"""The playhead: which frame is shown when; playing, looping, stepping, speed and marks."""
 
 from __future__ import annotations
 
@@ -11,19 +9,18 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 SPEEDS = (0.25, 0.5, 1.0, 1.5, 2.0)
-# No display shows more than this many frames a second; of a faster clip some are left out, and it
-# keeps its speed.
+# The most frames a second that are shown; a faster clip keeps its speed, and some are left out.
 MOST_TICKS = 120
-# How often to look, in ms, whether a frame that isn't decoded yet has come.
+# Milliseconds between looks for a frame that isn't decoded yet.
 WAIT = 15
 
 
 class Playhead(QObject):
     """A place among `count` frames, and its movement.
 
-    Where it is follows from the time that has gone by since it was set moving, so that a late timer
-    makes a frame late but never the clip slower. Frames are counted from 0; `first` and `last` are
-    the marks, both included.
+    Its place follows from the time since it was set moving, so that a late timer makes a frame late
+    but never the clip slower. Frames are counted from 0; `first` and `last` are the marks, both
+    included.
     """
 
     moved = Signal(int)
@@ -43,31 +40,43 @@ class Playhead(QObject):
         self._timer.setSingleShot(True)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self.tick)
-        self.count, self.fps, self.available = 0, 24.0, 0
-        self.index = self.first = self.last = 0
-        self.speed, self.loop, self.playing = 1.0, True, False
-        self._from, self._since = 0.0, 0.0  # the place, in frames, at a time of the clock
+        self.count = 0
+        self.fps = 24.0
+        self.available = 0
+        self.index = 0
+        self.first = 0
+        self.last = 0
+        self.speed = 1.0
+        self.loop = True
+        self.playing = False
+        # The place, in frames, at a time of the clock.
+        self._from = 0.0
+        self._since = 0.0
 
     # --- what is played ---------------------------------------------------------------------------
 
     def set_length(self, count: int, fps: float, available: int | None = None) -> None:
-        """Play `count` frames at `fps`, of which the first `available` are there by now. The place,
-        the movement and the marks stay, as far as there are frames for them; marks at the ends stay
-        at the ends."""
+        """Play `count` frames at `fps`, of which the first `available` are decoded.
+
+        The place, the movement and the marks stay, as far as there are frames for them; marks at
+        the ends stay at the ends.
+        """
         at_end = self.last >= self.count - 1
         changed = (count, fps) != (self.count, self.fps)
         moving = self._place()
-        self.count, self.fps, self.available = count, fps, count if available is None else available
+        self.count = count
+        self.fps = fps
+        self.available = count if available is None else available
         if not changed:
             return
         end = max(count - 1, 0)
         self._set_marks(min(self.first, end), end if at_end else min(self.last, end))
-        self._from, self._since = moving, self._clock()
+        self._anchor(moving)
         self.length_changed.emit()
         self._go(min(self.index, end))
 
     def rewind(self) -> None:
-        """Forget the marks and go back to the first frame, as for another clip."""
+        """Clear the marks and go to the first frame, as for another clip."""
         self._set_marks(0, max(self.count - 1, 0))
         self.seek(0)
 
@@ -78,7 +87,7 @@ class Playhead(QObject):
             return
         start = self.index if self.first <= self.index < self.last else self.first
         self.playing = True
-        self._from, self._since = float(start), self._clock()
+        self._anchor(start)
         self.playing_changed.emit(True)
         self._go(start)
         self._wait()
@@ -95,13 +104,13 @@ class Playhead(QObject):
     def seek(self, index: int) -> None:
         """Go to a frame, and on from there if playing."""
         index = max(0, min(index, self.count - 1))
-        self._from, self._since = float(index), self._clock()
+        self._anchor(index)
         self._go(index)
         if self.playing:
             self._wait()
 
     def step(self, frames: int) -> None:
-        """Pause, and go so many frames on or back; between the marks it goes round."""
+        """Pause, and go `frames` on or back; between the marks it loops."""
         self.pause()
         index = self.index + frames
         if self.first <= self.index <= self.last and self.loop:
@@ -110,7 +119,7 @@ class Playhead(QObject):
 
     def set_speed(self, speed: float) -> None:
         if speed != self.speed:
-            self._from, self._since = self._place(), self._clock()
+            self._anchor(self._place())
             self.speed = speed
             self.speed_changed.emit(speed)
             if self.playing:
@@ -135,12 +144,12 @@ class Playhead(QObject):
         return self.count > 0 and (self.first, self.last) != (0, self.count - 1)
 
     def mark_in(self, index: int | None = None) -> None:
-        """Begin at a frame, the current one for None; an out mark before it goes to the end."""
+        """Set the in mark, at the current frame for None; an out mark before it goes to the end."""
         index = self.index if index is None else max(0, min(index, self.count - 1))
         self._set_marks(index, self.last if self.last >= index else self.count - 1)
 
     def mark_out(self, index: int | None = None) -> None:
-        """End at a frame, the current one for None; an in mark behind it goes to the start."""
+        """Set the out mark, at the current frame for None; an in mark after it goes to frame 0."""
         index = self.index if index is None else max(0, min(index, self.count - 1))
         self._set_marks(self.first if self.first <= index else 0, index)
 
@@ -149,13 +158,14 @@ class Playhead(QObject):
 
     def _set_marks(self, first: int, last: int) -> None:
         if (first, last) != (self.first, self.last):
-            self.first, self.last = first, last
+            self.first = first
+            self.last = last
             self.marks_changed.emit(first, last)
 
     # --- time -------------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        """Go where the clock says; for the timer, and for tests."""
+        """Go to the place at this time; for the timer, and for tests."""
         place = self._place()
         if place >= self.last + 1:
             if not self.loop:
@@ -163,22 +173,28 @@ class Playhead(QObject):
                 self.pause()
                 return
             place = self.first + (place - self.first) % (self.last - self.first + 1)
-            self._from, self._since = place, self._clock()
-        if int(place) >= self.available:  # wait at the last frame that is there
+            self._anchor(place)
+        if int(place) >= self.available:  # wait at the last frame that is decoded
             place = max(self.available - 1, 0)
-            self._from, self._since = float(place), self._clock()
+            self._anchor(place)
         self._go(int(place))
         self._wait()
 
+    def _anchor(self, place: float) -> None:
+        """Move on from a place, in frames, at this time."""
+        self._from = float(place)
+        self._since = self._clock()
+
     def _place(self) -> float:
-        """Where the playhead is, in frames, at this moment."""
+        """The place at this time, in frames."""
         if not self.playing:
             return float(self.index)
         return self._from + (self._clock() - self._since) * self.fps * self.speed
 
     def _wait(self) -> None:
         """Wake up when the next frame is due."""
-        place, rate = self._place(), self.fps * self.speed
+        place = self._place()
+        rate = self.fps * self.speed
         due = (math.floor(place) + 1 - place) / rate
         if self.index + 1 >= self.available and self.available < self.count:
             due = WAIT / 1000

@@ -1,6 +1,4 @@
-"""What the user chose once and the app keeps: in an ini file beside the library, the same on every
-system.
-"""
+"""The user's preferences, in an ini file beside the library."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from .worker_client import SILENCE
 
 
 class Appearance(str, Enum):
-    """What the user chose."""
+    """The colours of the window."""
 
     DARK = "dark"
     LIGHT = "light"
@@ -25,7 +23,7 @@ class Appearance(str, Enum):
 
 
 class Preferences(QObject):
-    """Typed access to QSettings. Values that make no sense any more are the defaults again."""
+    """Typed access to QSettings; invalid values are read as the defaults."""
 
     appearance_changed = Signal()
     silence_changed = Signal(int)
@@ -38,12 +36,10 @@ class Preferences(QObject):
 
     @property
     def clips_folder(self) -> Path:
-        """Where clips are saved: MLXVID_CLIPS, the folder chosen here, or "mlxvid" in the user's
-        films.
-        """
-        films = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.MoviesLocation)
-        chosen = self._settings.value("clips_folder", "", str)
-        return Path(os.environ.get("MLXVID_CLIPS") or chosen or Path(films) / "mlxvid")
+        """Where clips are saved: MLXVID_CLIPS, the chosen folder, or one in the user's movies."""
+        movies = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.MoviesLocation)
+        chosen = self._text("clips_folder", "")
+        return Path(os.environ.get("MLXVID_CLIPS") or chosen or Path(movies) / "mlxvid")
 
     @clips_folder.setter
     def clips_folder(self, folder: Path) -> None:
@@ -51,7 +47,7 @@ class Preferences(QObject):
 
     @property
     def appearance(self) -> Appearance:
-        chosen = self._settings.value("appearance", Appearance.DARK.value, str)
+        chosen = self._text("appearance", Appearance.DARK.value)
         return Appearance(chosen) if chosen in {a.value for a in Appearance} else Appearance.DARK
 
     @appearance.setter
@@ -61,7 +57,7 @@ class Preferences(QObject):
 
     @property
     def silence(self) -> int:
-        """After so many seconds without a word from the generator, ask whether to stop it."""
+        """Seconds without an event from the generator after which to ask whether to stop it."""
         seconds = self._whole("silence", SILENCE)
         return seconds if seconds > 0 else SILENCE
 
@@ -72,8 +68,8 @@ class Preferences(QObject):
 
     @property
     def paused(self) -> bool:
-        """Whether the queue rests."""
-        return self._settings.value("paused", "false", str) == "true"
+        """Whether the queue is paused."""
+        return self._text("paused", "false") == "true"
 
     @paused.setter
     def paused(self, paused: bool) -> None:
@@ -81,7 +77,7 @@ class Preferences(QObject):
 
     @property
     def model_folders(self) -> list[str]:
-        """Folders of models that the user has shown us."""
+        """Folders of models that the user has added."""
         return [folder for folder in self.recall("model_folders", []) if isinstance(folder, str)]
 
     @model_folders.setter
@@ -89,9 +85,9 @@ class Preferences(QObject):
         self.remember("model_folders", folders)
 
     def recall(self, name: str, default: Any) -> Any:
-        """A JSON value, if it is there and of the default's type."""
+        """A JSON value; the default where there is none of its type."""
         try:
-            value = json.loads(self._settings.value(name, "", str))
+            value = json.loads(self._text(name, ""))
         except ValueError:
             return default
         return value if isinstance(value, type(default)) else default
@@ -101,7 +97,7 @@ class Preferences(QObject):
         self._settings.setValue(name, json.dumps(value))
 
     def bytes(self, name: str) -> QByteArray:
-        """Such as a window's geometry; empty where there is none."""
+        """Bytes, such as a window's geometry; empty where there are none."""
         value = self._settings.value(name)
         return value if isinstance(value, QByteArray) else QByteArray()
 
@@ -109,9 +105,12 @@ class Preferences(QObject):
         self._settings.setValue(name, value)
 
     def save(self) -> None:
-        """Write to the disk now, not when Qt finds the time."""
+        """Write to the disk at once."""
         self._settings.sync()
 
+    def _text(self, name: str, default: str) -> str:
+        return str(self._settings.value(name, default, str))
+
     def _whole(self, name: str, default: int) -> int:
-        text = self._settings.value(name, "", str)
+        text = self._text(name, "")
         return int(text) if text.isascii() and text.isdigit() else default

@@ -1,6 +1,4 @@
-"""Previews of the clip that is forming: a worker's base64 PNG becomes frames, away from the GUI
-thread.
-"""
+"""Previews of the clip that is being made, decoded outside the GUI thread."""
 
 from __future__ import annotations
 
@@ -18,9 +16,7 @@ from .tasks import Task, Tasks
 
 
 class Previews(QObject):
-    """Decodes one preview at a time; one that comes meanwhile waits, and only the latest of those
-    is decoded.
-    """
+    """Decodes one preview at a time; of those that come meanwhile, only the latest."""
 
     ready = Signal(object)  # uint8 [F, H, W, 3]
 
@@ -37,13 +33,14 @@ class Previews(QObject):
             self._next()
 
     def clear(self) -> None:
-        """What is still being decoded belongs to a clip that is done: forget it."""
+        """Drop what is still being decoded, after its clip has ended."""
         self._waiting = None
         if self._running is not None:
             self._running.cancel()
 
     def _next(self) -> None:
-        event, self._waiting = self._waiting, None
+        event = self._waiting
+        self._waiting = None
         if event is not None:
             self._running = self._tasks.task(lambda task: frames_of_preview(event))
             self._running.done.connect(self._done)
@@ -60,9 +57,7 @@ class Previews(QObject):
 
 
 def frames_of_preview(event: dict[str, Any]) -> np.ndarray:
-    """The frames uint8 [F, H, W, 3] of a `preview` event; raises :class:`MediaError` where its
-    picture is not what it says.
-    """
+    """The frames uint8 [F, H, W, 3] of a `preview` event; raises :class:`MediaError`."""
     try:
         with Image.open(io.BytesIO(base64.b64decode(event["png"]))) as image:
             strip = np.asarray(image.convert("RGB"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-# What each stage is called, and what it counts in.
+# The name of each stage, and the unit of its steps.
 _STAGES = {
     "download": ("Downloading the model", "MB"),
     "load": ("Loading the model", "MB"),
@@ -13,8 +13,7 @@ _STAGES = {
     "decode": ("Decoding", "frame"),
     "save": ("Saving", "frame"),
 }
-# Of a whole run, denoising is the longest part by far; the other stages are a sliver before and
-# after it.
+# The share of a run's progress at which each stage begins and ends: denoising takes longest.
 _SPANS = {"encode": (0.0, 0.02), "denoise": (0.02, 0.9), "decode": (0.9, 0.98), "save": (0.98, 1.0)}
 
 
@@ -27,16 +26,16 @@ def progress_text(event: dict[str, Any]) -> str:
     if unit == "MB":
         parts = [f"{words}, {event['step']:,} of {event['total']:,} MB"]
     elif unit:
-        parts = [
-            f"{words}, {unit} {min(event['step'] + (unit == 'step'), event['total'])} of {event['total']}"
-        ]
+        # A step is counted from its beginning, a frame from its end.
+        step = event["step"] + 1 if unit == "step" else event["step"]
+        parts = [f"{words}, {unit} {min(step, event['total'])} of {event['total']}"]
     if event["remaining"]:
         parts.append(f"{duration(event['remaining'])} to go")
     return " · ".join(parts)
 
 
 def share(event: dict[str, Any]) -> float:
-    """How much of the clip is done, 0 to 1; of a download or of loading weights, how much of that."""
+    """The share that is done, 0 to 1: of the clip, or of a download or of loading weights."""
     if not event or not event["total"]:
         return 0.0
     begin, end = _SPANS.get(event["stage"], (0.0, 1.0))
@@ -46,10 +45,10 @@ def share(event: dict[str, Any]) -> float:
 def duration(seconds: float) -> str:
     """A time as people say it: "12 s", "3 min 20 s", "2 h 5 min"."""
     whole = max(1, round(seconds))
-    minutes, seconds = divmod(whole, 60)
+    minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    if minutes >= 10 or minutes and not seconds:
+    if minutes >= 10 or (minutes and not rest):
         return f"{minutes} min"
-    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

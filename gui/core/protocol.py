@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 # A preview is one line: 81 frames of 256x256 are at most 21 MB in base64. What is longer than this
-# is no line of the worker's.
+# is no event.
 MAX_LINE = 64 * 2**20
-# Of a strange line, so much is shown.
+# Bytes that are shown of a line that is no event.
 SHOWN = 200
 
 _NUMBER = (int, float)
@@ -27,9 +27,7 @@ _FIELDS: dict[str, dict[str, Any]] = {
 
 
 class LineParser:
-    """Gathers bytes into lines and lines into events; keeps what is half a line until the rest
-    comes.
-    """
+    """Gathers bytes into lines and lines into events; keeps a partial line until its rest comes."""
 
     def __init__(self, max_line: int = MAX_LINE):
         self._max_line = max_line
@@ -37,17 +35,18 @@ class LineParser:
         self._skipping = False
 
     def feed(self, data: bytes) -> tuple[list[dict[str, Any]], list[str]]:
-        """The events that `data` completes, and the beginnings of lines that are none. Events of
-        unknown names are events: see the page.
+        """The events that `data` completes, and the beginnings of lines that are none.
+
+        Events of unknown names are events too (docs/worker.md).
         """
         events: list[dict[str, Any]] = []
         strange: list[str] = []
-        begin = len(
-            self._rest
-        )  # no newline stands before it: each byte is looked at once, however small the pieces are
+        # No newline stands before this place: each byte is searched once, however small the pieces.
+        begin = len(self._rest)
         self._rest += data
         while (end := self._rest.find(b"\n", begin)) >= 0:
-            line, begin = bytes(self._rest[:end]), 0
+            line = bytes(self._rest[:end])
+            begin = 0
             del self._rest[: end + 1]
             if self._skipping:
                 self._skipping = False
@@ -63,7 +62,7 @@ class LineParser:
 
 
 def _event(line: bytes) -> dict[str, Any] | None:
-    """The event on a line; None for what is none, or lacks what an event of its name must have."""
+    """The event on a line; None for what is none, or lacks a field that its name requires."""
     try:
         event = json.loads(line)
     except (ValueError, RecursionError):
@@ -71,8 +70,10 @@ def _event(line: bytes) -> dict[str, Any] | None:
     if not isinstance(event, dict) or not isinstance(event.get("event"), str):
         return None
     needed = _FIELDS.get(event["event"], {})
-    whole = all(name in event and isinstance(event[name], kind) for name, kind in needed.items())
-    return event if whole else None
+    for name, kind in needed.items():
+        if name not in event or not isinstance(event[name], kind):
+            return None
+    return event
 
 
 def _shown(line: bytes | bytearray) -> str:

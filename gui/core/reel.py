@@ -1,6 +1,4 @@
-"""A clip in memory, or on its way there: what the player shows and what the comparison shows two
-of.
-"""
+"""A clip in memory, or being decoded into it."""
 
 from __future__ import annotations
 
@@ -26,8 +24,9 @@ BATCH_SECONDS = 0.03
 
 @dataclass(frozen=True)
 class _Begun:
-    """The first news of a clip. size: to which its frames are reduced, or None; most: how many of
-    them are kept.
+    """The facts of a clip, before its frames.
+
+    size: to which frames are reduced, or None. most: how many frames are kept.
     """
 
     facts: Facts
@@ -38,9 +37,9 @@ class _Begun:
 class Reel(QObject):
     """Frames in memory, decoded by a task that open() starts.
 
-    `frames` grows while decoding, a list of uint8 [H, W, 3]; `count` is how many there will be, as
-    far as is known; `reduced` is the size that the frames were made smaller to, or None; `path` is
-    None for frames that came from elsewhere.
+    frames: uint8 [H, W, 3] each; the list grows while decoding. count: how many there will be, as
+    far as is known. reduced: the size to which frames were reduced, or None. path: None for frames
+    that came from elsewhere.
     """
 
     begun = Signal()  # the facts are known; there may be no frame yet
@@ -49,7 +48,8 @@ class Reel(QObject):
 
     def __init__(self, tasks: Tasks, budget: int = BUDGET, parent: QObject | None = None):
         super().__init__(parent)
-        self._tasks, self._budget = tasks, budget
+        self._tasks = tasks
+        self._budget = budget
         self._task: Task | None = None
         self._clear()
 
@@ -62,7 +62,7 @@ class Reel(QObject):
         self.complete = False
 
     def open(self, path: Path) -> None:
-        """Begin to read a clip, instead of whatever was there."""
+        """Begin to read a clip, in place of the one before."""
         self.close()
         self.path = path
         self._task = self._tasks.run(
@@ -74,13 +74,15 @@ class Reel(QObject):
         self.close()
         count, height, width, _ = frames.shape
         self.facts = Facts(fps, count, width, height, {})
-        self.frames, self.count, self.complete = list(np.ascontiguousarray(frames)), count, True
+        self.frames = list(np.ascontiguousarray(frames))
+        self.count = count
+        self.complete = True
         self.begun.emit()
         self.grown.emit()
         self.ended.emit("")
 
     def close(self) -> None:
-        """Forget the clip, and stop reading it."""
+        """Drop the clip, and stop reading it."""
         if self._task is not None:
             self._task.cancel()
             self._task = None
@@ -95,16 +97,17 @@ class Reel(QObject):
         return max(min(int(seconds * self.fps + 1e-6), self.count - 1), 0)
 
     def image(self, index: int) -> QImage | None:
-        """A frame as a picture that shares its memory; the last one that is decoded, where that one
-        isn't; None where there is none.
-        """
-        return image_of(self.frames[min(index, len(self.frames) - 1)]) if self.frames else None
+        """A frame, or the last one that is decoded, as a picture over the same memory."""
+        if not self.frames:
+            return None
+        return image_of(self.frames[min(index, len(self.frames) - 1)])
 
     def _take(self, task: Task, news: _Begun | list[np.ndarray]) -> None:
         if task is not self._task:
             return
         if isinstance(news, _Begun):
-            self.facts, self.reduced = news.facts, news.size
+            self.facts = news.facts
+            self.reduced = news.size
             self.count = min(news.facts.frames, news.most)
             self.begun.emit()
             return
@@ -116,23 +119,24 @@ class Reel(QObject):
         if task is not self._task:
             return
         self._task = None
-        self.count, self.complete = len(self.frames), True
+        self.count = len(self.frames)
+        self.complete = True
         self.ended.emit(message)
 
 
 def image_of(frame: np.ndarray) -> QImage:
-    """uint8 [H, W, 3], contiguous, as a picture over the same memory, which lives as long as the
-    picture.
-    """
+    """uint8 [H, W, 3], contiguous, as a picture over the same memory."""
     height, width, _ = frame.shape
     image = QImage(frame.data, width, height, 3 * width, QImage.Format.Format_RGB888)
-    image.frame = frame  # Qt only borrows the memory
+    # Qt only borrows the memory: keep it for as long as the picture.
+    image.frame = frame  # type: ignore[attr-defined]  # the stubs know no attributes of our own
     return image
 
 
 def decoding(path: Path, budget: int) -> Callable[[Task], str]:
-    """The work of reading a clip: steps with _Begun and then with lists of frames; "" at its end,
-    or what was left out.
+    """The work of reading a clip: steps with _Begun and then with lists of frames.
+
+    It returns a sentence on what was left out, "" for nothing.
     """
 
     def work(task: Task) -> str:
@@ -147,13 +151,17 @@ def decoding(path: Path, budget: int) -> Callable[[Task], str]:
                     batch.append(picture(size))
                     if time.monotonic() >= due:
                         task.step(batch)
-                        batch, due = [], time.monotonic() + BATCH_SECONDS
+                        batch = []
+                        due = time.monotonic() + BATCH_SECONDS
             except MediaError:
-                task.step(batch)  # what was sound before the damage
+                task.step(batch)  # the valid frames before the damage
                 raise
             task.step(batch)
             if next(pictures, None) is None:
                 return ""
-            return f"Only the first {most / facts.fps:.0f} seconds of this clip are shown, since it is too long to be kept in memory."
+            return (
+                f"Only the first {most / facts.fps:.0f} seconds of this clip are shown, since it "
+                "is too long to be kept in memory."
+            )
 
     return work

@@ -1,6 +1,4 @@
-"""The runner takes the queue's jobs one after the other, has the worker make them, and records what
-comes of it.
-"""
+"""The runner: takes the queue's jobs one by one, has the worker make them, records the results."""
 
 from __future__ import annotations
 
@@ -26,18 +24,18 @@ from .worker_client import WorkerClient
 
 log = logging.getLogger("mlxvid.gui")
 
-# After so many deaths of the worker in a row the queue rests: the next job would meet the same end.
+# Crashes of the worker in a row after which the queue is paused: the next job would crash it too.
 DEATHS_IN_A_ROW = 3
 
 
 class Runner(QObject):
-    """At most one job runs. `current` is that job, None while nothing is made.
+    """At most one job runs; `current` is that job, or None.
 
     started: a job has begun. progressed: the worker's `progress` event for it. previewed: frames of
     it so far, frames a second. saved: the clip's id, its path. ended: the job as it is now in the
-    queue (interrupted, failed, cancelled). changed: something begins, ends, pauses or goes on.
-    noted: a sentence for the user. halted: the queue rests, and why. silent: seconds without a
-    word.
+    queue (interrupted, failed, cancelled). changed: a job begins or ends, or the queue is paused or
+    resumed. noted: a sentence for the user. halted: the queue is paused, and why. silent: seconds
+    without an event.
     """
 
     started = Signal(object)
@@ -59,26 +57,23 @@ class Runner(QObject):
         parent: QObject | None = None,
     ):
         super().__init__(parent)
-        self._database, self._client, self._choices, self._preferences = (
-            database,
-            client,
-            choices,
-            preferences,
-        )
+        self._database = database
+        self._client = client
+        self._choices = choices
+        self._preferences = preferences
         self.current: Job | None = None
         self.cancelling = False
         self._output: Path | None = None
         self._deaths = 0
-        self._loads: dict[str, dict[str, Any]] = {}  # what was asked for, by the request's id
+        self._loads: dict[str, dict[str, Any]] = {}  # open load requests by their ids
         self._numbers = itertools.count(1)
-        self._loading: dict[str, Any] | None = (
-            None  # what the worker has, or will have before it meets the next job
-        )
+        # What the worker has loaded, or will have before the next job.
+        self._loading: dict[str, Any] | None = None
         self._previews = Previews(self)
         self._previews.ready.connect(self._show_preview)
-        client.ready.connect(self._meet)
-        client.event.connect(self._hear)
-        client.died.connect(self._mourn)
+        client.ready.connect(self._take_machine)
+        client.event_received.connect(self._receive)
+        client.died.connect(self._interrupt)
         client.silent.connect(self.silent)
         preferences.silence_changed.connect(client.set_silence)
         database.jobs_changed.connect(self.advance)
@@ -91,10 +86,10 @@ class Runner(QObject):
     def paused(self) -> bool:
         return self._preferences.paused
 
-    # --- what one can ask of it -------------------------------------------------------------------
+    # --- commands ---------------------------------------------------------------------------------
 
     def pause(self, paused: bool) -> None:
-        """Begin no other job, or go on; the one that runs is not touched."""
+        """Pause or resume the queue; the job that runs goes on."""
         self._preferences.paused = paused
         if not paused:
             self._deaths = 0
@@ -102,26 +97,26 @@ class Runner(QObject):
         self.advance()
 
     def advance(self) -> None:
-        """Begin the next job that waits, if nothing runs."""
+        """Begin the next waiting job, if nothing runs."""
         if self.current is None and not self.paused:
-            job = next((job for job in self._database.jobs() if job.state is State.WAITING), None)
-            if job is not None:
-                self._begin(job)
+            waiting = [job for job in self._database.jobs() if job.state is State.WAITING]
+            if waiting:
+                self._begin(waiting[0])
 
     def cancel(self) -> None:
-        """Stop the job that runs; it answers within a step."""
+        """Cancel the job that runs; it stops within a step."""
         if self.current is not None and not self.cancelling:
             self.cancelling = True
-            for number in (*self._loads, self.current.id):
+            for number in (*self._loads, self.current.number):
                 self._client.cancel(number)
             self.changed.emit()
 
     def stop_worker(self) -> None:
-        """End a worker that no longer answers; its job is then offered for resume."""
+        """End a worker that no longer answers; its job can then be resumed."""
         self._client.kill("The generator was stopped, since it no longer answered")
 
     def wait_longer(self) -> None:
-        """Be as patient once more with a worker that is silent."""
+        """Wait as long again for a silent worker."""
         self._client.be_patient()
 
     def prepare(self, name: str) -> None:
@@ -131,12 +126,12 @@ class Runner(QObject):
             self._load(loading_of({"model": name}))
 
     def resume(self, number: int) -> None:
-        """Let a job that ended early wait again; it goes on where it was, if a checkpoint was kept."""
+        """Let a job that ended early wait again, to go on from its checkpoint, if one was kept."""
         job = self._database.job(number)
         if job is not None and job.state not in (State.WAITING, State.RUNNING, State.DONE):
             self._database.set_job_state(number, State.WAITING, resume=True)
 
-    # --- a job's way ------------------------------------------------------------------------------
+    # --- from begin to end ------------------------------------------------------------------------
 
     def _begin(self, job: Job) -> None:
         folder = self._preferences.clips_folder
@@ -145,56 +140,64 @@ class Runner(QObject):
         except OSError as error:
             self._preferences.paused = True
             self.halted.emit(
-                f"{folder} can't be made ({error.strerror}): choose another folder for clips, then let the queue go on."
+                f"{folder} can't be made ({error.strerror}): choose another folder for clips, then "
+                "resume the queue."
             )
             self.changed.emit()
             return
-        self.current, self.cancelling = job, False
+        self.current = job
+        self.cancelling = False
         self._output = output_for(job.settings, folder)
-        self._database.set_job_state(job.id, State.RUNNING)
+        self._database.set_job_state(job.number, State.RUNNING)
         self.started.emit(job)
         self.changed.emit()
         self._load(loading_of(job.settings))
         if self.current is not job:  # the worker could not even be started
             return
-        options = {"resume": True} if job.resume else {}
-        options |= {"force": True} if job.settings.get("force") else {}
-        self._client.generate(job.id, str(self._output), making_of(job.settings), **options)
+        options = {}
+        if job.resume:
+            options["resume"] = True
+        if job.settings.get("force"):
+            options["force"] = True
+        self._client.generate(job.number, str(self._output), making_of(job.settings), **options)
 
     def _load(self, loading: dict[str, Any]) -> None:
         """Ask for a model, unless the worker has it already or was asked before."""
-        if loading != self._loading or not self._client.alive:
-            number = f"load-{next(self._numbers)}"
-            self._loading = self._loads[number] = loading
-            self._client.load(number, loading)
+        if loading == self._loading and self._client.alive:
+            return
+        number = f"load-{next(self._numbers)}"
+        self._loading = loading
+        self._loads[number] = loading
+        self._client.load(number, loading)
 
     def _end(self, state: State, message: str = "") -> None:
-        """The job that runs has ended early."""
+        """Record that the job that runs has ended early, and begin the next."""
         job = self.current
+        assert job is not None
         self._previews.clear()
-        self._database.set_job_state(job.id, state, message)
+        self._database.set_job_state(job.number, state, message)
         self.current = None
-        self.ended.emit(self._database.job(job.id) or job)
+        self.ended.emit(self._database.job(job.number) or job)
         self.changed.emit()
         self.advance()
 
-    # --- what the worker says ---------------------------------------------------------------------
+    # --- the worker's events ----------------------------------------------------------------------
 
-    def _meet(self, event: dict[str, Any]) -> None:
+    def _take_machine(self, event: dict[str, Any]) -> None:
         machine = machine_from(event.get("machine"))
         if machine is not None:
             self._choices.set_machine(machine)
 
-    def _hear(self, event: dict[str, Any]) -> None:
-        name, number = event["event"], event.get("id")
-        if name == "note":
+    def _receive(self, event: dict[str, Any]) -> None:
+        number = event.get("id")
+        if event["event"] == "note":
             self.noted.emit(shown(event["text"]))
         elif number in self._loads:
-            self._hear_of_load(event)
+            self._receive_of_load(event)
         elif self.current is not None and number == self.current.id:
-            self._hear_of_job(event)
+            self._receive_of_job(self.current, event)
 
-    def _hear_of_load(self, event: dict[str, Any]) -> None:
+    def _receive_of_load(self, event: dict[str, Any]) -> None:
         if event["event"] == "progress":
             if self.current is not None:
                 self.progressed.emit(self.current, event)
@@ -208,8 +211,7 @@ class Runner(QObject):
         if event["event"] == "error" and self.current is None:
             self.noted.emit(shown(event["message"]))
 
-    def _hear_of_job(self, event: dict[str, Any]) -> None:
-        job = self.current
+    def _receive_of_job(self, job: Job, event: dict[str, Any]) -> None:
         if event["event"] == "progress":
             self.progressed.emit(job, event)
         elif event["event"] == "preview":
@@ -226,15 +228,17 @@ class Runner(QObject):
         self._deaths = 0
         self._previews.clear()
         settings = event["settings"]
-        sizes = (
-            settings.get("fps", 16.0),
-            settings.get("frames", 1),
-            settings.get("width", 0),
-            settings.get("height", 0),
+        clip = self._database.add_clip(
+            event["path"],
+            settings,
+            fps=settings.get("fps", 16.0),
+            frames=settings.get("frames", 1),
+            width=settings.get("width", 0),
+            height=settings.get("height", 0),
+            job=job.id,
         )
-        clip = self._database.add_clip(event["path"], settings, *sizes, job=job.id)
         self._learn_time(settings, event["seconds"], job.resume)
-        self._database.set_job_state(job.id, State.DONE)
+        self._database.set_job_state(job.number, State.DONE)
         self.current = None
         self.saved.emit(clip, Path(event["path"]))
         self.changed.emit()
@@ -244,16 +248,16 @@ class Runner(QObject):
         try:
             tokens = plan_of(settings, self.machine).tokens
             passes = passes_of(settings)
-        except MlxvidError:  # its folder is gone meanwhile
+        except MlxvidError:  # its folder was removed meanwhile
             return
-        if not resumed:  # a part of the work tells nothing of the whole
+        if not resumed:  # a part of a run doesn't give the time of all of it
             self._database.add_timing(str(settings.get("model")), tokens, passes, seconds)
 
     def _show_preview(self, frames: Any) -> None:
         if self.current is not None:
             self.previewed.emit(frames, float(self.current.settings.get("fps") or 16))
 
-    def _mourn(self, how: str, memory: bool) -> None:
+    def _interrupt(self, how: str, memory: bool) -> None:
         self._loading = None
         self._loads.clear()
         if self.current is None:
@@ -261,13 +265,12 @@ class Runner(QObject):
         self._deaths += 1
         if self._deaths >= DEATHS_IN_A_ROW:
             self._preferences.paused = True
-        remedy = (
-            lighter(self.current.settings, self.machine)
-            if memory
-            else "resume this clip to try again"
-        )
+        remedy = "resume this clip to try again"
+        if memory:
+            remedy = lighter(self.current.settings, self.machine)
         self._end(State.INTERRUPTED, f"{how}: {remedy}.")
         if self._deaths >= DEATHS_IN_A_ROW:
             self.halted.emit(
-                f"The generator ended {self._deaths} times in a row, so the queue rests: lower the settings, then let it go on."
+                f"The generator ended {self._deaths} times in a row, so the queue is paused: lower "
+                "the settings, then resume it."
             )

@@ -1,4 +1,4 @@
-"""Single frames as pictures in files, for clips that begin where another one ends."""
+"""Single frames saved as pictures, for clips that begin where another one ends."""
 
 from __future__ import annotations
 
@@ -23,31 +23,32 @@ def keeping(
 ) -> Callable[[Task], Path]:
     """The work of saving one frame of a clip, the last one for None; it returns the picture's path.
 
-    `frames` are the clip's, where they are all in memory at their own size; without them they are
+    frames: the clip's, where they are all in memory at their own size; without them the frame is
     read from `path`.
     """
 
     def work(task: Task) -> Path:
-        frame = (
-            frames[-1 if index is None else index] if frames else frame_of(path, index, task.check)
-        )
+        if frames:
+            frame = frames[-1 if index is None else index]
+        else:
+            assert path is not None  # there are no frames in memory
+            frame = frame_of(path, index, task.check)
         name = path.stem if path else "preview"
-        return save_still(
-            frame, folder, f"{name}-last" if index is None else f"{name}-{index + 1:04d}"
-        )
+        place = "last" if index is None else f"{index + 1:04d}"
+        return save_still(frame, folder, f"{name}-{place}")
 
     return work
 
 
 def save_still(frame: np.ndarray, folder: Path | None, name: str) -> Path:
-    """Save a frame uint8 [H, W, 3] as a PNG in `folder` (None: the system's temporary one), and
-    return its path.
+    """Save a frame uint8 [H, W, 3] as a PNG in `folder`, and return its path.
 
-    A fingerprint of the pixels is in its name, so that a picture which is in use is never replaced
-    by another. Raises :class:`MediaError` where it can't be written.
+    folder: None for the system's temporary one. A checksum of the pixels is in the name, so that a
+    picture in use is never replaced by another. Raises :class:`MediaError` where it can't be
+    written.
     """
     folder = folder or Path(tempfile.gettempdir()) / "mlxvid"
-    target = folder / f"{name}-{zlib.crc32(np.ascontiguousarray(frame)):08x}.png"
+    target = folder / f"{name}-{zlib.crc32(frame.tobytes()):08x}.png"
     half = target.with_suffix(".part")
     try:
         folder.mkdir(parents=True, exist_ok=True)

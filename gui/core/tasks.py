@@ -1,6 +1,4 @@
-"""Work away from the GUI thread: decoding, saving, looking at files. Results come back as signals
-in the thread that asked.
-"""
+"""Work outside the GUI thread; results come back as signals in the thread that asked."""
 
 from __future__ import annotations
 
@@ -17,14 +15,14 @@ from mlxvid.errors import CancelledError, MlxvidError
 
 from .messages import shown
 
-# The most ms to wait for a thread when the app ends: what is being read whole, such as a GIF, can't
-# be interrupted.
+# Milliseconds to wait for a thread when the app ends: reading a GIF, for one, can't be interrupted.
 PATIENCE = 3000
 
 
 class Task(QObject):
-    """One piece of work. Every signal carries the task, so that what comes late from one that was
-    given up can be told apart.
+    """One piece of work.
+
+    Every signal carries the task, so that late signals of a cancelled one can be recognised.
     """
 
     stepped = Signal(object, object)  # the task, what the work handed to step()
@@ -46,68 +44,60 @@ class Task(QObject):
         return self._cancelled.is_set()
 
     def check(self) -> None:
-        """For the work to call often: raises CancelledError if nobody wants its result any more."""
+        """For the work to call often: raises :class:`CancelledError` after :meth:`cancel`."""
         if self.cancelled:
             raise CancelledError("Cancelled.")
 
     def step(self, value: Any) -> None:
-        """For the work to tell how far it is."""
-        self._tell(self.stepped, value)
+        """For the work to report progress."""
+        self._emit(self.stepped, value)
 
     def run(self) -> None:
-        """Do the work, in the thread that calls; what a file or the machine can get wrong becomes
-        `failed`.
-        """
+        """Do the work in the calling thread; errors of files and of the machine become `failed`."""
         try:
             self.check()
             result = self._work(self)
         except CancelledError:
             pass
         except MlxvidError as error:
-            self._tell(self.failed, shown(error))
+            self._emit(self.failed, shown(error))
         except MemoryError:
-            self._tell(
+            self._emit(
                 self.failed,
                 "There is not enough memory for this clip: close other clips or programs.",
             )
         except (OSError, av.FFmpegError) as error:
-            self._tell(
-                self.failed,
-                f"This can't be done ({error.strerror or error}): look after the file and the disk.",
-            )
+            reason = error.strerror or error
+            self._emit(self.failed, f"This failed ({reason}): check the file and the disk.")
         else:
-            self._tell(self.done, result)
+            self._emit(self.done, result)
         finally:
-            self._tell(self.ended)
+            self._emit(self.ended)
 
-    def _tell(self, signal: SignalInstance, *values: Any) -> None:
-        with suppress(RuntimeError):  # the application has ended meanwhile, and with it this object
+    def _emit(self, signal: SignalInstance, *values: Any) -> None:
+        with suppress(RuntimeError):  # the application has ended, and with it this object
             signal.emit(self, *values)
 
 
 class Tasks(QObject):
-    """Runs tasks in at most `threads` threads of its own, so that a long task elsewhere doesn't
-    keep these waiting.
-    """
+    """Runs tasks in at most `threads` threads of its own."""
 
     def __init__(self, threads: int, parent: QObject | None = None):
         super().__init__(parent)
         app = QCoreApplication.instance()
+        assert app is not None  # objects with signals come after it
         # The application's child: a pool that is destroyed waits for its threads, which only the
         # application does without Python's lock.
         self._pool = QThreadPool(app)
         self._pool.setMaxThreadCount(threads)
         self._pool.setThreadPriority(QThread.Priority.LowPriority)  # the window comes first
         self._open: set[Task] = set()
-        # Whatever way the app ends, no thread may be left that tells things to what is being
-        # destroyed.
+        # However the app ends, no thread may be left that emits to what is being destroyed.
         app.aboutToQuit.connect(self.finish)
         atexit.register(_finish, self._pool, self._open)
 
     def task(self, work: Callable[[Task], Any]) -> Task:
-        """`work(task)`, for start(). The slots that its signals are connected to are called in
-        their objects' threads.
-        """
+        """A task for `work(task)`, not started yet."""
         return Task(work)
 
     def start(self, task: Task) -> None:
@@ -125,9 +115,7 @@ class Tasks(QObject):
         failed: Callable[[Task, str], None] | None = None,
         ended: Callable[[Task], None] | None = None,
     ) -> Task:
-        """A task for `work(task)`, connected and begun. The slots are methods of QObjects, and
-        called in their threads.
-        """
+        """Start a task for `work(task)`; the slots are QObjects' methods, run in their threads."""
         task = self.task(work)
         for signal, slot in (
             (task.stepped, stepped),
@@ -146,7 +134,7 @@ class Tasks(QObject):
             task.cancel()
 
     def finish(self) -> None:
-        """Cancel everything, and wait until the threads have noticed."""
+        """Cancel everything, and wait until the threads have ended."""
         _finish(self._pool, self._open)
 
     def _forget(self, task: Task) -> None:

@@ -15,21 +15,21 @@ FILE_MANAGER = "Finder" if ON_MAC else "File Manager"
 
 
 def move_to_trash(path: Path) -> None:
-    """Move a file or folder to where the user can get it back. Raises :class:`MediaError` where the
-    system won't.
-    """
+    """Move a file or folder to the trash; raises :class:`MediaError` where the system refuses."""
     if not QFile(str(path)).moveToTrash():
         raise MediaError(
-            f"{path} can't be moved to the trash: look after the permissions of its folder, or delete it there."
+            f"{path} can't be moved to the trash: check the permissions of its folder, or delete "
+            "it there."
         )
 
 
 def show_in_file_manager(path: Path) -> None:
-    """Open the folder that a file is in, with the file selected where the system can do that.
-    Raises :class:`MediaError` if it is gone.
+    """Open a file's folder, with the file selected where the system can do that.
+
+    Raises :class:`MediaError` if there is no such file.
     """
     if not path.exists():
-        raise MediaError(f"There is no file {path} any more: it was moved or deleted.")
+        raise MediaError(f"There is no file {path}: it was moved or deleted.")
     if ON_MAC:
         QProcess.startDetached("open", ["-R", str(path)])
         return
@@ -39,10 +39,9 @@ def show_in_file_manager(path: Path) -> None:
 
 
 def _show_item(sender: str, path: Path) -> bool:
-    """Ask the file manager by the name that freedesktop.org gave it."""
-    place = (
-        bytes(QUrl.fromLocalFile(str(path)).toEncoded()).decode().replace(",", "%2C")
-    )  # a comma would begin another file
+    """Ask the file manager, by freedesktop.org's interface; returns whether it was asked."""
+    url = bytes(QUrl.fromLocalFile(str(path)).toEncoded().data()).decode()
+    place = url.replace(",", "%2C")  # a comma would begin another file
     method = "org.freedesktop.FileManager1"
     arguments = [
         "--session",

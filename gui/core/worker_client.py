@@ -1,6 +1,4 @@
-"""The worker process, and the protocol that it speaks: requests go out as JSON lines, events come
-back as signals.
-"""
+"""The worker process: requests go out as JSON lines, events come back as signals."""
 
 from __future__ import annotations
 
@@ -18,33 +16,33 @@ from .protocol import LineParser
 
 log = logging.getLogger("mlxvid.gui")
 
-# A worker that is asked to end gets so many milliseconds before it is killed.
+# Milliseconds after which a worker that was asked to end is killed.
 PATIENCE = 2000
-# With a job in hand, so many seconds without a word are reported. One step of a large model may
-# take many minutes.
+# Seconds without an event of a job that are reported. One step of a large model may take many
+# minutes.
 SILENCE = 15 * 60
-# So many lines of its standard error are kept to explain a death.
+# Lines of its standard error that are kept to explain a crash.
 LAST_WORDS = 50
 
 _ENDS = ("loaded", "saved", "cancelled", "error")
-_DEATHS = {
+_DEATHS: dict[int, str] = {
     signal.SIGKILL: "The generator was killed, most likely by the system because memory ran out",
-    signal.SIGABRT: "The generator broke down, most likely because memory ran out",
-    signal.SIGTERM: "The generator was ended from outside",
+    signal.SIGABRT: "The generator crashed, most likely because memory ran out",
+    signal.SIGTERM: "The generator was ended by another program",
 }
 
 
 class WorkerClient(QObject):
-    """One worker at a time; it starts with the first request and is started anew by the next one
-    after it died.
+    """One worker at a time: the first request starts it, and the next one after it has ended.
+
+    ready: the event of that name. event_received: every other event. died: how, as the beginning of
+    a sentence, and whether memory may have run out. silent: seconds without an event of a job.
     """
 
     ready = Signal(dict)
-    event = Signal(
-        dict
-    )  # of a job: loaded, progress, preview, note, saved, cancelled, error, and whatever a later worker adds
-    died = Signal(str, bool)  # half a sentence that says how, and whether memory may have run out
-    silent = Signal(int)  # so many seconds, with a job in hand
+    event_received = Signal(dict)
+    died = Signal(str, bool)
+    silent = Signal(int)
     stderr_line = Signal(str)
     strange_line = Signal(str)
 
@@ -62,7 +60,7 @@ class WorkerClient(QObject):
         self._reason: str | None = None  # why we ended it, if we did
         self._last_words: deque[str] = deque(maxlen=LAST_WORDS)
         self._silence = QTimer(self, singleShot=True)
-        self._silence.timeout.connect(self._grow_impatient)
+        self._silence.timeout.connect(self._report_silence)
         self.set_silence(silence)
 
     @property
@@ -71,11 +69,11 @@ class WorkerClient(QObject):
 
     @property
     def pid(self) -> int:
-        """Of the worker, 0 where there is none."""
+        """The worker's process id, 0 where there is none."""
         return self._process.processId() if self._process else 0
 
     def set_silence(self, seconds: float) -> None:
-        """From now on, report so many seconds without an event while a job is in hand."""
+        """Report this many seconds without an event of a job."""
         self._silence.setInterval(int(seconds * 1000))
 
     def load(self, number: str, loading: dict[str, Any]) -> None:
@@ -107,13 +105,14 @@ class WorkerClient(QObject):
             self._process.kill()
 
     def be_patient(self) -> None:
-        """Begin to count the silence anew."""
+        """Count the silence from now on."""
         if self._open:
             self._silence.start()
 
     def shutdown(self) -> None:
         """End the worker for good, politely first. No signal comes of it."""
-        process, self._process = self._process, None
+        process = self._process
+        self._process = None
         self._silence.stop()
         if process is None:
             return
@@ -126,8 +125,10 @@ class WorkerClient(QObject):
     # --- the process ------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        process = self._process = QProcess(self)
-        self._parser, self._errors = LineParser(), bytearray()
+        process = QProcess(self)
+        self._process = process
+        self._parser = LineParser()
+        self._errors = bytearray()
         self._open.clear()
         self._last_words.clear()
         self._reason = None
@@ -146,7 +147,8 @@ class WorkerClient(QObject):
             self._silence.start()
 
     def _write(self, request: dict[str, Any]) -> None:
-        self._process.write(json.dumps(request).encode() + b"\n")
+        if self._process is not None:
+            self._process.write(json.dumps(request).encode() + b"\n")
 
     def _read(self) -> None:
         if self._process is None:
@@ -156,9 +158,9 @@ class WorkerClient(QObject):
             log.warning("The generator wrote a line that is no event: %s", line)
             self.strange_line.emit(line)
         for event in events:
-            self._hear(event)
+            self._receive(event)
 
-    def _hear(self, event: dict[str, Any]) -> None:
+    def _receive(self, event: dict[str, Any]) -> None:
         if event["event"] == "ready":
             self.ready.emit(event)
             return
@@ -168,7 +170,7 @@ class WorkerClient(QObject):
             self._silence.start()
         else:
             self._silence.stop()
-        self.event.emit(event)
+        self.event_received.emit(event)
 
     def _read_errors(self) -> None:
         if self._process is None:
@@ -177,9 +179,9 @@ class WorkerClient(QObject):
         *lines, rest = self._errors.split(b"\n")
         self._errors = bytearray(rest[-4096:])
         for line in lines:
-            self._tell(line.decode("utf-8", "replace").rstrip())
+            self._log_line(line.decode("utf-8", "replace").rstrip())
 
-    def _tell(self, line: str) -> None:
+    def _log_line(self, line: str) -> None:
         if line:
             self._last_words.append(line)
             log.info("generator: %s", line)
@@ -192,18 +194,19 @@ class WorkerClient(QObject):
     def _finished(self, code: int, status: QProcess.ExitStatus) -> None:
         self._read()
         self._read_errors()
-        self._tell(self._errors.decode("utf-8", "replace").rstrip())  # a last line without an end
+        self._log_line(
+            self._errors.decode("utf-8", "replace").rstrip()
+        )  # a last line without an end
         if status == QProcess.ExitStatus.CrashExit:
-            self._bury(
-                _DEATHS.get(code, f"The generator broke down (signal {code})"),
-                memory=code != signal.SIGTERM,
-            )
+            how = _DEATHS.get(code, f"The generator crashed (signal {code})")
+            self._bury(how, memory=code != signal.SIGTERM)
         else:
             last = f": {self._last_words[-1]}" if self._last_words else ""
             self._bury(f"The generator ended by itself (code {code}){last}")
 
     def _bury(self, how: str, memory: bool = False) -> None:
-        process, self._process = self._process, None
+        process = self._process
+        self._process = None
         self._silence.stop()
         self._open.clear()
         if process is not None:
@@ -211,5 +214,5 @@ class WorkerClient(QObject):
         log.error("%s", self._reason or how)
         self.died.emit(self._reason or how, memory and self._reason is None)
 
-    def _grow_impatient(self) -> None:
+    def _report_silence(self) -> None:
         self.silent.emit(self._silence.interval() // 1000)

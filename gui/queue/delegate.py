@@ -1,4 +1,4 @@
-"""How a job looks in the queue: its prompt, what it makes, and a line that says how it stands."""
+"""How a job looks in the queue: its prompt, its facts, and its state."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 from mlxvid.gui.core.jobs import Job, State
 from mlxvid.gui.core.progress_text import progress_text, share
 from mlxvid.gui.widgets.elided import whole_parts
-from mlxvid.gui.widgets.theme import colours
+from mlxvid.gui.widgets.theme import Colours, colours
 
 from .list_model import JOB, PROGRESS
 
-_MARGIN, _GAP, _BAR = 12, 3, 3
+# Pixels around the lines, between them, and of the bar's height.
+_MARGIN = 12
+_GAP = 3
+_BAR = 3
 _STATES = {
     State.INTERRUPTED: "Interrupted",
     State.FAILED: "Failed",
@@ -31,10 +34,8 @@ class QueueDelegate(QStyledItemDelegate):
         self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> QSize:
         bold, small = _fonts(option.font)
-        height = (
-            QFontMetrics(bold).height() + 2 * QFontMetrics(small).height() + 2 * _GAP + 2 * _MARGIN
-        )
-        return QSize(160, height)
+        lines = QFontMetrics(bold).height() + 2 * QFontMetrics(small).height()
+        return QSize(160, lines + 2 * _GAP + 2 * _MARGIN)
 
     def paint(
         self,
@@ -43,72 +44,75 @@ class QueueDelegate(QStyledItemDelegate):
         index: QModelIndex | QPersistentModelIndex,
     ) -> None:
         job: Job = index.data(JOB)
-        c = colours(option.palette)
-        chosen = bool(option.state & QStyle.StateFlag.State_Selected)
+        progress = index.data(PROGRESS)
+        look = colours(option.palette)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        if chosen or option.state & QStyle.StateFlag.State_MouseOver:
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(c.field if chosen else c.hover))
-            painter.drawRoundedRect(option.rect.adjusted(6, 2, -6, -2), 6, 6)
-        if chosen and option.state & QStyle.StateFlag.State_HasFocus:
-            painter.setPen(QColor(c.accent))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRoundedRect(
-                QRectF(option.rect.adjusted(6, 2, -6, -2)).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6
-            )
+        _paint_background(painter, option, look)
         bold, small = _fonts(option.font)
         area = option.rect.adjusted(_MARGIN + 4, _MARGIN, -_MARGIN - 4, -_MARGIN)
-        top = _line(painter, bold, c.text, area, area.top(), job.title)
-        top = _line(
-            painter,
-            small,
-            c.faint,
-            area,
-            top + _GAP,
-            whole_parts(job.facts, QFontMetrics(small), area.width()),
-        )
-        words, colour = _standing(job, index.data(PROGRESS), c)
+        facts = whole_parts(job.facts, QFontMetrics(small), area.width())
+        words, colour = _state_line(job, progress, look)
         if job.state is State.RUNNING:
             words = whole_parts(words, QFontMetrics(small), area.width())
+        top = _line(painter, bold, look.text, area, area.top(), job.title)
+        top = _line(painter, small, look.faint, area, top + _GAP, facts)
         _line(painter, small, colour, area, top + _GAP, words)
         if job.state is State.RUNNING:
-            bar = QRectF(area.left(), option.rect.bottom() - _MARGIN + 3, area.width(), _BAR)
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(c.line))
-            painter.drawRoundedRect(bar, 1.5, 1.5)
-            painter.setBrush(QColor(c.accent))
-            bar.setWidth(bar.width() * share(index.data(PROGRESS)))
-            painter.drawRoundedRect(bar, 1.5, 1.5)
+            top = option.rect.bottom() - _MARGIN + 3
+            bar = QRectF(area.left(), top, area.width(), _BAR)
+            _paint_bar(painter, bar, share(progress), look)
         painter.restore()
 
 
-def _standing(job: Job, progress: dict[str, Any], c: Any) -> tuple[str, str]:
-    """What the last line says, and its colour."""
+def _paint_background(painter: QPainter, option: QStyleOptionViewItem, look: Colours) -> None:
+    chosen = bool(option.state & QStyle.StateFlag.State_Selected)
+    frame = option.rect.adjusted(6, 2, -6, -2)
+    if chosen or option.state & QStyle.StateFlag.State_MouseOver:
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(look.field if chosen else look.hover))
+        painter.drawRoundedRect(frame, 6, 6)
+    if chosen and option.state & QStyle.StateFlag.State_HasFocus:
+        painter.setPen(QColor(look.accent))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRoundedRect(QRectF(frame).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
+
+
+def _paint_bar(painter: QPainter, bar: QRectF, done: float, look: Colours) -> None:
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(look.line))
+    painter.drawRoundedRect(bar, 1.5, 1.5)
+    painter.setBrush(QColor(look.accent))
+    bar.setWidth(bar.width() * done)
+    painter.drawRoundedRect(bar, 1.5, 1.5)
+
+
+def _state_line(job: Job, progress: dict[str, Any], look: Colours) -> tuple[str, str]:
+    """The words of the last line, and their colour."""
     if job.state is State.RUNNING:
-        return progress_text(progress), c.text
+        return progress_text(progress), look.text
     words = _STATES[job.state]
     if job.state in (State.INTERRUPTED, State.FAILED) and job.message:
-        return f"{words}: {job.message}", c.danger if job.state is State.FAILED else c.warning
-    return words, c.faint
+        colour = look.danger if job.state is State.FAILED else look.warning
+        return f"{words}: {job.message}", colour
+    return words, look.faint
 
 
 def _fonts(font: QFont) -> tuple[QFont, QFont]:
-    bold, small = QFont(font), QFont(font)
+    """Those of the first line and of the others."""
+    bold = QFont(font)
     bold.setWeight(QFont.Weight.Medium)
+    small = QFont(font)
     small.setPointSizeF(font.pointSizeF() * 0.9)
     return bold, small
 
 
 def _line(painter: QPainter, font: QFont, colour: str, area: QRect, top: int, text: str) -> int:
-    """Write one line, shortened at its end if need be; returns where the next may begin."""
+    """Write one line, elided at its end if need be; returns where the next may begin."""
     metrics = QFontMetrics(font)
     painter.setFont(font)
     painter.setPen(QColor(colour))
     rect = QRect(area.left(), top, area.width(), metrics.height())
-    painter.drawText(
-        rect,
-        Qt.AlignmentFlag.AlignVCenter,
-        metrics.elidedText(text, Qt.TextElideMode.ElideRight, area.width()),
-    )
+    elided = metrics.elidedText(text, Qt.TextElideMode.ElideRight, area.width())
+    painter.drawText(rect, Qt.AlignmentFlag.AlignVCenter, elided)
     return top + metrics.height()

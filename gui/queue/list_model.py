@@ -1,10 +1,8 @@
-"""The queue as Qt's views see it: the database's jobs in their order, and how far the running one
-is.
-"""
+"""Qt's model of the queue: the database's jobs in their order, and the progress of one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from PySide6.QtCore import (
@@ -26,7 +24,7 @@ _MIME = "application/x-mlxvid-jobs"
 
 _WORDS = {
     State.WAITING: "waiting",
-    State.RUNNING: "being made",
+    State.RUNNING: "running",
     State.INTERRUPTED: "interrupted",
     State.FAILED: "failed",
     State.CANCELLED: "cancelled",
@@ -34,7 +32,7 @@ _WORDS = {
 
 
 class QueueModel(QAbstractListModel):
-    """`dropped`: the ids of jobs that were dragged, and the row before which they were let go."""
+    """Jobs as rows. dropped: the ids of jobs that were dragged, and the row before which."""
 
     dropped = Signal(list, int)
 
@@ -47,7 +45,7 @@ class QueueModel(QAbstractListModel):
         self.reload()
 
     def reload(self) -> None:
-        """Read the database again; where the same jobs stand in the same order, selections stay."""
+        """Read the database again; selections stay where the jobs and their order are the same."""
         jobs = self._database.jobs()
         if [job.id for job in jobs] == [job.id for job in self._jobs]:
             self._jobs = jobs
@@ -60,8 +58,8 @@ class QueueModel(QAbstractListModel):
 
     def set_progress(self, job: Job, event: dict[str, Any]) -> None:
         """The worker's latest `progress` event for a job."""
-        self._progress = (job.id, event)
-        row = self.row_of(job.id)
+        self._progress = (job.number, event)
+        row = self.row_of(job.number)
         if row >= 0:
             self.dataChanged.emit(self.index(row), self.index(row), [PROGRESS])
 
@@ -76,7 +74,7 @@ class QueueModel(QAbstractListModel):
     def jobs(self) -> list[Job]:
         return list(self._jobs)
 
-    # --- what Qt asks -----------------------------------------------------------------------------
+    # --- Qt's interface ---------------------------------------------------------------------------
 
     def rowCount(self, parent: QModelIndex | QPersistentModelIndex = QModelIndex()) -> int:  # noqa: B008
         return 0 if parent.isValid() else len(self._jobs)
@@ -89,20 +87,16 @@ class QueueModel(QAbstractListModel):
             return None
         answers: dict[int, Callable[[], Any]] = {
             Qt.ItemDataRole.DisplayRole: lambda: job.title,
-            Qt.ItemDataRole.ToolTipRole: lambda: "\n".join(
-                filter(None, (job.title, job.facts, job.message))
-            ),
-            Qt.ItemDataRole.AccessibleTextRole: lambda: (
-                f"{job.title}, {_WORDS.get(job.state, '')}. {job.message}"
-            ),
+            Qt.ItemDataRole.ToolTipRole: lambda: _tooltip(job),
+            Qt.ItemDataRole.AccessibleTextRole: lambda: _spoken(job),
             JOB: lambda: job,
-            PROGRESS: lambda: (
-                self._progress[1]
-                if self._progress[0] == job.id and job.state is State.RUNNING
-                else {}
-            ),
+            PROGRESS: lambda: self._progress_of(job),
         }
         return answers[role]() if role in answers else None
+
+    def _progress_of(self, job: Job) -> dict[str, Any]:
+        number, event = self._progress
+        return event if number == job.id and job.state is State.RUNNING else {}
 
     def flags(self, index: QModelIndex | QPersistentModelIndex) -> Qt.ItemFlag:
         job = self.at(index.row())
@@ -119,7 +113,7 @@ class QueueModel(QAbstractListModel):
     def mimeTypes(self) -> list[str]:
         return [_MIME]
 
-    def mimeData(self, indexes: list[QModelIndex]) -> QMimeData:
+    def mimeData(self, indexes: Sequence[QModelIndex]) -> QMimeData:
         data = QMimeData()
         rows = sorted(index.row() for index in indexes)
         data.setData(_MIME, ",".join(str(self._jobs[row].id) for row in rows).encode())
@@ -133,11 +127,18 @@ class QueueModel(QAbstractListModel):
         column: int,
         parent: QModelIndex | QPersistentModelIndex,
     ) -> bool:
-        """Tell of the drop and move nothing: what happens to the queue happens in the database,
-        through an undoable command.
-        """
+        """Emit `dropped` and move nothing: a command that can be undone changes the database."""
         if not data.hasFormat(_MIME):
             return False
         ids = [int(number) for number in bytes(data.data(_MIME).data()).decode().split(",")]
         self.dropped.emit(ids, row if row >= 0 else len(self._jobs))
         return False
+
+
+def _tooltip(job: Job) -> str:
+    return "\n".join(text for text in (job.title, job.facts, job.message) if text)
+
+
+def _spoken(job: Job) -> str:
+    """A job for screen readers."""
+    return f"{job.title}, {_WORDS.get(job.state, '')}. {job.message}"

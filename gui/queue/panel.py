@@ -1,6 +1,8 @@
-"""The queue: what is being made, what waits, and what ended early and can go on."""
+"""The queue panel: jobs that run, wait, or ended early and can be resumed."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QItemSelectionModel, QPoint, Qt, Signal
 from PySide6.QtGui import QAction, QKeySequence, QUndoStack
@@ -30,8 +32,10 @@ _ENDED = (State.INTERRUPTED, State.FAILED, State.CANCELLED)
 
 
 class QueuePanel(QWidget):
-    """`edit`: a job whose settings the user wants to change. All that it does goes through
-    `undo_stack`, but for pausing and resuming.
+    """The list of jobs, and the actions on them.
+
+    edit: a job whose settings the user wants to change. Every change goes through `undo_stack`,
+    except pausing and resuming.
     """
 
     edit = Signal(object)
@@ -44,7 +48,9 @@ class QueuePanel(QWidget):
         parent: QWidget | None = None,
     ):
         super().__init__(parent)
-        self._database, self._runner, self._undo_stack = database, runner, undo_stack
+        self._database = database
+        self._runner = runner
+        self._undo_stack = undo_stack
         self.model = QueueModel(database, self)
         self.view = QListView(self)
         self.view.setModel(self.model)
@@ -70,10 +76,16 @@ class QueuePanel(QWidget):
         self._kept: list[int] = []
         self._update()
 
-    # --- what can be done -------------------------------------------------------------------------
+    # --- actions ----------------------------------------------------------------------------------
 
     def _make_actions(self) -> None:
-        def action(text: str, picture: str, shortcuts: list, then, tip: str) -> QAction:
+        def action(
+            text: str,
+            picture: str,
+            shortcuts: Sequence[str | Qt.Key],
+            then: Callable[[], None],
+            tip: str,
+        ) -> QAction:
             made = QAction(icon(picture), text, self)
             made.setShortcuts([QKeySequence(keys) for keys in shortcuts])
             made.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
@@ -87,10 +99,10 @@ class QueuePanel(QWidget):
             "resume",
             ["Ctrl+R"],
             self.resume,
-            "Go on with it, from where it was if that was kept",
+            "Make it again, from its checkpoint if one was kept",
         )
         self.next_action = action(
-            "Run Next", "next", ["Ctrl+Shift+Up"], self.run_next, "Make this one before the others"
+            "Run Next", "next", ["Ctrl+Shift+Up"], self.run_next, "Run it before the others"
         )
         self.edit_action = action(
             "Edit…",
@@ -107,20 +119,20 @@ class QueuePanel(QWidget):
             "trash",
             [Qt.Key.Key_Delete, Qt.Key.Key_Backspace],
             self.remove,
-            "Take it out of the queue",
+            "Remove it from the queue",
         )
         self.up_action = action(
-            "Move Up", "up", ["Alt+Up"], lambda: self._shift(-1), "Make it earlier"
+            "Move Up", "up", ["Alt+Up"], lambda: self._shift(-1), "Run it earlier"
         )
         self.down_action = action(
-            "Move Down", "down", ["Alt+Down"], lambda: self._shift(1), "Make it later"
+            "Move Down", "down", ["Alt+Down"], lambda: self._shift(1), "Run it later"
         )
         self.pause_action = action(
             "Pause Queue",
             "pause",
             [],
             self._toggle_pause,
-            "Begin no other clip; the one being made goes on",
+            "Begin no other clip; the running one goes on",
         )
         self.pause_action.setCheckable(True)
         self.actions_on_jobs = [
@@ -138,42 +150,35 @@ class QueuePanel(QWidget):
 
     def add(self, jobs: list[Job]) -> None:
         """Put new jobs at the end."""
-        self._undo_stack.push(
-            AddJobs(
-                self._database,
-                jobs,
-                "Add Clip to Queue" if len(jobs) == 1 else "Add Clips to Queue",
-            )
-        )
+        text = "Add Clip to Queue" if len(jobs) == 1 else "Add Clips to Queue"
+        self._undo_stack.push(AddJobs(self._database, jobs, text))
 
     def resume(self) -> None:
         for job in self.chosen():
-            self._runner.resume(job.id)
+            self._runner.resume(job.number)
 
     def run_next(self) -> None:
-        """The chosen jobs come before all others; those that had ended early wait again."""
+        """Put the chosen jobs before all others; those that had ended early wait again."""
         jobs = [job for job in self.chosen() if job.state is not State.RUNNING]
-        self._place([job.id for job in jobs], 0)
+        self._place([job.number for job in jobs], 0)
         for job in jobs:
-            self._runner.resume(job.id)
+            self._runner.resume(job.number)
 
     def edit_chosen(self) -> None:
         if self.edit_action.isEnabled():
             self.edit.emit(self.chosen()[0])
 
     def edit_job(self, number: int) -> None:
-        """Let the user change a job that does not run."""
+        """Edit a job that does not run."""
         self.select(number)
         self.edit_chosen()
 
     def duplicate(self) -> None:
-        """The same jobs again at the end, each with the seed after its own: the same one would only
-        make the same clip.
-        """
-        copies = [
-            Job({**job.settings, "seed": int(job.settings.get("seed", 0)) + 1})
-            for job in self.chosen()
-        ]
+        """Add the same jobs at the end, each with the seed after its own, to make another clip."""
+        copies = []
+        for job in self.chosen():
+            seed = int(job.settings.get("seed", 0)) + 1
+            copies.append(Job({**job.settings, "seed": seed}))
         self._undo_stack.push(AddJobs(self._database, copies, "Duplicate Clip in Queue"))
 
     def remove(self) -> None:
@@ -184,27 +189,28 @@ class QueuePanel(QWidget):
         self._undo_stack.push(PlaceJobs(self._database, ids, row))
 
     def _shift(self, step: int) -> None:
-        rows = sorted(self.model.row_of(job.id) for job in self.chosen())
-        if rows and 0 <= rows[0] + step and rows[-1] + step < self.model.rowCount():
-            self._place(
-                [job.id for job in self.chosen()], rows[0] - 1 if step < 0 else rows[-1] + 2
-            )
+        ids = [job.number for job in self.chosen()]
+        rows = sorted(self.model.row_of(number) for number in ids)
+        if rows and rows[0] + step >= 0 and rows[-1] + step < self.model.rowCount():
+            self._place(ids, rows[0] - 1 if step < 0 else rows[-1] + 2)
 
     def _toggle_pause(self) -> None:
         self._runner.pause(not self._runner.paused)
 
-    # --- how it looks -----------------------------------------------------------------------------
+    # --- layout and state -------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
         self._summary = faint_label()
+        self._summary.setObjectName("queue_summary")
         pause = self._button(self.pause_action)
         head = QHBoxLayout()
         head.setContentsMargins(16, 8, 8, 4)
         head.addWidget(self._summary, 1)
         head.addWidget(pause)
         empty = QLabel(
-            "Nothing waits.\nClips that you generate while another\nis being made line up here."
+            "The queue is empty.\nClips that you generate while another\nis running wait here."
         )
+        empty.setObjectName("queue_empty")
         empty.setProperty("role", "faint")
         empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._pages = QStackedLayout()
@@ -239,8 +245,9 @@ class QueuePanel(QWidget):
         return button
 
     def _update(self, *_: object) -> None:
-        """Let the buttons and the summary say what is so."""
-        jobs, chosen = self.model.jobs, self.chosen()
+        """Update the actions and the summary."""
+        jobs = self.model.jobs
+        chosen = self.chosen()
         idle = [job for job in chosen if job.state is not State.RUNNING]
         self.resume_action.setEnabled(any(job.state in _ENDED for job in chosen))
         self._resume_button.setVisible(self.resume_action.isEnabled())
@@ -250,7 +257,7 @@ class QueuePanel(QWidget):
         self.duplicate_action.setEnabled(bool(chosen))
         self.pause_action.setChecked(self._runner.paused)
         self.pause_action.setIcon(icon("play" if self._runner.paused else "pause"))
-        self.pause_action.setText("Let Queue Go On" if self._runner.paused else "Pause Queue")
+        self.pause_action.setText("Resume Queue" if self._runner.paused else "Pause Queue")
         waiting = sum(job.state is State.WAITING for job in jobs)
         ended = sum(job.state in _ENDED for job in jobs)
         parts = ["Paused"] if self._runner.paused else []
@@ -267,10 +274,10 @@ class QueuePanel(QWidget):
         menu.popup(self.view.viewport().mapToGlobal(place))
 
     def _note_selection(self) -> None:
-        self._kept = [job.id for job in self.chosen()]
+        self._kept = [job.number for job in self.chosen()]
 
     def _restore_selection(self) -> None:
-        """Select the same jobs again after the model was read anew."""
+        """Select the same jobs again after the model was reset."""
         selection = self.view.selectionModel()
         for number in self._kept:
             row = self.model.row_of(number)

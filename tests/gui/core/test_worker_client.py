@@ -108,7 +108,7 @@ class Heard:
             [],
             [],
         )
-        client.event.connect(self.events.append)
+        client.event_received.connect(self.events.append)
         client.died.connect(
             lambda how, memory: (self.deaths.append(how), self.memory.append(memory))
         )
