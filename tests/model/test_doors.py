@@ -80,3 +80,19 @@ from scripts.doc_pages import settings_page
 print(settings_page())
 """)
     assert "grain" in page and "how much film grain" in page
+
+
+def test_window(python):
+    pytest.importorskip("PySide6")
+    found = python("""
+from PySide6.QtWidgets import QApplication, QDoubleSpinBox
+app = QApplication([])
+from mlxvid import catalog
+from mlxvid.gui.compose.generated import GeneratedBox
+box = GeneratedBox()
+box.set_card(catalog.find("mini"))
+field = box.findChild(QDoubleSpinBox, "grain")
+field.setValue(0.5)
+print(json.dumps([field.accessibleName(), field.maximum(), box.settings()]))
+""")
+    assert json.loads(found) == ["Film grain", 1.0, {"grain": 0.5}]
