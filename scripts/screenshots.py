@@ -40,6 +40,7 @@ from PySide6.QtCore import QEventLoop, QPoint, QTimer  # noqa: E402
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QPainter, QPixmap  # noqa: E402
 from PySide6.QtWidgets import QApplication, QDialog  # noqa: E402
 
+from mlxvid.catalog import CATALOG  # noqa: E402
 from mlxvid.cli.parser import Parser, run  # noqa: E402
 from mlxvid.errors import MlxvidError  # noqa: E402
 from mlxvid.gui.app import follow_appearance, make_application  # noqa: E402
@@ -187,7 +188,7 @@ class Studio:
         self.window.tools.show_models()
         panel = self.window.tools.models
         wait(lambda: panel.chosen() is not None, "The models")
-        panel.select("wan2.1-t2v-1.3b")
+        panel.select(next(card.name for card in CATALOG.values() if card.places))
         dialog = panel.window()
         self.shoot("models", dialog)
         dialog.close()

@@ -14,38 +14,12 @@ import pytest
 from tests import ROOT
 from tests.models.tiny import write_model
 
-# Modules and folders that `scripts/test --quick` leaves out: those that take more than about two
-# seconds and are not about what is changed most often. `scripts/test --durations=30` finds more.
-THOROUGH = (
-    "tests/convert/test_convert.py",
-    "tests/convert/test_wan.py",
-    "tests/gui/test_build_app.py",
-    "tests/gui/test_flow.py",
-    "tests/gui/test_gallery.py",
-    "tests/gui/test_models.py",
-    "tests/gui/test_window.py",
-    "tests/hub/test_hub.py",
-    "tests/kernels/test_mutants.py",
-    "tests/kernels/test_temporal_attention.py",
-    "tests/layers/test_autoencoder_kl.py",
-    "tests/media/test_clip.py",
-    "tests/metal_emulator/test_faults.py",
-    "tests/models/latte/test_pipeline.py",
-    "tests/models/opensora/test_options.py",
-    "tests/models/opensora/test_pipeline.py",
-    "tests/models/opensora/test_vae.py",
-    "tests/models/wan/test_pipeline.py",
-    "tests/models/wan/test_transformer.py",
-    "tests/models/wan/test_vae.py",
-    "tests/models/wan/test_vae_parity.py",
-    "tests/models/wan/test_wan.py",
-    "tests/run/test_attention_costs.py",
-    "tests/run/test_checkpoint.py",
-    "tests/schedulers/test_parity.py",
-    "tests/test_plan.py",
-    "tests/test_worker.py",
-    "tests/weights/test_load.py",
-)
+# What `scripts/test --quick` leaves out: paths of modules and folders.
+THOROUGH = [
+    line
+    for line in (ROOT / "tests" / "thorough.txt").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+]
 
 # A shell starts background jobs with Ctrl-C ignored, and so would be the programs that tests start
 # in one.

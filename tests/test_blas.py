@@ -31,7 +31,8 @@ for batch, m, k, n in [(1, 1, 1, 1), (1, 257, 129, 65), (3, 33, 131, 7), (1, 5, 
     a, b = (rng.standard_normal(shape, np.float32) for shape in [(batch, m, k), (batch, k, n)])
     wanted = a.astype(np.float64) @ b
     transposed = mx.array(np.ascontiguousarray(b.swapaxes(1, 2))).swapaxes(1, 2)
-    for product in (mx.matmul(mx.array(a), mx.array(b), stream=mx.cpu), mx.matmul(mx.array(a), transposed, stream=mx.cpu)):
+    for second in (mx.array(b), transposed):
+        product = mx.matmul(mx.array(a), second, stream=mx.cpu)
         worst = max(worst, np.abs(np.array(product) - wanted).max())
 print("worst", worst)
 """
@@ -103,7 +104,8 @@ def test_the_switch_leaves_mlx_as_it_was():
 @linux
 def test_only_mlx_is_redirected():
     lines = run(
-        "import ctypes; blas.preload(); print('global', hasattr(ctypes.CDLL(None), 'scipy_cblas_sgemm'))"
+        "import ctypes; blas.preload(); "
+        "print('global', hasattr(ctypes.CDLL(None), 'scipy_cblas_sgemm'))"
     )
     assert value(lines, "global") == "False"
 
@@ -111,7 +113,8 @@ def test_only_mlx_is_redirected():
 @linux
 def test_other_packages_are_not_imported_by_it():
     lines = run(
-        "import sys; blas.preload(); print('imported', [name for name in ('scipy', 'numpy', 'mlx.core') if name in sys.modules])"
+        "import sys; blas.preload(); "
+        "print('imported', [n for n in ('scipy', 'numpy', 'mlx.core') if n in sys.modules])"
     )
     assert value(lines, "imported") == "[]"
 
@@ -143,7 +146,8 @@ mlx = ctypes.CDLL(str(blas._library("mlx", "lib/libmlx.so")))
 slots = dict(blas._call_slots(mlx))
 for slot in sorted(slots[name] for name in blas.FUNCTIONS):
     page = slot & -mmap.PAGESIZE
-    assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(page), ctypes.c_size_t(mmap.PAGESIZE), mmap.PROT_READ) == 0
+    size = ctypes.c_size_t(mmap.PAGESIZE)
+    assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(page), size, mmap.PROT_READ) == 0
 before = [blas._word(slots[name]) for name in blas.FUNCTIONS]
 print("preload", blas.preload())
 print("same", before == [blas._word(slots[name]) for name in blas.FUNCTIONS])

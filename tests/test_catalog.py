@@ -1,30 +1,35 @@
-"""The catalog: names are found, suggested and listed, and what an entry says of its model is true."""
+"""The catalog: names are found, suggested and listed, and what a card says of its model is true."""
 
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 
 import pytest
 
-from mlxvid.catalog import CATALOG, find, listing
-from mlxvid.errors import MlxvidError, ModelNotFoundError
-from mlxvid.model.memory import DTYPE_BYTES, FAMILIES, read_weights
+from mlxvid.catalog import CATALOG, card_of, find, listing
+from mlxvid.errors import ModelNotFoundError, WeightsError
+from mlxvid.model.card import Card, Source
+from mlxvid.model.memory import DTYPE_BYTES
+from mlxvid.weights.sizes import read_sizes
+
+
+def by_name(card: Card) -> str:
+    return card.name
 
 
 @pytest.fixture
-def hub_entry(monkeypatch):
-    """One more entry, as a model on the hub would be."""
-    entry = dataclasses.replace(
+def hub_card(monkeypatch) -> Card:
+    """One more card, as a model on the hub would have."""
+    card = dataclasses.replace(
         CATALOG["mini"],
         name="wide-2b",
         folder=None,
-        repo="Org/Wide-2B-Diffusers",
+        source=Source("Org/Wide-2B-Diffusers", "0123abc"),
         download_bytes=5_400_000_000,
         licence="MIT",
     )
-    monkeypatch.setitem(CATALOG, entry.name, entry)
-    return entry
+    monkeypatch.setitem(CATALOG, card.name, card)
+    return card
 
 
 def test_a_name_is_found_whatever_its_capitals():
@@ -32,84 +37,79 @@ def test_a_name_is_found_whatever_its_capitals():
     assert find(" Mini ") is CATALOG["mini"]
 
 
-def test_a_hub_repository_is_found_by_its_id(hub_entry):
-    assert find("org/wide-2b-diffusers") is hub_entry
+def test_a_hub_repository_is_found_by_its_id(hub_card):
+    assert find("org/wide-2b-diffusers") is hub_card
+
+
+def test_a_card_in_several_places_is_found_by_its_first(monkeypatch):
+    sources = {"transformer": Source("a/one", "1"), "vae": Source("b/two", "2", "vae")}
+    card = dataclasses.replace(CATALOG["mini"], name="split", folder=None, sources=sources)
+    monkeypatch.setitem(CATALOG, card.name, card)
+    assert (card.repository, card.revision) == ("a/one", "1")
+    assert card.places == tuple(sources.values())
+    assert find("A/One") is card
+    with pytest.raises(ModelNotFoundError):
+        find("b/two")
 
 
 @pytest.mark.parametrize(
-    ("name", "sentence"),
-    [
-        (
-            "minni",
-            "There is no model called 'minni' (did you mean mini?); --list-models shows every name.",
-        ),
-        ("zzz", "There is no model called 'zzz'; --list-models shows every name."),
-        ("", "There is no model called ''; --list-models shows every name."),
-        ("None", "There is no model called 'None'; --list-models shows every name."),
-    ],
+    ("name", "near"), [("minni", "did you mean mini?"), ("zzz", None), ("", None), ("None", None)]
 )
-def test_an_unknown_name_is_one_sentence_with_the_nearest(name, sentence):
+def test_an_unknown_name_is_refused_with_the_nearest(name, near):
     with pytest.raises(ModelNotFoundError) as caught:
         find(name)
-    assert str(caught.value) == sentence
-    assert isinstance(caught.value, (MlxvidError, OSError))
+    said = str(caught.value)
+    assert repr(name) in said
+    assert "`list_models`" in said
+    assert near in said if near else "did you mean" not in said
+    assert isinstance(caught.value, OSError)
 
 
-def test_the_list_tells_packaged_from_downloaded_and_leaves_out_what_is_not_ready(
-    hub_entry, monkeypatch
-):
-    monkeypatch.setitem(CATALOG, "later", dataclasses.replace(hub_entry, name="later", ready=False))
+def test_a_card_is_that_of_a_name_or_a_local_folder(tiny_folder, tmp_path):
+    assert card_of("mini") is CATALOG["mini"]
+    assert card_of(str(tiny_folder)).folder == tiny_folder
+    with pytest.raises(ModelNotFoundError, match="nowhere"):
+        card_of(str(tmp_path / "nowhere"))
+    with pytest.raises(WeightsError, match=str(tmp_path)):
+        card_of(str(tmp_path))
+
+
+def test_the_list_tells_packaged_from_downloaded(hub_card):
     lines = listing().splitlines()
-    assert lines[0].startswith("mini ") and lines[0].endswith(
-        "96x96, 33 frames at 16 fps; Apache-2.0; in the package"
-    )
-    assert lines[-2].endswith("MIT; 5.4 GB to download from Org/Wide-2B-Diffusers")
-    assert "later" not in listing()
+    assert lines[0].startswith("mini ")
+    for fact in ("96x96", "33 frames", "16 fps", "Apache-2.0", "in the package"):
+        assert fact in lines[0]
+    for fact in ("MIT", "5.4 GB", "Org/Wide-2B-Diffusers"):
+        assert fact in lines[-2]
+    assert lines[-1].strip() == hub_card.description
+
+
+def test_every_model_is_listed_by_two_lines():
+    lines = listing().splitlines()
+    assert [line.split()[0] for line in lines[::2]] == list(CATALOG)
+    for line, card in zip(lines[1::2], CATALOG.values(), strict=True):
+        assert line.strip() == card.description
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"capabilities": frozenset({"flying"})},
-        {"attention": "sparse"},
-        {"repo": "a/b"},
-        {"folder": None},
+        {"takes": frozenset({"flying"})},
+        {"needs": frozenset({"flying"})},
+        {"takes": frozenset(), "needs": frozenset({"image"})},
+        {"attention_modes": ("sparse",)},
+        {"samplers": ()},
     ],
 )
-def test_an_entry_that_contradicts_itself_is_refused(change):
-    with pytest.raises(ValueError, match="catalog entry mini"):
+def test_a_card_that_contradicts_itself_is_refused(change):
+    with pytest.raises(ValueError, match="card mini"):
         dataclasses.replace(CATALOG["mini"], **change)
 
 
-def test_only_models_with_the_capability_offer_other_attention():
-    assert CATALOG["mini"].attention_modes == ("factored", "full", "spatial")
-    plain = dataclasses.replace(CATALOG["mini"], capabilities=frozenset(), attention="full")
-    assert plain.attention_modes == ("full",)
-
-
-@pytest.mark.parametrize("entry", CATALOG.values(), ids=lambda entry: entry.name)
-def test_an_entry_can_make_its_own_defaults_and_has_a_family(entry):
-    frames, width, height, notes = entry.geometry.round(
-        entry.defaults.frames, entry.defaults.width, entry.defaults.height
-    )
-    assert (frames, width, height, notes) == (
-        entry.defaults.frames,
-        entry.defaults.width,
-        entry.defaults.height,
-        [],
-    )
-    assert entry.family in FAMILIES
-    assert importlib.util.find_spec(f"mlxvid.models.{entry.family}")
-
-
-@pytest.mark.parametrize(
-    "entry", [e for e in CATALOG.values() if e.folder], ids=lambda entry: entry.name
-)
-def test_the_stored_parameter_counts_are_those_of_the_packaged_files(entry):
-    counts = {
-        component: round(
-            sum(size / DTYPE_BYTES[dtype] for dtype, size in types.items() if dtype in DTYPE_BYTES)
-        )
-        for component, types in read_weights(entry.folder).items()
-    }
-    assert counts == pytest.approx(entry.footprint.parameters, rel=0.01)
+@pytest.mark.parametrize("card", [card for card in CATALOG.values() if card.folder], ids=by_name)
+def test_the_stored_parameter_counts_are_those_of_the_packaged_files(card):
+    counts = {}
+    for component, types in read_sizes(card.folder).items():
+        numbers = [size / DTYPE_BYTES[name] for name, size in types.items() if name in DTYPE_BYTES]
+        counts[component] = round(sum(numbers))
+    assert counts == pytest.approx(card.parameters, rel=0.01)

@@ -16,7 +16,7 @@ from tests import ROOT
 PACKAGE = "mlxvid"
 # Top to bottom. A module imports from its own room and from the levels below it.
 COMMANDS = {"generate", "plan", "worker", "doctor", "hub.__main__"}
-EVERYONE = {"progress", "paths", "errors", "_blas"}
+EVERYONE = {"progress", "paths", "errors", "json_files", "version", "_blas"}
 LEVELS: list[set[str]] = [
     COMMANDS,
     {"cli"},
@@ -26,7 +26,8 @@ LEVELS: list[set[str]] = [
     {"models"},
     {"weights", "media"},
     {"model"},
-    {"schedulers", "text", "layers"},
+    {"schedulers", "text"},
+    {"layers"},
     {"kernels"},
     EVERYONE,
 ]

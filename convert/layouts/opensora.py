@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mlxvid.errors import WeightsError
-from mlxvid.model.folder import read_json
+from mlxvid.json_files import read_json
 
 from ..release import Component, Release, WeightFile, files_with, left_out, single
 from ..sources import files_in

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mlxvid.errors import WeightsError
-from mlxvid.model.folder import read_json
+from mlxvid.json_files import read_json
 
 from ..release import Component, Release, WeightFile, files_with, left_out, single
 from ..sources import files_in

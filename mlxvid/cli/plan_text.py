@@ -8,6 +8,8 @@ from typing import Any
 from mlxvid.model.geometry import Counts
 from mlxvid.run.planning import Plan, gib, remedy
 
+from .flags import spelled_as_flags
+
 Row = tuple[str, str]
 
 
@@ -75,10 +77,11 @@ def _cost_rows(plan: Plan) -> list[Row]:
         rows.append(("download", f"{plan.download_bytes / 1e9:.1f} GB where it isn't here yet"))
     stages = ", ".join(f"{stage} {gib(size)}" for stage, size in plan.stage_bytes.items())
     machine = plan.machine
+    fits = "yes" if plan.fits else f"no; {spelled_as_flags(remedy(plan.alternatives))}"
     rows += [
         ("peak memory", f"about {gib(plan.peak_bytes)} ({stages}; one stage's weights at a time)"),
         ("machine", _machine(machine.name, machine.total, machine.usable)),
-        ("fits", "yes" if plan.fits else f"no; {remedy(plan.alternatives)}"),
+        ("fits", fits),
     ]
     return rows
 

@@ -67,6 +67,7 @@ def linked(name: str, index: Mapping[str, Any], folders: Mapping[str, Path]) -> 
         shutil.rmtree(stage, ignore_errors=True)
         if not (target / "model_index.json").is_file():  # else another process was quicker
             raise ModelNotFoundError(
-                f"{name} can't be put together in {target.parent} ({error.strerror}); set MLXVID_CACHE to a folder that takes links."
+                f"{name} can't be put together in {target.parent} ({error.strerror}); set "
+                "MLXVID_CACHE to a folder that takes links."
             ) from None
     return target

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlxvid import __version__
 from mlxvid.errors import CancelledError, MlxvidError, ModelNotFoundError
+from mlxvid.version import __version__
 
 from .cache import (
     CachedRevision,

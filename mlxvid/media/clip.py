@@ -102,7 +102,7 @@ class Clip:
                 raise
             reason = str(error).rstrip(".")
             raise MediaError(
-                f"{reason}; `decode_only` {latents} saves it again without denoising."
+                f"{reason}; `decode_saved` {latents} saves it again without denoising."
             ) from None
         if self.kept:
             self.kept.discard()

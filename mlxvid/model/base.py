@@ -195,9 +195,11 @@ class Shot:
         def predict(x: mx.array, time: float, conditions: Conditions) -> mx.array:
             return self.model.predict(x, time, conditions, self.request)
 
-        rows = len(stage.passes)
-        batched = rows > 1 and self.model.batched(rows, latent_frames, self.request)
-        batch = stage.batch if batched else None
+        if stage.batched is None:  # once: later steps may have another network in memory
+            rows = len(stage.passes)
+            fits = rows > 1 and self.model.batched(rows, latent_frames, self.request)
+            stage.batched = fits
+        batch = stage.batch if stage.batched else None
         return classifier_free(predict, stage.passes, self.request.guidance, batch)
 
     def finished(self, number: int, x: mx.array) -> Iterable[mx.array]:
@@ -222,6 +224,8 @@ class Stage:
         self.scheduler = scheduler
         self.passes = passes
         self.first = first
+        self.batched: bool | None = None
+        """Whether all passes go through the network at once; None before the first step."""
 
     @cached_property
     def batch(self) -> Conditions:

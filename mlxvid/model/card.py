@@ -180,6 +180,18 @@ class Card:
         if not set(self.attention_modes) <= set(ATTENTION_MODES) or not self.samplers:
             raise ValueError(f"card {self.name}: no samplers, or attention that is unknown")
 
+    @classmethod
+    def in_folder(cls, folder: Folder, *, dtype: str, **known: Any) -> Card:
+        """The card of a model in a local folder. dtype: as stored, unless its index says."""
+        return cls(
+            name=str(folder.path),
+            title=folder.path.name,
+            description=f"The model in {folder.path}.",
+            dtype=folder.index.get("dtype") or dtype,
+            folder=folder.path,
+            **known,
+        )
+
     @property
     def width(self) -> int:
         """Values a token in the transformer."""

@@ -5,12 +5,12 @@ No MLX here: plans and the desktop app read them too.
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from mlxvid.errors import WeightsError
+from mlxvid.json_files import read_json
 
 Config = TypeVar("Config")
 
@@ -49,6 +49,16 @@ class Folder:
         self.path = path
         self.index = read_json(path / "model_index.json")
 
+    def require_match(self, ours: tuple[Any, ...], others: tuple[Any, ...]) -> None:
+        """Raise :class:`WeightsError` unless the sizes of one component are those that the others
+        need.
+        """
+        if ours != others:
+            raise WeightsError(
+                f"The parts of {self.path} come from different models; download or convert the "
+                "model again."
+            )
+
     def json(self, component: str, file: str = "config.json") -> dict:
         """The JSON object in a component's `file`."""
         return read_json(self.path / component / file)
@@ -64,21 +74,6 @@ class Folder:
             if key in self.index
             else None
         )
-
-
-def read_json(path: Path) -> dict:
-    """A JSON object from a model's folder; raises :class:`WeightsError` where it is missing or is
-    none.
-    """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise WeightsError(
-            f"{path} is missing or is not a JSON object; download or convert the model again."
-        )
-    return value
 
 
 def from_json(cls: type[Config], values: Any, path: Path) -> Config:

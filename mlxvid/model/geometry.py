@@ -130,35 +130,31 @@ class Geometry:
         return round_frames(frames, self.t_factor, self.causal, self.patch[0])
 
     def round_size(self, width: int, height: int) -> tuple[int, int, list[str]]:
-        """The nearest (width, height) that work, and a line for the user where they were changed."""
-        width, height, note = round_size(width, height, self.multiples)
-        return width, height, [note] if note else []
+        """The nearest (width, height) that work, and a line where they were changed."""
+        new_width, new_height, note = round_size(width, height, self.multiples)
+        return new_width, new_height, [note] if note else []
 
     def round(self, frames: int, width: int, height: int) -> tuple[int, int, int, list[str]]:
-        """The nearest (frames, width, height) that work, and a line for the user about each that
-        was changed.
-        """
-        frames, note = self.round_frames(frames)
-        width, height, notes = self.round_size(width, height)
-        return frames, width, height, [note, *notes] if note else notes
+        """The nearest (frames, width, height) that work, and a line about each that was changed."""
+        new_frames, note = self.round_frames(frames)
+        new_width, new_height, notes = self.round_size(width, height)
+        return new_frames, new_width, new_height, [note, *notes] if note else notes
 
     def latent_frames(self, frames: int) -> int:
-        """Latent frames of a clip of `frames`, which must be a count that :func:`round_frames`
-        would leave alone.
-        """
-        return (frames - 1) // self.t_factor + 1 if self.causal else frames // self.t_factor
+        """Latent frames of a clip of `frames`, a count that :func:`round_frames` leaves alone."""
+        if self.causal:
+            return (frames - 1) // self.t_factor + 1
+        return frames // self.t_factor
 
     def pixel_frames(self, latent_frames: int) -> int:
         """Frames that `latent_frames` decode to: the inverse of :meth:`latent_frames`."""
-        return (
-            (latent_frames - 1) * self.t_factor + 1
-            if self.causal
-            else latent_frames * self.t_factor
-        )
+        if self.causal:
+            return (latent_frames - 1) * self.t_factor + 1
+        return latent_frames * self.t_factor
 
     def slot(self, frame: int, frames: int) -> tuple[int, int]:
-        """The latent frame nearest to a frame of a clip of `frames` that a picture can be given
-        for, and the frame that it stands at.
+        """The latent frame that a picture for `frame` of a clip of `frames` is given for, and the
+        frame that it stands at.
         """
         slot = round(frame / self.t_factor)
         return slot, slot * self.t_factor

@@ -181,7 +181,8 @@ def _given_pictures(card: Card, given: Mapping[str, Any], frames: int) -> list[_
     """The given pictures in the order of their frames, read."""
     keyframes = given.get("keyframes") or {}
     if not isinstance(keyframes, Mapping):
-        raise SettingError(f"`keyframes` are pictures by frame number, not {keyframes!r:.60}.")
+        kind = type(keyframes).__name__  # an array's own words take many lines
+        raise SettingError(f"`keyframes` are pictures by frame number, not a {kind}.")
     placed = [
         *keyframes.items(),
         (0, given.get("image")),

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from mlxvid import catalog
 from mlxvid.errors import DoesNotFitError, SettingError
 from mlxvid.model.card import Card, Stage
+from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Counts, plan_geometry
 from mlxvid.model.machine import GIB, Machine, this_machine
 from mlxvid.model.memory import (
@@ -118,7 +120,7 @@ def plan(
         card=card,
         weights=read or stored_weights(card),
         attention=attention,
-        dtype=dtype,
+        dtype=dtype or (_own_dtype(card.folder) if card.folder and read else None),
         passes=card.passes(guidance),
         machine=machine,
     )
@@ -192,6 +194,11 @@ class _Costs:
         counts = plan_geometry(frames, width, height, self.card.geometry)
         peak = max(self.stages(counts, bits).values())
         return Alternative(counts.frames, counts.width, counts.height, bits, peak)
+
+
+def _own_dtype(folder: Path) -> str | None:
+    """The type that a folder's model is loaded in where none is asked for, if its index says so."""
+    return Folder(folder).index.get("dtype")
 
 
 def _alternatives(asked: Counts, bits: int | None, costs: _Costs) -> tuple[Alternative, ...]:

@@ -12,7 +12,7 @@ import sentencepiece
 import tokenizers
 
 from mlxvid.errors import WeightsError
-from mlxvid.model.folder import read_json
+from mlxvid.json_files import read_json
 
 log = logging.getLogger("mlxvid")
 
@@ -42,7 +42,7 @@ class Tokenizer:
         raise NotImplementedError
 
     def decode(self, ids: list[int]) -> str:
-        """The text that ids stand for."""
+        """The text of ids."""
         raise NotImplementedError
 
     def __call__(self, prompts: list[str], pad: str = "longest") -> tuple[mx.array, mx.array]:
@@ -204,7 +204,7 @@ class JsonTokenizer(Tokenizer):
 def _special_ids(model: tokenizers.Tokenizer) -> tuple[list[int], list[int]] | None:
     """The ids that a model puts before and after a prompt; None where a prompt has no ids itself.
 
-    They are found by a trial: which ids stand around those of "a".
+    They are found by a trial: the ids around those of "a".
     """
     alone = model.encode("a", add_special_tokens=False).ids
     enclosed = model.encode("a").ids

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlxvid.errors import WeightsError
-from mlxvid.model.folder import read_json
+from mlxvid.json_files import read_json
 
 # In this order of preference, where a component is there in several.
 ENDINGS = (".safetensors", ".bin", ".pth", ".pt")

@@ -12,19 +12,27 @@ from collections.abc import Iterator, Sequence
 import mlxvid  # noqa: F401  first, so that OpenBLAS is loaded before MLX
 
 # isort: split
+from mlxvid import models
+from mlxvid.model.attention_call import Blocks
+from mlxvid.model.card import Card
 from mlxvid.model.geometry import ATTENTION_MODES
-from mlxvid.run import attention_costs as growth
+from mlxvid.run import attention_costs
 
-from .families import benched_families
 from .timing import exponent
 
 HEAD_DIM = 72
 DEPTH = 2
 
 
+def cards() -> dict[str, Card]:
+    """A model of each family whose blocks attend in all three ways, by the family's name."""
+    able = [card for card in models.cards() if "attention" in card.takes]
+    return {card.family.name: card for card in able}
+
+
 def families() -> tuple[str, ...]:
-    """The benched families whose blocks attend in all three ways."""
-    return tuple(name for name in benched_families() if name in growth.FAMILIES)
+    """The families whose blocks attend in all three ways."""
+    return tuple(cards())
 
 
 def bench(
@@ -37,25 +45,24 @@ def bench(
 
 def table(family: str, width: int, size: int, lengths: Sequence[int], repeats: int) -> None:
     """Print one family's table: pairs a head and layer, and milliseconds."""
-    blocks = growth.Blocks(
-        family,
-        width // HEAD_DIM,
-        HEAD_DIM,
-        DEPTH,
+    blocks = Blocks(
+        heads=width // HEAD_DIM,
+        head_dim=HEAD_DIM,
+        depth=DEPTH,
         channels=4,
         latent=(size // 8, size // 8),
         patch=(1, 2, 2),
     )
     what = f"{DEPTH} spatial and {DEPTH} temporal blocks of width {width}, {size}x{size} pixels"
     print(f"\n{family}: {what}; the best of {repeats} calls\n")
-    measured: list[growth.Row] = []
+    measured: list[attention_costs.Row] = []
 
-    def kept() -> Iterator[growth.Row]:
-        for row in growth.rows(blocks, lengths, repeats):
+    def kept() -> Iterator[attention_costs.Row]:
+        for row in attention_costs.rows(cards()[family], blocks, lengths, repeats):
             measured.append(row)
             yield row
 
-    for line in growth.lines(kept()):
+    for line in attention_costs.table(kept()):
         print(line, flush=True)
     exponents = []
     for mode in ATTENTION_MODES:

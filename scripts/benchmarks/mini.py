@@ -49,7 +49,7 @@ def stages(pipe: mlxvid.Pipeline) -> str:
 
     mx.reset_peak_memory()
     pipe.generate(PROMPT, seed=1, on_progress=note)
-    steps = pipe.family.defaults.steps
+    steps = pipe.model.card.defaults.steps
     step = elapsed["denoise"] / steps * 1000
     peak = mx.get_peak_memory() / 2**20
     denoise = f"denoise {step:.0f} ms a step ({steps} steps, guidance)"
@@ -58,7 +58,7 @@ def stages(pipe: mlxvid.Pipeline) -> str:
 
 def growth(pipe: mlxvid.Pipeline, repeats: int) -> None:
     """Print the time of one call of the transformer by attention mode and length."""
-    network = pipe.family.network("transformer")
+    network = pipe.model.network("transformer")
     channels = network.config.in_channels
     text = mx.zeros((1, 8, network.config.text_dim))
     mask = mx.ones((1, 8), dtype=mx.bool_)
@@ -67,7 +67,7 @@ def growth(pipe: mlxvid.Pipeline, repeats: int) -> None:
     print(f"{'frames':>8}{'tokens':>8}{heads}{'full/factored':>16}")
     table: dict[str, list[float]] = {mode: [] for mode in ATTENTION_MODES}
     for frames in LENGTHS:
-        latent = pipe.family.geometry.latent_shape(frames, SIDE, SIDE)
+        latent = pipe.model.card.geometry.latent_shape(frames, SIDE, SIDE)
         x = mx.random.normal((1, *latent, channels))
         condition = mx.zeros((1, *latent, channels + 1))
         for mode in ATTENTION_MODES:

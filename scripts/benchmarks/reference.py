@@ -25,7 +25,8 @@ from .timing import seconds
 
 ROOT = Path(__file__).resolve().parents[2]
 CALLS = 3  # timed calls a process
-OURS, THEIRS = "mlxvid", "reference"
+OURS = "mlxvid"
+THEIRS = "reference"
 # What a side imports before its memory is first looked at.
 IMPORTS = {OURS: "mlxvid.weights.loading", THEIRS: "diffusers.models"}
 

@@ -16,13 +16,15 @@ DEFAULTS = dict(width=96, height=96, frames=33, fps=16.0, steps=20, guidance=3.0
 SAY = (
     "The embedded model draws one plain shape (ball, square, triangle, star, ring, cross) in one "
     "of eight colours that moves in one way, as in 'a small red ball bouncing on a navy "
-    "background'; for anything else a larger model is needed, and --list-models shows those that "
+    "background'; for anything else a larger model is needed, and `list_models` shows those that "
     "can be loaded."
 )
 GRAMMAR = (
     "a an the on past to of small medium large background colour color shape light its".split()
 )
-DIFFUSION, ENCODER = "diffusion_pytorch_model", "model"  # names of weight files
+# Names of weight files.
+DIFFUSION = "diffusion_pytorch_model"
+ENCODER = "model"
 
 
 def words() -> list[str]:

@@ -71,7 +71,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         default=list(ATTENTION_MODES),
         help="ways to compare; the first is the one scored (default: all)",
     )
-    parser.add_argument("--seed", type=cli.seed, default=0, help="first seed (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="first seed (default: 0)")
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write every number and miss here"
     )

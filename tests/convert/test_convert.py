@@ -97,8 +97,8 @@ def test_safetensors_own_library_reads_what_was_written(tiny_folder, tmp_path):
 @pytest.mark.parametrize("bits", [4, 8])
 def test_a_quantized_folder_is_what_load_would_have_quantized(bits, tiny_folder, tmp_path):
     out = convert(tiny_folder, tmp_path / "out", "float32", quantize=bits)
-    converted = mlxvid.load(str(out)).family
-    loaded = mlxvid.load(str(tiny_folder), quantize=bits).family
+    converted = mlxvid.load(str(out)).model
+    loaded = mlxvid.load(str(tiny_folder), quantize=bits).model
     for name in STEMS:
         ours = dict(tree_flatten(converted.network(name).parameters()))
         theirs = dict(tree_flatten(loaded.network(name).parameters()))

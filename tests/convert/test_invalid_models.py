@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mlxvid.errors import SettingError
-from mlxvid.model.facts import FAMILIES
+from mlxvid.models import by_pipeline
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
@@ -60,7 +60,7 @@ def test_a_component_without_weights(source, refused):
 
 def test_an_unknown_pipeline(source, refused):
     (source / "model_index.json").write_text('{"_class_name": "SorcererPipeline"}')
-    refused("SOURCE holds a SorcererPipeline", *FAMILIES)
+    refused("SOURCE holds a SorcererPipeline", *by_pipeline())
 
 
 def test_a_folder_without_a_known_model(source, refused):

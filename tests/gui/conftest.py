@@ -1,4 +1,4 @@
-"""What the app's tests share: no screen, a library of their own, and windows that are closed again."""
+"""What the app's tests share: no screen, a library of their own, and windows that are closed."""
 
 from __future__ import annotations
 
@@ -99,3 +99,8 @@ def open_window(home, qtbot, themed):
         shiboken6.delete(
             window
         )  # now: a window that waits for its end slows down every change of style
+
+
+@pytest.fixture
+def window(open_window):
+    return open_window()

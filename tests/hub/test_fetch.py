@@ -18,6 +18,7 @@ import mlxvid
 from mlxvid import hub
 from mlxvid.catalog import CATALOG
 from mlxvid.errors import CancelledError, ModelNotFoundError
+from mlxvid.model.card import Source
 from mlxvid.progress import Watch
 from mlxvid.worker import serve
 
@@ -187,11 +188,10 @@ def test_load_downloads_and_makes_a_clip(server, commit):
 
 def test_a_catalog_model_comes_at_its_pinned_revision(server, commit, model, monkeypatch):
     server.add(REPO, {**model, "vae/config.json": b"broken"})
-    entry = dataclasses.replace(
-        CATALOG["mini"], name="tiny", folder=None, repo=REPO, revision=commit
-    )
-    monkeypatch.setitem(CATALOG, "tiny", entry)
-    assert mlxvid.load("tiny", on_progress=[].append).family.components.folder.path.name == commit
+    source = Source(REPO, commit)
+    card = dataclasses.replace(CATALOG["mini"], name="tiny", folder=None, source=source)
+    monkeypatch.setitem(CATALOG, "tiny", card)
+    assert mlxvid.load("tiny", on_progress=[].append).model.path.name == commit
 
 
 def test_load_can_be_cancelled(server, commit):

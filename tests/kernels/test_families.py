@@ -1,6 +1,5 @@
-"""Attention over time goes through the kernels' package in every factored family.
-
-Attention within a frame is MLX's own.
+"""Who calls what: attention over time of every factored family goes through this package, attention
+in a frame through MLX's own.
 """
 
 from __future__ import annotations
@@ -10,19 +9,22 @@ import sys
 import mlx.core as mx
 import pytest
 
-from mlxvid.run import attention_costs as growth
+from mlxvid import models
+from mlxvid.model.attention_call import Blocks
 
 LAUNCHING = "mlxvid.kernels.temporal_attention"  # the package has a function of the module's name
 FRAMES = 3
-POSITIONS = 6  # tokens of a frame
+PLACES = 6
 HEADS = 2
-HEAD_DIM = 72  # that of the released models
+HEAD_DIM = 72  # the released heads' size
+
+FACTORED = {card.family.name: card.family for card in models.cards() if "attention" in card.takes}
 
 
 @pytest.fixture
 def calls(monkeypatch):
-    """The queries' shapes of every call of either function."""
-    found = {"time": [], "other": []}
+    """The queries' shapes of every call, by what was called."""
+    found: dict[str, list] = {"time": [], "other": []}
     module = sys.modules[LAUNCHING]
     over_time = module.plain_temporal_attention
     fused = mx.fast.scaled_dot_product_attention
@@ -43,16 +45,14 @@ def calls(monkeypatch):
     return found
 
 
-@pytest.mark.parametrize("family", growth.FAMILIES)
-def test_factored_attention(family, calls):
-    blocks = growth.Blocks(
-        family, HEADS, HEAD_DIM, depth=2, channels=4, latent=(4, 6), patch=(1, 2, 2)
-    )
-    call = growth.FAMILIES[family](blocks, FRAMES)
-    x = mx.random.normal((1, FRAMES, 4, 6, 4))
-    mx.eval(call(x, "factored"))
-    assert calls["time"] == [(1, FRAMES, POSITIONS, HEADS, HEAD_DIM)] * 2
-    of_frame = (FRAMES, HEADS, POSITIONS, HEAD_DIM)
-    of_clip = (1, HEADS, FRAMES * POSITIONS, HEAD_DIM)  # cross-attention to the text
-    assert calls["other"].count(of_frame) == 2
-    assert set(calls["other"]) == {of_frame, of_clip}
+@pytest.mark.parametrize("name", FACTORED)
+def test_factored_attention(name, calls):
+    family = FACTORED[name]
+    blocks = Blocks(HEADS, HEAD_DIM, depth=2, channels=4, latent=(4, 6), patch=(1, 2, 2))
+    call = family.load(family.model).attention_call(blocks, FRAMES)
+    mx.eval(call(mx.random.normal((1, FRAMES, 4, 6, 4)), "factored"))
+    in_frames = (FRAMES, HEADS, PLACES, HEAD_DIM)
+    to_text = (1, HEADS, FRAMES * PLACES, HEAD_DIM)  # of the whole clip's tokens
+    assert calls["time"] == [(1, FRAMES, PLACES, HEADS, HEAD_DIM)] * 2
+    assert calls["other"].count(in_frames) == 2
+    assert set(calls["other"]) == {in_frames, to_text}

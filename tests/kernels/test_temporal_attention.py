@@ -205,7 +205,9 @@ def test_mlx_accepts_the_launch(tmp_path, monkeypatch, capfd):
 
     @mx.compile
     def call(qkv):
-        q, k, v = qkv[:, :, :, 0], qkv[:, :, :, 1], qkv[:, :, :, 2]
+        q = qkv[:, :, :, 0]
+        k = qkv[:, :, :, 1]
+        v = qkv[:, :, :, 2]
         out = launch(q, k, v, weights(64, 1), None, rope, 0.125, 1e-6) * 2
         found.append((out.shape, out.dtype))
         return out

@@ -1,4 +1,4 @@
-"""Seeded faults, each caught with its own words, beside a corrected twin that runs in silence."""
+"""Seeded faults, each caught with its own message, beside corrected twins that run without."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from . import Fault, emulated
+from .build import CompileError
 
 HEADER = "using namespace metal;\n"
 
@@ -31,22 +32,24 @@ def run(
             header=HEADER,
             **options,
         )
-        return np.array(
-            kernel(
-                inputs=[x],
-                grid=grid,
-                threadgroup=threadgroup,
-                output_shapes=[shape],
-                output_dtypes=[mx.float32],
-            )[0],
+        (out,) = kernel(
+            inputs=[x],
+            grid=grid,
+            threadgroup=threadgroup,
+            output_shapes=[shape],
+            output_dtypes=[mx.float32],
         )
+        return np.array(out)
 
 
-AT = "uint i = thread_position_in_grid.x; uint t = thread_position_in_threadgroup.x; uint g = threadgroup_position_in_grid.x;\n"
+AT = (
+    "uint i = thread_position_in_grid.x; uint t = thread_position_in_threadgroup.x; "
+    "uint g = threadgroup_position_in_grid.x;\n"
+)
 BARRIER = "threadgroup_barrier(mem_flags::mem_threadgroup);"
 SHARED = AT + "threadgroup float s[64]; s[t] = x[i];\n"
 
-# name: (faulty source, corrected source, words of the fault, launch options)
+# name: (faulty source, corrected source, what the fault's message holds, launch options)
 FAULTS = {
     "read past the end": (
         AT + "out[i] = x[i + 1];",
@@ -127,8 +130,7 @@ FAULTS = {
         {},
     ),
     "overwritten too early": (
-        SHARED
-        + "threadgroup_barrier(mem_flags::mem_threadgroup); float a = s[63 - t]; s[t] = a; out[i] = a;",
+        SHARED + BARRIER + "float a = s[63 - t]; s[t] = a; out[i] = a;",
         SHARED + BARRIER + "float a = s[63 - t];" + BARRIER + "s[t] = a; out[i] = a;",
         "race",
         {},
@@ -152,8 +154,7 @@ FAULTS = {
         {},
     ),
     "uninitialised threadgroup memory": (
-        AT
-        + "threadgroup float s[65]; s[t] = x[i]; threadgroup_barrier(mem_flags::mem_threadgroup); out[i] = s[t + 1];",
+        AT + "threadgroup float s[65]; s[t] = x[i];" + BARRIER + "out[i] = s[t + 1];",
         AT
         + "threadgroup float s[65]; s[t] = x[i]; if (t == 0) s[64] = 0;"
         + BARRIER
@@ -260,16 +261,19 @@ def test_fault_is_caught_and_its_correction_is_silent(name):
 
 
 def test_a_fault_names_the_thread_and_the_metal_line():
-    with pytest.raises(Fault) as caught:
-        run(
-            "uint i = thread_position_in_grid.x;\nfloat a = 0;\nif (i == 37) a = x[64];\nout[i] = a;"
-        )
-    assert str(caught.value).startswith(
-        "out of bounds: read of 4 bytes, 0 bytes past the end of x (thread 37,0,0 of the grid)"
+    lines = (
+        "uint i = thread_position_in_grid.x;",
+        "float a = 0;",
+        "if (i == 37) a = x[64];",
+        "out[i] = a;",
     )
-    assert str(caught.value).endswith(
-        "kernel.metal:8"
-    )  # a line of header, four of signature, then the body's third
+    with pytest.raises(Fault) as caught:
+        run("\n".join(lines))
+    message = str(caught.value)
+    assert message.startswith("out of bounds: read of 4 bytes, 0 bytes past the end of x")
+    assert "thread 37,0,0 of the grid" in message
+    # A line of header, four of signature, then the body's third.
+    assert message.endswith("kernel.metal:8")
 
 
 def test_fast_runs_find_a_write_beside_the_buffers():
@@ -283,8 +287,6 @@ def test_races_are_found_in_every_order(order):
         run(SHARED + "out[i] = s[63 - t];", order=order)
 
 
-def test_refused_source_says_what_the_compiler_said():
-    from .build import CompileError
-
+def test_refused_source_raises_the_compiler_s_message():
     with pytest.raises(CompileError, match="nonsense"):
         run("nonsense;")

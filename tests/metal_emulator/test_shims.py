@@ -1,4 +1,4 @@
-"""The emulated Metal library: collectives, rounding, matrices, positions and atomics against NumPy."""
+"""The emulated Metal library against NumPy: collectives, rounding, matrices and atomics."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def run(
     order=0,
     **options,
 ):
-    names, arrays = list(inputs or {}), list((inputs or {}).values())
+    inputs = inputs or {}
     with emulated(order=order):
         kernel = mx.fast.metal_kernel(
             name="shim",
-            input_names=names,
+            input_names=list(inputs),
             output_names=["out"],
             source=source,
             header=HEADER,
             **options,
         )
         out = kernel(
-            inputs=arrays,
+            inputs=list(inputs.values()),
             template=template,
             grid=grid,
             threadgroup=threadgroup,
@@ -105,8 +105,9 @@ def test_collectives_see_only_active_lanes():
 
 
 def test_every_half_and_every_rounding():
-    """All 65,536 halves are decoded, and floats of every exponent (and ties between halves)
-    encoded, as NumPy does.
+    """All 65,536 halves are decoded, and floats of every exponent encoded, as NumPy does.
+
+    The floats include ties between halves.
     """
     bits = np.arange(65536, dtype=np.uint16)
     source = "uint i = thread_position_in_grid.x; out[i] = float(as_type<half>(ushort(b[i])));"
@@ -117,10 +118,9 @@ def test_every_half_and_every_rounding():
     floats = rng.integers(0, 2**32, 4096, dtype=np.uint32).view(np.float32)
     near = np.float32(2.0) ** rng.uniform(-27, 17, 4096).astype(np.float32)
     halves = rng.integers(0, 0x7C00, 4096).astype(np.uint16)
-    ties = (
-        halves.view(np.float16).astype(np.float32)
-        + (halves + np.uint16(1)).view(np.float16).astype(np.float32)
-    ) / 2
+    low = halves.view(np.float16).astype(np.float32)
+    high = (halves + np.uint16(1)).view(np.float16).astype(np.float32)
+    ties = (low + high) / 2
     x = np.concatenate([floats, near, -near, ties, -ties]).astype(np.float32)
     source = "uint i = thread_position_in_grid.x; out[i] = half(x[i]);"
     out = run(source, {"x": mx.array(x)}, x.shape, mx.float16, (len(x), 1, 1), (1024, 1, 1))
@@ -129,27 +129,37 @@ def test_every_half_and_every_rounding():
 
 
 def test_half_rounds_at_every_operation():
-    a, b = (mx.random.normal((256,), key=mx.random.key(i)).astype(mx.float16) for i in range(2))
-    source = "uint i = thread_position_in_grid.x; float16_t x = a[i] * b[i]; x += a[i]; x = x / (b[i] + 3); out[i] = x - a[i] * 2;"
+    a, b = mx.random.normal((2, 256), key=mx.random.key(0)).astype(mx.float16)
+    source = """
+        uint i = thread_position_in_grid.x;
+        float16_t x = a[i] * b[i];
+        x += a[i];
+        x = x / (b[i] + 3);
+        out[i] = x - a[i] * 2;
+    """
     out = run(source, {"a": a, "b": b}, (256,), mx.float16, (256, 1, 1))
-    x, y = np.array(a), np.array(b)
+    x = np.array(a)
+    y = np.array(b)
     assert np.array_equal(out, (x * y + x) / (y + np.float16(3)) - x * np.float16(2))
 
 
 def test_bfloat_rounds_at_every_operation():
-    a, b = (mx.random.normal((256,), key=mx.random.key(i)).astype(mx.bfloat16) for i in range(2))
-    source = "uint i = thread_position_in_grid.x; bfloat16_t x = a[i] * b[i]; x += a[i]; x = x / (b[i] + 3); out[i] = float(x - a[i] * 2);"
+    a, b = mx.random.normal((2, 256), key=mx.random.key(0)).astype(mx.bfloat16)
+    source = """
+        uint i = thread_position_in_grid.x;
+        bfloat16_t x = a[i] * b[i];
+        x += a[i];
+        x = x / (b[i] + 3);
+        out[i] = float(x - a[i] * 2);
+    """
     out = run(source, {"a": a, "b": b}, (256,), mx.float32, (256, 1, 1))
     expected = (a * b + a) / (b + 3) - a * 2
-    assert expected.dtype == mx.bfloat16 and np.array_equal(
-        out, np.array(expected.astype(mx.float32))
-    )
+    assert expected.dtype == mx.bfloat16
+    assert np.array_equal(out, np.array(expected.astype(mx.float32)))
 
 
 def test_types_of_mixed_arithmetic():
-    """half with an int stays half, half with a float is a float, and a literal such as 1.0 is a
-    float and never a double.
-    """
+    """half with an int stays half, half with a float is a float, and 1.0 is no double."""
     source = """
         half h = 1; bfloat b = 1;
         static_assert(is_same_v<decltype(h * h), half>, "");
@@ -165,7 +175,7 @@ def test_types_of_mixed_arithmetic():
 
 @pytest.mark.parametrize("dtype", [mx.float32, mx.float16, mx.bfloat16])
 def test_matrices(dtype):
-    a, b, c = (mx.random.normal((8, 8), key=mx.random.key(i)).astype(dtype) for i in range(3))
+    a, b, c = mx.random.normal((3, 8, 8), key=mx.random.key(0)).astype(dtype)
     source = """
         simdgroup_matrix<T, 8, 8> x, y;
         simdgroup_matrix<float, 8, 8> z(0), w;
@@ -177,27 +187,30 @@ def test_matrices(dtype):
         simdgroup_store(z, out, 8);
     """
     out = run(source, {"a": a, "b": b, "c": c}, (8, 8), template=[("T", dtype)])
-    x, y = (np.array(m.astype(mx.float32)).astype(np.float64) for m in (a, b))
+    x = np.array(a.astype(mx.float32)).astype(np.float64)
+    y = np.array(b.astype(mx.float32)).astype(np.float64)
     assert np.abs(out - (x @ y.T + 1)).max() < 1e-5
 
 
 def test_positions_and_shrunken_edges():
-    """A grid of 5 x 3 x 2 in threadgroups of 2 x 2 x 1: the last column and row of threadgroups are
-    smaller.
-    """
+    """A grid of 5 x 3 x 2 in threadgroups of 2 x 2 x 1, of which the last are smaller."""
     source = """
-        uint3 p = thread_position_in_grid, g = threadgroup_position_in_grid, t = thread_position_in_threadgroup;
+        uint3 p = thread_position_in_grid;
+        uint3 g = threadgroup_position_in_grid;
+        uint3 t = thread_position_in_threadgroup;
         uint n = (p.z * 3 + p.y) * 5 + p.x;
         device uint* o = out + n * 8;
         o[0] = g.x; o[1] = g.y; o[2] = g.z; o[3] = t.x; o[4] = t.y;
         o[5] = threads_per_threadgroup.x * 10 + threads_per_threadgroup.y;
         o[6] = thread_index_in_threadgroup;
-        o[7] = threadgroups_per_grid.x * 10000 + threadgroups_per_grid.y * 1000 + threads_per_grid.x * 10;
+        o[7] = threadgroups_per_grid.x * 10000 + threadgroups_per_grid.y * 1000;
+        o[7] += threads_per_grid.x * 10;
         o[7] += dispatch_threads_per_threadgroup.x;
     """
     out = run(source, shape=(2, 3, 5, 8), dtype=mx.uint32, grid=(5, 3, 2), threadgroup=(2, 2, 1))
     z, y, x = np.meshgrid(range(2), range(3), range(5), indexing="ij")
-    wide, high = np.where(x == 4, 1, 2), np.where(y == 2, 1, 2)
+    wide = np.where(x == 4, 1, 2)
+    high = np.where(y == 2, 1, 2)
     expected = [
         x // 2,
         y // 2,
@@ -214,14 +227,18 @@ def test_positions_and_shrunken_edges():
 def test_threadgroup_is_clamped_to_the_grid():
     source = """
         uint i = thread_position_in_grid.x;
-        out[i] = threads_per_threadgroup.x * 100 + simdgroups_per_threadgroup * 10 + simdgroup_index_in_threadgroup;
+        out[i] = threads_per_threadgroup.x * 100 + simdgroups_per_threadgroup * 10;
+        out[i] += simdgroup_index_in_threadgroup;
     """
     out = run(source, shape=(40,), dtype=mx.uint32, grid=(40, 1, 1), threadgroup=(256, 1, 1))
     assert np.array_equal(out, 4020 + np.arange(40) // 32)
 
 
 def test_atomics_and_initial_values():
-    source = "uint i = thread_position_in_grid.x; atomic_fetch_add_explicit(&out[i % 3], int(i), memory_order_relaxed);"
+    source = """
+        uint i = thread_position_in_grid.x;
+        atomic_fetch_add_explicit(&out[i % 3], int(i), memory_order_relaxed);
+    """
     out = run(
         source,
         shape=(4,),
@@ -236,16 +253,18 @@ def test_atomics_and_initial_values():
 
 def test_signature_facts_reach_the_kernel():
     x = mx.zeros((4, 6))[:, 1::2]
-    source = "out[0] = x_shape[0] * 10 + x_shape[1]; out[1] = x_strides[0] * 10 + x_strides[1]; out[2] = x_ndim; out[3] = s; out[4] = c[2];"
+    source = """
+        out[0] = x_shape[0] * 10 + x_shape[1];
+        out[1] = x_strides[0] * 10 + x_strides[1];
+        out[2] = x_ndim;
+        out[3] = s;
+        out[4] = c[2];
+    """
     inputs = {"x": x, "s": 7, "c": mx.array([1, 2, 3])}
-    assert run(source, inputs, (5,), mx.int32, (1, 1, 1), ensure_row_contiguous=False).tolist() == [
-        43,
-        62,
-        2,
-        7,
-        3,
-    ]
-    assert run(source, inputs, (5,), mx.int32, (1, 1, 1)).tolist() == [43, 31, 2, 7, 3]
+    strided = run(source, inputs, (5,), mx.int32, (1, 1, 1), ensure_row_contiguous=False)
+    assert strided.tolist() == [43, 62, 2, 7, 3]
+    copied = run(source, inputs, (5,), mx.int32, (1, 1, 1))
+    assert copied.tolist() == [43, 31, 2, 7, 3]
 
 
 def test_verbose_prints_the_text(capsys):
@@ -267,8 +286,10 @@ def test_verbose_prints_the_text(capsys):
 
 
 def test_nothing_stays_replaced():
-    before = mx.fast.metal_kernel, mx.metal.is_available
+    metal_kernel = mx.fast.metal_kernel
+    is_available = mx.metal.is_available
     with pytest.raises(ZeroDivisionError), emulated():
-        assert mx.metal.is_available() and mx.fast.metal_kernel is not before[0]
+        assert mx.metal.is_available() and mx.fast.metal_kernel is not metal_kernel
         1 / 0  # noqa: B018
-    assert (mx.fast.metal_kernel, mx.metal.is_available) == before
+    assert mx.fast.metal_kernel is metal_kernel
+    assert mx.metal.is_available == is_available

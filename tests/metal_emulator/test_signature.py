@@ -1,6 +1,4 @@
-"""The generated signature against MLX's own text, which it prints on any platform when a kernel is
-exported.
-"""
+"""The generated signature against MLX's own text, which an export prints on any platform."""
 
 from __future__ import annotations
 
@@ -11,24 +9,26 @@ import pytest
 
 from .signature import ATTRIBUTES, TYPES, signature
 
+NAMES = ["x", "x_shape", "xx", "inp", "a_strides", "y", "longer_name"]
 FACTS = ["_shape", "_strides", "_ndim"]
 
 
 def case(rng: random.Random) -> dict:
-    """A random kernel: arrays around the 8-element limit, names that hide in each other, attributes
-    in code and in comments.
+    """A random kernel.
+
+    It has arrays around the 8-element limit, names that contain each other, and attributes in code
+    and in comments.
     """
-    names = rng.sample(
-        ["x", "x_shape", "xx", "inp", "a_strides", "y", "longer_name"], rng.randint(1, 4)
-    )
+    names = rng.sample(NAMES, rng.randint(1, 4))
     kinds = list(TYPES)
-    inputs = [
-        mx.zeros([rng.choice([1, 2, 3, 4]) for _ in range(rng.randint(0, 3))], rng.choice(kinds))
-        for _ in names
-    ]
+    inputs = []
+    for _ in names:
+        shape = [rng.choice([1, 2, 3, 4]) for _ in range(rng.randint(0, 3))]
+        inputs.append(mx.zeros(shape, rng.choice(kinds)))
     words = [rng.choice(names) + rng.choice(FACTS) for _ in range(rng.randint(0, 4))]
-    words += rng.sample(list(ATTRIBUTES), rng.randint(0, 3)) + rng.sample(
-        ["// grid_size of threads", "foo_thread_position_in_grid;", "(void)0;"], 1
+    words += rng.sample(list(ATTRIBUTES), rng.randint(0, 3))
+    words.append(
+        rng.choice(["// grid_size of threads", "foo_thread_position_in_grid;", "(void)0;"])
     )
     outputs = rng.sample(["out", "out_shape", "z"], rng.randint(1, 3))
     template = [("T", rng.choice(kinds)), ("N", rng.randint(-3, 300)), ("FLAG", rng.random() < 0.5)]
@@ -54,17 +54,12 @@ def test_text_equals_mlx_own(seed, tmp_path, capfd):
 
         def call(*inputs, c=c):
             kernel = mx.fast.metal_kernel(
-                **{
-                    key: c[key]
-                    for key in (
-                        "name",
-                        "input_names",
-                        "output_names",
-                        "source",
-                        "header",
-                        "atomic_outputs",
-                    )
-                },
+                name=c["name"],
+                input_names=c["input_names"],
+                output_names=c["output_names"],
+                source=c["source"],
+                header=c["header"],
+                atomic_outputs=c["atomic_outputs"],
             )
             return kernel(
                 inputs=list(inputs),

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from tests import ROOT
 from tests.models.copied_tree import add_setting, copied_tree, run
 
 
@@ -72,8 +73,26 @@ print(answers.getvalue())
 
 
 def test_documentation(python):
-    page = python("""
-from mlxvid.model.settings import settings_page
+    page = python(f"""
+import sys
+sys.path.append({str(ROOT)!r})  # behind the tree: only scripts come from there
+from scripts.doc_pages import settings_page
 print(settings_page())
 """)
-    assert "| `grain` | `--grain`" in page
+    assert "grain" in page and "how much film grain" in page
+
+
+def test_window(python):
+    pytest.importorskip("PySide6")
+    found = python("""
+from PySide6.QtWidgets import QApplication, QDoubleSpinBox
+app = QApplication([])
+from mlxvid import catalog
+from mlxvid.gui.compose.generated import GeneratedBox
+box = GeneratedBox()
+box.set_card(catalog.find("mini"))
+field = box.findChild(QDoubleSpinBox, "grain")
+field.setValue(0.5)
+print(json.dumps([field.accessibleName(), field.maximum(), box.settings()]))
+""")
+    assert json.loads(found) == ["Film grain", 1.0, {"grain": 0.5}]

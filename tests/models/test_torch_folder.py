@@ -9,7 +9,7 @@ import pytest
 
 import mlxvid
 from mlxvid.catalog import CATALOG
-from mlxvid.hub import assembly as assemble
+from mlxvid.hub import assembly
 from mlxvid.weights import loading
 from tests.models.latte import tiny as tiny_latte
 from tests.models.opensora import tiny as tiny_opensora
@@ -57,13 +57,14 @@ def test_the_same_clip_as_from_safetensors(family, form, folders, frames, tmp_pa
 
 def test_parts_as_they_are_released_put_together(folders, frames, tmp_path, monkeypatch):
     """The catalog's Open-Sora, if all of its repositories had only PyTorch's files."""
-    entry = CATALOG["opensora-1.2"]
+    card = CATALOG["opensora-1.2"]
     release = rewrite(shutil.copytree(folders["opensora"], tmp_path / "release"))
     shutil.copy(release / "tokenizer" / "spiece.model", release / "text_encoder")
-    places = {entry.repo: "transformer", **{repo: name for name, (repo, _) in entry.parts.items()}}
-    monkeypatch.setattr(
-        assemble, "download", lambda repo, revision, patterns, watch: release / places[repo]
-    )
-    assert np.array_equal(
-        mlxvid.load("opensora-1.2").generate(**CLIPS["opensora"]).frames, frames["opensora"]
-    )
+    places = {source.repository: name for name, source in card.sources.items()}
+
+    def download(repository, revision, patterns, watch):
+        return release / places[repository]
+
+    monkeypatch.setattr(assembly, "download", download)
+    made = mlxvid.load("opensora-1.2").generate(**CLIPS["opensora"]).frames
+    assert np.array_equal(made, frames["opensora"])

@@ -5,18 +5,14 @@ it was interrupted.
 from __future__ import annotations
 
 import gc
-import json
 import os
-import signal
-import subprocess
-import sys
 import threading
+from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
 import pytest
 
-import mlxvid
 from mlxvid.errors import (
     CancelledError,
     DegenerateClipError,
@@ -24,23 +20,39 @@ from mlxvid.errors import (
     MediaError,
     WeightsError,
 )
-from mlxvid.generate import main
 from mlxvid.media.clip import Clip
-from mlxvid.run import checkpoint as keep
+from mlxvid.run import checkpoint
+from mlxvid.run.checkpoint import Checkpoint, KeptLatents, RunState, keep_latents, read_latents
+from tests.facts import facts
+
+OUT_OF_MEMORY = (
+    "[metal::malloc] Attempting to allocate 64000000000 bytes which is greater than the maximum "
+    "allowed buffer size"
+)
 
 
 def latents() -> mx.array:
     return mx.random.normal((1, 3, 4, 4, 5), key=mx.random.key(1))
 
 
-def files(folder) -> list[str]:
+def files(folder: Path) -> list[str]:
     return sorted(os.listdir(folder)) if folder.exists() else []
+
+
+def only_kept(own_cache: Path) -> Path:
+    """The one file of latents in the cache."""
+    (name,) = files(own_cache / "latents")
+    return own_cache / "latents" / name
+
+
+def steps_of(seen: list) -> list[int]:
+    return [progress.step for progress in seen if progress.stage == "denoise"]
 
 
 @pytest.fixture
 def every_step(monkeypatch):
     """A checkpoint after every step, however quick."""
-    monkeypatch.setattr(keep, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -54,10 +66,7 @@ def stopped(tiny, every_step):
             if progress.stage == "denoise" and progress.step == 2:
                 cancel.set()
 
-        with pytest.raises(
-            CancelledError,
-            match=r"^Stopped; what is done so far is kept, and --resume goes on from there\.$",
-        ):
+        with pytest.raises(CancelledError, match=facts("kept", "`resume`", "goes on")):
             tiny.generate(
                 "a red ball", seed=3, steps=7, on_progress=on_progress, cancel=cancel, **settings
             )
@@ -65,79 +74,75 @@ def stopped(tiny, every_step):
     return start
 
 
-def test_latents_are_kept_with_their_settings_until_told_otherwise(own_cache):
-    kept = keep.keep(latents(), {"seed": 7, "prompt": "a ball"})
-    assert kept.path.parent == own_cache / "latents"
-    again, settings = keep.read_latents(kept.path)
-    assert mx.array_equal(again, latents()) and settings == {"seed": 7, "prompt": "a ball"}
+# --- finished latents ----------------------------------------------------------------------------
+
+
+def test_latents_are_kept_with_their_settings_until_they_are_let_go(own_cache):
+    kept = keep_latents(latents(), {"seed": 7, "prompt": "a ball"})
     path = kept.path
+    assert path is not None and path.parent == own_cache / "latents"
+    again, settings = read_latents(path)
+    assert mx.array_equal(again, latents())
+    assert settings == {"seed": 7, "prompt": "a ball"}
     del kept
     gc.collect()
     assert path.exists()  # as after a crash
-    keep.Kept(path).until_saved()
+    KeptLatents(path).until_saved()
     gc.collect()
     assert not path.exists()
 
 
 def test_only_the_newest_are_kept(own_cache):
-    for seed in range(keep.KEPT + 3):
-        path = keep.keep(latents(), {"seed": seed}).path
+    for seed in range(checkpoint.MOST_KEPT + 3):
+        path = keep_latents(latents(), {"seed": seed}).path
         os.utime(path, (seed, seed))
-    assert len(files(own_cache / "latents")) == keep.KEPT
+    assert len(files(own_cache / "latents")) == checkpoint.MOST_KEPT
 
 
-def test_a_saved_clip_leaves_nothing_and_one_that_can_not_be_saved_leaves_its_latents(
-    tiny, tmp_path, own_cache, monkeypatch
-):
+def test_a_saved_clip_leaves_nothing(tiny, tmp_path, own_cache):
     clip = tiny.generate("a red ball", seed=1)
     assert len(files(own_cache / "latents")) == 1
     clip.save(tmp_path / "clip.mp4")
-    assert files(own_cache / "latents") == [] and files(own_cache / "runs") == []
+    assert files(own_cache / "latents") == []
+    assert files(own_cache / "runs") == []
     clip.save(tmp_path / "clip.gif")
 
+
+def test_a_clip_that_can_not_be_saved_leaves_its_latents(tiny, tmp_path, own_cache, monkeypatch):
     clip = tiny.generate("a red ball", seed=1)
+    frames = clip.frames
     (tmp_path / "full").mkdir()
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mlxvid.media.clip.os.replace", full)
-    with pytest.raises(MediaError) as caught:
-        clip.save(tmp_path / "full" / "clip.mp4")
-    monkeypatch.undo()
-    (name,) = files(own_cache / "latents") if own_cache.exists() else [None]
-    path = own_cache / "latents" / name
-    assert f"`decode_only` {path}" in str(caught.value)
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "replace", full)
+        with pytest.raises(MediaError) as caught:
+            clip.save(tmp_path / "full" / "clip.mp4")
+    path = only_kept(own_cache)
+    assert str(path) in str(caught.value) and "without denoising" in str(caught.value)
     assert files(tmp_path / "full") == []
     del clip
     gc.collect()
     assert path.exists()
-    again = tiny.decode_saved(path)
-    assert np.array_equal(
-        again.frames, Clip.load(tmp_path / "clip.gif").frames
-    ) or again.frames.shape == (9, 32, 32, 3)
+    assert np.array_equal(tiny.decode_saved(path).frames, frames)
 
 
 def test_memory_that_runs_out_while_decoding_names_the_latents(tiny, monkeypatch, own_cache):
-    def decode(_):
-        raise RuntimeError(
-            "[metal::malloc] Attempting to allocate 64000000000 bytes which is greater than the maximum allowed buffer size"
-        )
+    def decode(*_):
+        raise RuntimeError(OUT_OF_MEMORY)
 
     whole = tiny.generate("a red ball", seed=4).frames
-    monkeypatch.setattr(
-        tiny.family, "decode", decode
-    )  # what Metal raises; without Metal there is no memory to exhaust safely
-    with pytest.raises(DoesNotFitError) as caught:
-        tiny.generate("a red ball", seed=4)
+    with monkeypatch.context() as short:
+        # What Metal raises; without Metal there is no memory to exhaust safely.
+        short.setattr(tiny.model, "decode", decode)
+        with pytest.raises(DoesNotFitError) as caught:
+            tiny.generate("a red ball", seed=4)
     gc.collect()
-    (name,) = files(own_cache / "latents")
-    path = own_cache / "latents" / name
-    assert (
-        str(caught.value)
-        == f"The machine ran out of memory; close other programs, and --decode-only {path} ends the run."
-    )
-    monkeypatch.undo()
+    path = only_kept(own_cache)
+    message = str(caught.value)
+    assert "out of memory" in message and f"`decode_saved` {path}" in message
     assert np.array_equal(tiny.decode_saved(path).frames, whole)
 
 
@@ -148,61 +153,113 @@ def test_stopping_in_the_decoder_keeps_the_latents(tiny, own_cache):
         if progress.stage == "decode" and progress.step:
             cancel.set()
 
-    with pytest.raises(
-        CancelledError,
-        match=r"^Stopped; --decode-only .*\.safetensors makes the clip of what is done\.$",
-    ):
+    remedy = facts("Stopped", "`decode_saved`", ".safetensors")
+    with pytest.raises(CancelledError, match=remedy):
         tiny.generate("a red ball", seed=1, frames=33, on_progress=on_progress, cancel=cancel)
-    assert len(files(own_cache / "latents")) == 1 and files(own_cache / "runs") == []
+    only_kept(own_cache)
+    assert files(own_cache / "runs") == []
 
 
 def test_a_degenerate_result_names_the_latents_before_it(own_cache):
-    kept = keep.keep(latents(), {"seed": 1})
+    kept = keep_latents(latents(), {"seed": 1})
     error = DegenerateClipError("The clip is black; try another seed.", kept.leave())
-    assert (
-        str(error) == f"The clip is black; try another seed; the latents are kept in {kept.path}."
-    )
+    assert str(error).startswith("The clip is black; try another seed;")
+    assert str(error).endswith(f"{kept.path}.")
+    assert error.latents_path == str(kept.path)
 
 
 def test_where_nothing_can_be_kept_the_clip_goes_on(tiny, own_cache, caplog, every_step):
     own_cache.write_text("a file where the folder should be")
     clip = tiny.generate("a red ball", seed=1)
-    assert clip.kept.path is None and clip.kept.leave() is None
-    assert all(
-        record.getMessage().startswith(f"The latents could not be kept in {own_cache}/")
-        for record in caplog.records
+    assert clip.kept.path is None
+    assert clip.kept.leave() is None
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == 4  # three steps and the end
+    for message in messages:
+        assert f"{own_cache}/" in message and "MLXVID_CACHE" in message
+
+
+def test_latents_of_another_model(tiny, tmp_path):
+    file = tmp_path / "other.safetensors"
+    settings = {"settings": '{"model": "some-model", "seed": 1}'}
+    mx.save_safetensors(str(file), {"latents": latents()}, settings)
+    with pytest.raises(WeightsError, match=facts(file, "some-model", "load that model")):
+        tiny.decode_saved(file)
+    assert file.exists()
+
+
+# --- runs that are under way ---------------------------------------------------------------------
+
+
+def test_a_run_s_state_comes_back_as_it_was(own_cache, every_step):
+    noise = latents()
+    saved = RunState(
+        x=noise,
+        stage=1,
+        step=2,
+        y=2 * noise,
+        scheduler={"past": noise + 1},
+        shot={"cache.k": noise + 2, "cache.v": noise + 3},
     )
-    assert len(caplog.records) == 4  # three steps and the end
+    run = Checkpoint({"seed": 1}, [np.array(noise)])
+    assert not run.exists and run.read() is None
+    run.save(saved)
+    assert run.exists and checkpoint.saved_runs() == [run.path]
+    again = Checkpoint({"seed": 1}, [np.array(noise)]).read()
+    assert again is not None
+    assert (again.stage, again.step) == (1, 2)
+    for ours, theirs in [
+        ({"x": again.x, "y": again.y}, {"x": saved.x, "y": saved.y}),
+        (again.scheduler, saved.scheduler),
+        (again.shot, saved.shot),
+    ]:
+        assert ours.keys() == theirs.keys()
+        assert all(mx.array_equal(ours[name], theirs[name]) for name in ours)
+    assert checkpoint.run_settings(run.path) == {"seed": 1}
+    run.remove()
+    assert checkpoint.saved_runs() == []
+
+
+def test_a_run_between_two_stages_has_no_latents_of_a_stage(own_cache, every_step):
+    run = Checkpoint({"seed": 1}, [])
+    run.save(RunState(latents(), stage=1))
+    again = run.read()
+    assert again is not None
+    assert (again.stage, again.step, again.y) == (1, 0, None)
+
+
+@pytest.mark.parametrize("other", [({"seed": 2}, 0.0), ({"seed": 1}, 1.0)])
+def test_other_settings_or_noise_are_another_run(other, own_cache, every_step):
+    settings, value = other
+    Checkpoint({"seed": 1}, [np.zeros(3)]).save(RunState(latents(), step=1))
+    assert Checkpoint(settings, [np.full(3, value)]).read() is None
 
 
 @pytest.mark.parametrize("sampler", ["euler", "heun"])
 def test_a_resumed_run_gives_the_same_clip_bit_for_bit(tiny, stopped, own_cache, sampler):
-    whole = tiny.generate("a red ball", seed=3, steps=7, sampler=sampler).frames
+    settings = {"seed": 3, "steps": 7, "sampler": sampler}
+    whole = tiny.generate("a red ball", **settings).frames
     stopped(sampler=sampler)
     assert len(files(own_cache / "runs")) == 1
     seen = []
-    clip = tiny.generate(
-        "a red ball", seed=3, steps=7, sampler=sampler, resume=True, on_progress=seen.append
-    )
-    assert np.array_equal(clip.frames, whole) and files(own_cache / "runs") == []
-    denoise = [progress for progress in seen if progress.stage == "denoise"]
-    assert [progress.step for progress in denoise] == [2, 3, 4, 5, 6, 7] and denoise[
-        0
-    ].remaining is None
+    clip = tiny.generate("a red ball", **settings, resume=True, on_progress=seen.append)
+    assert np.array_equal(clip.frames, whole)
+    assert files(own_cache / "runs") == []
+    assert steps_of(seen) == [2, 3, 4, 5, 6, 7]
+    first = next(progress for progress in seen if progress.stage == "denoise")
+    assert first.remaining is None
 
 
 def test_a_run_with_other_settings_is_not_taken_for_it(tiny, stopped, caplog):
     stopped()
     seen = []
     tiny.generate("a red ball", seed=4, steps=7, resume=True, on_progress=seen.append)
-    assert min(progress.step for progress in seen if progress.stage == "denoise") == 0
-    sentence = (
-        "There is no interrupted run with these settings, so this one starts at the beginning."
-    )
-    assert [record.getMessage() for record in caplog.records] == [sentence]
-    pictures = [np.full((32, 32, 3), value, np.uint8) for value in (10, 200)]
-    stopped(image=pictures[0])
-    tiny.generate("a red ball", seed=3, steps=7, image=pictures[1], resume=True)
+    assert min(steps_of(seen)) == 0
+    (record,) = caplog.records
+    assert "no interrupted run with these settings" in record.getMessage()
+    dark = np.full((32, 32, 3), 10, np.uint8)
+    stopped(image=dark)
+    tiny.generate("a red ball", seed=3, steps=7, image=dark + 190, resume=True)
     assert len(caplog.records) == 2
 
 
@@ -210,143 +267,29 @@ def test_without_resume_a_run_starts_at_the_beginning(tiny, stopped, own_cache):
     stopped()
     seen = []
     tiny.generate("a red ball", seed=3, steps=7, on_progress=seen.append)
-    assert (
-        min(progress.step for progress in seen if progress.stage == "denoise") == 0
-        and files(own_cache / "runs") == []
-    )
+    assert min(steps_of(seen)) == 0
+    assert files(own_cache / "runs") == []
 
 
 def test_a_damaged_checkpoint_is_no_checkpoint(tiny, stopped, own_cache):
     stopped()
     (path,) = (own_cache / "runs").iterdir()
     path.write_bytes(path.read_bytes()[:100])
-    assert tiny.generate("a red ball", seed=3, steps=7, resume=True).frames.shape == (9, 32, 32, 3)
+    clip = tiny.generate("a red ball", seed=3, steps=7, resume=True)
+    assert clip.frames.shape == (9, 32, 32, 3)
 
 
-def test_killed_in_mid_denoise_and_resumed_by_the_command(tiny_folder, tmp_path, own_cache, capsys):
-    """kill -9, then --resume: the clip of an unbroken run, bit for bit."""
-    flags = [
-        "--model",
-        str(tiny_folder),
-        "--prompt",
-        "a red ball",
-        "--seed",
-        "5",
-        "--steps",
-        "900",
-        "-o",
-        str(tmp_path / "a/"),
-    ]
-    (tmp_path / "a").mkdir()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mlxvid.generate", *flags, "--progress", "json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    for line in process.stdout:
-        if json.loads(line).get("step", 0) > 1 and files(own_cache / "runs"):
-            process.send_signal(signal.SIGKILL)
-            break
-    assert process.wait(timeout=60) == -signal.SIGKILL and files(tmp_path / "a") == []
-    process.stdout.close()
-    process.stderr.close()
-    assert main(["--resume", "-o", str(tmp_path / "a/"), "--progress", "none"]) == 0
-    assert main([*flags[:-1], str(tmp_path / "b/"), "--progress", "none"]) == 0
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # main is made for a process of its own
-    a, b = Clip.load(tmp_path / "a"), Clip.load(tmp_path / "b")
-    assert np.array_equal(a.frames, b.frames) and a.settings == b.settings
-    assert files(own_cache / "runs") == [] and files(own_cache / "latents") == []
+# --- files that are neither ----------------------------------------------------------------------
 
 
-@pytest.fixture
-def command(capsys):
-    def run(*flags: object) -> tuple[int, str]:
-        code = main([*map(str, flags)])
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        return code, capsys.readouterr().err
-
-    return run
-
-
-def test_resume_with_nothing_to_resume(command, tmp_path):
-    assert command("--resume") == (
-        2,
-        "There is no interrupted run to resume; begin one with --prompt.\n",
-    )
-    other = tmp_path / "other.safetensors"
-    mx.save_safetensors(str(other), {"x": mx.zeros(3)})
-    for path in (other, tmp_path / "none.safetensors"):
-        assert command("--resume", path) == (
-            2,
-            f"{path} is no interrupted run: give --resume alone for the last one.\n",
-        )
-        assert command("--decode-only", path) == (
-            2,
-            f"{path} holds no kept latents: give the file that the failed run named.\n",
-        )
-
-
-def test_resume_takes_no_other_settings(command):
-    code, message = command("--resume", "--steps", 9, "--prompt", "a ball")
-    assert (
-        code == 2
-        and message
-        == "--resume goes on with a run as it was: leave out --prompt, --steps, or start a new run.\n"
-    )
-
-
-def test_decode_only_from_the_command_line(tiny, command, own_cache, tmp_path):
-    clip = tiny.generate("a red ball", seed=6)
-    path = clip.kept.leave()
-    code, message = command("--decode-only", path, "-o", tmp_path / "clip/", "--progress", "none")
-    assert code == 0, message
-    again = Clip.load(tmp_path / "clip")
-    assert (
-        np.array_equal(again.frames, clip.frames)
-        and again.settings == clip.settings
-        and not os.path.exists(path)
-    )
-
-
-def test_resume_of_a_run_that_died_in_the_decoder_names_its_latents(
-    tiny, stopped, command, own_cache
-):
-    """Nothing of such a run is left but its latents, and whoever killed it let nobody say where
-    they are.
-    """
-    stopped()
-    path = tiny.generate("a red ball", seed=6).kept.leave()
-    (run,) = (own_cache / "runs").iterdir()
-    os.utime(run, (1, 1))
-    said = f"The last run kept its latents; make the clip of them with --decode-only {path}"
-    assert command("--resume") == (2, f"{said}, or go on with an earlier run by --resume {run}.\n")
-    run.unlink()
-    assert command("--resume") == (2, f"{said}.\n")
-
-
-def test_a_later_interrupted_run_is_the_one_to_resume(tiny, stopped, command, own_cache, tmp_path):
-    os.utime(tiny.generate("a red ball", seed=6).kept.leave(), (1, 1))
-    stopped()
-    code, message = command("--resume", "-o", tmp_path / "clip/", "--progress", "none")
-    assert code == 0 and Clip.load(tmp_path / "clip").settings["seed"] == 3, message
-
-
-def test_latents_named_by_a_relative_path_go_too(tiny, command, own_cache, tmp_path, monkeypatch):
-    path = tiny.generate("a red ball", seed=6).kept.leave()
-    monkeypatch.chdir(own_cache)
-    code, message = command(
-        "--decode-only", os.path.relpath(path), "-o", tmp_path / "clip/", "--progress", "none"
-    )
-    assert code == 0 and not os.path.exists(path), message
-
-
-def test_latents_of_another_model(tiny, tmp_path):
-    mx.save_safetensors(
-        str(tmp_path / "other.safetensors"),
-        {"latents": latents()},
-        {"settings": '{"model": "wan", "seed": 1}'},
-    )
-    with pytest.raises(WeightsError, match=r"were made by wan; load that model to decode them\.$"):
-        tiny.decode_saved(tmp_path / "other.safetensors")
-    assert (tmp_path / "other.safetensors").exists() and mlxvid.__version__
+@pytest.mark.parametrize("name", ["other.safetensors", "none.safetensors", "clip.mp4"])
+def test_any_other_file_is_refused(name, tiny, tmp_path):
+    path = tmp_path / name
+    if name == "other.safetensors":
+        mx.save_safetensors(str(path), {"x": mx.zeros(3)})
+    elif name == "clip.mp4":
+        Clip(np.zeros((2, 16, 16, 3), np.uint8), 8).save(path)
+    with pytest.raises(MediaError, match=facts(path, "no interrupted run", "`resume`")):
+        checkpoint.run_settings(path)
+    with pytest.raises(MediaError, match=facts(path, "no kept latents")):
+        tiny.decode_saved(path)

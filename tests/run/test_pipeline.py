@@ -1,4 +1,4 @@
-"""The one road: seeds, settings, guidance, pictures, progress, previews, stopping, and results that
+"""The loop: seeds, settings, guidance, pictures, progress, previews, stopping, and results that
 are no clips.
 """
 
@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import inspect
 import json
 import os
 import subprocess
@@ -18,9 +19,17 @@ import pytest
 
 import mlxvid
 from mlxvid.errors import CancelledError, DegenerateClipError, DoesNotFitError, SettingError
-from mlxvid.model import memory
+from mlxvid.model import base, memory
+from mlxvid.model.machine import Machine
+from mlxvid.model.settings import loading, making
 from mlxvid.run import pipeline
 from mlxvid.run.complete import complete
+from tests.facts import facts
+
+OUT_OF_MEMORY = (
+    "[metal::malloc] Attempting to allocate 64000000000 bytes which is greater than the maximum "
+    "allowed buffer size"
+)
 
 
 def digest(clip) -> str:
@@ -33,7 +42,9 @@ def picture(value: int = 90) -> np.ndarray:
 
 def test_a_clip(tiny):
     clip = tiny.generate("a red ball", seed=1)
-    assert clip.frames.shape == (9, 32, 32, 3) and clip.frames.dtype == np.uint8 and clip.fps == 8
+    assert clip.frames.shape == (9, 32, 32, 3)
+    assert clip.frames.dtype == np.uint8
+    assert clip.fps == 8
     assert json.loads(json.dumps(clip.settings)) == clip.settings
     expected = {
         "prompt": "a red ball",
@@ -44,10 +55,10 @@ def test_a_clip(tiny):
         "attention": "factored",
         "keyframes": {},
     }
-    assert (
-        expected.items() <= clip.settings.items() and clip.settings["mlxvid"] == mlxvid.__version__
-    )
-    assert clip.settings["model"] == tiny.name and clip.settings["dtype"] == "float32"
+    assert expected.items() <= clip.settings.items()
+    assert clip.settings["mlxvid"] == mlxvid.__version__
+    assert clip.settings["model"] == tiny.name
+    assert clip.settings["dtype"] == "float32"
 
 
 def test_one_frame_is_a_picture(tiny):
@@ -80,53 +91,53 @@ print(hashlib.sha256(clip.frames.tobytes()).hexdigest())
 
 def test_noise_depends_on_seed_and_shape_alone(tiny_folder, monkeypatch):
     """Whatever the weights' type, and whatever was drawn before."""
-    noises = []
+    noises: list[mx.array] = []
     for dtype in ("float32", "bfloat16", "float16"):
         pipe = mlxvid.load(str(tiny_folder), dtype=dtype)
         mx.random.seed(len(noises))
         original = pipe._noise
-        monkeypatch.setattr(
-            pipe, "_noise", lambda *a, original=original: noises.append(original(*a)) or noises[-1]
-        )
+
+        def record(request, latents, original=original):
+            noises.append(original(request, latents))
+            return noises[-1]
+
+        monkeypatch.setattr(pipe, "_noise", record)
         pipe.generate("a red ball", seed=5, steps=1)
-    assert {noise.dtype for noise in noises} == {mx.float32} and noises[0].shape == (1, 3, 4, 4, 4)
-    assert mx.array_equal(noises[0], noises[1]) and mx.array_equal(noises[0], noises[2])
+    assert {noise.dtype for noise in noises} == {mx.float32}
+    assert noises[0].shape == (1, 3, 4, 4, 4)
+    assert mx.array_equal(noises[0], noises[1])
+    assert mx.array_equal(noises[0], noises[2])
 
 
 def test_the_stream_of_noise_stays_what_it_is(tiny):
     """A seed written down today means the same clip tomorrow."""
-    noise = tiny._noise(complete(tiny.family, "a red ball", seed=5), None)[0, 0, 0, :, 0]
+    request = complete(tiny.model.card, {"prompt": "a red ball", "seed": 5})
+    noise = tiny._noise(request, None)[0, 0, 0, :, 0]
     assert np.allclose(noise, [-0.914429, 0.539462, -1.25452, -0.320043], atol=1e-5)
 
 
 def test_latents_stand_in_for_the_seed(tiny):
     noise = mx.random.normal((1, 4, 3, 4, 4), dtype=mx.float32, key=mx.random.key(5))
     clip = tiny.generate("a red ball", latents=np.array(noise))
-    assert (
-        digest(clip) == digest(tiny.generate("a red ball", seed=5))
-        and clip.settings["latents"] == "given"
-    )
-    with pytest.raises(SettingError) as caught:
+    assert digest(clip) == digest(tiny.generate("a red ball", seed=5))
+    assert clip.settings["latents"] == "given"
+    shapes = facts("`latents`", (1, 3, 4, 4, 4), (1, 4, 3, 4, 4), "[1, C, F, H, W]")
+    with pytest.raises(SettingError, match=shapes):
         tiny.generate("a red ball", latents=np.zeros((1, 3, 4, 4, 4), np.float32))
-    assert (
-        str(caught.value)
-        == "The latents are (1, 3, 4, 4, 4) where this clip's are (1, 4, 3, 4, 4) ([1, C, F, H, W])."
-    )
 
 
 def test_prompt_negative_prompt_and_guidance_matter(tiny):
-    clips = [
-        tiny.generate("a red ball", seed=1, **settings).frames.astype(int)
-        for settings in (
-            {},
-            {"negative_prompt": "a blue star"},
-            {"guidance": 1},
-            {"guidance": 9.0},
-            {"sampler": "heun"},
-            {"attention": "spatial"},
-        )
-    ] + [tiny.generate("a blue star", seed=1).frames.astype(int)]
-    assert all(np.abs(a - b).max() > 0 for i, a in enumerate(clips) for b in clips[:i])
+    changes = [
+        {},
+        {"negative_prompt": "a blue star"},
+        {"guidance": 1},
+        {"guidance": 9.0},
+        {"sampler": "heun"},
+        {"attention": "spatial"},
+    ]
+    clips = [tiny.generate("a red ball", seed=1, **settings) for settings in changes]
+    clips.append(tiny.generate("a blue star", seed=1))
+    assert len({digest(clip) for clip in clips}) == len(clips)
 
 
 def test_guidance_1_is_the_model_alone_whatever_the_negative_prompt(tiny):
@@ -139,24 +150,24 @@ def test_guidance_1_is_the_model_alone_whatever_the_negative_prompt(tiny):
 
 @pytest.mark.parametrize("reason", ["many tokens", "little memory"])
 def test_guidance_in_one_batch_equals_two_passes(tiny, monkeypatch, reason):
-    rows, predict = [], tiny.family.predict
-    tiny.family.predict = lambda x, *rest: rows.append(len(x)) or predict(x, *rest)
-    batched = tiny.generate("a red ball", negative_prompt="two green rings", seed=1).frames.astype(
-        int
-    )
+    rows: list[int] = []
+    predict = tiny.model.predict
+
+    def record(x, *rest):
+        rows.append(len(x))
+        return predict(x, *rest)
+
+    tiny.model.predict = record
+    settings = {"negative_prompt": "two green rings", "seed": 1}
+    batched = tiny.generate("a red ball", **settings).frames.astype(int)
     calls = len(rows)
     if reason == "many tokens":
         monkeypatch.setattr(memory, "BATCHED_TOKENS", 0)
     else:
-        monkeypatch.setattr(
-            pipeline, "this_machine", lambda: memory.Machine("a small one", 2**20, 2**19, False)
-        )
-    assert (
-        np.abs(
-            tiny.generate("a red ball", negative_prompt="two green rings", seed=1).frames - batched
-        ).max()
-        <= 1
-    )
+        small = Machine("a small one", 2**20, 2**19, False)
+        monkeypatch.setattr(base, "this_machine", lambda: small)
+    one_by_one = tiny.generate("a red ball", **settings).frames
+    assert np.abs(one_by_one - batched).max() <= 1
     assert rows == [2] * calls + [1] * 2 * calls
 
 
@@ -173,47 +184,50 @@ def test_progress_runs_through_the_stages(tiny):
     stages = list(dict.fromkeys(p.stage for p in seen))
     assert stages == ["encode", "denoise", "decode"]
     for stage in stages:
-        steps = [(p.step, p.total) for p in seen if p.stage == stage]
-        assert steps[0][0] == 0 and steps[-1][0] == steps[-1][1]
-    assert all((p.remaining is None) == (p.step == 0) and p.elapsed >= 0 for p in seen)
+        told = [p for p in seen if p.stage == stage]
+        assert told[0].step == 0
+        assert told[-1].step == told[-1].total
+    for p in seen:
+        assert (p.remaining is None) == (p.step == 0)
+        assert p.elapsed >= 0
     denoise = [p for p in seen if p.stage == "denoise"]
-    assert [p.step for p in denoise] == [0, 1, 2] and denoise[-1].remaining == 0
+    assert [p.step for p in denoise] == [0, 1, 2]
+    assert denoise[-1].remaining == 0
 
 
 def test_previews_come_from_denoising_and_end_as_the_clip(tiny):
     previews = {}
-    clip = tiny.generate(
-        "a red ball",
-        seed=1,
-        on_progress=lambda p: previews.update({(p.stage, p.step): p.preview()}),
-    )
-    assert {key for key, frames in previews.items() if frames is not None} == {
-        ("denoise", 1),
-        ("denoise", 2),
-        ("denoise", 3),
-    }
-    assert (
-        previews["denoise", 1].shape == clip.frames.shape
-        and previews["denoise", 1].dtype == np.uint8
-    )
-    assert np.array_equal(previews["denoise", 3], clip.frames) and not np.array_equal(
-        previews["denoise", 1], clip.frames
-    )
+
+    def on_progress(progress):
+        frames = progress.preview()
+        if frames is not None:
+            previews[progress.stage, progress.step] = frames
+
+    clip = tiny.generate("a red ball", seed=1, on_progress=on_progress)
+    assert list(previews) == [("denoise", 1), ("denoise", 2), ("denoise", 3)]
+    first = previews["denoise", 1]
+    assert first.shape == clip.frames.shape
+    assert first.dtype == np.uint8
+    assert not np.array_equal(first, clip.frames)
+    assert np.array_equal(previews["denoise", 3], clip.frames)
 
 
 @pytest.mark.parametrize("stage", ["encode", "denoise"])
 def test_cancelling_stops_within_a_step_and_keeps_nothing(tiny, stage, own_cache):
-    cancel, seen = threading.Event(), []
+    cancel = threading.Event()
+    seen = []
 
     def on_progress(progress):
         seen.append(progress)
         if progress.stage == stage and progress.step:
             cancel.set()
 
-    with pytest.raises(CancelledError, match=r"^Stopped; nothing was written\.$"):
+    with pytest.raises(CancelledError, match=facts("Stopped", "nothing was written")):
         tiny.generate("a red ball", seed=1, steps=50, on_progress=on_progress, cancel=cancel)
-    assert seen[-1].stage == stage and sum(p.stage == stage and p.step > 0 for p in seen) == 1
-    assert not (own_cache / "latents").exists() and not (own_cache / "runs").exists()
+    assert seen[-1].stage == stage
+    assert len([p for p in seen if p.stage == stage and p.step > 0]) == 1
+    assert not (own_cache / "latents").exists()
+    assert not (own_cache / "runs").exists()
 
 
 def test_an_error_in_on_progress_comes_out_as_it_is(tiny):
@@ -225,58 +239,52 @@ def test_an_error_in_on_progress_comes_out_as_it_is(tiny):
 
 
 def poison(tiny, component: str, name: str, value: float) -> None:
-    """Fill one of a component's weights with a value, as a broken checkpoint or an overflow would."""
-    network = tiny.family.network(component)
-    for part in name.split(".")[:-1]:
+    """Fill a component's weight with a value, as a broken checkpoint or an overflow would."""
+    network = tiny.model.network(component)
+    *modules, weight = name.split(".")
+    for part in modules:
         network = network[int(part)] if part.isdigit() else network[part]
-    network[name.split(".")[-1]] = mx.full(network[name.split(".")[-1]].shape, value)
+    network[weight] = mx.full(network[weight].shape, value)
 
 
 def kept_of(error, own_cache) -> tuple[mx.array, dict]:
     """The latents that the error speaks of, and their settings."""
-    assert str(error).endswith(
-        f"; the latents are kept in {error.latents_path}."
-    ) and "\n" not in str(error)
+    message = str(error)
+    assert str(error.latents_path) in message and "kept" in message
+    assert "\n" not in message
     assert os.listdir(own_cache / "latents") == [os.path.basename(error.latents_path)]
     arrays, metadata = mx.load(error.latents_path, return_metadata=True)
     return arrays["latents"], json.loads(metadata["settings"])
 
 
-def test_a_denoiser_that_is_not_finite_is_an_error_and_the_last_sound_latents_are_kept(
+def test_a_denoiser_that_is_not_finite_is_an_error_and_the_last_valid_latents_are_kept(
     tiny, own_cache
 ):
     poison(tiny, "transformer", "blocks.1.ff.linear_1.weight", float("nan"))
-    with pytest.raises(
-        DegenerateClipError,
-        match=r"^The latents have values that are not finite after step 1 of 3; ",
-    ) as caught:
+    with pytest.raises(DegenerateClipError, match=facts("not finite", "step 1 of 3")) as caught:
         tiny.generate("a red ball", seed=5)
     latents, settings = kept_of(caught.value, own_cache)
-    noise = mx.random.normal((1, 4, 3, 4, 4), dtype=mx.float32, key=mx.random.key(5)).transpose(
-        0, 2, 3, 4, 1
-    )
-    assert (
-        mx.array_equal(latents, noise)
-        and settings["steps_done"] == 0
-        and settings["prompt"] == "a red ball"
-    )
+    noise = mx.random.normal((1, 4, 3, 4, 4), dtype=mx.float32, key=mx.random.key(5))
+    assert mx.array_equal(latents, noise.transpose(0, 2, 3, 4, 1))
+    assert settings["steps_done"] == 0
+    assert settings["prompt"] == "a red ball"
 
 
 def test_a_decoder_that_is_not_finite_is_an_error_and_the_latents_are_kept(tiny, own_cache):
     poison(tiny, "vae", "decoder.up.bias", float("inf"))
-    with pytest.raises(
-        DegenerateClipError, match=r"^The decoded frames have values that are not finite; "
-    ) as caught:
+    with pytest.raises(DegenerateClipError, match=facts("frames", "not finite")) as caught:
         tiny.generate("a red ball", seed=5)
     latents, settings = kept_of(caught.value, own_cache)
-    assert latents.shape == (1, 3, 4, 4, 4) and mx.isfinite(latents).all() and settings["seed"] == 5
+    assert latents.shape == (1, 3, 4, 4, 4)
+    assert mx.isfinite(latents).all()
+    assert settings["seed"] == 5
 
 
 @pytest.mark.parametrize("value", [-2.0, 0.0, 1.5])
 def test_a_black_grey_or_white_clip_is_an_error_and_the_latents_are_kept(tiny, own_cache, value):
     poison(tiny, "vae", "decoder.conv_out.weight", 0.0)
     poison(tiny, "vae", "decoder.conv_out.bias", value)
-    with pytest.raises(DegenerateClipError, match=r"^The clip is one single colour; ") as caught:
+    with pytest.raises(DegenerateClipError, match="single colour") as caught:
         tiny.generate("a red ball", seed=5)
     assert kept_of(caught.value, own_cache)[0].shape == (1, 3, 4, 4, 4)
 
@@ -285,36 +293,45 @@ def test_kept_latents_decode_to_the_clip(tiny, tiny_folder, own_cache):
     poison(tiny, "vae", "decoder.up.bias", float("nan"))
     with pytest.raises(DegenerateClipError) as caught:
         tiny.generate("a red ball", seed=5)
-    sound = mlxvid.load(str(tiny_folder))
-    frames = np.concatenate(
-        [
-            pipeline.to_uint8(part)
-            for part in sound.family.decode(kept_of(caught.value, own_cache)[0])
-        ]
-    )
-    assert np.array_equal(frames, sound.generate("a red ball", seed=5).frames)
+    kept, _ = kept_of(caught.value, own_cache)
+    healthy = mlxvid.load(str(tiny_folder))
+    frames = np.concatenate([pipeline.to_uint8(part) for part in healthy.model.decode(kept)])
+    assert np.array_equal(frames, healthy.generate("a red ball", seed=5).frames)
 
 
 def test_memory_that_runs_out_is_one_sentence(tiny, monkeypatch):
     def predict(*_):
-        raise RuntimeError(
-            "[metal::malloc] Attempting to allocate 64000000000 bytes which is greater than the maximum allowed buffer size"
-        )
+        raise RuntimeError(OUT_OF_MEMORY)
 
-    monkeypatch.setattr(
-        tiny.family, "predict", predict
-    )  # what Metal raises; without Metal there is no memory to exhaust safely
-    with pytest.raises(
-        DoesNotFitError,
-        match=r"^The machine ran out of memory; make the clip smaller or shorter or close other programs\.$",
-    ):
+    # What Metal raises; without Metal there is no memory to exhaust safely.
+    monkeypatch.setattr(tiny.model, "predict", predict)
+    remedies = facts("out of memory", "smaller or shorter", "close other programs")
+    with pytest.raises(DoesNotFitError, match=remedies):
         tiny.generate("a red ball")
+
+
+def test_memory_that_runs_out_midway_says_that_the_run_can_go_on(tiny, monkeypatch, own_cache):
+    monkeypatch.setattr("mlxvid.run.checkpoint.CHECKPOINT_SECONDS", 0.0)
+    predict = tiny.model.predict
+    calls: list[float] = []
+
+    def failing(x, time, *rest):
+        calls.append(time)
+        if len(calls) == 3:
+            raise RuntimeError(OUT_OF_MEMORY)
+        return predict(x, time, *rest)
+
+    monkeypatch.setattr(tiny.model, "predict", failing)
+    with pytest.raises(DoesNotFitError, match=facts("out of memory", "`resume` goes on")):
+        tiny.generate("a red ball", seed=1, steps=7)
+    assert len(os.listdir(own_cache / "runs")) == 1
 
 
 def test_reconstruct_goes_through_the_vae(tiny):
     frames = tiny.generate("a red ball", seed=1).frames
     again = tiny.reconstruct(frames)
-    assert again.shape == frames.shape and again.dtype == np.uint8
+    assert again.shape == frames.shape
+    assert again.dtype == np.uint8
 
 
 def test_to_uint8_clips_and_rounds():
@@ -330,14 +347,26 @@ def test_a_given_first_frame_is_kept_whatever_the_prompt_says(tiny):
     assert np.abs(clip.frames[0].astype(int) - free.frames[0]).max() > 10
 
 
-def test_the_model_s_own_negative_prompt_stands_where_none_is_given(tiny, monkeypatch):
-    monkeypatch.setattr(
-        tiny.family,
-        "defaults",
-        dataclasses.replace(tiny.family.defaults, negative_prompt="two green rings"),
-    )
-    assert tiny.generate("a red ball", seed=1).settings["negative_prompt"] == "two green rings"
-    assert (
-        tiny.generate("a red ball", seed=1, negative_prompt="a star").settings["negative_prompt"]
-        == "a star"
-    )
+def test_the_model_s_own_negative_prompt_stands_where_none_is_given(tiny):
+    card = tiny.model.card
+    own = dataclasses.replace(card.defaults, negative_prompt="two green rings")
+    tiny.model.card = dataclasses.replace(card, defaults=own)
+    clip = tiny.generate("a red ball", seed=1)
+    assert clip.settings["negative_prompt"] == "two green rings"
+    clip = tiny.generate("a red ball", seed=1, negative_prompt="a star")
+    assert clip.settings["negative_prompt"] == "a star"
+
+
+def test_every_setting_is_in_the_signature():
+    """For help() and editors."""
+    parameters = inspect.signature(mlxvid.Pipeline.generate).parameters
+    assert making().keys() <= parameters.keys()
+    assert {"latents", "resume", "on_progress", "on_frames", "cancel"} <= parameters.keys()
+    assert loading().keys().isdisjoint(parameters)
+
+
+def test_frames_are_handed_out_in_order_as_they_are_decoded(tiny):
+    parts: list[np.ndarray] = []
+    clip = tiny.generate("a red ball", seed=1, frames=17, on_frames=parts.append)
+    assert len(parts) > 1
+    assert np.array_equal(np.concatenate(parts), clip.frames)

@@ -21,7 +21,8 @@ import pytest
 import sentencepiece
 from mlx.utils import tree_flatten
 
-from mlxvid.model.folder import from_json, read_json
+from mlxvid.json_files import read_json
+from mlxvid.model.folder import from_json
 from mlxvid.text.clean import clean, clean_caption
 from mlxvid.text.clip_vision import CLIPVisionModel, pixels_of
 from mlxvid.text.clip_vision_config import CLIPVisionConfig

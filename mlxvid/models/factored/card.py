@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlxvid.errors import WeightsError
 from mlxvid.model.card import Card, Coefficients, Family, Part
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import ATTENTION_MODES, Defaults, Geometry
@@ -31,18 +30,13 @@ def read(folder: Folder) -> Card:
     vae = folder.config("vae", VAEConfig)
     transformer = folder.config("transformer", TransformerConfig)
     widths = (transformer.in_channels, transformer.text_dim)
-    if widths != (vae.latent_channels, text.hidden_size):
-        raise WeightsError(
-            f"The parts of {folder.path} come from different models; download or convert the model "
-            "again."
-        )
+    folder.require_match(widths, (vae.latent_channels, text.hidden_size))
     patch = (transformer.patch_size_t, transformer.patch_size, transformer.patch_size)
     defaults = folder.parse("defaults", Defaults) or Defaults(96, 96, 33, 16.0, 20, 3.0)
-    return Card(
+    return Card.in_folder(
+        folder,
+        dtype="float32",
         family=FAMILY,
-        name=str(folder.path),
-        title=folder.path.name,
-        description=f"The model in {folder.path}.",
         geometry=Geometry(vae.patch_size_t, 2 * vae.patch_size, vae.latent_channels, patch),
         defaults=defaults,
         samplers=SAMPLERS,
@@ -51,8 +45,6 @@ def read(folder: Folder) -> Card:
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
         shift=shift,
-        dtype=folder.index.get("dtype") or "float32",
-        folder=folder.path,
     )
 
 

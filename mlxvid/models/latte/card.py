@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlxvid.errors import WeightsError
 from mlxvid.layers.autoencoder_kl_config import AutoencoderKLConfig
 from mlxvid.model.card import Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
@@ -72,20 +71,15 @@ def read(folder: Folder) -> Card:
     vae = folder.config("vae", AutoencoderKLConfig)
     text_width = folder.json("text_encoder").get("d_model")
     widths = (transformer.in_channels, transformer.caption_channels)
-    if widths != (vae.latent_channels, text_width):
-        raise WeightsError(
-            f"The parts of {folder.path} come from different models; download or convert the model "
-            "again."
-        )
+    folder.require_match(widths, (vae.latent_channels, text_width))
     s_factor = 2 ** (len(vae.block_out_channels) - 1)
     side = s_factor * transformer.sample_size
     scheduler = folder.json("scheduler", "scheduler_config.json").get("_class_name")
     usual = defaults(side, transformer.video_length, SAMPLERS.get(str(scheduler), "ddim"))
-    return Card(
+    return Card.in_folder(
+        folder,
+        dtype="float16",
         family=FAMILY,
-        name=str(folder.path),
-        title=folder.path.name,
-        description=f"The model in {folder.path}.",
         geometry=geometry(
             vae.latent_channels, s_factor, transformer.patch_size, transformer.video_length
         ),
@@ -95,8 +89,6 @@ def read(folder: Folder) -> Card:
         head_dim=transformer.attention_head_dim,
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
-        dtype=folder.index.get("dtype") or "float16",
-        folder=folder.path,
     )
 
 

@@ -5,8 +5,6 @@ Facts from hpcaitech/Open-Sora, tag v1.2.0: its configs and its table of what wa
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from mlxvid.errors import SettingError, WeightsError
 from mlxvid.model.card import Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
@@ -62,6 +60,8 @@ OPTIONS = (
         digits=2,
     ),
 )
+SAMPLERS = ("euler",)
+USUAL_OPTIONS = {"aesthetic": 6.5}
 TAKES = frozenset(
     {"image", "last_image", "keyframes", "extend", "join", "attention", "shift"}
     | {option.name for option in OPTIONS}
@@ -77,11 +77,7 @@ def read(folder: Folder) -> Card:
     vae = folder.config("vae", OpenSoraVAEConfig)
     text_width = folder.json("text_encoder").get("d_model")
     widths = (transformer.in_channels, transformer.caption_channels)
-    if widths != (vae.embed_dim, text_width):
-        raise WeightsError(
-            f"The parts of {folder.path} come from different models; download or convert the model "
-            "again."
-        )
+    folder.require_match(widths, (vae.embed_dim, text_width))
     s_factor = 2 ** (len(vae.block_out_channels) - 1)
     patch = tuple(transformer.patch_size)
     sides = (patch[0], patch[1], patch[2])
@@ -90,22 +86,19 @@ def read(folder: Folder) -> Card:
         geometry = OpenSoraGeometry(vae.t_factor, s_factor, vae.embed_dim, sides, chunk=chunk)
     except SettingError as error:
         raise WeightsError(f"{folder.path / 'vae'} is no VAE of Open-Sora 1.2: {error}") from None
-    return replace(
-        CARDS[0],
-        name=str(folder.path),
-        title=folder.path.name,
-        licence="",
-        description=f"The model in {folder.path}.",
+    return Card.in_folder(
+        folder,
+        dtype="bfloat16",
+        family=FAMILY,
         geometry=geometry,
         defaults=folder.parse("defaults", Defaults) or DEFAULTS,
+        samplers=SAMPLERS,
         heads=transformer.num_heads,
         head_dim=transformer.head_dim,
+        takes=TAKES,
+        attention_modes=ATTENTION_MODES,
+        options=USUAL_OPTIONS,
         shared_frames=geometry.chunk,
-        dtype=folder.index.get("dtype") or "bfloat16",
-        parameters={},
-        sources={},
-        download_bytes=0,
-        folder=folder.path,
     )
 
 
@@ -162,12 +155,12 @@ CARDS = (
         "and, in loops, longer.",
         geometry=OpenSoraGeometry(t_factor=4, s_factor=8, channels=4, patch=(1, 2, 2)),
         defaults=DEFAULTS,
-        samplers=("euler",),
+        samplers=SAMPLERS,
         heads=16,
         head_dim=72,
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
-        options={"aesthetic": 6.5},
+        options=USUAL_OPTIONS,
         shared_frames=OpenSoraGeometry(4, 8, 4).chunk,
         parameters={
             "text_encoder": 4_762_310_656,

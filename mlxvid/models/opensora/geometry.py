@@ -67,8 +67,8 @@ class OpenSoraGeometry(Geometry):
     def round_size(self, width: int, height: int) -> tuple[int, int, list[str]]:
         """The size unchanged, with a note where the clip's frames will be a little smaller."""
         s = self.s_factor
-        width = check_whole("Width", width, MAX_SIDE, "pixels")
-        height = check_whole("Height", height, MAX_SIDE, "pixels")
+        width = check_whole("`width`", width, MAX_SIDE, "pixels")
+        height = check_whole("`height`", height, MAX_SIDE, "pixels")
         if min(width, height) < s:
             raise SettingError(
                 f"{width}x{height} is too small for this model; "
@@ -107,7 +107,7 @@ class OpenSoraGeometry(Geometry):
         return whole * self.chunk + (1 + (rest - 1) * self.t_factor if rest else 0)
 
     def slot(self, frame: int, frames: int) -> tuple[int, int]:
-        """The latent frame and the frame where a given picture for `frame` stands: a chunk's start.
+        """The latent frame and the frame at which a picture for `frame` is given: a chunk's start.
 
         As in the reference it is the nearest chunk, but none that the clip's end cuts short.
         """

@@ -30,7 +30,7 @@ class OpenSoraVAEConfig:
 
     in_out_channels: int = 4  # of the latents between the two
     latent_embed_dim: int = 4
-    embed_dim: int = 4  # of the latents that the transformer sees
+    embed_dim: int = 4  # of the latents that the transformer works on
     filters: int = 128
     num_res_blocks: int = 4
     channel_multipliers: list[int] = field(default_factory=lambda: [1, 2, 2, 4])

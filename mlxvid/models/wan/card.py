@@ -74,11 +74,7 @@ def read(folder: Folder) -> Card:
     transformer = folder.config("transformer", WanTransformerConfig)
     vae = folder.config("vae", WanVAEConfig)
     text_width = folder.json("text_encoder").get("d_model")
-    if (transformer.out_channels, transformer.text_dim) != (vae.z_dim, text_width):
-        raise WeightsError(
-            f"The parts of {folder.path} come from different models; download or convert the model "
-            "again."
-        )
+    folder.require_match((transformer.out_channels, transformer.text_dim), (vae.z_dim, text_width))
     needs = _needs(transformer)
     scheduler = folder.json("scheduler", "scheduler_config.json")
     flow_shift = scheduler.get("flow_shift", scheduler.get("shift"))
@@ -87,11 +83,10 @@ def read(folder: Folder) -> Card:
     large = needs == {"image"} and scheduler.get("flow_shift") == SHIFT_720P
     size = (1280, 720) if large or "last_image" in needs else (832, 480)
     patch = tuple(transformer.patch_size)
-    return Card(
+    return Card.in_folder(
+        folder,
+        dtype="bfloat16",
         family=FAMILY,
-        name=str(folder.path),
-        title=folder.path.name,
-        description=f"The model in {folder.path}.",
         geometry=Geometry(vae.t_factor, vae.s_factor, vae.z_dim, (patch[0], patch[1], patch[2])),
         defaults=folder.parse("defaults", Defaults) or defaults(*size),
         samplers=SAMPLERS,
@@ -100,8 +95,6 @@ def read(folder: Folder) -> Card:
         takes=TAKES | needs,
         needs=needs,
         shift=own_shift(flow_shift),
-        dtype=folder.index.get("dtype") or "bfloat16",
-        folder=folder.path,
     )
 
 

@@ -37,7 +37,7 @@ _ATTENTION = {
 _BLOCK = {
     **{f"self_attn.{theirs}": f"attn1.{ours}" for theirs, ours in _ATTENTION.items()},
     **{f"cross_attn.{theirs}": f"attn2.{ours}" for theirs, ours in _ATTENTION.items()},
-    # The releases number the norms differently: the original's norm3 stands before the
+    # The releases number the norms differently: the original's norm3 is before the
     # cross-attention, as Diffusers' norm2 does.
     "norm2": "norm3",
     "norm3": "norm2",

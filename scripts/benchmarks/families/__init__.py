@@ -14,7 +14,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TypeVar
 
-import mlxvid.models
+from mlxvid import models
 
 Call = Callable[[], object]
 Network = TypeVar("Network")
@@ -29,10 +29,9 @@ class Case:
 
 
 def benched_families() -> tuple[str, ...]:
-    """The families that have a bench, sorted."""
-    families = {module.name for module in pkgutil.iter_modules(mlxvid.models.__path__)}
+    """The families that have a bench."""
     benches = {module.name for module in pkgutil.iter_modules(__path__)}
-    return tuple(sorted(families & benches))
+    return tuple(family.name for family in models.families() if family.name in benches)
 
 
 def family_bench(family: str) -> ModuleType:

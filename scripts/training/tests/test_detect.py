@@ -76,7 +76,8 @@ def test_every_look_from_one_frame(colour, shape):
 
 def test_track_follows_the_centre():
     scene, clip = drawn("throw", shape="ball", frames=33, height=96, width=96)
-    track, clear = detect.detect(clip).track, slice(6, 27)
+    track = detect.detect(clip).track
+    clear = slice(6, 27)
     np.testing.assert_allclose(track.x[clear], scene.things[0].x[clear] * 96, atol=0.3)
     np.testing.assert_allclose(track.y[clear], scene.things[0].y[clear] * 96, atol=0.3)
     np.testing.assert_allclose(track.rgb[clear], np.tile(world.COLOURS["green"], (21, 1)), atol=1)
@@ -122,7 +123,8 @@ def test_played_backwards(motion, backwards):
 @pytest.mark.parametrize("motion", ["throw", "pan", "shadow"])
 def test_mirrored_direction(motion):
     scene, clip = drawn(motion)
-    there, mirrored = detect.detect(clip), detect.detect(clip[:, :, ::-1])
+    there = detect.detect(clip)
+    mirrored = detect.detect(clip[:, :, ::-1])
     assert (there.motion, mirrored.motion) == (motion, motion)
     assert there.direction == scene.direction == -mirrored.direction
 
@@ -157,7 +159,8 @@ def test_passing_in_front_is_not_behind():
 def test_shuffled_frames_lose_motion_and_steadiness():
     _, clip = drawn("left", frames=33, height=96, width=96)
     order = rng().permutation(33)
-    calm, shaken = detect.detect(clip), detect.detect(clip[order])
+    calm = detect.detect(clip)
+    shaken = detect.detect(clip[order])
     assert (calm.motion, shaken.motion) == ("left", None)
     assert consistency(calm.track)["jitter"] < 0.3 < 3 < consistency(shaken.track)["jitter"]
 

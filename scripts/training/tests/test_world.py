@@ -45,7 +45,8 @@ def test_sample_keeps_seen_and_unseen_apart(unseen):
 
 
 def test_unseen_pairs_leave_every_attribute_seen():
-    looks, acts = world.UNSEEN_LOOKS, world.UNSEEN_ACTS
+    looks = world.UNSEEN_LOOKS
+    acts = world.UNSEEN_ACTS
     for shape in world.SHAPES:
         assert any((c, shape) not in looks for c in world.COLOURS) and any(
             (shape, m) not in acts for m in world.MOTIONS

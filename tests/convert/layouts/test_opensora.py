@@ -126,10 +126,9 @@ def test_a_release_without_a_component(missing, facts, release, tmp_path):
 
 def test_the_model_of_the_catalog(release, frames, tmp_path, monkeypatch):
     """Its repositories are put together as for loading, PyTorch's files included."""
-    entry = CATALOG["opensora-1.2"]
-    places = {entry.repo: "transformer"}
-    for name, (repo, _) in entry.parts.items():
-        places[repo] = name
+    places = {}
+    for name, source in CATALOG["opensora-1.2"].sources.items():
+        places[source.repository] = name
 
     def download(repo, revision, patterns, watch):
         return release / places[repo]

@@ -22,8 +22,8 @@ from safetensors.torch import save_file
 from transformers import CLIPVisionModel, UMT5EncoderModel
 
 import mlxvid
-from mlxvid.convert import convert, families
-from mlxvid.model.folder import Folder
+from mlxvid.convert import convert
+from mlxvid.models import card_of
 from mlxvid.weights import loading
 from tests.models.wan import tiny as tiny_wan
 
@@ -93,12 +93,12 @@ def test_the_image_encoder_computes_the_same_in_transformers(releases):
 @pytest.mark.parametrize("kind", KINDS)
 def test_mlxvid_loads_every_component(kind, releases):
     out = releases[kind].out
-    components = loading.Components(Folder(out))
+    card = card_of(out)
+    components = loading.Components(card)
     index = json.loads((out / "model_index.json").read_text())
     assert index["_class_name"] == ("WanPipeline" if kind == "t2v" else "WanImageToVideoPipeline")
-    parts = families.parts_of(index["_class_name"])
     for name in COMPONENTS[:3] if kind == "t2v" else COMPONENTS:
-        network = components.network(name, parts[name])
+        network = components.network(name, card.family.parts[name])
         mx.eval(network.parameters())
         assert index[name][1] == type(network).__name__
 
@@ -171,7 +171,7 @@ def test_the_noise_schedule_of_image_models_follows_the_folders_name(
     out = convert(source, tmp_path / "out")
     scheduler = json.loads((out / "scheduler" / "scheduler_config.json").read_text())
     assert scheduler["flow_shift"] == shift
-    assert describe(out).defaults.height == height
+    assert card_of(out).defaults.height == height
     recognised, text_tower, float32 = caplog.messages
     assert "Wan 2.1, image to video" in recognised and f"flow shift {shift:g}" in recognised
     assert f"text tower of {wan_release.VISION_FILE}" in text_tower
@@ -202,9 +202,9 @@ def test_quantized_it_is_what_load_makes_of_the_unquantized(releases, tmp_path):
     save_file(module.state_dict(), source / "wan.safetensors")
     plain = convert(source, tmp_path / "plain", "float32")
     quantized = convert(source, tmp_path / "quantized", "float32", quantize=4)
-    loaded = loading.Components(Folder(plain), quantize=4)
-    converted = loading.Components(Folder(quantized))
-    parts = families.parts_of("WanPipeline")
+    loaded = loading.Components(card_of(plain), quantize=4)
+    converted = loading.Components(card_of(quantized))
+    parts = card_of(plain).family.parts
     for name in ("transformer", "text_encoder"):
         theirs = dict(tree_flatten(loaded.network(name, parts[name]).parameters()))
         ours = dict(tree_flatten(converted.network(name, parts[name]).parameters()))

@@ -10,7 +10,8 @@ from diffusers import WanTransformer3DModel
 from mlxvid.convert import families
 from mlxvid.convert.fitting import write_plan
 from mlxvid.convert.layouts import wan
-from mlxvid.convert.release import WeightFile
+from mlxvid.convert.release import Release, WeightFile
+from mlxvid.model.card import Family
 from mlxvid.weights.tensors import Tensor
 
 from . import wan_modules, wan_release
@@ -28,6 +29,10 @@ def stand_ins(module: torch.nn.Module, path: str) -> WeightFile:
     for name, parameter in module.state_dict().items():
         tensors[name] = Tensor(np.broadcast_to(zero, parameter.shape), "float32", name)
     return WeightFile(path, tensors)
+
+
+def family_of(release: Release) -> Family:
+    return families.family_of(release.index["_class_name"])
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +81,7 @@ def test_every_tensor_of_the_real_releases_has_its_place(
             expected[key] = list(value) if isinstance(value, tuple) else value
     assert transformer.config == expected
 
-    parts = families.parts_of(release.index["_class_name"])
-    plan = write_plan(transformer, parts["transformer"], "bfloat16", 4)
+    plan = write_plan(transformer, family_of(release), "bfloat16", 4)
     per_block = 10 if kind == "t2v" else 12
     assert len(plan.quantized) == wan_release.REAL[size]["layers"] * per_block
 
@@ -87,9 +91,8 @@ def test_every_tensor_of_the_encoders_has_its_place(encoders, tmp_path):
     with torch.device("meta"):
         module = wan_modules.transformer("flf2v", **wan_release.REAL["14b"])
     release = wan.read_release(tmp_path, [stand_ins(module, "model.safetensors"), *encoders])
-    parts = families.parts_of(release.index["_class_name"])
     plans = {}
     for component in release.components:
-        plans[component.name] = write_plan(component, parts[component.name], "bfloat16", 4)
+        plans[component.name] = write_plan(component, family_of(release), "bfloat16", 4)
     assert plans.keys() == {"transformer", "vae", "text_encoder", "image_encoder"}
     assert len(plans["text_encoder"].quantized) == 24 * 7

@@ -35,7 +35,8 @@ def test_trim_and_export_round_trip(tmp_path, qtbot, job, clip, name):
         assert job.running
     assert saved.args[0] == tmp_path / name and not job.running
     assert counted == [(done, 6) for done in range(1, 7)]
-    out, whole = Clip.load(tmp_path / name), Clip.load(clip)
+    out = Clip.load(tmp_path / name)
+    whole = Clip.load(clip)
     assert out.settings == whole.settings and out.fps == 8
     assert [number_of(frame) for frame in out.frames] == [3, 4, 5, 6, 7, 8]
     if name == "out":
@@ -51,7 +52,8 @@ def test_a_whole_foreign_clip(tmp_path, qtbot, job):
 
 def test_cancel_leaves_nothing_and_what_was_there(tmp_path, qtbot, job, clip):
     target = write_clip(tmp_path / "out.mp4", frames=2)
-    before, names = target.read_bytes(), sorted(os.listdir(tmp_path))
+    before = target.read_bytes()
+    names = sorted(os.listdir(tmp_path))
     job.progressed.connect(job.cancel)
     with (
         qtbot.waitSignal(job.cancelled, timeout=WAIT),
@@ -71,42 +73,31 @@ def test_cancel_leaves_nothing_and_what_was_there(tmp_path, qtbot, job, clip):
 @pytest.mark.parametrize(
     ("source", "target", "words"),
     [
-        ("clip.mp4", "clip.mp4", "{target} is the clip itself: choose another name for its copy."),
-        (
-            "clip.mp4",
-            "none/out.mp4",
-            "The folder {target.parent} does not exist: create it, or choose another place for out.mp4.",
-        ),
-        ("gone.mp4", "out.mp4", "There is no clip {source}: check the name."),
-        (
-            "bad.mp4",
-            "out.mp4",
-            "{source} is not a clip that can be read, or is damaged: copy or make it again.",
-        ),
-        (
-            "clip.mp4",
-            "full",
-            "The folder {target} holds other files (a.txt): name a new or empty folder for the frames.",
-        ),
+        ("clip.mp4", "clip.mp4", "{target} is the clip itself"),
+        ("clip.mp4", "none/out.mp4", "{target.parent} does not exist"),
+        ("gone.mp4", "out.mp4", "no clip {source}"),
+        ("bad.mp4", "out.mp4", "{source} is not a clip"),
+        ("clip.mp4", "full", "{target} holds other files (a.txt)"),
     ],
 )
 def test_what_cannot_be_done_is_told(tmp_path, qtbot, job, clip, source, target, words):
     (tmp_path / "bad.mp4").write_text("no clip")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "a.txt").write_text("")
-    before = sorted(os.listdir(tmp_path)), clip.read_bytes()
-    source, target = tmp_path / source, tmp_path / target
+    before = sorted(os.listdir(tmp_path))
+    content = clip.read_bytes()
+    source = tmp_path / source
+    target = tmp_path / target
     with qtbot.waitSignal(job.failed, timeout=WAIT) as failed:
         job.start(source, target)
-    assert failed.args[0] == words.format(source=source, target=target)
-    assert (sorted(os.listdir(tmp_path)), clip.read_bytes()) == before and not job.running
+    assert words.format(source=source, target=target) in failed.args[0]
+    assert sorted(os.listdir(tmp_path)) == before
+    assert clip.read_bytes() == content
+    assert not job.running
 
 
 def test_a_trim_beyond_the_clip_is_told(tmp_path, qtbot, job, clip):
     with qtbot.waitSignal(job.failed, timeout=WAIT) as failed:
         job.start(clip, tmp_path / "out.mp4", 50)
-    assert (
-        failed.args[0]
-        == f"{clip} has no frames from 50 on: it may have been changed since it was opened."
-    )
+    assert f"{clip} has no frames from 50 on" in failed.args[0]
     assert not (tmp_path / "out.mp4").exists()

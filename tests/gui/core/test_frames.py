@@ -135,10 +135,7 @@ def test_budget(tmp_path, qtbot):
         and reduced.frames[0].shape == (56, 280, 3)
     )
     shortened = Reel(Tasks(1), budget=8 * 256 * 51 * 3)
-    assert (
-        finish(qtbot, shortened, path)
-        == "Only the first 1 seconds of this clip are shown, since it is too long to be kept in memory."
-    )
+    assert "the first 1 seconds" in finish(qtbot, shortened, path)
     assert shortened.count == len(shortened.frames) == 8
 
 
@@ -146,10 +143,7 @@ def test_pictures_that_would_fill_the_memory_are_refused(tmp_path, monkeypatch):
     path = write_clip(tmp_path / "frames")
     monkeypatch.setattr(frames_module, "BUDGET", 1000)
     with (
-        pytest.raises(
-            MediaError,
-            match=r"^.*frames is too long to be read as pictures: save it as \.mp4 first\.$",
-        ),
+        pytest.raises(MediaError, match=r"frames is too long .*\.mp4"),
         reading(path),
     ):
         pass
@@ -162,7 +156,7 @@ def test_single_frames(tmp_path):
     assert np.array_equal(frame_of(path, None, lambda: None), whole[-1])
     with pytest.raises(
         MediaError,
-        match=r"^.*clip\.mp4 has no frame 9: it may have been changed since it was opened\.$",
+        match=r"clip\.mp4 has no frame 9",
     ):
         frame_of(path, 9, lambda: None)
 
@@ -216,7 +210,9 @@ class _Listener(QObject):
 
 
 def test_work_is_done_elsewhere_and_told_here(qtbot):
-    tasks, listener, here = Tasks(1), _Listener(), threading.get_ident()
+    tasks = Tasks(1)
+    listener = _Listener()
+    here = threading.get_ident()
 
     def work(task):
         task.step("step")
@@ -230,11 +226,8 @@ def test_work_is_done_elsewhere_and_told_here(qtbot):
 def test_errors_of_files_and_memory_are_told_in_words(qtbot):
     tasks = Tasks(1)
     for error, words in (
-        (MemoryError(), "There is not enough memory for this clip: close other clips or programs."),
-        (
-            OSError(28, "No space left on device"),
-            "This can't be done (No space left on device): look after the file and the disk.",
-        ),
+        (MemoryError(), "not enough memory"),
+        (OSError(28, "No space left on device"), "No space left on device"),
     ):
 
         def work(task, error=error):
@@ -243,11 +236,13 @@ def test_errors_of_files_and_memory_are_told_in_words(qtbot):
         task = tasks.task(work)
         with qtbot.waitSignal(task.failed, timeout=WAIT) as failed:
             tasks.start(task)
-        assert failed.args[1] == words
+        assert words in failed.args[1]
 
 
 def test_what_is_cancelled_tells_nothing_but_its_end(qtbot):
-    tasks, begun, go = Tasks(1), threading.Event(), threading.Event()
+    tasks = Tasks(1)
+    begun = threading.Event()
+    go = threading.Event()
     heard = []
 
     def work(task):

@@ -40,7 +40,9 @@ def line(event) -> bytes:
 
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
 def test_events_come_whole_from_pieces_of_any_size(size):
-    parser, data, events = LineParser(), line(NOTE) + b"\n  \n" + line(PROGRESS), []
+    parser = LineParser()
+    data = line(NOTE) + b"\n  \n" + line(PROGRESS)
+    events = []
     for begin in range(0, len(data), size):
         found, strange = parser.feed(data[begin : begin + size])
         events += found
@@ -66,7 +68,8 @@ def test_half_a_line_waits_for_its_rest():
         b"{" * 5000,
         b'{"event": "note"}',
         b'{"event": "saved", "path": 3}',
-        b'{"event": "progress", "id": 1, "stage": "denoise", "step": "1", "total": 4, "remaining": null}',
+        b'{"event": "progress", "id": 1, "stage": "denoise", "step": "1", "total": 4, '
+        b'"remaining": null}',
     ],
 )
 def test_what_is_no_event_is_told_and_passed_over(garbage):
@@ -97,17 +100,15 @@ def test_a_line_without_end_does_not_fill_the_memory():
 
 
 class Heard:
-    """All that a client's signals say."""
+    """Everything that a client emits."""
 
     def __init__(self, client):
-        self.events, self.deaths, self.memory, self.strange, self.silences, self.errors = (
-            [],
-            [],
-            [],
-            [],
-            [],
-            [],
-        )
+        self.events = []
+        self.deaths = []
+        self.memory = []
+        self.strange = []
+        self.silences = []
+        self.errors = []
         client.event_received.connect(self.events.append)
         client.died.connect(
             lambda how, memory: (self.deaths.append(how), self.memory.append(memory))
@@ -139,8 +140,13 @@ def run(qtbot):
 
 def test_garbage_between_events_stops_nothing(run, qtbot):
     client, heard = run(
-        'sys.stdin.readline()\nsay(\'warning: something\')\nsay(\'{"event": "note", "text": "one"}\')\n'
-        'os.write(1, b\'{"event": "no\'); time.sleep(0.05); os.write(1, b\'te", "text": "two"}\\n\\xff\\n\')\nsys.stdin.read()'
+        "sys.stdin.readline()\n"
+        "say('warning: something')\n"
+        'say(\'{"event": "note", "text": "one"}\')\n'
+        'os.write(1, b\'{"event": "no\')\n'
+        "time.sleep(0.05)\n"
+        'os.write(1, b\'te", "text": "two"}\\n\\xff\\n\')\n'
+        "sys.stdin.read()"
     )
     client.load("a", {"model": "mini"})
     qtbot.waitUntil(lambda: len(heard.events) == 2 and len(heard.strange) == 2)
@@ -153,7 +159,7 @@ def test_garbage_between_events_stops_nothing(run, qtbot):
 
 def test_requests_are_lines_of_json(run, qtbot):
     client, heard = run(
-        "for line in sys.stdin: say('{\"event\": \"note\", \"text\": ' + __import__('json').dumps(line) + '}')"
+        "import json\nfor line in sys.stdin:\n    say(json.dumps({'event': 'note', 'text': line}))"
     )
     client.load("load-1", {"model": "mini", "quantize": 8})
     client.generate(4, "clip.mp4", {"prompt": "Käse\n"}, resume=True)
@@ -202,10 +208,10 @@ def test_a_worker_without_a_job_may_be_silent(run, qtbot):
 @pytest.mark.parametrize(
     ("number", "words"),
     [
-        (signal.SIGKILL, "was killed, most likely by the system because memory ran out"),
-        (signal.SIGTERM, "was ended from outside"),
-        (signal.SIGABRT, "broke down, most likely because memory"),
-        (signal.SIGUSR1, f"broke down (signal {int(signal.SIGUSR1)})"),
+        (signal.SIGKILL, "memory"),
+        (signal.SIGTERM, "another program"),
+        (signal.SIGABRT, "memory"),
+        (signal.SIGUSR1, f"signal {int(signal.SIGUSR1)}"),
     ],
 )
 def test_death_by_a_signal(run, qtbot, number, words):
@@ -213,12 +219,10 @@ def test_death_by_a_signal(run, qtbot, number, words):
     client.load("a", {})
     with qtbot.waitSignal(client.died):
         os.kill(client.pid, number)
-    assert (
-        words in heard.deaths[0]
-        and heard.memory == [number != signal.SIGTERM]
-        and not client.alive
-        and client.pid == 0
-    )
+    assert words in heard.deaths[0]
+    assert heard.memory == [number != signal.SIGTERM]
+    assert not client.alive
+    assert client.pid == 0
 
 
 def test_an_end_by_itself_repeats_the_last_words(run, qtbot):
@@ -258,7 +262,10 @@ def test_a_new_worker_comes_with_the_next_request(run, qtbot):
 
 def test_shutting_down_is_no_death(run, qtbot):
     client, heard = run(
-        "import signal; signal.signal(signal.SIGTERM, lambda *_: sys.exit(130)); say('up'); sys.stdin.read()"
+        "import signal\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))\n"
+        "say('up')\n"
+        "sys.stdin.read()"
     )
     client.load("a", {})
     qtbot.waitUntil(lambda: heard.strange == ["up"])
@@ -307,7 +314,8 @@ def test_a_broken_preview(damage):
 
 
 def test_of_many_previews_the_last_is_shown_and_a_broken_one_is_passed_over(qtbot):
-    previews, shown = Previews(), []
+    previews = Previews()
+    shown = []
     previews.ready.connect(shown.append)
     previews.show(preview(np.zeros((1, 8, 8, 3), np.uint8)) | {"png": "AAAA"})
     for value in range(20):

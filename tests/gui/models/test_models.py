@@ -227,7 +227,7 @@ def test_closing_the_window_ends_the_downloads(panel, qtbot, server):
     qtbot.waitUntil(lambda: bool(job.progress), timeout=20_000)
     process = job.process
     panel.shutdown()
-    assert process.presence() == process.ProcessState.NotRunning
+    assert process.state() == process.ProcessState.NotRunning
 
 
 def test_a_command_that_can_not_be_started(qtbot, monkeypatch):

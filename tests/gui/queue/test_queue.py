@@ -283,13 +283,17 @@ for line in sys.stdin:
     elif request["op"] == "generate":
         if request["settings"]["prompt"] == "die":
             os.kill(os.getpid(), 9)
-        answer |= {"event": "saved", "path": request["output"], "seconds": 8.0, "settings": {"model": "mini", **request["settings"]}}
+        settings = {"model": "mini", **request["settings"]}
+        answer |= {"event": "saved", "path": request["output"], "seconds": 8.0}
+        answer["settings"] = settings
     print(json.dumps(answer), flush=True)
 """
 
 
 def test_the_queue_goes_on_after_a_death(make_runner, database, choices, qtbot):
-    runner, ended, saved = make_runner(WORKS), [], []
+    runner = make_runner(WORKS)
+    ended = []
+    saved = []
     runner.ended.connect(ended.append)
     runner.saved.connect(lambda number, path: saved.append(number))
     database.insert_jobs([job("a"), job("die"), job("b")])
@@ -298,9 +302,7 @@ def test_the_queue_goes_on_after_a_death(make_runner, database, choices, qtbot):
         0
     ].width == 96
     assert [one.title for one in database.jobs()] == ["die"] and ended[0].state is State.INTERRUPTED
-    assert ended[0].message.startswith(
-        "The generator was killed, most likely by the system because memory ran out: "
-    )
+    assert "memory ran out" in ended[0].message
     assert choices.find("mini").here
     assert database.timings("mini") == [(324, 40.0, 8.0)] * 2 and runner.current is None
 
@@ -321,7 +323,7 @@ def test_a_worker_that_is_not_there(database, choices, preferences, qtbot):
     assert [one.state for one in database.jobs()].count(
         State.INTERRUPTED
     ) == DEATHS_IN_A_ROW and runner.current is None
-    assert database.jobs()[0].message.endswith("): resume this clip to try again.")
+    assert "resume" in database.jobs()[0].message
 
 
 def test_a_paused_queue_begins_nothing(make_runner, database, preferences, qtbot):

@@ -46,21 +46,18 @@ def random(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 def twins(network, twin):
-    """Give both the same random weights: all of them, norms, biases and what begins as zero
-    included.
-    """
+    """Give both the same random weights, norms, biases and initial zeros included."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for name, parameter in twin.named_parameters():
             scale = 0.3 if parameter.ndim < 2 else parameter[0].numel() ** -0.5
-            parameter.copy_(
-                torch.randn(parameter.shape, generator=generator) * scale
-                + ("norm" in name and name.endswith("weight"))
-            )
+            offset = 1 if "norm" in name and name.endswith("weight") else 0
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.copy_(noise * scale + offset)
     weights = {name: mx.array(value.numpy()) for name, value in twin.state_dict().items()}
-    fill(
-        network, network.sanitize(weights) if hasattr(network, "sanitize") else weights, "the twin"
-    )
+    if hasattr(network, "sanitize"):
+        weights = network.sanitize(weights)
+    fill(network, weights, "the twin")
     return network, twin.eval()
 
 
@@ -82,15 +79,16 @@ def test_vae(frames, height, width):
 
 
 def test_latents_are_scaled_by_mean_and_deviation():
-    mean, std = random(5, seed=1).tolist(), (np.abs(random(5, seed=2)) + 0.5).tolist()
+    mean = random(5, seed=1).tolist()
+    std = (np.abs(random(5, seed=2)) + 0.5).tolist()
     plain, _ = twins(FactoredVAE(VAEConfig(**VAE)), vae_torch.VAE(VAE))
-    scaled, _ = twins(
-        FactoredVAE(VAEConfig(**VAE, latents_mean=mean, latents_std=std)), vae_torch.VAE(VAE)
-    )
+    config = VAEConfig(**VAE, latents_mean=mean, latents_std=std)
+    scaled, _ = twins(FactoredVAE(config), vae_torch.VAE(VAE))
     x = mx.array(np.tanh(random(1, 5, 16, 16, 3)))
     z = plain.encode(x)
     assert mx.allclose(scaled.encode(x), (z - mx.array(mean)) / mx.array(std), atol=1e-5)
-    (once,), (again,) = plain.decode(z), scaled.decode(scaled.encode(x))
+    (once,) = plain.decode(z)
+    (again,) = scaled.decode(scaled.encode(x))
     assert mx.allclose(once, again, atol=TOLERANCE)
 
 
@@ -102,7 +100,7 @@ def test_text_encoder():
         expected = theirs(torch.from_numpy(ids), torch.from_numpy(mask))
     states = ours(mx.array(ids), mx.array(mask))
     close(states, expected)
-    # What stands where the text has ended is not seen by the words.
+    # Ids beyond the text's end don't change the states of its tokens.
     ids[1, 3:] = 0
     assert mx.allclose(ours(mx.array(ids), mx.array(mask))[1, :3], states[1, :3], atol=1e-6)
 
@@ -114,11 +112,14 @@ def test_transformer(mode, grid, patch_t):
     ours, theirs = twins(
         FactoredTransformer(TransformerConfig(**config)), dit_torch.Transformer(config)
     )
-    x, text = random(2, *grid, 5, seed=1), random(2, 6, 24, seed=2)
+    x = random(2, *grid, 5, seed=1)
+    text = random(2, 6, 24, seed=2)
     given = np.zeros((2, *grid, 1), np.float32)
     given[0, 0] = given[1, -1] = 1  # the first frame of one clip, the last of the other
     condition = np.concatenate([random(2, *grid, 5, seed=3) * given, given], axis=-1)
-    sigma, mask = np.array([0.9, 0.13], np.float32), np.arange(6) < np.array([[6], [2]])
+    sigma = np.array([0.9, 0.13], np.float32)
+    mask = np.arange(6) < np.array([[6], [2]])
+    inputs = (x, condition, sigma, text, mask)
     with torch.no_grad():
-        expected = theirs(*map(torch.from_numpy, (x, condition, sigma, text, mask)), mode=mode)
-    close(ours(*map(mx.array, (x, condition, sigma, text, mask)), mode=mode), expected)
+        expected = theirs(*map(torch.from_numpy, inputs), mode=mode)
+    close(ours(*map(mx.array, inputs), mode=mode), expected)

@@ -1,4 +1,4 @@
-"""The VAE in chunks and tiles equals the VAE in one pass, and the pieces that make it so."""
+"""The VAE in chunks and tiles equals one pass; causal convolutions, patches and tiles."""
 
 from __future__ import annotations
 
@@ -60,15 +60,12 @@ def test_tiled_equals_whole(vae, tile):
 
 def test_decoding_gives_the_frames_in_order_and_as_many(vae):
     parts = list(vae.decode(video(1, 7, 2, 2, 4), chunk=3))
-    assert (
-        [part.shape[1] for part in parts] == [9, 12, 4]
-        and parts[0].shape[2:] == (8, 8, 3)
-        and parts[0].dtype == mx.float32
-    )
+    assert [part.shape[1] for part in parts] == [9, 12, 4]
+    assert parts[0].shape[2:] == (8, 8, 3) and parts[0].dtype == mx.float32
 
 
 def test_it_is_causal(vae):
-    """What comes later changes nothing before: a still is the first frame of a clip."""
+    """Later frames change nothing before them: a still is the first frame of a clip."""
     x = video(1, 9, 8, 8, 3)
     close(vae.encode(x)[:, :1], vae.encode(x[:, :1]))
     close(vae.encode(x)[:, :2], vae.encode(x[:, :5]))
@@ -90,14 +87,13 @@ def test_causal_convolution_equals_conv3d(kernel):
     conv.bias = video(6)
     x = video(2, 5, 7, 6, 4)
     padded = mx.concatenate([mx.repeat(x[:, :1], kernel[0] - 1, axis=1), x], axis=1)
-    close(
-        conv(x),
-        mx.conv3d(padded, conv.weight, padding=(0, kernel[1] // 2, kernel[2] // 2)) + conv.bias,
-    )
+    padding = (0, kernel[1] // 2, kernel[2] // 2)
+    close(conv(x), mx.conv3d(padded, conv.weight, padding=padding) + conv.bias)
 
 
 def test_a_stream_remembers_across_chunks_shorter_than_the_kernel():
-    conv, stream = CausalConv3d(2, 2, (4, 1, 1)), Stream()
+    conv = CausalConv3d(2, 2, (4, 1, 1))
+    stream = Stream()
     x = video(1, 6, 2, 2, 2)
     close(mx.concatenate([conv(x[:, i : i + 1], stream) for i in range(6)], axis=1), conv(x))
 
@@ -123,11 +119,10 @@ def test_spans_cover_everything_once(length, tile, halo):
 
 def test_tiles_are_numbered_in_a_fixed_order():
     numbers = []
-    y = tiled(
-        lambda part, number: numbers.append(number) or mx.repeat(mx.repeat(part, 2, 2), 2, 3),
-        video(1, 1, 3, 5, 1),
-        tile=2,
-        halo=1,
-        up=2,
-    )
+
+    def doubled(part, number):
+        numbers.append(number)
+        return mx.repeat(mx.repeat(part, 2, 2), 2, 3)
+
+    y = tiled(doubled, video(1, 1, 3, 5, 1), tile=2, halo=1, up=2)
     assert numbers == list(range(6)) and y.shape == (1, 1, 6, 10, 1)

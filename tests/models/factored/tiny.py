@@ -51,15 +51,12 @@ def write_model(folder: Path, seed: int = 0) -> Path:
     for name, (network, config, stem) in networks.items():
         (folder / name).mkdir(parents=True)
         (folder / name / "config.json").write_text(json.dumps(config))
-        weights = {
-            k: mx.moveaxis(v, -1, 1) if v.ndim > 2 else v
-            for k, v in tree_flatten(network.parameters())
-        }  # as PyTorch has them
-        mx.save_safetensors(
-            str(folder / name / f"{stem}.safetensors"),
-            {k: mx.contiguous(v) for k, v in weights.items()},
-            {"format": "pt"},
-        )
+        weights = {}
+        for key, weight in tree_flatten(network.parameters()):
+            as_in_pytorch = mx.moveaxis(weight, -1, 1) if weight.ndim > 2 else weight
+            weights[key] = mx.contiguous(as_in_pytorch)
+        file = folder / name / f"{stem}.safetensors"
+        mx.save_safetensors(str(file), weights, {"format": "pt"})
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(

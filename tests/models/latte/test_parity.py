@@ -81,13 +81,8 @@ def reference(config: dict):
 
 def twin(theirs, config: dict) -> LatteTransformer3DModel:
     ours = LatteTransformer3DModel(LatteConfig(**config))
-    fill(
-        ours,
-        ours.sanitize(
-            {name: mx.array(value.numpy()) for name, value in theirs.state_dict().items()}
-        ),
-        Path("the twin"),
-    )
+    weights = {name: mx.array(value.numpy()) for name, value in theirs.state_dict().items()}
+    fill(ours, ours.sanitize(weights), Path("the twin"))
     return ours
 
 
@@ -135,15 +130,13 @@ def test_transformer(config, frames, height, width, attention):
 
 def test_full_attention_takes_a_clip_s_tokens_for_one_frame_s():
     network = twin(reference(TINY), TINY)
-    x, ada, text = (
-        mx.array(random(*shape, seed=i))
-        for i, shape in enumerate([(2, 3, 5, 24), (2, 6, 24), (2, 7, 24)])
-    )
+    x = mx.array(random(2, 3, 5, 24, seed=0))
+    ada = mx.array(random(2, 6, 24, seed=1))
+    text = mx.array(random(2, 7, 24, seed=2))
     block = network.transformer_blocks[0]
     whole = block(x, ada, "clip", text)
-    assert mx.allclose(
-        whole.reshape(2, 1, 15, 24), block(x.reshape(2, 1, 15, 24), ada, "space", text), atol=1e-6
-    )
+    one_frame = block(x.reshape(2, 1, 15, 24), ada, "space", text)
+    assert mx.allclose(whole.reshape(2, 1, 15, 24), one_frame, atol=1e-6)
     assert mx.abs(whole - block(x, ada, "space", text)).max() > 0.01
     clip = [mx.array(value) for value in inputs(3, 4, 6)]
     assert mx.abs(network(*clip, "full") - network(*clip, "factored")).max() > 0.01
@@ -153,7 +146,8 @@ def test_a_clip_of_another_length_is_refused():
     network = LatteTransformer3DModel(LatteConfig(**TINY))
     with pytest.raises(SettingError) as error:
         network(*map(mx.array, inputs(2, 4, 4)))
-    assert str(error.value) == "This model makes clips of 3 frames or pictures of 1, not 2 frames."
+    for fact in ("3 frames", "not 2"):
+        assert fact in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -166,10 +160,7 @@ def test_a_clip_of_another_length_is_refused():
     ],
 )
 def test_a_model_of_another_form_is_refused(change):
-    with pytest.raises(
-        WeightsError,
-        match=r"^config.json does not describe a model that mlxvid can make \(its activation, norms or",
-    ):
+    with pytest.raises(WeightsError, match=r"^config.json .*activation, norms or cross-attention"):
         from_json(LatteConfig, {**TINY, **change}, Path("config.json"))
 
 
@@ -189,21 +180,18 @@ def test_every_tensor_of_latte_1():
 
 def test_what_is_quantized():
     network = LatteTransformer3DModel(LatteConfig(**TINY))
-    linear = {name for name, module in network.named_modules() if isinstance(module, nn.Linear)}
-    kept = {
-        name
-        for name in linear
-        if not network.quantizable(name, None or dict(network.named_modules())[name])
+    modules = network.named_modules()
+    linear = {name: module for name, module in modules if isinstance(module, nn.Linear)}
+    chosen = {name for name, module in linear.items() if network.quantizable(name, module)}
+    assert {name.split(".")[0] for name in chosen} == {
+        "transformer_blocks",
+        "temporal_transformer_blocks",
     }
-    assert {name.split(".")[0] for name in kept} == {
+    assert {name.split(".")[0] for name in linear.keys() - chosen} == {
         "pos_embed",
         "adaln_single",
         "caption_projection",
         "proj_out",
-    }
-    assert {name.split(".")[0] for name in linear - kept} == {
-        "transformer_blocks",
-        "temporal_transformer_blocks",
     }
 
 
@@ -216,15 +204,14 @@ def golden(tmp_path):
     mx.save_safetensors(str(tmp_path / "latte.weights.safetensors"), weights)
     for name, frames in (("case0", 3), ("image", 1)):
         x, timestep, text = inputs(frames, 6, 4)
-        case = {"in.x": x, "out": expected(theirs, x, timestep, text)}
+        out = expected(theirs, x, timestep, text)
         case = {
-            key: np.ascontiguousarray(value.transpose(0, 4, 1, 2, 3)) for key, value in case.items()
+            "in.x": mx.contiguous(mx.array(x.transpose(0, 4, 1, 2, 3))),
+            "out": mx.contiguous(mx.array(out.transpose(0, 4, 1, 2, 3))),
+            "in.timestep": mx.array(timestep),
+            "in.encoder_hidden_states": mx.array(text),
         }
-        case |= {"in.timestep": timestep, "in.encoder_hidden_states": text}
-        mx.save_safetensors(
-            str(tmp_path / f"latte.{name}.safetensors"),
-            {key: mx.array(value) for key, value in case.items()},
-        )
+        mx.save_safetensors(str(tmp_path / f"latte.{name}.safetensors"), case)
     return tmp_path
 
 
@@ -232,16 +219,11 @@ def test_golden_data_that_agrees(golden, capsys):
     (golden / "notes.json").write_text("{}")
     assert check_golden.main([str(golden)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "not compared, since nothing here knows them: notes.json"
-    assert [line.split()[:2] for line in lines[1:3]] == [
-        ["latte.case0", "out"],
-        ["latte.image", "out"],
-    ]
-    assert (
-        lines[-1].startswith("worst: latte.")
-        and lines[-1].endswith(" of 0.0001 ok")
-        and len(lines) == 4
-    )
+    assert len(lines) == 4
+    assert "not compared" in lines[0] and "notes.json" in lines[0]
+    assert lines[1].split()[:2] == ["latte.case0", "out"]
+    assert lines[2].split()[:2] == ["latte.image", "out"]
+    assert lines[-1].startswith("worst: latte.") and lines[-1].endswith(" of 0.0001 ok")
 
 
 def test_golden_data_that_differs(golden, capsys):
@@ -252,16 +234,16 @@ def test_golden_data_that_differs(golden, capsys):
         assert check_golden.main([str(golden)]) == 1
         lines = capsys.readouterr().out.splitlines()
         assert [line.split()[-1] for line in lines] == ["ok", "FAR", "FAR"]
-        assert lines[-1].startswith("worst: latte.image out ") and lines[-1].endswith(
-            " of 0.0001 TOO FAR"
-        )
+        assert lines[-1].startswith("worst: latte.image out ")
+        assert lines[-1].endswith(" of 0.0001 TOO FAR")
 
 
 def test_a_stage_that_is_no_number(golden, capsys):
     """NaN is neither more nor less than the stages before it."""
     path = golden / "latte.case0.safetensors"
     case = dict(mx.load(str(path)))
-    stages = watch(network := twin(reference(TINY), TINY))
+    network = twin(reference(TINY), TINY)
+    stages = watch(network)
     network(
         channels_last(case["in.x"]),
         case["in.timestep"],
@@ -269,13 +251,10 @@ def test_a_stage_that_is_no_number(golden, capsys):
     )
     case |= {f"mid.{name}": value for name, value in stages.items()}
     mx.save_safetensors(str(path), case)
-    assert (
-        check_golden.main([str(golden)]) == 0
-        and f"latte.case0, {len(stages)} stages" in capsys.readouterr().out
-    )
-    mx.save_safetensors(
-        str(path), {**case, "mid.temporal_1.out": case["mid.temporal_1.out"] * float("nan")}
-    )
+    assert check_golden.main([str(golden)]) == 0
+    assert f"latte.case0, {len(stages)} stages" in capsys.readouterr().out
+    case["mid.temporal_1.out"] = case["mid.temporal_1.out"] * float("nan")
+    mx.save_safetensors(str(path), case)
     assert check_golden.main([str(golden)]) == 1
     assert "worst temporal_1.out" in capsys.readouterr().out.splitlines()[-1]
 
@@ -287,8 +266,7 @@ def test_golden_data_that_can_t_be_read(golden, capsys):
         assert check_golden.main([str(golden)]) == 1
         assert "latte*: can't be read or compared: " in capsys.readouterr().out
         (golden / name).write_bytes(whole)
-    assert check_golden.main([str(golden / "nowhere")]) == 1
-    assert (
-        capsys.readouterr().out
-        == f"{golden / 'nowhere'} holds no golden data that could be compared.\n"
-    )
+    nowhere = str(golden / "nowhere")
+    assert check_golden.main([nowhere]) == 1
+    printed = capsys.readouterr().out
+    assert nowhere in printed and "no golden data" in printed

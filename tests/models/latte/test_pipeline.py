@@ -16,23 +16,24 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from mlxvid import plan
 from mlxvid.errors import CancelledError, SettingError, WeightsError
 from mlxvid.hub.selection import required_files
-from mlxvid.model.facts import facts_of
-from mlxvid.model.folder import Folder
-from mlxvid.models.latte.facts import SAMPLERS
-from mlxvid.run import checkpoint as keep
+from mlxvid.models import card_of
+from mlxvid.models.latte.card import SAMPLERS
+from mlxvid.run import checkpoint
+from mlxvid.run.planning import plan
 from mlxvid.schedulers import DDPM, NoiseConfig
+from tests.facts import facts
 
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
 from . import tiny as tiny_latte  # noqa: E402
 
-PROMPT, NEGATIVE = (
-    "A red ball, moving &amp; turning left",
-    "blurry, ugly, two green rings turn slowly on a white background",
-)
+PROMPT = "A red ball, moving &amp; turning left"
+NEGATIVE = "blurry, ugly, two green rings turn slowly on a white background"
+SEED = 5
+SMALL = dict(width=32, height=16, seed=1)
+
 SCHEDULERS = {
     "ddim": lambda: diffusers.DDIMScheduler(**tiny_latte.SCHEDULE),
     "dpm++": lambda: diffusers.DPMSolverMultistepScheduler(**shared()),
@@ -51,9 +52,6 @@ SCHEDULERS = {
 def shared() -> dict:
     """What all of Diffusers' schedulers take of the model's noise schedule."""
     return {k: v for k, v in tiny_latte.SCHEDULE.items() if k != "clip_sample"}
-
-
-SEED = 5
 
 
 @pytest.fixture
@@ -91,11 +89,8 @@ def folder(reference, tmp_path_factory):
 
 
 def noise(frames: int, width: int, height: int) -> np.ndarray:
-    return (
-        np.random.default_rng(7)
-        .standard_normal((1, tiny_latte.CHANNELS, frames, height // 8, width // 8))
-        .astype(np.float32)
-    )
+    shape = (1, tiny_latte.CHANNELS, frames, height // 8, width // 8)
+    return np.random.default_rng(7).standard_normal(shape).astype(np.float32)
 
 
 def expected(
@@ -106,14 +101,15 @@ def expected(
     negative: str = "",
     sampler: str = "ddim",
 ) -> np.ndarray:
-    own, reference.scheduler = reference.scheduler, SCHEDULERS[sampler]()
-    frames, height, width = latents.shape[2], 8 * latents.shape[3], 8 * latents.shape[4]
+    own = reference.scheduler
+    reference.scheduler = SCHEDULERS[sampler]()
+    frames, height, width = latents.shape[2:]
     try:
         video = reference(
             prompt=PROMPT,
             negative_prompt=negative,
-            width=width,
-            height=height,
+            width=8 * width,
+            height=8 * height,
             video_length=frames,
             num_inference_steps=steps,
             guidance_scale=guidance,
@@ -173,19 +169,18 @@ def test_the_temporal_decoder_is_taken_where_there_is_one(reference, folder, tmp
     both = shutil.copytree(folder, tmp_path / "both")
     temporal = tiny_latte.temporal_vae()
     temporal.save_pretrained(both / "vae_temporal_decoder")
-    latents, own = noise(3, 48, 32), reference.vae
+    latents = noise(3, 48, 32)
+    own = reference.vae
     reference.vae = temporal
     try:
         wanted = expected(reference, latents, 3, 7.5)
     finally:
         reference.vae = own
-    made = [
-        mlxvid.load(str(path))
-        .generate(PROMPT, width=48, height=32, steps=3, guidance=7.5, latents=latents)
-        .frames.astype(int)
-        for path in (both, folder)
-    ]
-    assert np.abs(made[0] - wanted).max() <= 2 < np.abs(made[1] - wanted).max()
+    settings = dict(width=48, height=32, steps=3, guidance=7.5, latents=latents)
+    with_it = mlxvid.load(str(both)).generate(PROMPT, **settings).frames
+    without = mlxvid.load(str(folder)).generate(PROMPT, **settings).frames
+    assert np.abs(with_it - wanted).max() <= 2
+    assert np.abs(without - wanted).max() > 2
 
 
 def test_the_temporal_decoder_is_downloaded_though_model_index_json_does_not_name_it():
@@ -201,144 +196,131 @@ def test_the_temporal_decoder_is_downloaded_though_model_index_json_does_not_nam
     assert required_files(files, index) == ["model_index.json", *paths[1:]]
 
 
-def test_facts(folder, tmp_path):
-    facts = facts_of(Folder(folder))
-    assert (facts.geometry.length, facts.geometry.multiples, facts.heads, facts.head_dim) == (
-        3,
-        (16, 16),
-        2,
-        12,
-    )
-    defaults = facts.defaults
-    assert (defaults.width, defaults.height, defaults.frames, defaults.fps, defaults.sampler) == (
-        64,
-        64,
-        3,
-        8.0,
-        "ddim",
-    )
-    copy = shutil.copytree(folder, tmp_path / "copy")
-    scheduler = copy / "scheduler" / "scheduler_config.json"
-    scheduler.write_text(
-        json.dumps(
-            {
-                **json.loads(scheduler.read_text()),
-                "_class_name": "EulerDiscreteScheduler",
-                "variance_type": "learned_range",
-            }
-        )
-    )
-    assert facts_of(Folder(copy)).defaults.sampler == "euler-discrete"
-    assert (
+@pytest.fixture
+def copy(folder, tmp_path):
+    """A model folder of one's own to change."""
+    return shutil.copytree(folder, tmp_path / "copy")
+
+
+def edit(path, **changes) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def edit_schedule(folder, **changes) -> None:
+    edit(folder / "scheduler" / "scheduler_config.json", **changes)
+
+
+def test_the_card_of_a_folder(folder):
+    card = card_of(folder)
+    assert card.geometry.length == 3
+    assert card.geometry.multiples == (16, 16)
+    assert (card.heads, card.head_dim) == (2, 12)
+    usual = card.defaults
+    assert (usual.width, usual.height, usual.frames, usual.fps) == (64, 64, 3, 8.0)
+    assert usual.sampler == "ddim"
+    assert plan(str(folder), attention="full").pairs_full == (3 * 16) ** 2
+
+
+def test_the_scheduler_of_a_folder_is_its_default(copy):
+    edit_schedule(copy, _class_name="EulerDiscreteScheduler", variance_type="learned_range")
+    assert card_of(copy).defaults.sampler == "euler-discrete"
+    clip = mlxvid.load(str(copy)).generate("a ball", steps=2, **SMALL)
+    assert clip.settings["sampler"] == "euler-discrete"
+
+
+@pytest.mark.parametrize(
+    ("part", "changes"),
+    [("transformer", {"caption_channels": 8}), ("vae", {"latent_channels": 8})],
+)
+def test_parts_that_do_not_belong_together(copy, part, changes):
+    edit(copy / part / "config.json", **changes)
+    with pytest.raises(WeightsError, match=facts(copy, "different models", "download")):
         mlxvid.load(str(copy))
-        .generate("a ball", steps=2, width=32, height=16, seed=1)
-        .settings["sampler"]
-        == "euler-discrete"
-    )
-    assert plan.plan(str(folder), attention="full").pairs_full == (3 * 16) ** 2
 
-    def broken(part: str, **changes) -> str:
-        path = copy / part / ("scheduler_config.json" if part == "scheduler" else "config.json")
-        before = path.read_text()
-        path.write_text(json.dumps({**json.loads(before), **changes}))
-        with pytest.raises(WeightsError) as caught:
-            mlxvid.load(str(copy))
-        path.write_text(before)
-        return str(caught.value).replace(str(copy), "FOLDER")
 
-    other = "The parts of FOLDER come from different models; download or convert the model again."
-    assert broken("transformer", caption_channels=8) == other == broken("vae", latent_channels=8)
-    assert broken("scheduler", beta_schedule="squared") == (
-        "FOLDER/scheduler/scheduler_config.json does not describe a model that mlxvid can make (beta_schedule 'squared' is none of: "
-        "linear, scaled_linear); download or convert the model again."
-    )
+def test_a_noise_schedule_that_is_not_known(copy):
+    edit_schedule(copy, beta_schedule="squared")
+    where = copy / "scheduler" / "scheduler_config.json"
+    expected = facts(where, "beta_schedule 'squared'", "linear, scaled_linear", "download")
+    with pytest.raises(WeightsError, match=expected):
+        mlxvid.load(str(copy))
 
 
 @pytest.mark.parametrize("scheduler", SAMPLERS)
-def test_every_scheduler_s_own_file_makes_it_the_default(folder, tmp_path, scheduler):
-    copy = shutil.copytree(folder, tmp_path / "copy")
-    getattr(diffusers, scheduler).from_config(tiny_latte.SCHEDULE).save_pretrained(
-        copy / "scheduler"
-    )
+def test_every_scheduler_s_own_file_makes_it_the_default(copy, scheduler):
+    own = getattr(diffusers, scheduler).from_config(tiny_latte.SCHEDULE)
+    own.save_pretrained(copy / "scheduler")
     pipe = mlxvid.load(str(copy))
-    assert pipe.model.defaults.sampler == SAMPLERS[scheduler] in pipe.model.samplers
-    assert (
-        pipe.generate("a ball", steps=2, width=32, height=16, frames=1).settings["sampler"]
-        == SAMPLERS[scheduler]
-    )
+    assert pipe.model.card.defaults.sampler == SAMPLERS[scheduler]
+    assert SAMPLERS[scheduler] in pipe.model.card.samplers
+    clip = pipe.generate("a ball", steps=2, frames=1, **SMALL)
+    assert clip.settings["sampler"] == SAMPLERS[scheduler]
 
 
-def test_the_variance_that_ddpm_takes_is_said(folder, tmp_path, caplog):
-    copy = shutil.copytree(folder, tmp_path / "copy")
-    path = copy / "scheduler" / "scheduler_config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "variance_type": "learned_range"}))
+def test_the_variance_that_ddpm_takes_is_said(copy, caplog):
+    edit_schedule(copy, variance_type="learned_range")
+    pipe = mlxvid.load(str(copy))
     with caplog.at_level(logging.WARNING):
-        mlxvid.load(str(copy)).generate("a ball", steps=1, width=32, height=16, frames=1)
+        pipe.generate("a ball", steps=1, frames=1, **SMALL)
         assert not caplog.messages
-        mlxvid.load(str(copy)).generate(
-            "a ball", steps=1, width=32, height=16, frames=1, sampler="ddpm"
-        )
-    assert caplog.messages == [
-        "The noise that ddpm adds has the variance of the schedule here, not the one that the model foresees."
-    ]
+        pipe.generate("a ball", steps=1, frames=1, sampler="ddpm", **SMALL)
+    (message,) = caplog.messages
+    assert "ddpm" in message and "variance of the schedule" in message
+
+
+def test_a_scheduler_that_is_not_known_is_named(copy, caplog):
+    edit_schedule(copy, _class_name="LMSDiscreteScheduler")
+    with caplog.at_level(logging.WARNING):
+        assert mlxvid.load(str(copy)).model.card.defaults.sampler == "ddim"
+    (message,) = caplog.messages
+    assert "LMSDiscreteScheduler" in message and "ddim" in message
 
 
 @pytest.mark.parametrize(
     "sampler", ["ddpm", "euler-ancestral", "kdpm2-ancestral", "dpm++-single", "unipc-discrete"]
 )
-def test_an_interrupted_run_goes_on_bit_for_bit(folder, sampler, own_cache, monkeypatch):
-    monkeypatch.setattr(keep, "CHECKPOINT_SECONDS", 0.0)
+def test_an_interrupted_run_goes_on_bit_for_bit(folder, sampler, monkeypatch):
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0.0)
     settings = dict(width=48, height=32, steps=5, guidance=4.0, seed=11, sampler=sampler)
-    whole = mlxvid.load(str(folder)).generate("a ball", **settings).frames
+    pipe = mlxvid.load(str(folder))
+    whole = pipe.generate("a ball", **settings).frames
     for stop_at in (1, 3, 4):
-        cancel, seen, previews = threading.Event(), [], []
+        cancel = threading.Event()
+        previews = []
 
         def stop(progress, stop_at=stop_at, cancel=cancel, previews=previews):
             if progress.stage == "denoise" and progress.step == stop_at:
                 previews.append(progress.preview())
                 cancel.set()
 
-        with pytest.raises(CancelledError, match="--resume goes on from there"):
-            mlxvid.load(str(folder)).generate("a ball", **settings, on_progress=stop, cancel=cancel)
-        assert previews[0].shape == whole.shape and previews[0].std() > 1
-        clip = mlxvid.load(str(folder)).generate(
-            "a ball", **settings, resume=True, on_progress=seen.append
-        )
-        assert min(progress.step for progress in seen if progress.stage == "denoise") == stop_at
+        with pytest.raises(CancelledError, match=facts("`resume`", "goes on")):
+            pipe.generate("a ball", **settings, on_progress=stop, cancel=cancel)
+        assert previews[0].shape == whole.shape
+        assert previews[0].std() > 1
+        seen = []
+        again = mlxvid.load(str(folder))
+        clip = again.generate("a ball", **settings, resume=True, on_progress=seen.append)
+        steps = [progress.step for progress in seen if progress.stage == "denoise"]
+        assert min(steps) == stop_at
         assert np.array_equal(clip.frames, whole)
-
-
-def test_a_scheduler_that_is_not_known_is_named(folder, tmp_path, caplog):
-    copy = shutil.copytree(folder, tmp_path / "copy")
-    path = copy / "scheduler" / "scheduler_config.json"
-    path.write_text(
-        json.dumps({**json.loads(path.read_text()), "_class_name": "LMSDiscreteScheduler"})
-    )
-    with caplog.at_level(logging.WARNING):
-        assert mlxvid.load(str(copy)).family.defaults.sampler == "ddim"
-    assert caplog.messages == [
-        "The model's own scheduler, LMSDiscreteScheduler, is not known here: ddim takes its place."
-    ]
 
 
 def test_lengths(folder, caplog):
     pipe = mlxvid.load(str(folder))
     with caplog.at_level(logging.WARNING):
-        clip = pipe.generate("a ball", frames=9, width=32, height=16, steps=1, seed=1)
-    assert (
-        len(clip.frames) == 3
-        and "9 frames are rounded to 3: this model makes clips of 3 frames and pictures of 1."
-        in caplog.messages
-    )
-    assert pipe.generate("a ball", frames=1, width=32, height=16, steps=1, seed=1).frames.shape == (
-        1,
-        16,
-        32,
-        3,
-    )
-    with pytest.raises(
-        SettingError, match="^This model takes no image; --list-models shows what each can do.$"
-    ):
+        clip = pipe.generate("a ball", frames=9, steps=1, **SMALL)
+    assert len(clip.frames) == 3
+    (message,) = [message for message in caplog.messages if "rounded" in message]
+    assert "9 frames" in message and "clips of 3 frames and pictures of 1" in message
+    picture = pipe.generate("a ball", frames=1, steps=1, **SMALL)
+    assert picture.frames.shape == (1, 16, 32, 3)
+
+
+def test_what_it_takes_not(folder):
+    pipe = mlxvid.load(str(folder))
+    with pytest.raises(SettingError, match=facts("takes no", "`image`", "`list_models`")):
         pipe.generate("a ball", image=np.zeros((16, 32, 3), np.uint8))
-    with pytest.raises(SettingError, match="1000 steps .* `steps`"):
-        pipe.generate("a ball", sampler="dpm++", steps=1000, width=32, height=16)
+    with pytest.raises(SettingError, match=facts("takes no", "`shift`")):
+        pipe.generate("a ball", shift=3.0)
+    with pytest.raises(SettingError, match=facts("1000 steps", "`steps`")):
+        pipe.generate("a ball", sampler="dpm++", **{**SMALL, "steps": 1000})

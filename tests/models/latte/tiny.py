@@ -13,7 +13,11 @@ from transformers import T5Config, T5EncoderModel
 
 from tests.models.wan.tiny import randomised, tokenizer
 
-LENGTH, CHANNELS, HEADS, HEAD_DIM, TEXT = 3, 4, 2, 12, 20
+LENGTH = 3
+CHANNELS = 4
+HEADS = 2
+HEAD_DIM = 12
+TEXT = 20
 # The released scheduler_config.json, but for a key that says what the half of the output is that
 # nothing reads.
 SCHEDULE = dict(

@@ -22,7 +22,7 @@ from mlxvid.weights.loading import fill
 from .golden import vae as golden
 
 FOLDER = Path(__file__).parents[2] / "golden" / "opensora12"
-# What hpcai-tech/OpenSora-VAE-v1.2 says of itself, as far as it is about the model.
+# The part of hpcai-tech/OpenSora-VAE-v1.2's config.json that is about the model.
 RELEASED = {
     "architectures": ["VideoAutoencoderPipeline"],
     "cal_loss": False,
@@ -56,7 +56,8 @@ def whole(parts) -> mx.array:
 
 def test_golden_files():
     results = list(golden.check(FOLDER))
-    assert {name.split(",")[0].split()[0] for name, _, _ in results} >= {
+    names = [name for name, _, _ in results]
+    assert {name.split(",")[0].split()[0] for name in names} >= {
         "vae2d.case0",
         "vae_pipeline.t1",
         "vae_pipeline.t17",
@@ -65,17 +66,13 @@ def test_golden_files():
         "vae_temporal.t10",
         "vae_temporal.t17",
     }
-    assert (
-        any("z_sampled" in name for name, _, _ in results)
-        and sum("stages" in name for name, _, _ in results) == 2
-    )
+    assert any("z_sampled" in name for name in names)
+    assert sum("stages" in name for name in names) == 2
     assert max(error for _, error, _ in results) < 1e-4
 
 
 def test_a_wrong_tensor_is_found(tmp_path):
-    """The comparison itself: what is off, misshapen, not finite or not made here is beyond every
-    tolerance.
-    """
+    """The comparison itself: wrong, misshapen, infinite or missing tensors are never accepted."""
     for name in ("vae.config.json", "vae.weights.safetensors"):
         (tmp_path / name).write_bytes((FOLDER / name).read_bytes())
     case = mx.load(str(FOLDER / "vae_temporal.t1.safetensors"))
@@ -84,27 +81,23 @@ def test_a_wrong_tensor_is_found(tmp_path):
     case["moments_logvar"] = case["moments_logvar"][..., :-1]
     case["mid.unheard_of"] = mx.zeros((1, 4, 1, 3, 4))
     mx.save_safetensors(str(tmp_path / "vae_temporal.t1.safetensors"), case)
-    results = {
-        name.split(",")[0].split()[-1]: error / tolerance
-        for name, error, tolerance in golden.check(tmp_path)
-    }
-    assert 1.5 < results.pop("decoded") < 2.5 and results.pop("moments_mean") < 0.1
-    assert results.keys() == {"moments_std", "moments_logvar", "vae_temporal.t1"} and set(
-        results.values()
-    ) == {float("inf")}
+    results = {}
+    for name, error, tolerance in golden.check(tmp_path):
+        results[name.split(",")[0].split()[-1]] = error / tolerance
+    assert 1.5 < results.pop("decoded") < 2.5
+    assert results.pop("moments_mean") < 0.1
+    assert results.keys() == {"moments_std", "moments_logvar", "vae_temporal.t1"}
+    assert set(results.values()) == {float("inf")}
 
 
 def test_every_tensor_of_the_released_checkpoint_has_its_place():
     inventory = json.loads((FOLDER / "vae_v1_2_inventory.json").read_text())["tensors"]
     vae = OpenSoraVAE(from_json(OpenSoraVAEConfig, RELEASED, Path("config.json")))
-    needed = {
-        name: (*shape[:1], *shape[2:], shape[1]) if len(shape) > 2 else tuple(shape)
-        for name, shape in inventory.items()
-    }
-    assert (
-        len(needed) == 517
-        and {name: value.shape for name, value in tree_flatten(vae.parameters())} == needed
-    )
+    needed = {}
+    for name, shape in inventory.items():
+        needed[name] = (shape[0], *shape[2:], shape[1]) if len(shape) > 2 else tuple(shape)
+    assert len(needed) == 517
+    assert {name: value.shape for name, value in tree_flatten(vae.parameters())} == needed
 
 
 def test_the_latents_scale_is_the_checkpoints(vae):
@@ -128,7 +121,7 @@ def test_any_number_of_frames_comes_back(vae):
         assert whole(vae.decode(z, frames)).shape == (1, frames, 8, 8, 3)
 
 
-def test_chunks_know_nothing_of_each_other(vae):
+def test_chunks_are_independent(vae):
     z = random(2, 7, 2, 1, 4)
     frames = whole(vae.decode(z, 23))
     assert mx.allclose(frames[:, :17], whole(vae.decode(z[:, :5], 17)), atol=1e-5)
@@ -137,29 +130,24 @@ def test_chunks_know_nothing_of_each_other(vae):
 
 def test_a_sample_is_the_mean_with_noise_of_its_key(vae):
     x = mx.tanh(random(1, 18, 16, 24, 3))
-    one, again, other = (
-        vae.sample(x, mx.random.key(3)),
-        vae.sample(x, mx.random.key(3)),
-        vae.sample(x, mx.random.key(4)),
-    )
+    sample = vae.sample(x, mx.random.key(3))
+    again = vae.sample(x, mx.random.key(3))
+    other = vae.sample(x, mx.random.key(4))
     mean = vae.encode(x)
-    assert one.shape == mean.shape == (1, 6, 2, 3, 4) and one.dtype == mx.float32
-    assert (
-        mx.array_equal(one, again)
-        and mx.abs(one - other).max() > 0.01
-        and mx.abs(one - mean).max() > 0.01
-    )
-    keys = mx.random.split(mx.random.key(3))
-    noise = (
-        mx.random.normal((1, 18, 2, 3, 4), key=keys[0]),
-        mx.random.normal((1, 6, 2, 3, 4), key=keys[1]),
-    )
-    assert mx.array_equal(vae.encode(x, noise), one)
+    assert sample.shape == mean.shape == (1, 6, 2, 3, 4) and sample.dtype == mx.float32
+    assert mx.array_equal(sample, again)
+    assert mx.abs(sample - other).max() > 0.01
+    assert mx.abs(sample - mean).max() > 0.01
+    spatial_key, temporal_key = mx.random.split(mx.random.key(3))
+    spatial = mx.random.normal((1, 18, 2, 3, 4), key=spatial_key)
+    temporal = mx.random.normal((1, 6, 2, 3, 4), key=temporal_key)
+    assert mx.array_equal(vae.encode(x, (spatial, temporal)), sample)
 
 
 def test_tiles_reach_the_image_vae(vae):
     z = random(1, 1, 12, 9, 4)
-    (once,), (tiled,) = vae.decode(z, 1), vae.decode(z, 1, tile=8)
+    (once,) = vae.decode(z, 1)
+    (tiled,) = vae.decode(z, 1, tile=8)
     assert once.shape == tiled.shape and mx.abs(once - tiled).max() > 1e-3
 
 
@@ -181,7 +169,8 @@ def test_memory_does_not_grow_with_the_clip(vae):
         for _ in vae.decode(z, frames):
             pass
 
-    short, long = random(1, 5, 8, 8, 4), random(1, 20, 8, 8, 4)
+    short = random(1, 5, 8, 8, 4)
+    long = random(1, 20, 8, 8, 4)
     mx.eval(short, long)
     assert peak(lambda: decoded(long, 68)) < 1.05 * peak(lambda: decoded(short, 17))
 
@@ -190,20 +179,16 @@ def test_half_precision_weights_give_float32_results_and_leave_the_scale(vae):
     half = OpenSoraVAE(vae.config)
     half.update(vae.parameters())
     half.set_dtype(mx.bfloat16)
-    assert (
-        half.scale.dtype == half.shift.dtype == mx.float32
-        and half.temporal_vae.decoder.norm1.weight.dtype == mx.bfloat16
-    )
-    x, z = mx.tanh(random(1, 5, 16, 16, 3)), random(1, 2, 2, 2, 4)
-    for ours, full in (
-        (half.encode(x), vae.encode(x)),
-        (whole(half.decode(z, 5)), whole(vae.decode(z, 5))),
-    ):
-        assert (
-            ours.dtype == mx.float32
-            and mx.abs(ours - full).max() < 0.3
-            and mx.abs(ours - full).mean() < 0.03
-        )
+    assert half.scale.dtype == half.shift.dtype == mx.float32
+    assert half.temporal_vae.decoder.norm1.weight.dtype == mx.bfloat16
+    x = mx.tanh(random(1, 5, 16, 16, 3))
+    z = random(1, 2, 2, 2, 4)
+    encoded = (half.encode(x), vae.encode(x))
+    decoded = (whole(half.decode(z, 5)), whole(vae.decode(z, 5)))
+    for ours, full in (encoded, decoded):
+        assert ours.dtype == mx.float32
+        assert mx.abs(ours - full).max() < 0.3
+        assert mx.abs(ours - full).mean() < 0.03
 
 
 @pytest.mark.parametrize(
@@ -222,10 +207,7 @@ def test_half_precision_weights_give_float32_results_and_leave_the_scale(vae):
 def test_impossible_sizes_are_refused(sizes, says):
     with pytest.raises(ValueError, match=says):
         OpenSoraVAEConfig(**sizes)
-    with pytest.raises(
-        WeightsError,
-        match=f"vae/config.json does not describe a model that mlxvid can make .*{says}.*download or convert",
-    ):
+    with pytest.raises(WeightsError, match=f"vae/config.json .*{says}.*download or convert"):
         from_json(OpenSoraVAEConfig, sizes, Path("vae/config.json"))
 
 

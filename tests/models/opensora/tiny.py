@@ -49,11 +49,11 @@ def vae_config() -> dict:
 
 def random_text_encoder(seed: int = 3) -> dict[str, mx.array]:
     """Every weight of a T5, by transformers' names."""
-    numbers, weights = np.random.default_rng(seed), {}
+    numbers = np.random.default_rng(seed)
+    weights = {}
     for name, weight in tree_flatten(T5EncoderModel(T5Config(**TEXT)).parameters()):
-        values = numbers.standard_normal(weight.shape).astype(np.float32) * (
-            0.1 if weight.ndim == 1 else weight.shape[-1] ** -0.5
-        )
+        spread = 0.1 if weight.ndim == 1 else weight.shape[-1] ** -0.5
+        values = numbers.standard_normal(weight.shape).astype(np.float32) * spread
         weights[name] = mx.array(values + 1 if name.endswith("norm.weight") else values)
     return weights
 

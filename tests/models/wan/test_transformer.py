@@ -1,6 +1,4 @@
-"""Wan's transformer against Diffusers' WanTransformer3DModel, and the original release's names
-against Diffusers'.
-"""
+"""Wan's transformer, and the original release's tensor names, against Diffusers'."""
 
 from __future__ import annotations
 
@@ -73,16 +71,15 @@ def random(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 def twins(config: dict):
-    """The same random weights in both: all of them, norms, biases and what begins as zero included."""
+    """The same random weights in both, norms, biases and initial zeros included."""
     theirs = diffusers_wan.WanTransformer3DModel(**config).eval()
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for name, parameter in theirs.named_parameters():
             scale = 0.3 if parameter.ndim < 2 or "table" in name else parameter[0].numel() ** -0.5
-            parameter.copy_(
-                torch.randn(parameter.shape, generator=generator) * scale
-                + ("norm" in name and name.endswith("weight"))
-            )
+            offset = 1 if "norm" in name and name.endswith("weight") else 0
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.copy_(noise * scale + offset)
     ours = wan.WanTransformer3DModel(WanTransformerConfig(**config))
     weights = {name: mx.array(value.numpy()) for name, value in theirs.state_dict().items()}
     fill(ours, ours.sanitize(weights), "the twin")
@@ -90,28 +87,32 @@ def twins(config: dict):
 
 
 def inputs(config: dict, grid: tuple[int, int, int]) -> list[np.ndarray]:
-    """Two clips' latents, timesteps, texts (512 tokens, as the reference expects beside a picture)
-    and, where it has any, pictures.
+    """Two clips' latents, timesteps, texts and, where the model reads them, pictures.
+
+    The texts have 512 tokens, as the reference expects beside a picture.
     """
     batch = [
         random(2, *grid, config["in_channels"], seed=1),
         np.array([917.3, 42.0], np.float32),
         random(2, 512, 20, seed=2),
     ]
-    return [*batch, random(2, 14, 18, seed=3)] if "image_dim" in config else batch
+    if "image_dim" in config:
+        batch.append(random(2, 14, 18, seed=3))
+    return batch
 
 
 def reference(theirs, config: dict, x, timestep, text, image=None) -> np.ndarray:
     if config.get("pos_embed_seq_len"):
-        image = image.reshape(
-            4, 7, 18
-        )  # Diffusers takes the two pictures of a clip as two items of a batch
-    image = None if image is None else torch.from_numpy(image)
+        # Diffusers takes the two pictures of a clip as two items of a batch.
+        image = image.reshape(4, 7, 18)
     with torch.no_grad():
-        x = torch.from_numpy(x.transpose(0, 4, 1, 2, 3).copy())
-        y = theirs(x, torch.from_numpy(timestep), torch.from_numpy(text), image, return_dict=False)[
-            0
-        ]
+        (y,) = theirs(
+            torch.from_numpy(x.transpose(0, 4, 1, 2, 3).copy()),
+            torch.from_numpy(timestep),
+            torch.from_numpy(text),
+            None if image is None else torch.from_numpy(image),
+            return_dict=False,
+        )
     return y.numpy().transpose(0, 2, 3, 4, 1)
 
 
@@ -130,11 +131,10 @@ def test_transformer(variant, grid):
 def test_rotary_tables_hold_what_float64_gives():
     config = {**TINY, "attention_head_dim": 128}
     ours = wan.WanTransformer3DModel(WanTransformerConfig(**config)).rope(21, 45, 80)
-    cos, sin = diffusers_wan.WanRotaryPosEmbed(128, (1, 2, 2), 1024)(
-        torch.empty(1, 16, 21, 90, 160)
-    )
-    for table, theirs in ((ours.cos, cos), (ours.sin, sin)):
-        assert np.abs(np.array(table) - theirs[0, :, 0, ::2].numpy()).max() < 1e-7
+    theirs = diffusers_wan.WanRotaryPosEmbed(128, (1, 2, 2), 1024)
+    cos, sin = theirs(torch.empty(1, 16, 21, 90, 160))
+    for table, expected in ((ours.cos, cos), (ours.sin, sin)):
+        assert np.abs(np.array(table) - expected[0, :, 0, ::2].numpy()).max() < 1e-7
 
 
 @pytest.mark.parametrize("name", RELEASES)
@@ -153,41 +153,27 @@ def test_inventory(name):
 
 def original_names(image: bool, both_pictures: bool, layers: int = 2) -> set[str]:
     """Every tensor of the original WanModel, as wan/modules/model.py names them."""
-    two = ("weight", "bias")
-    names = {
-        f"{layer}.{kind}"
-        for kind in two
-        for layer in ("patch_embedding", "time_projection.1", "head.head")
-    }
-    names |= {
-        f"{layer}_embedding.{i}.{kind}"
-        for layer in ("text", "time")
-        for i in (0, 2)
-        for kind in two
-    } | {"head.modulation"}
-    for i in range(layers):
-        block = [
-            f"{attention}.{x}.{kind}"
-            for attention in ("self_attn", "cross_attn")
-            for x in "qkvo"
-            for kind in two
-        ]
-        block += [
-            f"{attention}.norm_{x}.weight"
-            for attention in ("self_attn", "cross_attn")
-            for x in "qk"
-        ]
-        block += [f"{layer}.{kind}" for layer in ("norm3", "ffn.0", "ffn.2") for kind in two] + [
-            "modulation"
-        ]
-        if image:
-            block += [f"cross_attn.{x}_img.{kind}" for x in "kv" for kind in two] + [
-                "cross_attn.norm_k_img.weight"
-            ]
-        names |= {f"blocks.{i}.{name}" for name in block}
+    layers_with_bias = ["patch_embedding", "time_projection.1", "head.head"]
+    for kind in ("text", "time"):
+        layers_with_bias += [f"{kind}_embedding.0", f"{kind}_embedding.2"]
+    others = ["head.modulation"]
     if image:
-        names |= {f"img_emb.proj.{i}.{kind}" for i in (0, 1, 3, 4) for kind in two}
-    return names | {"img_emb.emb_pos"} if both_pictures else names
+        layers_with_bias += [f"img_emb.proj.{i}" for i in (0, 1, 3, 4)]
+    if both_pictures:
+        others.append("img_emb.emb_pos")
+    for i in range(layers):
+        block = f"blocks.{i}"
+        layers_with_bias += [f"{block}.norm3", f"{block}.ffn.0", f"{block}.ffn.2"]
+        others.append(f"{block}.modulation")
+        for prefix in (f"{block}.self_attn", f"{block}.cross_attn"):
+            layers_with_bias += [f"{prefix}.{x}" for x in "qkvo"]
+            others += [f"{prefix}.norm_q.weight", f"{prefix}.norm_k.weight"]
+        if image:
+            layers_with_bias += [f"{block}.cross_attn.k_img", f"{block}.cross_attn.v_img"]
+            others.append(f"{block}.cross_attn.norm_k_img.weight")
+    weights = {f"{layer}.weight" for layer in layers_with_bias}
+    biases = {f"{layer}.bias" for layer in layers_with_bias}
+    return weights | biases | set(others)
 
 
 @pytest.mark.parametrize(
@@ -229,14 +215,11 @@ def test_a_first_conversion_and_a_second_loading():
         "patch_embedding.weight": mx.array(random(24, 5, 1, 2, 2)),
     }
     once = wan.WanTransformer3DModel.sanitize(stray)
-    assert list(once) == ["patch_embedding.weight"] and once["patch_embedding.weight"].shape == (
-        24,
-        20,
-    )
-    assert mx.array_equal(
-        wan.WanTransformer3DModel.sanitize(once)["patch_embedding.weight"],
-        once["patch_embedding.weight"],
-    )
+    twice = wan.WanTransformer3DModel.sanitize(once)
+    assert list(once) == list(twice) == ["patch_embedding.weight"]
+    matrix = once["patch_embedding.weight"]
+    assert matrix.shape == (24, 20)
+    assert mx.array_equal(twice["patch_embedding.weight"], matrix)
 
 
 @pytest.mark.parametrize("variant", ["t2v", "flf2v"])
@@ -249,11 +232,8 @@ def test_half_precision_keeps_what_is_delicate(variant):
     weights = dict(tree_flatten(ours.parameters()))
     kept = {name for name, weight in weights.items() if weight.dtype == mx.float32}
     assert {weight.dtype for weight in weights.values()} == {mx.float32, mx.bfloat16}
-    assert kept == {
-        name
-        for name in weights
-        if any(part in name for part in ("time_embedder", "table", ".norm1.", ".norm2."))
-    }
+    delicate = ("time_embedder", "table", ".norm1.", ".norm2.")
+    assert kept == {name for name in weights if any(part in name for part in delicate)}
     assert all(mx.array_equal(weights[name], table) for name, table in tables.items())
     y = ours(*given)
     assert y.dtype == mx.float32
@@ -277,24 +257,20 @@ def test_only_the_blocks_matrices_are_quantized():
         for name, module in ours.named_modules()
         if isinstance(module, nn.QuantizedLinear)
     }
-    projections = {
-        f"{attention}.{x}"
-        for attention in ("attn1", "attn2")
-        for x in ("to_q", "to_k", "to_v", "to_out.0")
-    }
-    expected = projections | {"attn2.add_k_proj", "attn2.add_v_proj", "ffn.net.0.proj", "ffn.net.2"}
+    expected = {"attn2.add_k_proj", "attn2.add_v_proj", "ffn.net.0.proj", "ffn.net.2"}
+    for projection in ("to_q", "to_k", "to_v", "to_out.0"):
+        expected |= {f"attn1.{projection}", f"attn2.{projection}"}
     assert {name for name in quantized if not name.startswith("blocks.0.")} == expected
 
 
 @pytest.mark.parametrize(("variant", "message"), [("t2v", "reads none"), ("i2v", "needs one")])
 def test_a_picture_that_does_not_belong(variant, message):
-    ours = wan.WanTransformer3DModel(WanTransformerConfig(**VARIANTS[variant]))
-    *given, image = map(
-        mx.array,
-        inputs({**VARIANTS["i2v"], "in_channels": VARIANTS[variant]["in_channels"]}, (1, 4, 4)),
-    )
+    config = VARIANTS[variant]
+    ours = wan.WanTransformer3DModel(WanTransformerConfig(**config))
+    with_picture = {**VARIANTS["i2v"], "in_channels": config["in_channels"]}
+    *given, image = map(mx.array, inputs(with_picture, (1, 4, 4)))
     with pytest.raises(ValueError, match=message):
-        ours(*given, *([image] if variant == "t2v" else []))
+        ours(*given, image if variant == "t2v" else None)
 
 
 @pytest.mark.parametrize(
@@ -314,17 +290,16 @@ def test_configs_that_no_model_can_have(wrong):
 def test_defaults_are_the_references():
     with torch.device("meta"):
         theirs = diffusers_wan.WanTransformer3DModel(num_layers=1).config
-    ours = dataclasses.asdict(WanTransformerConfig())
-    assert {
-        name: list(theirs[name]) if name == "patch_size" else theirs[name]
-        for name in ours
-        if name != "num_layers"
-    } == {name: value for name, value in ours.items() if name != "num_layers"}
+    ours = dataclasses.asdict(WanTransformerConfig(num_layers=1))
+    ours["patch_size"] = tuple(ours["patch_size"])
+    assert {name: theirs[name] for name in ours} == ours
 
 
 @pytest.mark.parametrize("scores", [1, 100, 6 * 7 * 11 - 1, 6 * 7 * 11])
 def test_attention_in_parts_is_attention(scores, monkeypatch):
-    q, k, v = (mx.array(random(2, 3, n, 8, seed=n)) for n in (7, 11, 11))
+    q = mx.array(random(2, 3, 7, 8, seed=0))
+    k = mx.array(random(2, 3, 11, 8, seed=1))
+    v = mx.array(random(2, 3, 11, 8, seed=2))
     whole = attention.attend(q, k, v)
     monkeypatch.setattr(attention, "CPU_SCORES", scores)
     monkeypatch.setattr(attention, "EVAL_OPS", scores * 4 * 8)
@@ -333,18 +308,23 @@ def test_attention_in_parts_is_attention(scores, monkeypatch):
 
 @pytest.mark.parametrize(("budget", "evaluations"), [(1.0, 3), (2.5, 1), (9.0, 0)])
 def test_large_clips_are_evaluated_as_they_go(budget, evaluations, monkeypatch):
-    """A budget of 1, 2 and more blocks for three blocks: never more work at once than the budget,
-    or one block.
-    """
+    """No evaluation has more work than the budget, or than one of the three blocks."""
     config = {**TINY, "num_layers": 3}
     ours, _ = twins(config)
     given = [mx.array(array) for array in inputs(config, (2, 4, 6))]
     expected = ours(*given)
-    tokens, dim = 12, 24
+    tokens = 12
+    dim = 24
     block = 2 * (2 * tokens * (8 * dim**2 + 2 * dim * 40) + 4 * tokens**2 * dim)
     monkeypatch.setattr(wan, "EVAL_OPS", budget * block)
-    real, seen = mx.eval, []
-    monkeypatch.setattr(mx, "eval", lambda *arrays: (seen.append(len(arrays)), real(*arrays)))
+    real = mx.eval
+    seen = []
+
+    def counted(*arrays):
+        seen.append(len(arrays))
+        real(*arrays)
+
+    monkeypatch.setattr(mx, "eval", counted)
     y = ours(*given)
     assert len(seen) == evaluations
     assert mx.allclose(y, expected, atol=1e-6)
@@ -361,9 +341,11 @@ LORA_KEYS = {
         "diffusion_model.blocks.{}.cross_attn.o",
         "diffusion_model.blocks.{}.ffn.2",
     ),
-    "kohya": tuple(
-        f"lora_unet_blocks_{{}}_{x}"
-        for x in [f"{a}_attn_{p}" for a in ("self", "cross") for p in "qkvo"] + ["ffn_0", "ffn_2"]
+    "kohya": (
+        *(f"lora_unet_blocks_{{}}_self_attn_{projection}" for projection in "qkvo"),
+        *(f"lora_unet_blocks_{{}}_cross_attn_{projection}" for projection in "qkvo"),
+        "lora_unet_blocks_{}_ffn_0",
+        "lora_unet_blocks_{}_ffn_2",
     ),
 }
 
@@ -373,15 +355,13 @@ def test_loras_are_what_diffusers_loads(style):
     pytest.importorskip("peft")
     from diffusers import WanPipeline
 
-    names = ("lora_A", "lora_B") if style == "diffusers" else ("lora_down", "lora_up")
+    down, up = ("lora_A", "lora_B") if style == "diffusers" else ("lora_down", "lora_up")
     tensors = {}
     for layer in [key.format(block) for key in LORA_KEYS[style] for block in range(2)]:
-        into, out = (
-            40 if layer.endswith(("ffn.2", "ffn_2", "net.2")) else 24,
-            40 if layer.endswith("ffn_0") else 24,
-        )
-        tensors[f"{layer}.{names[0]}.weight"] = random(3, into, seed=len(tensors)) * 0.5
-        tensors[f"{layer}.{names[1]}.weight"] = random(out, 3, seed=len(tensors)) * 0.5
+        into = 40 if layer.endswith(("ffn.2", "ffn_2", "net.2")) else 24
+        out = 40 if layer.endswith("ffn_0") else 24
+        tensors[f"{layer}.{down}.weight"] = random(3, into, seed=len(tensors)) * 0.5
+        tensors[f"{layer}.{up}.weight"] = random(out, 3, seed=len(tensors)) * 0.5
         if style != "diffusers":
             tensors[f"{layer}.alpha"] = np.array(1.5, np.float32)
         if style == "comfyui":
@@ -389,9 +369,8 @@ def test_loras_are_what_diffusers_loads(style):
     ours, theirs = twins(TINY)
     given = inputs(TINY, (2, 4, 6))
     without = reference(theirs, TINY, *given)
-    state = WanPipeline.lora_state_dict(
-        {key: torch.from_numpy(value.copy()) for key, value in tensors.items()}
-    )
+    stored = {key: torch.from_numpy(value.copy()) for key, value in tensors.items()}
+    state = WanPipeline.lora_state_dict(stored)
     WanPipeline.load_lora_into_transformer(state, transformer=theirs)
     expected = reference(theirs, TINY, *given)
     apply_lora(ours, {key: mx.array(value) for key, value in tensors.items()}, 1.0, "a LoRA")

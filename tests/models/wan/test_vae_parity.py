@@ -1,6 +1,4 @@
-"""Wan 2.1's VAE against diffusers' AutoencoderKLWan: the same weights give the same latents and
-frames.
-"""
+"""Wan 2.1's VAE against Diffusers' AutoencoderKLWan."""
 
 from __future__ import annotations
 
@@ -23,6 +21,8 @@ diffusers = pytest.importorskip("diffusers")
 
 TOLERANCE = 1e-4
 SCALE = dict(latents_mean=[0.3, -0.7, 0.1, 1.2], latents_std=[1.5, 0.6, 2.0, 0.9])
+MEAN = np.array(SCALE["latents_mean"], np.float32)
+STD = np.array(SCALE["latents_std"], np.float32)
 TINY = {
     1: dict(base_dim=8, z_dim=4, dim_mult=[1, 2, 2, 2], num_res_blocks=1, **SCALE),
     2: dict(
@@ -37,28 +37,21 @@ def random(*shape: int, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture(scope="module", params=sorted(TINY))
 def pair(request):
-    """Our network and diffusers', with the same random weights: all of them, norms and biases
-    included.
-    """
+    """Our network and Diffusers' with the same random weights, norms and biases included."""
     theirs = diffusers.AutoencoderKLWan(**TINY[request.param]).eval()
     generator = torch.Generator().manual_seed(request.param)
     with torch.no_grad():
         for name, parameter in theirs.named_parameters():
             noise = torch.randn(parameter.shape, generator=generator)
-            parameter.copy_(
-                1 + 0.3 * noise
-                if name.endswith("gamma")
-                else noise * (parameter[0].numel() ** -0.5 if parameter.ndim > 1 else 0.1)
-            )
-    config = WanVAEConfig(**TINY[request.param])
-    ours = AutoencoderKLWan(config)
-    fill(
-        ours,
-        ours.sanitize(
-            {name: mx.array(value.numpy()) for name, value in theirs.state_dict().items()}
-        ),
-        "the reference",
-    )
+            if name.endswith("gamma"):
+                parameter.copy_(1 + 0.3 * noise)
+            elif parameter.ndim > 1:
+                parameter.copy_(noise * parameter[0].numel() ** -0.5)
+            else:
+                parameter.copy_(0.1 * noise)
+    ours = AutoencoderKLWan(WanVAEConfig(**TINY[request.param]))
+    weights = {name: mx.array(value.numpy()) for name, value in theirs.state_dict().items()}
+    fill(ours, ours.sanitize(weights), "the reference")
     return ours, theirs
 
 
@@ -69,16 +62,12 @@ def channels_first(x: np.ndarray):
 @torch.no_grad()
 def their_latents(theirs, frames: np.ndarray) -> np.ndarray:
     z = np.moveaxis(theirs.encode(channels_first(frames)).latent_dist.mode().numpy(), 1, -1)
-    return (z - np.array(SCALE["latents_mean"], np.float32)) / np.array(
-        SCALE["latents_std"], np.float32
-    )
+    return (z - MEAN) / STD
 
 
 @torch.no_grad()
 def their_frames(theirs, latents: np.ndarray) -> np.ndarray:
-    z = latents * np.array(SCALE["latents_std"], np.float32) + np.array(
-        SCALE["latents_mean"], np.float32
-    )
+    z = latents * STD + MEAN
     return np.moveaxis(theirs.decode(channels_first(z)).sample.numpy(), 1, -1)
 
 
@@ -98,14 +87,15 @@ def test_decode(pair, frames, height, width):
     z = random(2, frames, height, width, 4) * 0.5
     expected = their_frames(pair[1], z)
     close(mx.concatenate(list(pair[0].decode(mx.array(z))), axis=1), expected)
-    if frames > 1:  # the clamp is seen, and much else
+    if frames > 1:  # some values are clamped, and most are not
         assert 0 < np.mean(np.abs(expected) == 1) < 0.5
 
 
 @pytest.mark.parametrize(("height", "width"), [(11, 6), (3, 9)])
 def test_blended_tiles(pair, height, width):
-    """Tiles of 4 positions every 3 are diffusers' of 32 pixels every 24; at the edges some are
-    smaller than the overlap.
+    """Tiles of 4 positions every 3 are Diffusers' of 32 pixels every 24.
+
+    At the edges some are smaller than the overlap.
     """
     ours, theirs = pair
     theirs.enable_tiling(32, 32, 24, 24)
@@ -113,33 +103,26 @@ def test_blended_tiles(pair, height, width):
         x = np.tanh(random(1, 5, 8 * height, 8 * width, 3))
         close(ours.encode(mx.array(x), tile=4, stride=3), their_latents(theirs, x))
         z = random(1, 2, height, width, 4) * 0.5
-        close(
-            mx.concatenate(list(ours.decode(mx.array(z), tile=4, stride=3)), axis=1),
-            their_frames(theirs, z),
-        )
+        parts = list(ours.decode(mx.array(z), tile=4, stride=3))
+        close(mx.concatenate(parts, axis=1), their_frames(theirs, z))
     finally:
         theirs.disable_tiling()
 
 
 def test_every_tensor_of_the_release_has_its_place():
     with torch.device("meta"):
-        theirs = {
-            name: tuple(value.shape)
-            for name, value in diffusers.AutoencoderKLWan().state_dict().items()
-        }
-    sanitized = {
-        name: (shape[0],)
-        if name.endswith("gamma")
-        else shape[:1] + shape[2:] + shape[1:2]
-        if len(shape) > 2
-        else shape
-        for name, shape in theirs.items()
-    }
-    ours = {
-        name: tuple(value.shape)
-        for name, value in tree_flatten(AutoencoderKLWan(WanVAEConfig()).parameters())
-    }
-    assert ours == sanitized and len(ours) == 194
+        theirs = diffusers.AutoencoderKLWan().state_dict()
+    expected = {}
+    for name, tensor in theirs.items():
+        shape = tuple(tensor.shape)
+        if name.endswith("gamma"):
+            shape = shape[:1]
+        elif len(shape) > 2:
+            shape = (shape[0], *shape[2:], shape[1])
+        expected[name] = shape
+    network = AutoencoderKLWan(WanVAEConfig())
+    ours = {name: tuple(array.shape) for name, array in tree_flatten(network.parameters())}
+    assert ours == expected and len(ours) == 194
 
 
 def test_defaults_are_the_reference_s():

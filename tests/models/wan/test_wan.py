@@ -4,7 +4,9 @@ resume, plans, broken folders.
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 import shutil
 import threading
 
@@ -12,14 +14,17 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 import pytest
+from mlx.utils import tree_flatten
 from PIL import Image
 
 import mlxvid
 from mlxvid.errors import CancelledError, SettingError, WeightsError
-from mlxvid.generate import PRESETS
-from mlxvid.model.memory import Machine, this_machine
-from mlxvid.run import checkpoint as keep
+from mlxvid.model.machine import GIB, Machine
+from mlxvid.models import card_of
+from mlxvid.models.wan.card import FAMILY
+from mlxvid.run import checkpoint
 from mlxvid.run.planning import plan
+from tests.facts import facts
 
 pytest.importorskip("torch")
 pytest.importorskip("diffusers")
@@ -46,87 +51,73 @@ def edit(path, **values):
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
-def error_of(folder, **making) -> str:
+def assert_says(folder, *words: object) -> None:
+    """Loading the model and making a clip is an error that says these facts, in this order."""
     with pytest.raises(WeightsError) as caught:
-        mlxvid.load(str(folder)).generate("a red ball", **{**SMALL, **making})
-    assert "\n" not in str(caught.value)
-    return str(caught.value).replace(str(folder), "FOLDER")
+        mlxvid.load(str(folder)).generate("a red ball", **SMALL)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert re.search(facts(*words), message.replace(str(folder), "FOLDER")), message
 
 
 def test_what_the_folders_say_of_themselves(folders):
-    t2v, i2v, flf2v = (describe(folders[kind]) for kind in tiny_wan.KINDS)
-    assert (t2v.defaults.width, t2v.defaults.height, t2v.defaults.frames, t2v.defaults.fps) == (
-        832,
-        480,
-        81,
-        16,
-    )
-    assert (t2v.defaults.steps, t2v.defaults.guidance, t2v.defaults.sampler) == (
-        50,
-        5,
-        "unipc",
-    ) and "静态" in t2v.defaults.negative_prompt
-    assert (
-        t2v.needs == frozenset()
-        and i2v.needs == {"image"}
-        and flf2v.needs == {"image", "last-image"}
-    )
-    assert (
-        "image" not in t2v.capabilities
-        and "last-image" not in i2v.capabilities
-        and flf2v.defaults.width == 1280
-    )
+    t2v, i2v, flf2v = (card_of(folders[kind]) for kind in tiny_wan.KINDS)
+    usual = t2v.defaults
+    assert (usual.width, usual.height, usual.frames, usual.fps) == (832, 480, 81, 16)
+    assert (usual.steps, usual.guidance, usual.sampler) == (50, 5, "unipc")
+    assert "静态" in usual.negative_prompt
+    assert flf2v.defaults.width == 1280
+    assert t2v.needs == frozenset()
+    assert i2v.needs == {"image"}
+    assert flf2v.needs == {"image", "last_image"}
+    assert "image" not in t2v.takes
+    assert "last_image" not in i2v.takes
+    assert all("loras" in card.takes for card in (t2v, i2v, flf2v))
 
 
 def test_a_folder_is_planned_from_its_files(folders):
     planned = plan(str(folders["t2v"]), width=64, height=32, frames=9)
-    assert planned.weights_source == "files" and planned.tokens == 3 * 2 * 4 and planned.fits
+    assert planned.weights_source == "files"
+    assert planned.tokens == 3 * 2 * 4
+    assert planned.fits
     assert planned.stage_bytes.keys() == {"encode", "denoise", "decode"}
 
 
 def test_the_shift_goes_with_the_size_and_a_tuned_one_stays(folders, copy):
-    family = mlxvid.load(str(folders["t2v"])).family
-    assert (family.shift(832, 480), family.shift(1280, 720), family.shift(720, 1280)) == (
-        3.0,
-        5.0,
-        5.0,
-    )
+    card = card_of(folders["t2v"])
+    assert card.shift(832, 480) == 3.0
+    assert card.shift(1280, 720) == card.shift(720, 1280) == 5.0
     tuned = copy()
     edit(tuned / "scheduler" / "scheduler_config.json", flow_shift=8.0)
-    assert mlxvid.load(str(tuned)).family.shift(832, 480) == 8.0
+    assert card_of(tuned).shift(832, 480) == 8.0
 
 
 def test_a_picture_model_for_720p_is_known_by_its_shift(copy):
     folder = copy("i2v")
     edit(folder / "scheduler" / "scheduler_config.json", flow_shift=5.0)
-    usual = describe(folder).defaults
+    usual = card_of(folder).defaults
     assert (usual.width, usual.height) == (1280, 720)
 
 
+PICTURE = np.zeros((32, 32, 3), np.uint8)
+
+
 @pytest.mark.parametrize(
-    "attempt", ["nothing", "a picture for text", "only the first", "one frame for two"]
+    ("kind", "given", "words"),
+    [
+        ("i2v", {}, ("has none for the image", "give one as", "`image`")),
+        ("t2v", {"image": PICTURE}, ("takes no", "`image`", "`list_models`")),
+        ("flf2v", {"image": PICTURE}, ("has none for the last image", "`last_image`")),
+        (
+            "flf2v",
+            {"image": PICTURE, "last_image": PICTURE, "frames": 1},
+            ("first picture to a last one", "too few", "`frames`"),
+        ),
+    ],
+    ids=["nothing", "a picture for text", "only the first", "one frame for two"],
 )
-def test_pictures_that_are_missing_or_not_wanted(folders, attempt):
-    picture = np.zeros((32, 32, 3), np.uint8)
-    kind, given, sentence = {
-        "nothing": ("i2v", {}, r"has none for the image: give one with --image\.$"),
-        "a picture for text": (
-            "t2v",
-            {"image": picture},
-            r"^This model takes no image; --list-models shows",
-        ),
-        "only the first": (
-            "flf2v",
-            {"image": picture},
-            r"has none for the last image: give one with --last-image\.$",
-        ),
-        "one frame for two": (
-            "flf2v",
-            {"image": picture, "last_image": picture, "frames": 1},
-            r"^This model goes from a first picture to a last one, so one frame is too few; give more with --frames\.$",
-        ),
-    }[attempt]
-    with pytest.raises(SettingError, match=sentence):
+def test_pictures_that_are_missing_or_not_wanted(folders, kind, given, words):
+    with pytest.raises(SettingError, match=facts(*words)):
         mlxvid.load(str(folders[kind])).generate("a red ball", **{**SMALL, **given})
 
 
@@ -137,23 +128,22 @@ def test_a_phone_picture_is_turned_and_gives_the_size(folders, tmp_path, caplog)
     path = tmp_path / "phone.jpg"
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 160, 3), np.uint8)).save(
-        path, exif=exif
-    )
+    pixels = np.random.default_rng(0).integers(0, 255, (90, 160, 3), np.uint8)
+    Image.fromarray(pixels).save(path, exif=exif)
     pipe = mlxvid.load(str(folders["i2v"]))
-    pipe.model.defaults = describe(folders["i2v"]).defaults.__class__(
-        64, 48, 5, 16.0, 1, 5.0, sampler="unipc"
-    )
+    card = pipe.model.card
+    usual = dataclasses.replace(card.defaults, width=64, height=48, frames=5, steps=1)
+    pipe.model.card = dataclasses.replace(card, defaults=usual)
     clip = pipe.generate("a red ball", image=str(path), seed=1)
-    assert clip.frames.shape == (5, 80, 48, 3) and clip.settings["keyframes"] == {"0": str(path)}
-    assert [record.getMessage() for record in caplog.records] == [
-        "The clip is 48x80, after the proportions of the picture (90x160).",
-        "The picture (90x160) was reduced and cropped at the top and bottom to 48x80.",
-    ]
+    assert clip.frames.shape == (5, 80, 48, 3)
+    assert clip.settings["keyframes"] == {"0": str(path)}
+    size, fit = (record.getMessage() for record in caplog.records)
+    assert "48x80" in size and "90x160" in size
+    assert "90x160" in fit and "cropped at the top and bottom" in fit
 
 
 def test_an_interrupted_unipc_run_goes_on_bit_for_bit(folders, monkeypatch):
-    monkeypatch.setattr(keep, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0.0)
     pipe = mlxvid.load(str(folders["t2v"]))
     settings = {**SMALL, "steps": 7}
     whole = pipe.generate("a red ball", **settings).frames
@@ -164,7 +154,7 @@ def test_an_interrupted_unipc_run_goes_on_bit_for_bit(folders, monkeypatch):
             if progress.stage == "denoise" and progress.step == step:
                 cancel.set()
 
-        with pytest.raises(CancelledError, match="--resume goes on from there"):
+        with pytest.raises(CancelledError, match=facts("`resume`", "goes on")):
             pipe.generate("a red ball", **settings, cancel=cancel, on_progress=stop)
         again = mlxvid.load(str(folders["t2v"])).generate("a red ball", **settings, resume=True)
         assert np.array_equal(again.frames, whole)
@@ -191,75 +181,94 @@ def test_quantized_weights_keep_what_is_sensitive(copy, bits):
         component, _, layer = name.partition(".")
         modules = dict(pipe.model.network(component).named_modules())
         assert isinstance(modules[layer], nn.QuantizedLinear) == wanted, name
-    assert clip.frames.shape == (5, 32, 32, 3) and clip.settings["quantize"] == bits
+    assert clip.frames.shape == (5, 32, 32, 3)
+    assert clip.settings["quantize"] == bits
+
+
+def test_the_image_encoder_is_not_quantized_and_stays_in_float32(folders):
+    pipe = mlxvid.load(str(folders["i2v"]), quantize=4, dtype="bfloat16")
+    parameters = dict(tree_flatten(pipe.model.network("image_encoder").parameters()))
+    assert {array.dtype for array in parameters.values()} == {mx.float32}
+    assert not [name for name in parameters if name.endswith(".scales")]
 
 
 def test_half_precision_is_near(folders):
     whole = mlxvid.load(str(folders["t2v"])).generate("a red ball", **SMALL).frames
     half = mlxvid.load(str(folders["t2v"]), dtype="bfloat16").generate("a red ball", **SMALL).frames
-    assert not np.array_equal(whole, half) and np.abs(whole.astype(int) - half).mean() < 6
+    assert not np.array_equal(whole, half)
+    assert np.abs(whole.astype(int) - half).mean() < 6
+
+
+def write_lora(file, block: int) -> None:
+    """A LoRA of one of a block's projections, of rank 4."""
+    width = tiny_wan.HEADS * tiny_wan.HEAD_DIM
+    numbers = np.random.default_rng(0)
+    shapes = {"lora_down": (4, width), "lora_up": (width, 4)}
+    factors = {}
+    for name, shape in shapes.items():
+        values = numbers.standard_normal(shape).astype(np.float32)
+        place = f"diffusion_model.blocks.{block}.self_attn.q.{name}.weight"
+        factors[place] = mx.array(values)
+    mx.save_safetensors(str(file), factors)
 
 
 def test_a_lora_changes_the_clip_and_travels_in_its_settings(folders, tmp_path):
-    dim = tiny_wan.HEADS * tiny_wan.HEAD_DIM
-    place, rng = "diffusion_model.blocks.0.self_attn.q", np.random.default_rng(0)
-    factors = {"lora_down": (4, dim), "lora_up": (dim, 4)}
     file = tmp_path / "style.safetensors"
-    mx.save_safetensors(
-        str(file),
-        {
-            f"{place}.{k}.weight": mx.array(rng.standard_normal(v).astype(np.float32))
-            for k, v in factors.items()
-        },
-    )
-    plain = mlxvid.load(str(folders["t2v"])).generate("a red ball", **SMALL)
-    styled = mlxvid.load(str(folders["t2v"]), loras=[f"{file}@0.5"]).generate("a red ball", **SMALL)
-    nothing = mlxvid.load(str(folders["t2v"]), loras=[f"{file}@0"]).generate("a red ball", **SMALL)
-    assert not np.array_equal(plain.frames, styled.frames) and np.array_equal(
-        plain.frames, nothing.frames
-    )
+    write_lora(file, 0)
+
+    def clip(*loras: str):
+        return mlxvid.load(str(folders["t2v"]), loras=loras).generate("a red ball", **SMALL)
+
+    plain = clip()
+    styled = clip(f"{file}@0.5")
+    assert not np.array_equal(plain.frames, styled.frames)
+    assert np.array_equal(plain.frames, clip(f"{file}@0").frames)
     assert styled.settings["loras"] == [f"{file}@0.5"]
-    mx.save_safetensors(
-        str(file), {"diffusion_model.blocks.9.self_attn.q.lora_down.weight": mx.zeros((4, dim))}
-    )
-    with pytest.raises(
-        WeightsError, match=r"^This model has no place for diffusion_model\.blocks\.9\."
-    ):
-        mlxvid.load(str(folders["t2v"]), loras=[str(file)]).generate("a red ball", **SMALL)
+    assert "loras" not in plain.settings
 
 
-@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_a_lora_of_another_model(folders, tmp_path):
+    file = tmp_path / "style.safetensors"
+    write_lora(file, 9)
+    pipe = mlxvid.load(str(folders["t2v"]), loras=[str(file)])
+    with pytest.raises(WeightsError, match=facts("no place for", "diffusion_model.blocks.9.")):
+        pipe.generate("a red ball", **SMALL)
+
+
+@pytest.mark.parametrize("preset", FAMILY.presets)
 def test_a_few_steps_without_guidance(folders, preset):
     """As the presets of few-step LoRAs ask for; the model is then called once a step."""
     pipe = mlxvid.load(str(folders["t2v"]))
-    network, calls = pipe.model.network, []
-    pipe.model.network = lambda name, *watch: calls.append(name) or network(name, *watch)
-    clip = pipe.generate("a red ball", **{**SMALL, **PRESETS[preset]})
-    assert clip.settings.items() >= PRESETS[preset].items() and clip.frames.shape == (5, 32, 32, 3)
-    assert calls.count("transformer") == 1 + PRESETS[preset]["steps"]  # it is loaded, then called
+    predict = pipe.model.predict
+    rows: list[int] = []
+
+    def record(x, *rest):
+        rows.append(len(x))
+        return predict(x, *rest)
+
+    pipe.model.predict = record
+    settings = FAMILY.presets[preset]
+    clip = pipe.generate("a red ball", **{**SMALL, **settings})
+    assert clip.settings.items() >= settings.items()
+    assert clip.frames.shape == (5, 32, 32, 3)
+    assert rows == [1] * settings["steps"]
 
 
 def test_mini_takes_no_lora():
-    with pytest.raises(SettingError, match=r"^mini takes no LoRA; leave --lora out\.$"):
+    with pytest.raises(SettingError, match=facts("mini", "LoRA", "`loras`")):
         mlxvid.load("mini", loras=["a.safetensors"])
 
 
 def test_wan_2_2_is_told_apart(copy):
     newer = copy()
     edit(newer / "model_index.json", transformer_2=["diffusers", "WanTransformer3DModel"])
-    assert (
-        error_of(newer)
-        == "FOLDER holds a Wan 2.2 model, which mlxvid can't run yet; use one of Wan 2.1."
-    )
+    assert_says(newer, "FOLDER", "Wan 2.2", "can't run yet", "Wan 2.1")
 
 
 def test_parts_of_different_models(copy):
     mixed = copy()
     edit(mixed / "text_encoder" / "config.json", d_model=128)
-    assert (
-        error_of(mixed)
-        == "The parts of FOLDER come from different models; download or convert the model again."
-    )
+    assert_says(mixed, "FOLDER", "different models", "download or convert the model again")
 
 
 def test_weights_that_are_not_finite_are_told_at_the_first_step(copy):
@@ -269,38 +278,36 @@ def test_weights_that_are_not_finite_are_told_at_the_first_step(copy):
     weights["proj_out.bias"] = weights["proj_out.bias"] * float("nan")
     mx.eval(weights)
     mx.save_safetensors(str(file), weights)
-    with pytest.raises(
-        mlxvid.DegenerateClipError,
-        match=r"^The latents have values that are not finite after step 1 of 4; try ",
-    ):
+    expected = facts("latents", "not finite", "step 1 of 4", "`dtype`")
+    with pytest.raises(mlxvid.DegenerateClipError, match=expected):
         mlxvid.load(str(broken)).generate("a red ball", **SMALL)
 
 
 def test_short_memory_makes_smaller_tiles_and_the_same_frames(folders, monkeypatch):
     pipe = mlxvid.load(str(folders["t2v"]))
-    whole = pipe.generate("a red ball", **{**SMALL, "width": 512, "height": 16, "steps": 1}).frames
+    settings = {**SMALL, "width": 512, "height": 16, "steps": 1}
+    whole = pipe.generate("a red ball", **settings).frames
     tiles = []
     vae = type(pipe.model.network("vae"))
     decode = vae.decode
-    monkeypatch.setattr(
-        vae,
-        "decode",
-        lambda self, z, tile=None: (tiles.append(tile), decode(self, z, tile=tile))[1],
-    )
-    short = type(this_machine())("a small one", 2**24, 2**24, False)
-    monkeypatch.setattr("mlxvid.models.wan.pipeline.this_machine", lambda: short)
-    again = pipe.generate("a red ball", **{**SMALL, "width": 512, "height": 16, "steps": 1}).frames
-    assert tiles == [54] and np.abs(again.astype(int) - whole).max() <= 1
+
+    def record(self, z, tile=None):
+        tiles.append(tile)
+        return decode(self, z, tile=tile)
+
+    monkeypatch.setattr(vae, "decode", record)
+    short = Machine("a small one", 2**24, 2**24, False)
+    monkeypatch.setattr("mlxvid.models.wan.model.this_machine", lambda: short)
+    again = pipe.generate("a red ball", **settings).frames
+    assert tiles == [54]
+    assert np.abs(again.astype(int) - whole).max() <= 1
 
 
 def test_720p_decodes_on_a_small_mac_in_tiles():
-    mac = Machine("Mac", 16 * 2**30, 12 * 2**30, True)
-    small = plan("wan2.1-t2v-1.3b", width=1280, height=720, machine=mac, quantize=4)
-    large = plan(
-        "wan2.1-t2v-1.3b",
-        width=1280,
-        height=720,
-        machine=Machine("Mac", 64 * 2**30, 51 * 2**30, True),
-        quantize=4,
-    )
-    assert small.stage_bytes["decode"] < 9 * 2**30 < 14 * 2**30 < large.stage_bytes["decode"]
+    def decoding(total: int, usable: int) -> int:
+        mac = Machine("Mac", total * GIB, usable * GIB, True)
+        planned = plan("wan2.1-t2v-1.3b", width=1280, height=720, machine=mac, quantize=4)
+        return planned.stage_bytes["decode"]
+
+    assert decoding(16, 12) < 9 * GIB
+    assert decoding(64, 51) > 14 * GIB

@@ -30,8 +30,13 @@ WORDS = [
     "two green rings turn slowly",
     "blurry, ugly",
 ]
+CHANNELS = 4
 # Wide enough that groups of 64 can be quantized.
-CHANNELS, HEADS, HEAD_DIM, TEXT, IMAGE, SIGHT = 4, 2, 32, 64, 16, 28
+HEADS = 2
+HEAD_DIM = 32
+TEXT = 64
+IMAGE = 16
+SIGHT = 28  # pixels of the side that CLIP sees
 
 
 def randomised(module: torch.nn.Module, seed: int, scale: float = 1.0) -> torch.nn.Module:
@@ -40,11 +45,10 @@ def randomised(module: torch.nn.Module, seed: int, scale: float = 1.0) -> torch.
     with torch.no_grad():
         for name, parameter in module.named_parameters():
             fan = parameter[0].numel() if parameter.ndim > 1 else 1
-            parameter.copy_(
-                torch.randn(parameter.shape, generator=generator)
-                * (scale * fan**-0.5 if parameter.ndim > 1 else 0.1)
-            )
-            if parameter.ndim == 1 and name.endswith(("weight", "gamma")) or name.endswith("gamma"):
+            spread = scale * fan**-0.5 if parameter.ndim > 1 else 0.1
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * spread)
+            is_norm = parameter.ndim == 1 and name.endswith("weight")
+            if is_norm or name.endswith("gamma"):
                 parameter.add_(1.0)
     return module.eval()
 

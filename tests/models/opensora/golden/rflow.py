@@ -10,11 +10,11 @@ import mlx.core as mx
 import numpy as np
 
 from mlxvid.models.opensora.config import STDiT3Config
-from mlxvid.models.opensora.sampling import GivenFramesFlow, exact_sigmas, moving, time_shift
+from mlxvid.models.opensora.sampling import exact_sigmas, time_shift
 from mlxvid.models.opensora.strategy import parse_strategy, put_in
 from mlxvid.models.opensora.transformer import STDiT3
-from mlxvid.schedulers.base import Model
-from mlxvid.schedulers.flow_euler import FlowEuler
+from mlxvid.schedulers import FlowEuler, Predict, Scheduler
+from mlxvid.schedulers.given import GivenStill, moving
 from tests.golden.files import (
     MODULES,
     SAMPLED,
@@ -72,11 +72,11 @@ def _trace(folder: Path, path: Path) -> Iterator[Check]:
         height, width = settings["image_size"]
         shift = time_shift(height, width, settings["num_frames"])
     edit: np.ndarray | None = None
-    scheduler: FlowEuler
+    scheduler: Scheduler = FlowEuler(steps, shift, exact_sigmas)
     if settings["masked"]:
         given, edit = _given(settings, golden)
         fresh = channels_last(golden["in.step_noise"])
-        scheduler = GivenFramesFlow(steps, shift, given, edit, lambda i: fresh[i])
+        scheduler = GivenStill(scheduler, given, edit, lambda i: fresh[i])
         x = scheduler.begin(channels_last(golden["in.noise"]))
         masks = np.stack([moving(edit, sigma) for sigma in scheduler.times.tolist()])
         after_references = channels_last(golden["in.z_after_refs"])
@@ -84,7 +84,6 @@ def _trace(folder: Path, path: Path) -> Iterator[Check]:
         yield Check(f"{name} moving frames", difference(masks, golden["x_mask"]), 0)
         yield Check(f"{name} references put in", difference(x, after_references), 0)
     else:
-        scheduler = FlowEuler(steps, shift, exact_sigmas)
         x = states[0]
     times = np.repeat(TRAINING_STEPS * scheduler.times[:, None], len(x), axis=1)
     yield Check(f"{name} timesteps", difference(times, golden["timesteps"]), TIMES)
@@ -93,7 +92,7 @@ def _trace(folder: Path, path: Path) -> Iterator[Check]:
     model = _model(network, settings, golden, edit, calls)
     errors = []
     for i in range(steps):
-        x = scheduler.step(model, x, i)
+        x, _ = scheduler.step(model, x, i)
         errors.append(difference(x, states[i + 1]))
     # In frames that stand still the network's last layer is not the reference's; nothing uses it.
     shown = np.ones(x.shape[:2], bool) if edit is None else np.array(moving(edit, 1.0))
@@ -131,7 +130,7 @@ def _model(
     golden: Tensors,
     edit: np.ndarray | None,
     calls: list[Call],
-) -> Model:
+) -> Predict:
     """The guided network as schedulers call it.
 
     The prompt's mask holds for the null caption too.

@@ -1,0 +1,71 @@
+"""Names of the files that clips are written to: as asked for, or after the prompt, never taken."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlxvid.cli.outputs import LONGEST_STEM, numbered, outputs
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """An empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("output", ["clip.mp4", "takes/clip.gif", "clip", "clip/"])
+def test_one_clip_goes_where_it_was_asked_for(output):
+    assert outputs(output, "a ball", 1) == [output]
+
+
+@pytest.mark.parametrize(
+    ("output", "first"),
+    [
+        ("clip.mp4", "clip-1.mp4"),
+        ("takes/v1.0.webm", "takes/v1.0-1.webm"),
+        ("clip", "clip-1"),
+        ("v1.0/", "v1.0-1/"),
+    ],
+)
+def test_several_clips_are_numbered_before_the_ending(output, first):
+    names = outputs(output, "a ball", 3)
+    assert names == [first.replace("-1", f"-{n}") for n in (1, 2, 3)]
+
+
+def test_a_folder_that_is_there_is_numbered_as_a_folder(here):
+    (here / "v1.0").mkdir()
+    assert numbered("v1.0", 2) == ["v1.0-1/", "v1.0-2/"]
+
+
+def test_numbers_are_as_long_as_the_last(here):
+    names = numbered("clip.mp4", 12)
+    assert (names[0], names[-1]) == ("clip-01.mp4", "clip-12.mp4")
+    assert sorted(names) == names
+
+
+@pytest.mark.parametrize(
+    ("prompt", "name"),
+    [
+        ("A red ball!", "a-red-ball.mp4"),
+        ("  ../../etc/passwd", "etc-passwd.mp4"),
+        ("紅い球", "clip.mp4"),
+        ("x" * 500, "x" * LONGEST_STEM + ".mp4"),
+    ],
+)
+def test_a_name_after_the_prompt_is_plain(prompt, name):
+    assert outputs(None, prompt, 1) == [name]
+
+
+def test_a_name_after_the_prompt_is_none_that_is_taken(here):
+    for name in ("a-ball.mp4", "a-ball-1.mp4"):
+        assert outputs(None, "a ball", 1) == [name]
+        (here / name).touch()
+    (here / "a-ball-2.mp4").symlink_to("nowhere")
+    assert outputs(None, "a ball", 1) == ["a-ball-3.mp4"]
+
+
+def test_of_several_names_after_the_prompt_none_is_taken(here):
+    assert outputs(None, "a ball", 2) == ["a-ball-1.mp4", "a-ball-2.mp4"]
+    (here / "a-ball-2.mp4").touch()
+    assert outputs(None, "a ball", 2) == ["a-ball-1-1.mp4", "a-ball-1-2.mp4"]

@@ -1,0 +1,183 @@
+"""Notices, pauses, and jobs that end early."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PySide6.QtWidgets import QLabel, QToolButton
+
+from mlxvid.gui.core.jobs import Job, State
+from mlxvid.gui.player.player import NOTHING
+from mlxvid.gui.widgets.notices import Notice
+from tests.gui.windows import SETTINGS, notice_buttons, said, write_clip
+
+
+def notice_text(window) -> QLabel:
+    return next(label for label in window.notices.findChildren(QLabel) if label.text())
+
+
+def test_what_the_last_session_left_waits_for_a_word(open_window, database):
+    ids = database.insert_jobs([Job({**SETTINGS, "prompt": name}) for name in "abc"])
+    database.set_job_state(ids[0], State.RUNNING)
+    window = open_window()
+    assert "1 clip interrupted" in said(window)
+    assert "2 clips waiting" in said(window)
+    assert window.runner.current is None
+    assert window.runner.paused
+    assert window.side.currentWidget() is window.queue
+    notice_buttons(window)[0].click()
+    assert window.runner.current.settings["prompt"] == "a"
+    assert window.runner.current.resume
+    assert not window.runner.paused
+    assert window.notices.notice is None
+
+
+def test_a_queue_in_which_nothing_waits_does_not_rest(open_window, database):
+    database.insert_jobs([Job(SETTINGS, state=state) for state in (State.CANCELLED, State.FAILED)])
+    window = open_window()
+    assert not window.runner.paused
+    assert said(window) == ""
+
+
+def test_a_corrupt_library_is_told_of(open_window, home):
+    (home / "data").mkdir()
+    (home / "data" / "library.sqlite").write_bytes(b"garbage" * 500)
+    assert "library.sqlite.broken-" in said(open_window())
+
+
+def test_a_notice_that_asks_is_not_covered_by_one_that_informs(window):
+    window.announcements.tell_paused()
+    window.announcements.tell("By the way.")
+    assert "paused" in said(window)
+    window.announcements.warn("This is wrong.")
+    assert said(window) == "This is wrong."
+    assert not notice_buttons(window)
+    window.notices.findChild(QToolButton).click()
+    assert window.notices.isHidden()
+
+
+def test_a_long_notice_has_its_buttons_below(window, qtbot):
+    window.resize(1100, 700)
+    window.announcements.tell_paused()
+    qtbot.wait(50)
+    (button,) = notice_buttons(window)
+    assert button.y() < notice_text(window).geometry().bottom()
+    reason = (
+        "The generator was killed, most likely by the system because memory ran out: try 17 frames "
+        "at 96×96, or close other programs."
+    )
+    window.notices.show_notice(Notice(reason, [("Resume", print), ("Edit", print)], wrong=True))
+    qtbot.wait(50)
+    text = notice_text(window)
+    assert all(button.y() > text.geometry().bottom() for button in notice_buttons(window))
+    assert text.heightForWidth(text.width()) <= text.height() < 4 * text.fontMetrics().lineSpacing()
+
+
+def end(window, event, **facts) -> None:
+    """End the running job, as if the worker had sent the event."""
+    number = window.runner.current.id
+    window.client.event_received.emit({"event": event, "id": number, **facts})
+
+
+def making(window, job) -> None:
+    """Show a preview of a job, as if the worker had just sent it."""
+    window.runner.pause(True)
+    window.runner.current = job
+    window.stage.watch()
+    event = {"stage": "denoise", "step": 53, "total": 200, "remaining": None}
+    window.runner.progressed.emit(job, event)
+    window.runner.previewed.emit(np.zeros((9, 64, 64, 3), np.uint8), 16.0)
+
+
+def test_a_clip_that_is_stopped_no_longer_claims_to_be_made(window, home):
+    (number,) = window.database.insert_jobs([Job(SETTINGS)])
+    player = window.stage.player
+    for shown in (True, False):
+        making(window, window.database.job(number))
+        assert player.canvas._badge == "Denoising, step 54 of 200"
+        assert player.playhead.playing
+        if not shown:  # behind a comparison
+            clips = []
+            for name in "ab":
+                path = write_clip(home / f"{name}.mp4")
+                clips.append(window.database.add_clip(path, SETTINGS, 16.0, 9, 64, 64))
+            window.stage.open_compare(clips)
+        end(window, "cancelled")
+        window.stage.close_compare()
+        assert player.canvas._badge == "Stopped"
+        assert not player.playhead.playing
+        assert len(player.reel.frames) == 9
+
+
+def test_resuming_in_a_queue_that_rests_is_told(window):
+    window.compose.apply_settings(SETTINGS)
+    window.compose.generate()
+    window.runner.pause(True)
+    window.client.died.emit("The generator was killed", False)
+    notice_buttons(window)[0].click()
+    assert "paused" in said(window)
+    assert window.runner.current is None
+    notice_buttons(window)[0].click()
+    assert window.runner.current.resume
+    assert said(window) == ""
+
+
+def test_a_clip_that_fails_before_its_first_preview_leaves_nothing(window, home):
+    (number,) = window.database.insert_jobs([Job(SETTINGS)])
+    window.stage.open(write_clip(home / "clip.mp4"))
+    window.runner.pause(True)
+    window.runner.current = window.database.job(number)
+    window.stage.watch()
+    assert "first preview" in window.stage.player.canvas.text
+    end(window, "error", kind="SettingError", message="It can't be made.")
+    assert window.stage.player.canvas.text == NOTHING
+
+
+def test_editing_a_clip_in_the_queue_can_be_undone(window):
+    window.runner.pause(True)
+    window.compose.apply_settings(SETTINGS)
+    window.compose.generate()
+    window.queue.select(window.queue.model.at(0).id)
+    window.queue.edit_action.trigger()
+    window.compose.steps.setValue(5)
+    window.compose.button.click()
+    assert window.database.jobs()[0].settings["steps"] == 5
+    window.undo_stack.undo()
+    (job,) = window.database.jobs()
+    assert job.settings["steps"] == 3
+
+
+@pytest.mark.parametrize(
+    ("state", "what"), [(State.RUNNING, ""), (State.DONE, "queue"), (None, "queue")]
+)
+def test_a_clip_that_has_begun_while_it_was_edited_is_told(window, state, what):
+    window.runner.pause(True)
+    window.compose.apply_settings(SETTINGS)
+    window.compose.generate()
+    number = window.queue.model.at(0).id
+    window.queue.edit_job(number)
+    if state is None:
+        window.database.remove_jobs([number])
+    else:
+        window.database.set_job_state(number, state)
+    window.compose.steps.setValue(5)
+    window.compose.button.click()
+    assert what in said(window)
+    assert "Generate" in said(window)
+    assert window.compose.settings()["steps"] == 5
+    assert window.compose.button.text() == "Generate"
+
+
+def test_a_clip_that_ended_early_while_it_was_edited_is_changed(window):
+    window.runner.pause(True)
+    window.compose.apply_settings(SETTINGS)
+    window.compose.generate()
+    number = window.queue.model.at(0).id
+    window.queue.edit_job(number)
+    window.database.set_job_state(number, State.FAILED, "No.")
+    window.compose.steps.setValue(5)
+    window.compose.button.click()
+    (job,) = window.database.jobs()
+    assert job.settings["steps"] == 5
+    assert job.state is State.WAITING
+    assert job.message == ""
