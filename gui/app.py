@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     app = make_application(sys.argv if arguments is None else arguments)
     preferences = Preferences()
     follow_appearance(app, preferences)
-    lock = _lock()
+    lock = lock_data_folder()
     if lock is None:
         # Qt takes over a crashed instance's lock, unless the computer was renamed since.
         text = (
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lock.unlock()
 
 
-def _lock() -> QLockFile | None:
+def lock_data_folder() -> QLockFile | None:
     """Lock the data folder; None if another instance holds it.
 
     Two instances would run the same queue twice. Qt takes over the lock of one that crashed.

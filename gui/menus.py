@@ -162,7 +162,7 @@ class Menus(QObject):
         panels = self._panels
         self._add(self.view, "Clips", "Ctrl+1", lambda: self.side_chosen.emit(panels.gallery))
         self._add(self.view, "Queue", "Ctrl+2", lambda: self.side_chosen.emit(panels.queue))
-        self._add(self.view, "Back to the Clip", "Esc", self.back_chosen.emit)
+        self._add(self.view, "Close Comparison", "Esc", self.back_chosen.emit)
         self._add(self.view, "Watch Current Clip", "Ctrl+L", panels.stage.watch)
         self.view.addSeparator()
         self.compose_panel = self._panel("Compose Panel", "Ctrl+Alt+1", panels.compose)

@@ -129,7 +129,7 @@ class Stage(QWidget):
         title = QLabel("Comparing Two Clips")
         title.setProperty("role", "heading")
         done = QPushButton("Done")
-        done.setToolTip("Back to the single clip (Esc)")
+        done.setToolTip("Close the comparison (Esc)")
         done.clicked.connect(self.close_compare)
         head = QHBoxLayout()
         head.setContentsMargins(16, 6, 8, 6)

@@ -1,4 +1,4 @@
-"""Small clips whose frames can be told apart: frame i is one colour, whose brightness is known."""
+"""Small clips whose frames can be told apart: each has one colour of known brightness."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from PySide6.QtGui import QImage
 from mlxvid.gui.core.database import Database
 from mlxvid.media.clip import Clip
 
-FIRST_LEVEL, STEP = 24, 8
-RED, GREEN, BLUE = (1.0, 0.2, 0.2), (0.2, 1.0, 0.2), (0.2, 0.2, 1.0)
+# Brightness of frame 0, and of each frame over the one before.
+FIRST_LEVEL = 24
+STEP = 8
+RED = (1.0, 0.2, 0.2)
+BLUE = (0.2, 0.2, 1.0)
 
 
 def levels(
@@ -35,16 +38,18 @@ def write_clip(
     tint=(1, 1, 1),
     **settings,
 ) -> Path:
-    """Save such a clip, with settings; the ending is the format."""
+    """Save such a clip, with settings; the suffix is the format."""
     made = {"prompt": "a grey wall", "model": "mini", "seed": 7, "steps": 4, **settings}
     return Clip(levels(frames, width, height, tint), fps, made).save(path)
 
 
 def write_foreign(path: Path, frames: int = 9) -> Path:
-    """An mp4 as another program would write it: without settings."""
+    """Save an mp4 as another program would: without settings."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=8)
-        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        stream.width = 48
+        stream.height = 32
+        stream.pix_fmt = "yuv420p"
         for frame in levels(frames):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())

@@ -1,4 +1,4 @@
-"""What the app's tests share: no screen, a library of their own, and windows that are closed."""
+"""What the app's tests share: no screen, a library of their own, and windows that close."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ IDLE = [sys.executable, "-S", "-c", "import sys; sys.stdin.read()"]
 
 @pytest.fixture(scope="session")
 def qapp_cls():
-    """What pytest-qt makes the application of: the app's own."""
+    """The application that pytest-qt makes: the app's own."""
     return Application
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
-    """The library, the clips and the settings are the test's own."""
+    """Give the test a library, clips and settings of its own."""
     monkeypatch.setenv("MLXVID_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("MLXVID_CLIPS", str(tmp_path / "clips"))
     return tmp_path
@@ -59,7 +59,7 @@ def preferences(home, qapp):
 
 @pytest.fixture
 def machine():
-    """One with room for every model in the catalog."""
+    """A machine with memory for every model in the catalog."""
     return Machine("Test", 256 * GIB, 200 * GIB, False)
 
 
@@ -70,7 +70,7 @@ def choices(preferences, machine):
 
 @pytest.fixture
 def themed(qapp):
-    """The app's look, which tests of what is seen need."""
+    """The app's look, which tests of what is visible need."""
     if not qapp.styleSheet() or colours(qapp.palette()) is not DARK:  # it takes its time
         apply_theme(qapp, dark=True)
     return qapp
@@ -78,8 +78,9 @@ def themed(qapp):
 
 @pytest.fixture
 def open_window(home, qtbot, themed):
-    """A function that opens the app's window on this test's library, as often as wanted; `command`
-    is the worker's (None: the real one).
+    """A function that opens the app's window on this test's library, as often as needed.
+
+    command: the worker's (None: the real one).
     """
     opened = []
 
@@ -96,9 +97,8 @@ def open_window(home, qtbot, themed):
         client.shutdown()
         window.quit_now()
         database.close()
-        shiboken6.delete(
-            window
-        )  # now: a window that waits for its end slows down every change of style
+        # At once: a window that waits for deletion slows down every change of style.
+        shiboken6.delete(window)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
-"""What the bundle is made from, as far as that can be tried without building one: its commands, its
-icon, its plist, its self-test.
+"""What the bundle is made from, as far as that can be tested without building one.
+
+These are its commands, icon, plist and self-test.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ import ast
 import json
 import os
 import plistlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,28 +30,25 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "printed"),
     [
-        (["mlxvid.plan", "--device", "--json"], lambda out: "kernels" in json.loads(out)),
-        (["mlxvid.hub", "list"], lambda out: out == ""),
-        (
-            ["mlxvid.convert", "--help"],
-            lambda out: out.startswith("usage: python -m mlxvid.convert"),
-        ),
+        (["mlxvid.plan", "--device", "--json"], r'\{.*"kernels".*\}\s*'),
+        (["mlxvid.hub", "list"], ""),
+        (["mlxvid.convert", "--help"], r"usage: python -m mlxvid\.convert.*"),
     ],
 )
-def test_the_executable_runs_the_commands_that_the_app_starts(arguments, said, tmp_path):
+def test_the_executable_runs_the_commands_that_the_app_starts(arguments, printed, tmp_path):
     done = run("--run", *arguments, HF_HUB_CACHE=str(tmp_path))
-    assert (done.returncode, done.stderr) == (0, "") and said(done.stdout)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(printed, done.stdout, re.DOTALL)
 
 
 def test_another_module_is_not_run():
     done = run("--run", "os")
-    commands = "mlxvid.generate, mlxvid.plan, mlxvid.hub, mlxvid.convert"
-    assert (done.returncode, done.stderr) == (
-        2,
-        f"There is no command 'os'; there are: {commands}.\n",
-    )
+    assert done.returncode == 2
+    assert "'os'" in done.stderr
+    for command in ("mlxvid.generate", "mlxvid.plan", "mlxvid.hub", "mlxvid.convert"):
+        assert command in done.stderr
 
 
 def test_the_executable_is_its_own_worker(tmp_path):
@@ -57,13 +56,15 @@ def test_the_executable_is_its_own_worker(tmp_path):
     done = subprocess.run(
         command, input='{"op": "quit"}\n', capture_output=True, text=True, timeout=60
     )
-    assert done.returncode == 0 and json.loads(done.stdout.splitlines()[0])["event"] == "ready"
+    assert done.returncode == 0
+    assert json.loads(done.stdout.splitlines()[0])["event"] == "ready"
 
 
 def test_the_self_test_makes_a_clip(tmp_path):
     done = run("--self-test", str(tmp_path), QT_QPA_PLATFORM="offscreen")
     path = tmp_path / "clips" / "a-red-ball-bouncing-on-a-navy-background-1.mp4"
-    assert done.returncode == 0 and done.stdout == f"saved {path}\n", done.stderr
+    assert done.returncode == 0, done.stderr
+    assert str(path) in done.stdout
     assert Clip.load(path).frames.shape == (9, 64, 64, 3)
 
 
@@ -77,7 +78,8 @@ def test_the_icon_has_every_size_that_macos_asks_for(tmp_path):
     assert done.returncode == 0, done.stderr
     icon = (tmp_path / "mlxvid.icns").read_bytes()
     assert icon[:4] == b"icns" and int.from_bytes(icon[4:8], "big") == len(icon)
-    at, sides = 8, []
+    sides = []
+    at = 8
     while at < len(icon):
         length = int.from_bytes(icon[at + 4 : at + 8], "big")
         picture = QImage.fromData(icon[at + 8 : at + length], "PNG")
@@ -92,12 +94,9 @@ def test_the_icon_has_every_size_that_macos_asks_for(tmp_path):
 
 def test_the_plist_and_the_recipe_can_be_read():
     plist = plistlib.loads((APP / "Info.plist").read_bytes())
-    kinds = {
-        kind
-        for document in plist["CFBundleDocumentTypes"]
-        for kind in document["LSItemContentTypes"]
-    }
-    assert {"public.mpeg-4", "public.png", "public.jpeg"} <= kinds and plist[
-        "NSHighResolutionCapable"
-    ] is True
+    kinds = set()
+    for document in plist["CFBundleDocumentTypes"]:
+        kinds.update(document["LSItemContentTypes"])
+    assert {"public.mpeg-4", "public.png", "public.jpeg"} <= kinds
+    assert plist["NSHighResolutionCapable"] is True
     ast.parse((APP / "mlxvid.spec").read_text(encoding="utf-8"))

@@ -1,6 +1,4 @@
-"""From words to a clip in the gallery, with the real worker and the embedded model; and what
-becomes of it when things go wrong.
-"""
+"""From a prompt to a clip in the gallery, with the real worker and the embedded model."""
 
 from __future__ import annotations
 
@@ -10,11 +8,12 @@ import signal
 
 import numpy as np
 import pytest
+from PySide6.QtWidgets import QPushButton
 
 from mlxvid.gui.core.commands import worker_command
 from mlxvid.gui.core.jobs import Job, State
 from mlxvid.media.clip import Clip
-from tests.gui.windows import notice_buttons
+from tests.gui.windows import notice_buttons, said
 
 SMALL = {
     "model": "mini",
@@ -25,7 +24,7 @@ SMALL = {
     "steps": 3,
     "guidance": 2.0,
 }
-# No test waits so long for a clip that comes.
+# Milliseconds that no clip takes.
 PATIENCE = 60_000
 
 
@@ -41,16 +40,15 @@ def opened(open_window, command=None):
     return window
 
 
-def said(window) -> str:
-    return window.notices.notice.text if window.notices.notice else ""
-
-
 def wait_for_step(window, qtbot, step: int) -> None:
-    """Until the running job has so many steps behind it."""
+    """Wait until the running job has finished `step` steps."""
     steps = []
-    window.runner.progressed.connect(
-        lambda job, event: steps.append(event["step"]) if event["stage"] == "denoise" else None
-    )
+
+    def note(job, event) -> None:
+        if event["stage"] == "denoise":
+            steps.append(event["step"])
+
+    window.runner.progressed.connect(note)
     qtbot.waitUntil(lambda: any(done >= step for done in steps), timeout=PATIENCE)
 
 
@@ -69,28 +67,18 @@ def test_type_generate_watch(window, qtbot, home):
         assert window.stage.strip.isVisible() and window.side.tabText(1) == "Queue · 1"
     number, path = saved.args
     clip = Clip.load(path)
-    assert path == home / "clips" / "a-red-ball-bouncing-3.mp4" and clip.frames.shape == (
-        9,
-        64,
-        64,
-        3,
-    )
+    assert path == home / "clips" / "a-red-ball-bouncing-3.mp4"
+    assert clip.frames.shape == (9, 64, 64, 3)
     assert clip.settings["seed"] == 3 and clip.settings["prompt"] == "a red ball bouncing"
     assert previews and previews[0] == ((9, 64, 64, 3), 16.0)
     row = window.database.clip(number)
-    assert (row.settings, row.frames, row.fps) == (
-        clip.settings,
-        9,
-        16.0,
-    ) and window.gallery.model.rowCount() == 1
-    qtbot.waitUntil(
-        lambda: len(window.stage.player.reel.frames) == 9, timeout=PATIENCE
-    )  # it is decoded, and can be played
-    assert (
-        window.stage.player.path == path
-        and not window.stage.strip.isVisible()
-        and window.side.tabText(1) == "Queue"
-    )
+    assert (row.settings, row.frames, row.fps) == (clip.settings, 9, 16.0)
+    assert window.gallery.model.rowCount() == 1
+    # It is decoded, and can be played.
+    qtbot.waitUntil(lambda: len(window.stage.player.reel.frames) == 9, timeout=PATIENCE)
+    assert window.stage.player.path == path
+    assert not window.stage.strip.isVisible()
+    assert window.side.tabText(1) == "Queue"
     window.compose.replan()
     qtbot.waitUntil(lambda: "about" in window.compose.plan_line.text)
     # The settings in the gallery make the same clip again.
@@ -105,7 +93,7 @@ def test_cancel_in_mid_run_and_resume(window, qtbot, home):
     make(window, "a blue star", steps=300)
     wait_for_step(window, qtbot, 2)
     with qtbot.waitSignal(window.runner.ended, timeout=5000) as ended:
-        window.stage.strip._cancel.click()
+        window.stage.strip.findChild(QPushButton, "cancel-clip").click()
     assert ended.args[0].state is State.CANCELLED and said(window) == "" and window.client.alive
     assert list((home / "clips").iterdir()) == [] and window.gallery.model.rowCount() == 0
     make(window, "a red ring")

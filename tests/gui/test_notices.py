@@ -46,8 +46,8 @@ def test_a_corrupt_library_is_told_of(open_window, home):
 
 
 def test_a_notice_that_asks_is_not_covered_by_one_that_informs(window):
-    window.announcements.tell_paused()
-    window.announcements.tell("By the way.")
+    window.announcements.report_paused()
+    window.announcements.inform("By the way.")
     assert "paused" in said(window)
     window.announcements.warn("This is wrong.")
     assert said(window) == "This is wrong."
@@ -58,7 +58,7 @@ def test_a_notice_that_asks_is_not_covered_by_one_that_informs(window):
 
 def test_a_long_notice_has_its_buttons_below(window, qtbot):
     window.resize(1100, 700)
-    window.announcements.tell_paused()
+    window.announcements.report_paused()
     qtbot.wait(50)
     (button,) = notice_buttons(window)
     assert button.y() < notice_text(window).geometry().bottom()
@@ -94,7 +94,7 @@ def test_a_clip_that_is_stopped_no_longer_claims_to_be_made(window, home):
     player = window.stage.player
     for shown in (True, False):
         making(window, window.database.job(number))
-        assert player.canvas._badge == "Denoising, step 54 of 200"
+        assert player.canvas.badge == "Denoising, step 54 of 200"
         assert player.playhead.playing
         if not shown:  # behind a comparison
             clips = []
@@ -104,7 +104,7 @@ def test_a_clip_that_is_stopped_no_longer_claims_to_be_made(window, home):
             window.stage.open_compare(clips)
         end(window, "cancelled")
         window.stage.close_compare()
-        assert player.canvas._badge == "Stopped"
+        assert player.canvas.badge == "Stopped"
         assert not player.playhead.playing
         assert len(player.reel.frames) == 9
 

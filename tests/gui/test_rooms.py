@@ -1,4 +1,4 @@
-"""The rooms of the app know what they stand on, and never each other."""
+"""The rooms of the app import what they stand on, and never each other."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ FLOORS = {
         for room in ("compose", "dialogs", "gallery", "models", "player", "queue")
     },
 }
-# Not the colour of a palette or a picture, but what can only be on a screen.
+# Modules of what can only be on a screen; colours and pictures are in others.
 WIDGETS = ("PySide6.QtWidgets", "PySide6.QtSvgWidgets")
 
 
 def name_of(path: Path) -> str:
+    """The module that a file is."""
     parts = path.relative_to(GUI).with_suffix("").parts
     return ".".join((NAME, *parts)).removesuffix(".__init__")
 
@@ -37,7 +38,7 @@ def room_of(module: str) -> str:
 
 
 def imports(module: str) -> set[str]:
-    """All that a module imports, wherever in it, and for types alone too."""
+    """Everything that a module imports, at any place in it, and for types alone too."""
     path = MODULES[module]
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     found = set()

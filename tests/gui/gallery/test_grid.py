@@ -31,7 +31,8 @@ def test_tiles_fill_the_width(qtbot, ids, panel, database, width):
 
 
 def test_tiles_grow_with_the_writing(qapp):
-    delegate, font = GalleryDelegate(Thumbnails()), QFont(qapp.font())
+    delegate = GalleryDelegate(Thumbnails())
+    font = QFont(qapp.font())
     usual = delegate.cell_for(300, font)
     font.setPointSizeF(font.pointSizeF() * 1.25)
     assert (

@@ -75,7 +75,8 @@ def test_broken_clips_are_set_aside_with_a_message(qtbot, ids, database, request
     else:
         cut(path, 0.3)
     panel = request.getfixturevalue("panel")
-    said, opened = [], []
+    said = []
+    opened = []
     panel.message.connect(said.append)
     panel.open_clip.connect(opened.append)
     panel.view.grab()
