@@ -44,7 +44,7 @@ class ImportDialog(QDialog):
             "mlxvid can load. The checkpoint is not changed, and no code in it is run."
         )
         about.setWordWrap(True)
-        self.source = _text_field("Source", "A folder, or a repository on the hub as owner/name")
+        self.source = _text_field("Source", "Folder, or owner/name on the hub")
         self.target = _text_field("New folder", "")
         self.source.textChanged.connect(self._suggest)
         self.dtype = choice("Weight type", DTYPES)

@@ -185,7 +185,7 @@ def test_export_from_the_gallery(qtbot, ids, panel, tmp_path, monkeypatch):
         QFileDialog, "getSaveFileName", lambda *args: (str(tmp_path / "given.gif"), args[-1])
     )
     select(panel, ids[0])
-    panel._show_menu(QPoint(10, 10))
+    panel.view.customContextMenuRequested.emit(QPoint(10, 10))
     menu = next(
         widget
         for widget in QApplication.topLevelWidgets()
