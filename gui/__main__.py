@@ -1,4 +1,4 @@
-"""``python -m mlxvid.gui``: the app, or in a bundle its worker."""
+"""Run the app with `python -m mlxvid.gui`, or the worker of a bundle."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import sys
 
 
 def main() -> int:
-    """Run the app. With ``--worker`` this same executable is the worker: a bundle has no Python to
-    start one with.
+    """Run the app, or the worker if the first argument is --worker.
+
+    A bundle has no Python to start a worker with, so it starts its own executable again.
     """
     if sys.argv[1:2] == ["--worker"]:
         from mlxvid.generate import main as generate

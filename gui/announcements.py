@@ -1,4 +1,4 @@
-"""What the runner reports, as notices: in words, and with a button for what can be done."""
+"""Notices about what the runner reports, with buttons for what can be done."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.jobs import Job, State
 from mlxvid.gui.core.progress_text import duration
 from mlxvid.gui.core.runner import Runner
-from mlxvid.gui.widgets.notices import Notice, NoticeBar
+from mlxvid.gui.widgets.notices import Notice, NoticeAction, NoticeBar
 
-_SILENT, _PAUSED = "silent", "paused"
+# Names by which a notice is withdrawn once it no longer holds.
+_SILENT = "silent"
+_PAUSED = "paused"
 
 
 class Announcements(QObject):
-    """Listens to the runner, and speaks through the bar. edit: shows a job's settings, by its id."""
+    """Listen to the runner and the library, and show notices in the bar.
+
+    edit: shows the settings of a job, given its id.
+    """
 
     def __init__(
         self,
@@ -27,97 +32,89 @@ class Announcements(QObject):
         parent: QObject | None = None,
     ):
         super().__init__(parent)
-        self._bar, self._runner, self._database = bar, runner, database
+        self._bar = bar
+        self._runner = runner
+        self._database = database
         self._edit_job = edit
-        runner.ended.connect(self._tell_end)
-        runner.halted.connect(self._tell_halt)
-        runner.silent.connect(self._tell_silence)
-        runner.noted.connect(self.tell)
-        runner.progressed.connect(lambda *_: bar.take_back(_SILENT))
+        runner.ended.connect(self._report_end)
+        runner.halted.connect(self._report_halt)
+        runner.silent.connect(self._report_silence)
+        runner.noted.connect(self.inform)
+        runner.progressed.connect(lambda *_: bar.withdraw(_SILENT))
         runner.changed.connect(self._follow_pause)
         database.message.connect(self.warn)
 
-    def tell(self, text: str) -> None:
-        """Something to know."""
+    def inform(self, text: str) -> None:
+        """Show a message that needs no answer."""
         self._bar.show_notice(Notice(text))
 
     def warn(self, text: str) -> None:
-        """Something that is wrong."""
+        """Show that something is wrong."""
         self._bar.show_notice(Notice(text, wrong=True))
 
     def welcome_back(self) -> None:
-        """Offer to go on with what the last session left: nothing begins by itself, since it may be
-        why that session ended.
+        """Offer to resume what the last session left.
+
+        Nothing starts by itself: an unfinished clip may be the reason why that session ended.
         """
         jobs = self._database.jobs()
-        broken = [job for job in jobs if job.state is State.INTERRUPTED]
+        interrupted = [job for job in jobs if job.state is State.INTERRUPTED]
         waiting = [job for job in jobs if job.state is State.WAITING]
-        parts = [f"{_clips(len(broken))} interrupted"] if broken else []
-        parts += [f"{_clips(len(waiting))} waiting"] if waiting else []
+        parts = []
+        if interrupted:
+            parts.append(f"{_clips(len(interrupted))} interrupted")
+        if waiting:
+            parts.append(f"{_clips(len(waiting))} waiting")
         if parts:
-            label = "Resume" if broken else "Go On"
+            label = "Resume" if interrupted else "Resume Queue"
             text = f"The last session left {' and '.join(parts)}."
-            self._bar.show_notice(
-                Notice(text, [(label, lambda: self._go_on(broken))], name=_PAUSED)
-            )
+            self._offer_resume(text, label, interrupted)
 
-    def tell_paused(self) -> None:
-        """A clip was added to a queue that rests, or waits in it again."""
-        self._bar.show_notice(
-            Notice(
-                "The queue is paused: the clip waits.",
-                [("Go On", lambda: self._go_on([]))],
-                name=_PAUSED,
-            )
-        )
+    def report_paused(self) -> None:
+        """Say that a clip waits because the queue is paused."""
+        self._offer_resume("The queue is paused, so the clip waits.", "Resume Queue", [])
 
-    def _go_on(self, broken: list[Job]) -> None:
-        for job in broken:
+    def _offer_resume(
+        self, text: str, label: str, interrupted: list[Job], wrong: bool = False
+    ) -> None:
+        action = (label, lambda: self._resume_queue(interrupted))
+        self._bar.show_notice(Notice(text, [action], wrong=wrong, name=_PAUSED))
+
+    def _resume_queue(self, interrupted: list[Job]) -> None:
+        for job in interrupted:
             self._runner.resume(job.id)
         self._runner.pause(False)
 
     def _follow_pause(self) -> None:
         if not self._runner.paused:
-            self._bar.take_back(_PAUSED)
+            self._bar.withdraw(_PAUSED)
 
-    def _tell_end(self, job: Job) -> None:
+    def _report_end(self, job: Job) -> None:
+        edit: NoticeAction = ("Edit", lambda: self._edit_job(job.id))
         if job.state is State.INTERRUPTED:
-            self._bar.show_notice(
-                Notice(
-                    job.message,
-                    [("Resume", lambda: self._resume(job)), self._edit(job)],
-                    wrong=True,
-                )
-            )
+            resume: NoticeAction = ("Resume", lambda: self._resume(job))
+            self._bar.show_notice(Notice(job.message, [resume, edit], wrong=True))
         elif job.state is State.FAILED:
-            self._bar.show_notice(Notice(job.message, [self._edit(job)], wrong=True))
+            self._bar.show_notice(Notice(job.message, [edit], wrong=True))
 
     def _resume(self, job: Job) -> None:
         self._runner.resume(job.id)
         if self._runner.paused:
-            self.tell_paused()
+            self.report_paused()
 
-    def _edit(self, job: Job) -> tuple[str, object]:
-        return "Edit", lambda: self._edit_job(job.id)
+    def _report_halt(self, text: str) -> None:
+        self._offer_resume(text, "Resume Queue", [], wrong=True)
 
-    def _tell_halt(self, text: str) -> None:
-        self._bar.show_notice(
-            Notice(text, [("Go On", lambda: self._go_on([]))], wrong=True, name=_PAUSED)
+    def _report_silence(self, seconds: int) -> None:
+        text = (
+            f"The generator has not responded for {duration(seconds)}: "
+            "it may hang, or be busy with a long step."
         )
-
-    def _tell_silence(self, seconds: int) -> None:
-        text = f"The generator has not said a word for {duration(seconds)}: it may hang, or be busy with a long step."
-        self._bar.show_notice(
-            Notice(
-                text,
-                [("Stop It", self._runner.stop_worker), ("Keep Waiting", self._wait)],
-                wrong=True,
-                name=_SILENT,
-            )
-        )
-
-    def _wait(self) -> None:
-        self._runner.wait_longer()
+        actions: list[NoticeAction] = [
+            ("Stop", self._runner.stop_worker),
+            ("Keep Waiting", self._runner.wait_longer),
+        ]
+        self._bar.show_notice(Notice(text, actions, wrong=True, name=_SILENT))
 
 
 def _clips(count: int) -> str:

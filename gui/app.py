@@ -24,13 +24,14 @@ from .window import Window
 log = logging.getLogger("mlxvid.gui")
 
 LOCK = "app.lock"
-# Another instance that ends meanwhile is waited for so many milliseconds.
+# Milliseconds to wait for another instance that is about to end.
 LOCK_PATIENCE = 500
 
 
 class Application(QApplication):
-    """`file_opened`: a file that macOS hands over, double-clicked in the Finder or dropped on the
-    Dock's icon.
+    """The Qt application.
+
+    file_opened: a file that macOS hands over, double-clicked in the Finder or dropped on the Dock.
     """
 
     file_opened = Signal(Path)
@@ -43,7 +44,7 @@ class Application(QApplication):
 
 
 def make_application(arguments: Sequence[str]) -> Application:
-    """The application, with names by which the system knows it."""
+    """Make the application, with the names by which the system knows it."""
     # A window on a screen at 125 % is drawn at 125 %, not at 100 or 200.
     QGuiApplication.setHighDpiScaleFactorRoundingPolicy(
         Qt.HighDpiScaleFactorRoundingPolicy.PassThrough
@@ -56,7 +57,7 @@ def make_application(arguments: Sequence[str]) -> Application:
 
 
 def apply_appearance(app: QApplication, appearance: Appearance) -> None:
-    """Give the whole app the look that the user chose."""
+    """Apply the appearance that the user chose to the whole app."""
     if appearance is Appearance.SYSTEM:
         apply_theme(app, system_is_dark(app))
     else:
@@ -64,7 +65,7 @@ def apply_appearance(app: QApplication, appearance: Appearance) -> None:
 
 
 def follow_appearance(app: QApplication, preferences: Preferences) -> None:
-    """Look as the user chose, now and whenever that or the system changes."""
+    """Apply the chosen appearance now, and again when it or the system's changes."""
     apply_appearance(app, preferences.appearance)
     for changed in (preferences.appearance_changed, app.styleHints().colorSchemeChanged):
         changed.connect(lambda: apply_appearance(app, preferences.appearance))
@@ -72,16 +73,18 @@ def follow_appearance(app: QApplication, preferences: Preferences) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the app until its window is closed; returns the exit code."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_DFL
-    )  # Qt's loop would never come round to Python's own answer to Ctrl-C
+    # Qt's event loop would keep Python's own handler of Ctrl-C from running.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     app = make_application(sys.argv if arguments is None else arguments)
     preferences = Preferences()
     follow_appearance(app, preferences)
     lock = _lock()
     if lock is None:
-        # Qt takes a crashed instance's lock over, unless the computer has another name by now.
-        text = f"mlxvid is open already: look for its window. If there is none, delete {data_folder() / LOCK} and start mlxvid again."
+        # Qt takes over a crashed instance's lock, unless the computer was renamed since.
+        text = (
+            "mlxvid is already open: look for its window. "
+            f"If there is none, delete {data_folder() / LOCK} and start mlxvid again."
+        )
         QMessageBox.information(None, "mlxvid", text)
         return 1
     database = Database()
@@ -96,15 +99,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _lock() -> QLockFile | None:
-    """Two instances would run the same queue twice. A lock that a crashed one left behind is taken
-    over by Qt.
+    """Lock the data folder; None if another instance holds it.
+
+    Two instances would run the same queue twice. Qt takes over the lock of one that crashed.
     """
     folder = data_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        log.warning("%s can't be made (%s)", folder, error)  # the database tells the user
+        log.warning("%s can't be made (%s)", folder, error)  # the database reports it
     lock = QLockFile(str(folder / LOCK))
     lock.setStaleLockTime(0)
-    held = not lock.tryLock(LOCK_PATIENCE) and lock.error() == QLockFile.LockError.LockFailedError
-    return None if held else lock
+    if lock.tryLock(LOCK_PATIENCE):
+        return lock
+    # An unwritable folder is no sign of another instance: the database reports it.
+    held_elsewhere = lock.error() == QLockFile.LockError.LockFailedError
+    return None if held_elsewhere else lock

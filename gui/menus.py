@@ -1,5 +1,6 @@
-"""The menus: everything that the window can do, with the platform's shortcuts. On a Mac Qt moves
-them to the top of the screen.
+"""The menus: everything that the window can do, with the platform's shortcuts.
+
+On a Mac, Qt moves them to the top of the screen.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ Key = QKeySequence.StandardKey
 
 @dataclass(frozen=True)
 class Panels:
-    """The parts of a window whose actions stand in its menus; `side` holds the last two."""
+    """The parts of a window whose actions are in its menus; `side` holds the last two."""
 
     compose: ComposePanel
     stage: Stage
@@ -38,10 +39,10 @@ class Panels:
 
 
 class Menus(QObject):
-    """Made once for a window; `help` and `window_menu` are there for other parts to add to.
+    """The menu bar of one window; `help` and `window_menu` are there for other parts to add to.
 
-    open_chosen, paste_chosen, back_chosen (from the comparison to the clip) and side_chosen (the
-    panel to bring to the front) are for the window to do. message: something to know.
+    The window handles open_chosen, paste_chosen, back_chosen (from the comparison to the clip) and
+    side_chosen (the panel to bring to the front). message: a sentence for the user.
     """
 
     open_chosen = Signal()
@@ -66,10 +67,14 @@ class Menus(QObject):
         self._preferences = preferences
         self._undo_stack = undo_stack
         bar = window.menuBar()
-        self.file, self.edit = bar.addMenu("&File"), bar.addMenu("&Edit")
-        self.clip, self.queue = bar.addMenu("&Clip"), bar.addMenu("&Queue")
-        self.playback, self.view = bar.addMenu("&Playback"), bar.addMenu("&View")
-        self.window_menu, self.help = bar.addMenu("&Window"), bar.addMenu("&Help")
+        self.file = bar.addMenu("&File")
+        self.edit = bar.addMenu("&Edit")
+        self.clip = bar.addMenu("&Clip")
+        self.queue = bar.addMenu("&Queue")
+        self.playback = bar.addMenu("&Playback")
+        self.view = bar.addMenu("&View")
+        self.window_menu = bar.addMenu("&Window")
+        self.help = bar.addMenu("&Help")
         self._fill_file()
         self._fill_edit()
         self.clip.addActions(panels.gallery.actions_for_menu())
@@ -97,12 +102,14 @@ class Menus(QObject):
         return action
 
     def _fill_file(self) -> None:
-        window, panels, runner = self._window, self._panels, self._runner
+        window = self._window
+        panels = self._panels
+        runner = self._runner
         self._add(self.file, "New Clip", Key.New, panels.compose.clear)
         self._add(self.file, "Open…", Key.Open, self.open_chosen.emit)
         self.file.addSeparator()
         self._add(self.file, "Generate", "Ctrl+Return", panels.compose.generate)
-        self.cancel = self._add(self.file, "Cancel the Clip Being Made", "Ctrl+.", runner.cancel)
+        self.cancel = self._add(self.file, "Cancel Current Clip", "Ctrl+.", runner.cancel)
         runner.changed.connect(self._follow_runner)
         self._follow_runner()
         self.file.addSeparator()
@@ -126,22 +133,19 @@ class Menus(QObject):
 
     def _fill_edit(self) -> None:
         stack = self._undo_stack
-        undo, redo = (
-            stack.createUndoAction(self._window, "Undo"),
-            stack.createRedoAction(self._window, "Redo"),
-        )
+        undo = stack.createUndoAction(self._window, "Undo")
+        redo = stack.createRedoAction(self._window, "Redo")
         undo.setShortcuts(Key.Undo)
         redo.setShortcuts(Key.Redo)
         self.edit.addActions([undo, redo])
         self.edit.addSeparator()
-        # These are for the field with the focus; one that has text takes the keys before the menu
-        # sees them.
+        # These act on the focused field; a text field takes the keys before the menu sees them.
         for text, keys, slot in (
             ("Cut", Key.Cut, "cut"),
             ("Copy", Key.Copy, "copy"),
             ("Select All", Key.SelectAll, "selectAll"),
         ):
-            self._add(self.edit, text, keys, lambda slot=slot: _invoke(slot))
+            self._add(self.edit, text, keys, partial(_invoke, slot))
         self._add(self.edit, "Paste", Key.Paste, self._paste)
 
     def _paste(self) -> None:
@@ -159,7 +163,7 @@ class Menus(QObject):
         self._add(self.view, "Clips", "Ctrl+1", lambda: self.side_chosen.emit(panels.gallery))
         self._add(self.view, "Queue", "Ctrl+2", lambda: self.side_chosen.emit(panels.queue))
         self._add(self.view, "Back to the Clip", "Esc", self.back_chosen.emit)
-        self._add(self.view, "Watch the Clip Being Made", "Ctrl+L", panels.stage.watch)
+        self._add(self.view, "Watch Current Clip", "Ctrl+L", panels.stage.watch)
         self.view.addSeparator()
         self.compose_panel = self._panel("Compose Panel", "Ctrl+Alt+1", panels.compose)
         self.side_panel = self._panel("Side Panel", "Ctrl+Alt+2", panels.side)
@@ -168,7 +172,7 @@ class Menus(QObject):
         self._add(self.view, "Full Screen", Key.FullScreen, self._toggle_full_screen)
 
     def _panel(self, text: str, keys: str, panel: QWidget) -> QAction:
-        """An entry that shows a panel, or hides it."""
+        """An entry that shows or hides a panel."""
         action = self._add(self.view, text, keys, lambda: None)
         action.setCheckable(True)
         action.setChecked(True)
@@ -179,18 +183,16 @@ class Menus(QObject):
         preferences = self._preferences
         group = QActionGroup(self._window)
         for text, appearance in APPEARANCES:
-            action = self._add(
-                menu,
-                text,
-                None,
-                lambda chosen=appearance: setattr(preferences, "appearance", chosen),
-            )
+            action = self._add(menu, text, None, partial(self._choose_appearance, appearance))
             action.setCheckable(True)
             action.setChecked(preferences.appearance is appearance)
             group.addAction(action)
             preferences.appearance_changed.connect(
                 partial(self._follow_appearance, action, appearance)
             )
+
+    def _choose_appearance(self, appearance: Appearance) -> None:
+        self._preferences.appearance = appearance
 
     def _follow_appearance(self, action: QAction, appearance: Appearance) -> None:
         action.setChecked(self._preferences.appearance is appearance)
@@ -199,20 +201,21 @@ class Menus(QObject):
         self.cancel.setEnabled(self._runner.current is not None)
 
     def _toggle_full_screen(self) -> None:
-        self._window.showNormal() if self._window.isFullScreen() else self._window.showFullScreen()
+        if self._window.isFullScreen():
+            self._window.showNormal()
+        else:
+            self._window.showFullScreen()
 
     def _show_folder(self) -> None:
         folder = self._preferences.clips_folder
         if not folder.is_dir():
-            self.message.emit("There are no clips yet: the folder comes with the first one.")
+            self.message.emit("There is no clips folder yet: it is made with the first clip.")
         else:
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
 
 
 def _invoke(slot: str) -> bool:
-    """Call a slot of the widget that has the focus; False where there is none, or it has no such
-    slot.
-    """
+    """Call a slot of the widget that has the focus; False if there is no such slot."""
     widget = QApplication.focusWidget()
     if widget is None or widget.metaObject().indexOfMethod(f"{slot}()") < 0:
         return False

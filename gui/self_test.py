@@ -1,5 +1,6 @@
-"""A clip made by the real window and worker without a person: how a bundle is tried on the machine
-that it was built on.
+"""A clip made by the real window and worker without a person.
+
+This is how a bundle is tested on the machine that it was built on.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ PATIENCE = 180  # seconds
 
 
 def main(folder: str) -> int:
-    """Keep data and clips in `folder`, make one clip there, and quit: with 0 if it is what was
-    asked for.
+    """Make one clip with all data in `folder`, and quit.
+
+    Returns 0 if the clip is what was asked for, else 1.
     """
     os.environ["MLXVID_DATA"] = str(Path(folder) / "data")
     os.environ["MLXVID_CLIPS"] = str(Path(folder) / "clips")

@@ -1,9 +1,12 @@
-"""The windows beside the main one: the model manager and the log. Each is made when it is first
-opened.
+"""The windows beside the main one: the model manager and the log.
+
+Each is made when it is first opened.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -20,10 +23,10 @@ from mlxvid.gui.models.panel import ModelsPanel
 
 
 class ToolWindows(QObject):
-    """Adds its entries to `menu`, and hands on what these windows say.
+    """Add entries to `menu`, and relay the signals of the windows that they open.
 
-    model_chosen: the name of one among the choices that is to be used. message: something to know.
-    warning: something that is wrong.
+    model_chosen: the name of the model to use, one of the choices. message: a sentence for the
+    user. warning: one about something that is wrong.
     """
 
     model_chosen = Signal(str)
@@ -47,8 +50,8 @@ class ToolWindows(QObject):
         self.models: ModelsPanel | None = None
         self._dialog: QDialog | None = None
         self._log: LogView | None = None
-        # What the machine has may be known after the model manager is opened.
-        choices.modelReset.connect(self._tell_machine)
+        # The worker may report the machine after the model manager is opened.
+        choices.modelReset.connect(self._update_machine)
         menu.addSeparator()
         for text, keys, then in (
             ("Models", "Ctrl+Shift+M", self.show_models),
@@ -56,7 +59,7 @@ class ToolWindows(QObject):
         ):
             action = QAction(text, window)
             action.setShortcut(QKeySequence(keys))
-            action.triggered.connect(lambda _, then=then: then())
+            action.triggered.connect(partial(_call, then))
             menu.addAction(action)
 
     def show_models(self) -> None:
@@ -80,18 +83,19 @@ class ToolWindows(QObject):
             self._log = LogView(self.book, self._preferences, self._prompts, self._window)
         self._raise(self._log)
 
-    def _tell_machine(self) -> None:
+    def _update_machine(self) -> None:
         if self.models is not None:
             self.models.set_machine(self._choices.machine)
 
     def _prompts(self) -> list[str]:
-        """Everything that was ever asked for, as far as the library knows."""
+        """Every prompt that the library has, so that the log can leave them out."""
         database = self._database
-        settings = [thing.settings for thing in (*database.jobs(), *database.clips())]
-        said = [
-            str(made.get(name) or "") for made in settings for name in ("prompt", "negative_prompt")
-        ]
-        return [*database.prompts(), *database.prompts(negative=True), *said]
+        settings = [row.settings for row in (*database.jobs(), *database.clips())]
+        prompts = [*database.prompts(), *database.prompts(negative=True)]
+        for made in settings:
+            prompts.append(str(made.get("prompt") or ""))
+            prompts.append(str(made.get("negative_prompt") or ""))
+        return prompts
 
     def _raise(self, dialog: QDialog) -> None:
         dialog.show()
@@ -106,10 +110,16 @@ class ToolWindows(QObject):
             self.warning.emit(shown(error))
             return
         self.model_chosen.emit(name)
-        self._dialog.close()
+        if self._dialog is not None:
+            self._dialog.close()
 
     def shutdown(self) -> None:
-        """When the window closes: downloads end, and go on another time."""
+        """Stop downloads when the window closes; they can be resumed."""
         if self.models is not None:
             self.models.shutdown()
         self.book.close()
+
+
+def _call(then: Callable[[], None], checked: bool) -> None:
+    """Answer QAction.triggered, whose argument a plain action has no use for."""
+    then()

@@ -1,5 +1,6 @@
-"""The window. It arranges the parts, tells them of each other, and takes what is dropped on it;
-what they do is theirs.
+"""The main window. It arranges the panels, connects them, and takes dropped files.
+
+What each panel does is its own business.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ from .menus import Menus, Panels
 from .tool_windows import ToolWindows
 
 VARIATIONS = 4
-_COMPOSE, _SIDE = 330, 290  # widths to begin with, in units of a 9 point font
+# Widths to begin with, in pixels at a 9 point font.
+_COMPOSE_WIDTH = 330
+_SIDE_WIDTH = 290
 _SIZE = (1440, 900)
 
 
@@ -63,14 +66,14 @@ class Window(QMainWindow):
         choices: Choices | None = None,
     ):
         super().__init__()
-        self.database, self.preferences, self.client = database, preferences, client
-        self._sure = False  # to quit, though a clip is being made
+        self.database = database
+        self.preferences = preferences
+        self.client = client
+        self._quit_confirmed = False  # although a clip is being made
         left_over = database.interrupt_running("The app ended while this clip was being made.")
-        # What an earlier session left waits for a word (see Announcements); what had ended by then
-        # needs none.
-        preferences.paused = any(
-            job.state in (State.WAITING, State.INTERRUPTED) for job in database.jobs()
-        )
+        # What an earlier session left unfinished waits for the user (see Announcements).
+        unfinished = (State.WAITING, State.INTERRUPTED)
+        preferences.paused = any(job.state in unfinished for job in database.jobs())
         self.choices = choices or Choices(preferences, parent=self)
         self.runner = Runner(database, client, self.choices, preferences, self)
         self.undo_stack = QUndoStack(self)
@@ -89,7 +92,7 @@ class Window(QMainWindow):
         self.tools = ToolWindows(self, self.menus.window_menu, database, self.choices, preferences)
         self._connect()
         self._restore()
-        self._tell_queue()
+        self._show_queue_length()
         if left_over:
             self.show_side(self.queue)
         self.announcements.welcome_back()
@@ -98,7 +101,7 @@ class Window(QMainWindow):
         self.runner.prepare(self.compose.picker.value().name)
         self.compose.prompt.setFocus()
 
-    # --- the parts --------------------------------------------------------------------------------
+    # --- layout and signals -----------------------------------------------------------------------
 
     def _arrange(self) -> None:
         middle = QWidget()
@@ -129,9 +132,9 @@ class Window(QMainWindow):
         self.resize(*_SIZE)
 
     def _connect(self) -> None:
-        tell = self.announcements.tell
+        inform = self.announcements.inform
         for part in (self.compose, self.stage, self.gallery, self.menus, self.tools):
-            part.message.connect(tell)
+            part.message.connect(inform)
         self.compose.submit.connect(self._submit)
         self.compose.edited.connect(self._change)
         for prompt in (self.compose.prompt, self.compose.negative):
@@ -154,9 +157,9 @@ class Window(QMainWindow):
         self.tools.model_chosen.connect(self.compose.picker.set_name)
         self.tools.warning.connect(self.announcements.warn)
         self.runner.saved.connect(self.compose.replan)
-        self.database.jobs_changed.connect(self._tell_queue)
+        self.database.jobs_changed.connect(self._show_queue_length)
 
-    def show_side(self, panel: QWidget) -> None:
+    def show_side(self, panel: GalleryPanel | QueuePanel) -> None:
         """Bring the clips or the queue to the front."""
         self.menus.side_panel.setChecked(True)
         self.side.setCurrentWidget(panel)
@@ -172,35 +175,33 @@ class Window(QMainWindow):
         self.queue.add(jobs)
         self.compose.save()
         if self.runner.paused:
-            self.announcements.tell_paused()
+            self.announcements.report_paused()
 
     def _change(self, job: Job, settings: dict[str, Any]) -> None:
-        """Give a job of the queue other settings; it may have begun, or gone, while they were being
-        chosen.
+        """Give a job of the queue other settings.
+
+        It may have started, or left the queue, while the user was editing.
         """
         now = self.database.job(job.id)
         if now is None or now.state in (State.RUNNING, State.DONE):
-            what = (
-                "is no longer in the queue"
-                if now is None or now.state is State.DONE
-                else "is being made by now"
-            )
+            running = now is not None and now.state is State.RUNNING
+            what = "is being made already" if running else "is no longer in the queue"
             self.announcements.warn(
-                f"That clip {what}, so nothing is changed: press Generate to make another with these settings."
+                f"That clip {what}, so it was not changed: "
+                "press Generate to make another with these settings."
             )
         else:
             self.undo_stack.push(EditJob(self.database, now, settings))
 
-    def _tell_queue(self) -> None:
+    def _show_queue_length(self) -> None:
         count = len(self.database.jobs())
-        self.side.setTabText(
-            self.side.indexOf(self.queue), f"Queue · {count}" if count else "Queue"
-        )
+        text = f"Queue · {count}" if count else "Queue"
+        self.side.setTabText(self.side.indexOf(self.queue), text)
 
-    # --- what comes from outside ------------------------------------------------------------------
+    # --- opening, dropping, pasting ---------------------------------------------------------------
 
     def ask_to_open(self) -> None:
-        """A clip, whose settings return, or a picture to begin with."""
+        """Ask for a clip, whose settings are restored, or a picture to start with."""
         dialog = QFileDialog(self, "Open a Clip or a Picture", str(self.preferences.clips_folder))
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -208,8 +209,9 @@ class Window(QMainWindow):
         dialog.open()
 
     def open_file(self, path: Path) -> None:
-        """What was dropped or chosen: a clip is shown and its settings return, a picture is begun
-        with; else a sentence says why not.
+        """Show a clip and restore its settings, or use a picture as the start image.
+
+        Anything else is refused with a sentence.
         """
         try:
             take(
@@ -223,13 +225,11 @@ class Window(QMainWindow):
         self.compose.apply_settings(settings)
 
     def paste(self) -> None:
-        """A picture or file from the clipboard, as if it had been dropped."""
+        """Take a picture or file from the clipboard as if it had been dropped."""
         self._receive(QGuiApplication.clipboard().mimeData())
 
     def _receive(self, mime: QMimeData) -> None:
-        """The first file, or else the pixels, of what was dropped or pasted; other things are not
-        for the window.
-        """
+        """Take the first file, or else the pixels, of what was dropped or pasted."""
         if files_in(mime):
             self.open_file(files_in(mime)[0])
         elif mime.hasImage():
@@ -246,28 +246,27 @@ class Window(QMainWindow):
         event.acceptProposedAction()
         self._receive(event.mimeData())
 
-    # --- beginning and end ------------------------------------------------------------------------
+    # --- start and quit ---------------------------------------------------------------------------
 
     def _restore(self) -> None:
         if not self.restoreGeometry(self.preferences.bytes("geometry")):
             self.resize(*_SIZE)
         if not self.splitter.restoreState(self.preferences.bytes("splitter")):
             scale = self.fontInfo().pointSizeF() / 9
-            left, right = round(_COMPOSE * scale), round(_SIDE * scale)
+            left = round(_COMPOSE_WIDTH * scale)
+            right = round(_SIDE_WIDTH * scale)
             self.splitter.setSizes([left, max(1, self.width() - left - right), right])
-
-        for panel, shown in zip(
-            self._panels(), self.preferences.recall("panels", []), strict=False
-        ):
-            panel.setChecked(bool(shown))
+        panels_shown = self.preferences.recall("panels", [])
+        for panel, visible in zip(self._panels(), panels_shown, strict=False):
+            panel.setChecked(bool(visible))
 
     def _panels(self) -> list[QAction]:
-        """What shows and hides the panels."""
+        """The menu entries that show and hide the panels."""
         return [self.menus.compose_panel, self.menus.side_panel]
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Keep what is to be kept and end the worker; ask first where that would break off a clip."""
-        if self.runner.current is not None and not self._sure:
+        """Save the window's state and end the worker; ask first if a clip is being made."""
+        if self.runner.current is not None and not self._quit_confirmed:
             event.ignore()
             self._ask_to_quit()
             return
@@ -286,9 +285,7 @@ class Window(QMainWindow):
         box = QMessageBox(
             QMessageBox.Icon.NoIcon, "Quit mlxvid", "Quit while a clip is being made?", parent=self
         )
-        box.setInformativeText(
-            "It can be resumed at the next start, and what waits in the queue stays there."
-        )
+        box.setInformativeText("You can resume it when mlxvid starts again, and the queue is kept.")
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         leave = box.addButton("Quit", QMessageBox.ButtonRole.AcceptRole)
         box.setDefaultButton(leave)
@@ -298,5 +295,5 @@ class Window(QMainWindow):
 
     def quit_now(self) -> None:
         """Close without asking."""
-        self._sure = True
+        self._quit_confirmed = True
         self.close()

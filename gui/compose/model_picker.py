@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter
+from PySide6.QtGui import QColor, QFontMetrics, QPainter
 from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -22,7 +22,7 @@ from mlxvid.gui.core.choices import NOTE, Choice, Choices
 from mlxvid.gui.core.messages import shown
 from mlxvid.gui.widgets.fields import choice as choice_field
 from mlxvid.gui.widgets.icons import icon
-from mlxvid.gui.widgets.theme import colours
+from mlxvid.gui.widgets.theme import colours, small_font
 from mlxvid.model.settings import SETTINGS
 
 _MARGIN = 6
@@ -116,7 +116,7 @@ class _Delegate(QStyledItemDelegate):
     def sizeHint(
         self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> QSize:
-        small = QFontMetrics(_small(option.font))
+        small = QFontMetrics(small_font(option.font))
         width = small.horizontalAdvance(index.data(NOTE) or "") + 4 * _MARGIN
         return QSize(width, option.fontMetrics.height() + small.height() + 2 * _MARGIN)
 
@@ -138,16 +138,10 @@ class _Delegate(QStyledItemDelegate):
         painter.setFont(option.font)
         painter.setPen(QColor(look.text if able else look.faint))
         painter.drawText(area, Qt.AlignmentFlag.AlignTop, index.data())
-        painter.setFont(_small(option.font))
+        painter.setFont(small_font(option.font))
         painter.setPen(QColor(look.faint if able else look.warning))
         note = painter.fontMetrics().elidedText(
             index.data(NOTE), Qt.TextElideMode.ElideRight, area.width()
         )
         painter.drawText(area, Qt.AlignmentFlag.AlignBottom, note)
         painter.restore()
-
-
-def _small(font: QFont) -> QFont:
-    small = QFont(font)
-    small.setPointSizeF(font.pointSizeF() * 0.9)
-    return small

@@ -11,7 +11,6 @@ from PySide6.QtGui import (
     QDragEnterEvent,
     QDragLeaveEvent,
     QDropEvent,
-    QFont,
     QGuiApplication,
     QImageReader,
     QKeyEvent,
@@ -28,7 +27,7 @@ from mlxvid.errors import MlxvidError
 from mlxvid.gui.core.drops import check_clip, check_picture, files_in, picture_in
 from mlxvid.gui.core.messages import shown
 from mlxvid.gui.widgets.icons import icon
-from mlxvid.gui.widgets.theme import colours
+from mlxvid.gui.widgets.theme import colours, small_font
 
 _SIDE = 60
 _ICON = 20
@@ -190,9 +189,7 @@ class PictureWell(QAbstractButton):
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         frame = self.rect().adjusted(1, 1, -1, -1)
         self._paint_frame(painter, frame)
-        font = QFont(self.font())
-        font.setPointSizeF(font.pointSizeF() * 0.9)
-        painter.setFont(font)
+        painter.setFont(small_font(self.font()))
         line = painter.fontMetrics().height()
         caption = QRect(frame.left() + 4, frame.bottom() - line - 5, frame.width() - 8, line)
         if self._pixmap.isNull():

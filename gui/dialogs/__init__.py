@@ -1,1 +1,1 @@
-"""The small windows: about, preferences, and the log."""
+"""The small windows: about, settings, log."""

@@ -1,4 +1,4 @@
-"""What this is, in which versions, on which machine, and under whose licences."""
+"""The About window: versions, machine and licences."""
 
 from __future__ import annotations
 
@@ -26,22 +26,25 @@ from mlxvid.model.machine import GIB, Machine
 
 from .diagnostics import version_of
 
-LICENCES = """mlxvid is free software under the Apache License 2.0. It stands on:
+LICENCES = """\
+mlxvid is free software under the Apache License 2.0. It uses:
 
 {packages}
 
-PyAV's packages carry FFmpeg with x264 and x265, which encode the clips and are free software under the GNU General Public License, \
-version 2 or later. Whoever passes on an app bundle with them passes it on under that licence's terms.
-Qt and PySide6 are free software under the GNU Lesser General Public License, version 3: they are separate libraries here, which may \
-be replaced by others of the same interface.
-The model that comes with mlxvid is under the Apache License 2.0; every other model has a licence of its own, which the model manager \
-names.
+PyAV's packages contain FFmpeg with x264 and x265, which encode the clips. They are free software \
+under the GNU General Public License, version 2 or later. Whoever distributes an app bundle that \
+contains them does so under that licence's terms.
+Qt and PySide6 are free software under the GNU Lesser General Public License, version 3. They are \
+separate libraries here, and may be replaced by others with the same interface.
+The model that comes with mlxvid is under the Apache License 2.0. Every other model has its own \
+licence, which the model manager shows.
 """
-# Where a package's metadata doesn't say it in few words.
+# Licences that a package's metadata doesn't give in a few words.
 _LICENCES = {
     "PySide6-Essentials": "LGPL-3.0-only",
     "av": "BSD-3-Clause, with FFmpeg, x264 and x265: GPL-2.0-or-later",
 }
+_UNKNOWN = "see its web page"
 _PACKAGES = (
     "mlx",
     "numpy",
@@ -58,9 +61,12 @@ _PACKAGES = (
 
 
 def about_facts(machine: Machine) -> list[tuple[str, str]]:
-    """(what, its version or value) of all that matters; MLX is asked for its version without being
-    loaded.
+    """Versions and machine, as pairs of label and value.
+
+    MLX's version is read without loading MLX.
     """
+    usable = machine.usable / GIB
+    memory = f"{machine.total / GIB:.1f} GiB, of which a clip may use {usable:.1f} GiB"
     return [
         ("mlxvid", __version__),
         ("MLX", version_of("mlx")),
@@ -68,42 +74,34 @@ def about_facts(machine: Machine) -> list[tuple[str, str]]:
         ("Python", platform.python_version()),
         ("Machine", machine.name),
         ("Device", "GPU (Metal)" if machine.metal else "CPU"),
-        (
-            "Memory",
-            f"{machine.total / GIB:.1f} GiB, of which a clip may take {machine.usable / GIB:.1f}",
-        ),
+        ("Memory", memory),
     ]
 
 
 def licences() -> str:
-    """The licences, as text."""
-    return LICENCES.format(
-        packages="\n".join(f"{name} {version_of(name)}: {_licence(name)}" for name in _PACKAGES)
-    )
+    """The text about licences."""
+    lines = [f"{name} {version_of(name)}: {_licence(name)}" for name in _PACKAGES]
+    return LICENCES.format(packages="\n".join(lines))
 
 
 def _licence(package: str) -> str:
     if package in _LICENCES:
         return _LICENCES[package]
     try:
-        facts = metadata(package)
+        fields = metadata(package)
     except PackageNotFoundError:
-        return "see its own page"
-    stated = facts.get("License-Expression") or facts.get("License") or ""
-    classes = [
-        line.rpartition(" :: ")[2]
-        for line in facts.get_all("Classifier") or []
-        if line.startswith("License ::")
-    ]
-    return (
-        stated
-        if stated and "\n" not in stated and len(stated) < 60
-        else ", ".join(classes) or "see its own page"
-    )
+        return _UNKNOWN
+    for field in ("License-Expression", "License"):
+        for text in fields.get_all(field) or []:
+            if text and "\n" not in text and len(text) < 60:
+                return text
+    classifiers = fields.get_all("Classifier") or []
+    names = [line.rpartition(" :: ")[2] for line in classifiers if line.startswith("License ::")]
+    return ", ".join(names) or _UNKNOWN
 
 
 def show_about(machine: Machine, parent: QWidget) -> QDialog:
-    """Open the window; its texts can be selected and copied."""
+    """Open the About window; its texts can be selected and copied."""
     dialog = QDialog(parent)
     dialog.setWindowTitle("About mlxvid")
     dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -131,8 +129,9 @@ def show_about(machine: Machine, parent: QWidget) -> QDialog:
 
 
 def _head() -> QHBoxLayout:
-    sign, name = QLabel(), QLabel("mlxvid")
+    sign = QLabel()
     sign.setPixmap(icon("film").pixmap(44, 44))
+    name = QLabel("mlxvid")
     large = QFont(name.font())
     large.setPointSizeF(large.pointSizeF() * 1.7)
     large.setWeight(QFont.Weight.DemiBold)

@@ -1,5 +1,6 @@
-"""What a report of a fault should carry: versions, device, settings and the last lines of the log;
-and nobody's prompts unless told so.
+"""The diagnostics for a bug report: versions, device, settings and the end of the log.
+
+Prompts are left out unless the user includes them.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import re
 from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QObject, QProcess, Signal, qVersion
 
 from mlxvid import __version__
 from mlxvid.gui.core.commands import tool_command
 from mlxvid.gui.core.preferences import Preferences
+from mlxvid.model.machine import GIB
 
 PACKAGES = (
     "mlx",
@@ -34,7 +37,7 @@ HIDDEN = "<prompt>"
 
 
 class Device(QObject):
-    """Asks a process of its own what MLX runs on: the app itself never loads it."""
+    """Asks another process what MLX runs on, since the app itself never loads MLX."""
 
     known = Signal(str)
 
@@ -44,7 +47,7 @@ class Device(QObject):
         self._process: QProcess | None = None
 
     def ask(self) -> None:
-        """`known` comes once, with lines to show; at once where it was asked before."""
+        """Emit `known` once, with lines to show; at once if they are known already."""
         if self.text:
             self.known.emit(self.text)
         elif self._process is None:
@@ -55,37 +58,45 @@ class Device(QObject):
             process.start(command[0], command[1:])
 
     def _read(self, *_: object) -> None:
-        process, self._process = self._process, None
+        process = self._process
+        self._process = None
         if process is None:
             return
         try:
-            facts = json.loads(bytes(process.readAllStandardOutput().data()))
-            self.text = _device_lines(facts)
+            device = json.loads(bytes(process.readAllStandardOutput().data()))
+            self.text = _device_lines(device)
         except (ValueError, LookupError, TypeError):
-            words = bytes(process.readAllStandardError().data()).decode("utf-8", "replace").strip()
-            self.text = f"device        unknown ({words.splitlines()[-1] if words else process.errorString()})"
+            printed = bytes(process.readAllStandardError().data()).decode("utf-8", "replace")
+            lines = printed.strip().splitlines()
+            why = lines[-1] if lines else process.errorString()
+            self.text = _table([("device", f"unknown ({why})")])
         process.deleteLater()
         self.known.emit(self.text)
 
 
-def _device_lines(facts: dict) -> str:
-    machine = facts["machine"]
-    rows = [
-        (
-            "machine",
-            f"{machine['name']}, {machine['total'] / 2**30:.1f} GiB, of which a clip may take {machine['usable'] / 2**30:.1f}",
-        ),
-        ("device", f"{facts['device']} {facts['device_name']}".strip()),
-        *(
-            ("kernel", f"{kernel['name']} {'on' if kernel['on'] else 'off'}: {kernel['reason']}")
-            for kernel in facts["kernels"]
-        ),
-    ]
+def _table(rows: Iterable[tuple[str, str]]) -> str:
+    """Names and values as lines with the values in a column."""
     return "\n".join(f"{name:<14}{value}" for name, value in rows)
 
 
+def _device_lines(device: dict[str, Any]) -> str:
+    """What `mlxvid.plan --device --json` reports, as lines."""
+    machine = device["machine"]
+    total = machine["total"] / GIB
+    usable = machine["usable"] / GIB
+    memory = f"{total:.1f} GiB, of which a clip may use {usable:.1f} GiB"
+    rows = [
+        ("machine", f"{machine['name']}, {memory}"),
+        ("device", f"{device['device']} {device['device_name']}".strip()),
+    ]
+    for kernel in device["kernels"]:
+        state = "on" if kernel["on"] else "off"
+        rows.append(("kernel", f"{kernel['name']} {state}: {kernel['reason']}"))
+    return _table(rows)
+
+
 def versions() -> list[tuple[str, str]]:
-    """(what, its version) of all that matters; no package is loaded for it."""
+    """Names and versions of all that matters; no package is loaded for it."""
     system = f"macOS {platform.mac_ver()[0]}" if platform.mac_ver()[0] else platform.platform()
     own = [
         ("mlxvid", __version__),
@@ -97,6 +108,7 @@ def versions() -> list[tuple[str, str]]:
 
 
 def version_of(package: str) -> str:
+    """The version of an installed package."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -104,19 +116,20 @@ def version_of(package: str) -> str:
 
 
 def settings_of(preferences: Preferences) -> list[tuple[str, str]]:
-    """The app's settings, but for what one typed."""
+    """The app's settings, without prompts."""
     return [
         ("appearance", preferences.appearance.value),
         ("clips in", str(preferences.clips_folder)),
-        ("models in", ", ".join(preferences.model_folders) or "no folders of the user's"),
+        ("models in", ", ".join(preferences.model_folders) or "no folders added"),
         ("queue", "paused" if preferences.paused else "running"),
         ("silence", f"{preferences.silence} s"),
     ]
 
 
 def without_prompts(lines: Iterable[str], prompts: Sequence[str]) -> list[str]:
-    """`lines` with each of the prompts hidden, whatever became of it: as it was typed, on one line,
-    in JSON, as the name of a file.
+    """Replace prompts in lines of the log.
+
+    Each is hidden as it was typed, on one line, in JSON, and as the name of a file.
     """
     forms: set[str] = set()
     for prompt in prompts:
@@ -125,33 +138,30 @@ def without_prompts(lines: Iterable[str], prompts: Sequence[str]) -> list[str]:
         forms |= {prompt.strip(), words, json.dumps(words)[1:-1], name} - {""}
     if not forms:
         return list(lines)
-    # The longest first, since one prompt may be the beginning of another; whole words, since one
+    # The longest first, since a prompt may be the beginning of another; whole words, since a prompt
     # may be as short as "a".
-    hidden = re.compile(
-        "|".join(
-            rf"(?<!\w){re.escape(form)}(?!\w)" for form in sorted(forms, key=len, reverse=True)
-        ),
-        re.IGNORECASE,
-    )
+    longest_first = sorted(forms, key=len, reverse=True)
+    pattern = "|".join(rf"(?<!\w){re.escape(form)}(?!\w)" for form in longest_first)
+    hidden = re.compile(pattern, re.IGNORECASE)
     return [hidden.sub(HIDDEN, line) for line in lines]
 
 
 def report(
     device: str, preferences: Preferences, lines: Sequence[str], prompts: Sequence[str] | None
 ) -> str:
-    """The whole report as text. prompts: to leave out of the log; None leaves it as it is. The home
-    folder is called ~.
+    """The whole report as text; the home folder is written as ~.
+
+    prompts: to hide in the log; None hides none.
     """
+    last: Sequence[str] = lines[-LAST_LINES:]
+    if prompts is not None:
+        last = without_prompts(last, prompts)
     parts = [
-        "\n".join(f"{name:<14}{value}" for name, value in versions()),
+        _table(versions()),
         device,
-        "\n".join(f"{name:<14}{value}" for name, value in settings_of(preferences)),
+        _table(settings_of(preferences)),
         f"Last {LAST_LINES} lines of the log:",
-        "\n".join(
-            lines[-LAST_LINES:]
-            if prompts is None
-            else without_prompts(lines[-LAST_LINES:], prompts)
-        ),
+        "\n".join(last),
     ]
     text = "\n\n".join(part for part in parts if part) + "\n"
     home = str(Path.home())

@@ -1,5 +1,6 @@
-"""What the app and its generator said: kept from the beginning, shown when asked for, and ready to
-be copied into a report.
+"""The log of the app and its generator.
+
+It is kept from the start, shown on request, and can be copied into a bug report.
 """
 
 from __future__ import annotations
@@ -23,16 +24,15 @@ from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.widgets.fields import check
 from mlxvid.gui.widgets.theme import faint_label
 
-from .diagnostics import Device, report
+from .diagnostics import LAST_LINES, Device, report
 
+# Lines that are kept.
 KEPT = 2000
 LOGGER = "mlxvid"
 
 
 class LogBook(QObject):
-    """Keeps the last lines that anything in mlxvid logs, from INFO up, whichever thread it comes
-    from.
-    """
+    """Keeps the last lines that mlxvid logs, from INFO up, from any thread."""
 
     added = Signal(str)
 
@@ -50,7 +50,7 @@ class LogBook(QObject):
         self.added.emit(line)
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._log.removeHandler(self._handler)
         self._log.setLevel(self._level)
 
@@ -66,7 +66,7 @@ class _Handler(logging.Handler):
 
 
 class LogView(QDialog):
-    """The log in a window. `prompts` gives those to be left out of a report."""
+    """The log in a window. prompts: gives those to hide in a report."""
 
     def __init__(
         self,
@@ -76,7 +76,9 @@ class LogView(QDialog):
         parent: QWidget | None = None,
     ):
         super().__init__(parent)
-        self._book, self._preferences, self._prompts = book, preferences, prompts
+        self._book = book
+        self._preferences = preferences
+        self._prompts = prompts
         self._device = Device(self)
         self.setWindowTitle("Log")
         self.text = QPlainTextEdit()
@@ -84,19 +86,19 @@ class LogView(QDialog):
         self.text.setMaximumBlockCount(KEPT)
         self.text.setAccessibleName("Log")
         self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
-        self.text.setPlaceholderText("Nothing was said yet.")
-        self.with_prompts = check(
-            "Include prompts", "Off: prompts in the log are replaced in what is copied"
-        )
+        self.text.setPlaceholderText("The log is empty.")
+        self.with_prompts = check("Include prompts", "If off, prompts are hidden in the copied log")
         self.copy = QPushButton("Copy Diagnostics")
-        self.copy.setToolTip("Versions, device, settings and the last 200 lines, for a report")
+        self.copy.setToolTip(
+            f"Versions, device, settings and the last {LAST_LINES} lines, for a bug report"
+        )
         self.copy.clicked.connect(self._ask)
-        self._said = faint_label()
+        self._status = faint_label()
         close = QPushButton("Close")
         close.clicked.connect(self.close)
         row = QHBoxLayout()
         row.setSpacing(10)
-        for widget in (self.copy, self.with_prompts, self._said):
+        for widget in (self.copy, self.with_prompts, self._status):
             row.addWidget(widget)
         row.addStretch(1)
         row.addWidget(close)
@@ -117,13 +119,12 @@ class LogView(QDialog):
 
     def _ask(self) -> None:
         self.copy.setEnabled(False)
-        self._said.setText("Asking MLX for its device…")
+        self._status.setText("Querying the device…")
         self._device.ask()
 
     def _copy(self, device: str) -> None:
         prompts = None if self.with_prompts.isChecked() else self._prompts()
-        QGuiApplication.clipboard().setText(
-            report(device, self._preferences, list(self._book.lines), prompts)
-        )
+        text = report(device, self._preferences, list(self._book.lines), prompts)
+        QGuiApplication.clipboard().setText(text)
         self.copy.setEnabled(True)
-        self._said.setText("Copied.")
+        self._status.setText("Copied.")

@@ -1,4 +1,4 @@
-"""The settings of the app itself."""
+"""The Settings window: the settings of the app itself."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from mlxvid.gui.widgets.fields import choice, pick, whole
 APPEARANCES = [
     ("Dark", Appearance.DARK),
     ("Light", Appearance.LIGHT),
-    ("As the system", Appearance.SYSTEM),
+    ("Same as System", Appearance.SYSTEM),
 ]
 
 
 class PreferencesDialog(QDialog):
-    """What is changed here holds at once."""
+    """The app's settings; changes apply at once."""
 
     def __init__(self, preferences: Preferences, parent: QWidget | None = None):
         super().__init__(parent)
@@ -46,16 +46,12 @@ class PreferencesDialog(QDialog):
         row.addWidget(choose)
         appearance = choice("Appearance", APPEARANCES)
         pick(appearance, preferences.appearance)
-        # Qt hands text back as plain text, whatever enumeration it was.
-        appearance.activated.connect(
-            lambda: setattr(preferences, "appearance", Appearance(appearance.currentData()))
-        )
-        patience = whole(
-            "Minutes of silence", 1, 600, "One step of a large model may take many minutes"
-        )
+        appearance.activated.connect(lambda: self._set_appearance(appearance.currentData()))
+        hint = "One step of a large model may take many minutes"
+        patience = whole("Minutes without a response", 1, 600, hint)
         patience.setSuffix(" min")
         patience.setValue(max(1, preferences.silence // 60))
-        patience.valueChanged.connect(lambda minutes: setattr(preferences, "silence", 60 * minutes))
+        patience.valueChanged.connect(self._set_silence)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         form = QFormLayout(self)
@@ -63,11 +59,18 @@ class PreferencesDialog(QDialog):
         form.setHorizontalSpacing(16)
         form.setVerticalSpacing(12)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Clips are saved in", folder)
+        form.addRow("Save clips in", folder)
         form.addRow("Appearance", appearance)
-        form.addRow("Ask after a silence of", patience)
+        form.addRow("Warn if no response for", patience)
         form.addRow(buttons)
         self.setMinimumWidth(form.sizeHint().width() + 160)
+
+    def _set_appearance(self, value: str) -> None:
+        # Qt returns the plain text of a string enumeration.
+        self._preferences.appearance = Appearance(value)
+
+    def _set_silence(self, minutes: int) -> None:
+        self._preferences.silence = 60 * minutes
 
     def _choose_folder(self) -> None:
         dialog = QFileDialog(self, "Folder for Clips", str(self._preferences.clips_folder))

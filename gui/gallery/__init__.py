@@ -1,1 +1,1 @@
-"""The clips of the library."""
+"""The gallery: the clips of the library."""

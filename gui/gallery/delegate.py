@@ -1,6 +1,4 @@
-"""How a clip looks in the gallery: its picture, its prompt, a line of facts, a star, and what is
-wrong with a broken one.
-"""
+"""How a clip looks in the gallery: picture, prompt, a line of facts, star, and any damage."""
 
 from __future__ import annotations
 
@@ -11,6 +9,7 @@ from PySide6.QtCore import (
     QObject,
     QPersistentModelIndex,
     QPoint,
+    QPointF,
     QRect,
     QRectF,
     QSize,
@@ -33,28 +32,30 @@ from mlxvid.gui.core.database import ClipRow
 from mlxvid.gui.widgets.elided import whole_parts
 from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.painting import fitted
-from mlxvid.gui.widgets.theme import Colours, colours
+from mlxvid.gui.widgets.theme import Colours, colours, small_font
 
-from .list_model import GalleryModel, duration, facts, title
+from .list_model import GalleryModel, length_text, summary, title
 from .thumbnails import Thumbnails
 
 Index = QModelIndex | QPersistentModelIndex
 
 PADDING = 7
-# The picture's room is 16:10: between the wide clips and the square ones.
+# Height of the picture's space to its width: 16:10, between wide clips and square ones.
 SHAPE = 0.625
-# Two columns in the narrowest window.
+# Least width of a tile in pixels: two columns in the narrowest window.
 LEAST_WIDTH = 125
 RADIUS = 5
 STAR = 16
-# Smaller than the app's writing: the line of facts, and the length on the picture.
+# Size of the line of facts and of the length on the picture, to the app's font size.
 SMALL = 0.88
 
 
 @dataclass
 class Hover:
-    """The tile under the mouse: its clip, the picture to show now (None: the still one), and how
-    far through it is, from 0 to 1.
+    """The tile under the mouse.
+
+    number: the id of its clip. image: the picture to show now, None for the still one. share: how
+    much of the clip has been shown, from 0 to 1.
     """
 
     number: int
@@ -63,7 +64,7 @@ class Hover:
 
 
 class GalleryDelegate(QStyledItemDelegate):
-    """`cell` is the size of a tile, `hover` what moves; both are the panel's to set."""
+    """Paints tiles; the view sets `cell`, their size, and `hover`, the one that moves."""
 
     def __init__(self, thumbnails: Thumbnails, parent: QObject | None = None):
         super().__init__(parent)
@@ -75,14 +76,14 @@ class GalleryDelegate(QStyledItemDelegate):
         """The size of tiles that fill `room` pixels of width evenly."""
         columns = max(room // LEAST_WIDTH, 1)
         width = max(room // columns, 1)
-        text = QFontMetrics(font).height() + QFontMetrics(_small(font)).height() + 2
+        text = QFontMetrics(font).height() + QFontMetrics(small_font(font, SMALL)).height() + 2
         return QSize(width, round((width - 2 * PADDING) * SHAPE) + 6 + text + 2 * PADDING)
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         return self.cell
 
     def star_rect(self, tile: QRect) -> QRect:
-        """Where a tile's star is, and is clicked."""
+        """Where a tile's star is drawn and clicked."""
         picture = _picture_rect(tile)
         return QRect(picture.right() - STAR - 7, picture.top() + 5, STAR + 4, STAR + 4)
 
@@ -90,7 +91,9 @@ class GalleryDelegate(QStyledItemDelegate):
         row: ClipRow = index.data(GalleryModel.ROW)
         look = colours(option.palette)
         picture = _picture_rect(option.rect)
-        hovered = self.hover if self.hover is not None and self.hover.number == row.id else None
+        hovered = self.hover
+        if hovered is not None and hovered.number != row.id:
+            hovered = None
         painter.save()
         painter.setRenderHints(
             QPainter.RenderHint.Antialiasing | QPainter.RenderHint.SmoothPixmapTransform
@@ -115,39 +118,27 @@ class GalleryDelegate(QStyledItemDelegate):
         shape = QPainterPath()
         shape.addRoundedRect(QRectF(picture), RADIUS, RADIUS)
         painter.fillPath(shape, QColor(look.stage))
-        image = (
-            hovered.image
-            if hovered is not None and hovered.image is not None
-            else self._thumbnails.still(row.id, row.path)
-        )
+        image = hovered.image if hovered is not None else None
+        if image is None:
+            image = self._thumbnails.still(row.id, row.path)
         broken = self._thumbnails.broken(row.id)
         if broken is not None:
-            self._paint_broken(
-                painter, "File missing" if broken.missing else "Damaged", picture, option, look
-            )
+            words = "File missing" if broken.missing else "Damaged"
+            self._paint_broken(painter, words, picture, option, look)
             return
         painter.save()
         painter.setClipPath(shape)
         if image is not None:
-            size = fitted(QSizeF(image.size()), QRectF(picture))
-            centre = QRectF(picture).center()
-            painter.drawImage(
-                QRectF(
-                    centre.x() - size.width() / 2,
-                    centre.y() - size.height() / 2,
-                    size.width(),
-                    size.height(),
-                ),
-                image,
-            )
+            place = QRectF(QPointF(), fitted(QSizeF(image.size()), QRectF(picture)))
+            place.moveCenter(QRectF(picture).center())
+            painter.drawImage(place, image)
         if hovered is not None and hovered.image is not None:
             width = round(picture.width() * hovered.share)
-            painter.fillRect(
-                QRect(picture.left(), picture.bottom() - 1, width, 2), QColor(look.accent)
-            )
+            line = QRect(picture.left(), picture.bottom() - 1, width, 2)
+            painter.fillRect(line, QColor(look.accent))
         painter.restore()
-        painter.setFont(_small(option.font))
-        _paint_length(painter, duration(row), picture)
+        painter.setFont(small_font(option.font, SMALL))
+        _paint_length(painter, length_text(row), picture)
 
     def _paint_broken(
         self,
@@ -157,19 +148,15 @@ class GalleryDelegate(QStyledItemDelegate):
         option: QStyleOptionViewItem,
         look: Colours,
     ) -> None:
-        """A sign and a word; the sentence is told when one opens it."""
-        painter.setFont(_small(option.font))
+        """Paint a sign and a word; opening the clip shows the whole message."""
+        painter.setFont(small_font(option.font, SMALL))
         height = painter.fontMetrics().height()
         top = picture.center().y() - (24 + 4 + height) // 2
-        icon("warning", QPalette.ColorRole.PlaceholderText).paint(
-            painter, QRect(picture.center().x() - 12, top, 24, 24)
-        )
+        sign = QRect(picture.center().x() - 12, top, 24, 24)
+        icon("warning", QPalette.ColorRole.PlaceholderText).paint(painter, sign)
+        line = QRect(picture.left(), top + 28, picture.width(), height)
         painter.setPen(QColor(look.faint))
-        painter.drawText(
-            QRect(picture.left(), top + 28, picture.width(), height),
-            Qt.AlignmentFlag.AlignCenter,
-            words,
-        )
+        painter.drawText(line, Qt.AlignmentFlag.AlignCenter, words)
 
     def _paint_star(self, painter: QPainter, row: ClipRow, tile: QRect, hovered: bool) -> None:
         if not row.favourite and not hovered:
@@ -178,10 +165,9 @@ class GalleryDelegate(QStyledItemDelegate):
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(0, 0, 0, 130))
         painter.drawEllipse(where)
-        light = QPalette.ColorRole.HighlightedText  # white in both appearances
-        icon("star-filled" if row.favourite else "star", light).paint(
-            painter, where.adjusted(2, 2, -2, -2)
-        )
+        white = QPalette.ColorRole.HighlightedText  # in both appearances
+        star = icon("star-filled" if row.favourite else "star", white)
+        star.paint(painter, where.adjusted(2, 2, -2, -2))
 
     def _paint_text(
         self,
@@ -192,30 +178,28 @@ class GalleryDelegate(QStyledItemDelegate):
         look: Colours,
     ) -> None:
         top = picture.bottom() + 6
-        small, width = _small(option.font), picture.width() - 2
-        told = whole_parts(facts(row), QFontMetrics(small), width)
-        for text, font, colour in ((title(row), option.font, look.text), (told, small, look.faint)):
+        width = picture.width() - 2
+        small = small_font(option.font, SMALL)
+        facts = whole_parts(summary(row), QFontMetrics(small), width)
+        lines = ((title(row), option.font, look.text), (facts, small, look.faint))
+        for text, font, colour in lines:
             metrics = QFontMetrics(font)
+            shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, width)
+            line = QRect(picture.left() + 1, top, width, metrics.height())
             painter.setFont(font)
             painter.setPen(QColor(colour))
-            line = QRect(picture.left() + 1, top, width, metrics.height())
-            painter.drawText(
-                line,
-                Qt.AlignmentFlag.AlignLeft,
-                metrics.elidedText(text, Qt.TextElideMode.ElideRight, width),
-            )
+            painter.drawText(line, Qt.AlignmentFlag.AlignLeft, shown)
             top += metrics.height() + 2
 
     def _paint_outline(
         self, painter: QPainter, picture: QRect, option: QStyleOptionViewItem, look: Colours
     ) -> None:
-        """What is selected has a frame; so has, thinner, what the keyboard is at."""
+        """Frame what is selected, and thinner what has the keyboard focus."""
         selected = bool(option.state & QStyle.StateFlag.State_Selected)
         if selected or option.state & QStyle.StateFlag.State_HasFocus:
             painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.setPen(
-                QPen(QColor(look.accent if selected else look.faint), 2 if selected else 1)
-            )
+            pen = QPen(QColor(look.accent), 2) if selected else QPen(QColor(look.faint), 1)
+            painter.setPen(pen)
             painter.drawRoundedRect(QRectF(picture).adjusted(-2, -2, 2, 2), RADIUS + 1, RADIUS + 1)
 
 
@@ -233,9 +217,3 @@ def _paint_length(painter: QPainter, text: str, picture: QRect) -> None:
     painter.drawRoundedRect(box, 3, 3)
     painter.setPen(QColor(255, 255, 255, 230))
     painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
-
-
-def _small(font: QFont) -> QFont:
-    smaller = QFont(font)
-    smaller.setPointSizeF(font.pointSizeF() * SMALL)
-    return smaller

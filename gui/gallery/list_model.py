@@ -1,9 +1,11 @@
-"""The clips of the library as Qt sees them: one row each, newest first, filtered by words and
-favourites.
+"""The clips of the library as a Qt list model.
+
+One row each, newest first, filtered by words and favourites.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import (
@@ -23,7 +25,7 @@ Index = QModelIndex | QPersistentModelIndex
 
 
 class GalleryModel(QAbstractListModel):
-    """Rows follow the database; the rows that stay keep their places, so that a selection survives."""
+    """Follows the database; rows that stay keep their places, and so the selection."""
 
     ROW = Qt.ItemDataRole.UserRole
     """The role of a ClipRow."""
@@ -32,23 +34,26 @@ class GalleryModel(QAbstractListModel):
         super().__init__(parent)
         self._database = database
         self._rows: list[ClipRow] = []
-        self._search, self._favourites = "", False
+        self._search = ""
+        self._favourites = False
         database.clips_changed.connect(self.refresh)
         self.refresh()
 
     @property
     def filtered(self) -> bool:
-        """Whether clips may be left out."""
+        """Whether a filter is set, which may leave out clips."""
         return bool(self._search.split()) or self._favourites
 
     def set_filter(self, search: str, favourites: bool) -> None:
-        """Show clips whose prompts have every word of `search`; only favourites if asked for."""
-        self._search, self._favourites = search, favourites
+        """Show clips whose prompts have every word of `search`, or only favourites of these."""
+        self._search = search
+        self._favourites = favourites
         self.refresh()
 
     def refresh(self) -> None:
-        """Take over what has changed. Both lists are in the same order, so that gaps are all there
-        is to look for.
+        """Read the database again.
+
+        Both lists have the same order, so rows are only ever inserted or removed.
         """
         rows = self._database.clips(self._search, self._favourites)
         wanted = {row.id for row in rows}
@@ -67,11 +72,11 @@ class GalleryModel(QAbstractListModel):
                 self.dataChanged.emit(self.index(position), self.index(position))
 
     def index_of(self, number: int) -> QModelIndex:
-        """The index of a clip's id; an invalid one where it isn't shown."""
-        return next(
-            (self.index(position) for position, row in enumerate(self._rows) if row.id == number),
-            QModelIndex(),
-        )
+        """The index of a clip's id; an invalid one if the clip isn't shown."""
+        for position, row in enumerate(self._rows):
+            if row.id == number:
+                return self.index(position)
+        return QModelIndex()
 
     # --- what Qt asks for -------------------------------------------------------------------------
 
@@ -87,16 +92,19 @@ class GalleryModel(QAbstractListModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return title(row)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"{title(row)}\n{facts(row)}"
+            return f"{title(row)}\n{summary(row)}"
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return f"{title(row)}, {facts(row)}{', favourite' if row.favourite else ''}"
+            suffix = ", favourite" if row.favourite else ""
+            return f"{title(row)}, {summary(row)}{suffix}"
         return None
 
     def flags(self, index: Index) -> Qt.ItemFlag:
-        usual = super().flags(index)
-        return usual | Qt.ItemFlag.ItemIsDragEnabled if index.isValid() else usual
+        flags = super().flags(index)
+        if index.isValid():
+            flags |= Qt.ItemFlag.ItemIsDragEnabled
+        return flags
 
-    def mimeData(self, indexes: list[QModelIndex]) -> QMimeData:
+    def mimeData(self, indexes: Sequence[QModelIndex]) -> QMimeData:
         """The files, for dropping them into a folder, another program, or this window."""
         data = QMimeData()
         data.setUrls([QUrl.fromLocalFile(str(index.data(self.ROW).path)) for index in indexes])
@@ -108,16 +116,22 @@ def title(row: ClipRow) -> str:
     return " ".join(row.prompt.split()) or row.path.name
 
 
-def facts(row: ClipRow) -> str:
-    """Seed, size and model, for a line under the title: what tells takes apart comes before what
-    they share.
+def summary(row: ClipRow) -> str:
+    """Seed, size and model, for a line under the title.
+
+    What tells variations apart comes before what they share.
     """
-    parts = [f"seed {row.settings['seed']}"] if "seed" in row.settings else []
-    parts += [f"{row.width}×{row.height}", row.model.rstrip("/").rsplit("/", 1)[-1]]
+    parts = []
+    if "seed" in row.settings:
+        parts.append(f"seed {row.settings['seed']}")
+    parts.append(f"{row.width}×{row.height}")
+    parts.append(row.model.rstrip("/").rsplit("/", 1)[-1])
     return DOT.join(part for part in parts if part)
 
 
-def duration(row: ClipRow) -> str:
-    """0:03, or 3.4 s where it is short."""
+def length_text(row: ClipRow) -> str:
+    """The clip's length: 3.4 s, or 1:15 from a minute on."""
     seconds = row.frames / row.fps
-    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,4 +1,4 @@
-"""The gallery: all clips of the library, to find, look at, go on from, give away and throw away."""
+"""The gallery: all clips of the library, to find, open, continue, export and delete."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QPoint, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QModelIndex, QPoint, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -34,17 +34,17 @@ from .list_model import GalleryModel, title
 from .thumbnails import Thumbnails
 from .view import GalleryView
 
-# A search begins when nothing was typed for so many ms.
+# Milliseconds without typing before a search starts.
 TYPING = 150
-EMPTY = "No clips yet.\nWhat you generate is kept here."
-NO_MATCH = "No clip matches."
+EMPTY = "No clips yet.\nThe clips that you generate appear here."
+NO_MATCH = "No clips match."
 
 
 class GalleryPanel(QWidget):
-    """The signals say what the user wants done with clips; `stills` is where last frames are saved
-    (None: the temporary folder).
+    """The clips of the library; the signals say what the user wants done with them.
 
-    extend_clip: the settings of the clip to go on from, its last frame as a picture, and its file.
+    stills: the folder for last frames (None: the temporary folder). extend_clip: the settings of
+    the clip to extend, its last frame as a picture, and its file.
     """
 
     open_clip = Signal(int)
@@ -59,7 +59,8 @@ class GalleryPanel(QWidget):
         self, database: Database, stills: Path | None = None, parent: QWidget | None = None
     ):
         super().__init__(parent)
-        self._database, self._stills = database, stills
+        self._database = database
+        self._stills = stills
         self._tasks = Tasks(1, self)
         self._extending: dict[Task, ClipRow] = {}
         self.model = GalleryModel(database, self)
@@ -78,51 +79,49 @@ class GalleryPanel(QWidget):
         self.view.doubleClicked.connect(self.open_action.trigger)
         self.view.star_clicked.connect(self._toggle_star)
         self.view.selectionModel().selectionChanged.connect(self._update)
-        self.thumbnails.failed.connect(self._set_aside)
+        self.thumbnails.failed.connect(self._report_broken)
         self.exports.message.connect(self.message)
         for signal in (self.model.rowsInserted, self.model.rowsRemoved):
-            signal.connect(self._tell_count)
-        self._tell_count()
+            signal.connect(self._show_count)
+        self._show_count()
         self._update()
 
     def _make_actions(self) -> None:
-        self._single: list[QAction] = []
+        self._for_one_clip: list[QAction] = []
         self.open_action = self._action("Open", ["Return", "Enter"], self._open)
         self.compare_action = self._action("Compare", ["Ctrl+K"], self._compare)
         self.settings_action = self._action(
-            "Use These Settings", ["Ctrl+U"], self._use_settings, single=True
+            "Use These Settings", ["Ctrl+U"], self._use_settings, for_one=True
         )
         self.variations_action = self._action(
-            "Make Variations", ["Ctrl+Shift+V"], self._make_variations, single=True
+            "Make Variations", ["Ctrl+Shift+V"], self._make_variations, for_one=True
         )
-        self.extend_action = self._action("Extend from Last Frame", [], self._extend, single=True)
+        self.extend_action = self._action("Extend from Last Frame", [], self._extend, for_one=True)
         self.start_action = self._action(
-            "Use Last Frame as Start Image", [], self._use_as_start, single=True
+            "Use Last Frame as Start Image", [], self._use_as_start, for_one=True
         )
         self.favourite_action = self._action("Favourite", ["."], self._toggle_favourites)
         self.favourite_action.setCheckable(True)
         self.show_action = self._action(
-            f"Show in {FILE_MANAGER}", ["Ctrl+Shift+R"], self._show_file, single=True
+            f"Show in {FILE_MANAGER}", ["Ctrl+Shift+R"], self._show_file, for_one=True
         )
-        self.delete_action = self._action(
-            "Move to Trash…",
-            ["Ctrl+Backspace", "Delete"] if ON_MAC else ["Delete"],
-            self.ask_to_delete,
-        )
+        delete_keys = ["Ctrl+Backspace", "Delete"] if ON_MAC else ["Delete"]
+        self.delete_action = self._action("Move to Trash…", delete_keys, self.ask_to_delete)
 
     def _action(
-        self, text: str, keys: list[str], then: Callable[[], None], single: bool = False
+        self, text: str, keys: list[str], then: Callable[[], None], for_one: bool = False
     ) -> QAction:
-        """An action on the selection; `single`: on one clip only. Its keys work in the grid, and
-        leave the search field alone.
+        """An action on the selection.
+
+        for_one: needs exactly one clip. Its keys work in the grid, and not in the search field.
         """
         made = QAction(text, self)
         made.setShortcuts([QKeySequence(key) for key in keys])
         made.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         made.triggered.connect(lambda: then())
         self.view.addAction(made)
-        if single:
-            self._single.append(made)
+        if for_one:
+            self._for_one_clip.append(made)
         return made
 
     def _lay_out(self) -> None:
@@ -136,11 +135,12 @@ class GalleryPanel(QWidget):
         self.favourites.setIcon(icon("star"))
         self.favourites.setIconSize(QSize(18, 18))
         self.favourites.setCheckable(True)
-        self.favourites.setToolTip("Only favourites")
-        self.favourites.setAccessibleName("Only favourites")
+        self.favourites.setToolTip("Show only favourites")
+        self.favourites.setAccessibleName("Show only favourites")
         self.favourites.toggled.connect(self._filter)
         self._count = faint_label()
         self._count.setAccessibleName("Number of clips")
+        self._count.setObjectName("clip-count")
         header = QHBoxLayout()
         header.setContentsMargins(10, 8, 10, 8)
         header.setSpacing(6)
@@ -155,7 +155,7 @@ class GalleryPanel(QWidget):
         layout.addWidget(self.exports)
 
     def actions_for_menu(self) -> list[QAction]:
-        """What the window's menu may offer for the selected clips."""
+        """The actions on the selected clips, for the window's menu."""
         return self.view.actions()
 
     # --- what is shown ----------------------------------------------------------------------------
@@ -163,31 +163,31 @@ class GalleryPanel(QWidget):
     def _filter(self) -> None:
         self.favourites.setIcon(icon("star-filled" if self.favourites.isChecked() else "star"))
         self.model.set_filter(self.search.text(), self.favourites.isChecked())
-        self._tell_count()
+        self._show_count()
 
-    def _tell_count(self) -> None:
+    def _show_count(self) -> None:
         count = self.model.rowCount()
-        self._count.setText(f"{count} clip{'' if count == 1 else 's'}" if count else "")
+        text = f"{count} clip{'' if count == 1 else 's'}"
+        self._count.setText(text if count else "")
         self._count.setVisible(count > 0)
         self.view.set_empty_text(NO_MATCH if self.model.filtered else EMPTY)
 
-    def _set_aside(self, number: int, message: str) -> None:
-        """A clip that can't be read: its tile says so, and nothing is done with it but to remove it
-        or look again.
-        """
+    def _report_broken(self, number: int, message: str) -> None:
+        """Report a clip that can't be read; its tile shows that too."""
         self.message.emit(message)
         self._update()
 
     def _update(self) -> None:
-        """Allow what can be done with the selection."""
+        """Enable what can be done with the selection."""
         rows = self.view.rows()
-        sound = [row for row in rows if self.thumbnails.broken(row.id) is None]
-        for one in self._single:
-            one.setEnabled(len(rows) == 1 and len(sound) == 1)
-        for one in (self.settings_action, self.variations_action):
-            one.setEnabled(len(rows) == 1 and bool(rows[0].settings))  # these need no file
-        self.open_action.setEnabled(len(rows) == 1)
-        self.compare_action.setEnabled(len(sound) == 2 == len(rows))
+        readable = [row for row in rows if self.thumbnails.broken(row.id) is None]
+        one_selected = len(rows) == 1
+        for action in self._for_one_clip:
+            action.setEnabled(one_selected and len(readable) == 1)
+        for action in (self.settings_action, self.variations_action):
+            action.setEnabled(one_selected and bool(rows[0].settings))  # these need no file
+        self.open_action.setEnabled(one_selected)
+        self.compare_action.setEnabled(len(rows) == 2 and len(readable) == 2)
         self.favourite_action.setEnabled(bool(rows))
         self.favourite_action.setChecked(bool(rows) and all(row.favourite for row in rows))
         self.delete_action.setEnabled(bool(rows))
@@ -213,13 +213,13 @@ class GalleryPanel(QWidget):
         menu.addAction(self.delete_action)
         menu.popup(self.view.viewport().mapToGlobal(place))
 
-    # --- what is done with clips ------------------------------------------------------------------
+    # --- actions on clips -------------------------------------------------------------------------
 
     def _one(self) -> ClipRow:
         return self.view.rows()[0]
 
     def _open(self) -> None:
-        """Open a clip; for one that is set aside, look at its file again."""
+        """Open a clip; read the file of a broken one again."""
         row = self._one()
         if self.thumbnails.broken(row.id) is None:
             self.open_clip.emit(row.id)
@@ -244,10 +244,9 @@ class GalleryPanel(QWidget):
         self._keep_last_frame(self._started)
 
     def _keep_last_frame(self, then: Callable[[Task, Path], None]) -> Task:
-        """Save the last frame as a picture, elsewhere, and go on with it here."""
-        return self._tasks.run(
-            keeping(self._one().path, None, self._stills), done=then, failed=self._failed
-        )
+        """Save the last frame as a picture in the background, then call `then`."""
+        work = keeping(self._one().path, None, self._stills)
+        return self._tasks.run(work, done=then, failed=self._failed)
 
     def _extended(self, task: Task, still: Path) -> None:
         row = self._extending.pop(task)
@@ -269,12 +268,12 @@ class GalleryPanel(QWidget):
         except MediaError as error:
             self.message.emit(shown(error))
 
-    def _toggle_star(self, index) -> None:
+    def _toggle_star(self, index: QModelIndex) -> None:
         row = index.data(GalleryModel.ROW)
         self._database.set_favourite(row.id, not row.favourite)
 
     def _toggle_favourites(self) -> None:
-        """All of the selection become favourites, unless they all are."""
+        """Make all selected clips favourites; if they all are, none."""
         rows = self.view.rows()
         wanted = not all(row.favourite for row in rows)
         for row in rows:
@@ -290,11 +289,8 @@ class GalleryPanel(QWidget):
         box = QMessageBox(
             QMessageBox.Icon.NoIcon, "Move to Trash", f"Move {what} to the Trash?", parent=self
         )
-        box.setInformativeText(
-            "You can put it back from there."
-            if len(rows) == 1
-            else "You can put them back from there."
-        )
+        pronoun = "it" if len(rows) == 1 else "them"
+        box.setInformativeText(f"You can put {pronoun} back from there.")
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         move = box.addButton("Move to Trash", QMessageBox.ButtonRole.AcceptRole)
         box.setDefaultButton(move)
@@ -303,8 +299,9 @@ class GalleryPanel(QWidget):
         box.open()
 
     def delete(self, rows: list[ClipRow]) -> None:
-        """Move files to the trash and their clips out of the library; one whose file can't be moved
-        stays in both.
+        """Move files to the trash, and their clips out of the library.
+
+        A clip whose file can't be moved stays in both.
         """
         for row in rows:
             try:

@@ -1,12 +1,13 @@
-"""Small pictures of clips: a still one for each tile, and a moving one for the tile under the
-mouse. Decoded elsewhere, kept a while.
+"""Small pictures of clips: a still one for each tile, an animation for the hovered one.
+
+They are decoded in the background, and the latest are cached.
 """
 
 from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -21,18 +22,21 @@ from mlxvid.gui.core.frames import Facts, Size, reading
 from mlxvid.gui.core.reel import image_of
 from mlxvid.gui.core.tasks import Task, Tasks
 
-# Longer side in pixels of the two kinds, and how many of each are kept: about 100 MB in all.
-STILL_SIDE, STILLS_KEPT = 384, 200
-MOVING_SIDE, MOVING_KEPT = 256, 12
-# A moving picture shows the beginning of a long clip, in at most so many frames.
-MOVING_SECONDS, MOVING_FRAMES = 8.0, 48
-# So many pictures may be waited for; of what has been scrolled past, the oldest are given up.
+# Longer side of the two kinds in pixels, and how many of each are cached: about 100 MB in all.
+STILL_SIDE = 384
+STILLS_KEPT = 200
+ANIMATION_SIDE = 256
+ANIMATIONS_KEPT = 12
+# An animation shows the beginning of a long clip: at most so many seconds, and so many frames.
+ANIMATION_SECONDS = 8.0
+ANIMATION_FRAMES = 48
+# Requests that may wait; the oldest are dropped, since their tiles have been scrolled past.
 MOST_WAITING = 48
 
 
 @dataclass(frozen=True)
-class Moving:
-    """frames at `fps`, as pictures."""
+class Animation:
+    """Frames as pictures, and their rate in frames a second."""
 
     frames: list[QImage]
     fps: float
@@ -40,17 +44,17 @@ class Moving:
 
 @dataclass(frozen=True)
 class Broken:
-    """Why a clip can't be shown: one sentence, and whether its file is simply gone."""
+    """Why a clip can't be shown: one sentence, and whether its file is missing."""
 
     message: str
     missing: bool
 
 
 class Thumbnails(QObject):
-    """Pictures by the clips' ids. One that isn't there yet is asked for by asking for it, and
-    announced when it is.
+    """Pictures by the ids of the clips.
 
-    A file that can't be read is remembered as such, until forget().
+    Asking for one that isn't there starts decoding it; `ready` announces it. A file that can't be
+    read is announced by `failed`, and remembered until forget().
     """
 
     ready = Signal(int)
@@ -59,8 +63,8 @@ class Thumbnails(QObject):
     def __init__(self, parent: QObject | None = None):
         super().__init__(parent)
         self._tasks = Tasks(2, self)
-        self._stills = _Latest(STILLS_KEPT)
-        self._moving = _Latest(MOVING_KEPT)
+        self._stills = _Cache(STILLS_KEPT)
+        self._animations = _Cache(ANIMATIONS_KEPT)
         self._waiting: OrderedDict[tuple[int, Any], tuple[Task, Path]] = OrderedDict()
         self._broken: dict[int, Broken] = {}
 
@@ -68,38 +72,48 @@ class Thumbnails(QObject):
         """The first frame."""
         return self._get(self._stills, number, path, first_frame)
 
-    def moving(self, number: int, path: Path) -> Moving | None:
-        """The beginning, moving."""
-        return self._get(self._moving, number, path, first_seconds)
+    def animation(self, number: int, path: Path) -> Animation | None:
+        """The first seconds."""
+        return self._get(self._animations, number, path, first_seconds)
 
     def broken(self, number: int) -> Broken | None:
-        """Why a clip can't be shown, None if it can or nobody has looked yet."""
+        """Why a clip can't be shown; None if it can, or isn't decoded yet."""
         return self._broken.get(number)
 
+    def cached_stills(self) -> set[int]:
+        """The ids of the clips whose first frames are cached."""
+        return set(self._stills)
+
+    @property
+    def waiting(self) -> int:
+        """How many pictures have been requested and not decoded yet."""
+        return len(self._waiting)
+
     def forget(self, number: int) -> None:
-        """Look at the file anew when next asked."""
+        """Read the file again at the next request."""
         self._broken.pop(number, None)
-        for kept in (self._stills, self._moving):
+        for kept in (self._stills, self._animations):
             kept.pop(number, None)
 
-    def _get(
-        self, kept: _Latest, number: int, path: Path, read: Callable[[Path, Task], Any]
-    ) -> Any:
-        found = kept.find(number)
+    def _get(self, kept: _Cache, number: int, path: Path, read: Callable[[Path, Task], Any]) -> Any:
+        found = kept.get_recent(number)
         if found is None and number not in self._broken and (number, read) not in self._waiting:
-
-            def work(task: Task) -> tuple[_Latest, int, Any]:
-                return kept, number, read(path, task)
-
-            self._waiting[number, read] = (
-                self._tasks.run(work, done=self._done, failed=self._fail, ended=self._forget_task),
-                path,
-            )
-            if len(self._waiting) > MOST_WAITING:
-                self._waiting.popitem(last=False)[1][0].cancel()
+            self._request(kept, number, path, read)
         return found
 
-    def _done(self, task: Task, result: tuple[_Latest, int, Any]) -> None:
+    def _request(
+        self, kept: _Cache, number: int, path: Path, read: Callable[[Path, Task], Any]
+    ) -> None:
+        def work(task: Task) -> tuple[_Cache, int, Any]:
+            return kept, number, read(path, task)
+
+        task = self._tasks.run(work, done=self._done, failed=self._fail, ended=self._forget_task)
+        self._waiting[number, read] = (task, path)
+        if len(self._waiting) > MOST_WAITING:
+            _, (oldest, _) = self._waiting.popitem(last=False)
+            oldest.cancel()
+
+    def _done(self, task: Task, result: tuple[_Cache, int, Any]) -> None:
         kept, number, picture = result
         kept.keep(number, picture)
         self.ready.emit(number)
@@ -110,30 +124,29 @@ class Thumbnails(QObject):
             self.failed.emit(number, message)
 
     def _forget_task(self, task: Task) -> list[tuple[tuple[int, Any], tuple[Task, Path]]]:
-        """Wait for a task no longer; returns what it was waited for, which is nothing the second
-        time.
-        """
+        """Remove a task's requests from the waiting ones, and return them."""
         found = [(key, waiting) for key, waiting in self._waiting.items() if waiting[0] is task]
         for key, _ in found:
             del self._waiting[key]
         return found
 
 
-class _Latest(OrderedDict):
-    """The things that were used last."""
+class _Cache(OrderedDict[int, Any]):
+    """The pictures that were used last, at most `most` of them."""
 
     def __init__(self, most: int):
         super().__init__()
         self._most = most
 
-    def find(self, key: Hashable) -> Any:
-        """What is kept under a key, None where nothing is."""
+    def get_recent(self, key: int) -> Any:
+        """The value of a key, which counts as a use of it; None if there is none."""
         if key not in self:
             return None
         self.move_to_end(key)
         return self[key]
 
-    def keep(self, key: Hashable, value: Any) -> None:
+    def keep(self, key: int, value: Any) -> None:
+        """Add a value, and drop the one that was not used for longest."""
         self[key] = value
         self.move_to_end(key)
         if len(self) > self._most:
@@ -141,31 +154,31 @@ class _Latest(OrderedDict):
 
 
 def first_frame(path: Path, task: Task) -> QImage:
-    """The first frame of a clip, small; raises :class:`MediaError` for one that has none."""
+    """The first frame of a clip, small; raises :class:`MediaError` if there is none."""
     with reading(path) as (facts, pictures):
         for picture in pictures:
             return image_of(picture(_size(facts, STILL_SIDE)))
-    raise MediaError(f"{path} has no frames: copy or make it again.")
+    raise MediaError(f"{path} has no frames: copy it again, or generate it again.")
 
 
-def first_seconds(path: Path, task: Task) -> Moving:
-    """The beginning of a clip, small; every second or third frame where there are many."""
+def first_seconds(path: Path, task: Task) -> Animation:
+    """The beginning of a clip, small; every second or third frame if there are many."""
     with reading(path) as (facts, pictures):
-        count = max(min(facts.frames or MOVING_FRAMES, math.ceil(MOVING_SECONDS * facts.fps)), 1)
-        stride = math.ceil(count / MOVING_FRAMES)
+        count = max(
+            min(facts.frames or ANIMATION_FRAMES, math.ceil(ANIMATION_SECONDS * facts.fps)), 1
+        )
+        stride = math.ceil(count / ANIMATION_FRAMES)
         frames: list[np.ndarray] = []
         for index, picture in enumerate(islice(pictures, count)):
             task.check()
             if index % stride == 0:
-                frames.append(picture(_size(facts, MOVING_SIDE)))
-    return Moving([image_of(frame) for frame in frames], facts.fps / stride)
+                frames.append(picture(_size(facts, ANIMATION_SIDE)))
+    return Animation([image_of(frame) for frame in frames], facts.fps / stride)
 
 
 def _size(facts: Facts, side: int) -> Size | None:
     """The clip's size within `side`; None for one that is small already."""
     scale = side / max(facts.width, facts.height)
-    return (
-        None
-        if scale >= 1
-        else (max(round(facts.width * scale), 1), max(round(facts.height * scale), 1))
-    )
+    if scale >= 1:
+        return None
+    return max(round(facts.width * scale), 1), max(round(facts.height * scale), 1)

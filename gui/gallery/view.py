@@ -1,13 +1,11 @@
-"""The grid of clips: tiles that fill the width, one that moves under the mouse, stars that can be
-clicked.
-"""
+"""The grid of clips: tiles that fill the width, animated on hover, with stars to click."""
 
 from __future__ import annotations
 
 import time
 
 from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import QColor, QHideEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QListView, QWidget
 
 from mlxvid.gui.core.database import ClipRow
@@ -17,8 +15,8 @@ from .delegate import GalleryDelegate, Hover
 from .list_model import GalleryModel
 from .thumbnails import Thumbnails
 
-# The mouse has to rest on a tile for so many ms before it moves, so that one crossing the grid sets
-# nothing off.
+# Milliseconds that the mouse rests on a tile before it is animated, so that one that only crosses
+# the grid starts nothing.
 REST = 90
 
 
@@ -29,9 +27,10 @@ class GalleryView(QListView):
 
     def __init__(self, model: GalleryModel, thumbnails: Thumbnails, parent: QWidget | None = None):
         super().__init__(parent)
+        self._gallery = model
         self._thumbnails = thumbnails
         self._delegate = GalleryDelegate(thumbnails, self)
-        self._empty = ""
+        self.empty_text = ""
         self._hovered = QPersistentModelIndex()
         self._since = 0.0
         self._timer = QTimer(self)
@@ -53,22 +52,20 @@ class GalleryView(QListView):
         thumbnails.failed.connect(self._redraw)
 
     def set_empty_text(self, text: str) -> None:
-        """What stands in an empty gallery."""
-        self._empty = text
+        """Set the words of an empty gallery."""
+        self.empty_text = text
         self.viewport().update()
 
     def rows(self) -> list[ClipRow]:
-        """The clips of the selection, in the gallery's order."""
-        return [
-            index.data(GalleryModel.ROW)
-            for index in sorted(self.selectedIndexes(), key=QModelIndex.row)
-        ]
+        """The selected clips, in the gallery's order."""
+        indexes = sorted(self.selectedIndexes(), key=QModelIndex.row)
+        return [index.data(GalleryModel.ROW) for index in indexes]
 
     # --- the grid ---------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        # Room for the scroll bar even where there is none: tiles that grew without it could need
-        # it. And a grid that is exactly as wide as the viewport would wrap one tile early.
+        # Space for the scroll bar even if there is none, since tiles that grew without it could
+        # need it. A grid exactly as wide as the viewport would wrap one tile early.
         room = self.contentsRect().width() - self.verticalScrollBar().sizeHint().width() - 2
         self._delegate.cell = self._delegate.cell_for(room, self.font())
         self.setGridSize(self._delegate.cell)
@@ -84,23 +81,22 @@ class GalleryView(QListView):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
-        if self._empty and self.model().rowCount() == 0:
+        if self.empty_text and self.model().rowCount() == 0:
             painter = QPainter(self.viewport())
             painter.setPen(QColor(colours(self.palette()).faint))
             room = self.viewport().rect().adjusted(24, 24, -24, -24)
-            painter.drawText(
-                room, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self._empty
-            )
+            how = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+            painter.drawText(room, how, self.empty_text)
 
     def _redraw(self, number: int) -> None:
-        index = self.model().index_of(number)
+        index = self._gallery.index_of(number)
         if index.isValid():
             self.update(index)
 
     # --- the tile under the mouse -----------------------------------------------------------------
 
     def hover(self, index: QModelIndex) -> None:
-        """The mouse is over a tile; over none for an invalid index."""
+        """Animate the tile under the mouse; none for an invalid index."""
         if index == self._hovered:
             return
         self._leave()
@@ -115,11 +111,11 @@ class GalleryView(QListView):
         self._timer.stop()
         self._delegate.hover = None
         if self._hovered.isValid():
-            self.update(QModelIndex(self._hovered))
+            self._redraw(self._hovered.data(GalleryModel.ROW).id)
         self._hovered = QPersistentModelIndex()
 
     def _animate(self) -> None:
-        """Show the hovered clip's frame for this moment, as soon as its moving picture is there."""
+        """Show the hovered clip's frame for this moment, once its animation is decoded."""
         if not self._hovered.isValid() or self._delegate.hover is None:
             self._leave()
             return
@@ -127,15 +123,16 @@ class GalleryView(QListView):
         if self._thumbnails.broken(row.id) is not None:
             self._leave()
             return
-        moving = self._thumbnails.moving(row.id, row.path)
-        if moving is None:
+        animation = self._thumbnails.animation(row.id, row.path)
+        if animation is None:
             return
         now = time.perf_counter()
         self._since = self._since or now
-        place = (now - self._since) * moving.fps % len(moving.frames)
-        self._delegate.hover = Hover(row.id, moving.frames[int(place)], place / len(moving.frames))
-        self._timer.setInterval(round(1000 / max(moving.fps, 1)))
-        self.update(QModelIndex(self._hovered))
+        count = len(animation.frames)
+        place = (now - self._since) * animation.fps % count
+        self._delegate.hover = Hover(row.id, animation.frames[int(place)], place / count)
+        self._timer.setInterval(round(1000 / max(animation.fps, 1)))
+        self._redraw(row.id)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         self.hover(self.indexAt(event.position().toPoint()))
@@ -145,19 +142,16 @@ class GalleryView(QListView):
         self._leave()
         super().leaveEvent(event)
 
-    def hideEvent(self, event: QEvent) -> None:
+    def hideEvent(self, event: QHideEvent) -> None:
         self._leave()
         super().hideEvent(event)
 
     def _on_star(self, event: QMouseEvent) -> QModelIndex:
-        """The tile whose star is under the mouse."""
-        index = self.indexAt(event.position().toPoint())
+        """The tile whose star is under the mouse; an invalid index if there is none."""
+        place = event.position().toPoint()
+        index = self.indexAt(place)
         star = self._delegate.star_rect(self.visualRect(index))
-        return (
-            index
-            if index.isValid() and star.contains(event.position().toPoint())
-            else QModelIndex()
-        )
+        return index if index.isValid() and star.contains(place) else QModelIndex()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.button() == Qt.MouseButton.LeftButton and self._on_star(event).isValid():

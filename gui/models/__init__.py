@@ -1,1 +1,1 @@
-"""The model manager: what is on the disk, downloads, imports."""
+"""The model manager: models on this disk, downloads, imports."""

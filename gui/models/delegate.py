@@ -1,23 +1,31 @@
-"""How a model looks in the list: its title, where it is, a sign if it can't run here, and a bar
-while something is done with it.
+"""How a model looks in the list.
+
+It shows the title, where the model is, a sign if it can't run here, and a bar while it is being
+downloaded or imported.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
-from mlxvid.gui.widgets.theme import colours
+from mlxvid.gui.widgets.theme import Colours, colours, small_font
 
-from .jobs import ModelJobs, job_text
-from .list_model import MODEL, Model, State
+from .jobs import ModelJob, ModelJobs, job_text
+from .list_model import ROW, ModelRow, Presence
 
-_MARGIN, _GAP, _BAR, _DOT = 10, 3, 3, 7
+# Pixels: around a row, between its lines, height of the progress bar, diameter of the dot.
+_MARGIN = 10
+_GAP = 3
+_BAR = 3
+_DOT = 7
 
 
 class ModelsDelegate(QStyledItemDelegate):
-    """Two lines, and a dot: full for what is here, half for a part, empty for what is not."""
+    """Two lines and a dot: full for a complete model, half for a part, empty for an absent one."""
 
     def __init__(self, jobs: ModelJobs, parent: QObject | None = None):
         super().__init__(parent)
@@ -26,7 +34,7 @@ class ModelsDelegate(QStyledItemDelegate):
     def sizeHint(
         self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> QSize:
-        height = QFontMetrics(option.font).height() + QFontMetrics(_small(option.font)).height()
+        height = QFontMetrics(option.font).height() + QFontMetrics(small_font(option.font)).height()
         return QSize(200, height + _GAP + 2 * _MARGIN + 2)
 
     def paint(
@@ -35,103 +43,73 @@ class ModelsDelegate(QStyledItemDelegate):
         option: QStyleOptionViewItem,
         index: QModelIndex | QPersistentModelIndex,
     ) -> None:
-        model: Model = index.data(MODEL)
-        job = self._jobs.job(model.name)
-        c = colours(option.palette)
+        row: ModelRow = index.data(ROW)
+        job = self._jobs.job(row.name)
+        look = colours(option.palette)
         chosen = bool(option.state & QStyle.StateFlag.State_Selected)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         frame = QRectF(option.rect.adjusted(6, 1, -6, -1))
         if chosen or option.state & QStyle.StateFlag.State_MouseOver:
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(c.field if chosen else c.hover))
+            painter.setBrush(QColor(look.field if chosen else look.hover))
             painter.drawRoundedRect(frame, 6, 6)
         if chosen and option.state & QStyle.StateFlag.State_HasFocus:
-            painter.setPen(QColor(c.accent))
+            painter.setPen(QColor(look.accent))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(frame.adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
         area = option.rect.adjusted(_MARGIN + 6, _MARGIN, -_MARGIN - 6, -_MARGIN)
-        _paint_dot(
-            painter,
-            model,
-            QRectF(
-                area.right() - _DOT,
-                area.top() + (option.fontMetrics.height() - _DOT) / 2,
-                _DOT,
-                _DOT,
-            ),
-            c,
+        dot_top = area.top() + (option.fontMetrics.height() - _DOT) / 2
+        _paint_dot(painter, row, QRectF(area.right() - _DOT, dot_top, _DOT, _DOT), look)
+        title_area = area.adjusted(0, 0, -_DOT - 6, 0)
+        bottom = _paint_line(
+            painter, option.font, look.text if row.fits else look.faint, title_area, row.title
         )
-        top = _line(
-            painter,
-            option.font,
-            c.text if model.fits else c.faint,
-            area.adjusted(0, 0, -_DOT - 6, 0),
-            model.title,
-        )
-        note, colour = (
-            (job_text(job), c.text)
-            if job
-            else (model.note, c.faint)
-            if model.fits
-            else ("Won't fit in memory", c.warning)
-        )
-        _line(
-            painter,
-            _small(option.font),
-            colour,
-            area.adjusted(0, top - area.top() + _GAP, 0, 0),
-            note,
-        )
+        note, colour = _note(row, job, look)
+        note_area = area.adjusted(0, bottom - area.top() + _GAP, 0, 0)
+        _paint_line(painter, small_font(option.font), colour, note_area, note)
         if job is not None:
-            _paint_bar(
-                painter,
-                job.progress,
-                QRectF(area.left(), option.rect.bottom() - _BAR - 3, area.width(), _BAR),
-                c,
-            )
+            bar = QRectF(area.left(), option.rect.bottom() - _BAR - 3, area.width(), _BAR)
+            _paint_bar(painter, job.progress, bar, look)
         painter.restore()
 
 
-def _paint_dot(painter: QPainter, model: Model, circle: QRectF, c) -> None:
-    painter.setPen(QColor(c.good if model.state is not State.ABSENT else c.faint))
-    painter.setBrush(
-        QColor(c.good) if model.state in (State.PACKAGED, State.HERE) else Qt.BrushStyle.NoBrush
-    )
+def _note(row: ModelRow, job: ModelJob | None, look: Colours) -> tuple[str, str]:
+    """The second line of a row, and its colour."""
+    if job is not None:
+        return job_text(job), look.text
+    if not row.fits:
+        return "Won't fit in memory", look.warning
+    return row.note, look.faint
+
+
+def _paint_dot(painter: QPainter, row: ModelRow, circle: QRectF, look: Colours) -> None:
+    absent = row.presence is Presence.ABSENT
+    painter.setPen(QColor(look.faint if absent else look.good))
+    painter.setBrush(QColor(look.good) if row.complete else Qt.BrushStyle.NoBrush)
     painter.drawEllipse(circle)
-    if model.state is State.PARTLY:
-        painter.setBrush(QColor(c.good))
+    if row.presence is Presence.PARTIAL:
+        painter.setBrush(QColor(look.good))
+        # Qt counts angles in sixteenths of a degree.
         painter.drawPie(circle, 90 * 16, 180 * 16)
 
 
-def _paint_bar(painter: QPainter, progress: dict, bar: QRectF, c) -> None:
+def _paint_bar(painter: QPainter, progress: dict[str, Any], bar: QRectF, look: Colours) -> None:
+    share = progress["step"] / progress["total"] if progress.get("total") else 0.0
     painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(QColor(c.line))
+    painter.setBrush(QColor(look.line))
     painter.drawRoundedRect(bar, 1.5, 1.5)
-    painter.setBrush(QColor(c.accent))
-    bar.setWidth(
-        bar.width() * (progress["step"] / progress["total"] if progress.get("total") else 0)
-    )
+    painter.setBrush(QColor(look.accent))
+    bar.setWidth(bar.width() * share)
     painter.drawRoundedRect(bar, 1.5, 1.5)
 
 
-def _line(painter: QPainter, font: QFont, colour: str, area: QRect, text: str) -> int:
-    """Write one line at the top of `area`, shortened at its end if need be; returns where the next
-    may begin.
-    """
+def _paint_line(painter: QPainter, font: QFont, colour: str, area: QRect, text: str) -> int:
+    """Paint one line at the top of `area`, elided if need be; returns its bottom."""
     metrics = QFontMetrics(font)
+    shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, area.width())
+    line = QRect(area.left(), area.top(), area.width(), metrics.height())
     painter.setFont(font)
     painter.setPen(QColor(colour))
-    rect = QRect(area.left(), area.top(), area.width(), metrics.height())
-    painter.drawText(
-        rect,
-        Qt.AlignmentFlag.AlignVCenter,
-        metrics.elidedText(text, Qt.TextElideMode.ElideRight, area.width()),
-    )
+    painter.drawText(line, Qt.AlignmentFlag.AlignVCenter, shown)
     return area.top() + metrics.height()
-
-
-def _small(font: QFont) -> QFont:
-    small = QFont(font)
-    small.setPointSizeF(font.pointSizeF() * 0.9)
-    return small

@@ -1,6 +1,4 @@
-"""One model, at length: what it is and takes, what is going on with it, and the buttons for what
-can be done.
-"""
+"""The details of one model: what it makes, its state, and buttons for what can be done."""
 
 from __future__ import annotations
 
@@ -19,13 +17,14 @@ from PySide6.QtWidgets import (
 from mlxvid.gui.widgets.elided import ElidedLabel
 from mlxvid.gui.widgets.theme import faint_label, set_role
 
-from .jobs import Job, job_text
-from .list_model import Model, State, amount
+from .jobs import ModelJob, job_text
+from .list_model import ModelRow, Presence, size_text
 
 
 class ModelDetails(QWidget):
-    """The buttons are the panel's to connect: `use`, `get` (download, or go on with it), `pause`,
-    `check`, `remove`.
+    """One model; the panel connects the buttons.
+
+    They are `use`, `get` (download or import, or resume that), `pause`, `verify` and `remove`.
     """
 
     def __init__(self) -> None:
@@ -36,32 +35,33 @@ class ModelDetails(QWidget):
         self._title.setFont(large)
         set_role(self._title, "heading")
         self._about = _wrapped()
-        self._facts = QGridLayout()
-        self._facts.setHorizontalSpacing(18)
-        self._facts.setVerticalSpacing(9)
-        self._facts.setColumnStretch(1, 1)
-        self._labels: list[QWidget] = []
-        self._doing = ElidedLabel()
+        self._grid = QGridLayout()
+        self._grid.setHorizontalSpacing(18)
+        self._grid.setVerticalSpacing(9)
+        self._grid.setColumnStretch(1, 1)
+        self._labels: list[QLabel] = []
+        self._progress = ElidedLabel()
+        self._progress.setObjectName("job-progress")
         self._bar = QProgressBar()
         self._bar.setTextVisible(False)
         self._bar.setAccessibleName("Progress")
-        self._complaint = _wrapped()
-        set_role(self._complaint, "danger")
-        self.use, self.get, self.pause = (
-            QPushButton("Use"),
-            QPushButton("Download"),
-            QPushButton("Pause"),
-        )
-        self.check, self.remove = QPushButton("Verify"), QPushButton("Delete…")
+        self._error = _wrapped()
+        self._error.setObjectName("job-error")
+        set_role(self._error, "danger")
+        self.use = QPushButton("Use")
         self.use.setToolTip("Make clips with this model")
-        self.pause.setToolTip("What is downloaded by now stays; go on at any time")
-        self.check.setToolTip("Compare every file with its checksum")
+        self.get = QPushButton("Download")
+        self.pause = QPushButton("Pause")
+        self.pause.setToolTip("Stop for now; what is done so far is kept")
+        self.verify = QPushButton("Verify")
+        self.verify.setToolTip("Compare every file with its checksum")
+        self.remove = QPushButton("Delete…")
         self._lay_out()
 
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
-        for button in (self.use, self.get, self.pause, self.check):
+        for button in (self.use, self.get, self.pause, self.verify):
             buttons.addWidget(button)
         buttons.addStretch(1)
         buttons.addWidget(self.remove)
@@ -71,97 +71,102 @@ class ModelDetails(QWidget):
         column.addWidget(self._title)
         column.addWidget(self._about)
         column.addSpacing(14)
-        column.addLayout(self._facts)
+        column.addLayout(self._grid)
         column.addStretch(1)
-        column.addWidget(self._complaint)
-        column.addWidget(self._doing)
+        column.addWidget(self._error)
+        column.addWidget(self._progress)
         column.addWidget(self._bar)
         column.addSpacing(10)
         column.addLayout(buttons)
 
-    def show_model(self, model: Model | None, job: Job | None, complaint: str) -> None:
-        """Show a model, the job that is going on with it, and what went wrong before."""
-        for widget in (
-            self._title,
-            self._about,
-            self.use,
-            self.get,
-            self.pause,
-            self.check,
-            self.remove,
-        ):
-            widget.setVisible(model is not None)
+    def show_model(self, row: ModelRow | None, job: ModelJob | None, error: str) -> None:
+        """Show a model, its job, and the error of the job before."""
         self._show_job(job)
-        self._complaint.setText(complaint)
-        self._complaint.setVisible(bool(complaint) and job is None)
-        self._show_facts(_facts(model) if model else [])
-        if model is None:
-            return
-        self._title.setText(model.title)
-        self._about.setText(model.description)
-        whole = model.state in (State.PACKAGED, State.HERE)
-        idle = job is None
-        self.use.setVisible(whole)
-        self.use.setEnabled(model.usable and idle)
-        self.get.setVisible(not whole and idle)
-        self.get.setText(_getting(model))
-        self.pause.setVisible(not idle)
-        self.pause.setText("Pause" if job and job.kind == "download" else "Stop")
-        self.pause.setEnabled(bool(job) and not job.stopped)
-        self.check.setVisible(idle and model.state is State.HERE and model.repo is not None)
-        self.remove.setVisible(idle and bool(model.taken) and model.state is not State.PACKAGED)
-        set_role(self.use, "primary" if whole else "")
-        set_role(self.get, "primary" if not whole and model.fits else "")
+        self._error.setText(error)
+        self._error.setVisible(bool(error) and job is None)
+        self._title.setVisible(row is not None)
+        self._about.setVisible(row is not None)
+        self._show_facts(_facts(row) if row else [])
+        self._show_buttons(row, job)
+        if row is not None:
+            self._title.setText(row.title)
+            self._about.setText(row.description)
 
-    def _show_job(self, job: Job | None) -> None:
-        self._doing.setVisible(job is not None)
+    def _show_buttons(self, row: ModelRow | None, job: ModelJob | None) -> None:
+        """Show what can be done with a model now."""
+        if row is None:
+            for button in (self.use, self.get, self.pause, self.verify, self.remove):
+                button.hide()
+            return
+        idle = job is None
+        downloaded = row.presence is Presence.COMPLETE and row.repo is not None
+        deletable = row.disk_bytes > 0 and row.presence is not Presence.PACKAGED
+        self.use.setVisible(row.complete)
+        self.use.setEnabled(row.usable and idle)
+        self.get.setVisible(not row.complete and idle)
+        self.get.setText(_get_text(row))
+        self.pause.setVisible(not idle)
+        if job is not None:
+            self.pause.setText("Pause" if job.kind == "download" else "Stop")
+            self.pause.setEnabled(not job.stopped)
+        self.verify.setVisible(idle and downloaded)
+        self.remove.setVisible(idle and deletable)
+        set_role(self.use, "primary" if row.complete else "")
+        set_role(self.get, "primary" if row.fits and not row.complete else "")
+
+    def _show_job(self, job: ModelJob | None) -> None:
+        self._progress.setVisible(job is not None)
         self._bar.setVisible(job is not None)
         if job is not None:
-            self._doing.setText(job_text(job))
+            self._progress.setText(job_text(job))
             self._bar.setRange(0, job.progress.get("total", 0))
             self._bar.setValue(job.progress.get("step", 0))
 
     def _show_facts(self, facts: list[tuple[str, str, str]]) -> None:
         if len(self._labels) != 2 * len(facts):
             for label in self._labels:
-                self._facts.removeWidget(label)
+                self._grid.removeWidget(label)
                 label.deleteLater()
             self._labels = []
             for row in range(len(facts)):
                 for column, label in enumerate((faint_label(), _wrapped())):
-                    self._facts.addWidget(label, row, column, Qt.AlignmentFlag.AlignTop)
+                    self._grid.addWidget(label, row, column, Qt.AlignmentFlag.AlignTop)
                     self._labels.append(label)
         for row, (name, value, role) in enumerate(facts):
-            title, text = self._labels[2 * row : 2 * row + 2]
+            title = self._labels[2 * row]
+            text = self._labels[2 * row + 1]
             title.setText(name)
             text.setText(value)
             text.setAccessibleName(f"{name}: {value}")
             set_role(text, role)
 
 
-def _facts(model: Model) -> list[tuple[str, str, str]]:
-    """(what, its value, the role that colours it)"""
-    facts = [("Licence", model.licence, "")] if model.licence else []
-    facts.append(("State", model.state.value.capitalize(), ""))
-    if model.makes:
-        facts.insert(0, ("Makes", model.makes, ""))
-    if model.state in (State.ABSENT, State.PARTLY) and model.size:
-        facts.append(("Download", amount(model.size), ""))
-    if model.taken:
-        facts.append(("On disk", amount(model.taken), ""))
-    if model.fit:
-        facts.append(("Memory", model.fit, "" if model.fits else "warning"))
-    if model.repo:
-        facts.append(("From", model.repo, ""))
-    if model.folder:
-        facts.append(("Folder", str(model.folder), ""))
+def _facts(row: ModelRow) -> list[tuple[str, str, str]]:
+    """The facts about a model: a label, the value, and the role that colours it."""
+    facts = []
+    if row.makes:
+        facts.append(("Makes", row.makes, ""))
+    if row.licence:
+        facts.append(("Licence", row.licence, ""))
+    facts.append(("Status", row.presence.value.capitalize(), ""))
+    if row.total_bytes and not row.complete:
+        facts.append(("Download", size_text(row.total_bytes), ""))
+    if row.disk_bytes:
+        facts.append(("On disk", size_text(row.disk_bytes), ""))
+    if row.memory:
+        facts.append(("Memory", row.memory, "" if row.fits else "warning"))
+    if row.repo:
+        facts.append(("Source", row.repo, ""))
+    if row.folder:
+        facts.append(("Folder", str(row.folder), ""))
     return facts
 
 
-def _getting(model: Model) -> str:
-    if model.state is State.PARTLY:
+def _get_text(row: ModelRow) -> str:
+    """What the button says that completes a model."""
+    if row.presence is Presence.PARTIAL:
         return "Resume"
-    return "Import" if model.folder else "Download"
+    return "Import" if row.folder else "Download"
 
 
 def _wrapped() -> QLabel:

@@ -1,4 +1,4 @@
-"""What to import, and how: the flags of python -m mlxvid.convert, as a form."""
+"""The form for an import: the flags of python -m mlxvid.convert."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from mlxvid.gui.widgets.fields import choice
 from mlxvid.gui.widgets.theme import faint_label, set_role
 
 DTYPES = [
-    ("bfloat16 (as most models come)", "bfloat16"),
+    ("bfloat16 (usual)", "bfloat16"),
     ("float16", "float16"),
     ("float32 (twice the size)", "float32"),
 ]
-BITS = [("As they are", None), ("8 bits: half the size", 8), ("4 bits: a quarter of the size", 4)]
-TEXT_BITS = [("As the model's", None), ("As they are", "none"), ("8 bits", "8"), ("4 bits", "4")]
+BITS = [("Off", None), ("8 bits: half the size", 8), ("4 bits: a quarter of the size", 4)]
+TEXT_BITS = [("Same as model", None), ("Off", "none"), ("8 bits", "8"), ("4 bits", "4")]
 
 
 class ImportDialog(QDialog):
-    """`chosen`: the folder to be, and the command's arguments."""
+    """Ask what to import, and how. chosen: the new folder, and the command's arguments."""
 
     chosen = Signal(Path, list)
 
@@ -40,28 +40,26 @@ class ImportDialog(QDialog):
         self.setWindowTitle("Import a Checkpoint")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         about = faint_label(
-            "An original release or a folder in the Diffusers layout becomes a model that mlxvid loads. Nothing that a checkpoint contains "
-            "is run, and it stays as it is."
+            "Convert an original release, or a folder in the Diffusers layout, into a model that "
+            "mlxvid can load. The checkpoint is not changed, and no code in it is run."
         )
         about.setWordWrap(True)
-        self.source = _line(
-            "Source", "A folder, or a hub repository such as Wan-AI/Wan2.1-T2V-1.3B"
-        )
-        self.target = _line("New folder", "")
+        self.source = _text_field("Source", "A folder, or a repository on the hub as owner/name")
+        self.target = _text_field("New folder", "")
         self.source.textChanged.connect(self._suggest)
-        self.dtype = choice("Type of the weights", DTYPES)
-        self.bits = choice("Quantize the model", BITS, "To fit in memory, not for speed")
-        self.text_bits = choice("Quantize the text encoder", TEXT_BITS)
-        self.complaint = QLabel()
-        self.complaint.setWordWrap(True)
-        set_role(self.complaint, "danger")
-        self.complaint.hide()
+        self.dtype = choice("Weight type", DTYPES)
+        self.bits = choice("Quantize model", BITS, "Saves memory; it does not make clips faster")
+        self.text_bits = choice("Quantize text encoder", TEXT_BITS)
+        self.error = QLabel()
+        self.error.setWordWrap(True)
+        set_role(self.error, "danger")
+        self.error.hide()
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        self.begin = buttons.addButton("Import", QDialogButtonBox.ButtonRole.AcceptRole)
-        self.begin.setDefault(True)
+        self.import_button = buttons.addButton("Import", QDialogButtonBox.ButtonRole.AcceptRole)
+        self.import_button.setDefault(True)
         buttons.accepted.connect(self._accept)
         buttons.rejected.connect(self.reject)
-        form = QFormLayout(self)
+        form = self._form = QFormLayout(self)
         form.setContentsMargins(20, 20, 20, 16)
         form.setHorizontalSpacing(16)
         form.setVerticalSpacing(12)
@@ -69,10 +67,10 @@ class ImportDialog(QDialog):
         form.addRow(about)
         form.addRow("From", self._with_button(self.source, "Choose the source"))
         form.addRow("To", self._with_button(self.target, "Choose the new folder"))
-        form.addRow("Weights in", self.dtype)
-        form.addRow("Quantize", self.bits)
-        form.addRow("Text encoder", self.text_bits)
-        form.addRow(self.complaint)
+        form.addRow("Weight type", self.dtype)
+        form.addRow("Quantize model", self.bits)
+        form.addRow("Quantize text encoder", self.text_bits)
+        form.addRow(self.error)
         form.addRow(buttons)
         self.setMinimumWidth(520)
 
@@ -97,35 +95,35 @@ class ImportDialog(QDialog):
         dialog.open()
 
     def _suggest(self, source: str) -> None:
-        """A new folder named after the source, as long as nobody has typed another."""
+        """Name the new folder after the source, until the user types another."""
         if not self.target.isModified():
             name = Path(source.strip().rstrip("/")).name
             self.target.setText(str(data_folder() / "models" / name) if name else "")
 
     def _accept(self) -> None:
-        source, target = self.source.text().strip(), self.target.text().strip()
+        source = self.source.text().strip()
+        target = self.target.text().strip()
         if not source or not target:
-            self.complaint.setText(
-                "Say where the checkpoint is, and which folder the model is to be in."
-            )
-            self.complaint.show()
-            self.resize(
-                self.width(), max(self.height(), self.layout().totalHeightForWidth(self.width()))
-            )
+            self.error.setText("Choose the checkpoint to import, and a folder for the new model.")
+            self.error.show()
+            self._grow()
             return
         folder = Path(target).expanduser()
         arguments = [source, "--out", str(folder), "--dtype", self.dtype.currentData()]
-        arguments += ["--quantize", str(self.bits.currentData())] if self.bits.currentData() else []
-        arguments += (
-            ["--quantize-text", self.text_bits.currentData()]
-            if self.text_bits.currentData()
-            else []
-        )
+        if self.bits.currentData():
+            arguments += ["--quantize", str(self.bits.currentData())]
+        if self.text_bits.currentData():
+            arguments += ["--quantize-text", self.text_bits.currentData()]
         self.chosen.emit(folder, arguments)
         self.accept()
 
+    def _grow(self) -> None:
+        """Make room for the error below the form."""
+        height = self._form.totalHeightForWidth(self.width())
+        self.resize(self.width(), max(self.height(), height))
 
-def _line(name: str, hint: str) -> QLineEdit:
+
+def _text_field(name: str, hint: str) -> QLineEdit:
     field = QLineEdit()
     field.setAccessibleName(name)
     field.setPlaceholderText(hint)

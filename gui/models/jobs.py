@@ -1,5 +1,6 @@
-"""Downloads, checks and imports, each as a process of its own that tells of itself in JSON lines;
-stopped, it leaves what it had.
+"""Downloads, verifications and imports, each in a process of its own.
+
+The process reports in JSON lines; stopped, it keeps what it has.
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ from mlxvid.gui.core.commands import tool_command
 from mlxvid.gui.core.progress_text import duration
 from mlxvid.gui.core.protocol import LineParser
 
-# A process that is asked to stop gets so many milliseconds before it is killed; what it has
-# downloaded stays either way.
+# Milliseconds that a process has to stop before it is killed; what it has downloaded stays either
+# way.
 PATIENCE = 3000
-VERBS = {"download": "Downloading", "verify": "Checking", "convert": "Importing"}
+VERBS = {"download": "Downloading", "verify": "Verifying", "convert": "Importing"}
 
 
 @dataclass
-class Job:
-    """One process at work for a model. `progress` is the last progress event, `result` the event
-    that ended it well.
+class ModelJob:
+    """One process at work for a model.
+
+    kind: a key of VERBS. progress: the last progress event. result: the event that ended it well.
     """
 
     kind: str
@@ -37,9 +39,11 @@ class Job:
 
 
 class ModelJobs(QObject):
-    """At most one job for each name. changed: it began, got further, or ended. done: its name and
-    result. failed: and a sentence. stopped: because the user wanted so. noted: a line for the
-    log."""
+    """At most one job for each model name.
+
+    changed: a job started, made progress or ended. done: its name and result. failed: its name and
+    a sentence. stopped: the user wanted so. noted: a line for the log.
+    """
 
     changed = Signal(str)
     done = Signal(str, dict)
@@ -49,40 +53,26 @@ class ModelJobs(QObject):
 
     def __init__(self, parent: QObject | None = None):
         super().__init__(parent)
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[str, ModelJob] = {}
 
     def download(self, name: str, repo: str, revision: str | None) -> None:
-        self._start(
-            name,
-            "download",
-            "mlxvid.hub",
-            ["download", repo, *(["--revision", revision] if revision else [])],
-        )
+        """Download a repository of the hub, or the rest of it."""
+        self._start(name, "download", "mlxvid.hub", ["download", repo, *_at(revision)])
 
     def verify(self, name: str, repo: str, revision: str | None) -> None:
-        self._start(
-            name,
-            "verify",
-            "mlxvid.hub",
-            ["verify", repo, *(["--revision", revision] if revision else [])],
-        )
+        """Compare a repository's files with their checksums, and remove damaged ones."""
+        self._start(name, "verify", "mlxvid.hub", ["verify", repo, *_at(revision)])
 
     def convert(self, name: str, arguments: Sequence[str]) -> None:
-        """Import a checkpoint: `arguments` are those of python -m mlxvid.convert."""
+        """Import a checkpoint; `arguments` are those of python -m mlxvid.convert."""
         self._start(name, "convert", "mlxvid.convert", arguments)
 
-    def job(self, name: str) -> Job | None:
+    def job(self, name: str) -> ModelJob | None:
+        """The job of a model."""
         return self._jobs.get(name)
 
-    def progress(self, name: str) -> dict[str, Any] | None:
-        """The last progress event of a model's job, empty before the first; None where there is no
-        job.
-        """
-        job = self._jobs.get(name)
-        return None if job is None else job.progress
-
     def stop(self, name: str) -> None:
-        """Let a job end; a later one goes on where it was."""
+        """Ask a job to end; a later one resumes what it did."""
         job = self._jobs.get(name)
         if job is not None and not job.stopped:
             job.stopped = True
@@ -91,8 +81,9 @@ class ModelJobs(QObject):
             self.changed.emit(name)
 
     def shutdown(self) -> None:
-        """End all jobs, for good; no signal comes of it."""
-        jobs, self._jobs = list(self._jobs.values()), {}
+        """End all jobs, for good; they emit no more signals."""
+        jobs = list(self._jobs.values())
+        self._jobs = {}
         for job in jobs:
             job.process.blockSignals(True)
             job.process.terminate()
@@ -107,7 +98,7 @@ class ModelJobs(QObject):
         if name in self._jobs:
             return
         process = QProcess(self)
-        self._jobs[name] = Job(kind, process)
+        self._jobs[name] = ModelJob(kind, process)
         process.readyReadStandardOutput.connect(lambda: self._read(name))
         process.finished.connect(lambda code, status: self._finish(name, code, status))
         process.errorOccurred.connect(lambda error: self._not_started(name, error))
@@ -136,62 +127,56 @@ class ModelJobs(QObject):
         job = self._jobs.pop(name, None)
         if job is None:
             return
-        words = [
-            line
-            for line in bytes(job.process.readAllStandardError().data())
-            .decode("utf-8", "replace")
-            .splitlines()
-            if line.strip()
-        ]
-        for line in words:
+        printed = bytes(job.process.readAllStandardError().data()).decode("utf-8", "replace")
+        lines = [line for line in printed.splitlines() if line.strip()]
+        for line in lines:
             self.noted.emit(line)
         job.process.deleteLater()
         self.changed.emit(name)
         if job.stopped:
             self.stopped.emit(name)
         elif status == QProcess.ExitStatus.CrashExit:
-            why = (
-                "most likely because memory ran out"
-                if code in (signal.SIGKILL, signal.SIGABRT)
-                else f"signal {code}"
-            )
-            self.failed.emit(
-                name,
-                f"{VERBS[job.kind]} ended unexpectedly ({why}); try it again: it goes on where it was.",
-            )
+            out_of_memory = code in (signal.SIGKILL, signal.SIGABRT)
+            why = "most likely because memory ran out" if out_of_memory else f"signal {code}"
+            self.failed.emit(name, _failure(job, why))
         elif code != 0:
-            self.failed.emit(
-                name,
-                words[-1]
-                if words
-                else f"{VERBS[job.kind]} ended unexpectedly (code {code}); try it again.",
-            )
+            self.failed.emit(name, lines[-1] if lines else _failure(job, f"code {code}"))
         else:
             self.done.emit(name, {**job.result, "kind": job.kind})
 
     def _not_started(self, name: str, error: QProcess.ProcessError) -> None:
-        if (
-            error == QProcess.ProcessError.FailedToStart
-            and (job := self._jobs.pop(name, None)) is not None
-        ):
+        if error != QProcess.ProcessError.FailedToStart:
+            return
+        job = self._jobs.pop(name, None)
+        if job is not None:
+            why = job.process.errorString()
             self.changed.emit(name)
             self.failed.emit(
-                name,
-                f"The command could not be started ({job.process.errorString()}); install mlxvid again.",
+                name, f"The command could not be started ({why}); install mlxvid again."
             )
 
 
-def job_text(job: Job) -> str:
-    """How a job stands, as a line: "Downloading, 3.2 of 28.9 GB · 12 min to go"."""
+def _at(revision: str | None) -> list[str]:
+    """The arguments that choose a revision of a repository."""
+    return ["--revision", revision] if revision else []
+
+
+def _failure(job: ModelJob, why: str) -> str:
+    """The message for a job whose process gave none."""
+    return f"{VERBS[job.kind]} ended unexpectedly ({why}); try again to resume it."
+
+
+def job_text(job: ModelJob) -> str:
+    """The progress of a job as a line: Downloading, 3.2 of 28.9 GB · 12 min to go."""
     if job.stopped:
         return "Stopping…"
     event = job.progress
     if not event:
         return f"{VERBS[job.kind]}…"
-    unit, scale = ("GB", 1000) if event["total"] >= 1000 else ("MB", 1)
-    done, total = (
-        f"{event[key] / scale:.1f}" if scale > 1 else str(event[key]) for key in ("step", "total")
-    )
-    ahead = f" · {duration(event['remaining'])} to go" if event["remaining"] else ""
     verb = VERBS.get(event["stage"], VERBS[job.kind])
-    return f"{verb}, {done} of {total} {unit}{ahead}"
+    if event["total"] >= 1000:
+        amount = f"{event['step'] / 1000:.1f} of {event['total'] / 1000:.1f} GB"
+    else:
+        amount = f"{event['step']} of {event['total']} MB"
+    to_go = f" · {duration(event['remaining'])} to go" if event["remaining"] else ""
+    return f"{verb}, {amount}{to_go}"

@@ -1,10 +1,11 @@
-"""Every model that one could use here: the catalog's, those in the hub's cache, and imported
-folders; how much of each is on this disk.
+"""The models that one can use here, as a Qt list model, and the survey that finds them.
+
+They are the catalog's, those in the hub's cache, and imported folders.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -21,242 +22,257 @@ from mlxvid.model.machine import GIB, Machine
 from mlxvid.models import card_of
 from mlxvid.run.planning import plan
 
-MODEL = Qt.ItemDataRole.UserRole
-PROGRESS = Qt.ItemDataRole.UserRole + 1
-GB = 1e9
+ROW = Qt.ItemDataRole.UserRole
+"""The role of a ModelRow."""
+
+FROM_HUB = "From the hub; not in mlxvid's catalog."
+# What a model can start from besides a prompt.
+_PICTURES = {"image": "a first picture", "last_image": "a last picture"}
+# Weights to try, in this order, until the usual clip fits: bits (None: as they are), in words.
+_WEIGHTS = (
+    (None, "Fits"),
+    (8, "Fits with 8-bit weights"),
+    (4, "Fits with 4-bit weights"),
+)
 
 
-class State(Enum):
-    """Where a model is."""
+class Presence(Enum):
+    """How much of a model is on this disk."""
 
     PACKAGED = "comes with mlxvid"
-    HERE = "on this disk"
-    PARTLY = "partly downloaded"
+    COMPLETE = "on this disk"
+    PARTIAL = "partly downloaded"
     ABSENT = "not downloaded"
 
 
 @dataclass(frozen=True)
-class Model:
-    """One model. `name` finds it, for mlxvid.load too; `size` in bytes when whole (0: unknown),
-    `taken` on this disk now.
+class ModelRow:
+    """What the list says of one model.
 
-    repo, revision: on the hub; folder: of one that was imported. fits: whether some clip of it fits
-    in this machine's memory, and `fit` says it in words. makes: its usual clip, and what else it
-    can begin with than words.
+    name: finds it, for mlxvid.load too. total_bytes: of the complete model, 0 if unknown.
+    disk_bytes: on this disk now. repo, revision: on the hub. folder: of an imported model. fits:
+    whether some clip of it fits in this machine's memory; memory: the same in words. makes: its
+    usual clip, and what it can start from besides a prompt.
     """
 
     name: str
     title: str
-    state: State
-    size: int = 0
-    taken: int = 0
+    presence: Presence
+    total_bytes: int = 0
+    disk_bytes: int = 0
     licence: str = ""
     description: str = ""
     repo: str | None = None
     revision: str | None = None
     folder: Path | None = None
     fits: bool = True
-    fit: str = ""
+    memory: str = ""
     makes: str = ""
 
     @property
+    def complete(self) -> bool:
+        """Whether all of it is on this disk."""
+        return self.presence in (Presence.PACKAGED, Presence.COMPLETE)
+
+    @property
     def usable(self) -> bool:
-        return self.state in (State.PACKAGED, State.HERE) and self.fits
+        """Whether it can make clips on this machine."""
+        return self.complete and self.fits
 
     @property
     def note(self) -> str:
-        """A line under its title."""
-        if self.state is State.ABSENT and self.size:
-            return f"{amount(self.size)} to download"
-        if self.state is State.PARTLY and self.size:
-            return f"{amount(self.taken)} of {amount(self.size)} downloaded"
-        where = "imported" if self.folder else self.state.value
-        return f"{where} · {amount(self.taken)}" if self.taken else where
+        """The line under its title."""
+        if self.presence is Presence.ABSENT and self.total_bytes:
+            return f"{size_text(self.total_bytes)} to download"
+        if self.presence is Presence.PARTIAL and self.total_bytes:
+            return f"{size_text(self.disk_bytes)} of {size_text(self.total_bytes)} downloaded"
+        where = "imported" if self.folder else self.presence.value
+        return f"{where} · {size_text(self.disk_bytes)}" if self.disk_bytes else where
 
 
-def amount(size: int) -> str:
-    """Bytes as people say them, in the units that a disk's maker and the hub count in."""
-    if size >= GB:
-        return f"{size / GB:.1f} GB"
-    return f"{max(size / 1e6, 0.1):.1f} MB" if size < 1e7 else f"{size / 1e6:.0f} MB"
+def size_text(size: int) -> str:
+    """Bytes in MB or GB, the decimal units in which disks and the hub count."""
+    if size >= 1e9:
+        return f"{size / 1e9:.1f} GB"
+    if size >= 1e7:
+        return f"{size / 1e6:.0f} MB"
+    return f"{max(size / 1e6, 0.1):.1f} MB"
 
 
-def survey(folders: Sequence[str], machine: Machine) -> list[Model]:
-    """Look at the catalog, the hub's cache and the imported `folders`. Reads the disk: not for the
-    GUI's thread.
+def survey(folders: Sequence[str], machine: Machine) -> list[ModelRow]:
+    """Find the models of the catalog, of the hub's cache and in the imported `folders`.
+
+    It reads the disk, so it is not for the GUI's thread.
     """
-    known = {place.repository for card in CATALOG.values() for place in card.places}
-    cached = [
-        found
-        for repo in hub.repositories()
-        if repo not in known and (found := _cached(repo, machine))
-    ]
-    inside = {model.name for model in cached}
-    imported = [
-        found
-        for folder in folders
-        if folder not in inside and (found := _imported(Path(folder), machine))
-    ]
-    return [_known(card, machine) for card in CATALOG.values()] + cached + imported
+    rows = [_catalog_row(card, machine) for card in CATALOG.values()]
+    listed = {place.repository for card in CATALOG.values() for place in card.places}
+    for repo in hub.repositories():
+        row = None if repo in listed else _cached_row(repo, machine)
+        if row is not None:
+            rows.append(row)
+    listed = {row.name for row in rows}
+    for folder in folders:
+        row = None if folder in listed else _imported_row(Path(folder), machine)
+        if row is not None:
+            rows.append(row)
+    return rows
 
 
-def _known(card: Card, machine: Machine) -> Model:
-    fits, words = fit(card, machine)
-    model = Model(
+def _catalog_row(card: Card, machine: Machine) -> ModelRow:
+    fits, memory = memory_fit(card, machine)
+    row = ModelRow(
         card.name,
         card.title,
-        State.PACKAGED,
-        card.download_bytes,
-        0,
-        card.licence,
-        card.description,
-        card.repository,
-        card.revision,
+        Presence.PACKAGED,
+        total_bytes=card.download_bytes,
+        licence=card.licence,
+        description=card.description,
+        repo=card.repository,
+        revision=card.revision,
         fits=fits,
-        fit=words,
-        makes=makes(card),
+        memory=memory,
+        makes=usual_clip(card),
     )
     if card.repository is None:
-        return replace(model, taken=_size(card.folder)) if card.folder else model
-    taken = hub.size_on_disk(card.repository)
+        return replace(row, disk_bytes=_size(card.folder)) if card.folder else row
+    disk_bytes = hub.size_on_disk(card.repository)
     found = hub.cached_revision(card.repository, card.revision)
     if found is not None and not found.missing:
-        return replace(model, state=State.HERE, size=found.size, taken=taken)
-    return replace(model, state=State.PARTLY if taken else State.ABSENT, taken=taken)
+        return replace(
+            row, presence=Presence.COMPLETE, total_bytes=found.size, disk_bytes=disk_bytes
+        )
+    presence = Presence.PARTIAL if disk_bytes else Presence.ABSENT
+    return replace(row, presence=presence, disk_bytes=disk_bytes)
 
 
-def _cached(repo: str, machine: Machine) -> Model | None:
-    """What the cache has of a repository that the catalog doesn't know, where that is a model which
-    mlxvid can run.
-    """
+def _cached_row(repo: str, machine: Machine) -> ModelRow | None:
+    """A model in the hub's cache that is not in the catalog; None if mlxvid can't run it."""
     for snapshot in hub.cached_revisions(repo):
         try:
             card = card_of(snapshot.folder)
         except MlxvidError:
             continue
-        fits, words = (True, "") if snapshot.missing else fit(card, machine)
-        state = State.PARTLY if snapshot.missing else State.HERE
-        return Model(
+        fits, memory = (True, "") if snapshot.missing else memory_fit(card, machine)
+        return ModelRow(
             str(snapshot.folder),
             repo,
-            state,
-            snapshot.size,
-            hub.size_on_disk(repo),
-            description="From the hub; not in mlxvid's catalog.",
+            Presence.PARTIAL if snapshot.missing else Presence.COMPLETE,
+            total_bytes=snapshot.size,
+            disk_bytes=hub.size_on_disk(repo),
+            description=FROM_HUB,
             repo=repo,
             revision=snapshot.folder.name,
             fits=fits,
-            fit=words,
-            makes=makes(card),
+            memory=memory,
+            makes=usual_clip(card),
         )
     return None
 
 
-def _imported(folder: Path, machine: Machine) -> Model | None:
+def _imported_row(folder: Path, machine: Machine) -> ModelRow | None:
+    """A model in a folder; None if there is none that mlxvid can run."""
     try:
         card = card_of(folder)
-        fits, words = fit(card, machine)
+        fits, memory = memory_fit(card, machine)
     except MlxvidError:
         return None
     size = _size(folder)
-    return Model(
+    return ModelRow(
         str(folder),
         folder.name,
-        State.HERE,
-        size,
-        size,
+        Presence.COMPLETE,
+        total_bytes=size,
+        disk_bytes=size,
         description="Imported.",
         folder=folder,
         fits=fits,
-        fit=words,
-        makes=makes(card),
+        memory=memory,
+        makes=usual_clip(card),
     )
 
 
 def _size(folder: Path) -> int:
+    """The bytes of all files in a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def makes(card: Card) -> str:
-    """The clip that a model makes unless told otherwise, and from which pictures it can."""
+def usual_clip(card: Card) -> str:
+    """The clip that a model makes by default, and the pictures that it needs or can start from."""
     usual = card.defaults
-    pictures = {"image": "a first picture", "last_image": "a last picture"}
-    able = [words for name, words in pictures.items() if name in card.takes]
-    begin = (
-        f", from {' and '.join(words for name, words in pictures.items() if name in card.needs)}"
-        if card.needs
-        else ""
-    )
-    begin = begin or (f", also from {' and '.join(able)}" if able else "")
-    return f"{usual.width}×{usual.height}, {usual.frames / usual.fps:.1f} s at {usual.fps:g} frames a second{begin}"
+    needed = [words for name, words in _PICTURES.items() if name in card.needs]
+    possible = [words for name, words in _PICTURES.items() if name in card.takes]
+    pictures = ""
+    if needed:
+        pictures = f", from {' and '.join(needed)}"
+    elif possible:
+        pictures = f", also from {' and '.join(possible)}"
+    seconds = usual.frames / usual.fps
+    size = f"{usual.width}×{usual.height}"
+    return f"{size}, {seconds:.1f} s at {usual.fps:g} frames a second{pictures}"
 
 
-def fit(card: Card, machine: Machine) -> tuple[bool, str]:
-    """Whether clips of this model fit in the machine's memory, and what has to be done for that, or
-    what is lacking.
-    """
+def memory_fit(card: Card, machine: Machine) -> tuple[bool, str]:
+    """Whether clips of a model fit in the machine's memory, and a sentence on how, or why not."""
+    usable = machine.usable / GIB
     try:
-        for bits, how in (
-            (None, "Fits"),
-            (8, "Fits with weights of 8 bits"),
-            (4, "Fits with weights of 4 bits"),
-        ):
-            planned = plan(card, quantize=bits, machine=machine)
-            if planned.fits:
-                return (
-                    True,
-                    f"{how}: its usual clip takes about {planned.peak_bytes / GIB:.1f} of {machine.usable / GIB:.1f} GiB.",
-                )
+        for bits, words in _WEIGHTS:
+            usual = plan(card, quantize=bits, machine=machine)
+            peak = usual.peak_bytes / GIB
+            if usual.fits:
+                return True, f"{words}: its usual clip takes about {peak:.1f} of {usable:.1f} GiB."
         least = plan(card, frames=1, width=64, height=64, quantize=4, machine=machine)
     except MlxvidError as error:
         return False, shown(error)
     if least.fits:
-        return (
-            True,
-            f"Fits with weights of 4 bits and smaller clips: its usual one takes about {planned.peak_bytes / GIB:.0f} GiB.",
+        return True, (
+            f"Fits with 4-bit weights and smaller clips: its usual clip takes about {peak:.0f} GiB."
         )
-    return (
-        False,
-        f"Won't fit: it needs {least.peak_bytes / GIB:.0f} GiB at least, and this machine has {machine.usable / GIB:.0f} to give.",
+    return False, (
+        f"Won't fit: it needs at least {least.peak_bytes / GIB:.0f} GiB, "
+        f"and this machine has {usable:.0f} GiB for it."
     )
 
 
-class ModelsModel(QAbstractListModel):
-    """The surveyed models as rows; `progress` of a job (an event of the commands', None for none)
-    is asked of the jobs.
-    """
+class ModelList(QAbstractListModel):
+    """The models as rows."""
 
-    def __init__(self, progress: Callable[[str], dict[str, Any] | None]):
+    def __init__(self) -> None:
         super().__init__()
-        self._progress = progress
-        self._rows: list[Model] = []
+        self._rows: list[ModelRow] = []
 
-    def set_models(self, models: list[Model]) -> None:
-        """Show another survey; the rows that stay keep their places, and with them the selection."""
-        if [model.name for model in models] != [model.name for model in self._rows]:
+    def set_rows(self, rows: list[ModelRow]) -> None:
+        """Show another survey; if the models are the same, the selection is kept."""
+        if [row.name for row in rows] != [row.name for row in self._rows]:
             self.beginResetModel()
-            self._rows = models
+            self._rows = rows
             self.endResetModel()
-        elif models:
-            self._rows = models
-            self.dataChanged.emit(self.index(0), self.index(len(models) - 1))
+        elif rows:
+            self._rows = rows
+            self.dataChanged.emit(self.index(0), self.index(len(rows) - 1))
 
-    def find(self, name: str) -> Model | None:
-        return next((model for model in self._rows if model.name == name), None)
+    def find(self, name: str) -> ModelRow | None:
+        """The row of a model."""
+        return next((row for row in self._rows if row.name == name), None)
 
     def index_of(self, name: str) -> QModelIndex:
-        row = next((row for row, model in enumerate(self._rows) if model.name == name), -1)
-        return self.index(row)
+        """The index of a model; an invalid one if it isn't listed."""
+        for position, row in enumerate(self._rows):
+            if row.name == name:
+                return self.index(position)
+        return QModelIndex()
 
     def touch(self, name: str) -> None:
-        """The job of a row has got further."""
+        """Redraw a model, since its job has made progress."""
         index = self.index_of(name)
         if index.isValid():
             self.dataChanged.emit(index, index)
 
     @property
-    def models(self) -> list[Model]:
+    def rows(self) -> list[ModelRow]:
+        """All rows, in order."""
         return self._rows
+
+    # --- Qt's interface ---------------------------------------------------------------------------
 
     def rowCount(self, parent: QModelIndex | QPersistentModelIndex = QModelIndex()) -> int:  # noqa: B008
         return 0 if parent.isValid() else len(self._rows)
@@ -266,9 +282,11 @@ class ModelsModel(QAbstractListModel):
     ) -> Any:
         if not index.isValid():
             return None
-        model = self._rows[index.row()]
+        row = self._rows[index.row()]
+        if role == ROW:
+            return row
         if role == Qt.ItemDataRole.DisplayRole:
-            return model.title
+            return row.title
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return f"{model.title}, {model.note}"
-        return {MODEL: model, PROGRESS: self._progress(model.name)}.get(role)
+            return f"{row.title}, {row.note}"
+        return None

@@ -1,10 +1,11 @@
-"""The model manager: what there is, what is here, what it takes; download, check, delete, import."""
+"""The model manager: models, what they need and use; download, verify, delete, import."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
@@ -29,12 +30,14 @@ from .delegate import ModelsDelegate
 from .details import ModelDetails
 from .import_dialog import ImportDialog
 from .jobs import ModelJobs
-from .list_model import MODEL, Model, ModelsModel, State, amount, survey
+from .list_model import FROM_HUB, ROW, ModelList, ModelRow, Presence, size_text, survey
 
 
 class ModelsPanel(QWidget):
-    """use_model: the name of a model to make clips with. message: a sentence for the user. changed:
-    a model came, or went.
+    """The list of models, with the details of the selected one.
+
+    use_model: the name of a model to make clips with. message: a sentence for the user. changed: a
+    model was added or removed.
     """
 
     use_model = Signal(str)
@@ -43,16 +46,17 @@ class ModelsPanel(QWidget):
 
     def __init__(self, preferences: Preferences, machine: Machine, parent: QWidget | None = None):
         super().__init__(parent)
-        self._preferences, self._machine = preferences, machine
+        self._preferences = preferences
+        self._machine = machine
         self._tasks = Tasks(1, self)
-        self._begun: dict[str, Model] = {}  # downloads and imports of what no survey knows yet
-        self._imports: dict[str, list[str]] = {}  # how each import was asked for, to go on with it
-        self._complaints: dict[str, str] = {}
-        self._surveyed_once = False
+        self._unlisted: dict[str, ModelRow] = {}  # started, and in no survey yet
+        self._imports: dict[str, list[str]] = {}  # the arguments of each, to try it again
+        self._errors: dict[str, str] = {}
+        self._surveyed = False
         self.jobs = ModelJobs(self)
-        self.model = ModelsModel(self.jobs.progress)
+        self.list = ModelList()
         self.view = QListView()
-        self.view.setModel(self.model)
+        self.view.setModel(self.list)
         self.view.setItemDelegate(ModelsDelegate(self.jobs, self.view))
         self.view.setAccessibleName("Models")
         self.view.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
@@ -60,21 +64,22 @@ class ModelsPanel(QWidget):
         self.details = ModelDetails()
         self._lay_out()
         self._connect()
-        self._show()
+        self._show_chosen()
         self.refresh()
 
     def _lay_out(self) -> None:
         self._total = faint_label()
         self._total.setWordWrap(True)
         self._total.setAccessibleName("Disk used")
-        get, bring = QPushButton("From the Hub…"), QPushButton("Import…")
-        get.setToolTip("Download another model from Hugging Face by its name")
-        bring.setToolTip("Convert an original checkpoint, or quantize a model")
-        get.clicked.connect(self.ask_for_repository)
-        bring.clicked.connect(self.ask_to_import)
+        from_hub = QPushButton("From the Hub…")
+        from_hub.setToolTip("Download another model from Hugging Face by its name")
+        from_hub.clicked.connect(self.ask_for_repository)
+        import_ = QPushButton("Import…")
+        import_.setToolTip("Convert an original checkpoint, or quantize a model")
+        import_.clicked.connect(self.ask_to_import)
         buttons = QHBoxLayout()
-        buttons.addWidget(get)
-        buttons.addWidget(bring)
+        buttons.addWidget(from_hub)
+        buttons.addWidget(import_)
         side = QWidget()
         side.setProperty("role", "panel")
         side.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -96,7 +101,7 @@ class ModelsPanel(QWidget):
         row.addWidget(self.details, 1)
 
     def _connect(self) -> None:
-        self.view.selectionModel().currentChanged.connect(lambda now, before: self._show())
+        self.view.selectionModel().currentChanged.connect(lambda *_: self._show_chosen())
         self.view.activated.connect(lambda index: self._use())
         for keys in ("Delete", "Ctrl+Backspace"):
             QShortcut(
@@ -108,218 +113,228 @@ class ModelsPanel(QWidget):
         details = self.details
         details.use.clicked.connect(self._use)
         details.get.clicked.connect(self._get)
-        details.pause.clicked.connect(
-            lambda: self._with_chosen(lambda model: self.jobs.stop(model.name))
-        )
-        details.check.clicked.connect(lambda: self._with_chosen(self._verify))
+        details.pause.clicked.connect(self._stop)
+        details.verify.clicked.connect(self._verify)
         details.remove.clicked.connect(self.ask_to_delete)
         self.jobs.changed.connect(self._follow)
         self.jobs.done.connect(self._done)
         self.jobs.failed.connect(self._failed)
         self.jobs.stopped.connect(lambda name: self.refresh())
 
-    # --- what is here -----------------------------------------------------------------------------
+    # --- the list ---------------------------------------------------------------------------------
 
     def set_machine(self, machine: Machine) -> None:
-        """The worker knows this machine better."""
+        """Use what the worker reports of this machine."""
         if machine != self._machine:
             self._machine = machine
             self.refresh()
 
     def refresh(self) -> None:
-        """Look at the disk again, away from this thread."""
-        folders, machine = self._preferences.model_folders, self._machine
-        self._tasks.run(lambda task: survey(folders, machine), done=self._take, failed=self._tell)
+        """Survey the disk again, in the background."""
+        folders = self._preferences.model_folders
+        machine = self._machine
+        self._tasks.run(
+            lambda task: survey(folders, machine),
+            done=self._show_survey,
+            failed=self._show_message,
+        )
 
     def select(self, name: str) -> None:
-        index = self.model.index_of(name)
+        """Select a model by its name."""
+        index = self.list.index_of(name)
         if index.isValid():
             self.view.setCurrentIndex(index)
 
-    def chosen(self) -> Model | None:
-        return self.view.currentIndex().data(MODEL)
+    def chosen(self) -> ModelRow | None:
+        """The selected model."""
+        return self.view.currentIndex().data(ROW)
 
-    def _take(self, task: Task, models: list[Model]) -> None:
-        names = {model.name for model in models} | {model.repo for model in models}
-        self._begun = {name: model for name, model in self._begun.items() if name not in names}
+    def _show_survey(self, task: Task, rows: list[ModelRow]) -> None:
+        known = {row.name for row in rows} | {row.repo for row in rows}
+        self._unlisted = {name: row for name, row in self._unlisted.items() if name not in known}
         before = self.chosen()
-        self.model.set_models(models + list(self._begun.values()))
-        if (
-            before is not None
-        ):  # what was asked for by its name on the hub is found by its folder once it is here
-            again = (
-                model.name
-                for model in self.model.models
-                if model.name == before.name or before.repo and model.repo == before.repo
-            )
-            self.select(next(again, ""))
+        self.list.set_rows(rows + list(self._unlisted.values()))
+        if before is not None:
+            self._select_again(before)
         if not self.view.currentIndex().isValid():
-            self.view.setCurrentIndex(self.model.index(0))
-        self._show()
-        self._tell_total()
-        if self._surveyed_once:
+            self.view.setCurrentIndex(self.list.index(0))
+        self._show_chosen()
+        self._show_total()
+        if self._surveyed:
             self.changed.emit()
-        self._surveyed_once = True
+        self._surveyed = True
 
-    def _tell(self, task: Task, text: str) -> None:
+    def _select_again(self, before: ModelRow) -> None:
+        """Select a model after a survey.
+
+        One that was added by its name on the hub is listed under its folder once it is complete.
+        """
+        for row in self.list.rows:
+            if row.name == before.name or before.repo and row.repo == before.repo:
+                self.select(row.name)
+                return
+
+    def _show_message(self, task: Task, text: str) -> None:
         self.message.emit(text)
 
-    def _tell_total(self) -> None:
-        taken = sum(model.taken for model in self.model.models if model.state is not State.PACKAGED)
+    def _show_total(self) -> None:
+        packaged = Presence.PACKAGED
+        used = sum(row.disk_bytes for row in self.list.rows if row.presence is not packaged)
         cache = hub.hub_cache_folder()
-        there = next(folder for folder in (cache, *cache.parents) if folder.exists())
-        self._total.setText(
-            f"Models take {amount(taken) if taken else 'nothing'}; {amount(shutil.disk_usage(there).free)} are free."
-        )
+        folder = next(folder for folder in (cache, *cache.parents) if folder.exists())
+        free = size_text(shutil.disk_usage(folder).free)
+        self._total.setText(f"Models use {size_text(used) if used else 'no space'}; {free} free.")
         self._total.setToolTip(f"Downloads are kept in {cache}.")
 
-    def _show(self) -> None:
-        model = self.chosen()
-        self.details.show_model(
-            model,
-            self.jobs.job(model.name) if model else None,
-            self._complaints.get(model.name, "") if model else "",
-        )
+    def _show_chosen(self) -> None:
+        row = self.chosen()
+        if row is None:
+            self.details.show_model(None, None, "")
+        else:
+            error = self._errors.get(row.name, "")
+            self.details.show_model(row, self.jobs.job(row.name), error)
 
     def _follow(self, name: str) -> None:
-        self.model.touch(name)
-        if (model := self.chosen()) is not None and model.name == name:
-            self._show()
+        self.list.touch(name)
+        row = self.chosen()
+        if row is not None and row.name == name:
+            self._show_chosen()
 
-    def _with_chosen(self, then: Callable[[Model], None]) -> None:
-        if (model := self.chosen()) is not None:
-            then(model)
-
-    # --- what can be done -------------------------------------------------------------------------
+    # --- actions ----------------------------------------------------------------------------------
 
     def _use(self) -> None:
-        if (model := self.chosen()) is not None and model.usable:
-            self.use_model.emit(model.name)
+        row = self.chosen()
+        if row is not None and row.usable:
+            self.use_model.emit(row.name)
 
     def _get(self) -> None:
-        """Begin a download or an import, or go on with it."""
-        model = self.chosen()
-        if model is None:
+        """Start a download or an import, or resume it."""
+        row = self.chosen()
+        if row is None:
             return
-        self._complaints.pop(model.name, None)
-        if model.name in self._imports:
-            self.jobs.convert(model.name, self._imports[model.name])
-        elif model.repo is not None:
-            self.jobs.download(model.name, model.repo, model.revision)
+        self._errors.pop(row.name, None)
+        if row.name in self._imports:
+            self.jobs.convert(row.name, self._imports[row.name])
+        elif row.repo is not None:
+            self.jobs.download(row.name, row.repo, row.revision)
 
-    def _verify(self, model: Model) -> None:
-        self._complaints.pop(model.name, None)
-        if model.repo is not None:
-            self.jobs.verify(model.name, model.repo, model.revision)
+    def _stop(self) -> None:
+        row = self.chosen()
+        if row is not None:
+            self.jobs.stop(row.name)
+
+    def _verify(self) -> None:
+        row = self.chosen()
+        if row is not None and row.repo is not None:
+            self._errors.pop(row.name, None)
+            self.jobs.verify(row.name, row.repo, row.revision)
 
     def ask_for_repository(self) -> None:
-        """Download what the catalog doesn't know."""
+        """Ask for a model that is not in the catalog, and download it."""
         dialog = QInputDialog(self)
         dialog.setWindowTitle("From the Hub")
-        dialog.setLabelText("The name of a model on Hugging Face, as owner/name:")
+        dialog.setLabelText("The model's name on Hugging Face, as owner/name:")
         dialog.setOkButtonText("Download")
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.textValueSelected.connect(lambda text: self.get_repository(text.strip()))
         dialog.open()
 
     def get_repository(self, repo: str) -> None:
-        """Begin to download a repository, and show it among the models from now on."""
-        known = next(
-            (model for model in self.model.models if repo in (model.repo, model.name)), None
-        )
-        if known is None:
-            if repo.count("/") != 1:
-                self.message.emit(
-                    f"{repo!r} is no name of a model on the hub: it has an owner, a stroke and a name."
-                )
-                return
-            self._begun[repo] = Model(
-                repo,
-                repo,
-                State.ABSENT,
-                repo=repo,
-                description="From the hub; not in mlxvid's catalog.",
-            )
-            self.model.set_models([*self.model.models, self._begun[repo]])
-        self.select(known.name if known else repo)
+        """Start to download a repository, and list it."""
+        listed = [row.name for row in self.list.rows if repo in (row.repo, row.name)]
+        if not listed and repo.count("/") != 1:
+            self.message.emit(f"{repo!r} is not a model's name on the hub: enter it as owner/name.")
+            return
+        if not listed:
+            row = ModelRow(repo, repo, Presence.ABSENT, repo=repo, description=FROM_HUB)
+            self._add_unlisted(row)
+        self.select(listed[0] if listed else repo)
         self._get()
 
+    def _add_unlisted(self, row: ModelRow) -> None:
+        """List a model that no survey knows yet."""
+        self._unlisted[row.name] = row
+        self.list.set_rows([*self.list.rows, row])
+
     def ask_to_import(self) -> None:
+        """Ask for a checkpoint, and import it."""
         dialog = ImportDialog(self)
         dialog.chosen.connect(self.import_checkpoint)
         dialog.open()
 
     def import_checkpoint(self, folder: Path, arguments: list[str]) -> None:
-        """Begin to convert into `folder`, and show it among the models from now on."""
+        """Start to convert into `folder`, and list it."""
         name = str(folder.resolve())
         self._imports[name] = arguments
-        if self.model.find(name) is None:
-            self._begun[name] = Model(
-                name, folder.name, State.ABSENT, description=f"From {arguments[0]}.", folder=folder
-            )
-            self.model.set_models([*self.model.models, self._begun[name]])
+        if self.list.find(name) is None:
+            source = f"From {arguments[0]}."
+            row = ModelRow(name, folder.name, Presence.ABSENT, description=source, folder=folder)
+            self._add_unlisted(row)
         self.select(name)
         self._get()
 
     def ask_to_delete(self) -> None:
-        """Delete, once that is confirmed."""
-        model = self.chosen()
-        if (
-            model is None
-            or not model.taken
-            or model.state is State.PACKAGED
-            or self.jobs.job(model.name)
-        ):
+        """Delete the selected model, once that is confirmed."""
+        row = self.chosen()
+        if row is None or not row.disk_bytes or row.presence is Presence.PACKAGED:
             return
-        box = QMessageBox(QMessageBox.Icon.NoIcon, "Delete", f"Delete {model.title}?", parent=self)
-        how = "It can be downloaded again." if model.repo else "Its folder is moved to the trash."
-        box.setInformativeText(f"It takes {amount(model.taken)}. {how}")
+        if self.jobs.job(row.name) is not None:
+            return
+        question = f"Delete {row.title}?"
+        box = QMessageBox(QMessageBox.Icon.NoIcon, "Delete Model", question, parent=self)
+        how = "You can download it again." if row.repo else "Its folder is moved to the Trash."
+        box.setInformativeText(f"It uses {size_text(row.disk_bytes)}. {how}")
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        sure = box.addButton("Delete", QMessageBox.ButtonRole.DestructiveRole)
+        confirm = box.addButton("Delete", QMessageBox.ButtonRole.DestructiveRole)
         box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
-        sure.clicked.connect(lambda: self.delete(model))
+        confirm.clicked.connect(lambda: self.delete(row))
         box.open()
 
-    def delete(self, model: Model) -> None:
-        """Delete without asking, away from this thread."""
-        self._complaints.pop(model.name, None)
-        self._imports.pop(model.name, None)
-        if model.folder is not None:
-            self._preferences.model_folders = [
-                name for name in self._preferences.model_folders if name != model.name
-            ]
-        work = (
-            (lambda task: hub.delete(model.repo))
-            if model.repo
-            else (lambda task: move_to_trash(model.folder))
-        )
-        self._tasks.run(work, failed=self._tell, ended=self._deleted)
+    def delete(self, row: ModelRow) -> None:
+        """Delete without asking, in the background."""
+        self._errors.pop(row.name, None)
+        self._imports.pop(row.name, None)
+        if row.folder is not None:
+            folders = self._preferences.model_folders
+            self._preferences.model_folders = [name for name in folders if name != row.name]
+        work = partial(_delete, row)
+        self._tasks.run(work, failed=self._show_message, ended=self._deleted)
 
     def _deleted(self, task: Task) -> None:
         self.refresh()
 
-    # --- what came of it --------------------------------------------------------------------------
+    # --- results ----------------------------------------------------------------------------------
 
-    def _done(self, name: str, result: dict) -> None:
-        title = (self.model.find(name) or Model(name, name, State.ABSENT)).title
+    def _done(self, name: str, result: dict[str, Any]) -> None:
+        row = self.list.find(name)
+        title = row.title if row is not None else name
         if result["kind"] == "verify":
-            self.message.emit(f"{title} is whole and sound.")
+            self.message.emit(f"{title} is complete and valid.")
         elif result["kind"] == "convert":
             self._imports.pop(name, None)
-            if name not in self._preferences.model_folders:
-                self._preferences.model_folders = [*self._preferences.model_folders, name]
+            folders = self._preferences.model_folders
+            if name not in folders:
+                self._preferences.model_folders = [*folders, name]
             self.message.emit(f"{title} is imported.")
         else:
             self.message.emit(f"{title} is downloaded.")
         self.refresh()
 
     def _failed(self, name: str, sentence: str) -> None:
-        self._complaints[name] = sentence
+        self._errors[name] = sentence
         self._follow(name)
         self.message.emit(sentence)
         self.refresh()
 
     def shutdown(self) -> None:
-        """End what is going on; what was downloaded stays."""
+        """End all jobs; what was downloaded is kept."""
         self.jobs.shutdown()
         self._tasks.stop()
+
+
+def _delete(row: ModelRow, task: Task) -> None:
+    """Remove a model from the hub's cache, or move its folder to the trash."""
+    if row.repo is not None:
+        hub.delete(row.repo)
+    elif row.folder is not None:
+        move_to_trash(row.folder)

@@ -1,4 +1,4 @@
-"""Where a clip is seen: one picture, as large as it fits or pixel by pixel, on a quiet ground."""
+"""The canvas: one picture, fitted to the space or at its actual size, on a quiet ground."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from mlxvid.gui.widgets.painting import draw_badge, fitted
 from mlxvid.gui.widgets.theme import colours
 
-# So far may the mouse move between press and release, in pixels, and still have clicked.
+# Pixels that the mouse may move between press and release of a click.
 CLICK_SLACK = 4
 MARGIN = 24
 
 
 class Canvas(QWidget):
-    """Shows `image`, or a few words where there is none. A click plays or pauses; at 1:1 dragging
-    moves the picture.
+    """Show `image`, or a few words if there is none.
+
+    A click plays or pauses; at actual size, dragging moves the picture.
     """
 
     clicked = Signal()
@@ -49,7 +50,7 @@ class Canvas(QWidget):
         self.update()
 
     def clear(self, text: str) -> None:
-        """No picture; words in the middle instead."""
+        """Show words in the middle instead of a picture."""
         self.set_badge("")
         self.set_text(text)
         self.set_image(None)
@@ -59,7 +60,7 @@ class Canvas(QWidget):
         return self._image
 
     def set_text(self, text: str) -> None:
-        """Words in the middle, where there is no picture."""
+        """Set the words in the middle, shown while there is no picture."""
         self._text = text
         self.setAccessibleDescription(text)
         self.update()
@@ -69,30 +70,37 @@ class Canvas(QWidget):
         return self._text
 
     def set_badge(self, badge: str) -> None:
-        """A few words over the picture's corner."""
+        """Set a few words over the corner of the picture."""
         if badge != self._badge:
             self._badge = badge
             self.update()
+
+    @property
+    def badge(self) -> str:
+        return self._badge
 
     @property
     def actual(self) -> bool:
         return self._actual
 
     def set_actual(self, actual: bool) -> None:
-        """One pixel of the clip on one of the display, instead of as large as it fits."""
+        """Show one pixel of the clip on one of the display, or fit the picture to the space."""
         self._actual = actual
         self._pan = QPointF()
         self.setCursor(Qt.CursorShape.OpenHandCursor if actual else Qt.CursorShape.ArrowCursor)
         self.update()
 
     def set_pan(self, pan: QPointF) -> None:
-        """Move the picture off the middle, at 1:1; no further than until its edge is in the middle."""
+        """Move the picture off the middle, at actual size.
+
+        It moves until its edge is in the middle, and no further.
+        """
         if self._image is not None and self._actual:
             size = self._size_on_screen(self._image)
             limit = QPointF(size.width() / 2, size.height() / 2)
-            pan = QPointF(
-                max(-limit.x(), min(pan.x(), limit.x())), max(-limit.y(), min(pan.y(), limit.y()))
-            )
+            x = max(-limit.x(), min(pan.x(), limit.x()))
+            y = max(-limit.y(), min(pan.y(), limit.y()))
+            pan = QPointF(x, y)
             if pan != self._pan:
                 self._pan = pan
                 self.update()
@@ -105,7 +113,7 @@ class Canvas(QWidget):
         size = self._size_on_screen(image) if self._actual else fitted(QSizeF(image.size()), area)
         centre = area.center() + self._pan
         corner = QPointF(centre.x() - size.width() / 2, centre.y() - size.height() / 2)
-        if self._actual:  # on whole device pixels, or every one would be a mixture of two
+        if self._actual:  # aligned to device pixels, or the picture would be blurred
             ratio = self.devicePixelRatioF()
             corner = QPointF(round(corner.x() * ratio) / ratio, round(corner.y() * ratio) / ratio)
         return QRectF(corner, size)

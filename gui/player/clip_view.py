@@ -1,4 +1,4 @@
-"""What the player and the comparison share: pictures, a filmstrip and controls on one playhead."""
+"""What the player and the comparison share: canvas, filmstrip and controls on one playhead."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .transport import TransportBar, action
 
 
 class ClipView(QWidget):
-    """A canvas over a filmstrip over a row of controls, for `reels` clips that share the memory of
-    one.
+    """A canvas over a filmstrip over a row of controls.
 
-    Whoever derives from it shows frame `index` in show_frame(), and follows the reels.
+    reels: how many clips share the memory budget of one. Subclasses implement show_frame(), and
+    follow the reels.
     """
 
     message = Signal(str)
@@ -38,28 +38,28 @@ class ClipView(QWidget):
         self.actual = action(self, "Actual Size", None, "Z", None, label="1:1")
         self.actual.setCheckable(True)
         self.actual.toggled.connect(canvas.set_actual)
-        self._go_on = False  # whether it played when it was hidden
-        self.arrangement = QVBoxLayout(self)
-        self.arrangement.setContentsMargins(0, 0, 0, 0)
-        self.arrangement.setSpacing(0)
-        self.arrangement.addWidget(canvas, 1)
-        self.arrangement.addWidget(self.filmstrip)
-        self.arrangement.addWidget(self.transport)
+        self._play_when_shown = False  # it was playing when it was hidden
+        self.column = QVBoxLayout(self)
+        self.column.setContentsMargins(0, 0, 0, 0)
+        self.column.setSpacing(0)
+        self.column.addWidget(canvas, 1)
+        self.column.addWidget(self.filmstrip)
+        self.column.addWidget(self.transport)
         self.setFocusProxy(canvas)
         self.addActions(self.actions_for_menu())
         canvas.clicked.connect(self.playhead.toggle)
         self.playhead.moved.connect(self.show_frame)
 
     def actions_for_menu(self) -> list[QAction]:
-        """What the window's menu may offer for what is in view."""
+        """The actions on the clip in view, for the window's menu."""
         return [*self.transport.playback, self.actual]
 
     def show_frame(self, index: int) -> None:
-        """Put the frame at this place of the playhead on the canvas."""
+        """Put the frame at `index` of the playhead on the canvas."""
         raise NotImplementedError
 
     def clear(self, text: str) -> None:
-        """Show nothing but a few words, and give the memory back."""
+        """Show nothing but a few words, and free the memory."""
         for reel in self.reels:
             reel.close()
         self.playhead.pause()
@@ -68,20 +68,20 @@ class ClipView(QWidget):
         self.filmstrip.refresh()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Space plays, unless a button that has the focus took it for itself."""
+        """Play or pause on Space, unless a focused button has taken it."""
         if event.key() == Qt.Key.Key_Space and not event.modifiers():
             self.playhead.toggle()
         else:
             super().keyPressEvent(event)
 
     def hideEvent(self, event: QHideEvent) -> None:
-        """What nobody sees need not play."""
-        self._go_on = self.playhead.playing
+        """Pause, since nobody sees it."""
+        self._play_when_shown = self.playhead.playing
         self.playhead.pause()
         super().hideEvent(event)
 
     def showEvent(self, event: QShowEvent) -> None:
-        if self._go_on:
+        if self._play_when_shown:
             self.playhead.play()
         super().showEvent(event)
 

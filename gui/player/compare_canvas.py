@@ -1,6 +1,4 @@
-"""Two pictures in one place: beside each other, or one over the other with an edge between them
-that is dragged.
-"""
+"""Two pictures: side by side, or one over the other with an edge between them to drag."""
 
 from __future__ import annotations
 
@@ -11,20 +9,22 @@ from PySide6.QtWidgets import QWidget
 from .canvas import Canvas
 
 GAP = 8
-# How near the edge the mouse takes hold of it at 1:1, where it moves the picture everywhere else.
+# Pixels from the edge within which the mouse drags it at actual size; elsewhere it pans.
 REACH = 14
 
 
 class CompareCanvas(Canvas):
-    """`wipe`: whether the pictures lie over each other; `edge`: where the left one ends, from 0 to
-    1 of their width.
+    """A canvas with two pictures.
+
+    wipe: whether the pictures lie over each other. edge: where the left one ends, from 0 to 1 of
+    their width.
     """
 
     edge_changed = Signal(float)
 
     def __init__(self, parent: QWidget | None = None):
         super().__init__(parent)
-        self.setAccessibleName("Two takes")
+        self.setAccessibleName("Compared clips")
         self.setMouseTracking(True)
         self.wipe = False
         self.edge = 0.5
@@ -34,6 +34,11 @@ class CompareCanvas(Canvas):
     def set_images(self, left: QImage | None, right: QImage | None) -> None:
         self._other = right
         self.set_image(left)
+
+    @property
+    def images(self) -> tuple[QImage | None, QImage | None]:
+        """The pictures, left and right."""
+        return self._image, self._other
 
     def clear(self, text: str) -> None:
         self._other = None
@@ -51,7 +56,7 @@ class CompareCanvas(Canvas):
     # --- painting ---------------------------------------------------------------------------------
 
     def areas(self) -> tuple[QRectF, QRectF]:
-        """Where each picture has its room."""
+        """The part of the canvas that each picture has."""
         whole = QRectF(self.rect())
         if self.wipe:
             return whole, whole
@@ -60,7 +65,7 @@ class CompareCanvas(Canvas):
 
     def paint_pictures(self, painter: QPainter) -> None:
         if not self.wipe:
-            for image, area in zip((self._image, self._other), self.areas(), strict=True):
+            for image, area in zip(self.images, self.areas(), strict=True):
                 if image is not None:
                     painter.setClipRect(area)
                     self.draw(painter, image, area)
@@ -68,10 +73,9 @@ class CompareCanvas(Canvas):
             return
         x = self._edge_x()
         whole = QRectF(self.rect())
-        for image, side in (
-            (self._image, QRectF(0, 0, x, whole.height())),
-            (self._other, QRectF(x, 0, whole.width() - x, whole.height())),
-        ):
+        left = QRectF(0, 0, x, whole.height())
+        right = QRectF(x, 0, whole.width() - x, whole.height())
+        for image, side in zip(self.images, (left, right), strict=True):
             if image is not None:
                 painter.setClipRect(side)
                 self.draw(painter, image, whole)
@@ -80,30 +84,28 @@ class CompareCanvas(Canvas):
             self._paint_edge(painter, x)
 
     def _paint_edge(self, painter: QPainter, x: float) -> None:
-        """A line and a knob on it, light within dark, so that they are seen on any picture."""
-        middle = self._union().center().y()
+        """Paint a line with a knob, light within dark, so that both are seen on any picture."""
+        union = self._union()
+        middle = union.center().y()
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
         for colour, grow in ((QColor(0, 0, 0, 110), 1.0), (QColor(255, 255, 255, 235), 0.0)):
+            line = QRectF(x - 1, union.top(), 2, union.height())
+            knob = QRectF(x - 5, middle - 16, 10, 32).adjusted(-grow, -grow, grow, grow)
             painter.setBrush(colour)
-            painter.drawRect(
-                QRectF(x - 1 - grow, self._union().top(), 2 + 2 * grow, self._union().height())
-            )
-            painter.drawRoundedRect(
-                QRectF(x - 5 - grow, middle - 16 - grow, 10 + 2 * grow, 32 + 2 * grow),
-                5 + grow,
-                5 + grow,
-            )
+            painter.drawRect(line.adjusted(-grow, 0, grow, 0))
+            painter.drawRoundedRect(knob, 5 + grow, 5 + grow)
         painter.restore()
 
     def _union(self) -> QRectF:
-        """What both pictures cover together."""
+        """The rectangle that both pictures cover together."""
         whole = QRectF(self.rect())
-        places = [
-            self.place(image, whole) for image in (self._image, self._other) if image is not None
-        ]
-        return (places[0].united(places[-1]) if places else whole).intersected(whole)
+        images = [image for image in (self._image, self._other) if image is not None]
+        if not images:
+            return whole
+        covered = self.place(images[0], whole).united(self.place(images[-1], whole))
+        return covered.intersected(whole)
 
     def _edge_x(self) -> float:
         union = self._union()
@@ -111,26 +113,27 @@ class CompareCanvas(Canvas):
 
     # --- the mouse --------------------------------------------------------------------------------
 
-    def _near_edge(self, event: QMouseEvent) -> bool:
-        return self.wipe and (
-            not self.actual or abs(event.position().x() - self._edge_x()) <= REACH
-        )
+    def _drags_edge(self, event: QMouseEvent) -> bool:
+        return self.wipe and (not self.actual or self._at_edge(event))
+
+    def _at_edge(self, event: QMouseEvent) -> bool:
+        return abs(event.position().x() - self._edge_x()) <= REACH
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         super().mousePressEvent(event)
-        self._dragging = event.button() == Qt.MouseButton.LeftButton and self._near_edge(event)
+        self._dragging = event.button() == Qt.MouseButton.LeftButton and self._drags_edge(event)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         if self._dragging:
             self._drag_edge(event.position())
         else:
             super().mouseMoveEvent(event)
-        if self.wipe and abs(event.position().x() - self._edge_x()) <= REACH:
+        if self.wipe and self._at_edge(event):
             self.setCursor(Qt.CursorShape.SplitHCursor)
+        elif self.actual:
+            self.setCursor(Qt.CursorShape.OpenHandCursor)
         else:
-            self.setCursor(
-                Qt.CursorShape.OpenHandCursor if self.actual else Qt.CursorShape.ArrowCursor
-            )
+            self.setCursor(Qt.CursorShape.ArrowCursor)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         self._dragging = False

@@ -1,4 +1,4 @@
-"""Comparing two takes: in step, beside each other or with a wipe."""
+"""The comparison of two clips: in step, side by side or with a wipe."""
 
 from __future__ import annotations
 
@@ -22,31 +22,33 @@ NUDGE = 0.02
 
 
 class CompareView(ClipView):
-    """Two clips on one clock, which runs at the higher of their rates and to the end of the longer;
-    the shorter waits at its end.
+    """Two clips on one clock.
+
+    It runs at the higher of their frame rates and to the end of the longer one; the shorter one
+    stops at its last frame.
     """
 
     canvas: CompareCanvas
 
     def __init__(self, parent: QWidget | None = None):
         super().__init__(CompareCanvas(), reels=2, marks=False, parent=parent)
-        self._fresh = True
+        self._play_when_ready = True  # play from the start once both clips have a frame
         self.labels = [ElidedLabel(), ElidedLabel()]
         header = QHBoxLayout()
         header.setContentsMargins(12, 8, 12, 8)
         header.setSpacing(16)
         for name, label in zip("AB", self.labels, strict=True):
-            label.setAccessibleName(f"Take {name}")
+            label.setAccessibleName(f"Clip {name}")
             header.addWidget(label, 1)
-        self.arrangement.insertLayout(0, header)
+        self.column.insertLayout(0, header)
 
         self.side = action(self, "Side by Side", None, "S", partial(self.set_wipe, False))
         self.wipe = action(self, "Wipe", None, "W", partial(self.set_wipe, True))
         group = QActionGroup(self)
-        for one in (self.side, self.wipe):
-            one.setCheckable(True)
-            group.addAction(one)
-        self.swap = action(self, "Swap Takes", None, "A", self.swap_takes, label="Swap")
+        for layout in (self.side, self.wipe):
+            layout.setCheckable(True)
+            group.addAction(layout)
+        self.swap = action(self, "Swap Clips", None, "A", self.swap_clips, label="Swap")
         self.edge_left = action(
             self, "Move Wipe Left", None, "Shift+Left", partial(self._nudge, -NUDGE)
         )
@@ -54,8 +56,8 @@ class CompareView(ClipView):
             self, "Move Wipe Right", None, "Shift+Right", partial(self._nudge, NUDGE)
         )
         self.transport.add(QWidget(), 1)
-        for one in (self.side, self.wipe, self.swap, self.actual):
-            self.transport.add(button(one))
+        for control in (self.side, self.wipe, self.swap, self.actual):
+            self.transport.add(button(control))
         self.addActions([self.side, self.wipe, self.swap, self.edge_left, self.edge_right])
         for reel in self.reels:
             reel.begun.connect(self._measure)
@@ -66,30 +68,27 @@ class CompareView(ClipView):
     def open(self, paths: list[Path]) -> None:
         """Compare two clips, given in the order left, right."""
         self.clear("")
-        self._fresh = True
+        self._play_when_ready = True
         for reel, path in zip(self.reels, paths, strict=True):
             reel.open(path)
-        self._tell()
+        self._show_differences()
 
     def set_wipe(self, wipe: bool) -> None:
-        """Lay the takes over each other, or beside each other."""
+        """Show the clips one over the other, or side by side."""
         (self.wipe if wipe else self.side).setChecked(True)
         self.canvas.set_wipe(wipe)
-        left, right = (
-            (Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignRight)
-            if wipe
-            else (Qt.AlignmentFlag.AlignHCenter,) * 2
-        )
-        for label, where in zip(self.labels, (left, right), strict=True):
-            label.setAlignment(where | Qt.AlignmentFlag.AlignVCenter)
-        for one in (self.edge_left, self.edge_right):
-            one.setEnabled(wipe)
+        centre = Qt.AlignmentFlag.AlignHCenter
+        sides = [Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignRight] if wipe else [centre] * 2
+        for label, side in zip(self.labels, sides, strict=True):
+            label.setAlignment(side | Qt.AlignmentFlag.AlignVCenter)
+        self.edge_left.setEnabled(wipe)
+        self.edge_right.setEnabled(wipe)
 
-    def swap_takes(self) -> None:
-        """Change the sides; what is decoded is kept."""
+    def swap_clips(self) -> None:
+        """Swap the sides; decoded frames are kept."""
         self.reels.reverse()  # the filmstrip's list is the same
         self.filmstrip.refresh()
-        self._tell()
+        self._show_differences()
         self.show_frame(self.playhead.index)
 
     def _nudge(self, by: float) -> None:
@@ -97,7 +96,7 @@ class CompareView(ClipView):
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
-        if not event.spontaneous():  # not minimized, but left for good
+        if not event.spontaneous():  # the view was left, not just minimized
             self.clear("")
 
     # --- keeping both in step ---------------------------------------------------------------------
@@ -107,24 +106,25 @@ class CompareView(ClipView):
         self.canvas.set_images(*(reel.image(reel.index_at(seconds)) for reel in self.reels))
 
     def _measure(self) -> None:
-        """Set the clock to what is known by now. A place can be shown when both takes have their
-        frame for it.
+        """Set the clock to what is known by now.
+
+        A place can be shown once both clips have their frame for it.
         """
         known = [reel for reel in self.reels if reel.count]
         if known:
             fps = max(reel.fps for reel in known)
             count = max(_scaled(reel.count, reel, fps) for reel in known)
-            there = [
-                count if reel.complete else _scaled(len(reel.frames), reel, fps)
-                for reel in self.reels
-            ]
-            self.playhead.set_length(count, fps, min(there))
-        self._tell()
+            ready = count
+            for reel in self.reels:
+                if not reel.complete:
+                    ready = min(ready, _scaled(len(reel.frames), reel, fps))
+            self.playhead.set_length(count, fps, ready)
+        self._show_differences()
 
     def _grown(self) -> None:
         self._measure()
-        if self._fresh and all(reel.frames or reel.complete for reel in self.reels):
-            self._fresh = False
+        if self._play_when_ready and all(reel.frames or reel.complete for reel in self.reels):
+            self._play_when_ready = False
             self.playhead.rewind()
             self.playhead.play()
         self.show_frame(self.playhead.index)
@@ -136,20 +136,23 @@ class CompareView(ClipView):
         if all(reel.complete and not reel.frames for reel in self.reels):
             self.canvas.clear("Neither of these clips can be shown.")
 
-    def _tell(self) -> None:
-        """What the takes have different, once both are known; before that, their names."""
-        if all(reel.facts for reel in self.reels):
-            lines = differences([(reel.path, reel.facts) for reel in self.reels])
+    def _show_differences(self) -> None:
+        """Label the clips with what they don't share; until that is known, with their names."""
+        opened = [(reel.path, reel.facts) for reel in self.reels if reel.path and reel.facts]
+        if len(opened) == len(self.reels):
+            lines = differences(opened)
         else:
-            lines = [
-                f"{reel.path.name}{' can’t be shown' if reel.complete and not reel.frames else ''}"
-                for reel in self.reels
-                if reel.path
-            ]
-        for name, label, line in zip("AB", self.labels, lines, strict=False):
+            lines = [_name(reel) for reel in self.reels]
+        for name, label, line in zip("AB", self.labels, lines, strict=True):
             label.setText(f"{name}   {line}")
 
 
+def _name(reel: Reel) -> str:
+    """The name of a clip, and whether it failed to open."""
+    name = reel.path.name if reel.path else ""
+    return f"{name} can’t be shown" if reel.complete and not reel.frames else name
+
+
 def _scaled(frames: int, reel: Reel, fps: float) -> int:
-    """So many of a clip's frames, counted in frames of another rate."""
+    """`frames` of a clip, counted at another frame rate."""
     return round(frames / reel.fps * fps) if frames else 0

@@ -1,4 +1,4 @@
-"""What two takes have different in their settings, in words short enough to stand over them."""
+"""The settings that two clips don't share, in words short enough to stand over them."""
 
 from __future__ import annotations
 
@@ -10,23 +10,20 @@ from mlxvid.gui.core.frames import Facts
 
 
 def _listed(value: Any) -> str:
-    """The names in a list, without their folders; a file's settings may hold anything."""
-    return (
-        ", ".join(str(one).rsplit("/", 1)[-1] for one in value)
-        if isinstance(value, (list, dict))
-        else str(value)
-    )
+    """The names in a list, without their folders; the settings of a file may hold anything."""
+    if not isinstance(value, (list, dict)):
+        return str(value)
+    return ", ".join(str(item).rsplit("/", 1)[-1] for item in value)
 
 
 def _number(value: Any) -> str:
     return f"{value:g}" if isinstance(value, (int, float)) else str(value)
 
 
-# What is worth a word, in this order; the rest (versions, the latents' origin) is not what one
-# compares takes by.
+# The settings to compare, in this order; the rest (versions, origin of the latents) is noise.
 _WORDS: dict[str, Callable[[Any], str]] = {
     "model": lambda value: Path(str(value)).name,
-    "quantize": lambda value: f"{value} bit" if value else "not quantized",
+    "quantize": lambda value: f"{value} bits" if value else "not quantized",
     "dtype": str,
     "seed": lambda value: f"seed {value}",
     "steps": lambda value: f"{value} steps",
@@ -37,7 +34,7 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "keyframes": lambda value: f"images at {_listed(value)}" if value else "no images",
     "loras": lambda value: f"LoRA {_listed(value)}" if value else "no LoRA",
 }
-# After them and the sizes, since these are long.
+# Shown after these and the sizes, since they are long.
 _TEXTS: dict[str, Callable[[Any], str]] = {
     "prompt": lambda value: f"“{value}”",
     "negative_prompt": lambda value: f"without “{value}”" if value else "no negative prompt",
@@ -45,31 +42,35 @@ _TEXTS: dict[str, Callable[[Any], str]] = {
 SAME = "same settings"
 
 
-def differences(takes: list[tuple[Path, Facts]]) -> list[str]:
-    """One line for each take: the settings that they don't share, size and rate if these differ;
-    SAME where nothing does.
+def differences(clips: list[tuple[Path, Facts]]) -> list[str]:
+    """One line for each clip: the settings that differ, and size and rate if these do.
 
-    A clip that has no settings is told by its name.
+    A clip without settings is labelled by its name; SAME if nothing differs.
     """
-    settings = [facts.settings for _, facts in takes]
+    settings = [facts.settings for _, facts in clips]
     lines = []
-    for path, facts in takes:
+    for path, facts in clips:
         parts = [] if facts.settings else [path.name]
-        parts += _told(_WORDS, facts.settings, settings)
-        for value in (_size, _length):
-            if len({value(other) for _, other in takes}) > 1:
-                parts.append(value(facts))
-        parts += _told(_TEXTS, facts.settings, settings)
+        parts += _in_words(_WORDS, facts.settings, settings)
+        for measure in (_size, _length):
+            if len({measure(other) for _, other in clips}) > 1:
+                parts.append(measure(facts))
+        parts += _in_words(_TEXTS, facts.settings, settings)
         lines.append("  ·  ".join(" ".join(part.split()) for part in parts) or SAME)
     return lines
 
 
-def _told(words: dict[str, Callable[[Any], str]], own: dict, settings: list[dict]) -> list[str]:
-    """The words for those of a take's own settings that differ."""
-    return [word(own[key]) for key, word in words.items() if key in own and _differs(key, settings)]
+def _in_words(
+    words: dict[str, Callable[[Any], str]],
+    own: dict[str, Any],
+    settings: list[dict[str, Any]],
+) -> list[str]:
+    """The words for those of a clip's own settings that differ."""
+    differing = [key for key in words if key in own and _differs(key, settings)]
+    return [words[key](own[key]) for key in differing]
 
 
-def _differs(key: str, settings: list[dict]) -> bool:
+def _differs(key: str, settings: list[dict[str, Any]]) -> bool:
     values = [own[key] for own in settings if key in own]
     return len(values) < len(settings) or any(value != values[0] for value in values)
 

@@ -1,6 +1,4 @@
-"""The clip in a row of small pictures: where one is, where the marks are, and the place to drag
-through it.
-"""
+"""The filmstrip: the clip in a row of small pictures, with playhead and marks to drag."""
 
 from __future__ import annotations
 
@@ -16,17 +14,17 @@ from mlxvid.gui.widgets.theme import colours
 
 ROW_HEIGHT = 46
 ROW_GAP = 3
-# Room above and below the rows, in which the playhead stands out.
+# Pixels above and below the rows, in which the playhead stands out.
 MARGIN = 4
 HANDLE = 7
-# How near a mark the mouse has to be to take hold of it, in pixels.
+# Pixels from a mark within which the mouse drags it.
 REACH = 6
-# Milliseconds between two cells: drawing one takes about one, and the window has the rest.
+# Milliseconds between two cells; drawing one takes about one, and leaves the rest to the window.
 PACE = 4
 
 
-class Hold(Enum):
-    """What the mouse has hold of."""
+class Drag(Enum):
+    """What the mouse is dragging."""
 
     PLAYHEAD = auto()
     FIRST = auto()
@@ -34,8 +32,9 @@ class Hold(Enum):
 
 
 class Filmstrip(QWidget):
-    """One row for each reel, all on the playhead's time. Cells are filled one at a time, so that a
-    long clip doesn't stop the window.
+    """One row for each reel, all on the playhead's time.
+
+    Cells are drawn one at a time, so that a long clip doesn't block the window.
     """
 
     def __init__(
@@ -51,14 +50,16 @@ class Filmstrip(QWidget):
         self.setMouseTracking(True)
         self.setAccessibleName("Filmstrip")
         self.setAccessibleDescription(
-            "Drag to move through the clip; the arrow keys go frame by frame."
+            "Drag to move through the clip; the arrow keys step by one frame."
         )
-        self._playhead, self._reels, self._marks = playhead, reels, marks
+        self._playhead = playhead
+        self._reels = reels
+        self._marks = marks
         self._places: list[list[QRect]] = [[] for _ in reels]
         self._cells: list[list[QPixmap | None]] = [[] for _ in reels]
         self._stale: list[tuple[int, int]] = []  # (row, cell) still to be drawn
-        self._hold: Hold | None = None
-        self._go_on = False  # whether the clip played before it was dragged
+        self._dragged: Drag | None = None
+        self._play_after_drag = False  # the clip was playing when the drag began
         self._drawn_at = 0
         self._timer = QTimer(self)
         self._timer.setInterval(PACE)
@@ -68,8 +69,8 @@ class Filmstrip(QWidget):
         playhead.length_changed.connect(self.refresh)
         for reel in reels:
             reel.begun.connect(self.refresh)
-            reel.grown.connect(self._look)
-            reel.ended.connect(self._look)
+            reel.grown.connect(self._follow)
+            reel.ended.connect(self._follow)
 
     def sizeHint(self) -> QSize:
         rows = len(self._reels)
@@ -81,43 +82,57 @@ class Filmstrip(QWidget):
     # --- the small pictures -----------------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Draw all cells anew, one after the other; what they showed stays until then."""
+        """Draw all cells again, one after the other; each keeps its picture until then."""
         self._places = [self._layout(row) for row in range(len(self._reels))]
         for row, places in enumerate(self._places):
             self._cells[row] = (self._cells[row] + [None] * len(places))[: len(places)]
         stale = [
             (row, cell) for row, places in enumerate(self._places) for cell in range(len(places))
         ]
-        # The empty ones first: where previews come faster than the cells are drawn, the last would
-        # stay empty for ever.
-        self._stale = sorted(stale, key=lambda place: self._cells[place[0]][place[1]] is not None)
+        # Empty cells first: if previews come faster than cells are drawn, the last ones would
+        # otherwise stay empty.
+        self._stale = sorted(stale, key=lambda cell: self._cells[cell[0]][cell[1]] is not None)
         self._timer.start()
         self.update()
 
-    def _look(self) -> None:
-        """More frames are there, or fewer than were promised."""
+    def _follow(self) -> None:
+        """Follow a reel that has more frames, or fewer than it promised."""
         if self._places != [self._layout(row) for row in range(len(self._reels))]:
             self.refresh()
         elif self._stale:
             self._timer.start()
 
     def _fill(self) -> None:
-        """Draw the next cell whose frame is there."""
+        """Draw the next cell whose frame is decoded."""
         for position, (row, cell) in enumerate(self._stale):
-            place, reel = self._places[row][cell], self._reels[row]
+            place = self._places[row][cell]
+            reel = self._reels[row]
             index = reel.index_at(place.center().x() / max(self.width(), 1) * self._duration())
-            if index < len(reel.frames):
+            image = reel.image(index) if index < len(reel.frames) else None
+            if image is not None:
                 del self._stale[position]
-                self._cells[row][cell] = _cropped(
-                    reel.image(index), place.size(), self.devicePixelRatioF()
-                )
+                self._cells[row][cell] = _cropped(image, place.size(), self.devicePixelRatioF())
                 self.update(place)
                 return
         self._timer.stop()
 
+    @property
+    def drawing(self) -> bool:
+        """Whether cells are still being drawn."""
+        return self._timer.isActive()
+
+    def cells(self, row: int = 0) -> list[tuple[QRect, QPixmap | None]]:
+        """Place and picture of each cell of a row; None for one that is not drawn yet."""
+        return list(zip(self._places[row], self._cells[row], strict=True))
+
+    def next_cells(self, row: int = 0) -> list[int]:
+        """The cells of a row still to be drawn, in that order."""
+        return [cell for stale_row, cell in self._stale if stale_row == row]
+
     def _layout(self, row: int) -> list[QRect]:
-        """The cells of a row: as many as fit at the clip's shape, exactly over the row's part of
-        the time.
+        """The cells of a row.
+
+        There are as many as fit at the clip's aspect ratio; they cover the row's part of the time.
         """
         reel = self._reels[row]
         if not reel.count or not self._playhead.count or reel.facts is None:
@@ -137,22 +152,21 @@ class Filmstrip(QWidget):
     def _duration(self) -> float:
         return self._playhead.count / self._playhead.fps
 
-    def _frame(self, x: float) -> int:
-        return max(
-            0, min(int(x / max(self.width(), 1) * self._playhead.count), self._playhead.count - 1)
-        )
+    def _frame_at(self, x: float) -> int:
+        frame = int(x / max(self.width(), 1) * self._playhead.count)
+        return max(0, min(frame, self._playhead.count - 1))
 
     def _left(self, frame: int) -> int:
-        """Where a frame begins."""
+        """The x at which a frame begins."""
         return round(frame / max(self._playhead.count, 1) * self.width())
 
-    def _head(self, frame: int) -> int:
-        """Where the playhead stands for a frame: in its middle."""
+    def _centre(self, frame: int) -> int:
+        """The x of a frame's middle, where the playhead stands."""
         return round((frame + 0.5) / max(self._playhead.count, 1) * self.width())
 
     def _move(self, index: int) -> None:
         for frame in (self._drawn_at, index):
-            self.update(self._head(frame) - 5, 0, 10, self.height())
+            self.update(self._centre(frame) - 5, 0, 10, self.height())
         self._drawn_at = index
 
     # --- painting ---------------------------------------------------------------------------------
@@ -179,8 +193,9 @@ class Filmstrip(QWidget):
             painter.drawRect(rows.adjusted(0, 0, -1, -1))
 
     def _paint_marks(self, painter: QPainter, rows: QRect, shade: QColor, accent: QColor) -> None:
-        """What is left out is shaded, what is kept has a frame with two handles."""
-        first, last = self._left(self._playhead.first), self._left(self._playhead.last + 1)
+        """Shade what is left out, and frame what is kept, with two handles."""
+        first = self._left(self._playhead.first)
+        last = self._left(self._playhead.last + 1)
         shade.setAlphaF(0.75)
         painter.fillRect(QRect(0, rows.top(), first, rows.height()), shade)
         painter.fillRect(QRect(last, rows.top(), self.width() - last, rows.height()), shade)
@@ -198,55 +213,54 @@ class Filmstrip(QWidget):
         painter.restore()
 
     def _paint_playhead(self, painter: QPainter) -> None:
-        x = self._head(self._playhead.index)
+        x = self._centre(self._playhead.index)
         painter.fillRect(x - 2, 0, 4, self.height(), QColor(0, 0, 0, 120))
         painter.fillRect(x - 1, 0, 2, self.height(), QColor(255, 255, 255))
 
     # --- the mouse --------------------------------------------------------------------------------
 
-    def _what(self, at: QPoint) -> Hold:
-        """What is under the mouse; marks only where something is left out, since at the ends they
-        would be in the way.
+    def _under(self, at: QPoint) -> Drag:
+        """What is under the mouse.
+
+        Marks can be dragged only if something is left out: at the ends they would be in the way.
         """
         if self._marks and self._playhead.trimmed:
-            for hold, x in (
-                (Hold.FIRST, self._left(self._playhead.first)),
-                (Hold.LAST, self._left(self._playhead.last + 1)),
-            ):
-                inwards = HANDLE if hold is Hold.FIRST else -HANDLE
-                if min(x, x + inwards) - REACH / 2 <= at.x() <= max(x, x + inwards) + REACH / 2:
-                    return hold
-        return Hold.PLAYHEAD
+            first = self._left(self._playhead.first)
+            last = self._left(self._playhead.last + 1)
+            if first - REACH / 2 <= at.x() <= first + HANDLE + REACH / 2:
+                return Drag.FIRST
+            if last - HANDLE - REACH / 2 <= at.x() <= last + REACH / 2:
+                return Drag.LAST
+        return Drag.PLAYHEAD
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.button() == Qt.MouseButton.LeftButton and self._playhead.count:
-            self._hold = self._what(event.position().toPoint())
-            self._go_on = self._playhead.playing
+            self._dragged = self._under(event.position().toPoint())
+            self._play_after_drag = self._playhead.playing
             self._playhead.pause()
             self._drag(event.position().x())
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        if self._hold is not None:
+        if self._dragged is not None:
             self._drag(event.position().x())
         else:
-            at_mark = self._what(event.position().toPoint()) is not Hold.PLAYHEAD
+            at_mark = self._under(event.position().toPoint()) is not Drag.PLAYHEAD
             self.setCursor(Qt.CursorShape.SizeHorCursor if at_mark else Qt.CursorShape.ArrowCursor)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        if event.button() == Qt.MouseButton.LeftButton and self._hold is not None:
-            self._hold = None
-            if self._go_on:
+        if event.button() == Qt.MouseButton.LeftButton and self._dragged is not None:
+            self._dragged = None
+            if self._play_after_drag:
                 self._playhead.play()
 
     def _drag(self, x: float) -> None:
-        """Move what is held to `x`; a mark takes the playhead with it, so that one sees where one
-        cuts.
-        """
-        head, frame = self._playhead, self._frame(x)
-        if self._hold is Hold.FIRST:
+        """Move what is dragged to `x`; a mark takes the playhead along, to show the cut."""
+        head = self._playhead
+        frame = self._frame_at(x)
+        if self._dragged is Drag.FIRST:
             frame = min(frame, head.last)
             head.mark_in(frame)
-        elif self._hold is Hold.LAST:
+        elif self._dragged is Drag.LAST:
             frame = max(frame, head.first)
             head.mark_out(frame)
         head.seek(frame)
@@ -256,7 +270,7 @@ class Filmstrip(QWidget):
 
 
 def _cropped(image: QImage, size: QSize, ratio: float) -> QPixmap:
-    """A picture that fills `size`, its middle where the shapes differ."""
+    """A picture that fills `size`, cropped to its middle if the aspect ratios differ."""
     target = size * ratio
     scaled = image.scaled(
         target,

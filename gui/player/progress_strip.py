@@ -1,6 +1,4 @@
-"""Under the picture while a clip is being made: how far it is, how long it will take, and a way to
-stop it.
-"""
+"""The strip under the picture while a clip is being made: progress, time to go, cancel."""
 
 from __future__ import annotations
 
@@ -15,11 +13,15 @@ from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.widgets.elided import ElidedLabel
 from mlxvid.gui.widgets.theme import small
 
-_FINE = 1000
+# Steps of the progress bar.
+_FULL = 1000
 
 
 class ProgressStrip(QWidget):
-    """There while something is made. `watch`: the user wants to see the clip that is forming."""
+    """Visible while a clip is being made.
+
+    watch: the user wants to see the clip that is being made.
+    """
 
     watch = Signal()
 
@@ -28,7 +30,7 @@ class ProgressStrip(QWidget):
         self._runner = runner
         self._title = ElidedLabel()
         self._title.setProperty("role", "heading")
-        self._title.setAccessibleName("Clip that is being made")
+        self._title.setAccessibleName("Clip being made")
         self._text = ElidedLabel()
         self._text.setProperty("role", "faint")
         self._text.setAccessibleName("Progress")
@@ -36,10 +38,11 @@ class ProgressStrip(QWidget):
         self._bar.setTextVisible(False)
         self._bar.setAccessibleName("Progress of the clip")
         self._watch = QPushButton("Watch")
-        self._watch.setToolTip("See the clip that is forming")
+        self._watch.setToolTip("Show previews of the clip being made")
         self._watch.clicked.connect(self.watch)
         self._cancel = QPushButton("Cancel")
-        self._cancel.setToolTip("Stop this clip; what is done so far is kept for resuming")
+        self._cancel.setObjectName("cancel-clip")
+        self._cancel.setToolTip("Stop this clip; you can resume it later")
         self._cancel.clicked.connect(runner.cancel)
         words = QVBoxLayout()
         words.setSpacing(2)
@@ -57,23 +60,23 @@ class ProgressStrip(QWidget):
         layout.addWidget(self._bar)
         layout.addLayout(row)
         runner.started.connect(self._begin)
-        runner.progressed.connect(self._show)
+        runner.progressed.connect(self._show_progress)
         runner.changed.connect(self._update)
         self._update()
 
     def set_watched(self, watched: bool) -> None:
-        """Whether the forming clip is in view."""
+        """Set whether the clip that is being made is in view."""
         self._watch.setVisible(not watched)
 
     def _begin(self, job: Job) -> None:
         self._title.setText(job.title)
-        self._show(job, {})
+        self._show_progress(job, {})
 
-    def _show(self, job: Job, event: dict[str, Any]) -> None:
+    def _show_progress(self, job: Job, event: dict[str, Any]) -> None:
         if not self._runner.cancelling:
             self._text.setText(progress_text(event))
-        self._bar.setRange(0, _FINE if event else 0)  # without an end while nothing is known
-        self._bar.setValue(round(_FINE * share(event)))
+        self._bar.setRange(0, _FULL if event else 0)  # busy while nothing is known
+        self._bar.setValue(round(_FULL * share(event)))
 
     def _update(self) -> None:
         self.setVisible(self._runner.current is not None)

@@ -1,4 +1,4 @@
-"""The middle of the window: the clip, large; or two of them compared; and the one that is forming."""
+"""The stage, in the middle of the window: one clip, two compared, or previews of the next."""
 
 from __future__ import annotations
 
@@ -21,15 +21,18 @@ COMPARED = 2
 
 
 class Stage(QWidget):
-    """Shows what the user opens; what is being made as well, until they look at something else.
-    `use_last_frame`, `message`: as of the player."""
+    """Show what the user opens, and previews of the clip being made until they look away.
+
+    use_last_frame and message are the player's.
+    """
 
     use_last_frame = Signal(Path)
     message = Signal(str)
 
     def __init__(self, database: Database, runner: Runner, stills: Path):
         super().__init__()
-        self._database, self._runner = database, runner
+        self._database = database
+        self._runner = runner
         self._watching = True
         self._badge = ""
         self.player = Player(stills)
@@ -37,7 +40,7 @@ class Stage(QWidget):
         self.strip = ProgressStrip(runner)
         self._pages = QStackedWidget()
         self._pages.addWidget(self.player)
-        self._pages.addWidget(self._with_way_back(self.compare))
+        self._pages.addWidget(self._with_done_button(self.compare))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
@@ -63,13 +66,13 @@ class Stage(QWidget):
             self.open(clip.path)
 
     def open(self, path: Path) -> None:
-        """Show a file; the clip that is being made, if any, goes on out of view."""
+        """Show a file; a clip that is being made continues out of view."""
         self._look_away()
         self._pages.setCurrentIndex(0)
         self.player.open(path)
 
     def open_compare(self, numbers: list[int]) -> None:
-        """Show two clips of the gallery beside each other."""
+        """Show two clips of the gallery side by side."""
         clips = [clip for clip in map(self._database.clip, numbers) if clip is not None]
         if len(clips) == COMPARED:
             self._look_away()
@@ -78,7 +81,7 @@ class Stage(QWidget):
             self.compare.setFocus()
 
     def close_compare(self) -> None:
-        """Back to the clip."""
+        """Return to the single clip."""
         self._pages.setCurrentIndex(0)
         self.player.setFocus()
 
@@ -87,14 +90,14 @@ class Stage(QWidget):
         return self._pages.currentIndex() == 1
 
     def watch(self) -> None:
-        """Show what is being made from now on, and each clip when it is done."""
+        """Show previews of the clip being made from now on, and each clip when it is done."""
         self._watching = True
         self.strip.set_watched(True)
         self._pages.setCurrentIndex(0)
         if self._runner.current is not None and self.player.path is not None:
-            self.player.clear("The first preview comes after a few steps.")
+            self.player.clear("The first preview appears after a few steps.")
 
-    # --- what is being made -----------------------------------------------------------------------
+    # --- previews ---------------------------------------------------------------------------------
 
     def _look_away(self) -> None:
         self._watching = self._runner.current is None
@@ -117,16 +120,16 @@ class Stage(QWidget):
             self._leave("Done")
 
     def _leave(self, badge: str) -> None:
-        """The clip that was forming in the player, if one was, won't go on."""
+        """End the previews in the player, if it shows any."""
         if self.player.path is None:
             self.player.leave_frames(badge)
 
-    def _with_way_back(self, view: QWidget) -> QWidget:
+    def _with_done_button(self, view: QWidget) -> QWidget:
         page = QWidget()
-        title = QLabel("Comparing two takes")
+        title = QLabel("Comparing Two Clips")
         title.setProperty("role", "heading")
         done = QPushButton("Done")
-        done.setToolTip("Back to the clip (Esc)")
+        done.setToolTip("Back to the single clip (Esc)")
         done.clicked.connect(self.close_compare)
         head = QHBoxLayout()
         head.setContentsMargins(16, 6, 8, 6)

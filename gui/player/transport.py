@@ -1,5 +1,6 @@
-"""The row of controls under a clip: play, step, speed, loop and marks, as actions that buttons,
-keys and menus share.
+"""The row of controls under a clip: play, step, speed, loop and marks.
+
+They are actions, which buttons, keys and menus share.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ ICON = QSize(18, 18)
 
 
 class TransportBar(QWidget):
-    """Controls for a playhead. `playback` lists the actions, for the widget whose keys they shall
-    be and for the window's menu.
+    """Controls for a playhead.
+
+    playback: the actions, for the widget in which their keys work and for the window's menu.
     """
 
     def __init__(self, playhead: Playhead, marks: bool = True, parent: QWidget | None = None):
@@ -53,7 +55,8 @@ class TransportBar(QWidget):
             self.faster,
             self.loop,
         ]
-        self.playback += [self.mark_in, self.mark_out, self.clear_marks] if marks else []
+        if marks:
+            self.playback += [self.mark_in, self.mark_out, self.clear_marks]
 
         self._place = PlaceLabel(playhead)
         self._speed = self._speed_button()
@@ -61,8 +64,8 @@ class TransportBar(QWidget):
         self._layout.setContentsMargins(4, 2, 4, 6)
         self._layout.setSpacing(2)
         self._play_button = button(self.play)
-        for one in (button(self.back), self._play_button, button(self.forward)):
-            self._layout.addWidget(one)
+        for control in (button(self.back), self._play_button, button(self.forward)):
+            self._layout.addWidget(control)
         self._layout.addSpacing(4)
         self._layout.addWidget(self._place)
         self._layout.addSpacing(4)
@@ -70,36 +73,36 @@ class TransportBar(QWidget):
         self._layout.addWidget(button(self.loop))
         if marks:
             self._layout.addSpacing(4)
-            for one in (self.mark_in, self.mark_out, self.clear_marks):
-                self._layout.addWidget(button(one))
+            for mark in (self.mark_in, self.mark_out, self.clear_marks):
+                self._layout.addWidget(button(mark))
 
-        playhead.length_changed.connect(self._tell_length)
-        playhead.playing_changed.connect(self._tell_playing)
-        playhead.marks_changed.connect(self._tell_marks)
-        playhead.speed_changed.connect(self._tell_speed)
+        playhead.length_changed.connect(self._update_enabled)
+        playhead.playing_changed.connect(self._update_play)
+        playhead.marks_changed.connect(self._update_marks)
+        playhead.speed_changed.connect(self._update_speed)
         playhead.loop_changed.connect(self.loop.setChecked)
-        self._tell_length()
-        self._tell_marks()
+        self._update_enabled()
+        self._update_marks()
 
     def add(self, widget: QWidget, stretch: int = 0) -> None:
-        """Put another control at the right end."""
+        """Add another control at the right end."""
         self._layout.addWidget(widget, stretch)
 
     def _speed_button(self) -> QToolButton:
         menu = QMenu(self)
         group = QActionGroup(menu)
-        self._speeds = {}
+        self._speeds: dict[float, QAction] = {}
         for speed in SPEEDS:
-            one = group.addAction(f"{speed:g}×")
-            one.setCheckable(True)
-            one.setChecked(speed == self._playhead.speed)
-            one.setData(speed)
-            self._speeds[speed] = one
+            entry = group.addAction(f"{speed:g}×")
+            entry.setCheckable(True)
+            entry.setChecked(speed == self._playhead.speed)
+            entry.setData(speed)
+            self._speeds[speed] = entry
         menu.addActions(group.actions())
         group.triggered.connect(self._choose_speed)
         speeds = menu_button(menu, "Speed")
         speeds.setText("1×")
-        # As wide as its longest text, or the row would move when it changes.
+        # As wide as its longest text, or the row would shift when the speed changes.
         speeds.setMinimumWidth(speeds.fontMetrics().horizontalAdvance("0.25×") + 16)
         return speeds
 
@@ -113,30 +116,28 @@ class TransportBar(QWidget):
         self._playhead.pause()
         self._playhead.seek(self._playhead.last)
 
-    # --- telling what the playhead does -----------------------------------------------------------
+    # --- following the playhead -------------------------------------------------------------------
 
-    def _tell_length(self) -> None:
-        for one in self.playback:
-            one.setEnabled(self._playhead.count > 0)
-        self._tell_marks()
+    def _update_enabled(self) -> None:
+        for control in self.playback:
+            control.setEnabled(self._playhead.count > 0)
+        self._update_marks()
 
-    def _tell_playing(self, playing: bool) -> None:
+    def _update_play(self, playing: bool) -> None:
         self.play.setIcon(icon("pause" if playing else "play"))
         name_action(self.play, "Pause" if playing else "Play", hint="Space")
         self._play_button.setAccessibleName(self.play.text())
 
-    def _tell_marks(self) -> None:
+    def _update_marks(self) -> None:
         self.clear_marks.setEnabled(self._playhead.trimmed)
 
-    def _tell_speed(self, speed: float) -> None:
+    def _update_speed(self, speed: float) -> None:
         self._speed.setText(f"{speed:g}×")
         self._speeds[speed].setChecked(True)
 
 
 class PlaceLabel(QLabel):
-    """The frame, counted from 1, of how many, and the time at which it begins, where there is room
-    for that too.
-    """
+    """The frame, counted from 1, of how many; and its time, if there is room for it."""
 
     def __init__(self, playhead: Playhead, parent: QWidget | None = None):
         super().__init__(parent)
@@ -144,9 +145,9 @@ class PlaceLabel(QLabel):
         self.setAccessibleName("Position")
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         digits = QFont(self.font())
-        digits.setFeature(QFont.Tag("tnum"), 1)  # so that the numbers don't jitter while they run
+        digits.setFeature(QFont.Tag("tnum"), 1)  # digits of one width, so that nothing jitters
         self.setFont(digits)
-        playhead.moved.connect(self._tell)
+        playhead.moved.connect(self._update)
         playhead.length_changed.connect(self._measure)
 
     def sizeHint(self) -> QSize:
@@ -156,7 +157,7 @@ class PlaceLabel(QLabel):
         return self._size(with_time=False)
 
     def _size(self, with_time: bool) -> QSize:
-        """What the longest text takes, so that nothing beside it moves."""
+        """The size of the longest text, so that nothing beside the label moves."""
         longest = self._text_at(self._playhead.count - 1, with_time)
         return QSize(self.fontMetrics().horizontalAdvance(longest) + 2, super().sizeHint().height())
 
@@ -166,20 +167,20 @@ class PlaceLabel(QLabel):
         frame = f"{index + 1} / {self._playhead.count}"
         return f"{frame}   {clock_text(index / self._playhead.fps)}" if with_time else frame
 
-    def _tell(self) -> None:
+    def _update(self) -> None:
         self.setText(self._text_at(self._playhead.index, self.width() >= self.sizeHint().width()))
 
     def _measure(self) -> None:
         self.updateGeometry()
-        self._tell()
+        self._update()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._tell()
+        self._update()
 
 
 def clock_text(seconds: float) -> str:
-    """0:03.38"""
+    """A time in seconds as minutes and seconds: 0:03.38."""
     minutes, rest = divmod(round(seconds * 100), 6000)
     return f"{minutes}:{rest / 100:05.2f}"
 
@@ -193,8 +194,9 @@ def action(
     hint: str = "",
     label: str = "",
 ) -> QAction:
-    """An action whose key works inside `owner`'s widget. name: its icon's; hint: a key that is
-    handled elsewhere; label: for its button.
+    """An action whose key works inside the `owner` widget.
+
+    name: of its icon. hint: a key that is handled elsewhere. label: the text on its button.
     """
     made = QAction(icon(name) if name else QIcon(), text, owner)
     made.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
@@ -209,27 +211,26 @@ def action(
 
 
 def name_action(made: QAction, text: str, hint: str = "") -> None:
-    """The action's name, and a tooltip with its key."""
+    """Set the action's name, and a tooltip with its key."""
     key = hint or made.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
     made.setText(text)
     made.setToolTip(f"{text} ({key})" if key else text)
 
 
 def button(of: QAction) -> QToolButton:
-    """A flat button for an action: its icon, or else its short label. The mouse leaves the focus
-    where it is; the Tab key finds it.
+    """A flat button for an action, with its icon or else its short label.
+
+    A click leaves the focus where it is; the Tab key reaches the button.
     """
     made = QToolButton()
     made.setDefaultAction(of)
     made.setIconSize(ICON)
     made.setAutoRaise(True)
     made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-    made.setMinimumHeight(ICON.height() + 13)  # with words in it as high as with an icon
-    made.setToolButtonStyle(
-        Qt.ToolButtonStyle.ToolButtonTextOnly
-        if of.icon().isNull()
-        else Qt.ToolButtonStyle.ToolButtonIconOnly
-    )
+    made.setMinimumHeight(ICON.height() + 13)  # a text button is as high as one with an icon
+    style = Qt.ToolButtonStyle
+    text_only = of.icon().isNull()
+    made.setToolButtonStyle(style.ToolButtonTextOnly if text_only else style.ToolButtonIconOnly)
     made.setAccessibleName(of.text())
     return made
 

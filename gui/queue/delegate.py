@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 from mlxvid.gui.core.jobs import Job, State
 from mlxvid.gui.core.progress_text import progress_text, share
 from mlxvid.gui.widgets.elided import whole_parts
-from mlxvid.gui.widgets.theme import Colours, colours
+from mlxvid.gui.widgets.theme import Colours, colours, small_font
 
 from .list_model import JOB, PROGRESS
 
@@ -102,9 +102,7 @@ def _fonts(font: QFont) -> tuple[QFont, QFont]:
     """Those of the first line and of the others."""
     bold = QFont(font)
     bold.setWeight(QFont.Weight.Medium)
-    small = QFont(font)
-    small.setPointSizeF(font.pointSizeF() * 0.9)
-    return bold, small
+    return bold, small_font(font)
 
 
 def _line(painter: QPainter, font: QFont, colour: str, area: QRect, top: int, text: str) -> int:

@@ -1,6 +1,4 @@
-"""Text that is shortened where room is scarce: a label with an ellipsis and the whole text as its
-tooltip, and lines of facts.
-"""
+"""Text that is shortened to its space: a label with an ellipsis, and lines of facts."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ DOT = " · "
 
 
 class ElidedLabel(QLabel):
-    """One line of plain text, which never asks for more width than there is."""
+    """One line of plain text with an ellipsis, and all of it as its tooltip."""
 
     def __init__(
         self,
@@ -30,9 +28,10 @@ class ElidedLabel(QLabel):
         return QSize(0, super().minimumSizeHint().height())
 
     def sizeHint(self) -> QSize:
-        return QSize(
-            self.fontMetrics().horizontalAdvance(self.text()) + 1, super().sizeHint().height()
-        )
+        return QSize(self._text_width() + 1, super().sizeHint().height())
+
+    def _text_width(self) -> int:
+        return self.fontMetrics().horizontalAdvance(self.text())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         option = QStyleOption()
@@ -50,24 +49,21 @@ class ElidedLabel(QLabel):
         )
 
     def event(self, event: QEvent) -> bool:
-        if (
-            event.type() == QEvent.Type.ToolTip
-            and self.fontMetrics().horizontalAdvance(self.text()) <= self.width()
-        ):
-            return True  # nothing is hidden, so there is nothing to tell
         if event.type() == QEvent.Type.ToolTip:
+            if self._text_width() <= self.width():
+                return True  # all of it is visible, so no tooltip is needed
             self.setToolTip(self.text())
         return super().event(event)
 
 
 def whole_parts(line: str, metrics: QFontMetrics, width: int) -> str:
-    """As many parts of a line of facts as there is room for: half a number tells nothing. Of a
-    single one, as much as there is.
+    """As many parts of a line of facts as fit in `width`: half a number says nothing.
+
+    A single part that doesn't fit is elided.
     """
     while metrics.horizontalAdvance(line) > width and DOT in line:
         line = line.rpartition(DOT)[0]
-    if (
-        metrics.horizontalAdvance(line) <= width
-    ):  # elidedText rounds up, and may take a letter from what just fits
+    # elidedText rounds up, and may take a letter from what just fits.
+    if metrics.horizontalAdvance(line) <= width:
         return line
     return metrics.elidedText(line, Qt.TextElideMode.ElideRight, width)

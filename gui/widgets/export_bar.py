@@ -1,6 +1,4 @@
-"""The line at the foot of a panel that exports: a progress bar and a way to stop, there only while
-something is saved.
-"""
+"""The line at the foot of a panel while it exports: a progress bar and a cancel button."""
 
 from __future__ import annotations
 
@@ -34,7 +32,7 @@ class ExportJob(Protocol):
 
 
 class ExportBar(QWidget):
-    """Asks for a name, saves, and says what came of it by `message`."""
+    """Asks for a name, saves the copy, and reports the result by `message`."""
 
     message = Signal(str)
 
@@ -61,15 +59,15 @@ class ExportBar(QWidget):
         self.job.cancelled.connect(self._cancelled)
 
     def ask(self, source: Path, form: Format, first: int = 0, last: int | None = None) -> None:
-        """Ask for a name, and begin to save the frames from `first` to `last` there."""
+        """Ask for a name, and start to save the frames from `first` to `last` there."""
         target = ask_target(self, source, form)
         if target is not None:
             self.export(source, target, first, last)
 
     def export(self, source: Path, target: Path, first: int = 0, last: int | None = None) -> None:
-        """Begin to save a copy under a name that is known."""
+        """Start to save a copy under a given name."""
         if self.job.running:
-            self.message.emit("One clip is being exported already: wait for it, or cancel it.")
+            self.message.emit("Another clip is being exported: wait for it, or cancel it.")
             return
         self._label.setText(f"Exporting {target.name}")
         self._progress.setRange(0, 0)  # busy, until the first frame is done
@@ -90,4 +88,4 @@ class ExportBar(QWidget):
 
     def _cancelled(self) -> None:
         self.hide()
-        self.message.emit("The export was cancelled; nothing was written.")
+        self.message.emit("The export was cancelled; nothing was saved.")

@@ -1,9 +1,10 @@
-"""The formats that a copy of a clip can have: as a menu, and as a dialog that asks for its name."""
+"""The formats in which a clip can be exported: a menu, and a dialog that asks for a name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
@@ -11,14 +12,17 @@ from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 @dataclass(frozen=True)
 class Format:
-    """name: for menus and the dialog; ending: of the file, "" for a folder."""
+    """One format.
+
+    name: for menus and the dialog. suffix: of the file, "" for a folder.
+    """
 
     name: str
-    ending: str
+    suffix: str
 
     @property
     def filter(self) -> str:
-        return f"{self.name} (*{self.ending})"
+        return f"{self.name} (*{self.suffix})"
 
 
 FORMATS = (
@@ -30,24 +34,29 @@ FORMATS = (
 
 
 def fill_export_menu(menu: QMenu, chosen: Callable[[Format], None]) -> None:
-    """One entry for each format, which calls `chosen(format)`."""
+    """Add one entry for each format, which calls `chosen(format)`."""
     for form in FORMATS:
-        menu.addAction(f"{form.name}…").triggered.connect(lambda checked, form=form: chosen(form))
+        menu.addAction(f"{form.name}…").triggered.connect(partial(_call, chosen, form))
+
+
+def _call(chosen: Callable[[Format], None], form: Format, checked: bool) -> None:
+    """Answer QAction.triggered, whose argument an export has no use for."""
+    chosen(form)
 
 
 def ask_target(parent: QWidget, source: Path, form: Format) -> Path | None:
-    """Ask where to save a copy of `source`; None where the user thought better of it. Another
-    format's ending, typed there, wins.
+    """Ask where to save a copy of `source`; None if the user cancels.
+
+    The suffix of another format, typed there, wins.
     """
-    start = source.with_name(f"{source.stem} copy{form.ending}")
+    start = source.with_name(f"{source.stem} copy{form.suffix}")
     chosen, _ = QFileDialog.getSaveFileName(
         parent, f"Export as {form.name}", str(start), form.filter
     )
     if not chosen:
         return None
     path = Path(chosen)
-    return (
-        path
-        if path.suffix.lower() in {one.ending for one in FORMATS if one.ending}
-        else path.with_name(path.name + form.ending)
-    )
+    suffixes = {known.suffix for known in FORMATS if known.suffix}
+    if path.suffix.lower() in suffixes:
+        return path
+    return path.with_name(path.name + form.suffix)

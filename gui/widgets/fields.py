@@ -1,8 +1,11 @@
-"""Fields of a form: named for screen readers, with their label above, and deaf to a wheel that only
-meant to scroll past.
+"""Fields of a form.
+
+They have names for screen readers and labels above, and ignore a wheel that scrolls past.
 """
 
 from __future__ import annotations
+
+from typing import TypeVar
 
 from PySide6.QtCore import QEvent, QObject, QRect, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPalette
@@ -24,9 +27,12 @@ from PySide6.QtWidgets import (
 from .icons import icon
 from .theme import faint_label
 
+Field = TypeVar("Field", bound=QWidget)
+SpinBox = TypeVar("SpinBox", bound=QAbstractSpinBox)
+
 # What a field shows that leaves the choice to the model.
-OWN = "Model's own"
-# Pixels above and below the writing in a field, together.
+OWN = "Model default"
+# Pixels above and below the text of a field, together.
 _AROUND = 12
 
 
@@ -34,32 +40,25 @@ class _WheelGuard(QObject):
     """Lets the wheel change a field only while it has the focus."""
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if (
-            event.type() == QEvent.Type.Wheel
-            and isinstance(watched, QWidget)
-            and not watched.hasFocus()
-        ):
+        is_wheel = event.type() == QEvent.Type.Wheel
+        if is_wheel and isinstance(watched, QWidget) and not watched.hasFocus():
             event.ignore()
             return True
         return super().eventFilter(watched, event)
 
 
 class _Choice(QComboBox):
-    """A combo box with the app's own arrow: style sheets can only take one from a file."""
+    """A combo box with the app's own arrow: a style sheet can only take one from a file."""
 
     def minimumSizeHint(self) -> QSize:
-        """Room for the longest option and the arrow; of names that may be of any length, for a
-        dozen letters.
+        """The size of the longest option and the arrow.
+
+        Long options, such as names, get room for a dozen letters.
         """
         metrics = self.fontMetrics()
-        longest = max(
-            (metrics.horizontalAdvance(self.itemText(row)) for row in range(self.count())),
-            default=0,
-        )
-        return QSize(
-            min(longest, 12 * metrics.averageCharWidth() + _AROUND) + metrics.height() + 20,
-            field_height(self),
-        )
+        widths = [metrics.horizontalAdvance(self.itemText(row)) for row in range(self.count())]
+        text = min(max(widths, default=0), 12 * metrics.averageCharWidth() + _AROUND)
+        return QSize(text + metrics.height() + 20, field_height(self))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
@@ -76,24 +75,22 @@ class _Check(QCheckBox):
         if self.isChecked():
             option = QStyleOptionButton()
             self.initStyleOption(option)
-            place = self.style().subElementRect(
-                QStyle.SubElement.SE_CheckBoxIndicator, option, self
-            )
+            indicator = QStyle.SubElement.SE_CheckBoxIndicator
+            place = self.style().subElementRect(indicator, option, self)
             icon("check", QPalette.ColorRole.HighlightedText).paint(QPainter(self), place)
 
 
 class _Decimal(QDoubleSpinBox):
-    """A number without zeros that say nothing."""
+    """A number without trailing zeros."""
 
     def textFromValue(self, value: float) -> str:
-        text, point = super().textFromValue(value), self.locale().decimalPoint()
+        text = super().textFromValue(value)
+        point = self.locale().decimalPoint()
         return text.rstrip("0").removesuffix(point) if point in text else text
 
 
-def guarded(field: QWidget) -> QWidget:
-    """`field`, which the wheel leaves alone unless it is in use, and which takes the width that
-    there is.
-    """
+def guarded(field: Field) -> Field:
+    """Make a field ignore the wheel unless it is in use, and fill the width."""
     field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     field.installEventFilter(_WheelGuard(field))
     field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -102,12 +99,12 @@ def guarded(field: QWidget) -> QWidget:
 
 
 def field_height(widget: QWidget) -> int:
-    """As high as all fields are, so that they stand in line."""
+    """The height of all fields, so that they line up."""
     return widget.fontMetrics().height() + _AROUND
 
 
 def whole(name: str, low: int, high: int, hint: str = "") -> QSpinBox:
-    """A field for a whole number; it speaks when one is done typing, not at every digit."""
+    """A field for a whole number; it reports when typing is done, not at every digit."""
     field = QSpinBox()
     field.setRange(low, high)
     return _number(field, name, hint)
@@ -116,7 +113,7 @@ def whole(name: str, low: int, high: int, hint: str = "") -> QSpinBox:
 def decimal(
     name: str, low: float, high: float, places: int, step: float, hint: str = ""
 ) -> QDoubleSpinBox:
-    """A field for a number with so many decimal places."""
+    """A field for a number with `places` decimals."""
     field = _Decimal()
     field.setDecimals(places)
     field.setRange(low, high)
@@ -124,7 +121,7 @@ def decimal(
     return _number(field, name, hint)
 
 
-def _number(field: QAbstractSpinBox, name: str, hint: str) -> QAbstractSpinBox:
+def _number(field: SpinBox, name: str, hint: str) -> SpinBox:
     field.setKeyboardTracking(False)
     field.setAccessibleName(name)
     field.setToolTip(hint)
@@ -133,7 +130,7 @@ def _number(field: QAbstractSpinBox, name: str, hint: str) -> QAbstractSpinBox:
 
 
 def choice(name: str, options: list[tuple[str, object]], hint: str = "") -> QComboBox:
-    """A field with a choice among (text, value)."""
+    """A field with a choice among pairs of text and value."""
     field = _Choice()
     for text, value in options:
         field.addItem(text, value)
@@ -144,7 +141,7 @@ def choice(name: str, options: list[tuple[str, object]], hint: str = "") -> QCom
 
 
 def check(text: str, hint: str = "") -> QCheckBox:
-    """A box to tick, with what it says beside it."""
+    """A check box with its text beside it."""
     box = _Check(text)
     box.setToolTip(hint)
     return box
@@ -152,9 +149,10 @@ def check(text: str, hint: str = "") -> QCheckBox:
 
 def pick(field: QComboBox, value: object) -> None:
     """Choose the option of that value, if there is one."""
-    found = next((row for row in range(field.count()) if field.itemData(row) == value), -1)
-    if found >= 0:
-        field.setCurrentIndex(found)
+    for row in range(field.count()):
+        if field.itemData(row) == value:
+            field.setCurrentIndex(row)
+            return
 
 
 def labelled(text: str, field: QWidget) -> QWidget:

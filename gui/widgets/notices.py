@@ -1,5 +1,6 @@
-"""What the app has to say: a line over the picture, with what can be done about it. No dialog,
-nothing that must be clicked away.
+"""Notices: a line over the picture that says something, and offers what can be done.
+
+There is no dialog, and nothing that must be dismissed.
 """
 
 from __future__ import annotations
@@ -25,24 +26,30 @@ from .theme import set_role
 
 log = logging.getLogger("mlxvid.gui")
 
-# What is only to be known goes away by itself after so many milliseconds; what is wrong stays.
+# Milliseconds until mere information disappears; problems stay.
 LASTING = 8000
+
+
+NoticeAction = tuple[str, Callable[[], None]]
+"""The label of a button, and what it does."""
 
 
 @dataclass(frozen=True)
 class Notice:
-    """A sentence, what can be done (label, what happens), whether something is wrong, and a name by
-    which it can be taken back.
+    """One notice.
+
+    actions: a label each, and what its button does. wrong: whether it reports a problem. name: by
+    which it can be withdrawn.
     """
 
     text: str
-    actions: Sequence[tuple[str, Callable[[], None]]] = ()
+    actions: Sequence[NoticeAction] = ()
     wrong: bool = False
     name: str = ""
 
 
 class NoticeBar(QWidget):
-    """Shows the latest notice. One that only informs never covers one that asks for something."""
+    """Shows the latest notice; mere information never replaces a notice with actions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,18 +59,20 @@ class NoticeBar(QWidget):
         self._text.setWordWrap(True)
         self._text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._text.setAccessibleName("Message")
+        self._text.setObjectName("notice-text")
         self._buttons: list[QPushButton] = []
         self._close = QToolButton()
         self._close.setIcon(icon("close"))
         self._close.setAccessibleName("Close message")
         self._close.setToolTip("Close")
+        self._close.setObjectName("notice-close")
         self._close.clicked.connect(self.clear)
         self._foot = QHBoxLayout()
         self._middle = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self._middle.addWidget(self._text, 1)
         self._middle.addLayout(self._foot)
         self._middle.setAlignment(self._foot, Qt.AlignmentFlag.AlignLeft)
-        row = QHBoxLayout(self)
+        row = self._row = QHBoxLayout(self)
         row.setContentsMargins(14, 6, 8, 6)
         for layout in (self._foot, self._middle, row):
             layout.setSpacing(10)
@@ -81,13 +90,10 @@ class NoticeBar(QWidget):
         return self._notice
 
     def show_notice(self, notice: Notice) -> None:
+        """Show a notice, and log it."""
         log.log(logging.WARNING if notice.wrong else logging.INFO, "%s", notice.text)
-        if (
-            self._notice is not None
-            and self._notice.actions
-            and not notice.actions
-            and not notice.wrong
-        ):
+        informs = not notice.actions and not notice.wrong
+        if informs and self._notice is not None and self._notice.actions:
             return
         self._notice = notice
         for button in self._buttons:
@@ -101,18 +107,19 @@ class NoticeBar(QWidget):
         self._sign.setVisible(notice.wrong)
         set_role(self._text, "warning" if notice.wrong else "")
         self._timer.stop()
-        if not notice.actions and not notice.wrong:
+        if informs:
             self._timer.start()
-        self.layout().activate()
+        self._row.activate()
         self._arrange()
         self.show()
 
-    def take_back(self, name: str) -> None:
-        """What the notice of that name said is no longer so."""
+    def withdraw(self, name: str) -> None:
+        """Hide the notice of that name, which no longer holds."""
         if self._notice is not None and self._notice.name == name:
             self.clear()
 
     def clear(self) -> None:
+        """Hide the notice."""
         self._notice = None
         self._timer.stop()
         self.hide()
@@ -122,25 +129,25 @@ class NoticeBar(QWidget):
         super().resizeEvent(event)
 
     def _arrange(self) -> None:
-        """The buttons stand beside a text of one line, and below a longer one."""
-        room = (
-            self._middle.geometry().width() - self._foot.sizeHint().width() - self._middle.spacing()
-        )
-        beside = self._text.fontMetrics().horizontalAdvance(self._text.text()) <= room
-        direction = QBoxLayout.Direction
-        self._middle.setDirection(
-            direction.LeftToRight if beside or not self._buttons else direction.TopToBottom
-        )
+        """Put the buttons beside a text of one line, and below a longer one."""
+        buttons = self._foot.sizeHint().width() + self._middle.spacing()
+        room = self._middle.geometry().width() - buttons
+        fits = self._text.fontMetrics().horizontalAdvance(self._text.text()) <= room
+        if fits or not self._buttons:
+            self._middle.setDirection(QBoxLayout.Direction.LeftToRight)
+        else:
+            self._middle.setDirection(QBoxLayout.Direction.TopToBottom)
 
     def _button(self, label: str, then: Callable[[], None]) -> QPushButton:
         button = QPushButton(label)
+        button.setObjectName("notice-action")
         button.clicked.connect(self.clear)
         button.clicked.connect(lambda: then())
         return button
 
 
 class _Sign(QWidget):
-    """The sign that something is wrong, in the colour that the app has when it is painted."""
+    """The warning sign, in the text colour at the time of painting."""
 
     def __init__(self) -> None:
         super().__init__()

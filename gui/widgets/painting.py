@@ -1,4 +1,4 @@
-"""What several widgets draw: pictures that fit their place, words on a picture."""
+"""What several widgets draw: pictures fitted to a space, words on a picture."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from PySide6.QtGui import QColor, QPainter
 
 
 def fitted(size: QSizeF, area: QRectF) -> QSizeF:
-    """The largest size of the same shape inside `area`."""
+    """The largest size with the same aspect ratio inside `area`."""
     return size.scaled(area.size(), Qt.AspectRatioMode.KeepAspectRatio)
 
 
 def draw_badge(painter: QPainter, text: str, corner: QPoint, room: int) -> None:
-    """A few words on a dark ground that any picture lets be read, elided to `room` pixels."""
+    """Draw a few words on a dark ground, readable on any picture, elided to `room` pixels."""
     metrics = painter.fontMetrics()
     text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, room - 16)
     box = QRect(corner, QSize(metrics.horizontalAdvance(text) + 16, metrics.height() + 8))

@@ -1,21 +1,28 @@
-"""How the app looks: two sets of colours, and the few rules that Qt's Fusion style lacks. Quiet, so
-that the clip is what one sees.
+"""How the app looks: two sets of colours, and the rules that Qt's Fusion style lacks.
+
+It is quiet, so that the clip stands out.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QPalette
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
+AnyWidget = TypeVar("AnyWidget", bound=QWidget)
+
 
 @dataclass(frozen=True)
 class Colours:
-    """stage: behind the clip; window: between panels; panel: side panels; field: inputs; line:
-    borders; text, faint: writing; accent: what is chosen or to be pressed; on_accent: writing on
-    it; danger, warning, good: messages."""
+    """One set of colours.
+
+    stage: behind the clip. window: between panels. panel: side panels. field: inputs. line:
+    borders. text, faint: text. accent: what is chosen, or the button to press; on_accent: text on
+    it. danger, warning, good: messages.
+    """
 
     stage: str
     window: str
@@ -70,7 +77,7 @@ def colours(palette: QPalette) -> Colours:
 
 
 def apply_theme(app: QApplication, dark: bool) -> None:
-    """Give the whole app one appearance; any time."""
+    """Set the appearance of the whole app, at any time."""
     chosen = DARK if dark else LIGHT
     app.setStyle("Fusion")
     app.setPalette(_palette(chosen))
@@ -82,20 +89,24 @@ def system_is_dark(app: QApplication) -> bool:
     return app.styleHints().colorScheme() == Qt.ColorScheme.Dark
 
 
-def small(widget: QWidget, factor: float = 0.9) -> QWidget:
-    """`widget`, with smaller writing; the app's font is the measure, so that a larger one makes
-    this larger too.
+def small(widget: AnyWidget, factor: float = 0.9) -> AnyWidget:
+    """Give a widget a smaller font, and return it.
+
+    It is relative to the app's font, so that a larger one makes this larger too.
     """
-    font = QFont(QApplication.font())
-    font.setPointSizeF(font.pointSizeF() * factor)
-    widget.setFont(font)
+    widget.setFont(small_font(QApplication.font(), factor))
     return widget
 
 
+def small_font(font: QFont, factor: float = 0.9) -> QFont:
+    """A smaller font of the same kind, for secondary text."""
+    smaller = QFont(font)
+    smaller.setPointSizeF(font.pointSizeF() * factor)
+    return smaller
+
+
 def set_role(widget: QWidget, role: str) -> None:
-    """Give a widget another part to play, and with it another look: one of the roles in the sheet
-    below, or "".
-    """
+    """Set the role by which the style sheet below styles a widget, or "" for none."""
     if widget.property("role") != role:
         widget.setProperty("role", role)
         widget.style().unpolish(widget)
@@ -103,7 +114,7 @@ def set_role(widget: QWidget, role: str) -> None:
 
 
 def faint_label(text: str = "") -> QLabel:
-    """A label for what stands beside the main thing: smaller and fainter."""
+    """A label for secondary text: smaller and fainter."""
     label = QLabel(text)
     label.setProperty("role", "faint")
     small(label)
@@ -111,7 +122,7 @@ def faint_label(text: str = "") -> QLabel:
 
 
 def _palette(c: Colours) -> QPalette:
-    role, group = QPalette.ColorRole, QPalette.ColorGroup
+    role = QPalette.ColorRole
     palette = QPalette()
     for key, colour in {
         role.Window: c.window,
@@ -140,14 +151,17 @@ def _palette(c: Colours) -> QPalette:
     dim = QColor(c.faint)
     dim.setAlphaF(0.55)
     for key in (role.WindowText, role.Text, role.ButtonText):
-        palette.setColor(group.Disabled, key, dim)
+        palette.setColor(QPalette.ColorGroup.Disabled, key, dim)
     return palette
 
 
 def _sheet(c: Colours) -> str:
     return f"""
 QToolTip {{ background: {c.field}; color: {c.text}; border: 1px solid {c.line}; padding: 4px 6px; }}
-QWidget[role="panel"], QScrollArea[role="panel"], QScrollArea[role="panel"] > QWidget > QWidget {{ background: {c.panel}; }}
+QWidget[role="panel"], QScrollArea[role="panel"],
+QScrollArea[role="panel"] > QWidget > QWidget {{
+    background: {c.panel};
+}}
 QWidget[role="stage"] {{ background: {c.stage}; }}
 QLabel[role="faint"] {{ color: {c.faint}; }}
 QLabel[role="danger"] {{ color: {c.danger}; }}
@@ -161,24 +175,40 @@ QLineEdit, QPlainTextEdit, QSpinBox, QDoubleSpinBox, QComboBox {{
 }}
 QPlainTextEdit {{ padding: 3px; }}
 QLineEdit {{ padding: 3px 4px; }}
-QLineEdit:focus, QPlainTextEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{ border-color: {c.accent}; }}
-QLineEdit:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled, QComboBox:disabled {{ color: {c.faint}; background: {c.panel}; }}
-QSpinBox::up-button, QSpinBox::down-button, QDoubleSpinBox::up-button, QDoubleSpinBox::down-button {{ width: 0; border: none; }}
+QLineEdit:focus, QPlainTextEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{
+    border-color: {c.accent};
+}}
+QLineEdit:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled, QComboBox:disabled {{
+    color: {c.faint}; background: {c.panel};
+}}
+QSpinBox::up-button, QSpinBox::down-button, QDoubleSpinBox::up-button,
+QDoubleSpinBox::down-button {{
+    width: 0; border: none;
+}}
 QComboBox {{ padding-right: 20px; }}
 QComboBox::drop-down {{ border: none; width: 20px; }}
-QComboBox QAbstractItemView {{ background: {c.field}; border: 1px solid {c.line}; padding: 3px; outline: none; }}
+QComboBox QAbstractItemView {{
+    background: {c.field}; border: 1px solid {c.line}; padding: 3px; outline: none;
+}}
 
-QPushButton {{ background: {c.field}; border: 1px solid {c.line}; border-radius: 5px; padding: 4px 12px; }}
+QPushButton {{
+    background: {c.field}; border: 1px solid {c.line}; border-radius: 5px; padding: 4px 12px;
+}}
 QPushButton:hover {{ background: {c.hover}; }}
 QPushButton:pressed, QPushButton:checked {{ background: {c.line}; }}
 QPushButton:focus {{ border-color: {c.accent}; }}
 QPushButton[role="primary"] {{
-    background: {c.accent}; color: {c.on_accent}; border-color: {c.accent}; font-weight: 600; padding: 7px 14px;
+    background: {c.accent}; color: {c.on_accent}; border-color: {c.accent}; font-weight: 600;
+    padding: 7px 14px;
 }}
 QPushButton[role="primary"]:hover {{ border-color: {c.text}; }}
 QPushButton[role="primary"]:focus {{ border-color: {c.text}; }}
-QPushButton[role="primary"]:disabled {{ background: {c.field}; color: {c.faint}; border-color: {c.line}; }}
-QToolButton {{ background: transparent; border: 1px solid transparent; border-radius: 5px; padding: 4px; }}
+QPushButton[role="primary"]:disabled {{
+    background: {c.field}; color: {c.faint}; border-color: {c.line};
+}}
+QToolButton {{
+    background: transparent; border: 1px solid transparent; border-radius: 5px; padding: 4px;
+}}
 QToolButton:hover {{ background: {c.hover}; }}
 QToolButton:pressed, QToolButton:checked {{ background: {c.line}; }}
 QToolButton:focus {{ border-color: {c.accent}; }}
@@ -187,24 +217,34 @@ QToolButton[role="fold"] {{ padding: 4px 8px 4px 0; margin-left: -5px; }}
 QToolButton[role="fold"]:checked {{ background: transparent; }}
 QCheckBox:focus, QRadioButton:focus {{ color: {c.accent}; }}
 QCheckBox {{ spacing: 7px; }}
-QCheckBox::indicator {{ width: 14px; height: 14px; background: {c.field}; border: 1px solid {c.faint}; border-radius: 4px; }}
+QCheckBox::indicator {{
+    width: 14px; height: 14px; background: {c.field}; border: 1px solid {c.faint};
+    border-radius: 4px;
+}}
 QCheckBox::indicator:checked {{ background: {c.accent}; border-color: {c.accent}; }}
 
 QTabWidget::pane {{ border: none; }}
 QTabBar {{ background: {c.panel}; }}
-QTabBar::tab {{ background: transparent; color: {c.faint}; padding: 8px 12px; border: none; border-bottom: 2px solid transparent; }}
+QTabBar::tab {{
+    background: transparent; color: {c.faint}; padding: 8px 12px; border: none;
+    border-bottom: 2px solid transparent;
+}}
 QTabBar::tab:selected {{ color: {c.text}; border-bottom-color: {c.accent}; }}
 QTabBar::tab:focus {{ color: {c.accent}; }}
 
 QListView {{ background: {c.panel}; border: none; outline: none; }}
-QProgressBar {{ background: {c.line}; border: none; border-radius: 2px; max-height: 4px; min-height: 4px; }}
+QProgressBar {{
+    background: {c.line}; border: none; border-radius: 2px; max-height: 4px; min-height: 4px;
+}}
 QProgressBar::chunk {{ background: {c.accent}; border-radius: 2px; }}
 QProgressBar[role="danger"]::chunk {{ background: {c.danger}; }}
 QSplitter::handle {{ background: {c.stage}; }}
 QStatusBar {{ background: {c.window}; color: {c.faint}; }}
 QScrollBar:vertical {{ background: transparent; width: 10px; margin: 0; }}
 QScrollBar:horizontal {{ background: transparent; height: 10px; margin: 0; }}
-QScrollBar::handle {{ background: {c.line}; border-radius: 3px; margin: 2px; min-height: 28px; min-width: 28px; }}
+QScrollBar::handle {{
+    background: {c.line}; border-radius: 3px; margin: 2px; min-height: 28px; min-width: 28px;
+}}
 QScrollBar::handle:hover {{ background: {c.faint}; }}
 QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
 QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
