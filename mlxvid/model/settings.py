@@ -189,7 +189,7 @@ _TABLE = (
     Setting(
         "keyframes",
         "keyframes",
-        "Pictures between",
+        "Keyframes",
         "a picture for frame N; may be given again",
         metavar="N=FILE",
         needs_support=True,
