@@ -46,7 +46,7 @@ def test_a_corrupt_library_is_told_of(open_window, home):
 
 
 def test_a_notice_that_asks_is_not_covered_by_one_that_informs(window):
-    window.announcements.tell_paused()
+    window.announcements.report_paused()
     window.announcements.tell("By the way.")
     assert "paused" in said(window)
     window.announcements.warn("This is wrong.")
@@ -58,7 +58,7 @@ def test_a_notice_that_asks_is_not_covered_by_one_that_informs(window):
 
 def test_a_long_notice_has_its_buttons_below(window, qtbot):
     window.resize(1100, 700)
-    window.announcements.tell_paused()
+    window.announcements.report_paused()
     qtbot.wait(50)
     (button,) = notice_buttons(window)
     assert button.y() < notice_text(window).geometry().bottom()

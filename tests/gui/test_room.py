@@ -81,7 +81,7 @@ def larger(qapp):
 def arrange(window, width, height, qtbot) -> None:
     window.compose.advanced.set_open(True)
     window.queue.pause_action.setChecked(True)
-    window.announcements.tell_paused()
+    window.announcements.report_paused()
     window.resize(width, height)
     qtbot.wait(120)
     assert (window.width(), window.height()) == (width, height), "the window can't be made so small"

@@ -88,7 +88,7 @@ def test_quitting_while_a_clip_is_made_asks_first(window):
     assert window.runner.current is not None and window.isVisible()
     window.close()
     (box,) = window.findChildren(QMessageBox)
-    assert window.isVisible() and "can be resumed at the next start" in box.informativeText()
+    assert window.isVisible() and "resume it when mlxvid starts again" in box.informativeText()
     next(button for button in box.buttons() if button.text() == "Quit").click()
     assert not window.isVisible() and not window.client.alive
     assert (
@@ -189,7 +189,7 @@ def test_about(window, machine):
     assert (
         facts["mlxvid"] == "0.1.0"
         and facts["MLX"][0].isdigit()
-        and facts["Memory"] == "256.0 GiB, of which a clip may take 200.0"
+        and facts["Memory"] == "256.0 GiB, of which a clip may use 200.0 GiB"
     )
     next(
         action for action in window.menus.help.actions() if action.text() == "About mlxvid"
