@@ -113,7 +113,7 @@ def test_a_release_in_several_repositories_is_one_model(server, monkeypatch, cap
     for component in places:
         assert (folder / component / "model.safetensors").read_bytes() == component.encode()
     assert hub_command.main(["verify", "parts", *quiet]) == 0
-    (hub.cached_revision("org/vae").folder / "model.safetensors").unlink()
+    (hub.cached_revision("org/vae", sources["vae"].revision).folder / "model.safetensors").unlink()
     assert hub_command.main(["verify", "parts", *quiet]) == 2
     assert "org/vae" in capsys.readouterr().err
     assert hub_command.main(["delete", "parts", *quiet]) == 0
