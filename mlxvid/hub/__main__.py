@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from mlxvid import catalog
 from mlxvid.cli import parser as cli
 from mlxvid.errors import ModelNotFoundError, SettingError, WeightsError
+from mlxvid.model.card import Card
 
+from .assembly import fetched
 from .cache import delete, repositories, size_on_disk, verify
 from .fetch import download
 
@@ -63,19 +65,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _place(args: argparse.Namespace) -> tuple[str, str | None]:
-    """The repository and revision that were named."""
+def _card(args: argparse.Namespace) -> Card | None:
+    """The catalog's model that was named; None for a hub repository.
+
+    Raises :class:`SettingError` for a model that comes with mlxvid.
+    """
     try:
         card = catalog.find(args.name)
     except ModelNotFoundError:
         if args.name.count("/") != 1:
             raise
-        return args.name, args.revision
-    if card.repository is None:
+        return None
+    if not card.places:
         raise SettingError(
             f"{card.name} comes with mlxvid: there is nothing to download, verify or delete."
         )
-    return card.repository, args.revision or card.revision
+    return card
+
+
+def _places(args: argparse.Namespace) -> list[tuple[str, str | None]]:
+    """The repositories and revisions of what was named: a release may be in several."""
+    card = _card(args)
+    if card is None:
+        return [(args.name, args.revision)]
+    places: list[tuple[str, str | None]] = []
+    for source in card.places:
+        own = source.repository == card.repository
+        revision = args.revision if own and args.revision else source.revision
+        places.append((source.repository, revision))
+    return places
 
 
 @contextmanager
@@ -89,40 +107,47 @@ def _reporting(args: argparse.Namespace) -> Iterator[tuple[Callable[..., None], 
 
 
 def _download(args: argparse.Namespace) -> None:
-    repo, revision = _place(args)
+    card = _card(args)
     with _reporting(args) as (emit, watch):
-        folder = download(repo, revision, watch=watch)
+        if card is None:
+            folder = download(args.name, args.revision, watch=watch)
+        else:
+            folder = fetched(card, args.revision, watch=watch)
         emit("downloaded", path=str(folder))
     if args.progress != "json":
         print(folder)
 
 
 def _verify(args: argparse.Namespace) -> None:
-    repo, revision = _place(args)
+    places = _places(args)
+    bad: list[str] = []
     with _reporting(args) as (emit, watch):
-        bad = verify(repo, revision, watch)
+        for repo, revision in places:
+            bad += verify(repo, revision, watch)
         emit("verified", bad=bad)
+    names = ", ".join(repo for repo, _ in places)
     if bad:
         more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
         raise WeightsError(
-            f"{bad[0]}{more} of {repo} was damaged or missing, and is removed; "
+            f"{bad[0]}{more} of {names} was damaged or missing, and is removed; "
             "download the model again."
         )
     if args.progress != "json":
-        print(f"{repo} is complete and valid.")
+        print(f"{names}: complete and valid.")
 
 
 def _delete(args: argparse.Namespace) -> None:
-    repo, _ = _place(args)
-    size = delete(repo)
+    places = _places(args)
+    size = sum(delete(repo) for repo, _ in places)
     with _reporting(args) as (emit, _):
         emit("deleted", bytes=size)
     if args.progress == "json":
         return
+    names = ", ".join(repo for repo, _ in places)
     if size:
-        print(f"{repo} is deleted; {size / 1e9:.1f} GB are free again.")
+        print(f"{names}: deleted; {size / 1e9:.1f} GB are free again.")
     else:
-        print(f"Nothing of {repo} was on this machine.")
+        print(f"Nothing of {names} was on this machine.")
 
 
 def _list(args: argparse.Namespace) -> None:

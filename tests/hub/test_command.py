@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -12,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from mlxvid import hub
+from mlxvid.catalog import CATALOG
 from mlxvid.hub import __main__ as hub_command
 from mlxvid.hub import fetch as hub_fetch
+from mlxvid.model.card import Source
 
 from .tiny_repository import REPO, VAE
 
@@ -93,3 +96,25 @@ def test_the_commands_complaints(arguments, facts, capsys):
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert all(fact in said for fact in facts)
+
+
+def test_a_release_in_several_repositories_is_one_model(server, monkeypatch, capsys):
+    """Downloaded, verified and deleted whole, whatever it consists of."""
+    places = {"transformer": "org/transformer", "vae": "org/vae"}
+    sources = {}
+    for component, repo in places.items():
+        files = {"config.json": b"{}", "model.safetensors": component.encode()}
+        sources[component] = Source(repo, server.add(repo, files))
+    card = dataclasses.replace(CATALOG["mini"], name="parts", folder=None, sources=sources)
+    monkeypatch.setitem(CATALOG, "parts", card)
+    quiet = ["--progress", "none"]
+    assert hub_command.main(["download", "parts", *quiet]) == 0
+    folder = Path(capsys.readouterr().out.strip())
+    for component in places:
+        assert (folder / component / "model.safetensors").read_bytes() == component.encode()
+    assert hub_command.main(["verify", "parts", *quiet]) == 0
+    (hub.cached_revision("org/vae", sources["vae"].revision).folder / "model.safetensors").unlink()
+    assert hub_command.main(["verify", "parts", *quiet]) == 2
+    assert "org/vae" in capsys.readouterr().err
+    assert hub_command.main(["delete", "parts", *quiet]) == 0
+    assert not hub.repositories()
