@@ -133,14 +133,14 @@ def _catalog_row(card: Card, machine: Machine) -> ModelRow:
         memory=memory,
         makes=usual_clip(card),
     )
-    if card.repository is None:
+    if not card.places:
         return replace(row, disk_bytes=_size(card.folder)) if card.folder else row
-    disk_bytes = hub.size_on_disk(card.repository)
-    found = hub.cached_revision(card.repository, card.revision)
-    if found is not None and not found.missing:
-        return replace(
-            row, presence=Presence.COMPLETE, total_bytes=found.size, disk_bytes=disk_bytes
-        )
+    disk_bytes = sum(hub.size_on_disk(place.repository) for place in card.places)
+    cached = [hub.cached_revision(place.repository, place.revision) for place in card.places]
+    complete = [found for found in cached if found is not None and not found.missing]
+    if len(complete) == len(card.places):
+        total = sum(found.size for found in complete)
+        return replace(row, presence=Presence.COMPLETE, total_bytes=total, disk_bytes=disk_bytes)
     presence = Presence.PARTIAL if disk_bytes else Presence.ABSENT
     return replace(row, presence=presence, disk_bytes=disk_bytes)
 
