@@ -276,6 +276,7 @@ _TABLE = (
         low=0,
         high=MAX_GUIDANCE,
         metavar="SCALE",
+        digits=2,
         hand_made=True,
     ),
     Setting(
