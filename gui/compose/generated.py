@@ -14,6 +14,37 @@ from mlxvid.model.settings import SETTINGS
 
 from .setting_fields import SettingField, make_field
 
+# The settings that have fields of their own in the other boxes, or are made up of several.
+HAND_MADE = frozenset(
+    {
+        "prompt",
+        "negative_prompt",
+        "image",
+        "last_image",
+        "keyframes",
+        "extend",
+        "join",
+        "width",
+        "height",
+        "resolution",
+        "aspect",
+        "frames",
+        "fps",
+        "options",
+        "steps",
+        "guidance",
+        "seed",
+        "sampler",
+        "shift",
+        "attention",
+        "model",
+        "revision",
+        "loras",
+        "quantize",
+        "dtype",
+    }
+)
+
 
 class GeneratedBox(QWidget):
     """Two columns of fields, of which the chosen model's are shown.
@@ -26,7 +57,7 @@ class GeneratedBox(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        plain = [setting for setting in SETTINGS.values() if not setting.hand_made]
+        plain = [setting for setting in SETTINGS.values() if setting.name not in HAND_MADE]
         self._options = models.options()
         self._fields: dict[str, SettingField] = {}
         self._shown: list[str] = []

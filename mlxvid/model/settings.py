@@ -55,8 +55,7 @@ class Setting:
     model is "loading". low, high: range of a number, both included. choices: of a "choice", where
     the models don't have their own. unit: of a whole number, for messages. metavar: for --help.
     needs_support: only models whose card takes it can be given it. flag: where the flag is not
-    called after the name. digits: decimals that the window shows. hand_made: the window has a
-    field for it that is more than its kind says.
+    called after the name. digits: decimals that the window shows.
     """
 
     name: str
@@ -72,7 +71,6 @@ class Setting:
     needs_support: bool = False
     flag: str = ""
     digits: int = 1
-    hand_made: bool = False
 
     @property
     def dashed(self) -> str:
@@ -146,7 +144,6 @@ def _side(name: str) -> Setting:
         high=MAX_SIDE,
         unit="pixels",
         metavar="PIXELS",
-        hand_made=True,
     )
 
 
@@ -157,7 +154,6 @@ _TABLE = (
         "Prompt",
         "what the clip should show",
         metavar="TEXT",
-        hand_made=True,
     ),
     Setting(
         "negative_prompt",
@@ -166,7 +162,6 @@ _TABLE = (
         "what it should not show",
         metavar="TEXT",
         needs_support=True,
-        hand_made=True,
     ),
     Setting(
         "image",
@@ -175,7 +170,6 @@ _TABLE = (
         "a picture that the first frame should show",
         metavar="FILE",
         needs_support=True,
-        hand_made=True,
     ),
     Setting(
         "last_image",
@@ -184,7 +178,6 @@ _TABLE = (
         "a picture that the last frame should show",
         metavar="FILE",
         needs_support=True,
-        hand_made=True,
     ),
     Setting(
         "keyframes",
@@ -194,7 +187,6 @@ _TABLE = (
         metavar="N=FILE",
         needs_support=True,
         flag="keyframe",
-        hand_made=True,
     ),
     Setting(
         "extend",
@@ -203,7 +195,6 @@ _TABLE = (
         "a clip to go on from: its last frames are the first here",
         metavar="CLIP",
         needs_support=True,
-        hand_made=True,
     ),
     Setting(
         "join",
@@ -212,7 +203,6 @@ _TABLE = (
         "a clip to lead to: its first frames are the last here",
         metavar="CLIP",
         needs_support=True,
-        hand_made=True,
     ),
     _side("width"),
     _side("height"),
@@ -222,7 +212,6 @@ _TABLE = (
         "Resolution",
         "a size by name, such as 480p, for models whose sizes have names",
         metavar="NAME",
-        hand_made=True,
     ),
     Setting(
         "aspect",
@@ -230,7 +219,6 @@ _TABLE = (
         "Aspect",
         "with it, the proportions, such as 16:9",
         metavar="W:H",
-        hand_made=True,
     ),
     Setting(
         "frames",
@@ -241,7 +229,6 @@ _TABLE = (
         high=MAX_FRAMES,
         unit="frames",
         metavar="N",
-        hand_made=True,
     ),
     Setting(
         "fps",
@@ -252,9 +239,8 @@ _TABLE = (
         high=1000,
         metavar="N",
         digits=2,
-        hand_made=True,
     ),
-    Setting("options", "options", "Options", "settings that single families have", hand_made=True),
+    Setting("options", "options", "Options", "settings that single families have"),
     Setting(
         "steps",
         "whole",
@@ -265,7 +251,6 @@ _TABLE = (
         high=MAX_STEPS,
         unit="steps",
         metavar="N",
-        hand_made=True,
     ),
     Setting(
         "guidance",
@@ -277,7 +262,6 @@ _TABLE = (
         high=MAX_GUIDANCE,
         metavar="SCALE",
         digits=2,
-        hand_made=True,
     ),
     Setting(
         "seed",
@@ -288,7 +272,6 @@ _TABLE = (
         low=0,
         high=MAX_SEED,
         metavar="N",
-        hand_made=True,
     ),
     Setting(
         "sampler",
@@ -297,7 +280,6 @@ _TABLE = (
         "of those that the model has",
         "how",
         metavar="NAME",
-        hand_made=True,
     ),
     Setting(
         "shift",
@@ -310,7 +292,6 @@ _TABLE = (
         metavar="X",
         needs_support=True,
         digits=2,
-        hand_made=True,
     ),
     Setting(
         "attention",
@@ -320,7 +301,6 @@ _TABLE = (
         "how",
         metavar="MODE",
         needs_support=True,
-        hand_made=True,
     ),
     Setting(
         "model",
@@ -329,7 +309,6 @@ _TABLE = (
         "a name of --list-models, a hub repository or a folder",
         "loading",
         metavar="NAME",
-        hand_made=True,
     ),
     Setting(
         "revision",
@@ -338,7 +317,6 @@ _TABLE = (
         "of the hub repository",
         "loading",
         metavar="REV",
-        hand_made=True,
     ),
     Setting(
         "loras",
@@ -349,7 +327,6 @@ _TABLE = (
         metavar="FILE[@SCALE]",
         needs_support=True,
         flag="lora",
-        hand_made=True,
     ),
     Setting(
         "quantize",
@@ -358,7 +335,6 @@ _TABLE = (
         "bits a weight: to fit in memory, not for speed",
         "loading",
         choices=QUANTIZE_BITS,
-        hand_made=True,
     ),
     Setting(
         "dtype",
@@ -368,7 +344,6 @@ _TABLE = (
         "loading",
         choices=DTYPES,
         metavar="TYPE",
-        hand_made=True,
     ),
 )
 
