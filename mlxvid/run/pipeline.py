@@ -93,17 +93,19 @@ class Pipeline:
         if latents is not None:
             kept_settings["latents"] = "given"
         checkpoint = Checkpoint(kept_settings, [np.array(noise), *request.pictures.values()])
+        state = checkpoint.read() if resume else None
         if not resume:
             checkpoint.remove()
-        elif not checkpoint.exists:
+        elif state is None:
             log.warning(
-                "There is no interrupted run with these settings, so this one starts at the "
-                "beginning."
+                "There is no interrupted run with these settings that can be read, so this one "
+                "starts at the beginning."
             )
         frames = _Frames(on_frames)
         try:
             shot = self.model.shot(request, noise, watch)
-            result = _Run(self, shot, watch, checkpoint, kept_settings, frames).denoised()
+            run = _Run(self, shot, watch, checkpoint, kept_settings, frames)
+            result = run.denoised(state or RunState(noise))
         except (CancelledError, KeyboardInterrupt) as stop:
             raise type(stop)(STOPPED_MIDWAY if checkpoint.exists else STOPPED) from None
         except RuntimeError as error:
@@ -270,12 +272,11 @@ class _Run:
         self.frames = frames
         self.total = sum(shot.steps)
 
-    def denoised(self) -> mx.array:
-        """The clip's latents after the last stage."""
+    def denoised(self, state: RunState) -> mx.array:
+        """The clip's latents after the last stage. state: where to begin, or to go on."""
         shot = self.shot
         model = self.pipeline.model
         model.network(model.denoiser, self.watch)
-        state = self.checkpoint.read() or RunState(shot.noise)
         shot.state = dict(state.shot)
         x = state.x
         done = sum(shot.steps[: state.stage])

@@ -271,12 +271,15 @@ def test_without_resume_a_run_starts_at_the_beginning(tiny, stopped, own_cache):
     assert files(own_cache / "runs") == []
 
 
-def test_a_damaged_checkpoint_is_no_checkpoint(tiny, stopped, own_cache):
+def test_a_damaged_checkpoint_is_no_checkpoint_and_that_is_said(tiny, stopped, own_cache, caplog):
     stopped()
     (path,) = (own_cache / "runs").iterdir()
     path.write_bytes(path.read_bytes()[:100])
-    clip = tiny.generate("a red ball", seed=3, steps=7, resume=True)
-    assert clip.frames.shape == (9, 32, 32, 3)
+    seen = []
+    tiny.generate("a red ball", seed=3, steps=7, resume=True, on_progress=seen.append)
+    assert min(steps_of(seen)) == 0
+    (record,) = caplog.records
+    assert "starts at the beginning" in record.getMessage()
 
 
 # --- files that are neither ----------------------------------------------------------------------
