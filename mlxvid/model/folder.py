@@ -38,6 +38,21 @@ _REPEATED = ("layers", "depth", "blocks")
 MAX_REPEATS = 1000
 
 
+CONVERT = "python -m mlxvid.convert"
+
+
+def _no_model(path: Path) -> WeightsError:
+    """What is raised for a folder without model_index.json."""
+    inner = [index.parent for index in sorted(path.glob("[!.]*/model_index.json"))]
+    if len(inner) == 1:
+        remedy = f"give {inner[0]}"
+    else:
+        remedy = f"make a model of an original release with {CONVERT} {path} --out DIR"
+    return WeightsError(
+        f"{path} has no model_index.json, as a model in the Diffusers layout has; {remedy}."
+    )
+
+
 class Folder:
     """A model in the Diffusers layout, as far as its JSON files describe it.
 
@@ -47,6 +62,8 @@ class Folder:
     def __init__(self, path: Path):
         """Raises :class:`WeightsError` where `path` has no readable model_index.json."""
         self.path = path
+        if not (path / "model_index.json").is_file():
+            raise _no_model(path)
         self.index = read_json(path / "model_index.json")
 
     def require_match(self, ours: tuple[Any, ...], others: tuple[Any, ...]) -> None:

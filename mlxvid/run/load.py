@@ -10,14 +10,16 @@ from pathlib import Path
 import mlx.core as mx
 
 from mlxvid import catalog, models
-from mlxvid.errors import ModelNotFoundError, SettingError, WeightsError
+from mlxvid.errors import ModelNotFoundError, SettingError
 from mlxvid.hub import assembly, download
 from mlxvid.hub.fetch import download_file
+from mlxvid.model.folder import Folder
 from mlxvid.model.machine import this_machine
 from mlxvid.model.settings import DTYPES, QUANTIZE_BITS
 from mlxvid.progress import Cancel, Progress, Watch
 from mlxvid.weights.loading import Components
 from mlxvid.weights.lora import parse_lora
+from mlxvid.weights.sizes import read_sizes
 
 from .pipeline import Pipeline
 
@@ -58,6 +60,7 @@ def load(
         watch = Watch(on_progress, cancel)
     path, name = locate(os.fspath(model), revision, watch)
     card = models.card_of(path)
+    read_sizes(path)  # tells of what can't be read before the first component is
     if loras and "loras" not in card.takes:
         raise SettingError(f"{name} takes no LoRA; leave `loras` out.")
     if name in catalog.CATALOG:
@@ -78,8 +81,9 @@ def locate(model: str, revision: str | None = None, watch: Watch | None = None) 
         card = catalog.find(model)
     except ModelNotFoundError:
         if os.path.isdir(path):
-            return _local(Path(path))
-        if model.count("/") != 1 or model.startswith((".", "/", "~")):
+            folder = Folder(Path(path)).path
+            return folder, str(folder.resolve())
+        if os.path.exists(path) or model.count("/") != 1 or model.startswith((".", "/", "~")):
             raise
         return download(model, revision, watch=watch), model
     if card.folder is not None:
@@ -95,11 +99,3 @@ def _check(model: object, revision: object, quantize: object, dtype: object) -> 
         raise SettingError(f"`quantize` is to 4 or 8 bits, not {quantize!r:.60}.")
     if dtype is not None and dtype not in tuple(DTYPES):
         raise SettingError(f"There is no `dtype` {dtype!r:.60}; use one of: {', '.join(DTYPES)}.")
-
-
-def _local(folder: Path) -> tuple[Path, str]:
-    if not (folder / "model_index.json").is_file():
-        raise WeightsError(
-            f"{folder} has no model_index.json; give the folder of a model in the Diffusers layout."
-        )
-    return folder, str(folder.resolve())
