@@ -5,6 +5,7 @@ No MLX here: plans and the desktop app read them too.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -75,6 +76,15 @@ class Folder:
                 f"The parts of {self.path} come from different models; download or convert the "
                 "model again."
             )
+
+    def require_files(self, needed: Iterable[Sequence[str]]) -> None:
+        """Raise :class:`WeightsError` unless one file of each group is there."""
+        for alternatives in needed:
+            if not any((self.path / name).is_file() for name in alternatives):
+                raise WeightsError(
+                    f"{self.path / alternatives[0]} is missing; download or convert the model "
+                    "again."
+                )
 
     def json(self, component: str, file: str = "config.json") -> dict:
         """The JSON object in a component's `file`."""

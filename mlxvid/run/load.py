@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -22,6 +23,8 @@ from mlxvid.weights.lora import parse_lora
 from mlxvid.weights.sizes import read_sizes
 
 from .pipeline import Pipeline
+
+log = logging.getLogger("mlxvid")
 
 # MLX keeps freed buffers for reuse and would let them grow to the size of the memory: more than
 # this share goes back to the system.
@@ -60,7 +63,10 @@ def load(
         watch = Watch(on_progress, cancel)
     path, name = locate(os.fspath(model), revision, watch)
     card = models.card_of(path)
+    Folder(path).require_files(card.family.needed)
     read_sizes(path)  # tells of what can't be read before the first component is
+    if card.note:
+        log.warning(card.note)
     if loras and "loras" not in card.takes:
         raise SettingError(f"{name} takes no LoRA; leave `loras` out.")
     if name in catalog.CATALOG:

@@ -57,9 +57,10 @@ def check_content(path: Path) -> None:
 def component_files(folder: Path) -> list[Path]:
     """The files that hold the weights of the component in `folder`, led by their index if any.
 
-    Of several sets, which are all the same weights: safetensors before PyTorch's, an index before a
+    Of several sets of the same weights: safetensors before PyTorch's, an index before a
     single file, the usual names before others, an average over the training before what it is of,
-    and the shortest, which is no variant such as ".fp16". Raises :class:`WeightsError` as :func:`shards` does, and for shards without an index.
+    and the shortest, which is no variant such as ".fp16". Raises :class:`WeightsError` as
+    :func:`shards` does, and for shards without an index.
     """
     here = [path for path in sorted(folder.glob("[!.]*")) if path.is_file()]
     for ending in ENDINGS:

@@ -149,6 +149,10 @@ FAMILY = Family(
         "lightning": {"steps": 4, "guidance": 1.0, "sampler": "euler", "shift": 5.0},
         "causvid": {"steps": 8, "guidance": 1.0, "sampler": "unipc", "shift": 8.0},
     },
+    needed=(
+        ("tokenizer/spiece.model", "tokenizer/tokenizer.json"),
+        ("scheduler/scheduler_config.json",),
+    ),
     layouts=("wan",),
     examples=(
         '--model wan2.1-t2v-1.3b --prompt "a fox runs through snow" --quantize 8 -o fox.mp4',
