@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mlxvid import catalog, hub
 from mlxvid.errors import ModelNotFoundError
-from mlxvid.hub import assembly, selection
+from mlxvid.hub import assembly, kinds, selection
 from mlxvid.progress import Watch
 from mlxvid.weights import torch_file
 from mlxvid.weights.files import ENDINGS, SHARD, is_index, shards, unindexed
@@ -19,6 +19,7 @@ from mlxvid.weights.wrappers import Table
 
 from . import safetensors_file
 from .fp8_scales import with_scales
+from .layouts import wan_others
 from .release import WeightFile
 from .unwrap import networks
 
@@ -49,8 +50,14 @@ def find(
                 f"{name} is neither a folder here nor a hub repository (owner/name); "
                 "check the spelling."
             ) from None
-        return hub.download(name, revision, PATTERNS, watch)
+        return hub.download(name, revision, PATTERNS, watch, check=_check)
     return card.folder or assembly.fetched(card, revision, PATTERNS, watch)
+
+
+def _check(repo: str, folder: Path, sizes: Mapping[str, int]) -> None:
+    """Raise where a hub repository is no release that can be converted."""
+    wan_others.check_repository(repo, sizes)
+    kinds.check_release(repo, folder, sizes)
 
 
 def files_in(folder: Path) -> Iterator[Path]:

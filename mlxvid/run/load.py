@@ -12,7 +12,7 @@ import mlx.core as mx
 
 from mlxvid import catalog, models
 from mlxvid.errors import ModelNotFoundError, SettingError
-from mlxvid.hub import assembly, download
+from mlxvid.hub import assembly, download_model
 from mlxvid.hub.fetch import download_file
 from mlxvid.model.folder import Folder
 from mlxvid.model.machine import this_machine
@@ -91,7 +91,7 @@ def locate(model: str, revision: str | None = None, watch: Watch | None = None) 
             return folder, str(folder.resolve())
         if os.path.exists(path) or model.count("/") != 1 or model.startswith((".", "/", "~")):
             raise
-        return download(model, revision, watch=watch), model
+        return download_model(model, revision, watch), model
     if card.folder is not None:
         return card.folder, card.name
     return assembly.fetched(card, revision, watch=watch), card.name
