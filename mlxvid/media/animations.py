@@ -7,8 +7,10 @@ refusing any other format before imageio, which would open it, sees the file.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +22,9 @@ from PIL import ExifTags, Image
 
 from mlxvid.errors import MediaError
 
-from .images import open_picture, picture_errors, to_rgb
+from .images import open_picture, picture_errors, to_rgb, unsaid
+
+log = logging.getLogger("mlxvid")
 
 FORMATS = ("GIF", "PNG", "WEBP")
 """The formats that can be animated, as Pillow names them."""
@@ -62,13 +66,16 @@ def read_animation(path: str | os.PathLike) -> Animation:
             count = getattr(opened, "n_frames", 1)
             skipped = 1 if getattr(opened, "default_image", False) else 0
             orientation = opened.getexif().get(ExifTags.Base.Orientation, 1)
+            profile = opened.info.get("icc_profile")
             comment = opened.info.get("comment", opened.info.get("Comment", ""))
-        pictures = []
+        note = partial(log.warning, "%s %s.", path)
+        pictures: list[np.ndarray] = []
         milliseconds = []
         for pixels, duration in _frames(data, count):
             picture = Image.fromarray(pixels)
             picture.getexif()[ExifTags.Base.Orientation] = orientation
-            pictures.append(to_rgb(picture))
+            picture.info["icc_profile"] = profile
+            pictures.append(to_rgb(picture, unsaid if pictures else note))
             milliseconds.append(duration)
         # Pillow grows the canvas for a frame that damage has moved outside.
         if len({picture.shape for picture in pictures}) > 1:

@@ -18,6 +18,7 @@ COMMANDS = {
     "mlxvid.plan": "mlxvid.plan",
     "mlxvid.hub": "mlxvid.hub.__main__",
     "mlxvid.convert": "mlxvid.convert.__main__",
+    "mlxvid.media.heic_process": "mlxvid.media.heic_process",
 }
 
 
