@@ -49,7 +49,8 @@ _DAMAGE = (
     IndexError,
     KeyError,
     TypeError,
-    OverflowError,
+    ArithmeticError,
+    RuntimeError,
     struct.error,
     zlib.error,
 )
