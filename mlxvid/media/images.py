@@ -27,6 +27,7 @@ from mlxvid.paths import require_regular
 
 from . import heic
 from .colour import Note, UnknownRange, to_srgb
+from .names import given_file
 
 log = logging.getLogger("mlxvid")
 
@@ -89,7 +90,8 @@ def read_image(source: Source) -> np.ndarray:
     if isinstance(source, Image.Image):
         with picture_errors("the picture"):
             return to_rgb(source, note)
-    return _read_file(source, partial(log.warning, "%s %s.", source))
+    path = given_file(source)
+    return _read_file(path, partial(log.warning, "%s %s.", path))
 
 
 def read_images(paths: Iterable[Path]) -> Iterator[np.ndarray]:

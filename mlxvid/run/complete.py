@@ -17,6 +17,7 @@ from mlxvid import models
 from mlxvid.errors import SettingError
 from mlxvid.media import images
 from mlxvid.media.clip import Clip
+from mlxvid.media.names import given_file
 from mlxvid.model.card import Card
 from mlxvid.model.geometry import MAX_SIDE, Geometry, round_size
 from mlxvid.model.request import Request
@@ -236,7 +237,7 @@ def _spoken(name: str) -> str:
 def _read_picture(source: Any, frame: int) -> _Given:
     if isinstance(source, (str, os.PathLike)):
         # Absolute, so that repeating the clip finds it from another folder.
-        path = os.path.abspath(os.path.expanduser(os.fspath(source)))
+        path = os.path.abspath(given_file(source))
         return _Given(frame, images.read_image(path), path)
     if not isinstance(source, (np.ndarray, Image.Image)):
         raise SettingError(
@@ -350,7 +351,7 @@ def _joints(card: Card, given: Mapping[str, Any], frames: int) -> dict[str, _Giv
 def _read_clip(source: Any) -> tuple[np.ndarray, str]:
     """A clip's frames, and where it came from."""
     if isinstance(source, (str, os.PathLike)):
-        path = os.path.abspath(os.path.expanduser(os.fspath(source)))
+        path = os.path.abspath(given_file(source))
         return Clip.load(path).frames, path
     clip = source if isinstance(source, Clip) else Clip(source, 1)
     return clip.frames, IN_MEMORY
