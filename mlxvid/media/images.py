@@ -8,6 +8,7 @@ are opened, by what is in the file: asked for anything, Pillow would hand PostSc
 from __future__ import annotations
 
 import logging
+import math
 import os
 import struct
 import warnings
@@ -131,7 +132,10 @@ def fit(image: np.ndarray, width: int, height: int) -> tuple[np.ndarray, str | N
     sides = "left and right" if over_x > over_y else "top and bottom"
     crop = f" and cropped at the {sides}" if max(over_x, over_y) >= 0.5 else ""
     sizes = f"({have_width}x{have_height}) was {verb}{crop} to {width}x{height}"
-    return np.asarray(fitted), f"The picture {sizes}."
+    kept = width * height / (have_width * have_height * scale**2)
+    # Rounded up, so that what is left of a very long one is never nothing.
+    loss = f", so that only {math.ceil(100 * kept)} % of it is seen" if kept < 0.5 else ""
+    return np.asarray(fitted), f"The picture {sizes}{loss}."
 
 
 @contextmanager

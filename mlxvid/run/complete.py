@@ -25,6 +25,11 @@ from mlxvid.model.settings import SETTINGS, check_known, making
 
 log = logging.getLogger("mlxvid")
 
+MAX_ASPECT = 8
+"""How many times a clip may be as long as it is high, or as high as long, after a picture's
+proportions; panoramas have up to 4.
+"""
+
 IN_MEMORY = "a picture in memory"
 
 # Settings that are completed here by rules of their own; every other one is checked by its kind.
@@ -258,6 +263,12 @@ def _size(
         high = defaults.height if height is None else height
         return geometry.round_size(wide, high)
     aspect = picture.shape[1] / picture.shape[0]
+    if not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
+        raise SettingError(
+            f"The picture ({picture.shape[1]}x{picture.shape[0]}) is too long and narrow for a "
+            f"clip of its proportions, which end at {MAX_ASPECT}:1: crop it, or give both `width` "
+            "and `height` to have it cropped to them."
+        )
     wanted: tuple[float, float]
     if width is not None:
         wanted = (width, width / aspect)
