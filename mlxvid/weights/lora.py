@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from .files import INDEX, shards, visible
 
 SHAPE = "FILE_OR_REPO[:file][@scale]"
 NAMED_IN_ERRORS = 3
+MAX_SCALE = 1000
 # As Diffusers and PEFT call a LoRA's file. Trainers leave checkpoints beside it.
 USUAL = ("pytorch_lora_weights", "adapter_model")
 # In this order of preference, where a folder has several.
@@ -54,10 +54,11 @@ def parse_lora(text: str) -> Lora:
     scale: float | None = 1.0
     if "@" in text and not _exists(text):
         name, _, number = text.rpartition("@")
-        scale = _finite(number)
+        scale = _scale(number)
     if scale is None:
         raise SettingError(
-            f"There is no file {text!r}, and no finite scale behind its last '@'; "
+            f"There is no file {text!r}, and no finite scale of up to {MAX_SCALE} behind "
+            f"its last '@'; "
             f"each of `loras` is given as {SHAPE}."
         )
     source = name
@@ -73,13 +74,13 @@ def _exists(text: str) -> bool:
     return bool(text) and os.path.exists(os.path.expanduser(text))
 
 
-def _finite(text: str) -> float | None:
-    """The number that a text spells, None where it is no finite one."""
+def _scale(text: str) -> float | None:
+    """The scale that a text spells, None where it is no number or too large a one."""
     try:
         value = float(text)
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
+    return value if abs(value) <= MAX_SCALE else None
 
 
 def find_lora(lora: Lora, download: Callable[[str, str | None], Path]) -> Lora:
@@ -99,7 +100,13 @@ def find_lora(lora: Lora, download: Callable[[str, str | None], Path]) -> Lora:
             f"There is no LoRA {str(lora)!r}; "
             f"give a .safetensors file or a hub repository, as in {SHAPE}."
         )
-    return replace(lora, files=(download(*reference),))
+    try:
+        return replace(lora, files=(download(*reference),))
+    except ModelNotFoundError as error:
+        if reference[0] == lora.source:
+            raise
+        # More likely a file's path with a mistake in it.
+        raise ModelNotFoundError(f"There is no file {lora.source} here, and: {error}") from None
 
 
 def _on_the_hub(lora: Lora) -> tuple[str, str | None] | None:

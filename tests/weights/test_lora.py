@@ -106,7 +106,7 @@ def test_parse_nothing(text):
     assert repr(text) in str(error.value) and "`loras`" in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["a@b", "a@", "a@nan", "a@inf", "a@1e999"])
+@pytest.mark.parametrize("text", ["a@b", "a@", "a@nan", "a@inf", "a@1e999", "a@1e300", "a@-1001"])
 def test_parse_scales_that_are_none(text):
     with pytest.raises(SettingError, match="no finite scale") as error:
         parse_lora(text)
@@ -134,6 +134,16 @@ def test_where_a_lora_is_found(tmp_path):
     assert asked == [("owner/repo", "two.safetensors"), ("owner/repo.x", None)]
     assert names("owner/repo/sub/two.safetensors") == ["b.diff"]
     assert asked[-1] == ("owner/repo", "sub/two.safetensors")
+
+
+def test_a_path_with_a_mistake_is_not_only_a_repositorys(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def download(repo, file):
+        raise ModelNotFoundError(f"The hub has no model {repo!r}.")
+
+    with pytest.raises(ModelNotFoundError, match=facts("no file loras/sub/x.pt here", "'loras/")):
+        find_lora(Lora("loras/sub/x.pt"), download)
 
 
 def test_a_local_lora_is_found_again_from_anywhere(tmp_path, monkeypatch):
