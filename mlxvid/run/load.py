@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -14,12 +15,15 @@ from mlxvid import catalog, models
 from mlxvid.errors import ModelNotFoundError, SettingError, WeightsError
 from mlxvid.hub import assembly, download
 from mlxvid.hub.fetch import download_file
+from mlxvid.model.card import Card
 from mlxvid.model.machine import this_machine
 from mlxvid.model.settings import DTYPES, QUANTIZE_BITS
 from mlxvid.progress import Cancel, Progress, Watch
 from mlxvid.weights.loading import Components
-from mlxvid.weights.lora import parse_lora
+from mlxvid.weights.lora import Lora, find_lora, parse_lora
+from mlxvid.weights.lora_file import read_lora
 
+from .jobs import known_card
 from .pipeline import Pipeline
 
 # MLX keeps freed buffers for reuse and would let them grow to the size of the memory: more than
@@ -58,15 +62,16 @@ def load(
     watch = None
     if on_progress is not None or cancel is not None:
         watch = Watch(on_progress, cancel)
+    found = _found(loras, model, watch)
     path, name = locate(os.fspath(model), revision, watch)
     card = models.card_of(path)
-    if loras and "loras" not in card.takes:
-        raise SettingError(f"{name} takes no LoRA; leave `loras` out.")
+    if loras:
+        _require_loras(card, name)
     if name in catalog.CATALOG:
         card = replace(card, defaults=catalog.CATALOG[name].defaults)
     mx.set_cache_limit(int(CACHE_SHARE * this_machine().total))
-    parsed = [parse_lora(lora) for lora in loras]
-    components = Components(card, dtype, quantize, parsed, download_file)
+    components = Components(card, dtype, quantize, found)
+    components.check_loras()
     loaded = card.family.load(card.family.model)(card, components)
     return Pipeline(loaded, name=name, revision=revision)
 
@@ -87,6 +92,24 @@ def locate(model: str, revision: str | None = None, watch: Watch | None = None) 
     if card.folder is not None:
         return card.folder, card.name
     return assembly.fetched(card, revision, watch=watch), card.name
+
+
+def _found(loras: Sequence[str], model: str | os.PathLike[str], watch: Watch | None) -> list[Lora]:
+    """The LoRAs with their files, which can be read: told before a model is downloaded."""
+    parsed = [parse_lora(lora) for lora in loras]
+    known = known_card({"model": os.fspath(model)}) if parsed else None
+    if known is not None:
+        _require_loras(known, known.name)
+    fetch = partial(download_file, watch=watch)
+    found = [find_lora(lora, fetch) for lora in parsed]
+    for lora in found:
+        read_lora(lora)
+    return found
+
+
+def _require_loras(card: Card, name: str) -> None:
+    if "loras" not in card.takes:
+        raise SettingError(f"{name} takes no LoRA; leave `loras` out.")
 
 
 def _check(model: object, revision: object, quantize: object, dtype: object) -> None:
