@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,19 +13,23 @@ from typing import cast
 import mlx.core as mx
 
 from mlxvid import catalog, models
-from mlxvid.errors import ModelNotFoundError, SettingError, WeightsError
+from mlxvid.errors import ModelNotFoundError, SettingError
 from mlxvid.hub import assembly, download
 from mlxvid.hub.fetch import download_file
 from mlxvid.model.card import Card
+from mlxvid.model.folder import Folder
 from mlxvid.model.machine import this_machine
 from mlxvid.model.settings import DTYPES, QUANTIZE_BITS
 from mlxvid.progress import Cancel, Progress, Watch
 from mlxvid.weights.loading import Components
 from mlxvid.weights.lora import Lora, find_lora, parse_lora
 from mlxvid.weights.lora_file import read_lora
+from mlxvid.weights.sizes import read_sizes
 
 from .jobs import known_card
 from .pipeline import Pipeline
+
+log = logging.getLogger("mlxvid")
 
 # MLX keeps freed buffers for reuse and would let them grow to the size of the memory: more than
 # this share goes back to the system.
@@ -65,6 +70,10 @@ def load(
     found = _found(loras, model, watch)
     path, name = locate(os.fspath(model), revision, watch)
     card = models.card_of(path)
+    Folder(path).require_files(card.family.needed)
+    read_sizes(path)  # tells of what can't be read before the first component is
+    if card.note:
+        log.warning(card.note)
     if loras:
         _require_loras(card, name)
     if name in catalog.CATALOG:
@@ -85,8 +94,9 @@ def locate(model: str, revision: str | None = None, watch: Watch | None = None) 
         card = catalog.find(model)
     except ModelNotFoundError:
         if os.path.isdir(path):
-            return _local(Path(path))
-        if model.count("/") != 1 or model.startswith((".", "/", "~")):
+            folder = Folder(Path(path)).path
+            return folder, str(folder.resolve())
+        if os.path.exists(path) or model.count("/") != 1 or model.startswith((".", "/", "~")):
             raise
         return download(model, revision, watch=watch), model
     if card.folder is not None:
@@ -126,11 +136,3 @@ def _check_loras(loras: object) -> None:
     listed = isinstance(loras, Sequence) and not isinstance(loras, str)
     if not listed or not all(isinstance(lora, str) for lora in cast(Sequence, loras)):
         raise SettingError(f"`loras` is a list of texts, not {loras!r:.60}.")
-
-
-def _local(folder: Path) -> tuple[Path, str]:
-    if not (folder / "model_index.json").is_file():
-        raise WeightsError(
-            f"{folder} has no model_index.json; give the folder of a model in the Diffusers layout."
-        )
-    return folder, str(folder.resolve())

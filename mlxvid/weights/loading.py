@@ -20,11 +20,12 @@ from mlxvid.model.machine import this_machine
 from mlxvid.progress import Watch
 
 from . import torch_file
-from .files import INDEX, component_files, weight_files
+from .files import average_folder, check_content, component_files, is_index, weight_files
 from .lora import Lora
 from .lora_file import open_lora, read_lora
 from .lora_layers import apply_lora
 from .tensors import Tensor, joined
+from .wrappers import is_average, peeled
 
 log = logging.getLogger("mlxvid")
 
@@ -110,7 +111,10 @@ class Components:
         config_path = folder / "config.json"
         network = self._empty(name, part)
         stored = self.folder.json(name).get("quantization")
-        weights = read_weights(folder)
+        average = average_folder(self.folder.path, name)
+        if average is not None:
+            log.warning(f"Taken: {average}, the average over the training, and not {folder}.")
+        weights = read_weights(average or folder)
         unread = {key: weight for key, weight in weights.items() if isinstance(weight, Tensor)}
         arrays = {key: array for key, array in weights.items() if isinstance(array, mx.array)}
         arrays |= {key: mx.zeros(tensor.shape) for key, tensor in unread.items()}
@@ -252,12 +256,14 @@ def read_weights(folder: Path) -> dict[str, mx.array | Tensor]:
     where it has only PyTorch's files. Raises :class:`WeightsError` where there are none, or they
     are broken, incomplete or hold anything but tensors.
     """
-    files = [path for path in component_files(folder) if not path.name.endswith(INDEX)]
+    files = [path for path in component_files(folder) if not is_index(path)]
     if not files:
         raise WeightsError(
             f"{folder} has no weights (.safetensors, .bin, .pth or .pt); download or convert the "
             "model again."
         )
+    if is_average(files[0].name):
+        log.warning(f"Taken: {files[0]}, the average over the training.")
     if files[0].suffix != ".safetensors":
         return dict(joined(files, torch_file.read))
     weights: dict[str, mx.array | Tensor] = {}
@@ -265,10 +271,11 @@ def read_weights(folder: Path) -> dict[str, mx.array | Tensor]:
         try:
             weights.update(cast(dict[str, mx.array], mx.load(str(file), format="safetensors")))
         except (OSError, RuntimeError, ValueError):
+            check_content(file)
             raise WeightsError(
                 f"{file} is missing, damaged or cut short; download or convert the model again."
             ) from None
-    return weights
+    return peeled(weights)
 
 
 def sanitized(cls: Any, weights: dict[str, mx.array], source: Path) -> dict[str, mx.array]:
