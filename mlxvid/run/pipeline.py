@@ -23,6 +23,7 @@ from mlxvid.errors import (
     SettingError,
     WeightsError,
 )
+from mlxvid.macos import awake
 from mlxvid.media.clip import Clip
 from mlxvid.model.base import Model, Shot
 from mlxvid.model.request import Request
@@ -52,6 +53,7 @@ class Pipeline:
         self.name = name
         self.revision = revision
 
+    @awake()
     def generate(
         self,
         prompt: str,
@@ -134,6 +136,7 @@ class Pipeline:
         loras = [str(lora) for lora in components.loras]
         return {**loaded, "loras": loras} if loras else loaded
 
+    @awake()
     def decode_saved(
         self,
         path: str | os.PathLike,
