@@ -10,12 +10,11 @@ from mlxvid import catalog, hub
 from mlxvid.errors import ModelNotFoundError
 from mlxvid.hub import assembly, selection
 from mlxvid.progress import Watch
-from mlxvid.weights import torch_file
+from mlxvid.weights import safetensors_file, torch_file
 from mlxvid.weights.files import ENDINGS, INDEX, SHARD, shards, unindexed
+from mlxvid.weights.fp8_scales import with_scales
 from mlxvid.weights.tensors import Tensor, joined, mapped
 
-from . import safetensors_file
-from .fp8_scales import with_scales
 from .release import WeightFile
 
 # Weights for other programs, which a folder may have beside those that are read here.

@@ -24,6 +24,7 @@ from mlxvid.errors import (
     WeightsError,
 )
 from mlxvid.layers import bounds
+from mlxvid.macos import awake
 from mlxvid.media.clip import Clip
 from mlxvid.model.base import Model, Shot
 from mlxvid.model.request import Request
@@ -53,6 +54,7 @@ class Pipeline:
         self.name = name
         self.revision = revision
 
+    @awake()
     def generate(
         self,
         prompt: str,
@@ -135,6 +137,7 @@ class Pipeline:
         loras = [str(lora) for lora in components.loras]
         return {**loaded, "loras": loras} if loras else loaded
 
+    @awake()
     def decode_saved(
         self,
         path: str | os.PathLike,

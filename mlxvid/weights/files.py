@@ -20,6 +20,15 @@ SHARD = re.compile(r"-\d{5}-of-\d{5}\.")
 USUAL = ("diffusion_pytorch_model", "model", "pytorch_model")
 
 
+def visible(folder: Path) -> list[Path]:
+    """The files in `folder` in order, without hidden ones.
+
+    Such are .DS_Store, and the "._name" that macOS puts beside every file on a disk of another
+    system.
+    """
+    return [path for path in sorted(folder.glob("[!.]*")) if path.is_file()]
+
+
 def component_files(folder: Path) -> list[Path]:
     """The files that hold the weights of the component in `folder`, led by their index if any.
 
@@ -27,7 +36,7 @@ def component_files(folder: Path) -> list[Path]:
     single file, the usual names before others, and the shortest, which is no variant such as
     ".fp16". Raises :class:`WeightsError` as :func:`shards` does, and for shards without an index.
     """
-    here = [path for path in sorted(folder.glob("[!.]*")) if path.is_file()]
+    here = visible(folder)
     for ending in ENDINGS:
         indices = [path for path in here if path.name.endswith(ending + INDEX)]
         if indices:
