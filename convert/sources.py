@@ -11,14 +11,13 @@ from mlxvid import catalog, hub
 from mlxvid.errors import ModelNotFoundError
 from mlxvid.hub import assembly, kinds, selection
 from mlxvid.progress import Watch
-from mlxvid.weights import torch_file
+from mlxvid.weights import safetensors_file, torch_file
 from mlxvid.weights.files import ENDINGS, SHARD, is_index, shards, unindexed
+from mlxvid.weights.fp8_scales import with_scales
 from mlxvid.weights.quantized import program_of, refusal
 from mlxvid.weights.tensors import Tensor, joined, mapped
 from mlxvid.weights.wrappers import Table
 
-from . import safetensors_file
-from .fp8_scales import with_scales
 from .layouts import wan_others
 from .release import WeightFile
 from .unwrap import networks

@@ -54,6 +54,15 @@ def check_content(path: Path) -> None:
             raise WeightsError(f"{path} is {what}")
 
 
+def visible(folder: Path) -> list[Path]:
+    """The files in `folder` in order, without hidden ones.
+
+    Such are .DS_Store, and the "._name" that macOS puts beside every file on a disk of another
+    system.
+    """
+    return [path for path in sorted(folder.glob("[!.]*")) if path.is_file()]
+
+
 def component_files(folder: Path) -> list[Path]:
     """The files that hold the weights of the component in `folder`, led by their index if any.
 
@@ -62,7 +71,7 @@ def component_files(folder: Path) -> list[Path]:
     and the shortest, which is no variant such as ".fp16". Raises :class:`WeightsError` as
     :func:`shards` does, and for shards without an index.
     """
-    here = [path for path in sorted(folder.glob("[!.]*")) if path.is_file()]
+    here = visible(folder)
     for ending in ENDINGS:
         indices = [path for path in here if is_index(path) and f"{ending}.index" in path.name]
         plain = [path for path in indices if path.name.endswith(ending + INDEX)]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlxvid.errors import WeightsError
+from mlxvid.paths import require_regular
 
 from .files import check_content
 from .fp8 import FP8
@@ -159,6 +160,7 @@ def mapped(path: Path) -> mmap.mmap:
 
     Raises :class:`WeightsError` for one that is missing or empty, or a stand-in for the file.
     """
+    require_regular(path, WeightsError)
     check_content(path)
     try:
         with path.open("rb") as file:
