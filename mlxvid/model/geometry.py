@@ -26,7 +26,7 @@ def check_whole(name: str, value: int, limit: int, unit: str) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= value <= limit:
         raise SettingError(
-            f"{name} must be a whole number of {unit} from 1 to {limit}, not {value!r}."
+            f"{name} must be a whole number of {unit} from 1 to {limit}, not {value!r:.60}."
         )
     return int(value)
 
