@@ -56,10 +56,10 @@ def card_of(model: str) -> Card:
     try:
         return find(model)
     except ModelNotFoundError:
-        path = Path(model).expanduser()
-        if not path.is_dir():
+        path = os.path.expanduser(model)
+        if not os.path.isdir(path):
             raise
-        return models.card_of(path)
+        return models.card_of(Path(path))
 
 
 def listing() -> str:
