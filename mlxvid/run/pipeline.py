@@ -34,6 +34,7 @@ from mlxvid.version import __version__
 from . import checks
 from .checkpoint import Checkpoint, KeptLatents, RunState, keep_latents, read_latents
 from .complete import complete
+from .turns import one_at_a_time
 
 log = logging.getLogger("mlxvid")
 
@@ -46,13 +47,18 @@ STOPPED_MIDWAY = "Stopped; what is done so far is kept, and `resume` goes on fro
 
 
 class Pipeline:
-    """A loaded model. Made by :func:`mlxvid.load`."""
+    """A loaded model. Made by :func:`mlxvid.load`.
+
+    It may be used from any thread. A process makes one clip at a time, whatever pipelines it has:
+    a thread waits for its turn, which its `cancel` ends at once.
+    """
 
     def __init__(self, model: Model, name: str, revision: str | None = None):
         self.model = model
         self.name = name
         self.revision = revision
 
+    @one_at_a_time
     @awake()
     def generate(
         self,
@@ -136,6 +142,7 @@ class Pipeline:
         loras = [str(lora) for lora in components.loras]
         return {**loaded, "loras": loras} if loras else loaded
 
+    @one_at_a_time
     @awake()
     def decode_saved(
         self,
@@ -161,6 +168,7 @@ class Pipeline:
         kept = KeptLatents(Path(path))
         return self._decoded(self.model, latents, fps, settings, watch, kept, _Frames(None))
 
+    @one_at_a_time
     def reconstruct(self, frames: np.ndarray) -> np.ndarray:
         """What the VAE alone makes of frames uint8 [1 + 4k, H, W, 3]: encoded and decoded again."""
         x = mx.array(frames).astype(mx.float32)[None] / 127.5 - 1
@@ -325,6 +333,7 @@ class _Run:
     def _preview(self, latents: mx.array) -> Callable[[], np.ndarray] | None:
         if not self.pipeline.model.components.resident:
             return None
+        mx.eval(latents)  # a preview may be asked for by another thread
         decode = self.pipeline.model.decode
         return lambda: np.concatenate([to_uint8(part) for part in decode(latents)])
 
