@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import ParamSpec, TypeVar, cast
 
 from mlxvid.errors import CancelledError
+from mlxvid.layers import bounds
 from mlxvid.progress import STOPPED, Cancel
 
 # Seconds after which a run that waits for another asks again whether it is still wanted.
@@ -40,7 +41,8 @@ def turn(cancel: Cancel | None = None) -> Iterator[None]:
     try:
         if threading.current_thread() is not threading.main_thread():
             _end_late()
-        yield
+        with bounds.of_one_run():
+            yield
     finally:
         _turn.release()
 
