@@ -59,6 +59,16 @@ OTHER = MetalError(
 _KINDS = (MEMORY, WATCHDOG, VICTIM, OTHER)
 
 
+# What others than Metal say when memory runs out: C++, and MLX on the CPU.
+_NO_MEMORY = ("bad_alloc", "unable to allocate")
+
+
+def last_words(text: str) -> MetalError | None:
+    """What ended a process, by the last lines of its standard error; None where they don't say."""
+    words = text.lower()
+    return metal_error(text) or (MEMORY if any(mark in words for mark in _NO_MEMORY) else None)
+
+
 def metal_error(text: str) -> MetalError | None:
     """The kind of failure that `text` tells of; None where it is none of Metal's."""
     words = text.lower()
