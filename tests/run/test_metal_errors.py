@@ -196,5 +196,18 @@ def test_the_worker_does_its_next_job(tiny, monkeypatch, kept, tmp_path):
     assert notes == [1, 1]
 
 
+def test_the_worker_is_told_to_begin_in_smaller_pieces(tiny, monkeypatch, tmp_path):
+    gpu = Gpu(monkeypatch, type(tiny.model), "predict")
+    made = {"prompt": "a red ball", "seed": 1, "steps": 1}
+    requests = [
+        {"op": "load", "model": tiny.name},
+        {"op": "generate", "output": str(tmp_path / "a"), "settings": made, "smaller_pieces": True},
+        {"op": "generate", "output": str(tmp_path / "b"), "settings": made},
+    ]
+    lines = "".join(json.dumps(request) + "\n" for request in requests)
+    assert serve(io.StringIO(lines), io.StringIO()) == 0
+    assert gpu.shares == [0.5, 1]
+
+
 def test_the_class_is_public():
     assert issubclass(mlxvid.GpuError, mlxvid.MlxvidError)
