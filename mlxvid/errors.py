@@ -72,6 +72,10 @@ class DoesNotFitError(MlxvidError, ValueError):
     """The clip needs more memory than this machine can give; the message says what would fit."""
 
 
+class GpuError(MlxvidError, OSError):
+    """The GPU failed, or the system stopped it; the message says what helps."""
+
+
 class DegenerateClipError(MlxvidError, ValueError):
     """The result has values that are not finite, or does not vary at all.
 

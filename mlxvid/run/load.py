@@ -57,6 +57,8 @@ def load(
     need float32 keep it. revision: of the hub repository.
     loras: "FILE_OR_REPO[:file][@scale]" each (:mod:`mlxvid.weights.lora`), added to the transformer
     in this order.
+    Any thread may load, and another use the pipeline; MLX is best imported in the main thread
+    first, which naming `mlxvid.load` there does.
     on_progress is told of a download, cancel.is_set() ends it; without on_progress there is a bar
     on standard error.
     Raises :class:`ModelNotFoundError`, :class:`WeightsError`, :class:`SettingError` or
