@@ -44,7 +44,7 @@ ENCODINGS = {
 def write_frames(
     frames: np.ndarray, fps: float, path: Path, kind: str, comment: str
 ) -> Iterator[int]:
-    """Write frames uint8 [F, H, W, 3] with `comment` (ASCII, or "" for none) to `path`, yielding the
+    """Write frames uint8 [F, H, W, 3] and `comment` (ASCII, "" for none) to `path`, yielding the
     frames done.
 
     `kind` is one of :data:`VIDEO`, ".gif", ".png" (one frame) or :data:`FOLDER` (`path` is then one

@@ -12,6 +12,7 @@ import mlx.core as mx
 from mlxvid import catalog, models
 from mlxvid.errors import ModelNotFoundError, SettingError, WeightsError
 from mlxvid.hub import assembly, download
+from mlxvid.hub.cache import COMMIT
 from mlxvid.hub.fetch import download_file
 from mlxvid.model.machine import this_machine
 from mlxvid.model.settings import DTYPES, QUANTIZE_BITS
@@ -66,7 +67,8 @@ def load(
     parsed = [parse_lora(lora) for lora in loras]
     components = Components(card, dtype, quantize, parsed, download_file)
     loaded = card.family.load(card.family.model)(card, components)
-    return Pipeline(loaded, name=name, revision=revision)
+    commit = path.name if COMMIT.fullmatch(path.name) else None
+    return Pipeline(loaded, name=name, revision=revision, commit=commit)
 
 
 def locate(model: str, revision: str | None = None, watch: Watch | None = None) -> tuple[Path, str]:

@@ -10,6 +10,7 @@ import inspect
 import logging
 import os
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from mlxvid.version import __version__
 from . import checks
 from .checkpoint import Checkpoint, KeptLatents, RunState, keep_latents, read_latents
 from .complete import complete
+from .sources import digests, sources
 
 log = logging.getLogger("mlxvid")
 
@@ -47,10 +49,14 @@ STOPPED_MIDWAY = "Stopped; what is done so far is kept, and `resume` goes on fro
 class Pipeline:
     """A loaded model. Made by :func:`mlxvid.load`."""
 
-    def __init__(self, model: Model, name: str, revision: str | None = None):
+    def __init__(
+        self, model: Model, name: str, revision: str | None = None, commit: str | None = None
+    ):
+        """revision: that was asked for; commit: of the hub repository, where it is known."""
         self.model = model
         self.name = name
         self.revision = revision
+        self.commit = commit
 
     def generate(
         self,
@@ -90,6 +96,8 @@ class Pipeline:
         watch = Watch(on_progress, cancel)
         noise = self._noise(request, latents)
         kept_settings = {"mlxvid": __version__, **self.loaded, **request.settings()}
+        if self._lora_digests:
+            kept_settings["digests"] = {**request.digests, **self._lora_digests}
         if latents is not None:
             kept_settings["latents"] = "given"
         checkpoint = Checkpoint(kept_settings, [np.array(noise), *request.pictures.values()])
@@ -131,8 +139,16 @@ class Pipeline:
             "quantize": components.quantize,
             "dtype": components.dtype,
         }
+        if self.commit:
+            loaded["commit"] = self.commit
         loras = [str(lora) for lora in components.loras]
         return {**loaded, "loras": loras} if loras else loaded
+
+    @cached_property
+    def _lora_digests(self) -> dict[str, str]:
+        """Digests of the LoRAs that are files or folders, by path."""
+        loras = {"loras": self.loaded.get("loras", [])}
+        return digests(source.path for source in sources(loras))
 
     def decode_saved(
         self,

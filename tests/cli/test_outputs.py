@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mlxvid.cli.outputs import LONGEST_STEM, numbered, outputs
+from mlxvid.cli.outputs import numbered, outputs
+from mlxvid.media.names import LONGEST
 
 
 @pytest.fixture(autouse=True)
@@ -49,8 +50,8 @@ def test_numbers_are_as_long_as_the_last(here):
     [
         ("A red ball!", "a-red-ball.mp4"),
         ("  ../../etc/passwd", "etc-passwd.mp4"),
-        ("紅い球", "clip.mp4"),
-        ("x" * 500, "x" * LONGEST_STEM + ".mp4"),
+        ("紅い球", "紅い球.mp4"),
+        ("x" * 500, "x" * LONGEST + ".mp4"),
     ],
 )
 def test_a_name_after_the_prompt_is_plain(prompt, name):

@@ -142,7 +142,7 @@ def test_a_clip_without_a_prompt(refused):
     ],
 )
 def test_a_clip_with_odd_settings(refused, here, tiny_folder, settings, facts):
-    usual = {"prompt": "a ball", "model": str(tiny_folder), "mood": "good"}
+    usual = {"prompt": "a ball", "model": str(tiny_folder)}
     Clip(np.full((1, 8, 8, 3), 9, np.uint8), 8, {**usual, **settings}).save("odd.mp4")
     said = refused("--from", "odd.mp4", "--progress", "none", model=False)
     for fact in facts:
