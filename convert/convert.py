@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlxvid.errors import MediaError, MlxvidError, SettingError, WeightsError
+from mlxvid.macos import awake
 from mlxvid.model.settings import DTYPES, QUANTIZE_BITS
 from mlxvid.progress import Cancel, Progress, Watch
 from mlxvid.version import __version__
@@ -24,6 +25,7 @@ from .write import write_model
 log = logging.getLogger("mlxvid")
 
 
+@awake()
 def convert(
     source: str | os.PathLike[str],
     out: str | os.PathLike[str],

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlxvid.errors import CancelledError, MlxvidError, ModelNotFoundError
+from mlxvid.macos import awake
 from mlxvid.version import __version__
 
 from .cache import (
@@ -34,6 +35,7 @@ ADAPTER = "adapter_model.safetensors"
 ADAPTER_SETTINGS = "adapter_config.json"
 
 
+@awake()
 def download(
     repo: str,
     revision: str | None = None,
@@ -56,6 +58,7 @@ def download(
         return _complete(repo, found, watch)
 
 
+@awake()
 def download_file(
     repo: str, file: str | None = None, revision: str | None = None, watch: Watch | None = None
 ) -> Path:

@@ -10,10 +10,8 @@ import mlx.nn as nn
 
 from mlxvid.kernels import Rotary, temporal_attention
 
-# Floating-point operations of one mx.eval on Metal. macOS kills GPU work that keeps the display
-# waiting for some seconds (ml-explore/mlx#3267); this much takes the slowest M1 about one second,
-# and far more than the few milliseconds that an evaluation costs.
-EVAL_OPS = 2e12
+from . import bounds
+
 # Attention scores held at once where MLX has no fused attention, on the CPU: 256 MB in float32.
 CPU_SCORES = 2**26
 
@@ -21,11 +19,12 @@ CPU_SCORES = 2**26
 def attend(q: mx.array, k: mx.array, v: mx.array) -> mx.array:
     """softmax(q k^T / sqrt(D)) v for q [B, H, N, D] and k, v [B, H, L, D].
 
-    The queries are split into as many parts as keep one evaluation within :data:`EVAL_OPS` on
-    Metal and :data:`CPU_SCORES` on the CPU. With more than one part, each is evaluated here.
+    The queries are split into as many parts as keep one evaluation within its bound on Metal
+    (:mod:`mlxvid.layers.bounds`) and :data:`CPU_SCORES` on the CPU. With more than one part, each
+    is evaluated here.
     """
     b, h, n, d = q.shape
-    limit = EVAL_OPS / (4 * d) if mx.default_device() == mx.gpu else CPU_SCORES
+    limit = bounds.eval_ops() / (4 * d) if mx.default_device() == mx.gpu else CPU_SCORES
     count = math.ceil(b * h * n * k.shape[2] / limit)
     size = math.ceil(n / count)
     if size >= n:
@@ -34,7 +33,7 @@ def attend(q: mx.array, k: mx.array, v: mx.array) -> mx.array:
     for start in range(0, n, size):
         queries = q[:, :, start : start + size]
         part = mx.fast.scaled_dot_product_attention(queries, k, v, scale=d**-0.5)
-        mx.eval(part)
+        bounds.evaluate(part)
         parts.append(part)
     return mx.concatenate(parts, axis=2)
 

@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from mlxvid.errors import MediaError
+from mlxvid.paths import require_regular
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 """The formats that are opened, as Pillow names them."""
@@ -93,6 +94,7 @@ def open_picture(path: str | os.PathLike) -> Iterator[Image.Image]:
     Raises :class:`MediaError` for a file in none of :data:`FORMATS`, and for whatever Pillow raises
     inside the block.
     """
+    require_regular(path)
     with picture_errors(path), Image.open(path, formats=FORMATS) as picture:
         yield picture
 

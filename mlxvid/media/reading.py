@@ -16,6 +16,7 @@ import av
 import numpy as np
 
 from mlxvid.errors import MediaError
+from mlxvid.paths import require_regular
 
 from .animations import is_animated, read_animation
 from .formats import FOREIGN_FPS, FRAME_NAME, UNTIMED_FPS, gif_starts
@@ -112,6 +113,7 @@ def is_picture(source: Path) -> bool:
 
     Raises :class:`MediaError` for a file that is missing or can't be read.
     """
+    require_regular(source)
     try:
         with open(source, "rb") as file:
             first = file.read(12)

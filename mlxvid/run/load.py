@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import mlx.core as mx
 
@@ -54,6 +55,7 @@ def load(
     :class:`CancelledError`.
     """
     _check(model, revision, quantize, dtype)
+    _check_loras(loras)
     watch = None
     if on_progress is not None or cancel is not None:
         watch = Watch(on_progress, cancel)
@@ -97,6 +99,12 @@ def _check(model: object, revision: object, quantize: object, dtype: object) -> 
         raise SettingError(f"`quantize` is to 4 or 8 bits, not {quantize!r:.60}.")
     if dtype is not None and dtype not in tuple(DTYPES):
         raise SettingError(f"There is no `dtype` {dtype!r:.60}; use one of: {', '.join(DTYPES)}.")
+
+
+def _check_loras(loras: object) -> None:
+    listed = isinstance(loras, Sequence) and not isinstance(loras, str)
+    if not listed or not all(isinstance(lora, str) for lora in cast(Sequence, loras)):
+        raise SettingError(f"`loras` is a list of texts, not {loras!r:.60}.")
 
 
 def _local(folder: Path) -> tuple[Path, str]:

@@ -24,6 +24,7 @@ from mlxvid.errors import (
     SettingError,
     WeightsError,
 )
+from mlxvid.macos import awake
 from mlxvid.media.clip import Clip
 from mlxvid.model.base import Model, Shot
 from mlxvid.model.request import Request
@@ -58,6 +59,7 @@ class Pipeline:
         self.revision = revision
         self.commit = commit
 
+    @awake()
     def generate(
         self,
         prompt: str,
@@ -150,6 +152,7 @@ class Pipeline:
         loras = {"loras": self.loaded.get("loras", [])}
         return digests(source.path for source in sources(loras))
 
+    @awake()
     def decode_saved(
         self,
         path: str | os.PathLike,

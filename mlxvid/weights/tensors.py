@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mlxvid.errors import WeightsError
+from mlxvid.paths import require_regular
 
 from .fp8 import FP8
 
@@ -158,6 +159,7 @@ def mapped(path: Path) -> mmap.mmap:
 
     Raises :class:`WeightsError` for one that is missing or empty.
     """
+    require_regular(path, WeightsError)
     try:
         with path.open("rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

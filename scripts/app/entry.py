@@ -16,6 +16,7 @@ import sys
 COMMANDS = {
     "mlxvid.generate": "mlxvid.generate",
     "mlxvid.plan": "mlxvid.plan",
+    "mlxvid.doctor": "mlxvid.doctor",
     "mlxvid.hub": "mlxvid.hub.__main__",
     "mlxvid.convert": "mlxvid.convert.__main__",
 }

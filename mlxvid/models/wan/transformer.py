@@ -18,7 +18,8 @@ from mlx.utils import tree_flatten, tree_unflatten
 
 from mlxvid.kernels import Rotary
 from mlxvid.kernels.plain import rotate
-from mlxvid.layers.attention import EVAL_OPS, FeedForwardNet, attend
+from mlxvid.layers import bounds
+from mlxvid.layers.attention import FeedForwardNet, attend
 from mlxvid.layers.embeddings import TextProjection, TimestepEmbedding
 from mlxvid.layers.patches import fold, unfold
 from mlxvid.layers.pixart import modulated, patch_matrix
@@ -276,12 +277,10 @@ class WanTransformer3DModel(nn.Module):
         rope = self.rope(t, h, w)
         x = x.reshape(b, n, c)
         time, ada, text, image = self.condition_embedder(timestep, text, image)
-        block_ops = 2 * b * n * c * (8 * c + 2 * config.ffn_dim + 2 * n)
-        blocks_per_eval = max(1, int(EVAL_OPS / block_ops))
-        for number, block in enumerate(self.blocks, start=1):
-            x = block(x, text, image, ada, rope)
-            if number % blocks_per_eval == 0:
-                mx.eval(x)
+        block_ops = bounds.block_ops(b * n, c, config.ffn_dim, n)
+        pace = bounds.Pace(len(self.blocks), block_ops)
+        for block in self.blocks:
+            x = pace.passed(block(x, text, image, ada, rope))
         shift, scale = mx.split(self.scale_shift_table + time[:, None], 2, axis=1)
         x = self.proj_out(normed(x.astype(mx.float32), shift, scale, config.eps))
         return unfold(x.reshape(b, t, h, w, -1), *config.patch_size[:2])
