@@ -26,7 +26,7 @@ from mlxvid.layers.pixart import modulated, patch_matrix
 from mlxvid.layers.rope import rope_3d
 
 from .config import WanTransformerConfig
-from .original import original_name
+from .original import FUSED_LAYERS, PICTURE_LAYERS, original_name
 
 ROPE_THETA = 10000.0
 # Parts of the names of tensors that stay in float32.
@@ -190,6 +190,8 @@ class WanTransformer3DModel(nn.Module):
     """The velocity of noisy latents in a rectified flow, for every model of the Wan 2.1 release."""
 
     original_name = staticmethod(original_name)
+    FUSED_LAYERS = FUSED_LAYERS
+    PICTURE_LAYERS = PICTURE_LAYERS
 
     def __init__(self, config: WanTransformerConfig):
         super().__init__()
