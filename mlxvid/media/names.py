@@ -25,9 +25,10 @@ def named_after(prompt: str) -> str:
     text = unicodedata.normalize("NFC", _SELECTORS.sub("", prompt).lower())
     kept = ""
     for letter in text:
-        kind = unicodedata.category(letter)[0]
+        kind = unicodedata.category(letter)
         # A mark belongs to the letter before it.
-        if kind in "LN" or (kind == "M" and not kept.endswith("-") and kept):
+        is_mark = kind in ("Mn", "Mc") and kept and not kept.endswith("-")
+        if is_mark or kind[0] in "LN":
             kept += letter
         elif kept and not kept.endswith("-"):
             kept += "-"
