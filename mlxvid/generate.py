@@ -53,8 +53,8 @@ def _check_count(count: int, asked: Asked) -> None:
     last_seed = asked.to_make.get("seed", 0) + count - 1
     if count * len(asked.prompts) > MAX_COUNT or last_seed > MAX_SEED:
         raise SettingError(
-            f"`count` goes up to {MAX_COUNT}, all prompts together, and its last seed up to "
-            "2^63 - 1: make fewer clips, or begin at a smaller seed."
+            f"`count` goes up to {MAX_COUNT}, all prompts together, and the last `seed` up to "
+            "2^63 - 1: make fewer clips, or begin at a smaller one."
         )
 
 
