@@ -8,7 +8,7 @@ from typing import Any
 
 from mlxvid.catalog import DEFAULT_MODEL, card_of
 from mlxvid.errors import MlxvidError
-from mlxvid.media.names import named_after
+from mlxvid.media.prompt_names import named_after
 from mlxvid.model.machine import Machine
 from mlxvid.model.samplers import evaluations
 from mlxvid.model.settings import loading, making

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from mlxvid.errors import SettingError
-from mlxvid.media.names import named_after
+from mlxvid.media.prompt_names import named_after
 from mlxvid.media.targets import kind_of
 
 # What other programs put numbers in the place of.

@@ -1,46 +1,71 @@
-"""Names of files after prompts, in any language."""
+"""Names of files as people give them: typed, dragged from Finder, copied from a browser."""
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 import unicodedata
+from pathlib import Path
+from urllib.parse import unquote
 
-LONGEST = 60
-"""Characters of a prompt in a name."""
+from mlxvid.errors import MediaError
 
-LONGEST_BYTES = 120
-"""The same in UTF-8, since file systems count those: 40 Chinese characters."""
+log = logging.getLogger("mlxvid")
 
-# Selectors of a letter's or an emoji's look: marks by their category, and nothing to see.
-_SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
-# Windows takes these for devices, with any ending.
-_RESERVED = re.compile(r"con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]")
+_WEB = re.compile(r"(https?|ftp)://|data:image", re.IGNORECASE)
+_LOCAL = re.compile(r"file:(?://(?:localhost)?)?(/.*)", re.IGNORECASE | re.DOTALL)
+_QUOTES = {"'": "'", '"': '"', "‘": "’", "“": "”", "«": "»", "„": "“"}
+_STRAIGHT = str.maketrans("‘’“”", "''\"\"")
 
 
-def named_after(prompt: str) -> str:
-    """A name for a file, without an ending: the letters, marks and digits of a prompt.
+def given_file(name: str | os.PathLike) -> Path:
+    """The file that is meant: "~" is the user's home, and a ``file:`` address is its path.
 
-    Whatever else it has, emoji among it, becomes one "-"; "clip" where nothing is left.
+    Where there is no file of that name, but one without quotes around it, without a terminal's
+    backslashes, or with the typographic spaces and quotes that macOS has in its names, then it is
+    that one. Raises :class:`MediaError` for an address in the web.
     """
-    text = unicodedata.normalize("NFC", _SELECTORS.sub("", prompt).lower())
-    kept = ""
-    for letter in text:
-        kind = unicodedata.category(letter)
-        # A mark belongs to the letter before it.
-        is_mark = kind in ("Mn", "Mc") and kept and not kept.endswith("-")
-        if is_mark or kind[0] in "LN":
-            kept += letter
-        elif kept and not kept.endswith("-"):
-            kept += "-"
-    name = _cut(kept).strip("-")
-    return f"clip-{name}" if _RESERVED.fullmatch(name) else name or "clip"
+    text = os.fspath(name)
+    if not isinstance(text, str):
+        return Path(os.fsdecode(text))
+    path = Path(os.path.expanduser(text))
+    if os.path.lexists(path):
+        return path
+    for tried in _readings(text.strip()):
+        if _WEB.match(tried):
+            raise MediaError(
+                f"{tried:.200} is an address, and nothing is fetched from the web: download it and "
+                "give the file."
+            )
+        local = _LOCAL.fullmatch(tried)
+        found = Path(unquote(local[1]) if local else os.path.expanduser(tried))
+        if os.path.lexists(found):
+            return found
+        alike = _alike(found)
+        if alike is not None:
+            log.warning("There is no %s; %s is taken.", found, alike.name)
+            return alike
+    return path
 
 
-def _cut(text: str) -> str:
-    """The beginning of a text that is short enough, no letter parted from its marks."""
-    size = min(LONGEST, len(text))
-    while size and len(text[:size].encode()) > LONGEST_BYTES:
-        size -= 1
-    while 0 < size < len(text) and unicodedata.category(text[size]).startswith("M"):
-        size -= 1
-    return text[:size]
+def _readings(text: str) -> list[str]:
+    """`text` as it is, and without the quotes or the backslashes that a terminal takes off."""
+    inner = text
+    if len(text) > 2 and _QUOTES.get(text[0]) == text[-1]:
+        inner = text[1:-1]
+    return [inner, re.sub(r"\\(.)", r"\1", inner)]
+
+
+def _alike(path: Path) -> Path | None:
+    """The one file beside `path` whose name reads the same; None for none or several."""
+    try:
+        beside = [other for other in path.parent.iterdir() if _plain(other) == _plain(path)]
+    except (OSError, ValueError):
+        return None
+    return beside[0] if len(beside) == 1 else None
+
+
+def _plain(path: Path) -> str:
+    """A name with plain spaces and quotes, its accents composed."""
+    return unicodedata.normalize("NFKC", path.name).translate(_STRAIGHT)

@@ -10,6 +10,7 @@ from typing import Any
 from mlxvid.catalog import DEFAULT_MODEL, card_of
 from mlxvid.errors import ModelNotFoundError, SettingError, WeightsError
 from mlxvid.media.clip import Clip
+from mlxvid.media.names import given_file
 from mlxvid.media.targets import check_writable, expand, replaces
 from mlxvid.model.card import Card
 from mlxvid.model.geometry import frames_of
@@ -65,7 +66,7 @@ def check_targets(
     """
     made_from = [*sources(settings)]
     if repeated:
-        made_from.append(Source("from", os.path.abspath(expand(repeated))))
+        made_from.append(Source("from", os.path.abspath(given_file(repeated))))
     for target in targets:
         place = expand(target)
         require_apart(target, made_from)

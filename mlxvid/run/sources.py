@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mlxvid.errors import MediaError
+from mlxvid.media.names import given_file
 from mlxvid.media.targets import expand
 
 DIGEST = 16
@@ -50,7 +51,7 @@ def sources(settings: Mapping[str, Any]) -> Iterator[Source]:
 
 def _source(setting: str, path: Any) -> Iterator[Source]:
     if isinstance(path, (str, os.PathLike)) and os.fspath(path):
-        yield Source(setting, os.path.abspath(expand(path)))
+        yield Source(setting, os.path.abspath(given_file(path)))
 
 
 def lora_path(lora: str) -> str | None:

@@ -6,7 +6,7 @@ import pytest
 
 from mlxvid.cli.outputs import Take, numbered, outputs, still_free, takes_of
 from mlxvid.errors import MediaError, SettingError
-from mlxvid.media.names import LONGEST
+from mlxvid.media.prompt_names import LONGEST
 
 
 @pytest.fixture(autouse=True)
