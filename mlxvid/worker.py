@@ -228,6 +228,8 @@ class Worker:
 
     def _generate(self, job: _Job) -> Outcome:
         """Make one clip and save it."""
+        from .layers import bounds
+
         request = job.request
         given = request.get("settings", {})
         settings = {name: value for name, value in given.items() if value is not None}
@@ -245,6 +247,7 @@ class Worker:
         digests = request.get("digests", {})
         if not isinstance(digests, dict):
             raise SettingError('"digests" are those in the settings of a clip, by path.')
+        smaller = _switch(request, "smaller_pieces")
         pipe = self._ready(job)
         card = pipe.model.card
         check_targets(
@@ -257,7 +260,10 @@ class Worker:
             self.note(note)
         start = time.monotonic()
         reporter = _Reporter(self, job.id, previews)
-        clip = pipe.generate(**settings, resume=resume, on_progress=reporter, cancel=job.cancel)
+        with bounds.of_one_run():
+            if smaller:
+                bounds.halve()
+            clip = pipe.generate(**settings, resume=resume, on_progress=reporter, cancel=job.cancel)
         save(clip, request["output"], reporter, job.cancel, **keep)
         return "saved", {
             "path": request["output"],

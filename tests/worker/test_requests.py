@@ -97,6 +97,7 @@ BAD_JOBS = [
     ({**job(), "digests": ["a.png"]}, ('"digests"', "path")),
     ({**job(), "output": "."}, ("'.'", "clip.mp4")),
     ({**job(), "output": ".webm"}, (".webm", "nothing before")),
+    ({**job(), "smaller_pieces": 2}, ('"smaller_pieces"', "2", "true or false")),
     ({**job(), "previews": []}, ('"previews"', "[]", "true or false")),
 ]
 
