@@ -16,8 +16,9 @@ import numpy as np
 from PIL import Image
 
 from mlxvid.errors import MediaError, SettingError
+from mlxvid.model.rates import exact
 
-from .formats import FOREIGN_FPS, GIF_MAX_FPS, MAX_FPS, MIN_FPS, VIDEO
+from .formats import FOREIGN_FPS, GIF_MAX_FPS, MAX_FPS, MIN_FPS, RATE_TOLERANCE, VIDEO
 from .reading import Contents, read_contents, read_tag
 from .tag import pack_tag, stored_size
 from .targets import check_writable, expand, kind_of, staged, unwritable
@@ -40,9 +41,9 @@ class KeptLatents(Protocol):
 class Clip:
     """A clip in memory.
 
-    `frames`: uint8 ``[F, H, W, 3]``, at least one; `fps`: frames a second, 0.1 to 1000; `settings`:
-    JSON-able; `kept`: for a clip that was just made, its latents on the disk
-    (:class:`mlxvid.run.checkpoint.Kept`). Raises :class:`SettingError` for anything else.
+    `frames`: uint8 ``[F, H, W, 3]``, at least one; `fps`: frames a second, 0.1 to 1000, where
+    23.976 and its like stand for 24000/1001; `settings`: JSON-able; `kept`: for a clip that was
+    just made, its latents on the disk (:class:`mlxvid.run.checkpoint.Kept`). Raises :class:`SettingError` for anything else.
     """
 
     frames: np.ndarray
@@ -68,7 +69,7 @@ class Clip:
                 f"A clip can't play {self.fps} frames a second: "
                 f"choose between {MIN_FPS:g} and {MAX_FPS:g}."
             )
-        self.fps = float(self.fps)
+        self.fps = exact(float(self.fps))
 
     def save(
         self, path: str | os.PathLike, on_progress: Callable[[int, int], None] | None = None
@@ -190,7 +191,8 @@ def _log_changes(clip: Clip, target: Path, kind: str) -> None:
 def _restored(contents: Contents) -> Clip:
     """The clip as it was saved: with the rate and size of its tag.
 
-    Where another program has changed these in the file since, the file's count.
+    Where another program has changed these in the file since, the file's count. The tag's rate is
+    taken only where the file's, rounded as containers do, means the same.
     """
     frames, fps, tag = contents
     if tag is None:
@@ -198,6 +200,6 @@ def _restored(contents: Contents) -> Clip:
     height, width = frames.shape[1:3]
     if (width, height) == stored_size(tag):
         frames = np.ascontiguousarray(frames[:, : tag["height"], : tag["width"]])
-    if fps is None or math.isclose(fps, tag["fps"], rel_tol=0.01):
+    if fps is None or math.isclose(fps, tag["fps"], rel_tol=RATE_TOLERANCE):
         fps = tag["fps"]
     return Clip(frames, fps, tag["settings"])

@@ -1,40 +1,22 @@
-"""Reading clips of any kind: frames, rate and tag.
-
-Videos are read with PyAV, ours and other programs': imageio's reader hides frames that FFmpeg
-marks as corrupt and those that are missing, and would let a file fetch others.
-"""
+"""Reading clips of any kind: frames, rate and tag."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
 from pathlib import Path
 from typing import NamedTuple
 
-import av
 import numpy as np
 
 from mlxvid.errors import MediaError
 
 from .animations import is_animated, read_animation
-from .formats import FOREIGN_FPS, FRAME_NAME, UNTIMED_FPS, gif_starts
+from .formats import FRAME_NAME, UNTIMED_FPS, gif_starts
 from .images import open_picture, read_image
 from .tag import Tag, folder_tag, parse_tag
+from .video import Video, container_tag, open_video, video_errors
 
-# The flags that clips are written with as swscale.h numbers them: PyAV 17, Python 3.10's last, has
-# no names for them.
-EXACT = 0x200 | 0x40000 | 0x4000 | 0x2000
-
-# What FFmpeg may take a file for: containers, bare streams, and pictures. No playlists or scripts,
-# which fetch other files.
-_CONTAINERS = "mov,matroska,avi,mpegts,mpeg,asf,flv,ogg,mxf,ivf,dv,yuv4mpegpipe"
-_STREAMS = "h264,hevc,m4v,mpegvideo,mjpeg"
-_PICTURES = "jpeg_pipe,bmp_pipe,tiff_pipe"
-_OPTIONS = {
-    "protocol_whitelist": "file",
-    "format_whitelist": f"{_CONTAINERS},{_STREAMS},{_PICTURES}",
-}
+log = logging.getLogger("mlxvid")
 
 
 class Contents(NamedTuple):
@@ -70,7 +52,7 @@ def read_tag(source: Path) -> Tag | None:
         with open_picture(source) as picture:
             return parse_tag(picture.info.get("comment", picture.info.get("Comment", "")))
     with open_video(source) as container:
-        return _video_tag(container)
+        return container_tag(container)
 
 
 def is_picture(source: Path) -> bool:
@@ -90,62 +72,20 @@ def is_picture(source: Path) -> bool:
     return is_webp or first.startswith((b"GIF8", b"\x89PNG"))
 
 
-@contextmanager
-def open_video(source: Path) -> Iterator[av.container.InputContainer]:
-    """The file opened with FFmpeg; its errors inside the block become :class:`MediaError`."""
-    # "file:" keeps odd names from being taken for addresses.
-    name = f"file:{os.path.abspath(source)}"
-    with video_errors(source), av.open(name, options=_OPTIONS) as container:
-        if not container.streams.video:
-            raise MediaError(f"{source} holds no pictures: give a clip.")
-        yield container
-
-
-@contextmanager
-def video_errors(source: Path) -> Iterator[None]:
-    """Turn what FFmpeg raises for a damaged file into :class:`MediaError`."""
-    try:
-        yield
-    except MediaError:
-        raise
-    except (OSError, ValueError, EOFError, av.FFmpegError) as error:
-        raise MediaError(
-            f"{source} is not a clip that can be read, or is damaged: copy or make it again."
-        ) from error
-
-
 def _read_video(source: Path) -> Contents:
-    with open_video(source) as container:
-        stream = container.streams.video[0]
-        tag = _video_tag(container)
-        fps = float(stream.average_rate or FOREIGN_FPS)
-        packets = 0
-        frames = []
-        for packet in container.demux(stream):
-            packets += packet.size > 0
-            for frame in packet.decode():
-                if frame.is_corrupt:
-                    raise MediaError(f"{source} is damaged: copy or make it again.")
-                frames.append(frame.to_ndarray(format="rgb24", interpolation=EXACT))
-        promised = stream.frames
-        if not promised and tag and container.duration:
-            # mp4 counts its packets; Matroska gives the duration, whose frames are known for a
-            # clip of ours.
-            promised = round(container.duration / av.time_base * tag["fps"])
-        elif not promised:
-            promised = 1
-        if packets < promised or not frames:
-            raise MediaError(
-                f"{source} is cut short, with {len(frames)} of {promised} frames: "
-                "copy or make it again."
-            )
-        return Contents(np.stack(frames), fps, tag)
-
-
-def _video_tag(container: av.container.InputContainer) -> Tag | None:
-    """The tag in the container's comment; Matroska writes that key in capitals."""
-    metadata = container.metadata
-    return parse_tag(metadata.get("comment", metadata.get("COMMENT", "")))
+    video = Video(source)
+    size = (video.height, video.width, 3)
+    with video_errors(source):
+        frames = np.empty((max(video.count, 1), *size), np.uint8)
+        count = 0
+        for picture in video.pictures():
+            if count == len(frames):
+                frames = np.concatenate([frames, np.empty_like(frames)])
+            frames[count] = picture(None)
+            count += 1
+    for note in video.notes:
+        log.warning(note)
+    return Contents(frames[:count], video.fps, video.tag)
 
 
 def _read_animation(source: Path) -> Contents:

@@ -12,6 +12,8 @@ import av
 import numpy as np
 from av.filter import Graph
 
+from mlxvid.model.rates import nearest_rate
+
 from .animations import write_gif
 from .formats import VIDEO, gif_starts
 from .images import write_png
@@ -69,7 +71,7 @@ def _write_video(
 ) -> Iterator[int]:
     encoding = ENCODINGS[kind]
     height, width = frames.shape[1:3]
-    rate = Fraction(fps).limit_denominator(1001)
+    rate = nearest_rate(fps)
     with av.open(
         f"file:{path}", "w", format=kind[1:], options=encoding.container_options
     ) as container:

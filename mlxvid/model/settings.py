@@ -18,6 +18,7 @@ from typing import Any, Literal
 from mlxvid.errors import SettingError
 
 from .geometry import MAX_FRAMES, MAX_SIDE
+from .rates import parse_rate
 
 Kind = Literal[
     "text", "whole", "number", "choice", "picture", "clip", "keyframes", "loras", "options"
@@ -55,7 +56,8 @@ class Setting:
     model is "loading". low, high: range of a number, both included. choices: of a "choice", where
     the models don't have their own. unit: of a whole number, for messages. metavar: for --help.
     needs_support: only models whose card takes it can be given it. flag: where the flag is not
-    called after the name. digits: decimals that the window shows.
+    called after the name. digits: decimals that the window shows. is_rate: of frames, which may be
+    given as a fraction too, as the text "24000/1001".
     """
 
     name: str
@@ -71,6 +73,7 @@ class Setting:
     needs_support: bool = False
     flag: str = ""
     digits: int = 1
+    is_rate: bool = False
 
     @property
     def dashed(self) -> str:
@@ -84,7 +87,9 @@ class Setting:
 
     def check_json(self, value: Any, where: str) -> None:
         """Raise :class:`SettingError` for a JSON value of another type than this setting has."""
-        if isinstance(value, bool) or not isinstance(value, _JSON_TYPES[self.kind]):
+        is_typed = isinstance(value, _JSON_TYPES[self.kind]) and not isinstance(value, bool)
+        is_fraction = self.is_rate and parse_rate(value) is not None
+        if not (is_typed or is_fraction):
             shown = json.dumps(value)[:60]
             raise SettingError(f"{where} give `{self.name}` as {shown}, which no clip can have.")
 
@@ -107,11 +112,13 @@ class Setting:
     def _number(self, value: Any) -> float:
         low = -math.inf if self.low is None else self.low
         high = math.inf if self.high is None else self.high
-        is_number = isinstance(value, Real) and not isinstance(value, bool)
-        if not is_number or not low <= value <= high:  # also for NaN
+        number: Any = parse_rate(value) if self.is_rate else value
+        is_number = isinstance(number, Real) and not isinstance(number, bool)
+        if not is_number or not low <= number <= high:  # also for NaN
             reach = f"from {low:g} to {high:g}"
-            raise SettingError(f"`{self.name}` must be a number {reach}, not {value!r:.60}.")
-        return float(value)
+            kind = "a number or a fraction" if self.is_rate else "a number"
+            raise SettingError(f"`{self.name}` must be {kind} {reach}, not {value!r:.60}.")
+        return float(number)
 
     def _whole(self, value: Any) -> int:
         low = 0 if self.low is None else int(self.low)
@@ -234,11 +241,12 @@ _TABLE = (
         "fps",
         "number",
         "Frames a second",
-        "frames a second",
+        "frames a second; 23.976 and 24000/1001 are the same",
         low=0.1,
         high=1000,
         metavar="N",
         digits=2,
+        is_rate=True,
     ),
     Setting("options", "options", "Options", "settings that single families have"),
     Setting(
