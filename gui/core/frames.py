@@ -20,7 +20,6 @@ from PIL import Image
 from mlxvid.errors import MediaError
 from mlxvid.media import reading as files
 from mlxvid.media.clip import Clip
-from mlxvid.media.formats import MAX_FPS, MIN_FPS, RATE_TOLERANCE
 from mlxvid.media.images import open_picture
 from mlxvid.media.video import Picture, Size, Video
 
@@ -62,9 +61,7 @@ def reading(path: Path) -> Iterator[tuple[Facts, Iterator[Picture]]]:
         return
     video = Video(path)
     settings = video.tag["settings"] if video.tag else {}
-    fps = min(max(video.fps, MIN_FPS), MAX_FPS)
-    if video.tag and math.isclose(fps, video.tag["fps"], rel_tol=RATE_TOLERANCE):
-        fps = video.tag["fps"]
+    fps = files.true_rate(video.fps, video.tag) or video.fps
     yield Facts(fps, video.count, video.width, video.height, settings), video.pictures()
 
 

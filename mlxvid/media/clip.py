@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
@@ -18,8 +17,8 @@ from PIL import Image
 from mlxvid.errors import MediaError, SettingError
 from mlxvid.model.rates import exact
 
-from .formats import FOREIGN_FPS, GIF_MAX_FPS, MAX_FPS, MIN_FPS, RATE_TOLERANCE, VIDEO
-from .reading import Contents, read_contents, read_tag
+from .formats import FOREIGN_FPS, GIF_MAX_FPS, MAX_FPS, MIN_FPS, VIDEO
+from .reading import Contents, read_contents, read_tag, true_rate
 from .tag import pack_tag, stored_size
 from .targets import check_writable, expand, kind_of, staged, unwritable
 from .writing import write_frames
@@ -43,7 +42,8 @@ class Clip:
 
     `frames`: uint8 ``[F, H, W, 3]``, at least one; `fps`: frames a second, 0.1 to 1000, where
     23.976 and its like stand for 24000/1001; `settings`: JSON-able; `kept`: for a clip that was
-    just made, its latents on the disk (:class:`mlxvid.run.checkpoint.Kept`). Raises :class:`SettingError` for anything else.
+    just made, its latents on the disk (:class:`mlxvid.run.checkpoint.Kept`). Raises
+    :class:`SettingError` for anything else.
     """
 
     frames: np.ndarray
@@ -191,15 +191,11 @@ def _log_changes(clip: Clip, target: Path, kind: str) -> None:
 def _restored(contents: Contents) -> Clip:
     """The clip as it was saved: with the rate and size of its tag.
 
-    Where another program has changed these in the file since, the file's count. The tag's rate is
-    taken only where the file's, rounded as containers do, means the same.
-    """
+    Where another program has changed these in the file since, the file's count."""
     frames, fps, tag = contents
     if tag is None:
         return Clip(frames, min(max(fps or FOREIGN_FPS, MIN_FPS), MAX_FPS), {})
     height, width = frames.shape[1:3]
     if (width, height) == stored_size(tag):
         frames = np.ascontiguousarray(frames[:, : tag["height"], : tag["width"]])
-    if fps is None or math.isclose(fps, tag["fps"], rel_tol=RATE_TOLERANCE):
-        fps = tag["fps"]
-    return Clip(frames, fps, tag["settings"])
+    return Clip(frames, true_rate(fps, tag) or tag["fps"], tag["settings"])

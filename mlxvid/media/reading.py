@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 from mlxvid.errors import MediaError
 
 from .animations import is_animated, read_animation
-from .formats import FRAME_NAME, UNTIMED_FPS, gif_starts
+from .formats import FRAME_NAME, RATE_TOLERANCE, UNTIMED_FPS, gif_starts
 from .images import open_picture, read_image
 from .tag import Tag, folder_tag, parse_tag
 from .video import Video, container_tag, open_video, video_errors
@@ -53,6 +54,17 @@ def read_tag(source: Path) -> Tag | None:
             return parse_tag(picture.info.get("comment", picture.info.get("Comment", "")))
     with open_video(source) as container:
         return container_tag(container)
+
+
+def true_rate(fps: float | None, tag: Tag | None) -> float | None:
+    """Frames a second of a clip whose file says `fps` and whose tag may say it more exactly.
+
+    The tag's rate is taken only where the file says none, or means the same, rounded as containers
+    do: else another program has changed it.
+    """
+    if tag is not None and (fps is None or math.isclose(fps, tag["fps"], rel_tol=RATE_TOLERANCE)):
+        return tag["fps"]
+    return fps
 
 
 def is_picture(source: Path) -> bool:
@@ -107,6 +119,17 @@ def _read_animation(source: Path) -> Contents:
 
 
 def _read_folder(folder: Path) -> Contents:
+    frames = [read_image(path) for path in folder_frames(folder)]
+    if len({frame.shape for frame in frames}) > 1:
+        raise MediaError(f"The pictures in {folder} have different sizes: give frames of one size.")
+    return Contents(np.stack(frames), None, folder_tag(folder))
+
+
+def folder_frames(folder: Path) -> list[Path]:
+    """The pictures of a folder's clip, in order.
+
+    Raises :class:`MediaError` where there are none, or not as many as its tag says.
+    """
     tag = folder_tag(folder)
     if tag is None:
         paths = sorted(folder.glob("*.png"), key=lambda path: path.name)
@@ -123,7 +146,4 @@ def _read_folder(folder: Path) -> Contents:
             f"The folder {folder} holds {len(paths)} of {tag['frames']} frames: "
             "copy or make it again."
         )
-    frames = [read_image(path) for path in paths]
-    if len({frame.shape for frame in frames}) > 1:
-        raise MediaError(f"The pictures in {folder} have different sizes: give frames of one size.")
-    return Contents(np.stack(frames), None, tag)
+    return paths

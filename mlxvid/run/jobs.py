@@ -13,6 +13,7 @@ from mlxvid.model.geometry import frames_of
 from mlxvid.progress import Cancel, Progress, Watch
 
 from .complete import named_size
+from .joints import joint_rate
 from .planning import plan
 
 # The settings that a clip's memory depends on, besides its size.
@@ -40,7 +41,8 @@ def with_length(
     settings = dict(making)
     defaults = card.defaults
     if seconds is not None:
-        settings["frames"] = frames_of(seconds, settings.get("fps", defaults.fps))
+        fps = settings.get("fps") or joint_rate(settings) or defaults.fps
+        settings["frames"] = frames_of(seconds, fps)
     for target in targets:
         check_writable(target, settings.get("frames", defaults.frames))
     return settings

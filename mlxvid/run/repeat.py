@@ -9,7 +9,7 @@ from typing import Any
 from mlxvid.errors import SettingError
 from mlxvid.model.settings import SETTINGS, check_json
 
-from .complete import IN_MEMORY
+from .joints import IN_MEMORY
 
 
 def repeatable(settings: Mapping[str, Any], source: str) -> dict[str, Any]:

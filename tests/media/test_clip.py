@@ -85,7 +85,7 @@ def test_frame_rates(tmp_path, name, fps, rate):
         with av.open(str(tmp_path / name)) as container:
             # Matroska keeps a frame's length in ns, of which FFmpeg makes smaller fractions.
             off = container.streams.video[0].average_rate - Fraction(rate)
-            assert off == 0 or name == "clip.webm" and abs(off) < 1e-5
+            assert off == 0 or name == "clip.webm" and abs(off) < 1e-4
     if name == "clip.gif":
         with Image.open(tmp_path / name) as gif:
             durations = []
