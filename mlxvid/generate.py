@@ -91,8 +91,8 @@ def _add_places(p: cli.Parser) -> None:
         "-o",
         "--output",
         metavar="FILE",
-        help=".mp4, .gif, .webm, .png, or a folder for PNG frames (default: named after the "
-        "prompt)",
+        help=".mp4, .gif, .webm, .mov (ProRes), .png, or a folder for PNG frames (default: named "
+        "after the prompt)",
     )
     cli.add_progress(group)
     group.add_argument(

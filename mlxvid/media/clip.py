@@ -76,7 +76,8 @@ class Clip:
     ) -> Path:
         """Write the clip in the format of the name's ending, and return its path.
 
-        ``.mp4`` (H.264), ``.webm`` (VP9), ``.gif``, ``.png`` (one frame only); a name without an
+        ``.mp4`` (H.264), ``.webm`` (VP9), ``.mov`` (ProRes 422 HQ, for editing), ``.gif``, ``.png``
+        (one frame only); a name without an
         ending, with a ``/`` at its end, or of an existing folder makes a folder of
         ``frame_0000.png`` and on. A file of that name is replaced; a folder is, if it is empty or
         holds nothing but a clip saved before. `on_progress(frames done, frames in all)` is called

@@ -23,7 +23,7 @@ GIF_MAX_FPS = 50.0
 FOLDER = "folder"
 """The kind of a folder of PNG frames; the other kinds are the endings of the names."""
 
-VIDEO = (".mp4", ".webm")
+VIDEO = (".mp4", ".webm", ".mov")
 FRAME_NAME = re.compile(r"frame_\d{4,}\.png")
 
 

@@ -21,8 +21,13 @@ Shape = Callable[[np.ndarray], np.ndarray]
 
 
 class Parts(Protocol):
-    """A clip that is read in parts. fps: frames a second, None where nothing says it."""
+    """A clip that is read in parts.
 
+    count: of its frames, 0 where that is known only when they are read. fps: frames a second, None
+    where nothing says it.
+    """
+
+    count: int
     width: int
     height: int
     fps: float | None
@@ -54,6 +59,7 @@ class ArrayParts:
 
     def __init__(self, frames: np.ndarray, fps: float | None):
         self._frames = frames
+        self.count = len(frames)
         self.fps = fps
         self.height, self.width = frames.shape[1:3]
 
@@ -67,6 +73,7 @@ class ArrayParts:
 class _FolderParts:
     def __init__(self, folder: Path):
         self._paths = folder_frames(folder)
+        self.count = len(self._paths)
         tag = folder_tag(folder)
         self.fps = tag["fps"] if tag else None
         with open_picture(self._paths[0]) as picture:
@@ -82,6 +89,7 @@ class _FolderParts:
 class _VideoParts:
     def __init__(self, path: Path):
         self._video = Video(path)
+        self.count = 0
         self.width = self._video.width
         self.height = self._video.height
         self.fps = true_rate(self._video.fps, self._video.tag)

@@ -35,6 +35,7 @@ _MATRICES = {
 _PQ_AND_HLG = (16, 18)
 _WIDE_PRIMARIES = (9, 11, 12)  # BT.2020, DCI-P3 and Display P3
 _FULL_RANGE = 2
+_RANGES = (1, _FULL_RANGE)
 
 # As H.264 and its like have their chroma samples. Without it swscale takes them for JPEG's, which
 # costs 1.3 dB.
@@ -115,6 +116,8 @@ def _colours(frame: av.VideoFrame) -> str:
     untagged = "bt709" if frame.height > _TALLEST_BT601 else "bt601"
     matrix = _MATRICES.get(frame.colorspace, untagged)
     is_full = frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj")
+    if frame.format.name.startswith("gray") and frame.color_range not in _RANGES:
+        is_full = True
     told = f"in_color_matrix={matrix}:in_range={_range(is_full)}:{_CHROMA}:out_range=pc"
     if frame.format.is_rgb:
         told = "out_range=pc"

@@ -12,10 +12,11 @@ import numpy as np
 from mlxvid.errors import MediaError
 
 from .animations import is_animated, read_animation
+from .containers import container_tag, open_video, video_errors
 from .formats import FRAME_NAME, RATE_TOLERANCE, UNTIMED_FPS, gif_starts
 from .images import open_picture, read_image
 from .tag import Tag, folder_tag, parse_tag
-from .video import Video, container_tag, open_video, video_errors
+from .video import Video
 
 log = logging.getLogger("mlxvid")
 

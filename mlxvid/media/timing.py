@@ -12,8 +12,12 @@ from mlxvid.model.rates import nearest_rate
 from .formats import FOREIGN_FPS, MAX_FPS, MIN_FPS
 
 _SLACK = 0.75
-"""Of a frame's length: so far a frame may be from its place at a steady rate. Containers round
-times, cameras are late; a frame that is missing puts all that follow one length off."""
+"""Of a frame's length: so far a frame may be from its place at the rate that the file says.
+Containers round times, cameras are late; a frame that is missing puts all that follow one length
+off."""
+
+_MEAN_SLACK = 0.3
+"""The same at the mean rate, which follows what is missing."""
 
 _MOST = 10
 """Frames that are made of one at most, on the average, where times are brought to one rate."""
@@ -37,11 +41,11 @@ class Timing:
         self.count = len(times)
         self.sense = True
         self.fps = nearest_rate(usable[0] if usable else Fraction(FOREIGN_FPS))
-        if len(times) < 2 or any(_is_steady(times, rate) for rate in usable[:1]):
+        if len(times) < 2 or any(_is_steady(times, rate, _SLACK) for rate in usable[:1]):
             return
         average = _average(times)
         for rate in [*usable[1:], average]:
-            if MIN_FPS <= rate <= MAX_FPS and _is_steady(times, rate):
+            if MIN_FPS <= rate <= MAX_FPS and _is_steady(times, rate, _MEAN_SLACK):
                 self.fps = nearest_rate(rate)
                 return
         self._resample(times, last, average)
@@ -68,7 +72,7 @@ def _average(times: np.ndarray) -> Fraction:
     return nearest_rate(min((len(times) - 1) / span, 1e6)) if span > 0 else Fraction(0)
 
 
-def _is_steady(times: np.ndarray, rate: Fraction) -> bool:
+def _is_steady(times: np.ndarray, rate: Fraction, slack: float) -> bool:
     """Whether each frame is about where `rate` has it."""
     places = (times - times[0]) * float(rate)
-    return bool(np.abs(places - np.arange(len(times))).max() <= _SLACK)
+    return bool(np.abs(places - np.arange(len(times))).max() <= slack)

@@ -6,13 +6,10 @@ marks as corrupt and those that are missing, and would let a file fetch others.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import av
 import numpy as np
@@ -21,20 +18,11 @@ from av.stream import Disposition
 
 from mlxvid.errors import MediaError
 
+from .containers import Packets, container_tag, is_cover, open_video, scan
 from .images import fit
 from .pixels import View, is_transparent, is_wide
-from .tag import Tag, parse_tag, stored_size
+from .tag import stored_size
 from .timing import Timing
-
-# What FFmpeg may take a file for: containers, bare streams, and pictures. No playlists or scripts,
-# which fetch other files.
-_CONTAINERS = "mov,matroska,avi,mpegts,mpeg,asf,flv,ogg,mxf,ivf,dv,yuv4mpegpipe"
-_STREAMS = "h264,hevc,m4v,mpegvideo,mjpeg"
-_PICTURES = "jpeg_pipe,bmp_pipe,tiff_pipe"
-_OPTIONS = {
-    "protocol_whitelist": "file",
-    "format_whitelist": f"{_CONTAINERS},{_STREAMS},{_PICTURES}",
-}
 
 # Frames before those that are wanted: some packets show none, and frames are stored out of order.
 _MARGIN = 16
@@ -44,20 +32,6 @@ Picture = Callable[["Size | None"], np.ndarray]
 """A decoded frame, as uint8 [H, W, 3] of a size (width, height), or of its own for None; one that
 isn't called costs no conversion.
 """
-
-
-class _Packets(NamedTuple):
-    """What a stream's packets say without being decoded.
-
-    filled: how many hold data. times: when frames are shown, in seconds, ascending; empty where
-    the file doesn't say. last: how long the last one stays. keys: the times that decoding can begin
-    at, in the stream's units, ascending.
-    """
-
-    filled: int
-    times: np.ndarray
-    last: float
-    keys: list[int]
 
 
 class Video:
@@ -140,18 +114,18 @@ class Video:
 
     # --- what the file says ----------------------------------------------------------------------
 
-    def _choose(self, container: av.container.InputContainer) -> tuple[int, _Packets]:
+    def _choose(self, container: av.container.InputContainer) -> tuple[int, Packets]:
         """The place of the video among those in the file, and its packets.
 
         Of several it is the default one, then the largest; a picture beside the video is none.
         """
-        streams = [stream for stream in container.streams.video if not _is_cover(stream)]
+        streams = [stream for stream in container.streams.video if not is_cover(stream)]
         if not streams:
             raise MediaError(f"{self.path} holds a cover but no video: give a clip.")
         streams = [stream for stream in streams if stream.codec_context is not None]
         if not streams:
             raise MediaError(f"{self.path} has an encoding that is unknown here: convert it first.")
-        packets = _scan(container, streams)
+        packets = scan(container, streams)
 
         def worth(stream: av.VideoStream) -> tuple[bool, bool, int, int]:
             moves = packets[stream.index].filled > 1
@@ -315,79 +289,6 @@ class Video:
 
 class _InexactError(Exception):
     """A place in a file that doesn't lead to the frames that it should."""
-
-
-@contextmanager
-def open_video(source: Path) -> Iterator[av.container.InputContainer]:
-    """The file opened with FFmpeg; its errors inside the block become :class:`MediaError`."""
-    # "file:" keeps odd names from being taken for addresses.
-    name = f"file:{os.path.abspath(source)}"
-    with video_errors(source), av.open(name, options=_OPTIONS) as container:
-        if not container.streams.video:
-            raise MediaError(f"{source} holds no pictures: give a clip.")
-        yield container
-
-
-@contextmanager
-def video_errors(source: Path) -> Iterator[None]:
-    """Turn what FFmpeg raises for a damaged file into :class:`MediaError`."""
-    try:
-        yield
-    except MediaError:
-        raise
-    except MemoryError as error:
-        raise MediaError(
-            f"{source} is too large for this machine's memory: cut it, or scale it down."
-        ) from error
-    except (OSError, ValueError, EOFError, av.FFmpegError) as error:
-        raise MediaError(
-            f"{source} is not a clip that can be read, or is damaged: copy or make it again."
-        ) from error
-
-
-def container_tag(container: av.container.InputContainer) -> Tag | None:
-    """The tag in the container's comment; Matroska writes that key in capitals."""
-    metadata = container.metadata
-    return parse_tag(metadata.get("comment", metadata.get("COMMENT", "")))
-
-
-def _is_cover(stream: av.VideoStream) -> bool:
-    return Disposition.attached_pic in stream.disposition
-
-
-def _scan(
-    container: av.container.InputContainer, streams: list[av.VideoStream]
-) -> dict[int, _Packets]:
-    """By stream: what its packets say. Nothing is decoded; a damaged file ends at the damage."""
-    counts = dict.fromkeys((stream.index for stream in streams), 0)
-    shown: dict[int, list[tuple[int | None, int]]] = {stream.index: [] for stream in streams}
-    keys: dict[int, list[int]] = {stream.index: [] for stream in streams}
-    try:
-        for packet in container.demux(streams):
-            index = packet.stream.index
-            if not packet.size:
-                continue
-            counts[index] += 1
-            if packet.is_keyframe and packet.pts is not None:
-                keys[index].append(packet.pts)
-            if not packet.is_discard:
-                shown[index].append((packet.pts, packet.duration or 0))
-    except (OSError, ValueError, av.FFmpegError):
-        pass  # decoding will say it, after the frames before
-    found = {}
-    for stream in streams:
-        pairs = shown[stream.index]
-        times = np.empty(0)
-        last = 0.0
-        if stream.time_base and all(pts is not None for pts, _ in pairs):
-            pairs = sorted(pairs)
-            unit = float(stream.time_base)
-            times = np.array([pts for pts, _ in pairs], np.float64) * unit
-            last = pairs[-1][1] * unit if pairs else 0.0
-        found[stream.index] = _Packets(
-            counts[stream.index], times, last, sorted(keys[stream.index])
-        )
-    return found
 
 
 def _deinterlacer(frame: av.VideoFrame) -> Graph:

@@ -116,8 +116,8 @@ class Setting:
         is_number = isinstance(number, Real) and not isinstance(number, bool)
         if not is_number or not low <= number <= high:  # also for NaN
             reach = f"from {low:g} to {high:g}"
-            kind = "a number or a fraction" if self.is_rate else "a number"
-            raise SettingError(f"`{self.name}` must be {kind} {reach}, not {value!r:.60}.")
+            kind = "number or a fraction" if self.is_rate else "number"
+            raise SettingError(f"`{self.name}` must be a {kind} {reach}, not {value!r:.60}.")
         return float(number)
 
     def _whole(self, value: Any) -> int:

@@ -58,11 +58,7 @@ class Joint:
             raise MediaError(
                 f"{self.source} is too large for this machine's memory: scale it down."
             ) from error
-        if len(frames) < self._count:
-            raise SettingError(
-                f"The clip to `{self.name}` has fewer frames than the {self._count} that it shares "
-                "with the new one; give a longer one."
-            )
+        _require_frames(self.name, len(frames), self._count)
         if notes[0]:
             log.warning(notes[0])
         return np.stack(frames)
@@ -80,6 +76,7 @@ def open_joints(card: Card, given: Mapping[str, Any], frames: int) -> dict[str, 
         if name not in given:
             continue
         parts, source = _opened(given[name])
+        _require_frames(name, parts.count or shared, shared)
         frame = 0 if name == "extend" else frames - shared
         joints[name] = Joint(name, frame, shared, parts, source)
     if joints and frames <= shared * len(joints):
@@ -149,6 +146,14 @@ def rate(joints: Mapping[str, Joint], given: float | None, default: float) -> fl
                 fps,
             )
     return default if fps is None else fps
+
+
+def _require_frames(name: str, count: int, shared: int) -> None:
+    if count < shared:
+        raise SettingError(
+            f"The clip to `{name}` has fewer frames than the {shared} that it shares with the new "
+            "one; give a longer one."
+        )
 
 
 def _opened(source: Any) -> tuple[Parts, str]:
