@@ -160,6 +160,10 @@ def _save(clip: Clip, target: Path, kind: str, comment: str) -> Generator[int, N
     try:
         with staged(target, kind) as stage:
             yield from write_frames(clip.frames, clip.fps, stage, kind, comment)
+    except MemoryError as error:
+        raise MediaError(
+            f"{target} can't be written for want of memory: close other programs and try again."
+        ) from error
     except (OSError, av.FFmpegError) as error:
         raise unwritable(target, error) from error
 

@@ -7,7 +7,7 @@ marks as corrupt and those that are missing, and would let a file fetch others.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -61,7 +61,7 @@ class Video:
             if first is None:
                 raise MediaError(f"{path} holds no frame that can be read: copy or make it again.")
             self._view = View(first, float(aspect) if aspect else None)
-            self._tell(first)
+            self._tell(first, self._stream(container).metadata)
         self.fps = float(self._timing.fps)
         self.count = self._timing.count or self._due
         self.width = self._view.width
@@ -155,8 +155,8 @@ class Video:
             return round(container.duration / av.time_base * self.tag["fps"])
         return 1
 
-    def _tell(self, first: av.VideoFrame) -> None:
-        """Note what frames are changed by, as far as the first one shows it."""
+    def _tell(self, first: av.VideoFrame, metadata: Mapping[str, str]) -> None:
+        """Note what frames are changed by, as far as the first one and the stream say it."""
         own = (first.width, first.height)
         shown = (self._view.width, self._view.height)
         if shown not in (own, own[::-1]):
@@ -171,7 +171,8 @@ class Video:
             )
         if is_transparent(first):
             self.notes.append(f"{self.path} has transparency, which is laid over white.")
-        elif self._alpha_beside():
+        elif "1" in (metadata.get("alpha_mode"), metadata.get("ALPHA_MODE")):
+            # VP8 and VP9 have it in a stream of its own, which FFmpeg's decoders leave out.
             self.notes.append(f"{self.path} has transparency, which is left out.")
         if self._timing.starts is not None:
             self.notes.append(
@@ -183,12 +184,6 @@ class Video:
                 f"{self.path} has times that make no sense: its frames are taken at "
                 f"{float(self._timing.fps):g} a second."
             )
-
-    def _alpha_beside(self) -> bool:
-        """Whether VP8 or VP9 has its alpha in a stream of its own, which FFmpeg leaves out."""
-        with open_video(self.path) as container:
-            metadata = self._stream(container).metadata
-        return "1" in (metadata.get("alpha_mode"), metadata.get("ALPHA_MODE"))
 
     # --- decoding --------------------------------------------------------------------------------
 

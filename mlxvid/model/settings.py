@@ -375,7 +375,8 @@ def check_known(names: Iterable[str], known: Mapping[str, Any]) -> None:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             meant = f" (did you mean `{near[0]}`?)" if near else ""
-            raise SettingError(f"There is no setting {name!r}{meant}; there are: {_listed(known)}.")
+            listed = ", ".join(known)
+            raise SettingError(f"There is no setting {name!r}{meant}; there are: {listed}.")
 
 
 def check_json(values: Mapping[str, Any], where: str) -> None:
@@ -397,7 +398,3 @@ def label(name: str, options: Mapping[str, Setting]) -> str:
     """What the window calls a setting."""
     setting = SETTINGS.get(name) or options.get(name)
     return setting.label if setting else name.replace("_", " ")
-
-
-def _listed(known: Iterable[str]) -> str:
-    return ", ".join(known)

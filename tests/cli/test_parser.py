@@ -108,6 +108,11 @@ def test_a_number_of_thousands_of_digits_is_refused_and_cut():
         (ModelNotFoundError("No\nsuch  model."), 2, "No such model.\n"),
         (SettingError("`loras` and `negative_prompt`."), 2, "--lora and --negative-prompt.\n"),
         (CancelledError("Stopped; nothing was written."), 130, "Stopped; nothing was written.\n"),
+        (
+            MemoryError(),
+            2,
+            "The memory is full: close other programs, or give smaller pictures or clips.\n",
+        ),
         (KeyboardInterrupt(), 130, "Stopped.\n"),
         (KeyboardInterrupt("Stopped; `resume` goes on."), 130, "Stopped; --resume goes on.\n"),
     ],

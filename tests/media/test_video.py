@@ -162,6 +162,15 @@ def test_transparency_is_laid_over_white(tmp_path, caplog, ending, codec, pixels
     assert any("transparency" in note and "white" in note for note in notes(caplog))
 
 
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+def test_transparency_beside_the_video_is_said(tmp_path, caplog, codec):
+    frames = np.full((3, 48, 64, 4), 120, np.uint8)
+    path = encoded(tmp_path / "alpha.webm", frames, codec, "yuva420p")
+    assert Clip.load(path).frames.shape == (3, 48, 64, 3)
+    (note,) = notes(caplog)
+    assert "transparency" in note and "left out" in note
+
+
 # --- time ----------------------------------------------------------------------------------------
 
 VARIABLE = [*range(0, 1000, 40), *range(1000, 2000, 200)]  # 25 at 25 a second, then 5 at 5
