@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from . import _blas
+from . import _before_mlx
 
-_blas.preload()  # before anything imports mlx.core
+_before_mlx.prepare()  # before anything imports mlx.core
 
 from mlxvid.media.clip import Clip  # noqa: E402
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from .images import open_picture, read_image
+from .images import open_picture, read_images
 from .reading import folder_frames, is_picture, read_contents, true_rate
 from .tag import folder_tag
 from .video import Video
@@ -107,4 +107,4 @@ class _VideoParts:
 
 
 def _read(paths: Sequence[Path], shape: Shape) -> list[np.ndarray]:
-    return [shape(read_image(path)) for path in paths]
+    return [shape(frame) for frame in read_images(paths)]

@@ -10,11 +10,13 @@ from typing import NamedTuple
 import numpy as np
 
 from mlxvid.errors import MediaError
+from mlxvid.paths import require_regular
 
 from .animations import is_animated, read_animation
 from .containers import container_tag, open_video, video_errors
 from .formats import FRAME_NAME, RATE_TOLERANCE, UNTIMED_FPS, gif_starts
-from .images import open_picture, read_image
+from .heic import is_heic
+from .images import open_picture, read_image, read_images
 from .tag import Tag, folder_tag, parse_tag
 from .video import Video
 
@@ -69,20 +71,21 @@ def true_rate(fps: float | None, tag: Tag | None) -> float | None:
 
 
 def is_picture(source: Path) -> bool:
-    """Whether a file is a GIF, PNG or WebP, by its first bytes.
+    """Whether a file is a GIF, PNG, WebP or HEIC, by its first bytes.
 
     Raises :class:`MediaError` for a file that is missing or can't be read.
     """
+    require_regular(source)
     try:
         with open(source, "rb") as file:
-            first = file.read(12)
+            first = file.read(64)
     except FileNotFoundError as error:
         raise MediaError(f"There is no clip {source}: check the name.") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise MediaError(f"{source} can't be read ({reason}): check its permissions.") from error
-    is_webp = first.startswith(b"RIFF") and first.endswith(b"WEBP")
-    return is_webp or first.startswith((b"GIF8", b"\x89PNG"))
+    is_webp = first.startswith(b"RIFF") and first[8:12] == b"WEBP"
+    return is_webp or is_heic(first) or first.startswith((b"GIF8", b"\x89PNG"))
 
 
 def _read_video(source: Path) -> Contents:
@@ -120,7 +123,7 @@ def _read_animation(source: Path) -> Contents:
 
 
 def _read_folder(folder: Path) -> Contents:
-    frames = [read_image(path) for path in folder_frames(folder)]
+    frames = list(read_images(folder_frames(folder)))
     if len({frame.shape for frame in frames}) > 1:
         raise MediaError(f"The pictures in {folder} have different sizes: give frames of one size.")
     return Contents(np.stack(frames), None, folder_tag(folder))

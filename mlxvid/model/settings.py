@@ -56,8 +56,7 @@ class Setting:
     model is "loading". low, high: range of a number, both included. choices: of a "choice", where
     the models don't have their own. unit: of a whole number, for messages. metavar: for --help.
     needs_support: only models whose card takes it can be given it. flag: where the flag is not
-    called after the name. digits: decimals that the window shows. is_rate: of frames, which may be
-    given as a fraction too, as the text "24000/1001".
+    called after the name. digits: decimals that the window shows. is_rate: may be "24000/1001" too.
     """
 
     name: str
@@ -87,9 +86,10 @@ class Setting:
 
     def check_json(self, value: Any, where: str) -> None:
         """Raise :class:`SettingError` for a JSON value of another type than this setting has."""
-        is_typed = isinstance(value, _JSON_TYPES[self.kind]) and not isinstance(value, bool)
-        is_fraction = self.is_rate and parse_rate(value) is not None
-        if not (is_typed or is_fraction):
+        fits = not isinstance(value, bool) and isinstance(value, _JSON_TYPES[self.kind])
+        if fits and self.kind == "loras":
+            fits = all(isinstance(lora, str) for lora in value)
+        if not fits and not (self.is_rate and parse_rate(value)):
             shown = json.dumps(value)[:60]
             raise SettingError(f"{where} give `{self.name}` as {shown}, which no clip can have.")
 

@@ -21,7 +21,7 @@ import mlx.core as mx
 import numpy as np
 
 from mlxvid.errors import MediaError
-from mlxvid.paths import cache_folder
+from mlxvid.paths import cache_folder, require_regular
 
 log = logging.getLogger("mlxvid")
 
@@ -211,6 +211,7 @@ def run_settings(path: str | os.PathLike) -> Settings:
 
 
 def _load(path: str | os.PathLike) -> tuple[dict[str, mx.array], dict[str, str]]:
+    require_regular(path)
     loaded = mx.load(os.fspath(path), format="safetensors", return_metadata=True)
     return cast(tuple[dict[str, mx.array], dict[str, str]], loaded)
 

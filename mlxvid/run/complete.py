@@ -16,6 +16,7 @@ from PIL import Image
 from mlxvid import models
 from mlxvid.errors import SettingError
 from mlxvid.media import images
+from mlxvid.media.names import given_file
 from mlxvid.model.card import Card
 from mlxvid.model.geometry import MAX_SIDE, Geometry, round_size
 from mlxvid.model.request import Request
@@ -24,6 +25,11 @@ from mlxvid.model.settings import SETTINGS, check_known, making
 from .joints import IN_MEMORY, kept_size, open_joints, rate
 
 log = logging.getLogger("mlxvid")
+
+MAX_ASPECT = 8
+"""How many times a clip may be as long as it is high, or as high as long, after a picture's
+proportions; panoramas have up to 4.
+"""
 
 # Settings that are completed here by rules of their own; every other one is checked by its kind.
 _RULED = frozenset(
@@ -242,7 +248,7 @@ def _spoken(name: str) -> str:
 def _read_picture(source: Any, frame: int) -> _Given:
     if isinstance(source, (str, os.PathLike)):
         # Absolute, so that repeating the clip finds it from another folder.
-        path = os.path.abspath(os.path.expanduser(os.fspath(source)))
+        path = os.path.abspath(given_file(source))
         return _Given(frame, images.read_image(path), path)
     if not isinstance(source, (np.ndarray, Image.Image)):
         raise SettingError(
@@ -266,6 +272,12 @@ def _size(
         high = defaults.height if height is None else height
         return geometry.round_size(wide, high)
     aspect = picture[0] / picture[1]
+    if not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
+        raise SettingError(
+            f"The picture ({picture[0]}x{picture[1]}) is too long and narrow for a clip of its "
+            f"proportions, which end at {MAX_ASPECT}:1: crop it, or give both `width` and `height` "
+            "to have it cropped to them."
+        )
     wanted: tuple[float, float]
     if width is not None:
         wanted = (width, width / aspect)

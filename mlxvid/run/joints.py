@@ -14,6 +14,7 @@ import numpy as np
 from mlxvid.errors import MediaError, SettingError
 from mlxvid.media import images
 from mlxvid.media.clip import Clip
+from mlxvid.media.names import given_file
 from mlxvid.media.parts import ArrayParts, Parts, open_parts
 from mlxvid.model.card import Card
 
@@ -160,7 +161,7 @@ def _opened(source: Any) -> tuple[Parts, str]:
     """A clip to read from, and where it came from."""
     if isinstance(source, (str, os.PathLike)):
         # Absolute, so that repeating the clip finds it from another folder.
-        path = os.path.abspath(os.path.expanduser(os.fspath(source)))
+        path = os.path.abspath(given_file(source))
         return open_parts(Path(path)), path
     if isinstance(source, Clip):
         return ArrayParts(source.frames, source.fps), IN_MEMORY
