@@ -60,13 +60,16 @@ def video_errors(source: Path) -> Iterator[None]:
     except MediaError:
         raise
     except MemoryError as error:
-        raise MediaError(
-            f"{source} is too large for this machine's memory: cut it, or scale it down."
-        ) from error
+        raise too_large(source) from error
     except (OSError, ValueError, EOFError, av.FFmpegError) as error:
         raise MediaError(
             f"{source} is not a clip that can be read, or is damaged: copy or make it again."
         ) from error
+
+
+def too_large(source: object) -> MediaError:
+    """What is raised where a clip doesn't fit in memory."""
+    return MediaError(f"{source} is too large for the memory: cut it, or scale it down.")
 
 
 def container_tag(container: av.container.InputContainer) -> Tag | None:

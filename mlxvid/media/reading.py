@@ -13,7 +13,7 @@ from mlxvid.errors import MediaError
 from mlxvid.paths import require_regular
 
 from .animations import is_animated, read_animation
-from .containers import container_tag, open_video, video_errors
+from .containers import container_tag, open_video, too_large
 from .formats import FRAME_NAME, RATE_TOLERANCE, UNTIMED_FPS, gif_starts
 from .heic import is_heic
 from .images import open_picture, read_image, read_images
@@ -34,8 +34,16 @@ class Contents(NamedTuple):
 def read_contents(source: Path) -> Contents:
     """What is in a file or folder.
 
-    Raises :class:`MediaError` for what is missing, damaged, cut short, or no clip.
+    What is changed on the way is logged. Raises :class:`MediaError` for what is missing, damaged,
+    cut short, too large for the memory, or no clip.
     """
+    try:
+        return _read(source)
+    except MemoryError as error:
+        raise too_large(source) from error
+
+
+def _read(source: Path) -> Contents:
     if source.is_dir():
         return _read_folder(source)
     if not is_picture(source):
@@ -91,14 +99,13 @@ def is_picture(source: Path) -> bool:
 def _read_video(source: Path) -> Contents:
     video = Video(source)
     size = (video.height, video.width, 3)
-    with video_errors(source):
-        frames = np.empty((max(video.count, 1), *size), np.uint8)
-        count = 0
-        for picture in video.pictures():
-            if count == len(frames):
-                frames = np.concatenate([frames, np.empty_like(frames)])
-            frames[count] = picture(None)
-            count += 1
+    frames = np.empty((max(video.count, 1), *size), np.uint8)
+    count = 0
+    for picture in video.pictures():
+        if count == len(frames):
+            frames = np.concatenate([frames, np.empty_like(frames)])
+        frames[count] = picture(None)
+        count += 1
     for note in video.notes:
         log.warning(note)
     return Contents(frames[:count], video.fps, video.tag)

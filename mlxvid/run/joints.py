@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from mlxvid.errors import MediaError, SettingError
+from mlxvid.errors import SettingError
 from mlxvid.media import images
 from mlxvid.media.clip import Clip
+from mlxvid.media.containers import too_large
 from mlxvid.media.names import given_file
 from mlxvid.media.parts import ArrayParts, Parts, open_parts
 from mlxvid.model.card import Card
@@ -56,9 +57,7 @@ class Joint:
         try:
             frames = read(self._count, fitted)
         except MemoryError as error:
-            raise MediaError(
-                f"{self.source} is too large for this machine's memory: scale it down."
-            ) from error
+            raise too_large(self.source) from error
         _require_frames(self.name, len(frames), self._count)
         if notes[0]:
             log.warning(notes[0])

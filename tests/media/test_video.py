@@ -396,15 +396,27 @@ def test_a_cut_clip_has_no_last_frames(tmp_path):
         Video(path).last(5, np.array)
 
 
-def test_too_large_for_the_memory_is_one_sentence(tmp_path, monkeypatch):
-    path = encoded(tmp_path / "huge.mp4", numbered(3))
+@pytest.mark.parametrize("name", ["huge.mp4", "huge.gif", "huge"])
+def test_too_large_for_the_memory_is_one_sentence(tmp_path, monkeypatch, name):
+    path = Clip(moving(3), 8, {}).save(tmp_path / name)
 
     def full(*args):
         raise MemoryError
 
     monkeypatch.setattr("mlxvid.media.reading.np.empty", full)
-    with pytest.raises(MediaError, match=r"huge\.mp4 .*memory"):
+    monkeypatch.setattr("mlxvid.media.reading.np.stack", full)
+    with pytest.raises(MediaError, match=rf"{name} .*memory"):
         Clip.load(path)
+
+
+def test_no_memory_to_write_leaves_nothing(tmp_path, monkeypatch):
+    def full(*args, **options):
+        raise MemoryError
+
+    monkeypatch.setattr("mlxvid.media.clip.write_frames", full)
+    with pytest.raises(MediaError, match=r"clip\.mp4 .*memory"):
+        Clip(moving(3), 8, {}).save(tmp_path / "clip.mp4")
+    assert not list(tmp_path.iterdir())
 
 
 # --- damage --------------------------------------------------------------------------------------
