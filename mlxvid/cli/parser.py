@@ -20,6 +20,11 @@ from mlxvid.model.rates import exact, parse_rate
 
 from .flags import spelled_as_flags
 
+# More of anything that is counted, and more GB of memory, than there is use for.
+MAX_WHOLE = 10**9
+MAX_GB = 10**6
+# Characters of one word of a flag's value that a complaint repeats.
+MAX_WORD = 60
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
@@ -69,12 +74,13 @@ def _sentence(message: str) -> str:
         .replace(": must ", " must ", 1)
         .rstrip(".")
     )
+    message = re.sub(rf"(\S{{{MAX_WORD}}})\S+", r"\1…", message)
     return message if message.startswith("-") else message[:1].upper() + message[1:]
 
 
 def whole(text: str) -> int:
-    """A whole number from 1 up, for a flag's ``type=``."""
-    return _number(text, int, 1, math.inf, "a whole number from 1 up")
+    """A whole number from 1 to a billion, for a flag's ``type=``."""
+    return _number(text, int, 1, MAX_WHOLE, f"a whole number from 1 to {MAX_WHOLE}")
 
 
 def side(text: str) -> int:
@@ -97,6 +103,11 @@ def rate(text: str) -> float:
     fps = parse_rate(text)
     meaning = "a number or a fraction above 0"
     return exact(_number(text if fps is None else str(fps), float, *_POSITIVE, meaning))
+
+
+def gigabytes(text: str) -> float:
+    """A machine's memory in GB, from 1 to a million."""
+    return _number(text, float, 1, MAX_GB, f"a number of GB from 1 to {MAX_GB}")
 
 
 def not_negative(text: str) -> float:

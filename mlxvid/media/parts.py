@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -46,7 +47,7 @@ def open_parts(source: Path) -> Parts:
     they are read; an animation is read whole. Raises :class:`MediaError`, here and where frames are
     read, for what is missing, damaged, cut short, or no clip.
     """
-    if source.is_dir():
+    if os.path.isdir(source):
         return _FolderParts(source)
     if not is_picture(source):
         return _VideoParts(source)

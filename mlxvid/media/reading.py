@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,7 +45,7 @@ def read_contents(source: Path) -> Contents:
 
 
 def _read(source: Path) -> Contents:
-    if source.is_dir():
+    if os.path.isdir(source):
         return _read_folder(source)
     if not is_picture(source):
         return _read_video(source)
@@ -58,7 +59,7 @@ def read_tag(source: Path) -> Tag | None:
 
     Raises :class:`MediaError` as :func:`read_contents` does.
     """
-    if source.is_dir():
+    if os.path.isdir(source):
         return folder_tag(source)
     if is_picture(source):
         with open_picture(source) as picture:

@@ -45,4 +45,7 @@ def parse_rate(value: Any) -> float | None:
         return exact(int(parts[1]) / int(parts[2])) if parts else None
     if isinstance(value, bool) or not isinstance(value, Real):
         return None
-    return exact(float(value))
+    try:
+        return exact(float(value))
+    except OverflowError:
+        return None

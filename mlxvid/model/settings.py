@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Literal
 
-from mlxvid.errors import SettingError
+from mlxvid.errors import SettingError, shown
 
 from .geometry import MAX_FRAMES, MAX_SIDE
 from .rates import parse_rate
@@ -102,9 +102,9 @@ class Setting:
             return self._number(value)
         if self.kind == "whole":
             return self._whole(value)
-        if self.kind == "choice" and self.choices and value not in self.choices:
+        if self.kind == "choice" and self.choices and not is_among(value, self.choices):
             known = ", ".join(map(str, self.choices))
-            raise SettingError(f"`{self.name}` must be one of: {known}; not {value!r:.60}.")
+            raise SettingError(f"`{self.name}` must be one of: {known}; not {shown(value)}.")
         if self.kind == "text" and self.group == "options":
             return self._short_text(value)
         return value
@@ -117,7 +117,7 @@ class Setting:
         if not is_number or not low <= number <= high:  # also for NaN
             reach = f"from {low:g} to {high:g}"
             kind = "number or a fraction" if self.is_rate else "number"
-            raise SettingError(f"`{self.name}` must be a {kind} {reach}, not {value!r:.60}.")
+            raise SettingError(f"`{self.name}` must be a {kind} {reach}, not {shown(value)}.")
         return float(number)
 
     def _whole(self, value: Any) -> int:
@@ -128,7 +128,7 @@ class Setting:
             most = "2^63 - 1" if high == MAX_SEED else str(high)
             number = f"a whole number of {self.unit}" if self.unit else "a whole number"
             raise SettingError(
-                f"`{self.name}` must be {number} from {low} to {most}, not {value!r:.60}."
+                f"`{self.name}` must be {number} from {low} to {most}, not {shown(value)}."
             )
         return int(value)
 
@@ -136,7 +136,7 @@ class Setting:
         is_text = isinstance(value, str) and bool(value.strip()) and value.isprintable()
         if not is_text or len(value) > MAX_TEXT:
             raise SettingError(
-                f"`{self.name}` is a text of up to {MAX_TEXT} characters, not {value!r:.60}."
+                f"`{self.name}` is a text of up to {MAX_TEXT} characters, not {shown(value)}."
             )
         return value.strip()
 
@@ -155,13 +155,7 @@ def _side(name: str) -> Setting:
 
 
 _TABLE = (
-    Setting(
-        "prompt",
-        "text",
-        "Prompt",
-        "what the clip should show",
-        metavar="TEXT",
-    ),
+    Setting("prompt", "text", "Prompt", "what the clip should show", metavar="TEXT"),
     Setting(
         "negative_prompt",
         "text",
@@ -369,14 +363,19 @@ def loading() -> dict[str, Setting]:
     return {name: setting for name, setting in SETTINGS.items() if setting.is_loading}
 
 
+def is_among(value: Any, choices: Iterable[Any]) -> bool:
+    """Whether a value of any type is one of some texts, whole numbers or None."""
+    return isinstance(value, (str, int, type(None))) and value in tuple(choices)
+
+
 def check_known(names: Iterable[str], known: Mapping[str, Any]) -> None:
     """Raise :class:`SettingError` for the first of `names` that is not among the `known` ones."""
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
+            near = difflib.get_close_matches(str(name), known, 1)
             meant = f" (did you mean `{near[0]}`?)" if near else ""
             listed = ", ".join(known)
-            raise SettingError(f"There is no setting {name!r}{meant}; there are: {listed}.")
+            raise SettingError(f"There is no setting {shown(name)}{meant}; there are: {listed}.")
 
 
 def check_json(values: Mapping[str, Any], where: str) -> None:

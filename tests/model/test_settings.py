@@ -261,9 +261,12 @@ def test_a_frame_rate_may_be_a_fraction(given, fps):
     assert json.loads(json.dumps(SETTINGS["fps"].checked(given))) == fps
 
 
-@pytest.mark.parametrize("given", ["24/0", "/24", "1/2/3", "-24/1", "24,0", "9" * 5000 + "/1", "x"])
+@pytest.mark.parametrize(
+    "given", ["24/0", "/24", "1/2/3", "-24/1", "24,0", "9" * 5000 + "/1", "x", 10**400]
+)
 def test_what_is_no_frame_rate_is_refused(given):
     with pytest.raises(SettingError, match="`fps`.*fraction"):
         SETTINGS["fps"].checked(given)
-    with pytest.raises(SettingError, match="`fps`"):
-        check_json({"fps": given}, "The settings")
+    if isinstance(given, str):
+        with pytest.raises(SettingError, match="`fps`"):
+            check_json({"fps": given}, "The settings")
