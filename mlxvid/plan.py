@@ -79,7 +79,7 @@ def parser() -> cli.Parser:
     )
     p.add_argument("--width", type=cli.side, metavar="PIXELS")
     p.add_argument("--height", type=cli.side, metavar="PIXELS")
-    p.add_argument("--fps", type=cli.positive, metavar="N")
+    p.add_argument("--fps", type=cli.rate, metavar="N")
     p.add_argument(
         "--guidance", type=cli.not_negative, metavar="SCALE", help="1 needs one pass a step"
     )

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from mlxvid.errors import CancelledError, MlxvidError, SettingError
 from mlxvid.model.geometry import MAX_FRAMES, MAX_SIDE, check_whole
+from mlxvid.model.rates import exact, parse_rate
 
 from .flags import spelled_as_flags
 
@@ -27,6 +28,8 @@ MAX_WORD = 60
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
+
+_POSITIVE = (sys.float_info.min, sys.float_info.max)
 
 
 class Parser(argparse.ArgumentParser):
@@ -92,7 +95,14 @@ def frames(text: str) -> int:
 
 def positive(text: str) -> float:
     """A number above 0, such as seconds or frames a second."""
-    return _number(text, float, sys.float_info.min, sys.float_info.max, "a number above 0")
+    return _number(text, float, *_POSITIVE, "a number above 0")
+
+
+def rate(text: str) -> float:
+    """Frames a second: a number above 0, or a fraction such as 24000/1001."""
+    fps = parse_rate(text)
+    meaning = "a number or a fraction above 0"
+    return exact(_number(text if fps is None else str(fps), float, *_POSITIVE, meaning))
 
 
 def gigabytes(text: str) -> float:
@@ -163,6 +173,9 @@ def run(main: Callable[[Sequence[str] | None], int | None]) -> Main:
             return _complain(error, EXIT_INTERRUPTED)
         except MlxvidError as error:
             return _complain(error, EXIT_ERROR)
+        except MemoryError:
+            said = "The memory is full: close other programs, or give smaller pictures or clips."
+            return _complain(said, EXIT_ERROR)
         except KeyboardInterrupt as stop:
             return _complain(str(stop) or "Stopped.", EXIT_INTERRUPTED)
         except BrokenPipeError:

@@ -27,7 +27,7 @@ def expand(path: str | os.PathLike) -> Path:
 
 
 def kind_of(path: str | os.PathLike) -> str:
-    """The format that a name asks for: ".mp4", ".webm", ".gif", ".png" or FOLDER.
+    """The format that a name asks for: ".mp4", ".webm", ".mov", ".gif", ".png" or FOLDER.
 
     Raises :class:`MediaError` for another ending, and for a name that no file can have.
     """
@@ -49,7 +49,7 @@ def kind_of(path: str | os.PathLike) -> str:
     if ending not in FILES:
         raise MediaError(
             f"{target} ends in {ending}, which has no format: "
-            "end it in .mp4, .webm, .gif, .png, or / for a folder."
+            "end it in .mp4, .webm, .mov, .gif, .png, or / for a folder."
         )
     return ending
 
