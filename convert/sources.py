@@ -36,13 +36,14 @@ def find(
     ("owner/name"). Raises :class:`ModelNotFoundError` where it is none of them.
     """
     name = os.fspath(source)
-    folder = Path(name).expanduser()
-    if folder.is_dir() or folder.suffix in ENDINGS and folder.is_file():
+    folder = Path(os.path.expanduser(name))
+    # Not Path's own questions, which fail at a name that is too long.
+    if os.path.isdir(folder) or folder.suffix in ENDINGS and os.path.isfile(folder):
         return folder
     try:
         card = catalog.find(name)
     except ModelNotFoundError:
-        if folder.exists():
+        if os.path.exists(folder):
             raise
         if name.count("/") != 1 or name.startswith((".", "/", "~")):
             raise ModelNotFoundError(

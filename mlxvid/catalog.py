@@ -65,11 +65,12 @@ def card_of(model: str) -> Card:
 
 def local_folder(model: str) -> Path | None:
     """The folder that `model` is the path of, or the name of in the folder for models; or None."""
-    path = Path(model).expanduser()
-    if path.is_dir():
-        return path
+    # Not Path's own questions, which fail at a name that is too long.
+    path = os.path.expanduser(model)
+    if os.path.isdir(path):
+        return Path(path)
     home = models_folder()
-    if home is None or Path(model).name != model or not (home / model).is_dir():
+    if home is None or Path(model).name != model or not os.path.isdir(home / model):
         return None
     return home / model
 
