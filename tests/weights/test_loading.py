@@ -237,7 +237,8 @@ def test_no_tokenizer(folder, content):
         path.unlink()
     else:
         path.write_bytes(content)
-    assert_says(folder, "FOLDER/tokenizer/spiece.model", "sentencepiece", AGAIN, generate=False)
+    what = "missing" if content is None else "sentencepiece"
+    assert_says(folder, "FOLDER/tokenizer/spiece.model", what, AGAIN, generate=False)
 
 
 def shard(folder, names: list[str]) -> None:
