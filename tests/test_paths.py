@@ -19,7 +19,8 @@ from mlxvid.paths import require_regular
 from mlxvid.run.checkpoint import read_latents, run_settings
 from mlxvid.text.tokenizer import JsonTokenizer, read_sentencepiece
 from mlxvid.weights.loading import read_weights
-from mlxvid.weights.lora import Lora, read_lora
+from mlxvid.weights.lora import Lora
+from mlxvid.weights.lora_file import open_lora
 from mlxvid.weights.tensors import mapped
 
 
@@ -96,7 +97,7 @@ def test_folders_of_frames(tmp_path, name):
         read_latents,
         run_settings,
         lambda path: JsonTokenizer.load(path, 8, "<pad>"),
-        lambda path: read_lora(Lora(str(path)), lambda *names: path),
+        lambda path: open_lora(Lora(str(path), files=(path,))),
     ],
 )
 def test_models_loras_and_latents(pipe, read):
