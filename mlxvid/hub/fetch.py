@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlxvid.errors import CancelledError, MlxvidError, ModelNotFoundError
-from mlxvid.macos import awake
+from mlxvid.macos import awake, leave_out_of_backups
 from mlxvid.version import __version__
 
 from .cache import (
@@ -143,6 +143,7 @@ def _complete(repo: str, revision: CachedRevision, watch: Watch | None) -> Path:
     commit = revision.folder.name
     transfers = _transfers(repo, commit, missing)
     _require_room(repo, sum(transfer.size - transfer.here for transfer in transfers))
+    leave_out_of_backups(hub_cache_folder())
     headers = build_hf_headers(library_name="mlxvid", library_version=__version__)
     try:
         with watch_or_bar(watch) as watch:

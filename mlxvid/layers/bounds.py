@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 import mlx.core as mx
+import mlx.nn as nn
 
 # Floating-point operations of one mx.eval on Metal. macOS kills GPU work that keeps the display
 # waiting for some seconds (ml-explore/mlx#3267); this much takes the slowest M1 about one second,
@@ -77,6 +78,11 @@ def in_rows(layer: Layer, x: mx.array, row_ops: float) -> mx.array:
         evaluate(part)
         parts.append(part)
     return mx.concatenate(parts).reshape(*x.shape[:-1], -1)
+
+
+def linear(layer: nn.Module, x: mx.array) -> mx.array:
+    """A linear layer of x [..., C], quantized or not, in parts as :func:`in_rows` has them."""
+    return in_rows(layer, x, 2.0 * x.shape[-1] * layer.weight.shape[0])
 
 
 def block_ops(tokens: int, width: int, inner: int, keys: int) -> float:

@@ -50,7 +50,7 @@ def load(
 
     model: a catalog name, a local folder in the Diffusers layout (with model_index.json), or a hub
     repository ("owner/name"); looked for in this order, so that a folder called as a catalog's
-    model is given as "./name".
+    model is given as "./name". Folders in MLXVID_MODELS are found by their names as well.
     quantize: 4 or 8 bits a weight for the components that can be (smaller, not faster), or None.
     dtype: "float32", "bfloat16" or "float16"; by default what its model_index.json asks for, else
     the checkpoint's own on Metal and float32 on the CPU, where half precision is slow. VAEs that
@@ -93,8 +93,9 @@ def locate(model: str, revision: str | None = None, watch: Watch | None = None) 
     try:
         card = catalog.find(model)
     except ModelNotFoundError:
-        if os.path.isdir(path):
-            folder = Folder(Path(path)).path
+        local = catalog.local_folder(model)
+        if local is not None:
+            folder = Folder(local).path
             return folder, str(folder.resolve())
         if os.path.exists(path) or model.count("/") != 1 or model.startswith((".", "/", "~")):
             raise

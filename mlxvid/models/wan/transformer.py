@@ -77,14 +77,14 @@ class WanAttention(nn.Module):
 
     def over_tokens(self, x: mx.array, rope: Rotary) -> mx.array:
         """Self-attention with rotary position embedding."""
-        q = rotated(self._split(self.norm_q(self.to_q(x))), rope.cos, rope.sin)
-        k = rotated(self._split(self.norm_k(self.to_k(x))), rope.cos, rope.sin)
-        v = self._heads(self.to_v(x))
+        q = rotated(self._split(self.norm_q(bounds.linear(self.to_q, x))), rope.cos, rope.sin)
+        k = rotated(self._split(self.norm_k(bounds.linear(self.to_k, x))), rope.cos, rope.sin)
+        v = self._heads(bounds.linear(self.to_v, x))
         return self._joined(attend(q.transpose(0, 2, 1, 3), k.transpose(0, 2, 1, 3), v))
 
     def over_conditions(self, x: mx.array, text: mx.array, image: mx.array | None) -> mx.array:
         """Cross-attention to text [B, L, C] and, separately, to image [B, L', C]."""
-        q = self._heads(self.norm_q(self.to_q(x)))
+        q = self._heads(self.norm_q(bounds.linear(self.to_q, x)))
         k = self._heads(self.norm_k(self.to_k(text)))
         v = self._heads(self.to_v(text))
         out = attend(q, k, v)
@@ -104,7 +104,7 @@ class WanAttention(nn.Module):
 
     def _joined(self, x: mx.array) -> mx.array:
         b, _, n, _ = x.shape
-        return self.to_out[0](x.transpose(0, 2, 1, 3).reshape(b, n, -1))
+        return bounds.linear(self.to_out[0], x.transpose(0, 2, 1, 3).reshape(b, n, -1))
 
 
 class WanTransformerBlock(nn.Module):
