@@ -138,7 +138,7 @@ def matrix_units_finding(generation: int, macos: tuple[int, ...], in_wheel: bool
         return Finding(name, "note", "not used", "Update macOS to 26.2 or newer to use them.")
     if not in_wheel:
         advice = (
-            "MLX's wheel is for an older macOS: uninstall mlx and mlx-metal, and install them again "
+            "MLX's wheel is for an older macOS: uninstall mlx and mlx-metal, then install them "
             "with the newest pip."
         )
         return Finding(name, "note", "not used", advice)
