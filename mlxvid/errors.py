@@ -22,6 +22,11 @@ def spelled(message: str, spelling: Callable[[str], str]) -> str:
 class MlxvidError(Exception):
     """Base of everything that mlxvid raises on purpose."""
 
+    latents_path: str | None = None
+    """Where the latents of the run that ended are kept, which the message says too; None for
+    nowhere.
+    """
+
     @property
     def setting(self) -> str | None:
         """The setting that the message is about, the first in backticks; None for none."""
@@ -52,8 +57,7 @@ class DoesNotFitError(MlxvidError, ValueError):
 class DegenerateClipError(MlxvidError, ValueError):
     """The result has values that are not finite, or does not vary at all.
 
-    `latents_path` is where the last valid latents were kept, which the message then says; None
-    where they could not be.
+    `latents_path`: where the last valid latents were kept.
     """
 
     def __init__(self, message: str, latents_path: str | None = None):
@@ -63,4 +67,4 @@ class DegenerateClipError(MlxvidError, ValueError):
 
 
 class CancelledError(MlxvidError):
-    """The run was stopped on request; nothing was written."""
+    """The run was stopped on request; no clip was written."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import signal
+import logging
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +24,9 @@ PROG = "python -m mlxvid.generate"
 MAX_COUNT = 1000
 
 Settings = dict[str, Any]
+OnProgress = Callable[[Progress], None]
+
+log = logging.getLogger("mlxvid")
 
 
 def parser() -> cli.Parser:
@@ -119,16 +122,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.list_models:
         print(catalog.listing())
         return 0
-    # A polite kill is a Ctrl-C: it leaves no half-written file.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if args.worker:
         return _serve(args)
     if args.seconds is not None and args.frames is not None:
         raise SettingError("Give a length by `frames` or by `seconds`, not by both.")
-    if args.decode_only is not None:
-        return decode_only(args)
+    with console(args.progress) as (emit, on_progress):
+        _make(args, emit, on_progress)
+    return 0
+
+
+def _make(args: argparse.Namespace, emit: Emit, on_progress: OnProgress) -> None:
     if args.resume is not None:
-        to_load, to_make = interrupted(args)
+        from .run.cache_files import latents_folder
+
+        source = interrupted(args)
+        if source.parent == latents_folder():
+            args.decode_only = str(source)
+    if args.decode_only is not None:
+        decode_only(args, emit, on_progress)
+        return
+    if args.resume is not None:
+        to_load, to_make = _interrupted_settings(source)
     else:
         to_load, to_make = settings_of(args)
     last_seed = to_make.get("seed", 0) + args.count - 1
@@ -138,9 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "or begin at a smaller seed."
         )
     targets = outputs(args.output, to_make["prompt"], args.count)
-    with console(args.progress) as (emit, on_progress):
-        make_all(to_load, to_make, args.seconds, targets, args.force, emit, on_progress)
-    return 0
+    make_all(to_load, to_make, args.seconds, targets, args.force, emit, on_progress)
 
 
 def _serve(args: argparse.Namespace) -> int:
@@ -151,42 +163,52 @@ def _serve(args: argparse.Namespace) -> int:
     from .worker import serve
 
     sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]  # a file
-    return serve(sys.stdin, sys.stdout)
+    # Past what lets streams last: a worker that nobody reads has to end.
+    return serve(sys.stdin, getattr(sys.stdout, "stream", sys.stdout))
 
 
 # --- what was done before ------------------------------------------------------------------------
 
 
-def interrupted(args: argparse.Namespace) -> tuple[Settings, Settings]:
-    """What an interrupted run loaded and made.
+def interrupted(args: argparse.Namespace) -> Path:
+    """The file of the run to go on with: its checkpoint, or the latents that it kept.
 
-    Raises :class:`SettingError` where there is none, where the last one died in the decoder, which
-    only latents outlive, or where flags would change it.
+    Raises :class:`SettingError` where there is none that nobody is at, or where flags would change
+    it.
     """
+    from . import in_use
     from .run import checkpoint
-    from .run.repeat import repeatable
 
     _refuse_settings(args, "`resume` goes on with a run as it was")
-    source = Path(args.resume) if args.resume else checkpoint.last_left()
-    if source is None:
+    if args.resume:
+        source = Path(args.resume)
+        if source.is_file() and not in_use.is_free(source):
+            raise SettingError(
+                f"The run in {source} is under way in another process: wait until that has ended, "
+                "or give `resume` alone for another run."
+            )
+        return source
+    last = checkpoint.last_left()
+    if last is None:
         raise SettingError("There is no interrupted run to resume; begin one with `prompt`.")
-    if not args.resume and source.parent == checkpoint.latents_folder():
-        earlier = ""
-        for run in checkpoint.saved_runs()[:1]:
-            earlier = f", or go on with an earlier run by `resume` {run}"
-        raise SettingError(
-            f"The last run kept its latents; make the clip of them with `decode_saved` {source}"
-            f"{earlier}."
-        )
-    kept = repeatable(checkpoint.run_settings(source), str(source))
+    log.info("Going on with %s.", last)
+    return last
+
+
+def _interrupted_settings(source: Path) -> tuple[Settings, Settings]:
+    """What an interrupted run loaded and made."""
+    from .run.checkpoint import run_settings
+    from .run.repeat import repeatable
+
+    kept = repeatable(run_settings(source), str(source))
     return _only(kept, loading()), {**_only(kept, making()), "resume": True}
 
 
-def decode_only(args: argparse.Namespace) -> int:
-    """Decode and save the latents that a failed run kept; returns the exit code."""
+def decode_only(args: argparse.Namespace, emit: Emit, on_progress: OnProgress) -> None:
+    """Decode and save the latents that a failed run kept."""
     from . import load
-    from .run.checkpoint import read_latents
     from .run.jobs import save
+    from .run.latents import read_latents
     from .run.repeat import repeatable
 
     _refuse_settings(args, "`decode_saved` makes the clip of the run that failed")
@@ -194,15 +216,13 @@ def decode_only(args: argparse.Namespace) -> int:
     kept = repeatable(settings, args.decode_only)
     (target,) = outputs(args.output, str(settings.get("prompt", "")), 1)
     check_writable(target, settings.get("frames"))
-    with console(args.progress) as (emit, on_progress):
-        pipe = load(**_only(kept, loading()), on_progress=on_progress)
-        start = time.monotonic()
-        clip = pipe.decode_saved(args.decode_only, on_progress=on_progress)
-        save(clip, target, on_progress)
-        seconds = round(time.monotonic() - start, 2)
-        seed = settings.get("seed")
-        emit("saved", path=target, seed=seed, seconds=seconds, settings=settings)
-    return 0
+    pipe = load(**_only(kept, loading()), on_progress=on_progress)
+    pipe.keeps_unsaved = True
+    start = time.monotonic()
+    clip = pipe.decode_saved(args.decode_only, on_progress=on_progress)
+    save(clip, target, on_progress)
+    seconds = round(time.monotonic() - start, 2)
+    emit("saved", path=target, seed=settings.get("seed"), seconds=seconds, settings=settings)
 
 
 def _refuse_settings(args: argparse.Namespace, why: str) -> None:
@@ -288,7 +308,7 @@ def make_all(
     targets: Sequence[str],
     force: bool,
     emit: Emit,
-    on_progress: Callable[[Progress], None],
+    on_progress: OnProgress,
 ) -> None:
     """Load the model once and make a clip for each target, with the seeds that follow the first.
 
@@ -304,6 +324,7 @@ def make_all(
             require_fit(card, to_load, to_make)
     emit("load", model=to_load.get("model", catalog.DEFAULT_MODEL))
     pipe = load(**to_load, on_progress=on_progress)
+    pipe.keeps_unsaved = True
     to_make = with_length(to_make, seconds, pipe.model.card, targets)
     if card is None and not force:
         require_fit(pipe.model.card, to_load, to_make)

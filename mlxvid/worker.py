@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from .cli import parser as cli
 from .cli.console import notes, progress_facts
-from .errors import CancelledError, DegenerateClipError, MlxvidError, SettingError
+from .errors import CancelledError, MlxvidError, SettingError
 from .model.machine import this_machine
 from .model.settings import check_json, check_known, loading, making
 from .run.jobs import require_fit, save, with_length
@@ -171,13 +171,11 @@ class Worker:
             if job.cancel.is_set():
                 raise CancelledError("Cancelled before it began.")
             return getattr(self, f"_{job.request['op']}")(job)
-        except CancelledError:
-            return "cancelled", {}
+        except CancelledError as error:
+            return "cancelled", _kept(error)
         except MlxvidError as error:
             facts = {"kind": type(error).__name__, "message": str(error)}
-            if isinstance(error, DegenerateClipError) and error.latents_path:
-                facts["latents"] = error.latents_path
-            return "error", facts
+            return "error", {**facts, **_kept(error)}
         except MemoryError:
             return "error", {
                 "kind": "MemoryError",
@@ -212,6 +210,7 @@ class Worker:
             check_json(self._wanted, "The requests")
             reporter = _Reporter(self, job.id, previews=False)
             self._pipe = load(**self._wanted, on_progress=reporter, cancel=job.cancel)
+            self._pipe.keeps_unsaved = True
             self._loaded = self._wanted
         return self._pipe
 
@@ -243,6 +242,11 @@ class Worker:
             "seconds": round(time.monotonic() - start, 2),
             "settings": clip.settings,
         }
+
+
+def _kept(error: MlxvidError) -> dict[str, Any]:
+    """Where the latents of the run that it ended are, if they were kept."""
+    return {"latents": error.latents_path} if error.latents_path else {}
 
 
 class _Reporter:

@@ -53,6 +53,6 @@ def check_frames(frames: np.ndarray) -> None:
         )
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Whether MLX raised `error` since memory ran out."""
     return any(words in str(error) for words in OUT_OF_MEMORY)

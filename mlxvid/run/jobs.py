@@ -66,5 +66,6 @@ def save(
 ) -> None:
     """Write the clip, told as the stage "save"."""
     watch = Watch(on_progress, cancel)
-    watch.begin("save", len(clip.frames))
-    clip.save(target, lambda done, total: watch.done())
+    with clip.latents_named():
+        watch.begin("save", len(clip.frames))
+        clip.save(target, lambda done, total: watch.done())

@@ -10,12 +10,14 @@ import inspect
 import logging
 import os
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
+from mlxvid import in_use
 from mlxvid.errors import (
     CancelledError,
     DegenerateClipError,
@@ -31,8 +33,9 @@ from mlxvid.progress import STOPPED, Cancel, Progress, Watch
 from mlxvid.version import __version__
 
 from . import checks
-from .checkpoint import Checkpoint, KeptLatents, RunState, keep_latents, read_latents
+from .checkpoint import Checkpoint, RunState, step_of
 from .complete import complete
+from .latents import KeptLatents, keep_latents, read_latents
 
 log = logging.getLogger("mlxvid")
 
@@ -45,7 +48,12 @@ STOPPED_MIDWAY = "Stopped; what is done so far is kept, and `resume` goes on fro
 
 
 class Pipeline:
-    """A loaded model. Made by :func:`mlxvid.load`."""
+    """A loaded model. Made by :func:`mlxvid.load`.
+
+    keeps_unsaved: whether the latents of clips that are dropped unsaved stay in the cache.
+    """
+
+    keeps_unsaved = False
 
     def __init__(self, model: Model, name: str, revision: str | None = None):
         self.model = model
@@ -93,31 +101,60 @@ class Pipeline:
         if latents is not None:
             kept_settings["latents"] = "given"
         checkpoint = Checkpoint(kept_settings, [np.array(noise), *request.pictures.values()])
-        state = checkpoint.read() if resume else None
+        frames = _Frames(on_frames)
+        with closing(checkpoint):
+            finished = checkpoint.finished() if resume else None
+            if finished is not None:
+                result, kept = finished
+                return self._decoded(
+                    self.model, result, request.fps, kept_settings, watch, kept, frames
+                )
+            state = self._begun(checkpoint, resume)
+            try:
+                shot = self.model.shot(request, noise, watch)
+                run = _Run(self, shot, watch, checkpoint, kept_settings, frames)
+                result = run.denoised(state or RunState(noise))
+                mx.eval(result)  # here, where memory that runs out is told as that
+                kept = keep_latents(
+                    result, kept_settings, checkpoint.name, tell=not checkpoint.failed
+                )
+                if kept.path is None:
+                    kept = checkpoint.kept()
+            except (CancelledError, KeyboardInterrupt) as stop:
+                raise type(stop)(STOPPED_MIDWAY if checkpoint.resumable else STOPPED) from None
+            except RuntimeError as error:
+                go_on = f"{CLOSE}, and `resume` goes on with the run"
+                remedy = go_on if checkpoint.resumable else f"{SMALLER} or {CLOSE}"
+                raise _out_of_memory(error, remedy) from error
+            if kept.way != "resume":
+                checkpoint.remove()
+            return self._decoded(shot, result, request.fps, kept_settings, watch, kept, frames)
+
+    def _begun(self, checkpoint: Checkpoint, resume: bool) -> RunState | None:
+        """The state to go on from, where that is wanted; else a line about what there is."""
         if not resume:
-            checkpoint.remove()
+            places = [step_of(path) for path in checkpoint.earlier()]
+            if checkpoint.waiting():
+                places = ["its last step"]
+            if places:
+                log.warning(
+                    "A run with these settings was interrupted after %s, and `resume` would go on "
+                    "from there; it is kept until this one has come as far.",
+                    places[0],
+                )
+            return None
+        state = checkpoint.read()
+        if state is None and checkpoint.busy:
+            log.warning(
+                "The run with these settings is under way in another process, so this one starts "
+                "at the beginning."
+            )
         elif state is None:
             log.warning(
                 "There is no interrupted run with these settings that can be read, so this one "
                 "starts at the beginning."
             )
-        frames = _Frames(on_frames)
-        try:
-            shot = self.model.shot(request, noise, watch)
-            run = _Run(self, shot, watch, checkpoint, kept_settings, frames)
-            result = run.denoised(state or RunState(noise))
-        except (CancelledError, KeyboardInterrupt) as stop:
-            raise type(stop)(STOPPED_MIDWAY if checkpoint.exists else STOPPED) from None
-        except RuntimeError as error:
-            go_on = f"{CLOSE}, and `resume` goes on with the run"
-            remedy = go_on if checkpoint.exists else f"{SMALLER} or {CLOSE}"
-            raise _out_of_memory(error, remedy) from error
-        kept = keep_latents(result, kept_settings)
-        if kept.path:
-            checkpoint.remove()
-        clip = self._decoded(shot, result, request.fps, kept_settings, watch, kept, frames)
-        checkpoint.remove()
-        return clip
+        return state
 
     @property
     def loaded(self) -> dict[str, Any]:
@@ -155,7 +192,7 @@ class Pipeline:
             )
         fps = settings.get("fps", card.defaults.fps)
         watch = Watch(on_progress, cancel)
-        kept = KeptLatents(Path(path))
+        kept = KeptLatents(Path(path), in_use.take(Path(path)))
         return self._decoded(self.model, latents, fps, settings, watch, kept, _Frames(None))
 
     def reconstruct(self, frames: np.ndarray) -> np.ndarray:
@@ -195,21 +232,22 @@ class Pipeline:
         """The clip, whose latents are in the file `kept` until it is saved or let go."""
         mx.clear_cache()
         try:
-            # Loaded first, so that this is told as a stage of its own.
-            self.model.network("vae", watch)
-            watch.begin("decode", self.model.card.geometry.pixel_frames(latents.shape[1]))
-            for pixels in decoder.decode(latents, watch):
-                watch.done(count=frames.add(pixels))
-            return Clip(frames.all(), fps, settings, kept.until_saved())
+            with kept.named():
+                # Loaded first, so that this is told as a stage of its own.
+                self.model.network("vae", watch)
+                watch.begin("decode", self.model.card.geometry.pixel_frames(latents.shape[1]))
+                for pixels in decoder.decode(latents, watch):
+                    watch.done(count=frames.add(pixels))
+                clip = Clip(frames.all(), fps, settings, kept)
         except (CancelledError, KeyboardInterrupt) as stop:
-            remedy = f"Stopped; `decode_saved` {kept.path} makes the clip of what is done."
-            raise type(stop)(remedy if kept.path else STOPPED) from None
-        except DegenerateClipError as error:
-            raise DegenerateClipError(str(error), kept.leave()) from None
+            if kept.path is None:
+                raise type(stop)(STOPPED) from None
+            raise
         except RuntimeError as error:
-            end = f"{CLOSE}, and `decode_saved` {kept.path} ends the run"
-            remedy = end if kept.path else f"{SMALLER} or {CLOSE}"
-            raise _out_of_memory(error, remedy) from error
+            raise _out_of_memory(error, f"{SMALLER} or {CLOSE}") from error
+        if not self.keeps_unsaved:
+            kept.until_dropped()
+        return clip
 
 
 def _signature() -> inspect.Signature:
@@ -312,10 +350,12 @@ class _Run:
                 self.checkpoint.remove()  # it would only lead here again
                 latents = stage.merged(x, before)
                 settings = {**self.settings, "steps_done": where - 1}
-                kept = keep_latents(latents, settings).leave()
+                kept = keep_latents(latents, settings, tell=not self.checkpoint.failed).leave()
                 raise DegenerateClipError(str(error), kept) from None
             scheduler = stage.scheduler.state()
-            self.checkpoint.save(RunState(x, number, step + 1, y, scheduler, self.shot.state))
+            now = RunState(x, number, step + 1, y, scheduler, self.shot.state)
+            # The last one in any case: what follows may take long, or be what a stop comes into.
+            self.checkpoint.save(now, last=step + 1 == steps)
             self.watch.done(self._preview(stage.preview(x, x0)))
         return stage.end(x, y)
 
