@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from . import _blas
+from . import _blas, _starting
 
+_starting.end_quietly()
 _blas.preload()  # before anything imports mlx.core
 
 from mlxvid.media.clip import Clip  # noqa: E402
