@@ -189,6 +189,11 @@ def interrupted(args: argparse.Namespace) -> Path:
             )
         return source
     last = checkpoint.last_left()
+    if last is None and checkpoint.is_anything_left():
+        raise SettingError(
+            "The only runs to resume are under way in other processes; wait until they have ended, "
+            "or begin one with `prompt`."
+        )
     if last is None:
         raise SettingError("There is no interrupted run to resume; begin one with `prompt`.")
     log.info("Going on with %s.", last)

@@ -127,8 +127,11 @@ class Worker:
     def emit(self, event: str, **facts: Any) -> None:
         """Write one event as a line."""
         with self._lock:
-            self._events.write(json.dumps({"event": event, **facts}) + "\n")
-            self._events.flush()
+            try:
+                self._events.write(json.dumps({"event": event, **facts}) + "\n")
+                self._events.flush()
+            except OSError as error:  # a full disk too: nobody can read the events
+                raise BrokenPipeError from error
 
     def listen(self, requests: TextIO) -> None:
         """Read requests until they end; what is no request is answered with an error and nothing

@@ -222,9 +222,17 @@ def last_left() -> Path | None:
     """The newest of the interrupted runs' checkpoints and of the kept latents that wait for their
     decoder, of those that nobody is at; None for none.
     """
+    return next(filter(in_use.is_free, _left()), None)
+
+
+def is_anything_left() -> bool:
+    """Whether there are such files at all, though somebody may be at them."""
+    return bool(_left())
+
+
+def _left() -> list[Path]:
     files = newest(runs_folder(), latents_folder())
-    waiting = (path for path in files if not path.name.startswith(BROKEN))
-    return next(filter(in_use.is_free, waiting), None)
+    return [path for path in files if not path.name.startswith(BROKEN)]
 
 
 def run_settings(path: str | os.PathLike) -> Settings:
