@@ -10,6 +10,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from mlxvid import in_use
 from mlxvid.errors import (
     CancelledError,
     MediaError,
@@ -166,3 +167,101 @@ def test_any_other_file_is_refused(name, tiny, tmp_path):
         checkpoint.run_settings(path)
     with pytest.raises(MediaError, match=facts(path, "no kept latents")):
         tiny.decode_saved(path)
+
+
+# --- several runs at once ------------------------------------------------------------------------
+
+
+def test_runs_with_the_same_settings_have_a_file_each(own_cache, every_step):
+    runs = [Checkpoint({"seed": 1}, []) for _ in range(2)]
+    for step, run in enumerate(runs, 1):
+        run.save(RunState(latents(), step=step))
+    assert len(files(own_cache / "runs")) == 2
+    assert Checkpoint({"seed": 1}, []).read() is None  # somebody is at both
+    runs[1].remove()
+    assert runs[0].exists
+    runs[0].close()
+    assert Checkpoint({"seed": 1}, []).read().step == 1
+
+
+def test_of_several_states_the_furthest_is_gone_on_from(own_cache, every_step):
+    for stage, step in [(0, 7), (1, 2), (1, 1)]:
+        run = Checkpoint({"seed": 1}, [])
+        run.save(RunState(latents(), stage, step))
+        run.close()
+    state = Checkpoint({"seed": 1}, []).read()
+    assert (state.stage, state.step) == (1, 2)
+
+
+def test_an_earlier_run_s_state_stays_until_the_new_one_has_come_as_far(own_cache, every_step):
+    earlier = Checkpoint({"seed": 1}, [])
+    earlier.save(RunState(latents(), step=3))
+    earlier.close()
+    new = Checkpoint({"seed": 1}, [])
+    for step in (1, 2):
+        new.save(RunState(latents(), step=step))
+        assert earlier.path.exists()
+    new.save(RunState(latents(), step=3))
+    assert not earlier.path.exists() and new.exists
+
+
+def test_what_a_dead_process_was_writing_is_removed(own_cache, every_step):
+    (own_cache / "runs").mkdir(parents=True)
+    (own_cache / "runs" / ".dead.safetensors").touch()
+    live = in_use.create(own_cache / "runs" / ".live.safetensors")
+    run = Checkpoint({"seed": 1}, [])
+    run.save(RunState(latents(), step=1))
+    assert files(own_cache / "runs") == sorted([".live.safetensors", run.path.name])
+    live.release()
+
+
+def test_the_same_run_again_keeps_the_old_state_and_says_so(tiny, stopped, own_cache, caplog):
+    stopped()
+    (old,) = (own_cache / "runs").iterdir()
+    cancel = threading.Event()
+
+    def on_progress(progress):
+        if progress.stage == "denoise" and progress.step == 1:
+            assert old.exists()
+            cancel.set()
+
+    with pytest.raises(CancelledError, match="`resume`"):
+        tiny.generate("a red ball", seed=3, steps=7, on_progress=on_progress, cancel=cancel)
+    (record,) = caplog.records
+    assert "step 2" in record.getMessage() and "`resume`" in record.getMessage()
+    assert old.exists()
+    seen = []
+    tiny.generate("a red ball", seed=3, steps=7, resume=True, on_progress=seen.append)
+    assert min(steps_of(seen)) == 2
+    assert files(own_cache / "runs") == []
+
+
+def test_a_run_that_is_under_way_is_not_resumed(tiny, stopped, own_cache, caplog):
+    stopped()
+    (path,) = (own_cache / "runs").iterdir()
+    other = in_use.take(path)
+    seen = []
+    tiny.generate("a red ball", seed=3, steps=7, resume=True, on_progress=seen.append)
+    assert min(steps_of(seen)) == 0
+    (record,) = caplog.records
+    assert "under way" in record.getMessage()
+    assert path.exists()
+    other.release()
+
+
+@pytest.mark.parametrize("stage", ["denoise", "decode"])
+def test_stopped_after_the_last_step_nothing_is_denoised_again(tiny, own_cache, stage):
+    """However quick it was: the last state is saved whatever the time."""
+    whole = tiny.generate("a red ball", seed=3).frames
+    cancel = threading.Event()
+
+    def on_progress(progress):
+        if (progress.stage, progress.step) == (stage, progress.total):
+            cancel.set()
+
+    with pytest.raises(CancelledError):
+        tiny.generate("a red ball", seed=3, on_progress=on_progress, cancel=cancel)
+    seen = []
+    clip = tiny.generate("a red ball", seed=3, resume=True, on_progress=seen.append)
+    assert np.array_equal(clip.frames, whole)
+    assert set(steps_of(seen)) <= {3}
