@@ -176,6 +176,9 @@ class Worker:
             return getattr(self, f"_{job.request['op']}")(job)
         except CancelledError as error:
             return "cancelled", _kept(error)
+        except KeyboardInterrupt as stop:  # the worker ends, but not without a word on its job
+            self.emit("cancelled", id=job.id, **_kept(stop))
+            raise
         except MlxvidError as error:
             facts = {"kind": type(error).__name__, "message": str(error)}
             return "error", {**facts, **_kept(error)}
@@ -247,9 +250,10 @@ class Worker:
         }
 
 
-def _kept(error: MlxvidError) -> dict[str, Any]:
+def _kept(error: BaseException) -> dict[str, Any]:
     """Where the latents of the run that it ended are, if they were kept."""
-    return {"latents": error.latents_path} if error.latents_path else {}
+    path = getattr(error, "latents_path", None)
+    return {"latents": path} if path else {}
 
 
 class _Reporter:
