@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlxvid.errors import MediaError, MlxvidError, SettingError, WeightsError
+from mlxvid.macos import awake
 from mlxvid.model.settings import DTYPES, QUANTIZE_BITS
 from mlxvid.progress import Cancel, Progress, Watch
 from mlxvid.version import __version__
 
 from . import families, sources
+from .completeness import check_card, check_files
 from .fitting import WritePlan, write_plan
 from .recognise import recognise
 from .release import Release
@@ -24,6 +26,7 @@ from .write import write_model
 log = logging.getLogger("mlxvid")
 
 
+@awake()
 def convert(
     source: str | os.PathLike[str],
     out: str | os.PathLike[str],
@@ -64,7 +67,10 @@ def convert(
     log.info(f"Recognised: {release.title}.")
     for note in release.notes:
         log.info(note)
+    family = families.family_of(release.index["_class_name"])
+    check_files(release, family, folder)
     plans = _write_plans(release, dtype, quantize, text_bits)
+    check_card(release, folder)
 
     job = {
         "mlxvid": __version__,

@@ -18,10 +18,10 @@ import mlx.core as mx
 import numpy as np
 
 from mlxvid.errors import SettingError, WeightsError
+from mlxvid.weights import safetensors_file
 from mlxvid.weights.loading import MLX_DTYPES, QUANTIZE_GROUP
 from mlxvid.weights.tensors import STORED, Tensor
 
-from . import safetensors_file
 from .fitting import WritePlan
 
 SHARD_BYTES = 5 * 10**9

@@ -52,7 +52,8 @@ def make_application(arguments: Sequence[str]) -> Application:
     app = Application(list(arguments))
     app.setApplicationName("mlxvid")
     app.setApplicationDisplayName("mlxvid")
-    app.setWindowIcon(QIcon(icon("film").pixmap(256, 256)))
+    if sys.platform != "darwin":  # there it would cover the app's own icon in the Dock
+        app.setWindowIcon(QIcon(icon("film").pixmap(256, 256)))
     return app
 
 

@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
-from . import _blas, _starting
+from . import _before_mlx, _starting
 
 _starting.end_quietly()
-_blas.preload()  # before anything imports mlx.core
+_before_mlx.prepare()  # before anything imports mlx.core
 
 from mlxvid.media.clip import Clip  # noqa: E402
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import WeightsError
+from .paths import require_regular
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -14,6 +15,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
     Raises :class:`WeightsError` where it is missing or is none.
     """
+    require_regular(path, WeightsError)
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -1,14 +1,41 @@
-"""Folders of mlxvid's own on this machine."""
+"""Paths on this machine: mlxvid's own folders, and what a given path leads to."""
 
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 import platformdirs
+
+from .errors import MediaError, MlxvidError
+
+# What a path can lead to besides a regular file. Opening some of these waits for ever, and some
+# never end.
+_ODD = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
 
 
 def cache_folder(name: str) -> Path:
     """mlxvid's own cache for `name`: in MLXVID_CACHE, else in the user's cache folder."""
     home = os.environ.get("MLXVID_CACHE") or platformdirs.user_cache_dir("mlxvid")
     return Path(home) / name
+
+
+def require_regular(path: str | os.PathLike, error: type[MlxvidError] = MediaError) -> None:
+    """Raise `error` for a pipe, device, socket or folder, before it is opened.
+
+    What is missing, or can't be looked at, passes: opening it fails at once, and says why.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return
+    for is_odd, kind in _ODD:
+        if is_odd(mode):
+            raise error(f"{path} is {kind}, not a file: give one that is stored on a disk.")

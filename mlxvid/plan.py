@@ -14,6 +14,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
+from ._before_mlx import float32_is_exact
 from .catalog import DEFAULT_MODEL, card_of, listing
 from .cli import parser as cli
 from .cli.plan_text import device_text, plan_text
@@ -57,6 +58,7 @@ def device() -> dict[str, Any]:
         "mlx": version("mlx"),
         "device": str(mx.default_device()),
         "device_name": mx.device_info().get("device_name", ""),
+        "exact_float32": float32_is_exact(),
         "kernels": kernels,
     }
 

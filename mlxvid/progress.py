@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 STOPPED = "Stopped; nothing was written."
+# Seconds between two reports within a step. Cancel is asked more often.
+WITHIN_SECONDS = 0.25
+# As much of a step is done at most before its end.
+NEARLY = 0.99
 # What a stage counts, where that is not steps.
 UNITS = {
     "download": "MB",
@@ -37,8 +41,9 @@ class Progress:
     """Where a run is.
 
     stage: download or load (of one component's weights; both in MB), encode, denoise, decode or
-    save (in frames). step: how many of `total` are done in it. elapsed: seconds in it. remaining:
-    seconds that are left at that rate, None before the first step is done.
+    save (in frames). step: how many of `total` are done in it. fraction: how much of the next one
+    is, 0 to 1, for steps that take long. elapsed: seconds in it. remaining: seconds that are left
+    at that rate, None before anything is done.
     """
 
     stage: str
@@ -47,6 +52,7 @@ class Progress:
     elapsed: float
     remaining: float | None
     _preview: Callable[[], np.ndarray] | None = field(default=None, repr=False)
+    fraction: float = 0.0
 
     def preview(self) -> np.ndarray | None:
         """The clip as it would be if denoising ended here, uint8 [F, H, W, 3]; None outside
@@ -67,6 +73,7 @@ class Watch:
         self._step = 0
         self._first = 0
         self._start = 0.0
+        self._told = 0.0
 
     def begin(self, stage: str, total: int, done: int = 0) -> None:
         """A stage of `total` steps starts now, with `done` of them done before."""
@@ -82,6 +89,26 @@ class Watch:
         self._step += count
         self._report(preview)
 
+    def within(self, calls: int) -> Callable[[float | None], None]:
+        """What is to be told of the next step while it is made, in about `calls` calls of a
+        network: listener(share), how much of a call is done, 0 to 1, or None for something less.
+        """
+        done = 0
+        last = 0.0
+
+        def listen(share: float | None) -> None:
+            nonlocal done, last
+            if share is not None:
+                if share <= last:
+                    done += 1  # of the next call
+                last = share
+            if time.monotonic() - self._told >= WITHIN_SECONDS:
+                self._report(None, min((done + last) / calls, NEARLY))
+            else:
+                self._ask()
+
+        return listen
+
     @contextmanager
     def task(self, stage: str) -> Iterator[None]:
         """A stage of one step, done when the block ends well."""
@@ -89,14 +116,21 @@ class Watch:
         yield
         self.done()
 
-    def _report(self, preview: Callable[[], np.ndarray] | None) -> None:
+    def _report(self, preview: Callable[[], np.ndarray] | None, fraction: float = 0.0) -> None:
+        self._told = time.monotonic()
         if self._on_progress:
-            elapsed = time.monotonic() - self._start
-            here = self._step - self._first
-            remaining = elapsed / here * (self._total - self._step) if here else None
+            elapsed = self._told - self._start
+            done = self._step + fraction
+            here = done - self._first
+            remaining = elapsed / here * (self._total - done) if here else None
             self._on_progress(
-                Progress(self._stage, self._step, self._total, elapsed, remaining, preview)
+                Progress(
+                    self._stage, self._step, self._total, elapsed, remaining, preview, fraction
+                )
             )
+        self._ask()
+
+    def _ask(self) -> None:
         if self._cancel is not None and self._cancel.is_set():
             raise CancelledError(STOPPED)
 
@@ -111,7 +145,7 @@ class ProgressBars:
     def __call__(self, progress: Progress) -> None:
         from tqdm import tqdm
 
-        if progress.stage != self._stage or progress.step < self._bar.n:
+        if progress.stage != self._stage or progress.step < int(self._bar.n):
             self.close()
             self._bar = tqdm(
                 total=progress.total,
@@ -121,7 +155,10 @@ class ProgressBars:
                 dynamic_ncols=True,
             )
             self._stage = progress.stage
-        self._bar.update(progress.step - self._bar.n)
+        done = round(progress.step + progress.fraction, 2) if progress.fraction else progress.step
+        # Set, not added up, so that the sum stays a whole number at the end of a step.
+        self._bar.update(done - self._bar.n)
+        self._bar.n = done
 
     def close(self) -> None:
         """End the bar that is shown."""

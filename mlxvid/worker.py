@@ -13,6 +13,7 @@ import queue
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
@@ -36,6 +37,12 @@ PREVIEW_SHARE = 0.2
 # Pixels of a preview's longer side at most: a preview is one line of text.
 PREVIEW_SIDE = 256
 MAX_LINE = 1 << 20
+# Lists and objects in each other: no request needs more than four.
+MAX_DEPTH = 20
+# Characters of an unexpected error that are shown in a message.
+MAX_SHOWN = 200
+OUT_OF_MEMORY = "Out of memory; make the clip smaller or shorter, or close other programs."
+TOO_DEEP = "This line's JSON is nested too deeply."
 
 Outcome = tuple[str, dict[str, Any]]
 """The event that ends a job, and its facts."""
@@ -50,7 +57,7 @@ def serve(requests: TextIO, events: TextIO) -> int:
         # Whatever a library prints must not land among the events.
         with (
             contextlib.redirect_stdout(sys.stderr),
-            notes(lambda text: worker.emit("note", text=text)),
+            notes(worker.note),
         ):
             worker.emit("ready", mlxvid=__version__, protocol=1, machine=asdict(this_machine()))
             threading.Thread(target=worker.listen, args=(requests,), daemon=True).start()
@@ -120,18 +127,24 @@ class Worker:
         self.gone = (
             False  # whether nobody reads the events any more, and with that the reason to go on
         )
+        self._current: _Job | None = None
         self._pipe: Pipeline | None = None
         self._wanted: dict[str, Any] = {}
         self._loaded: dict[str, Any] = {}
 
     def emit(self, event: str, **facts: Any) -> None:
         """Write one event as a line."""
+        line = as_json({"event": event, **facts}) + "\n"
         with self._lock:
             try:
-                self._events.write(json.dumps({"event": event, **facts}) + "\n")
+                self._events.write(line)
                 self._events.flush()
             except OSError as error:  # a full disk too: nobody can read the events
                 raise BrokenPipeError from error
+
+    def note(self, text: str) -> None:
+        """What the library says of the job that is being done."""
+        self.emit("note", id=self._current.id if self._current else None, text=text)
 
     def listen(self, requests: TextIO) -> None:
         """Read requests until they end; what is no request is answered with an error and nothing
@@ -141,30 +154,34 @@ class Worker:
             for line in lines(requests):
                 try:
                     request = parse(line)
-                except SettingError as error:
-                    self.emit("error", id=None, kind="SettingError", message=str(error))
-                    continue
-                if request["op"] == "cancel":
-                    if not self._jobs.cancel(request.get("id")):
-                        self.emit(
-                            "note",
-                            text=f"There is no job {json.dumps(request.get('id'))} to cancel.",
-                        )
-                elif request["op"] == "quit":
-                    self._jobs.cancel(None)
-                    break
-                else:
-                    self._jobs.put(request)
+                    if request["op"] == "quit":
+                        self._jobs.cancel(None)
+                        break
+                    self._take(request)
+                except BrokenPipeError:
+                    raise
+                except Exception as error:
+                    self.emit("error", id=None, **told(error))
         except BrokenPipeError:
             self.gone = True
             self._jobs.cancel(None)
         finally:
             self._jobs.close()
 
+    def _take(self, request: dict) -> None:
+        if request["op"] != "cancel":
+            self._jobs.put(request)
+        elif not self._jobs.cancel(request.get("id")):
+            wanted = request.get("id")
+            text = f"There is no job {json.dumps(wanted)} to cancel."
+            self.emit("note", id=wanted, text=text)
+
     def run(self) -> None:
         """Do the jobs in their order."""
         while (job := self._jobs.get()) is not None:
+            self._current = job
             event, facts = self._do(job)
+            self._current = None
             # First, so that a client that has heard of the end can't cancel it any more.
             self._jobs.finish(job)
             self.emit(event, id=job.id, **facts)
@@ -179,15 +196,10 @@ class Worker:
         except KeyboardInterrupt as stop:  # the worker ends, but not without a word on its job
             self.emit("cancelled", id=job.id, **_kept(stop))
             raise
-        except MlxvidError as error:
-            facts = {"kind": type(error).__name__, "message": str(error)}
-            return "error", {**facts, **_kept(error)}
-        except MemoryError:
-            return "error", {
-                "kind": "MemoryError",
-                "message": "Out of memory; make the clip smaller or shorter, or close other "
-                "programs.",
-            }
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # it ends this job, never the worker
+            return "error", {**told(error), **_kept(error)}
 
     def _load(self, job: _Job) -> Outcome:
         """Have the asked-for model in memory."""
@@ -212,8 +224,8 @@ class Worker:
         from .run.load import load
 
         if self._pipe is None or self._wanted != self._loaded:
-            self._pipe = None  # the old one's memory is given back before the new one needs it
             check_json(self._wanted, "The requests")
+            self._pipe = None  # the old one's memory is given back before the new one needs it
             reporter = _Reporter(self, job.id, previews=False)
             self._pipe = load(**self._wanted, on_progress=reporter, cancel=job.cancel)
             self._pipe.keeps_unsaved = True
@@ -232,14 +244,16 @@ class Worker:
             )
         check_json(settings, "The settings")
         settings["keyframes"] = keyframes_of(settings.get("keyframes", {}))
+        force = _switch(request, "force")
+        resume = _switch(request, "resume")
+        previews = _switch(request, "previews")
         pipe = self._ready(job)
         card = pipe.model.card
         with_length(settings, None, card, [request["output"]])
-        if not request.get("force"):
+        if not force:
             require_fit(card, self._loaded, settings)
         start = time.monotonic()
-        reporter = _Reporter(self, job.id, bool(request.get("previews")))
-        resume = bool(request.get("resume"))
+        reporter = _Reporter(self, job.id, previews)
         clip = pipe.generate(**settings, resume=resume, on_progress=reporter, cancel=job.cancel)
         save(clip, request["output"], reporter, job.cancel)
         return "saved", {
@@ -299,7 +313,9 @@ def parse(line: str) -> dict:
             f"This line is no JSON, or is longer than {MAX_LINE} characters: {line.strip()[:60]!r}."
         ) from None
     except RecursionError:
-        raise SettingError("This line's JSON is nested too deeply.") from None
+        raise SettingError(TOO_DEEP) from None
+    if _deeper(request, MAX_DEPTH):
+        raise SettingError(TOO_DEEP)
     if not isinstance(request, dict) or request.get("op") not in OPERATIONS:
         raise SettingError(f'A request is an object with an "op" among: {", ".join(OPERATIONS)}.')
     if not isinstance(request.get("settings", {}), dict):
@@ -309,6 +325,57 @@ def parse(line: str) -> dict:
     ):
         raise SettingError('"id" is a string or a whole number.')
     return request
+
+
+def _deeper(value: Any, depth: int) -> bool:
+    """Whether a JSON value has lists and objects in each other to more than `depth`."""
+    inner = value.values() if isinstance(value, dict) else value
+    if not isinstance(value, (dict, list)):
+        return False
+    return depth == 0 or any(_deeper(item, depth - 1) for item in inner)
+
+
+def _switch(request: dict, name: str) -> bool:
+    """A field that is true or false; raises :class:`SettingError` for anything else."""
+    value = request.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise SettingError(f'"{name}" is true or false, not {json.dumps(value)[:60]}.')
+    return bool(value)
+
+
+def told(error: Exception) -> dict[str, Any]:
+    """An error as the fields of its event; one that nobody expected is logged with its
+    traceback.
+    """
+    kind = type(error).__name__
+    if isinstance(error, MemoryError):
+        return {"kind": kind, "message": OUT_OF_MEMORY}
+    if not isinstance(error, MlxvidError):
+        with contextlib.suppress(OSError, ValueError):  # nobody may read standard error
+            traceback.print_exception(error, file=sys.stderr)
+        what = " ".join(f"{kind}: {error}".split())[:MAX_SHOWN]
+        return {
+            "kind": kind,
+            "message": f"This is a fault in mlxvid ({what}); please report it with the log, which "
+            "has the details.",
+        }
+    return {"kind": kind, "message": str(error)}
+
+
+def as_json(event: dict[str, Any]) -> str:
+    """An event as JSON, which has no NaN and no Infinity: they are null."""
+    try:
+        return json.dumps(event, allow_nan=False, default=str)
+    except ValueError:
+        return json.dumps(_finite(event), allow_nan=False, default=str)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def strip(frames: Any) -> str:

@@ -27,7 +27,7 @@ SETTINGS_PAGE = DOCS / "settings.md"
 MODELS_PAGE = DOCS / "models.md"
 REFERENCE = DOCS / "api"
 # Modules that are no part of the reference.
-NOT_PUBLIC = ("cli", "_blas", "__main__")
+NOT_PUBLIC = ("cli", "_before_mlx", "_blas", "__main__")
 
 MACS = (16, 24, 32, 48, 64, 96, 128)
 """GB of memory."""

@@ -270,7 +270,7 @@ def test_a_failed_installation_shows_why_and_is_done_again_from_nothing(checkout
 def test_quick_leaves_out_what_is_thorough_and_passes_the_rest_on(checkout):
     checkout.add_python("python3", FITTING)
     assert checkout.run("test", "--quick", "-k", "a b").returncode == 0
-    assert checkout.calls()[-1] == "-m pytest -m not slow and not thorough -k a b"
+    assert checkout.calls()[-1] == "-m pytest -m not slow and not registry and not thorough -k a b"
 
 
 def test_changed_dependencies_are_added_and_a_moved_checkout_is_installed_anew(checkout):

@@ -228,8 +228,10 @@ def test_device_names_mlx_and_every_kernel(command, facts_of):
     report = facts_of("--device")
     assert report["mlx"] == mx.__version__
     assert report["device"] == str(mx.default_device())
+    assert report["exact_float32"] is True
     assert report["kernels"]
     out = command("--device")[1]
+    assert "float32      exact\n" in out
     for kernel in report["kernels"]:
         assert kernel["reason"]
         assert isinstance(kernel["on"], bool)

@@ -39,7 +39,8 @@ def share(event: dict[str, Any]) -> float:
     if not event or not event["total"]:
         return 0.0
     begin, end = _SPANS.get(event["stage"], (0.0, 1.0))
-    return min(1.0, begin + (end - begin) * event["step"] / event["total"])
+    done = event["step"] + event.get("fraction", 0.0)
+    return min(1.0, begin + (end - begin) * done / event["total"])
 
 
 def duration(seconds: float) -> str:

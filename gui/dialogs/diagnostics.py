@@ -19,7 +19,6 @@ from PySide6.QtCore import QObject, QProcess, Signal, qVersion
 from mlxvid import __version__
 from mlxvid.gui.core.commands import tool_command
 from mlxvid.gui.core.preferences import Preferences
-from mlxvid.model.machine import GIB
 
 PACKAGES = (
     "mlx",
@@ -37,7 +36,7 @@ HIDDEN = "<prompt>"
 
 
 class Device(QObject):
-    """Asks another process what MLX runs on, since the app itself never loads MLX."""
+    """Asks another process how the machine is, since the app itself never loads MLX."""
 
     known = Signal(str)
 
@@ -54,7 +53,7 @@ class Device(QObject):
             process = self._process = QProcess(self)
             process.finished.connect(self._read)
             process.errorOccurred.connect(self._read)
-            command = [*tool_command("mlxvid.plan"), "--device", "--json"]
+            command = [*tool_command("mlxvid.doctor"), "--json"]
             process.start(command[0], command[1:])
 
     def _read(self, *_: object) -> None:
@@ -63,8 +62,8 @@ class Device(QObject):
         if process is None:
             return
         try:
-            device = json.loads(bytes(process.readAllStandardOutput().data()))
-            self.text = _device_lines(device)
+            found = json.loads(bytes(process.readAllStandardOutput().data()))
+            self.text = _device_lines(found)
         except (ValueError, LookupError, TypeError):
             printed = bytes(process.readAllStandardError().data()).decode("utf-8", "replace")
             lines = printed.strip().splitlines()
@@ -79,19 +78,13 @@ def _table(rows: Iterable[tuple[str, str]]) -> str:
     return "\n".join(f"{name:<14}{value}" for name, value in rows)
 
 
-def _device_lines(device: dict[str, Any]) -> str:
-    """What `mlxvid.plan --device --json` reports, as lines."""
-    machine = device["machine"]
-    total = machine["total"] / GIB
-    usable = machine["usable"] / GIB
-    memory = f"{total:.1f} GiB, of which a clip may use {usable:.1f} GiB"
-    rows = [
-        ("machine", f"{machine['name']}, {memory}"),
-        ("device", f"{device['device']} {device['device_name']}".strip()),
-    ]
-    for kernel in device["kernels"]:
-        state = "on" if kernel["on"] else "off"
-        rows.append(("kernel", f"{kernel['name']} {state}: {kernel['reason']}"))
+def _device_lines(report: dict[str, Any]) -> str:
+    """What `mlxvid.doctor --json` reports, as lines."""
+    rows: list[tuple[str, str]] = []
+    for finding in report["findings"]:
+        rows.append((finding["name"], finding["value"]))
+        if finding["advice"]:
+            rows.append(("", f"-> {finding['advice']}"))
     return _table(rows)
 
 

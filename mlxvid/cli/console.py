@@ -116,6 +116,7 @@ def progress_facts(progress: Progress) -> dict[str, Any]:
         "stage": progress.stage,
         "step": progress.step,
         "total": progress.total,
+        "fraction": round(progress.fraction, 3),
         "elapsed": round(progress.elapsed, 3),
         "remaining": remaining,
     }

@@ -44,6 +44,7 @@ def device_text(report: dict[str, Any]) -> str:
         ("machine", _machine(**report["machine"])),
         ("python", report["python"]),
         ("mlx", mlx),
+        ("float32", "exact" if report["exact_float32"] else "ten bits on an M5"),
     ]
     for kernel in report["kernels"]:
         state = "on" if kernel["on"] else "off"

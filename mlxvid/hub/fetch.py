@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import glob
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlxvid.errors import CancelledError, MlxvidError, ModelNotFoundError
+from mlxvid.macos import awake
 from mlxvid.version import __version__
 
 from .cache import (
@@ -31,9 +32,12 @@ KEPT = "Stopped; what is here by now is kept, and the next download goes on from
 # Bytes left free on the disk: a system with none at all does not survive.
 SPARE = 10**9
 ADAPTER = "adapter_model.safetensors"
+LORA_FILES = ("pytorch_lora_weights.safetensors", ADAPTER)
+NAMED_IN_ERRORS = 8
 ADAPTER_SETTINGS = "adapter_config.json"
 
 
+@awake()
 def download(
     repo: str,
     revision: str | None = None,
@@ -56,24 +60,20 @@ def download(
         return _complete(repo, found, watch)
 
 
+@awake()
 def download_file(
     repo: str, file: str | None = None, revision: str | None = None, watch: Watch | None = None
 ) -> Path:
     """One file of a hub repository, or for None its only .safetensors file.
 
-    PEFT's settings come along with an adapter of PEFT's. Raises :class:`ModelNotFoundError`.
+    Of several it is the one that is called as Diffusers and PEFT call a LoRA's. PEFT's settings
+    come along with an adapter of PEFT's. Raises :class:`ModelNotFoundError`.
     """
     with _hub_errors(repo, revision):
         folder = _snapshot(repo, revision, [INDEX])
         sizes = listed_sizes(repo, folder.name) or {}
         if file is None:
-            names = [name for name in sizes if name.endswith(".safetensors")]
-            if len(names) != 1:
-                raise ModelNotFoundError(
-                    f"{repo} has {len(names)} .safetensors files; "
-                    f"name one of them as in {repo}:FILE."
-                )
-            file = names[0]
+            file = _only_weights(repo, sizes)
         if file not in sizes:
             raise ModelNotFoundError(
                 f"{repo} has no file {file!r}; "
@@ -85,6 +85,23 @@ def download_file(
             if settings in sizes:
                 wanted[settings] = sizes[settings]
         return _complete(repo, CachedRevision(folder, wanted), watch) / file
+
+
+def _only_weights(repo: str, names: Iterable[str]) -> str:
+    """The one of a repository's files that is a LoRA, as far as names tell."""
+    here = [name for name in names if not name.rpartition("/")[2].startswith(".")]
+    found = sorted(name for name in here if name.endswith(".safetensors"))
+    usual = [name for name in found if name in LORA_FILES]
+    if len(found) > 1 and len(usual) == 1:
+        return usual[0]
+    if len(found) == 1:
+        return found[0]
+    several = ", ".join(found[:NAMED_IN_ERRORS])
+    more = f" and {len(found) - NAMED_IN_ERRORS} more" if len(found) > NAMED_IN_ERRORS else ""
+    listed = f" ({several}{more})" if found else ""
+    raise ModelNotFoundError(
+        f"{repo} has {len(found)} .safetensors files{listed}; name one as in {repo}:FILE."
+    )
 
 
 def _snapshot(repo: str, revision: str | None, patterns: Sequence[str]) -> Path:

@@ -10,31 +10,31 @@ import mlx.nn as nn
 
 from mlxvid.kernels import Rotary, temporal_attention
 
-# Floating-point operations of one mx.eval on Metal. macOS kills GPU work that keeps the display
-# waiting for some seconds (ml-explore/mlx#3267); this much takes the slowest M1 about one second,
-# and far more than the few milliseconds that an evaluation costs.
-EVAL_OPS = 2e12
+from . import bounds
+
 # Attention scores held at once where MLX has no fused attention, on the CPU: 256 MB in float32.
 CPU_SCORES = 2**26
 
 
-def attend(q: mx.array, k: mx.array, v: mx.array) -> mx.array:
+def attend(q: mx.array, k: mx.array, v: mx.array, mask: mx.array | None = None) -> mx.array:
     """softmax(q k^T / sqrt(D)) v for q [B, H, N, D] and k, v [B, H, L, D].
 
-    The queries are split into as many parts as keep one evaluation within :data:`EVAL_OPS` on
-    Metal and :data:`CPU_SCORES` on the CPU. With more than one part, each is evaluated here.
+    mask [B, 1, 1, L]: true for the keys that count, None for all.
+    The queries are split into as many parts as keep one evaluation within its bound on Metal
+    (:mod:`mlxvid.layers.bounds`) and :data:`CPU_SCORES` on the CPU. With more than one part, each
+    is evaluated here.
     """
     b, h, n, d = q.shape
-    limit = EVAL_OPS / (4 * d) if mx.default_device() == mx.gpu else CPU_SCORES
+    limit = bounds.eval_ops() / (4 * d) if mx.default_device() == mx.gpu else CPU_SCORES
     count = math.ceil(b * h * n * k.shape[2] / limit)
     size = math.ceil(n / count)
     if size >= n:
-        return mx.fast.scaled_dot_product_attention(q, k, v, scale=d**-0.5)
+        return mx.fast.scaled_dot_product_attention(q, k, v, scale=d**-0.5, mask=mask)
     parts = []
     for start in range(0, n, size):
         queries = q[:, :, start : start + size]
-        part = mx.fast.scaled_dot_product_attention(queries, k, v, scale=d**-0.5)
-        mx.eval(part)
+        part = mx.fast.scaled_dot_product_attention(queries, k, v, scale=d**-0.5, mask=mask)
+        bounds.evaluate(part)
         parts.append(part)
     return mx.concatenate(parts, axis=2)
 
@@ -67,15 +67,17 @@ class Attention(nn.Module):
 
     def __call__(self, x: mx.array, rope: Rotary, mask: mx.array | None = None) -> mx.array:
         b, n, c = x.shape
-        q, k, v = self.qkv(x).reshape(b, n, 3, -1, self.head_dim).transpose(2, 0, 3, 1, 4)
+        qkv = bounds.linear(self.qkv, x)
+        q, k, v = qkv.reshape(b, n, 3, -1, self.head_dim).transpose(2, 0, 3, 1, 4)
         q = rotate_heads(self.norm_q(q), rope)
         k = rotate_heads(self.norm_k(k), rope)
-        x = mx.fast.scaled_dot_product_attention(q, k, v, scale=self.head_dim**-0.5, mask=mask)
-        return self.proj(x.transpose(0, 2, 1, 3).reshape(b, n, c))
+        x = attend(q, k, v, mask)
+        return bounds.linear(self.proj, x.transpose(0, 2, 1, 3).reshape(b, n, c))
 
     def over_time(self, x: mx.array, rope: Rotary) -> mx.array:
-        qkv = self.qkv(x).reshape(*x.shape[:3], 3, -1, self.head_dim)
-        return self.proj(temporal_attention(qkv, self.norm_q.weight, self.norm_k.weight, rope))
+        qkv = bounds.linear(self.qkv, x).reshape(*x.shape[:3], 3, -1, self.head_dim)
+        out = temporal_attention(qkv, self.norm_q.weight, self.norm_k.weight, rope)
+        return bounds.linear(self.proj, out)
 
 
 class CrossAttention(nn.Module):
@@ -96,12 +98,12 @@ class CrossAttention(nn.Module):
     def __call__(self, x: mx.array, text: mx.array, mask: mx.array) -> mx.array:
         b, n, c = x.shape
         length = text.shape[1]
-        q = self.q(x).reshape(b, n, -1, self.head_dim).transpose(0, 2, 1, 3)
+        q = bounds.linear(self.q, x).reshape(b, n, -1, self.head_dim).transpose(0, 2, 1, 3)
         k, v = self.kv(text).reshape(b, length, 2, -1, self.head_dim).transpose(2, 0, 3, 1, 4)
         q = self.norm_q(q)
         k = self.norm_k(k)
-        x = mx.fast.scaled_dot_product_attention(q, k, v, scale=self.head_dim**-0.5, mask=mask)
-        return self.proj(x.transpose(0, 2, 1, 3).reshape(b, n, c))
+        x = attend(q, k, v, mask)
+        return bounds.linear(self.proj, x.transpose(0, 2, 1, 3).reshape(b, n, c))
 
 
 class FeedForward(nn.Module):
@@ -113,6 +115,9 @@ class FeedForward(nn.Module):
         self.linear_2 = nn.Linear(4 * dim, dim)
 
     def __call__(self, x: mx.array) -> mx.array:
+        return bounds.in_rows(self._whole, x, 16.0 * x.shape[-1] ** 2)
+
+    def _whole(self, x: mx.array) -> mx.array:
         return self.linear_2(nn.gelu_approx(self.linear_1(x)))
 
 
@@ -142,10 +147,14 @@ class FeedForwardNet(nn.Module):
         activation: Callable[[mx.array], mx.array] = nn.gelu_approx,
     ):
         super().__init__()
+        self._row_ops = 2.0 * inner * (dim + out)
         # The second layer is dropout in training: checkpoints count it in their numbering.
         self.net = [GELU(dim, inner, activation), nn.Identity(), nn.Linear(inner, out)]
 
     def __call__(self, x: mx.array) -> mx.array:
+        return bounds.in_rows(self._whole, x, self._row_ops)
+
+    def _whole(self, x: mx.array) -> mx.array:
         for layer in self.net:
             x = layer(x)
         return x

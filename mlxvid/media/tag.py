@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from mlxvid.errors import MediaError, SettingError
+from mlxvid.paths import require_regular
 
 from .formats import MAX_FPS, MIN_FPS
 
@@ -86,6 +87,7 @@ def stored_size(tag: Tag) -> tuple[int, int]:
 def folder_tag(folder: Path) -> Tag | None:
     """The tag beside a folder's frames, None where it has none."""
     path = folder / SIDECAR
+    require_regular(path)
     try:
         return parse_tag(path.read_bytes())
     except FileNotFoundError:

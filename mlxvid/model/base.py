@@ -232,6 +232,11 @@ class Stage:
         """The conditions of all passes, stacked."""
         return Conditions.stacked(list(self.passes.values()))
 
+    @property
+    def calls(self) -> int:
+        """The calls of a network in a step: one a pass and evaluation, where none are batched."""
+        return self.scheduler.evaluations * (1 if self.batched else len(self.passes))
+
     def begin(self, x: mx.array) -> mx.array:
         """The latents that its first step takes, of the clip's latents (at first, noise): sliced,
         noised, upsampled, padded.

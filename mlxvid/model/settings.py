@@ -84,7 +84,10 @@ class Setting:
 
     def check_json(self, value: Any, where: str) -> None:
         """Raise :class:`SettingError` for a JSON value of another type than this setting has."""
-        if isinstance(value, bool) or not isinstance(value, _JSON_TYPES[self.kind]):
+        fits = not isinstance(value, bool) and isinstance(value, _JSON_TYPES[self.kind])
+        if fits and self.kind == "loras":
+            fits = all(isinstance(lora, str) for lora in value)
+        if not fits:
             shown = json.dumps(value)[:60]
             raise SettingError(f"{where} give `{self.name}` as {shown}, which no clip can have.")
 

@@ -15,7 +15,7 @@ import mlx.core as mx
 
 from mlxvid import in_use
 from mlxvid.in_use import Hold
-from mlxvid.paths import cache_folder
+from mlxvid.paths import cache_folder, require_regular
 
 log = logging.getLogger("mlxvid")
 
@@ -41,6 +41,7 @@ def unique(folder: Path, name: str) -> Path:
 
 def load(path: str | os.PathLike) -> tuple[dict[str, mx.array], dict[str, str]]:
     """The arrays, which are not read before they are evaluated, and the metadata."""
+    require_regular(path)
     loaded = mx.load(os.fspath(path), format="safetensors", return_metadata=True)
     return cast(tuple[dict[str, mx.array], dict[str, str]], loaded)
 

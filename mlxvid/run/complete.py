@@ -17,12 +17,18 @@ from mlxvid import models
 from mlxvid.errors import SettingError
 from mlxvid.media import images
 from mlxvid.media.clip import Clip
+from mlxvid.media.names import given_file
 from mlxvid.model.card import Card
 from mlxvid.model.geometry import MAX_SIDE, Geometry, round_size
 from mlxvid.model.request import Request
 from mlxvid.model.settings import SETTINGS, check_known, making
 
 log = logging.getLogger("mlxvid")
+
+MAX_ASPECT = 8
+"""How many times a clip may be as long as it is high, or as high as long, after a picture's
+proportions; panoramas have up to 4.
+"""
 
 IN_MEMORY = "a picture in memory"
 
@@ -236,7 +242,7 @@ def _spoken(name: str) -> str:
 def _read_picture(source: Any, frame: int) -> _Given:
     if isinstance(source, (str, os.PathLike)):
         # Absolute, so that repeating the clip finds it from another folder.
-        path = os.path.abspath(os.path.expanduser(os.fspath(source)))
+        path = os.path.abspath(given_file(source))
         return _Given(frame, images.read_image(path), path)
     if not isinstance(source, (np.ndarray, Image.Image)):
         raise SettingError(
@@ -257,6 +263,12 @@ def _size(
         high = defaults.height if height is None else height
         return geometry.round_size(wide, high)
     aspect = picture.shape[1] / picture.shape[0]
+    if not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
+        raise SettingError(
+            f"The picture ({picture.shape[1]}x{picture.shape[0]}) is too long and narrow for a "
+            f"clip of its proportions, which end at {MAX_ASPECT}:1: crop it, or give both `width` "
+            "and `height` to have it cropped to them."
+        )
     wanted: tuple[float, float]
     if width is not None:
         wanted = (width, width / aspect)
@@ -350,7 +362,7 @@ def _joints(card: Card, given: Mapping[str, Any], frames: int) -> dict[str, _Giv
 def _read_clip(source: Any) -> tuple[np.ndarray, str]:
     """A clip's frames, and where it came from."""
     if isinstance(source, (str, os.PathLike)):
-        path = os.path.abspath(os.path.expanduser(os.fspath(source)))
+        path = os.path.abspath(given_file(source))
         return Clip.load(path).frames, path
     clip = source if isinstance(source, Clip) else Clip(source, 1)
     return clip.frames, IN_MEMORY

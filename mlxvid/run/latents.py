@@ -91,6 +91,7 @@ class KeptLatents:
             named = _naming(error, self.way, path)
             if named is None:
                 log.warning("The latents are kept; `%s` %s goes on from there.", self.way, path)
+                error.latents_path = path  # type: ignore[attr-defined]  # any exception takes it
                 raise
             named.latents_path = path  # type: ignore[attr-defined]  # KeyboardInterrupt takes it
             raise named from None

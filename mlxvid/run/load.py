@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import mlx.core as mx
 
 from mlxvid import catalog, models
-from mlxvid.errors import ModelNotFoundError, SettingError, WeightsError
+from mlxvid.errors import ModelNotFoundError, SettingError
 from mlxvid.hub import assembly, download
 from mlxvid.hub.fetch import download_file
+from mlxvid.model.card import Card
+from mlxvid.model.folder import Folder
 from mlxvid.model.machine import this_machine
 from mlxvid.model.settings import DTYPES, QUANTIZE_BITS
 from mlxvid.progress import Cancel, Progress, Watch
 from mlxvid.weights.loading import Components
-from mlxvid.weights.lora import parse_lora
+from mlxvid.weights.lora import Lora, find_lora, parse_lora
+from mlxvid.weights.lora_file import read_lora
+from mlxvid.weights.sizes import read_sizes
 
+from .jobs import known_card
 from .pipeline import Pipeline
+
+log = logging.getLogger("mlxvid")
 
 # MLX keeps freed buffers for reuse and would let them grow to the size of the memory: more than
 # this share goes back to the system.
@@ -53,18 +63,24 @@ def load(
     :class:`CancelledError`.
     """
     _check(model, revision, quantize, dtype)
+    _check_loras(loras)
     watch = None
     if on_progress is not None or cancel is not None:
         watch = Watch(on_progress, cancel)
+    found = _found(loras, model, watch)
     path, name = locate(os.fspath(model), revision, watch)
     card = models.card_of(path)
-    if loras and "loras" not in card.takes:
-        raise SettingError(f"{name} takes no LoRA; leave `loras` out.")
+    Folder(path).require_files(card.family.needed)
+    read_sizes(path)  # tells of what can't be read before the first component is
+    if card.note:
+        log.warning(card.note)
+    if loras:
+        _require_loras(card, name)
     if name in catalog.CATALOG:
         card = replace(card, defaults=catalog.CATALOG[name].defaults)
     mx.set_cache_limit(int(CACHE_SHARE * this_machine().total))
-    parsed = [parse_lora(lora) for lora in loras]
-    components = Components(card, dtype, quantize, parsed, download_file)
+    components = Components(card, dtype, quantize, found)
+    components.check_loras()
     loaded = card.family.load(card.family.model)(card, components)
     return Pipeline(loaded, name=name, revision=revision)
 
@@ -78,13 +94,32 @@ def locate(model: str, revision: str | None = None, watch: Watch | None = None) 
         card = catalog.find(model)
     except ModelNotFoundError:
         if os.path.isdir(path):
-            return _local(Path(path))
-        if model.count("/") != 1 or model.startswith((".", "/", "~")):
+            folder = Folder(Path(path)).path
+            return folder, str(folder.resolve())
+        if os.path.exists(path) or model.count("/") != 1 or model.startswith((".", "/", "~")):
             raise
         return download(model, revision, watch=watch), model
     if card.folder is not None:
         return card.folder, card.name
     return assembly.fetched(card, revision, watch=watch), card.name
+
+
+def _found(loras: Sequence[str], model: str | os.PathLike[str], watch: Watch | None) -> list[Lora]:
+    """The LoRAs with their files, which can be read: told before a model is downloaded."""
+    parsed = [parse_lora(lora) for lora in loras]
+    known = known_card({"model": os.fspath(model)}) if parsed else None
+    if known is not None:
+        _require_loras(known, known.name)
+    fetch = partial(download_file, watch=watch)
+    found = [find_lora(lora, fetch) for lora in parsed]
+    for lora in found:
+        read_lora(lora)
+    return found
+
+
+def _require_loras(card: Card, name: str) -> None:
+    if "loras" not in card.takes:
+        raise SettingError(f"{name} takes no LoRA; leave `loras` out.")
 
 
 def _check(model: object, revision: object, quantize: object, dtype: object) -> None:
@@ -97,9 +132,7 @@ def _check(model: object, revision: object, quantize: object, dtype: object) -> 
         raise SettingError(f"There is no `dtype` {dtype!r:.60}; use one of: {', '.join(DTYPES)}.")
 
 
-def _local(folder: Path) -> tuple[Path, str]:
-    if not (folder / "model_index.json").is_file():
-        raise WeightsError(
-            f"{folder} has no model_index.json; give the folder of a model in the Diffusers layout."
-        )
-    return folder, str(folder.resolve())
+def _check_loras(loras: object) -> None:
+    listed = isinstance(loras, Sequence) and not isinstance(loras, str)
+    if not listed or not all(isinstance(lora, str) for lora in cast(Sequence, loras)):
+        raise SettingError(f"`loras` is a list of texts, not {loras!r:.60}.")

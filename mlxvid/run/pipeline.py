@@ -25,6 +25,8 @@ from mlxvid.errors import (
     SettingError,
     WeightsError,
 )
+from mlxvid.layers import bounds
+from mlxvid.macos import awake
 from mlxvid.media.clip import Clip
 from mlxvid.model.base import Model, Shot
 from mlxvid.model.request import Request
@@ -60,6 +62,7 @@ class Pipeline:
         self.name = name
         self.revision = revision
 
+    @awake()
     def generate(
         self,
         prompt: str,
@@ -82,9 +85,9 @@ class Pipeline:
         resume: go on where a run with these very settings (its seed among them) was interrupted,
         and end with the same clip, bit for bit; from the beginning, which is logged, where none
         was.
-        on_progress(Progress) is called after each step; cancel.is_set() is asked as often and ends
-        the run with :class:`CancelledError`. on_frames(frames uint8 [n, H, W, 3]) is called with
-        frames as they are done, in order.
+        on_progress(Progress) is called after each step, and within one that takes long;
+        cancel.is_set() is asked as often and ends the run with :class:`CancelledError`.
+        on_frames(frames uint8 [n, H, W, 3]) is called with frames as they are done, in order.
 
         Raises :class:`SettingError`, :class:`MediaError`, :class:`WeightsError`, and
         :class:`DegenerateClipError` where the result is not finite or shows nothing: its last valid
@@ -171,6 +174,7 @@ class Pipeline:
         loras = [str(lora) for lora in components.loras]
         return {**loaded, "loras": loras} if loras else loaded
 
+    @awake()
     def decode_saved(
         self,
         path: str | os.PathLike,
@@ -342,10 +346,11 @@ class _Run:
         for step in range(first, steps):
             before = y
             predict = self.shot.predictor(stage, stage.first + step, y.shape[1])
-            y, x0 = stage.scheduler.step(predict, y, stage.first + step)
             where = done + step + 1
             try:
-                checks.check_latents(y, f"after step {where} of {self.total}")
+                with bounds.heard(self.watch.within(stage.calls)):
+                    y, x0 = stage.scheduler.step(predict, y, stage.first + step)
+                    checks.check_latents(y, f"after step {where} of {self.total}")
             except DegenerateClipError as error:
                 self.checkpoint.remove()  # it would only lead here again
                 latents = stage.merged(x, before)

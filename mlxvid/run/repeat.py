@@ -21,10 +21,7 @@ def repeatable(settings: Mapping[str, Any], source: str) -> dict[str, Any]:
     kept = {
         name: value for name, value in settings.items() if name in SETTINGS and value is not None
     }
-    where = f"The settings in {source}"
-    check_json(kept, where)
-    if not all(isinstance(lora, str) for lora in kept.get("loras", [])):
-        raise SettingError(f"{where} name `loras` that no clip can have.")
+    check_json(kept, f"The settings in {source}")
     kept["keyframes"] = keyframes_of(kept.get("keyframes", {}))
     sources = {*kept["keyframes"].values(), kept.get("extend"), kept.get("join")}
     if settings.get("latents") == "given" or IN_MEMORY in sources:

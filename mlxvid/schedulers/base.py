@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import mlx.core as mx
 import numpy as np
@@ -30,7 +30,7 @@ class Scheduler:
     Latents are float32. The schedule is computed in float64 on the host.
     """
 
-    evaluations: ClassVar[int] = 1
+    evaluations: int = 1
     """Model calls a step. The first or last step of a schedule may take one more or less."""
 
     times: np.ndarray

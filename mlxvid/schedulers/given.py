@@ -15,6 +15,7 @@ class _GivenFrames(Scheduler):
 
     def __init__(self, inner: Scheduler):
         self.inner = inner
+        self.evaluations = inner.evaluations
         self.sigmas = inner.sigmas
         self.times = inner.times
 

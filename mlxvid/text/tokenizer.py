@@ -13,6 +13,7 @@ import tokenizers
 
 from mlxvid.errors import WeightsError
 from mlxvid.json_files import read_json
+from mlxvid.paths import require_regular
 
 log = logging.getLogger("mlxvid")
 
@@ -77,6 +78,7 @@ def read_sentencepiece(path: Path) -> sentencepiece.SentencePieceProcessor:
     Raises :class:`WeightsError` where it is missing, is no sentencepiece model, or has no pieces
     for the end and for padding.
     """
+    require_regular(path, WeightsError)
     try:
         data = Path(path).read_bytes()
         # With no bytes sentencepiece makes a processor without a model, which fails only in use.
@@ -171,6 +173,7 @@ class JsonTokenizer(Tokenizer):
 
         Raises :class:`WeightsError` where it is missing, damaged, or without `pad_token`.
         """
+        require_regular(path, WeightsError)
         try:
             model = tokenizers.Tokenizer.from_buffer(path.read_bytes())
         except (OSError, ValueError):

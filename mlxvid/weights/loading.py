@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
@@ -12,19 +13,21 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
 
-from mlxvid.errors import ModelNotFoundError, SettingError, WeightsError
+from mlxvid.errors import SettingError, WeightsError
 from mlxvid.model.card import Card, Part
 from mlxvid.model.folder import Folder
 from mlxvid.model.machine import this_machine
 from mlxvid.progress import Watch
 
 from . import torch_file
-from .files import INDEX, component_files, weight_files
-from .lora import Lora, read_lora
+from .files import average_folder, check_content, component_files, is_index, weight_files
+from .lora import Lora
+from .lora_file import open_lora, read_lora
 from .lora_layers import apply_lora
 from .tensors import Tensor, joined
+from .wrappers import is_average, peeled
 
-DownloadFile = Callable[..., Path]
+log = logging.getLogger("mlxvid")
 
 MLX_DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16, "float16": mx.float16}
 # A model whose weights take less than this share of the memory stays loaded; a larger one is loaded
@@ -35,10 +38,6 @@ RESIDENT_SHARE = 0.25
 LOAD_BYTES = 256 * 10**6
 # A matrix can be quantized where its rows divide into groups of this size.
 QUANTIZE_GROUP = 64
-
-
-def _no_hub(repo: str, file: str | None = None, watch: Watch | None = None) -> Path:
-    raise ModelNotFoundError(f"{repo} is not on this machine; give the file of a LoRA that is.")
 
 
 class Components:
@@ -52,9 +51,8 @@ class Components:
         dtype: str | None = None,
         quantize: int | None = None,
         loras: Sequence[Lora] = (),
-        download_file: DownloadFile = _no_hub,
     ):
-        """card: of the model in a local folder. download_file: fetches a LoRA from the hub."""
+        """card: of the model in a local folder. loras: found ones."""
         if card.folder is None:
             raise ValueError(f"{card.name} is not on this machine")
         self.folder = Folder(card.folder)
@@ -67,7 +65,6 @@ class Components:
         size = sum(path.stat().st_size for path in files)
         self.resident = size < RESIDENT_SHARE * this_machine().total
         self._family = card.family
-        self._download_file = download_file
         self._loaded: dict[str, nn.Module] = {}
 
     def network(self, name: str, part: Part, watch: Watch | None = None) -> nn.Module:
@@ -84,24 +81,44 @@ class Components:
             self._loaded[name] = network
         return self._loaded[name]
 
+    def check_loras(self) -> None:
+        """Raise :class:`WeightsError` for a LoRA that fits none of the networks that take them, and
+        log what is left out of one: from names and shapes, before anything is loaded.
+        """
+        for name, part in self._family.parts.items():
+            if not part.loras or not self.loras or not (self.folder.path / name).is_dir():
+                continue
+            network = self._empty(name, part)
+            for lora in self.loras:
+                shapes = {key: mx.zeros(t.shape) for key, t in open_lora(lora).items()}
+                note = apply_lora(network, shapes, lora.scale, str(lora))
+                if note:
+                    log.warning(note)
+
+    def _empty(self, name: str, part: Part) -> nn.Module:
+        """The component's network without its weights."""
+        try:
+            return self._family.network(name)(self.folder.config(name, part.config))
+        except (TypeError, ValueError, ZeroDivisionError):
+            raise WeightsError(
+                f"{self.folder.path / name / 'config.json'} has sizes that no network can have; "
+                "download or convert the model again."
+            ) from None
+
     def _load(self, name: str, part: Part, watch: Watch | None) -> tuple[nn.Module, bool]:
         """The network with its weights, and whether these are still to be read from the disk."""
         folder = self.folder.path / name
         config_path = folder / "config.json"
-        cls = self._family.network(name)
-        try:
-            network = cls(self.folder.config(name, part.config))
-        except (TypeError, ValueError, ZeroDivisionError):
-            raise WeightsError(
-                f"{config_path} has sizes that no network can have; download or convert the model "
-                "again."
-            ) from None
+        network = self._empty(name, part)
         stored = self.folder.json(name).get("quantization")
-        weights = read_weights(folder)
+        average = average_folder(self.folder.path, name)
+        if average is not None:
+            log.warning(f"Taken: {average}, the average over the training, and not {folder}.")
+        weights = read_weights(average or folder)
         unread = {key: weight for key, weight in weights.items() if isinstance(weight, Tensor)}
         arrays = {key: array for key, array in weights.items() if isinstance(array, mx.array)}
         arrays |= {key: mx.zeros(tensor.shape) for key, tensor in unread.items()}
-        arrays = sanitized(cls, arrays, folder)
+        arrays = sanitized(type(network), arrays, folder)
         if stored:
             self._expect_quantized(network, stored, arrays, config_path)
         fill(network, arrays, folder)
@@ -113,13 +130,9 @@ class Components:
             settle(arrays)
         network.eval()
         if part.loras:
-            self._add_loras(network, watch)
+            for lora in self.loras:
+                apply_lora(network, read_lora(lora), lora.scale, str(lora))
         return network, not unread
-
-    def _add_loras(self, network: nn.Module, watch: Watch | None) -> None:
-        for lora in self.loras:
-            fetch = partial(self._download_file, watch=watch)
-            apply_lora(network, read_lora(lora, fetch), lora.scale, str(lora))
 
     def _settle(
         self, network: nn.Module, part: Part, bits: int | None, names: Collection[str]
@@ -243,12 +256,14 @@ def read_weights(folder: Path) -> dict[str, mx.array | Tensor]:
     where it has only PyTorch's files. Raises :class:`WeightsError` where there are none, or they
     are broken, incomplete or hold anything but tensors.
     """
-    files = [path for path in component_files(folder) if not path.name.endswith(INDEX)]
+    files = [path for path in component_files(folder) if not is_index(path)]
     if not files:
         raise WeightsError(
             f"{folder} has no weights (.safetensors, .bin, .pth or .pt); download or convert the "
             "model again."
         )
+    if is_average(files[0].name):
+        log.warning(f"Taken: {files[0]}, the average over the training.")
     if files[0].suffix != ".safetensors":
         return dict(joined(files, torch_file.read))
     weights: dict[str, mx.array | Tensor] = {}
@@ -256,10 +271,11 @@ def read_weights(folder: Path) -> dict[str, mx.array | Tensor]:
         try:
             weights.update(cast(dict[str, mx.array], mx.load(str(file), format="safetensors")))
         except (OSError, RuntimeError, ValueError):
+            check_content(file)
             raise WeightsError(
                 f"{file} is missing, damaged or cut short; download or convert the model again."
             ) from None
-    return weights
+    return peeled(weights)
 
 
 def sanitized(cls: Any, weights: dict[str, mx.array], source: Path) -> dict[str, mx.array]:

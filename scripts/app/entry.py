@@ -16,8 +16,10 @@ import sys
 COMMANDS = {
     "mlxvid.generate": "mlxvid.generate",
     "mlxvid.plan": "mlxvid.plan",
+    "mlxvid.doctor": "mlxvid.doctor",
     "mlxvid.hub": "mlxvid.hub.__main__",
     "mlxvid.convert": "mlxvid.convert.__main__",
+    "mlxvid.media.heic_process": "mlxvid.media.heic_process",
 }
 
 

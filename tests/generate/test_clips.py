@@ -57,7 +57,8 @@ def test_progress_goes_through_the_stages(run):
     stages = dict.fromkeys(event["stage"] for event in progress)
     assert list(stages) == ["encode", "denoise", "decode", "save"]
     assert progress[-1]["step"] == progress[-1]["total"] == 9
-    assert progress[-1].keys() == {"event", "stage", "step", "total", "elapsed", "remaining"}
+    facts = {"event", "stage", "step", "total", "fraction", "elapsed", "remaining"}
+    assert progress[-1].keys() == facts
 
 
 def test_quiet_prints_the_path_and_notes(run):

@@ -18,6 +18,7 @@ import pytest
 from PySide6.QtGui import QImage
 
 from mlxvid.media.clip import Clip
+from scripts.app import contents
 
 APP = Path(__file__).resolve().parents[2] / "scripts" / "app"
 
@@ -90,6 +91,53 @@ def test_the_icon_has_every_size_that_macos_asks_for(tmp_path):
         at += length
     assert sorted(set(sides)) == [16, 32, 64, 128, 256, 512, 1024]
     assert QImage(str(tmp_path / "mlxvid.png")).width() == 512
+
+
+def entry(name: str, kind: str = "BINARY") -> tuple[str, str, str]:
+    return name, f"/site/{name}", kind
+
+
+def test_mlx_finds_its_kernels_beside_each_copy_of_its_library():
+    binaries = [entry("mlx/lib/libmlx.dylib"), entry("libmlx.dylib"), entry("libav.dylib")]
+    data = [entry("mlx/lib/mlx.metallib", "DATA"), entry("mlxvid.png", "DATA")]
+    links = contents.kernel_links(binaries, data)
+    assert links == [("mlx.metallib", "mlx/lib/mlx.metallib", "SYMLINK")]
+    assert contents.kernel_links(binaries[:1], data) == []
+    assert contents.kernel_links([entry("libmlx.so")], []) == []  # Linux has no kernels
+
+
+def test_a_link_leads_up_where_the_library_lies_elsewhere():
+    binaries = [entry("other/libmlx.dylib")]
+    links = contents.kernel_links(binaries, [entry("mlx/lib/mlx.metallib", "DATA")])
+    assert links == [("other/mlx.metallib", "../mlx/lib/mlx.metallib", "SYMLINK")]
+
+
+def test_a_bundle_without_kernels_is_not_built():
+    with pytest.raises(ValueError, match="mlx.metallib"):
+        contents.kernel_links([entry("libmlx.dylib")], [entry("mlxvid.png", "DATA")])
+
+
+@pytest.mark.parametrize(
+    ("tags", "oldest"),
+    [
+        (["py3-none-macosx_14_0_arm64"], "14.0"),
+        (["cp312-cp312-macosx_26_0_arm64", "cp312-cp312-macosx_11_0_arm64"], "26.0"),
+        (["py3-none-any"], "11.0"),
+        ([], "11.0"),
+    ],
+)
+def test_the_oldest_macos_is_that_of_mlxs_wheel(tags, oldest):
+    assert contents.oldest_macos(tags) == oldest
+
+
+def test_signing_says_what_it_needs(tmp_path):
+    script = APP.parent / "sign_app"
+    for arguments, word in ([], "IDENTITY"), ([str(tmp_path), "me"], "build_app"):
+        done = subprocess.run([script, *arguments], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 2
+        assert word in done.stderr
+    entitlements = plistlib.loads((APP / "entitlements.plist").read_bytes())
+    assert entitlements["com.apple.security.cs.disable-library-validation"] is True
 
 
 def test_the_plist_and_the_recipe_can_be_read():

@@ -169,11 +169,22 @@ def test_a_lora_comes_alone_and_an_adapter_with_its_settings(server):
         "x/adapter_config.json",
         "x/adapter_model.safetensors",
     ]
-    for name, facts in ((None, ["org/peft", "2", "org/peft:FILE"]), ("c.safetensors", ["c.safet"])):
+    choices = ["org/peft", "2", "b.safetensors", "x/adapter_model.safetensors", "org/peft:FILE"]
+    for name, facts in ((None, choices), ("c.safetensors", ["c.safet"])):
         with pytest.raises(ModelNotFoundError) as error:
             hub.download_file("org/peft", name)
         sentence = sentence_of(error)
         assert all(fact in sentence for fact in facts)
+
+
+def test_the_lora_among_a_trainers_checkpoints(server):
+    usual = "pytorch_lora_weights.safetensors"
+    files = {usual: b"last", "checkpoint-500/" + usual: b"500", "._a.safetensors": b"of macOS"}
+    server.add("org/trained", files)
+    file = hub.download_file("org/trained", watch=Watch(None, None))
+    assert file.read_bytes() == b"last"
+    server.add("org/copied", {"a.safetensors": b"a", "._a.safetensors": b"of macOS"})
+    assert hub.download_file("org/copied", watch=Watch(None, None)).read_bytes() == b"a"
 
 
 def test_load_downloads_and_makes_a_clip(server, commit):

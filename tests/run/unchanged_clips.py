@@ -116,15 +116,15 @@ class Models:
         self._folder = folder
         self._loaded: dict[str, mlxvid.Pipeline] = {}
 
-    def frames(self, case: str) -> np.ndarray:
-        """The clip of a case, uint8 [F, H, W, 3]."""
+    def frames(self, case: str, **watched: Any) -> np.ndarray:
+        """The clip of a case, uint8 [F, H, W, 3]. watched: on_progress and cancel."""
         name, settings = CASES[case]
         if name not in self._loaded:
             place = self._folder / name
             if name != "mini":
                 writers()[name](place)
             self._loaded[name] = mlxvid.load(name if name == "mini" else str(place))
-        return self._loaded[name].generate(PROMPT, seed=7, **settings).frames
+        return self._loaded[name].generate(PROMPT, seed=7, **settings, **watched).frames
 
 
 def arithmetic() -> str:

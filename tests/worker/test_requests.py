@@ -31,6 +31,12 @@ GARBAGE = [
     (b'{"op": "cancel", "id": true}', NO_ID),
     (b'{"op": "cancel", "id": 1.5}', NO_ID),
     (b'{"seed": ' + b"9" * 5000 + b"}", ()),
+    (b'{"op": "load", "id": 1, "x": ' + b"[" * 30 + b"]" * 30 + b"}", ("nested too deeply",)),
+    (b'{"op": "load", "x": ' + b'{"a": ' * 25 + b"1" + b"}" * 26, ("nested too deeply",)),
+    (b'\xef\xbb\xbf{"op": "cancel"}', NO_JSON),
+    (b'{"op": "cancel"}{"op": "cancel"}', NO_JSON),
+    (b'{"op": "cancel", "id": NaN}', NO_ID),
+    (b'{"op": "cancel", "id": [1]}', NO_ID),
 ]
 
 
@@ -83,6 +89,10 @@ BAD_JOBS = [
     ({**job(), "output": "clip.avi"}, ("clip.avi", ".mp4")),
     ({**job(), "output": "a\0b.mp4"}, ()),
     ({**job(), "output": "clip.png"}, ("9 frames", ".mp4")),
+    ({**job(), "output": ["clip.mp4"]}, NO_OUTPUT),
+    ({**job(), "force": "yes"}, ('"force"', '"yes"', "true or false")),
+    ({**job(), "resume": 1}, ('"resume"', "1", "true or false")),
+    ({**job(), "previews": []}, ('"previews"', "[]", "true or false")),
 ]
 
 
@@ -105,6 +115,10 @@ def test_bad_jobs_are_errors_of_one_sentence(loaded):
     [
         ({"model": 5}, ("`model`", "5")),
         ({"model": "mini", "loras": "style.safetensors"}, ("`loras`",)),
+        ({"model": "mini", "loras": [1]}, ("`loras`", "[1]")),
+        ({"model": "mini", "loras": ["a.safetensors", None]}, ("`loras`", "null")),
+        ({"model": "mini", "revision": {}}, ("`revision`", "{}")),
+        ({"model": "mini", "quantize": True}, ("`quantize`", "true")),
         ({"model": "mini", "quantize": 3}, ("`quantize`", "4", "8", "3")),
         ({"model": "mini", "dtype": "int8"}, ("`dtype`", "float32", "'int8'")),
     ],

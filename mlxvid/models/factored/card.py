@@ -59,6 +59,7 @@ FAMILY = Family(
         "vae": Part(".vae:FactoredVAE", VAEConfig, "decode"),
     },
     read=read,
+    needed=(("tokenizer/spiece.model",),),
     # 33 frames of 96x96 to 81 of 192x192 held 24.2 widths a token in every attention mode (20.5
     # without the temporal one) and one copy of the scores; decoding 13 to 33 frames of 96x96 to
     # 384x384 (tiled) held 80 to 90 values a pixel.

@@ -7,6 +7,7 @@ import mlx.nn as nn
 
 from mlxvid.errors import SettingError
 from mlxvid.kernels import temporal_attention_split
+from mlxvid.layers import bounds
 from mlxvid.layers.attention import FeedForwardNet, attend
 from mlxvid.layers.embeddings import TextProjection, TimestepEmbedding
 from mlxvid.layers.patches import unfold
@@ -31,17 +32,18 @@ class Attention(nn.Module):
     def __call__(self, x: mx.array, text: mx.array | None = None) -> mx.array:
         """x [B, N, C] attends to itself, or to text [B, L, C]."""
         source = x if text is None else text
-        q = self._heads(self.to_q(x)).transpose(0, 2, 1, 3)
-        k = self._heads(self.to_k(source)).transpose(0, 2, 1, 3)
-        v = self._heads(self.to_v(source)).transpose(0, 2, 1, 3)
-        return self.to_out[0](attend(q, k, v).transpose(0, 2, 1, 3).reshape(x.shape))
+        q = self._heads(bounds.linear(self.to_q, x)).transpose(0, 2, 1, 3)
+        k = self._heads(bounds.linear(self.to_k, source)).transpose(0, 2, 1, 3)
+        v = self._heads(bounds.linear(self.to_v, source)).transpose(0, 2, 1, 3)
+        out = attend(q, k, v).transpose(0, 2, 1, 3).reshape(x.shape)
+        return bounds.linear(self.to_out[0], out)
 
     def over_time(self, x: mx.array) -> mx.array:
         """x [B, T, S, C] attends over T at each of the S positions."""
-        q = self._heads(self.to_q(x))
-        k = self._heads(self.to_k(x))
-        v = self._heads(self.to_v(x))
-        return self.to_out[0](temporal_attention_split(q, k, v))
+        q = self._heads(bounds.linear(self.to_q, x))
+        k = self._heads(bounds.linear(self.to_k, x))
+        v = self._heads(bounds.linear(self.to_v, x))
+        return bounds.linear(self.to_out[0], temporal_attention_split(q, k, v))
 
     def _heads(self, x: mx.array) -> mx.array:
         """[..., C] -> [..., H, D]."""
@@ -166,14 +168,17 @@ class LatteTransformer3DModel(nn.Module):
         ada, embedded = self.adaln_single(timestep)
         text = self.caption_projection(text.astype(dtype))
         over = "clip" if attention == "full" else "space"
-        blocks = zip(self.transformer_blocks, self.temporal_transformer_blocks, strict=True)
+        blocks = list(zip(self.transformer_blocks, self.temporal_transformer_blocks, strict=True))
+        keys = h * w * (t if over == "clip" else 1)
+        count = len(blocks) * (1 if attention == "spatial" else 2)
+        pace = bounds.Pace(count, bounds.block_ops(b * t * h * w, c, 4 * c, keys))
         for number, (spatial, temporal) in enumerate(blocks):
-            x = spatial(x, ada, over, text)
+            x = pace.passed(spatial(x, ada, over, text))
             if attention == "spatial":
                 continue
             if number == 0 and t > 1:
                 x = x + sines(mx.arange(t), c)[:, None].astype(dtype)
-            x = temporal(x, ada, "time")
+            x = pace.passed(temporal(x, ada, "time"))
         modulation = (self.scale_shift_table + embedded[:, None])[:, :, None, None]
         shift, scale = mx.moveaxis(modulation, 1, 0)
         x = self.proj_out(modulated(x, shift, scale))

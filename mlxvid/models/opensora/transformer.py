@@ -11,6 +11,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from mlxvid.kernels import Rotary, temporal_attention
+from mlxvid.layers import bounds
 from mlxvid.layers.attention import attend
 from mlxvid.layers.embeddings import timestep_embedding
 from mlxvid.layers.patches import unfold
@@ -40,18 +41,19 @@ class Attention(nn.Module):
     def __call__(self, x: mx.array, over: str, rope: Rotary) -> mx.array:
         """`over`: "space", "time" or "clip". Only over time are queries and keys rotated."""
         b, t, s, c = x.shape
-        qkv = self.qkv(x).reshape(b, t, s, 3, -1, self.head_dim)
+        qkv = bounds.linear(self.qkv, x).reshape(b, t, s, 3, -1, self.head_dim)
         has_norms = "q_norm" in self
         if over == "time":
             q_weight = self.q_norm.weight if has_norms else None
             k_weight = self.k_norm.weight if has_norms else None
-            return self.proj(temporal_attention(qkv, q_weight, k_weight, rope))
+            return bounds.linear(self.proj, temporal_attention(qkv, q_weight, k_weight, rope))
         n = s if over == "space" else t * s
         q, k, v = qkv.reshape(b * t * s // n, n, 3, -1, self.head_dim).transpose(2, 0, 3, 1, 4)
         if has_norms:
             q = self.q_norm(q)
             k = self.k_norm(k)
-        return self.proj(attend(q, k, v).transpose(0, 2, 1, 3).reshape(b, t, s, c))
+        out = attend(q, k, v).transpose(0, 2, 1, 3).reshape(b, t, s, c)
+        return bounds.linear(self.proj, out)
 
 
 class CrossAttention(nn.Module):
@@ -71,11 +73,12 @@ class CrossAttention(nn.Module):
     def __call__(self, x: mx.array, text: mx.array, mask: mx.array | None) -> mx.array:
         b, n, c = x.shape
         length = text.shape[1]
-        q = self.q_linear(x).reshape(b, n, -1, self.head_dim).transpose(0, 2, 1, 3)
+        q = bounds.linear(self.q_linear, x)
+        q = q.reshape(b, n, -1, self.head_dim).transpose(0, 2, 1, 3)
         kv = self.kv_linear(text).reshape(b, length, 2, -1, self.head_dim)
         k, v = kv.transpose(2, 0, 3, 1, 4)
-        out = mx.fast.scaled_dot_product_attention(q, k, v, scale=self.head_dim**-0.5, mask=mask)
-        return self.proj(out.transpose(0, 2, 1, 3).reshape(b, n, c))
+        out = attend(q, k, v, mask).transpose(0, 2, 1, 3).reshape(b, n, c)
+        return bounds.linear(self.proj, out)
 
 
 class MLP(nn.Module):
@@ -85,8 +88,12 @@ class MLP(nn.Module):
         super().__init__()
         self.fc1 = nn.Linear(dim, inner)
         self.fc2 = nn.Linear(inner, out)
+        self._row_ops = 2.0 * inner * (dim + out)
 
     def __call__(self, x: mx.array) -> mx.array:
+        return bounds.in_rows(self._whole, x, self._row_ops)
+
+    def _whole(self, x: mx.array) -> mx.array:
         return self.fc2(nn.gelu_approx(self.fc1(x)))
 
 
@@ -278,8 +285,12 @@ class STDiT3(nn.Module):
         rope = Rotary(cos, sin, "interleaved")
         over_space = "clip" if attention == "full" else "space"
         over_time = None if attention == "spatial" else "time"
+        keys = h * w * (t if attention == "full" else 1)
+        inner = int(c * self.config.mlp_ratio)
+        block_ops = bounds.block_ops(b * t * h * w, c, inner, keys)
+        pace = bounds.Pace(2 * self.config.depth, block_ops)
         for spatial, temporal in zip(self.spatial_blocks, self.temporal_blocks, strict=True):
-            x = spatial(x, ada, text, mask, rope, over_space)
-            x = temporal(x, ada, text, mask, rope, over_time)
+            x = pace.passed(spatial(x, ada, text, mask, rope, over_space))
+            x = pace.passed(temporal(x, ada, text, mask, rope, over_time))
         x = self.final_layer(x, time)
         return unfold(x.reshape(b, t, h, w, -1), 1, patch)[:, :, :high, :wide]

@@ -46,6 +46,21 @@ _BLOCK = {
     "modulation": "scale_shift_table",
 }
 
+# Layers that some trainers have in one, by the names of either release, and what they are made of.
+FUSED_LAYERS = {
+    "to_qkv": ("to_q", "to_k", "to_v"),
+    "to_kv": ("to_k", "to_v"),
+    "to_added_kv": ("add_k_proj", "add_v_proj"),
+    "qkv": ("q", "k", "v"),
+    "kv": ("k", "v"),
+    "kv_img": ("k_img", "v_img"),
+}
+# In the names, dotted or flat, of the layers that only models for pictures have.
+PICTURE_LAYERS = re.compile(
+    r"(?:^|[._])(?:[kv]_img|norm_k_img|kv_img|img_emb|add_[kvq]_proj|to_added_kv|norm_added_[kq]"
+    r"|image_embedder)(?:$|[._])"
+)
+
 
 def transformer_name(name: str) -> str:
     """Diffusers' name for a module or tensor of the original checkpoint.

@@ -18,14 +18,15 @@ from mlx.utils import tree_flatten, tree_unflatten
 
 from mlxvid.kernels import Rotary
 from mlxvid.kernels.plain import rotate
-from mlxvid.layers.attention import EVAL_OPS, FeedForwardNet, attend
+from mlxvid.layers import bounds
+from mlxvid.layers.attention import FeedForwardNet, attend
 from mlxvid.layers.embeddings import TextProjection, TimestepEmbedding
 from mlxvid.layers.patches import fold, unfold
 from mlxvid.layers.pixart import modulated, patch_matrix
 from mlxvid.layers.rope import rope_3d
 
 from .config import WanTransformerConfig
-from .original import original_name
+from .original import FUSED_LAYERS, PICTURE_LAYERS, original_name
 
 ROPE_THETA = 10000.0
 # Parts of the names of tensors that stay in float32.
@@ -76,14 +77,14 @@ class WanAttention(nn.Module):
 
     def over_tokens(self, x: mx.array, rope: Rotary) -> mx.array:
         """Self-attention with rotary position embedding."""
-        q = rotated(self._split(self.norm_q(self.to_q(x))), rope.cos, rope.sin)
-        k = rotated(self._split(self.norm_k(self.to_k(x))), rope.cos, rope.sin)
-        v = self._heads(self.to_v(x))
+        q = rotated(self._split(self.norm_q(bounds.linear(self.to_q, x))), rope.cos, rope.sin)
+        k = rotated(self._split(self.norm_k(bounds.linear(self.to_k, x))), rope.cos, rope.sin)
+        v = self._heads(bounds.linear(self.to_v, x))
         return self._joined(attend(q.transpose(0, 2, 1, 3), k.transpose(0, 2, 1, 3), v))
 
     def over_conditions(self, x: mx.array, text: mx.array, image: mx.array | None) -> mx.array:
         """Cross-attention to text [B, L, C] and, separately, to image [B, L', C]."""
-        q = self._heads(self.norm_q(self.to_q(x)))
+        q = self._heads(self.norm_q(bounds.linear(self.to_q, x)))
         k = self._heads(self.norm_k(self.to_k(text)))
         v = self._heads(self.to_v(text))
         out = attend(q, k, v)
@@ -103,7 +104,7 @@ class WanAttention(nn.Module):
 
     def _joined(self, x: mx.array) -> mx.array:
         b, _, n, _ = x.shape
-        return self.to_out[0](x.transpose(0, 2, 1, 3).reshape(b, n, -1))
+        return bounds.linear(self.to_out[0], x.transpose(0, 2, 1, 3).reshape(b, n, -1))
 
 
 class WanTransformerBlock(nn.Module):
@@ -189,6 +190,8 @@ class WanTransformer3DModel(nn.Module):
     """The velocity of noisy latents in a rectified flow, for every model of the Wan 2.1 release."""
 
     original_name = staticmethod(original_name)
+    FUSED_LAYERS = FUSED_LAYERS
+    PICTURE_LAYERS = PICTURE_LAYERS
 
     def __init__(self, config: WanTransformerConfig):
         super().__init__()
@@ -276,12 +279,10 @@ class WanTransformer3DModel(nn.Module):
         rope = self.rope(t, h, w)
         x = x.reshape(b, n, c)
         time, ada, text, image = self.condition_embedder(timestep, text, image)
-        block_ops = 2 * b * n * c * (8 * c + 2 * config.ffn_dim + 2 * n)
-        blocks_per_eval = max(1, int(EVAL_OPS / block_ops))
-        for number, block in enumerate(self.blocks, start=1):
-            x = block(x, text, image, ada, rope)
-            if number % blocks_per_eval == 0:
-                mx.eval(x)
+        block_ops = bounds.block_ops(b * n, c, config.ffn_dim, n)
+        pace = bounds.Pace(len(self.blocks), block_ops)
+        for block in self.blocks:
+            x = pace.passed(block(x, text, image, ada, rope))
         shift, scale = mx.split(self.scale_shift_table + time[:, None], 2, axis=1)
         x = self.proj_out(normed(x.astype(mx.float32), shift, scale, config.eps))
         return unfold(x.reshape(b, t, h, w, -1), *config.patch_size[:2])

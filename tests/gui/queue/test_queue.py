@@ -221,6 +221,9 @@ def test_times_and_progress_in_words():
         and shares[-1] == 1.0
         and share({}) == 0.0 == share({"stage": "save", "step": 0, "total": 0})
     )
+    third_step = {"stage": "denoise", "step": 2, "total": 4}
+    half = share({**third_step, "fraction": 0.5})
+    assert share(third_step) < half < share({**third_step, "step": 3})
 
 
 # --- requests -------------------------------------------------------------------------------------

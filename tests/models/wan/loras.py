@@ -75,6 +75,37 @@ STYLES = {
         "lora_unet_{flat}.lora_up.weight",
         "lora_unet_{flat}.alpha",
     ),
+    "VideoX-Fun": (
+        "lora_unet__{flat}.lora_down.weight",
+        "lora_unet__{flat}.lora_up.weight",
+        "lora_unet__{flat}.alpha",
+    ),
+    "DiffSynth-Studio": (
+        "pipe.dit.{theirs}.lora_A.default.weight",
+        "pipe.dit.{theirs}.lora_B.default.weight",
+        "pipe.dit.{theirs}.alpha",
+    ),
+    "original checkpoints": (
+        "model.diffusion_model.{theirs}.lora_down.weight",
+        "model.diffusion_model.{theirs}.lora_up.weight",
+        "model.diffusion_model.{theirs}.alpha",
+    ),
+    "unet": ("unet.{ours}.lora.down.weight", "unet.{ours}.lora.up.weight", "unet.{ours}.alpha"),
+    "layers of Diffusers' own": (
+        "{ours}.lora_linear_layer.down.weight",
+        "{ours}.lora_linear_layer.up.weight",
+        "{ours}.alpha",
+    ),
+    "PEFT, of the original": (
+        "base_model.model.{theirs}.lora_A.weight",
+        "base_model.model.{theirs}.lora_B.weight",
+        "base_model.model.{theirs}.alpha",
+    ),
+    "LyCORIS": (
+        "lycoris_{flat}.lora_down.weight",
+        "lycoris_{flat}.lora_up.weight",
+        "lycoris_{flat}.alpha",
+    ),
     "kohya, diffusers": (
         "lora_unet_{flat_ours}.lora_down.weight",
         "lora_unet_{flat_ours}.lora_up.weight",
@@ -105,9 +136,13 @@ FULL = {
 }
 
 
-def network(bits: int | None = None) -> WanTransformer3DModel:
+TEXT_ONLY = dict(in_channels=4, image_dim=None, added_kv_proj_dim=None, pos_embed_seq_len=None)
+"""What a model for text to video has where the other one reads pictures."""
+
+
+def network(bits: int | None = None, **changes) -> WanTransformer3DModel:
     """A tiny model, always the same, with its blocks' matrices quantized where bits are given."""
-    network = WanTransformer3DModel(WanTransformerConfig(**CONFIG))
+    network = WanTransformer3DModel(WanTransformerConfig(**{**CONFIG, **changes}))
     names = [(name, weight.shape) for name, weight in tree_flatten(network.parameters())]
     network.load_weights(
         [

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from mlx.utils import tree_flatten
 
-from mlxvid.layers import attention
+from mlxvid.layers import attention, bounds
 from mlxvid.models.wan import transformer as wan
 from mlxvid.models.wan.config import WanTransformerConfig
 from mlxvid.models.wan.original import original_name, transformer_name
@@ -302,7 +302,7 @@ def test_attention_in_parts_is_attention(scores, monkeypatch):
     v = mx.array(random(2, 3, 11, 8, seed=2))
     whole = attention.attend(q, k, v)
     monkeypatch.setattr(attention, "CPU_SCORES", scores)
-    monkeypatch.setattr(attention, "EVAL_OPS", scores * 4 * 8)
+    monkeypatch.setattr(bounds._Bound, "ops", scores * 4 * 8)
     assert mx.allclose(attention.attend(q, k, v), whole, atol=1e-6)
 
 
@@ -316,7 +316,7 @@ def test_large_clips_are_evaluated_as_they_go(budget, evaluations, monkeypatch):
     tokens = 12
     dim = 24
     block = 2 * (2 * tokens * (8 * dim**2 + 2 * dim * 40) + 4 * tokens**2 * dim)
-    monkeypatch.setattr(wan, "EVAL_OPS", budget * block)
+    monkeypatch.setattr(bounds._Bound, "ops", budget * block)
     real = mx.eval
     seen = []
 

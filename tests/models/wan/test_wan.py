@@ -18,7 +18,13 @@ from mlx.utils import tree_flatten
 from PIL import Image
 
 import mlxvid
-from mlxvid.errors import CancelledError, SettingError, WeightsError
+from mlxvid.errors import (
+    CancelledError,
+    MlxvidError,
+    ModelNotFoundError,
+    SettingError,
+    WeightsError,
+)
 from mlxvid.model.machine import GIB, Machine
 from mlxvid.models import card_of
 from mlxvid.models.wan.card import FAMILY
@@ -230,9 +236,44 @@ def test_a_lora_changes_the_clip_and_travels_in_its_settings(folders, tmp_path):
 def test_a_lora_of_another_model(folders, tmp_path):
     file = tmp_path / "style.safetensors"
     write_lora(file, 9)
+    with pytest.raises(WeightsError, match=facts("no place for", "blocks.9.self_attn.q")):
+        mlxvid.load(str(folders["t2v"]), loras=[str(file)])
+
+
+def test_a_loras_path_is_kept_so_that_it_is_found_from_anywhere(folders, tmp_path, monkeypatch):
+    write_lora(tmp_path / "style.safetensors", 0)
+    monkeypatch.chdir(tmp_path)
+    pipe = mlxvid.load(str(folders["t2v"]), loras=["style.safetensors@0.5"])
+    assert pipe.loaded["loras"] == [f"{tmp_path}/style.safetensors@0.5"]
+
+
+@pytest.mark.parametrize("name", ["gone.safetensors", "other.safetensors", "broken.safetensors"])
+def test_a_lora_is_judged_before_anything_is_loaded(name, copy, tmp_path):
+    folder = copy()
+    for file in folder.rglob("*.safetensors"):
+        file.write_bytes(b"nothing that can be read")
+    write_lora(tmp_path / "other.safetensors", 9)
+    (tmp_path / "broken.safetensors").write_bytes(bytes(20))
+    with pytest.raises(MlxvidError, match=name):
+        mlxvid.load(str(folder), loras=[str(tmp_path / name)])
+
+
+def test_a_missing_lora_is_told_before_a_model_is_downloaded(tmp_path):
+    for name in ("wan2.1-t2v-14b", "owner/a-model-that-nobody-has"):
+        with pytest.raises(ModelNotFoundError, match="gone.safetensors"):
+            mlxvid.load(name, loras=[str(tmp_path / "gone.safetensors")])
+
+
+def test_what_is_left_out_of_a_lora_is_said_once(folders, tmp_path, caplog):
+    file = tmp_path / "style.safetensors"
+    write_lora(file, 0)
+    extra = {"diffusion_model.blocks.0.cross_attn.k_img.diff_b": mx.zeros(4)}
+    mx.save_safetensors(str(file), {**mx.load(str(file)), **extra})
     pipe = mlxvid.load(str(folders["t2v"]), loras=[str(file)])
-    with pytest.raises(WeightsError, match=facts("no place for", "diffusion_model.blocks.9.")):
-        pipe.generate("a red ball", **SMALL)
+    pipe.generate("a red ball", **SMALL)
+    said = [record.message for record in caplog.records if str(file) in record.message]
+    assert len(said) == 1
+    assert "1 layer for pictures" in said[0]
 
 
 @pytest.mark.parametrize("preset", FAMILY.presets)

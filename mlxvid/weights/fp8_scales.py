@@ -11,8 +11,9 @@ import mlx.core as mx
 import numpy as np
 
 from mlxvid.errors import WeightsError
-from mlxvid.weights.fp8 import FP8
-from mlxvid.weights.tensors import Tensor
+
+from .fp8 import FP8
+from .tensors import Tensor
 
 # The ends of names in ComfyUI's files, older and newer; the weight itself ends in ".weight".
 SCALES = (".scale_weight", ".weight_scale")

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mlxvid.errors import WeightsError
-from mlxvid.weights.tensors import (
+
+from .tensors import (
     MAX_AXES,
     MAX_SIDE,
     STORED,
@@ -28,6 +30,7 @@ from mlxvid.weights.tensors import (
 
 # The limit of the format's own library.
 MAX_HEADER = 100_000_000
+METADATA = "__metadata__"
 DTYPES = {
     "F64": "float64",
     "F32": "float32",
@@ -53,6 +56,25 @@ def read(path: Path) -> dict[str, Tensor]:
     Raises :class:`WeightsError` for a file that is broken or has a type unknown here.
     """
     data = mapped(path)
+    header, base = _header(path, data)
+    tensors = {}
+    for name, entry in header.items():
+        if name != METADATA:
+            dtype, shape, start = _entry(path, name, entry, len(data) - base)
+            values = _view(data, dtype, shape, base + start)
+            tensors[name] = Tensor(values, dtype, called(name, path))
+    return tensors
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """What a program wrote beside the tensors, empty for nothing; raises as :func:`read` does."""
+    header, _ = _header(path, mapped(path))
+    metadata = header.get(METADATA)
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _header(path: Path, data: mmap.mmap) -> tuple[dict[str, Any], int]:
+    """The header, and where the tensors' bytes begin."""
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > min(MAX_HEADER, len(data) - 8):
         raise WeightsError(
@@ -66,13 +88,7 @@ def read(path: Path) -> dict[str, Tensor]:
         header = None
     if not isinstance(header, dict):
         raise damaged(path)
-    tensors = {}
-    for name, entry in header.items():
-        if name != "__metadata__":
-            dtype, shape, start = _entry(path, name, entry, len(data) - base)
-            values = _view(data, dtype, shape, base + start)
-            tensors[name] = Tensor(values, dtype, called(name, path))
-    return tensors
+    return header, base
 
 
 def _entry(path: Path, name: str, entry: Any, size: int) -> tuple[str, tuple[int, ...], int]:
