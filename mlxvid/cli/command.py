@@ -14,6 +14,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppres
 from typing import Any, Protocol
 
 from mlxvid.errors import CancelledError, MlxvidError
+from mlxvid.progress import note_pause
 
 from .flags import spelled_as_flags
 
@@ -112,21 +113,22 @@ class _Signals:
 @contextmanager
 def _signals() -> Iterator[_Signals]:
     """Take the signals that stop a command, but for those that whoever started it has ignored, as
-    ``nohup`` does.
+    ``nohup`` does; and note that it goes on after Ctrl-Z.
     """
     signals = _Signals()
-    before = {}
+    before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():  # no other may
         for number in STOPPING:
             handler = signal.getsignal(number)
             if handler not in (signal.SIG_IGN, None):
                 before[number] = handler
                 signal.signal(number, signals.stop)
+        before[signal.SIGCONT] = signal.signal(signal.SIGCONT, lambda *_: note_pause())
     try:
         yield signals
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for taken, handler in before.items():
+            signal.signal(taken, handler)
 
 
 # --- standard streams ----------------------------------------------------------------------------
