@@ -54,7 +54,7 @@ def convert(
     :class:`ModelNotFoundError`, :class:`WeightsError` for a source that is no valid model,
     :class:`MediaError` where `out` can't be written, and :class:`CancelledError`.
     """
-    target = Path(out).expanduser()
+    target = Path(os.path.expanduser(out))
     destination = target.resolve()
     _check_settings(dtype, quantize, quantize_text)
     text_bits = quantize if quantize_text is None else quantize_text or None

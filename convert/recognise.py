@@ -29,7 +29,7 @@ def recognise(source: Path) -> Release:
         except WeightsError as error:
             unread.append((str(group[0].relative_to(folder)), error))
     try:
-        release = _read_release(source, files)
+        release = _read_release(folder, files)
     except WeightsError as error:
         raise _reason(error, unread, source) from None
     notes = [f"Left out: {path}, which has no weights of this model." for path, _ in unread]
@@ -57,6 +57,9 @@ def _reason(
     broken_off = unfinished.broken_off(source)
     if broken_off:
         return WeightsError(f"{str(error).rstrip('.')}: the download of {broken_off} broke off.")
+    unreadable = unfinished.unreadable(source)
+    if unreadable:
+        return unreadable
     if unread:
         return WeightsError(f"{str(error).rstrip('.')}; not used: {unread[0][1]}")
     return error

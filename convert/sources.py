@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mlxvid import catalog, hub
 from mlxvid.errors import ModelNotFoundError
-from mlxvid.hub import assembly, selection
+from mlxvid.hub import assembly, kinds, selection
 from mlxvid.progress import Watch
 from mlxvid.weights import safetensors_file, torch_file
 from mlxvid.weights.files import ENDINGS, SHARD, is_index, shards, unindexed
@@ -18,6 +18,7 @@ from mlxvid.weights.quantized import program_of, refusal
 from mlxvid.weights.tensors import Tensor, joined, mapped
 from mlxvid.weights.wrappers import Table
 
+from .layouts import wan_others
 from .release import WeightFile
 from .unwrap import networks
 
@@ -35,21 +36,28 @@ def find(
     ("owner/name"). Raises :class:`ModelNotFoundError` where it is none of them.
     """
     name = os.fspath(source)
-    folder = Path(name).expanduser()
-    if folder.is_dir() or folder.suffix in ENDINGS and folder.is_file():
+    folder = Path(os.path.expanduser(name))
+    # Not Path's own questions, which fail at a name that is too long.
+    if os.path.isdir(folder) or folder.suffix in ENDINGS and os.path.isfile(folder):
         return folder
     try:
         card = catalog.find(name)
     except ModelNotFoundError:
-        if folder.exists():
+        if os.path.exists(folder):
             raise
         if name.count("/") != 1 or name.startswith((".", "/", "~")):
             raise ModelNotFoundError(
                 f"{name} is neither a folder here nor a hub repository (owner/name); "
                 "check the spelling."
             ) from None
-        return hub.download(name, revision, PATTERNS, watch)
+        return hub.download(name, revision, PATTERNS, watch, check=_check)
     return card.folder or assembly.fetched(card, revision, PATTERNS, watch)
+
+
+def _check(repo: str, folder: Path, sizes: Mapping[str, int]) -> None:
+    """Raise where a hub repository is no release that can be converted."""
+    wan_others.check_repository(repo, sizes)
+    kinds.check_release(repo, folder, sizes)
 
 
 def files_in(folder: Path) -> Iterator[Path]:

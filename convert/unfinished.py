@@ -31,20 +31,20 @@ def unknown(folder: Path, files: Sequence[WeightFile]) -> WeightsError:
             f"{folder} has components of the Diffusers layout and no model_index.json; download "
             "the whole model again."
         )
-    for path in sources.files_in(folder):
-        if not files and path.suffix == ".gguf":
-            return WeightsError(
-                f"{path} is a GGUF file, which mlxvid does not read; get the model as safetensors, "
-                "which `quantize` makes as small."
-            )
-        if not files and sources.is_weights(path):
+    content = "weights of no model that mlxvid knows" if files else "neither weights nor a "
+    content += "" if files else "model_index.json"
+    return WeightsError(f"{folder} holds {content}; {COMPLETE}.")
+
+
+def unreadable(source: Path) -> WeightsError | None:
+    """What is wrong with a file of weights in a format that is not read; None for none."""
+    for path in sources.files_in(source):
+        if path.suffix in sources.FOREIGN:
             try:
                 check_content(path)
             except WeightsError as error:
                 return error
-    content = "weights of no model that mlxvid knows" if files else "neither weights nor a "
-    content += "" if files else "model_index.json"
-    return WeightsError(f"{folder} holds {content}; {COMPLETE}.")
+    return None
 
 
 def _diffusers_component(folder: Path) -> bool:

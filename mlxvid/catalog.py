@@ -10,6 +10,7 @@ from . import models
 from .errors import ModelNotFoundError
 from .model.card import Card
 from .model.folder import CONVERT
+from .paths import models_folder
 
 CATALOG: dict[str, Card] = {card.name: card for card in models.cards()}
 DEFAULT_MODEL = "mini"
@@ -56,10 +57,22 @@ def card_of(model: str) -> Card:
     try:
         return find(model)
     except ModelNotFoundError:
-        path = Path(model).expanduser()
-        if not path.is_dir():
+        path = local_folder(model)
+        if path is None:
             raise
         return models.card_of(path)
+
+
+def local_folder(model: str) -> Path | None:
+    """The folder that `model` is the path of, or the name of in the folder for models; or None."""
+    # Not Path's own questions, which fail at a name that is too long.
+    path = os.path.expanduser(model)
+    if os.path.isdir(path):
+        return Path(path)
+    home = models_folder()
+    if home is None or Path(model).name != model or not os.path.isdir(home / model):
+        return None
+    return home / model
 
 
 def listing() -> str:

@@ -8,7 +8,7 @@ guandeh17/Self-Forcing and tianweiy/CausVid.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from ..release import WeightFile
 # Of every folder and file on the way to the transformer.
 _EXPERT = re.compile(r"(?:high|low)[ _-]?noise|(?<![a-z])a14b(?![a-z0-9])", re.IGNORECASE)
 _WAN22 = re.compile(r"wan[ ._-]?2[._-]?2(?![0-9])", re.IGNORECASE)
+_NAMED = re.compile(r"wan.*(?:vace|fun.*(?:control|camera)|s2v|animate)", re.IGNORECASE)
 # By what is in a tensor's name.
 VARIANTS = {
     "vace_": "a VACE model after Wan",
@@ -75,6 +76,14 @@ def _other_release(source: Path, file: WeightFile) -> str | None:
     if _EXPERT.search(place):
         return others.EXPERTS
     return "Wan 2.2" if _WAN22.search(place) else None
+
+
+def check_repository(repo: str, paths: Iterable[str]) -> None:
+    """Raise :class:`WeightsError` where the names on the hub say another release."""
+    if _WAN22.search(repo) or any("high_noise" in path for path in paths):
+        raise others.refusal(repo, "Wan 2.2")
+    if _NAMED.search(repo):
+        raise others.refusal(repo, "a variant of Wan for other inputs")
 
 
 def check_sizes(path: Path, config: Mapping[str, Any]) -> None:

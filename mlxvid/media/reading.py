@@ -52,7 +52,7 @@ def read_contents(source: Path) -> Contents:
 
     Raises :class:`MediaError` for what is missing, damaged, cut short, or no clip.
     """
-    if source.is_dir():
+    if os.path.isdir(source):
         return _read_folder(source)
     if not is_picture(source):
         return _read_video(source)
@@ -66,7 +66,7 @@ def read_tag(source: Path) -> Tag | None:
 
     Raises :class:`MediaError` as :func:`read_contents` does.
     """
-    if source.is_dir():
+    if os.path.isdir(source):
         return folder_tag(source)
     if is_picture(source):
         with open_picture(source) as picture:

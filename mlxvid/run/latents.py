@@ -17,7 +17,6 @@ import mlx.core as mx
 from mlxvid.errors import (
     CancelledError,
     DegenerateClipError,
-    DoesNotFitError,
     MediaError,
     MlxvidError,
 )
@@ -117,10 +116,9 @@ def _naming(error: BaseException, way: str, path: str) -> BaseException | None:
     if isinstance(error, MlxvidError):
         reason = str(error).rstrip(".")
         return type(error)(f"{reason}; {remedy} makes the clip without denoising again.")
-    if isinstance(error, (RuntimeError, MemoryError)) and checks.is_out_of_memory(error):
-        return DoesNotFitError(
-            f"The machine ran out of memory; close other programs, and {remedy} ends the run."
-        )
+    if isinstance(error, (RuntimeError, MemoryError)):
+        told = checks.in_words(error, f"close other programs, and {remedy} ends the run")
+        return None if told is error else told
     return None
 
 

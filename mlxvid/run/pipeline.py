@@ -21,7 +21,6 @@ from mlxvid import in_use
 from mlxvid.errors import (
     CancelledError,
     DegenerateClipError,
-    DoesNotFitError,
     SettingError,
     WeightsError,
 )
@@ -37,12 +36,14 @@ from mlxvid.version import __version__
 from . import checks
 from .checkpoint import Checkpoint, RunState, step_of
 from .complete import complete
+from .frames import Frames, OnFrames, to_uint8
 from .latents import KeptLatents, keep_latents, read_latents
+from .smaller_pieces import in_smaller_pieces
+from .turns import one_at_a_time
 
 log = logging.getLogger("mlxvid")
 
 OnProgress = Callable[[Progress], None]
-OnFrames = Callable[[np.ndarray], None]
 
 SMALLER = "make the clip smaller or shorter"
 CLOSE = "close other programs"
@@ -52,7 +53,9 @@ STOPPED_MIDWAY = "Stopped; what is done so far is kept, and `resume` goes on fro
 class Pipeline:
     """A loaded model. Made by :func:`mlxvid.load`.
 
-    keeps_unsaved: whether the latents of clips that are dropped unsaved stay in the cache.
+    It may be used from any thread. A process makes one clip at a time, whatever pipelines it has:
+    a thread waits for its turn, which its `cancel` ends at once. keeps_unsaved: whether the latents
+    of clips that are dropped unsaved stay in the cache.
     """
 
     keeps_unsaved = False
@@ -62,6 +65,7 @@ class Pipeline:
         self.name = name
         self.revision = revision
 
+    @one_at_a_time
     @awake()
     def generate(
         self,
@@ -104,7 +108,7 @@ class Pipeline:
         if latents is not None:
             kept_settings["latents"] = "given"
         checkpoint = Checkpoint(kept_settings, [np.array(noise), *request.pictures.values()])
-        frames = _Frames(on_frames)
+        frames = Frames(on_frames)
         with closing(checkpoint):
             finished = checkpoint.finished() if resume else None
             if finished is not None:
@@ -114,7 +118,7 @@ class Pipeline:
                 )
             state = self._begun(checkpoint, resume)
             try:
-                shot = self.model.shot(request, noise, watch)
+                shot = in_smaller_pieces(lambda: self.model.shot(request, noise, watch))
                 run = _Run(self, shot, watch, checkpoint, kept_settings, frames)
                 result = run.denoised(state or RunState(noise))
                 mx.eval(result)  # here, where memory that runs out is told as that
@@ -128,7 +132,7 @@ class Pipeline:
             except RuntimeError as error:
                 go_on = f"{CLOSE}, and `resume` goes on with the run"
                 remedy = go_on if checkpoint.resumable else f"{SMALLER} or {CLOSE}"
-                raise _out_of_memory(error, remedy) from error
+                raise checks.in_words(error, remedy) from error
             if kept.way != "resume":
                 checkpoint.remove()
             return self._decoded(shot, result, request.fps, kept_settings, watch, kept, frames)
@@ -174,6 +178,7 @@ class Pipeline:
         loras = [str(lora) for lora in components.loras]
         return {**loaded, "loras": loras} if loras else loaded
 
+    @one_at_a_time
     @awake()
     def decode_saved(
         self,
@@ -197,8 +202,9 @@ class Pipeline:
         fps = settings.get("fps", card.defaults.fps)
         watch = Watch(on_progress, cancel)
         kept = KeptLatents(Path(path), in_use.take(Path(path)))
-        return self._decoded(self.model, latents, fps, settings, watch, kept, _Frames(None))
+        return self._decoded(self.model, latents, fps, settings, watch, kept, Frames(None))
 
+    @one_at_a_time
     def reconstruct(self, frames: np.ndarray) -> np.ndarray:
         """What the VAE alone makes of frames uint8 [1 + 4k, H, W, 3]: encoded and decoded again."""
         x = mx.array(frames).astype(mx.float32)[None] / 127.5 - 1
@@ -231,7 +237,7 @@ class Pipeline:
         settings: dict[str, Any],
         watch: Watch,
         kept: KeptLatents,
-        frames: _Frames,
+        frames: Frames,
     ) -> Clip:
         """The clip, whose latents are in the file `kept` until it is saved or let go."""
         mx.clear_cache()
@@ -239,16 +245,22 @@ class Pipeline:
             with kept.named():
                 # Loaded first, so that this is told as a stage of its own.
                 self.model.network("vae", watch)
-                watch.begin("decode", self.model.card.geometry.pixel_frames(latents.shape[1]))
-                for pixels in decoder.decode(latents, watch):
-                    watch.done(count=frames.add(pixels))
+                begun = frames.count
+
+                def decode() -> None:
+                    frames.again(begun)
+                    watch.begin("decode", self.model.card.geometry.pixel_frames(latents.shape[1]))
+                    for pixels in decoder.decode(latents, watch):
+                        watch.done(count=frames.add(pixels))
+
+                in_smaller_pieces(decode)
                 clip = Clip(frames.all(), fps, settings, kept)
         except (CancelledError, KeyboardInterrupt) as stop:
             if kept.path is None:
                 raise type(stop)(STOPPED) from None
             raise
         except RuntimeError as error:
-            raise _out_of_memory(error, f"{SMALLER} or {CLOSE}") from error
+            raise checks.in_words(error, f"{SMALLER} or {CLOSE}") from error
         if not self.keeps_unsaved:
             kept.until_dropped()
         return clip
@@ -272,28 +284,6 @@ def _signature() -> inspect.Signature:
 Pipeline.generate.__signature__ = _signature()  # type: ignore[attr-defined]  # functions have it
 
 
-class _Frames:
-    """The clip's frames as they are decoded, checked and handed out."""
-
-    def __init__(self, on_frames: OnFrames | None):
-        self._on_frames = on_frames
-        self._parts: list[np.ndarray] = []
-
-    def add(self, pixels: mx.array) -> int:
-        """The next frames [n, H, W, 3] in about [-1, 1]; returns how many."""
-        checks.check_pixels(pixels)
-        self._parts.append(to_uint8(pixels))
-        if self._on_frames is not None:
-            self._on_frames(self._parts[-1])
-        return len(self._parts[-1])
-
-    def all(self) -> np.ndarray:
-        """All of them, uint8 [F, H, W, 3]."""
-        frames = np.concatenate(self._parts)
-        checks.check_frames(frames)
-        return frames
-
-
 class _Run:
     """A shot on its way through its stages."""
 
@@ -304,7 +294,7 @@ class _Run:
         watch: Watch,
         checkpoint: Checkpoint,
         settings: Mapping[str, Any],
-        frames: _Frames,
+        frames: Frames,
     ):
         self.pipeline = pipeline
         self.shot = shot
@@ -316,6 +306,11 @@ class _Run:
 
     def denoised(self, state: RunState) -> mx.array:
         """The clip's latents after the last stage. state: where to begin, or to go on."""
+        self.last = state
+        return in_smaller_pieces(lambda: self._from(self.last))
+
+    def _from(self, state: RunState) -> mx.array:
+        self.frames.again(0)
         shot = self.shot
         model = self.pipeline.model
         model.network(model.denoiser, self.watch)
@@ -358,7 +353,9 @@ class _Run:
                 kept = keep_latents(latents, settings, tell=not self.checkpoint.failed).leave()
                 raise DegenerateClipError(str(error), kept) from None
             scheduler = stage.scheduler.state()
-            now = RunState(x, number, step + 1, y, scheduler, self.shot.state)
+            now = RunState(x, number, step + 1, y, scheduler, dict(self.shot.state))
+            mx.eval(now.arrays())
+            self.last = now
             # The last one in any case: what follows may take long, or be what a stop comes into.
             self.checkpoint.save(now, last=step + 1 == steps)
             self.watch.done(self._preview(stage.preview(x, x0)))
@@ -367,23 +364,10 @@ class _Run:
     def _preview(self, latents: mx.array) -> Callable[[], np.ndarray] | None:
         if not self.pipeline.model.components.resident:
             return None
+        mx.eval(latents)  # a preview may be asked for by another thread
         decode = self.pipeline.model.decode
         return lambda: np.concatenate([to_uint8(part) for part in decode(latents)])
 
     def _hand_out(self, number: int, x: mx.array) -> None:
         for pixels in self.shot.finished(number, x):
             self.frames.add(pixels)
-
-
-def _out_of_memory(error: RuntimeError, remedy: str) -> Exception:
-    """`error`, or where MLX raised it for want of memory a :class:`DoesNotFitError` that says what
-    to do.
-    """
-    if checks.is_out_of_memory(error):
-        return DoesNotFitError(f"The machine ran out of memory; {remedy}.")
-    return error
-
-
-def to_uint8(pixels: mx.array) -> np.ndarray:
-    """Pixels in [-1, 1] (clipped) as uint8."""
-    return np.array(mx.clip(mx.round(pixels * 127.5 + 127.5), 0, 255).astype(mx.uint8))

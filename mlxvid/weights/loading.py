@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -66,20 +67,21 @@ class Components:
         self.resident = size < RESIDENT_SHARE * this_machine().total
         self._family = card.family
         self._loaded: dict[str, nn.Module] = {}
+        self._lock = threading.Lock()
 
     def network(self, name: str, part: Part, watch: Watch | None = None) -> nn.Module:
         """The component in the folder `name`, made from its config.json with its weights in it;
         `watch` sees them read.
         """
-        if name not in self._loaded:
-            if not self.resident:
-                self._loaded.clear()
-                mx.clear_cache()
-            network, lazy = self._load(name, part, watch)
-            if watch is not None and lazy:
-                read_watched(network, watch)
-            self._loaded[name] = network
-        return self._loaded[name]
+        with self._lock:
+            if name not in self._loaded:
+                if not self.resident:
+                    self._loaded.clear()
+                    mx.clear_cache()
+                network, lazy = self._load(name, part, watch)
+                evaluate(network, watch if lazy else None)
+                self._loaded[name] = network
+            return self._loaded[name]
 
     def check_loras(self) -> None:
         """Raise :class:`WeightsError` for a LoRA that fits none of the networks that take them, and
@@ -197,20 +199,22 @@ def _parts(items: Iterable[tuple[Any, int]]) -> Iterator[tuple[list[Any], int]]:
         yield part, math.ceil(size / 1e6)
 
 
-def read_watched(network: nn.Module, watch: Watch) -> None:
-    """Read a network's lazy weights from the disk, part by part: the stage "load", in MB.
+def evaluate(network: nn.Module, watch: Watch | None) -> None:
+    """Evaluate all that a network holds, part by part: what one thread leaves lazy, another can't
+    evaluate.
 
-    Those of a small one are left to be read when they are used, which takes no time worth
-    reporting.
+    Weights that MLX reads from the disk only now are the stage "load", in MB. Those of a small
+    network take no time worth reporting.
     """
     parameters = dict(tree_flatten(network.parameters()))
     parts = list(_parts((array, array.nbytes) for array in parameters.values()))
-    if len(parts) == 1:
-        return
-    watch.begin("load", sum(megabytes for _, megabytes in parts))
+    watch = watch if len(parts) > 1 else None
+    if watch is not None:
+        watch.begin("load", sum(megabytes for _, megabytes in parts))
     for part, megabytes in parts:
         mx.eval(part)
-        watch.done(count=megabytes)
+        if watch is not None:
+            watch.done(count=megabytes)
 
 
 def read_in(

@@ -50,6 +50,21 @@ def test_defaults_are_the_models(card):
     assert complete(card, settings) == request
 
 
+def test_numbers_of_numpy_are_rounded_as_pythons(card):
+    """In eight bits a sum of theirs would run over."""
+    request = completed(card, frames=np.uint8(255), width=np.uint8(250), height=np.int8(30))
+    same = completed(card, frames=255, width=250, height=30)
+    assert (request.frames, request.width, request.height) == (
+        same.frames, same.width, same.height
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("side", [33.5, float("nan"), "64", True])
+def test_one_side_beside_a_picture_is_checked_too(card, side):
+    with pytest.raises(SettingError, match=facts("`width`", "whole number of pixels")):
+        completed(card, width=side, image=picture())
+
+
 def test_settings_are_json(card):
     request = completed(card, seed=np.int64(4), fps=np.float32(12), image=picture())
     settings = request.settings()

@@ -167,6 +167,7 @@ CARDS = (
             "vae": 83_653_863,
             TEMPORAL: 97_742_847,
         },
+        originals=("maxin-cn/Latte",),
         source=Source("maxin-cn/Latte-1", "0653024365272f061fc44d1078134df22842b687"),
         download_bytes=24_000_000_000,
     ),

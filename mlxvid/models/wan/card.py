@@ -194,6 +194,7 @@ def _release(
         needs=needs,
         parameters=parameters,
         source=source,
+        originals=(source.repository[: -len("-Diffusers")],),
         download_bytes=download_bytes,
         **more,
     )

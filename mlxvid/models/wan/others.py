@@ -10,6 +10,8 @@ from mlxvid.model.folder import Folder
 
 from .config import WanTransformerConfig
 
+# Diffusers' class of the transformers that are run.
+KIND = "WanTransformer3DModel"
 # Channels of a mask of the given frames: four frames to a latent one.
 MASK = 4
 # Of the VAE of Wan 2.2's model of five billion parameters.
@@ -58,6 +60,9 @@ def check(folder: Folder, transformer: WanTransformerConfig) -> None:
     second = (folder.path / "transformer_2" / "config.json").is_file()
     if second or any(index.get("transformer_2") or ()) or index.get("boundary_ratio"):
         raise refusal(folder.path, EXPERTS)
+    kind = folder.json("transformer").get("_class_name", KIND)
+    if kind != KIND:
+        raise refusal(folder.path, f"a {kind}")
     outputs = transformer.out_channels or transformer.in_channels
     found = by_sizes(transformer.in_channels, outputs, transformer.image_dim is not None)
     if found is not None:
