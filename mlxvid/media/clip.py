@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,8 +33,8 @@ class KeptLatents(Protocol):
     def discard(self) -> None:
         """The clip is saved: remove the file."""
 
-    def leave(self) -> str | None:
-        """The file is needed after all: its path, None where it could not be written."""
+    def named(self) -> AbstractContextManager[None]:
+        """What ends the block early leaves the file, and says how to go on from it."""
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Clip:
 
     `frames`: uint8 ``[F, H, W, 3]``, at least one; `fps`: frames a second, 0.1 to 1000, where
     23.976 and its like stand for 24000/1001; `settings`: JSON-able; `kept`: for a clip that was
-    just made, its latents on the disk (:class:`mlxvid.run.checkpoint.Kept`). Raises
+    just made, its latents on the disk (:class:`mlxvid.run.latents.KeptLatents`). Raises
     :class:`SettingError` for anything else.
     """
 
@@ -92,30 +92,27 @@ class Clip:
 
         The work is done under a temporary name beside the target and renamed at the end: when
         anything goes wrong, an exception out of `on_progress` or a Ctrl-C included, neither name is
-        left behind and a clip that was there stays as it was. What a format changes is logged on
+        left behind and a clip that was there stays as it was; the latents of a clip that was just
+        made stay in the cache, and the exception says where. What a format changes is logged on
         the logger ``mlxvid``. Raises :class:`MediaError` as :func:`check_writable` does, and when
         writing fails; :class:`SettingError` when the settings are not JSON-able.
         """
-        target = check_writable(path, len(self.frames), overwrite)
-        kind = kind_of(path)
-        comment = pack_tag(self.frames.shape, self.fps, self.settings) if metadata else ""
-        _log_changes(self, target, kind)
-        try:
+        with self.latents_named():
+            target = check_writable(path, len(self.frames), overwrite)
+            kind = kind_of(path)
+            comment = pack_tag(self.frames.shape, self.fps, self.settings) if metadata else ""
+            _log_changes(self, target, kind)
             with closing(_save(self, target, kind, comment)) as steps:
                 for done in steps:
                     if on_progress is not None:
                         on_progress(done, len(self.frames))
-        except MediaError as error:
-            latents = self.kept.leave() if self.kept else None
-            if latents is None:
-                raise
-            reason = str(error).rstrip(".")
-            raise MediaError(
-                f"{reason}; `decode_saved` {latents} saves it again without denoising."
-            ) from None
         if self.kept:
             self.kept.discard()
         return target
+
+    def latents_named(self) -> AbstractContextManager[None]:
+        """What ends the block early says where the clip's latents are kept, if they are."""
+        return self.kept.named() if self.kept else nullcontext()
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Clip:

@@ -102,5 +102,6 @@ def save(
 ) -> None:
     """Write the clip, told as the stage "save"; `metadata`, `overwrite`: see :meth:`Clip.save`."""
     watch = Watch(on_progress, cancel)
-    watch.begin("save", len(clip.frames))
-    clip.save(target, lambda done, total: watch.done(), metadata=metadata, overwrite=overwrite)
+    with clip.latents_named():
+        watch.begin("save", len(clip.frames))
+        clip.save(target, lambda done, total: watch.done(), metadata=metadata, overwrite=overwrite)
