@@ -158,7 +158,8 @@ class Model:
         tokens = latent_frames // geometry.patch[0] * height * width
         parameters = dict(tree_flatten(self.network(self.denoiser).parameters()))
         weights = sum(array.nbytes for array in parameters.values())
-        return in_one_batch(tokens, rows, weights, self.card, this_machine().usable)
+        dtype = self.components.dtype
+        return in_one_batch(tokens, rows, weights, self.card, dtype, this_machine())
 
 
 class Shot:

@@ -67,19 +67,39 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Coefficients:
-    """What the stages of a family's models hold besides their weights, as measured with
-    ``mx.get_peak_memory()``.
+class Block:
+    """What a transformer block holds at its peaks: values a token and row of conditions, in units
+    of the transformer's width.
 
-    token_widths: values a token and row of conditions within a transformer block, in units of the
-    transformer's width. decode_values: values a pixel of the piece that the VAE decodes at a time.
-    decode_chunk: latent frames of that piece. decode_tile: pixels of its side; decode_halo: those
-    read beyond it on either side. most_scores: attention scores that are held at once where
-    attention isn't fused, None for all of them. small_tile: pixels of the side, halo included, of
-    the tiles that the VAE takes where its usual piece is too large.
+    attention: around its attention, besides scores where attention isn't fused. forward: around its
+    feed-forward, besides inner times the feed-forward's own width.
     """
 
-    token_widths: float
+    attention: float
+    forward: float
+    inner: float = 0.0
+
+    def values(self, width: int, inner_width: int, scores: float = 0.0) -> float:
+        """Values a token and row at the larger of the two peaks. scores: a token's."""
+        at_attention = self.attention * width + scores
+        return max(at_attention, self.forward * width + self.inner * inner_width)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coefficients:
+    """What the stages of a family's models hold besides their weights.
+
+    metal: a block on Metal, in values of the transformer's type, counted in traced graphs
+    (``scripts/benchmarks/traced.py``). cpu: on MLX's CPU backend, in values of four bytes, measured
+    with ``mx.get_peak_memory()``, as the rest is. decode_values: values a pixel of the piece that
+    the VAE decodes at a time. decode_chunk: latent frames of that piece. decode_tile: pixels of its
+    side; decode_halo: those read beyond it on either side. most_scores: attention scores that are
+    held at once where attention isn't fused, None for all of them. small_tile: pixels of the side,
+    halo included, of the tiles that the VAE takes where its usual piece is too large.
+    """
+
+    metal: Block
+    cpu: Block
     decode_values: float
     decode_chunk: int
     decode_tile: int
@@ -136,7 +156,8 @@ class Card:
     name: finds it, for :func:`mlxvid.load` too. takes: the settings that not every model has and
     that this one can be given; needs: those pictures among them without which it makes nothing.
     samplers: the first is not always the default, which is in `defaults`. attention_modes: the
-    first is the one that it was trained for. heads, head_dim: of its transformer. options: of the
+    first is the one that it was trained for. heads, head_dim: of its transformer; inner: the width
+    of its feed-forward, 0 for four times its own. options: of the
     family's options, those that have a value when none is given. shared_frames: frames that a clip
     has in common with the one that it extends or joins. shift(width, height): of the noise
     schedule, None for a model without one. guidance_is_input: guidance is an input of the network,
@@ -155,6 +176,7 @@ class Card:
     samplers: tuple[str, ...]
     heads: int
     head_dim: int
+    inner: int = 0
     takes: frozenset[str] = frozenset()
     needs: frozenset[str] = frozenset()
     attention_modes: tuple[str, ...] = ("full",)
@@ -196,6 +218,11 @@ class Card:
     def width(self) -> int:
         """Values a token in the transformer."""
         return self.heads * self.head_dim
+
+    @property
+    def inner_width(self) -> int:
+        """Values a token in the transformer's feed-forward."""
+        return self.inner or 4 * self.width
 
     @property
     def places(self) -> tuple[Source, ...]:

@@ -175,8 +175,9 @@ class _Costs:
         factored = max(piece.pairs_spatial, piece.pairs_temporal)
         loaded = self.loaded(bits)
         transformer = stage_weights("denoise", loaded, self.card.family)
-        usable = self.machine.usable
-        together = in_one_batch(piece.tokens, self.passes, transformer, self.card, usable)
+        together = in_one_batch(
+            piece.tokens, self.passes, transformer, self.card, self.dtype, self.machine
+        )
         load = Load(
             frames=counts.frames,
             latent_frames=counts.latent_shape[0],
@@ -186,6 +187,7 @@ class _Costs:
             tokens=piece.tokens,
             scores=scores.get(self.attention, factored),
             batch=self.passes if together else 1,
+            dtype=self.dtype,
         )
         return stages(load, loaded, self.card, self.machine)
 
