@@ -153,15 +153,20 @@ def stages(load: Load, weights: Weights, card: Card, machine: Machine) -> dict[S
     tokens x batch, with the scores where attention isn't fused. decode: the VAE, decode_values a
     pixel of one chunk and tile, and the frames as bytes, twice while they are joined.
     """
-    held: dict[Stage, int] = {
-        "encode": 0,
-        "denoise": _activations(load, card, machine),
-        "decode": _decoding(load, card.family.memory, machine),
-    }
+    held = held_besides(load, card, machine)
     peaks = {}
     for stage in STAGES:
         peaks[stage] = RUNTIME_BYTES + stage_weights(stage, weights, card.family) + held[stage]
     return peaks
+
+
+def held_besides(load: Load, card: Card, machine: Machine) -> dict[Stage, int]:
+    """Estimated bytes that each stage holds besides its weights, as in :func:`stages`."""
+    return {
+        "encode": 0,
+        "denoise": _activations(load, card, machine),
+        "decode": _decoding(load, card.family.memory, machine),
+    }
 
 
 def stage_weights(stage: Stage, weights: Weights, family: Family) -> int:

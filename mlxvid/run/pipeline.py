@@ -35,6 +35,7 @@ from mlxvid.version import __version__
 from . import checks
 from .checkpoint import Checkpoint, KeptLatents, RunState, keep_latents, read_latents
 from .complete import complete
+from .planning import held_by
 
 log = logging.getLogger("mlxvid")
 
@@ -105,6 +106,9 @@ class Pipeline:
                 "starts at the beginning."
             )
         frames = _Frames(on_frames)
+        components = self.model.components
+        held = held_by(self.model.card, request, components.dtype, components.quantize)
+        components.held = max(held.values())
         try:
             shot = self.model.shot(request, noise, watch)
             run = _Run(self, shot, watch, checkpoint, kept_settings, frames)
@@ -325,9 +329,10 @@ class _Run:
         return stage.end(x, y)
 
     def _preview(self, latents: mx.array) -> Callable[[], np.ndarray] | None:
-        if not self.pipeline.model.components.resident:
+        model = self.pipeline.model
+        if not model.components.fit(model.denoiser, model.decoder):
             return None
-        decode = self.pipeline.model.decode
+        decode = model.decode
         return lambda: np.concatenate([to_uint8(part) for part in decode(latents)])
 
     def _hand_out(self, number: int, x: mx.array) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,21 +17,20 @@ from mlxvid.errors import SettingError, WeightsError
 from mlxvid.model.card import Card, Part
 from mlxvid.model.folder import Folder
 from mlxvid.model.machine import this_machine
+from mlxvid.model.memory import RUNTIME_BYTES, loaded_weights
 from mlxvid.progress import Watch
 
 from . import torch_file
-from .files import INDEX, component_files, weight_files
+from .files import INDEX, component_files
 from .lora import Lora
 from .lora_file import open_lora, read_lora
 from .lora_layers import apply_lora
+from .sizes import read_sizes
 from .tensors import Tensor, joined
 
 log = logging.getLogger("mlxvid")
 
 MLX_DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16, "float16": mx.float16}
-# A model whose weights take less than this share of the memory stays loaded; a larger one is loaded
-# and dropped stage by stage.
-RESIDENT_SHARE = 0.25
 # Weights are read in parts of this many bytes, so that a large model's loading can be watched and
 # stopped.
 LOAD_BYTES = 256 * 10**6
@@ -60,9 +59,9 @@ class Components:
         asked = dtype or self.folder.index.get("dtype")
         half_is_slow = mx.default_device() != mx.gpu
         self.dtype = asked or ("float32" if half_is_slow else None)
-        files = [path for group in weight_files(card.folder).values() for path in group]
-        size = sum(path.stat().st_size for path in files)
-        self.resident = size < RESIDENT_SHARE * this_machine().total
+        self.held = 0
+        """Bytes that the stages of a run hold besides weights; whoever runs sets it."""
+        self.usable = this_machine().usable
         self._family = card.family
         self._loaded: dict[str, nn.Module] = {}
 
@@ -71,14 +70,39 @@ class Components:
         `watch` sees them read.
         """
         if name not in self._loaded:
-            if not self.resident:
-                self._loaded.clear()
-                mx.clear_cache()
+            self._make_room(name)
             network, lazy = self._load(name, part, watch)
             if watch is not None and lazy:
                 read_watched(network, watch)
             self._loaded[name] = network
+        # The last of them is the one that was used last.
+        self._loaded[name] = self._loaded.pop(name)
         return self._loaded[name]
+
+    def fit(self, *names: str) -> bool:
+        """Whether these components can be in memory together, with what a run holds besides."""
+        weights = sum(self.sizes.get(name, 0) for name in names)
+        return RUNTIME_BYTES + weights + self.held <= self.usable
+
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each component as it is loaded, from its files' headers."""
+        metal = mx.default_device() == mx.gpu
+        stored = read_sizes(self.folder.path)
+        loaded = loaded_weights(stored, self._family, self.dtype, self.quantize, metal)
+        return {name: sum(types.values()) for name, types in loaded.items()}
+
+    def _make_room(self, name: str) -> None:
+        """Drop components for that one, as few as will do: encoders first, which a run is done with
+        before its steps, and then what has not been used for longest.
+        """
+        parts = self._family.parts
+        order = sorted(self._loaded, key=lambda other: parts[other].stage != "encode")
+        for other in order:
+            if self.fit(name, *self._loaded):
+                break
+            del self._loaded[other]
+            mx.clear_cache()
 
     def check_loras(self) -> None:
         """Raise :class:`WeightsError` for a LoRA that fits none of the networks that take them, and

@@ -74,5 +74,5 @@ def _header(path: Path) -> list[tuple[str, int]]:
         ]
     except (OSError, ValueError, LookupError, TypeError, AttributeError, struct.error):
         raise WeightsError(
-            f"{path} is not a whole safetensors file; download or convert it again."
+            f"{path} is missing, damaged or cut short; download or convert the model again."
         ) from None
