@@ -15,6 +15,7 @@ from mlxvid.progress import Cancel, Progress, Watch
 from mlxvid.version import __version__
 
 from . import families, sources
+from .completeness import check_card, check_files
 from .fitting import WritePlan, write_plan
 from .recognise import recognise
 from .release import Release
@@ -53,7 +54,7 @@ def convert(
     :class:`ModelNotFoundError`, :class:`WeightsError` for a source that is no valid model,
     :class:`MediaError` where `out` can't be written, and :class:`CancelledError`.
     """
-    target = Path(out).expanduser()
+    target = Path(os.path.expanduser(out))
     destination = target.resolve()
     _check_settings(dtype, quantize, quantize_text)
     text_bits = quantize if quantize_text is None else quantize_text or None
@@ -66,7 +67,10 @@ def convert(
     log.info(f"Recognised: {release.title}.")
     for note in release.notes:
         log.info(note)
+    family = families.family_of(release.index["_class_name"])
+    check_files(release, family, folder)
     plans = _write_plans(release, dtype, quantize, text_bits)
+    check_card(release, folder)
 
     job = {
         "mlxvid": __version__,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mlxvid.errors import WeightsError
 from mlxvid.model.folder import Folder
-from mlxvid.weights.files import component_files
+from mlxvid.weights.files import average_folder, component_files
 
 from . import families, sources
 from .release import Component, Release
@@ -38,6 +38,10 @@ def read_release(folder: Path) -> Release:
         group = component_files(path)
         if not group:
             continue
+        average = average_folder(folder, path.name)
+        if path.name in parts and average is not None:
+            notes.append(f"Taken: {average.name}, the average over the training.")
+            group = component_files(average)
         if path.name in parts:
             components.append(_component(model, path, group))
         elif _is_listed(model, path.name):
@@ -54,9 +58,11 @@ def read_release(folder: Path) -> Release:
             raise WeightsError(f"{folder / name} has no weights; download the model again.")
 
     files = {}
-    for path in sources.files_in(folder):
-        if not sources.is_weights(path):
-            files[str(path.relative_to(folder))] = path
+    for place in [folder, *_subfolders(folder)]:
+        # Two of them may be links to the same folder.
+        for path in sources.files_in(place):
+            if not sources.is_weights(path):
+                files[str(path.relative_to(folder))] = path
     return Release(f"a Diffusers folder ({kind})", model.index, components, files, notes)
 
 
@@ -76,5 +82,5 @@ def _is_listed(model: Folder, name: str) -> bool:
 def _component(model: Folder, path: Path, group: list[Path]) -> Component:
     # The last of a group is a weight file; the first may be an index.
     stem = re.split(r"[.-]", group[-1].name)[0].removeprefix("pytorch_")
-    weights = sources.read_group(model.path, group)
+    weights = sources.read_component(model.path, group)
     return Component(path.name, model.json(path.name), weights.tensors, stem, path)

@@ -1,31 +1,65 @@
-"""Recognises a folder's layout: by model_index.json, or by its tensors' names and shapes."""
+"""Recognises a model's layout: by model_index.json, or by its tensors' names and shapes."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from mlxvid.errors import WeightsError
+from mlxvid.weights.unpickle import NoWeightsError
 
-from . import diffusers_folder, families, sources
-from .release import Release
+from . import diffusers_folder, families, sources, unfinished
+from .release import Release, WeightFile
 
 
-def recognise(folder: Path) -> Release:
-    """The model in `folder`.
+def recognise(source: Path) -> Release:
+    """The model in `source`, a folder or a file.
 
     Raises :class:`WeightsError` where mlxvid knows none, or where it is broken or incomplete.
     """
-    if diffusers_folder.recognises(folder):
-        return diffusers_folder.read_release(folder)
-    files = [sources.read_group(folder, group) for group in sources.weight_groups(folder)]
-    for layout in families.layouts():
+    if diffusers_folder.recognises(source):
+        return diffusers_folder.read_release(source)
+    folder = source if source.is_dir() else source.parent
+    files: list[WeightFile] = []
+    unread: list[tuple[str, WeightsError]] = []
+    for group in sources.weight_groups(source):
+        try:
+            files += sources.read_group(folder, group)
+        except WeightsError as error:
+            unread.append((str(group[0].relative_to(folder)), error))
+    try:
+        release = _read_release(folder, files)
+    except WeightsError as error:
+        raise _reason(error, unread, source) from None
+    notes = [f"Left out: {path}, which has no weights of this model." for path, _ in unread]
+    return dataclasses.replace(release, notes=[*release.notes, *notes])
+
+
+def _read_release(folder: Path, files: Sequence[WeightFile]) -> Release:
+    layouts = list(families.layouts())
+    for layout in layouts:
         if layout.recognises(files):
             return layout.read_release(folder, files)
-    if files:
-        content = "weights of no model that mlxvid knows"
-    else:
-        content = "neither weights nor a model_index.json"
-    raise WeightsError(
-        f"{folder} holds {content}; "
-        "give the folder of a complete model, in the Diffusers layout or as released."
-    )
+    for layout in layouts:
+        if layout.has_part(files):
+            return layout.read_release(folder, files)
+    raise unfinished.unknown(folder, files)
+
+
+def _reason(
+    error: WeightsError, unread: Sequence[tuple[str, WeightsError]], source: Path
+) -> WeightsError:
+    """Why there is no model: a file that may be a part of it can't be read, or it isn't there."""
+    damaged = [other for _, other in unread if not isinstance(other, NoWeightsError)]
+    if damaged:
+        return damaged[0]
+    broken_off = unfinished.broken_off(source)
+    if broken_off:
+        return WeightsError(f"{str(error).rstrip('.')}: the download of {broken_off} broke off.")
+    unreadable = unfinished.unreadable(source)
+    if unreadable:
+        return unreadable
+    if unread:
+        return WeightsError(f"{str(error).rstrip('.')}; not used: {unread[0][1]}")
+    return error

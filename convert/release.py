@@ -1,11 +1,12 @@
 """A model as it was found: components and files by Diffusers' names, tensors still on disk.
 
-A layout is a module with `recognises(files)` and `read_release(folder, files)`, which makes a
-:class:`Release`.
+A layout is a module with `recognises(files)`, `has_part(files)` and `read_release(folder, files)`,
+which makes a :class:`Release`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,17 +14,25 @@ from typing import Any, Protocol
 
 from mlxvid.errors import WeightsError
 from mlxvid.weights.tensors import Tensor
+from mlxvid.weights.wrappers import is_average
 
 
 @dataclass(frozen=True, eq=False)
 class WeightFile:
     """Weights that belong together: one file, or the shards of an index.
 
-    path: of the file or the index, relative to the source. tensors: by their names in the file.
+    path: of the file or the index, relative to the source. tensors: by their names. inside: the
+    tables and prefixes of the file in which they were found. passed_over: those beside them of
+    which these tensors are an average.
     """
 
     path: str
     tensors: Mapping[str, Tensor]
+    inside: tuple[str, ...] = ()
+    passed_over: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.path} ({'.'.join(self.inside)})" if self.inside else self.path
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,9 @@ class Layout(Protocol):
     def recognises(self, files: Sequence[WeightFile]) -> bool:
         """Whether the tensors' names and shapes are this layout's."""
 
+    def has_part(self, files: Sequence[WeightFile]) -> bool:
+        """Whether another component is there that only this layout has."""
+
     def read_release(self, folder: Path, files: Sequence[WeightFile]) -> Release:
         """The model in `folder`; raises :class:`WeightsError` where a component is missing."""
 
@@ -78,27 +90,35 @@ def files_with(files: Iterable[WeightFile], *alternatives: frozenset[str]) -> li
 
 
 def single(files: Sequence[WeightFile], what: str, remedy: str) -> WeightFile:
-    """The only one of `files`, which hold `what`.
+    """The only one of `files`, which hold `what`; the average over the training, where one is.
 
     Raises :class:`WeightsError` for none, with `remedy`, and for several.
     """
+    averages = [file for file in files if is_average(file.path)]
+    if len(averages) == 1 < len(files):
+        others = tuple(str(file) for file in files if file not in averages)
+        return dataclasses.replace(averages[0], passed_over=others)
     if not files:
         raise WeightsError(f"There is no {what}; {remedy}.")
     if len(files) > 1:
         first, second = files[:2]
-        raise WeightsError(
-            f"{first.path} and {second.path} are both the {what}; keep only one of them."
-        )
+        raise WeightsError(f"{first} and {second} are both the {what}; keep only one of them.")
     return files[0]
 
 
 def left_out(files: Iterable[WeightFile], used: Sequence[WeightFile]) -> list[str]:
-    """Notes on the files that no component was read from."""
-    return [
-        f"Left out: {file.path}, which is not part of this model."
-        for file in files
-        if file not in used
-    ]
+    """Notes on the averages that were taken, and on the files that no component was read from."""
+    notes = []
+    for file in used:
+        if file.passed_over:
+            others = ", ".join(file.passed_over)
+            notes.append(f"Taken: {file}, the average over the training, and not {others}.")
+    taken = [(file.path, file.inside) for file in used]
+    passed_over = {name for file in used for name in file.passed_over}
+    for file in files:
+        if (file.path, file.inside) not in taken and str(file) not in passed_over:
+            notes.append(f"Left out: {file}, which is not part of this model.")
+    return notes
 
 
 def shape_of(tensors: Mapping[str, Tensor], name: str, axes: int) -> tuple[int, ...]:

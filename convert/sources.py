@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mlxvid import catalog, hub
 from mlxvid.errors import ModelNotFoundError
-from mlxvid.hub import assembly, selection
+from mlxvid.hub import assembly, kinds, selection
 from mlxvid.progress import Watch
 from mlxvid.weights import safetensors_file, torch_file
-from mlxvid.weights.files import ENDINGS, INDEX, SHARD, shards, unindexed
+from mlxvid.weights.files import ENDINGS, SHARD, is_index, shards, unindexed
 from mlxvid.weights.fp8_scales import with_scales
+from mlxvid.weights.quantized import program_of, refusal
 from mlxvid.weights.tensors import Tensor, joined, mapped
+from mlxvid.weights.wrappers import Table
 
+from .layouts import wan_others
 from .release import WeightFile
+from .unwrap import networks
 
 # Weights for other programs, which a folder may have beside those that are read here.
 FOREIGN = (".ckpt", ".gguf", ".h5", ".msgpack", ".npz", ".onnx", ".onnx_data", ".ot")
@@ -27,41 +32,56 @@ def find(
 ) -> Path:
     """The folder that `source` names, downloaded if need be, with progress reported to `watch`.
 
-    source: a folder, a name of the catalog, or a hub repository ("owner/name"). Raises
-    :class:`ModelNotFoundError` where it is none of them.
+    source: a folder, a file with all of a model in it, a name of the catalog, or a hub repository
+    ("owner/name"). Raises :class:`ModelNotFoundError` where it is none of them.
     """
     name = os.fspath(source)
-    folder = Path(name).expanduser()
-    if folder.is_dir():
+    folder = Path(os.path.expanduser(name))
+    # Not Path's own questions, which fail at a name that is too long.
+    if os.path.isdir(folder) or folder.suffix in ENDINGS and os.path.isfile(folder):
         return folder
     try:
         card = catalog.find(name)
     except ModelNotFoundError:
-        if folder.exists():
-            raise ModelNotFoundError(
-                f"{name} is a file; give the folder of the complete model."
-            ) from None
+        if os.path.exists(folder):
+            raise
         if name.count("/") != 1 or name.startswith((".", "/", "~")):
             raise ModelNotFoundError(
                 f"{name} is neither a folder here nor a hub repository (owner/name); "
                 "check the spelling."
             ) from None
-        return hub.download(name, revision, PATTERNS, watch)
+        return hub.download(name, revision, PATTERNS, watch, check=_check)
     return card.folder or assembly.fetched(card, revision, PATTERNS, watch)
 
 
+def _check(repo: str, folder: Path, sizes: Mapping[str, int]) -> None:
+    """Raise where a hub repository is no release that can be converted."""
+    wan_others.check_repository(repo, sizes)
+    kinds.check_release(repo, folder, sizes)
+
+
 def files_in(folder: Path) -> Iterator[Path]:
-    """Every file below `folder`, in order, hidden ones and those in hidden folders excepted."""
-    for path in sorted(folder.rglob("*")):
-        names = path.relative_to(folder).parts
-        hidden = any(name.startswith(".") for name in names)
-        if path.is_file() and not hidden:
-            yield path
+    """Every file below `folder`, in order, hidden ones and those in hidden folders excepted.
+
+    Linked folders are followed, each real one once. Of a file, that file alone.
+    """
+    if folder.is_file():
+        yield folder
+        return
+    seen = {folder.resolve()}
+    waiting = [folder]
+    while waiting:
+        inside = sorted(waiting.pop().glob("[!.]*"))
+        yield from (path for path in inside if path.is_file())
+        for path in reversed(inside):
+            if path.is_dir() and path.resolve() not in seen:
+                seen.add(path.resolve())
+                waiting.append(path)
 
 
 def is_weights(path: Path) -> bool:
     """Whether a file holds weights or is an index of files that do."""
-    return path.suffix in ENDINGS + FOREIGN or path.name.endswith(INDEX)
+    return path.suffix in ENDINGS + FOREIGN or is_index(path)
 
 
 def weight_groups(folder: Path) -> list[list[Path]]:
@@ -72,41 +92,77 @@ def weight_groups(folder: Path) -> list[list[Path]]:
     """
     files = list(files_in(folder))
     groups = []
-    indexed: set[Path] = set()
+    seen: set[Path] = set()
     for index in files:
-        if index.name.endswith(INDEX):
+        if is_index(index) and _is_of_weights(index):
             named = shards(index)
             groups.append([index, *named])
-            indexed.update(named)
+            seen.update(path.resolve() for path in named)
     for path in files:
-        if path.suffix not in ENDINGS or path in indexed:
+        # One file may be linked to from several folders.
+        if path.suffix not in ENDINGS or path.resolve() in seen:
             continue
+        seen.add(path.resolve())
         if SHARD.search(path.name):
             raise unindexed(path)
         groups.append([path])
     return groups
 
 
-def read_group(folder: Path, group: list[Path]) -> WeightFile:
-    """The tensors of weight files that belong together.
+def _is_of_weights(index: Path) -> bool:
+    """Whether an index is of files that are read here, and not of another program's."""
+    return any(f"{ending}.index" in index.name for ending in ENDINGS)
 
-    Raises :class:`WeightsError` for broken files and for a name in two of them.
+
+def read_group(folder: Path, group: list[Path]) -> list[WeightFile]:
+    """The networks in weight files that belong together.
+
+    Raises :class:`WeightsError` for broken files and for a name in two of them, and
+    :class:`NoWeightsError` for files of something else.
     """
-    weights = [path for path in group if not path.name.endswith(INDEX)]
-    tensors = joined(weights, _read)
-    return WeightFile(str(group[0].relative_to(folder)), with_scales(tensors))
+    tables: list[Table] = []
+
+    def read(path: Path) -> dict[str, Tensor]:
+        if not _is_torch(path):
+            return safetensors_file.read(path)
+        content = torch_file.open_content(path)
+        tables.append(content.table)
+        return content.tensors
+
+    weights = [path for path in group if not is_index(path)]
+    tensors = with_scales(joined(weights, read))
+    program = program_of(tensors)
+    if program is not None:
+        raise refusal(group[0], program)
+    table = tables[0] if tables else Table({}, (), ())
+    path = str(group[0].relative_to(folder))
+    files = networks(path, tensors, table.keys)
+    return [
+        dataclasses.replace(file, passed_over=(*table.passed_over, *file.passed_over))
+        for file in files
+    ]
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    """The file's tensors, read by its content where the name misleads.
+def read_component(folder: Path, group: list[Path]) -> WeightFile:
+    """The one network in weight files that belong together; raises as :func:`read_group` does."""
+    files = read_group(folder, group)
+    if len(files) == 1:
+        return files[0]
+    tensors: dict[str, Tensor] = {}
+    for file in files:
+        prefix = "".join(f"{key}." for key in file.inside)
+        tensors |= {prefix + name: tensor for name, tensor in file.tensors.items()}
+    return WeightFile(files[0].path, tensors)
+
+
+def _is_torch(path: Path) -> bool:
+    """Whether a file is PyTorch's, by its content where the name misleads.
 
     PyTorch's checkpoints begin in a way that no safetensors file does.
     """
     start = mapped(path)[: len(torch_file.LEGACY)]
     by_content = start.startswith((torch_file.ZIP, torch_file.LEGACY))
-    if by_content or path.suffix != ".safetensors":
-        return torch_file.read(path)
-    return safetensors_file.read(path)
+    return by_content or path.suffix != ".safetensors"
 
 
 def fingerprint(folder: Path) -> dict[str, list[int]]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import os
 from pathlib import Path
 
 from . import models
 from .errors import ModelNotFoundError
 from .model.card import Card
+from .model.folder import CONVERT
+from .paths import models_folder
 
 CATALOG: dict[str, Card] = {card.name: card for card in models.cards()}
 DEFAULT_MODEL = "mini"
+INDEX_FILE = "model_index.json"
 
 
 def find(name: str) -> Card:
@@ -22,11 +26,26 @@ def find(name: str) -> Card:
     for card in CATALOG.values():
         if wanted and wanted in (card.name.lower(), (card.repository or "").lower()):
             return card
+    path = os.path.expanduser(name)
+    if os.path.isfile(path):
+        use = _use_of(Path(path))
+        raise ModelNotFoundError(f"{name} is a file, and a model is a folder; {use}.")
     near = difflib.get_close_matches(wanted, list(CATALOG), 3, 0.5)
     meant = f" (did you mean {' or '.join(near)}?)" if near else ""
     raise ModelNotFoundError(
         f"There is no model called {name!r}{meant}; `list_models` shows every name."
     )
+
+
+def _use_of(path: Path) -> str:
+    """What to do with a file that was given as a model."""
+    if path.name == INDEX_FILE:
+        return f"give {path.parent}"
+    if path.suffix == ".gguf":
+        return "mlxvid does not read GGUF, so get the model as safetensors"
+    if "lora" in path.name.lower():
+        return "a LoRA is added to one with `loras`"
+    return f"make one of the folder with the whole release: {CONVERT} FOLDER --out DIR"
 
 
 def card_of(model: str) -> Card:
@@ -38,10 +57,22 @@ def card_of(model: str) -> Card:
     try:
         return find(model)
     except ModelNotFoundError:
-        path = Path(model).expanduser()
-        if not path.is_dir():
+        path = local_folder(model)
+        if path is None:
             raise
         return models.card_of(path)
+
+
+def local_folder(model: str) -> Path | None:
+    """The folder that `model` is the path of, or the name of in the folder for models; or None."""
+    # Not Path's own questions, which fail at a name that is too long.
+    path = os.path.expanduser(model)
+    if os.path.isdir(path):
+        return Path(path)
+    home = models_folder()
+    if home is None or Path(model).name != model or not os.path.isdir(home / model):
+        return None
+    return home / model
 
 
 def listing() -> str:

@@ -12,6 +12,26 @@ import re
 from collections.abc import Callable
 
 _SETTING = re.compile(r"`([a-z][a-z0-9_]*)`")
+# Characters of a message, whose names and paths may be of any length; and of a value in one.
+MAX_MESSAGE = 2000
+MAX_VALUE = 60
+
+
+def shown(value: object) -> str:
+    """A value in a message: the beginning of what Python prints for it, on one line."""
+    try:
+        text = repr(value)
+    except Exception:  # nested too deeply, a number of thousands of digits, or its own fault
+        text = f"a value of the type {type(value).__name__}"
+    return " ".join(text[: 2 * MAX_VALUE].split())[:MAX_VALUE]
+
+
+def _one_line(message: str) -> str:
+    """A message without line breaks, and the middle of a very long one."""
+    line = " ".join(message.splitlines())
+    if len(line) <= MAX_MESSAGE:
+        return line
+    return f"{line[: MAX_MESSAGE // 2]}…{line[-MAX_MESSAGE // 2 :]}"
 
 
 def spelled(message: str, spelling: Callable[[str], str]) -> str:
@@ -20,7 +40,10 @@ def spelled(message: str, spelling: Callable[[str], str]) -> str:
 
 
 class MlxvidError(Exception):
-    """Base of everything that mlxvid raises on purpose."""
+    """Base of everything that mlxvid raises on purpose. Its message is one line."""
+
+    def __init__(self, message: object = ""):
+        super().__init__(_one_line(str(message)))
 
     @property
     def setting(self) -> str | None:
@@ -47,6 +70,10 @@ class MediaError(MlxvidError, OSError):
 
 class DoesNotFitError(MlxvidError, ValueError):
     """The clip needs more memory than this machine can give; the message says what would fit."""
+
+
+class GpuError(MlxvidError, OSError):
+    """The GPU failed, or the system stopped it; the message says what helps."""
 
 
 class DegenerateClipError(MlxvidError, ValueError):

@@ -13,6 +13,7 @@ log = logging.getLogger("mlxvid")
 
 CAFFEINATE = Path("/usr/bin/caffeinate")
 OSASCRIPT = Path("/usr/bin/osascript")
+TMUTIL = Path("/usr/bin/tmutil")
 # The text comes as an argument, so that nothing in it is read as AppleScript.
 NOTIFY = (
     "on run argv",
@@ -66,3 +67,15 @@ def notify(text: str) -> None:
         )
     except OSError as error:
         log.info(f"No notification: {error.strerror}.")
+
+
+def leave_out_of_backups(folder: Path) -> None:
+    """Have Time Machine leave a folder of downloads out, which can be had again."""
+    if not TMUTIL.exists() or not folder.is_dir():
+        return
+    asked = subprocess.run([str(TMUTIL), "isexcluded", str(folder)], capture_output=True, text=True)
+    if asked.returncode or asked.stdout.startswith("[Excluded]"):
+        return
+    done = subprocess.run([str(TMUTIL), "addexclusion", str(folder)], capture_output=True)
+    if done.returncode == 0:
+        log.info(f"Time Machine leaves {folder} out from now on: its models can be had again.")

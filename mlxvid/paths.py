@@ -27,6 +27,12 @@ def cache_folder(name: str) -> Path:
     return Path(home) / name
 
 
+def models_folder() -> Path | None:
+    """The folder for models that MLXVID_MODELS names, such as one on another disk; else None."""
+    given = os.environ.get("MLXVID_MODELS")
+    return Path(given).expanduser() if given else None
+
+
 def require_regular(path: str | os.PathLike, error: type[MlxvidError] = MediaError) -> None:
     """Raise `error` for a pipe, device, socket or folder, before it is opened.
 

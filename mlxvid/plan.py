@@ -100,7 +100,10 @@ def parser() -> cli.Parser:
         "on a pair of the model's blocks",
     )
     p.add_argument(
-        "--memory", type=cli.positive, metavar="GB", help="plan for a machine with this much memory"
+        "--memory",
+        type=cli.gigabytes,
+        metavar="GB",
+        help="plan for a machine with this much memory",
     )
     hand = p.add_argument_group("a geometry by hand, in place of a model")
     hand.add_argument("--t-factor", type=cli.whole, metavar="N", help="frames a latent frame")

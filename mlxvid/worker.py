@@ -227,6 +227,8 @@ class Worker:
 
     def _generate(self, job: _Job) -> Outcome:
         """Make one clip and save it."""
+        from .layers import bounds
+
         request = job.request
         given = request.get("settings", {})
         settings = {name: value for name, value in given.items() if value is not None}
@@ -240,6 +242,7 @@ class Worker:
         force = _switch(request, "force")
         resume = _switch(request, "resume")
         previews = _switch(request, "previews")
+        smaller = _switch(request, "smaller_pieces")
         pipe = self._ready(job)
         card = pipe.model.card
         with_length(settings, None, card, [request["output"]])
@@ -247,7 +250,10 @@ class Worker:
             require_fit(card, self._loaded, settings)
         start = time.monotonic()
         reporter = _Reporter(self, job.id, previews)
-        clip = pipe.generate(**settings, resume=resume, on_progress=reporter, cancel=job.cancel)
+        with bounds.of_one_run():
+            if smaller:
+                bounds.halve()
+            clip = pipe.generate(**settings, resume=resume, on_progress=reporter, cancel=job.cancel)
         save(clip, request["output"], reporter, job.cancel)
         return "saved", {
             "path": request["output"],

@@ -95,6 +95,22 @@ def test_other_systems_have_neither(tmp_path, monkeypatch):
         macos.notify("Done.")
 
 
+@pytest.mark.parametrize(("answer", "asked"), [("[Included]", True), ("[Excluded]", False)])
+def test_downloads_are_kept_out_of_time_machine(tmp_path, monkeypatch, caplog, answer, asked):
+    script = tmp_path / "tmutil"
+    script.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/said\necho "{answer} $2"\n')
+    script.chmod(0o700)
+    monkeypatch.setattr(macos, "TMUTIL", script)
+    caplog.set_level("INFO", logger="mlxvid")
+    folder = tmp_path / "two words"
+    macos.leave_out_of_backups(folder)  # not there yet
+    folder.mkdir()
+    macos.leave_out_of_backups(folder)
+    words = (tmp_path / "said").read_text().splitlines()
+    assert words == [f"isexcluded {folder}"] + [f"addexclusion {folder}"] * asked
+    assert ("Time Machine" in caplog.text) == asked
+
+
 def test_a_notification_is_text_and_never_a_script(programs):
     text = 'a "red" ball\\ end run'
     macos.notify(text)

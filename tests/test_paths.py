@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 from pathlib import Path
@@ -11,7 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mlxvid.errors import MediaError, MlxvidError, WeightsError
+import mlxvid
+from mlxvid.catalog import card_of
+from mlxvid.errors import MediaError, MlxvidError, ModelNotFoundError, WeightsError
+from mlxvid.hub import hub_cache_folder
 from mlxvid.json_files import read_json
 from mlxvid.media.clip import Clip, read_settings
 from mlxvid.media.images import read_image
@@ -19,7 +23,8 @@ from mlxvid.paths import require_regular
 from mlxvid.run.checkpoint import read_latents, run_settings
 from mlxvid.text.tokenizer import JsonTokenizer, read_sentencepiece
 from mlxvid.weights.loading import read_weights
-from mlxvid.weights.lora import Lora, read_lora
+from mlxvid.weights.lora import Lora
+from mlxvid.weights.lora_file import read_lora
 from mlxvid.weights.tensors import mapped
 
 
@@ -96,7 +101,7 @@ def test_folders_of_frames(tmp_path, name):
         read_latents,
         run_settings,
         lambda path: JsonTokenizer.load(path, 8, "<pad>"),
-        lambda path: read_lora(Lora(str(path)), lambda *names: path),
+        lambda path: read_lora(Lora(str(path), files=(path,))),
     ],
 )
 def test_models_loras_and_latents(pipe, read):
@@ -111,3 +116,21 @@ def test_weights(tmp_path, name):
     os.mkfifo(part / name)
     with pytest.raises(WeightsError, match="has no weights"):
         read_weights(part)
+
+
+def test_models_on_another_disk_are_found_by_name(tiny_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLXVID_MODELS", str(tmp_path))
+    shutil.copytree(tiny_folder, tmp_path / "my model")
+    assert mlxvid.load("my model").name == str((tmp_path / "my model").resolve())
+    assert card_of("my model").folder == tmp_path / "my model"
+    for name in ("my", "../my model"):
+        with pytest.raises(ModelNotFoundError):
+            card_of(name)
+
+
+def test_downloads_go_to_the_folder_for_models(tmp_path, monkeypatch):
+    ordinary = hub_cache_folder()
+    monkeypatch.setenv("MLXVID_MODELS", str(tmp_path))
+    assert hub_cache_folder() == tmp_path
+    monkeypatch.setenv("MLXVID_MODELS", "")
+    assert hub_cache_folder() == ordinary

@@ -16,7 +16,10 @@ from tests import ROOT
 PACKAGE = "mlxvid"
 # Top to bottom. A module imports from its own room and from the levels below it.
 COMMANDS = {"generate", "plan", "worker", "doctor", "hub.__main__"}
-EVERYONE = {"progress", "paths", "errors", "json_files", "version", "macos", "_blas", "_before_mlx"}
+EVERYONE = {
+    "progress", "paths", "errors", "json_files", "version", "macos", "metal_errors", "_blas",
+    "_before_mlx",
+}  # fmt: skip
 LEVELS: list[set[str]] = [
     COMMANDS,
     {"cli"},

@@ -38,6 +38,11 @@ def recognises(files: Sequence[WeightFile]) -> bool:
     return bool(files_with(files, TRANSFORMER_MARKS))
 
 
+def has_part(files: Sequence[WeightFile]) -> bool:
+    """Whether one of the files is Open-Sora's VAE."""
+    return bool(files_with(files, VAE_MARKS))
+
+
 def read_release(folder: Path, files: Sequence[WeightFile]) -> Release:
     """The model in `folder`.
 

@@ -17,10 +17,11 @@ import numpy as np
 
 from mlxvid.errors import WeightsError
 from mlxvid.json_files import read_json
+from mlxvid.models.wan import others
 
 from ..release import Component, Release, WeightFile, files_with, left_out, single
 from ..sources import files_in
-from . import t5, wan_text, wan_transformer, wan_vae, wan_vision
+from . import t5, wan_others, wan_text, wan_transformer, wan_vae, wan_vision
 
 REMEDY = "download the whole release"
 
@@ -30,17 +31,24 @@ def recognises(files: Sequence[WeightFile]) -> bool:
     return any(wan_transformer.is_transformer(file) for file in files)
 
 
+def has_part(files: Sequence[WeightFile]) -> bool:
+    """Whether one of the files is another part that is Wan's alone."""
+    marks = (wan_vae.MARKS, wan_text.RELEASED_MARKS, wan_vision.RELEASED_MARKS)
+    is_small = any(wan_others.is_wan22_vae(file.tensors) for file in files)
+    return is_small or bool(files_with(files, *marks))
+
+
 def read_release(folder: Path, files: Sequence[WeightFile]) -> Release:
     """The model in `folder`.
 
     Raises :class:`WeightsError` where a component is missing, is there twice, or belongs to another
     model.
     """
-    transformer_file = single(
-        [file for file in files if wan_transformer.is_transformer(file)],
-        f"transformer of Wan in {folder}",
-        REMEDY,
-    )
+    transformers = [file for file in files if wan_transformer.is_transformer(file)]
+    transformers = wan_others.known(folder, transformers)
+    _check_vae(folder, files)
+    transformer_file = single(transformers, f"transformer of Wan in {folder}", REMEDY)
+    transformer = _transformer(folder, transformer_file)
     vae_file = single(
         files_with(files, wan_vae.MARKS),
         f"VAE of Wan 2.1 in {folder} (Wan2.1_VAE.pth in the release)",
@@ -53,14 +61,16 @@ def read_release(folder: Path, files: Sequence[WeightFile]) -> Release:
     )
     used = [transformer_file, vae_file, text_file]
 
-    transformer = _transformer(folder, transformer_file)
     components = [transformer, _vae(folder, vae_file), _text_encoder(folder, text_file)]
-    shift = wan_transformer.flow_shift(transformer.config, folder)
+    shift, told_by = wan_transformer.flow_shift(transformer.config, folder / transformer_file.path)
     extra_files = _tokenizer(folder, text_file)
     extra_files["scheduler/scheduler_config.json"] = _as_json(
         wan_transformer.scheduler_config(shift)
     )
     notes = []
+    is_causal = wan_others.is_causal(folder, transformer_file)
+    if is_causal:
+        notes.append(wan_others.CAUSAL_NOTE)
     if transformer.config["image_dim"] is not None:
         vision_file = single(
             files_with(files, wan_vision.RELEASED_MARKS, wan_vision.REPACKAGED_MARKS),
@@ -77,12 +87,19 @@ def read_release(folder: Path, files: Sequence[WeightFile]) -> Release:
             notes.append(f"Left out: the text tower of {vision_file.path}, which Wan does not use.")
     _check_match(folder, components)
     return Release(
-        title=_title(transformer, shift),
-        index=_index(components),
+        title=_title(transformer, shift) + (f" ({told_by})" if told_by else ""),
+        index=_index(components) | ({"note": wan_others.CAUSAL_NOTE} if is_causal else {}),
         components=components,
         files=extra_files,
         notes=notes + left_out(files, used),
     )
+
+
+def _check_vae(folder: Path, files: Sequence[WeightFile]) -> None:
+    """Raise :class:`WeightsError` where the only VAE is that of Wan 2.2's TI2V 5B."""
+    for file in files:
+        if wan_others.is_wan22_vae(file.tensors) and not files_with(files, wan_vae.MARKS):
+            raise others.refusal(folder / file.path, f"the VAE of {others.SMALL}")
 
 
 def _transformer(folder: Path, file: WeightFile) -> Component:
@@ -90,6 +107,7 @@ def _transformer(folder: Path, file: WeightFile) -> Component:
     path = (folder / file.path).parent / "config.json"
     own = read_json(path) if path.is_file() else {}
     config = wan_transformer.config(tensors, own, path)
+    wan_others.check_sizes(folder / file.path, config)
     return Component("transformer", config, tensors, "diffusion_pytorch_model", folder)
 
 

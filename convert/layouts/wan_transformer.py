@@ -26,31 +26,23 @@ MARKS = frozenset(
         "time_projection.1.weight",
     }
 )
-# What ComfyUI puts before every tensor's name.
-PREFIXES = ("model.diffusion_model.", "diffusion_model.")
 # Of every transformer of Wan, for a folder whose config.json does not give the number of heads.
 HEAD_DIM = 128
 # The width of the models of 14 billion parameters.
 WIDE = 5120
+_SIZE = re.compile(r"(?<![0-9])(480|720)p", re.IGNORECASE)
 # Of the model from a first to a last image, in the release and in Diffusers alike.
 SHIFT_FIRST_LAST = 16.0
 
 
 def is_transformer(file: WeightFile) -> bool:
     """Whether the tensors have the names that Wan's own code gives a transformer's."""
-    return _without_prefix(file.tensors).keys() >= MARKS
+    return file.tensors.keys() >= MARKS
 
 
 def tensors(original: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors by Diffusers' names."""
-    return {transformer_name(name): t for name, t in _without_prefix(original).items()}
-
-
-def _without_prefix(original: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    for prefix in PREFIXES:
-        if all(name.startswith(prefix) for name in original):
-            return {name.removeprefix(prefix): tensor for name, tensor in original.items()}
-    return original
+    return {transformer_name(name): tensor for name, tensor in original.items()}
 
 
 def config(renamed: Mapping[str, Tensor], own: Mapping[str, Any], path: Path) -> dict[str, Any]:
@@ -110,15 +102,20 @@ def scheduler_config(shift: float) -> dict[str, Any]:
     }
 
 
-def flow_shift(config: Mapping[str, Any], folder: Path) -> float:
-    """The noise schedule's shift.
+def flow_shift(config: Mapping[str, Any], path: Path) -> tuple[float, str]:
+    """The noise schedule's shift, and what tells it, for a note; "" where the sizes do.
 
-    The image models for 480p and 720p differ only in their weights: the folder's name decides.
+    The image models for 480p and 720p differ only in their weights: the name of the file at `path`
+    decides, or that of a folder above it.
     """
     if config["pos_embed_seq_len"] is not None:
-        return SHIFT_FIRST_LAST
+        return SHIFT_FIRST_LAST, ""
     width = config["num_attention_heads"] * config["attention_head_dim"]
-    is_small = config["image_dim"] is None and width < WIDE
-    if is_small or re.search("480p", str(folder.resolve()), re.IGNORECASE):
-        return SHIFT_480P
-    return SHIFT_720P
+    if config["image_dim"] is None:
+        return (SHIFT_480P if width < WIDE else SHIFT_720P), ""
+    for name in (path.name, *(parent.name for parent in path.resolve().parents)):
+        sizes = set(_SIZE.findall(name))
+        if len(sizes) == 1:
+            size = sizes.pop()
+            return (SHIFT_480P if size == "480" else SHIFT_720P), f"{size}p by the name {name}"
+    return SHIFT_720P, "720p, since no name says 480p"

@@ -12,7 +12,6 @@ from PySide6.QtGui import (
     QDragLeaveEvent,
     QDropEvent,
     QGuiApplication,
-    QImageReader,
     QKeyEvent,
     QKeySequence,
     QPainter,
@@ -24,14 +23,15 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractButton, QFileDialog, QMenu, QSizePolicy
 
 from mlxvid.errors import MlxvidError
-from mlxvid.gui.core.drops import check_clip, check_picture, files_in, picture_in
+from mlxvid.gui.core.drops import check_clip, files_in, picture_in, picture_thumbnail
 from mlxvid.gui.core.messages import shown
 from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.theme import colours, small_font
 
 _SIDE = 60
 _ICON = 20
-_FILTER = "Pictures (*.png *.jpg *.jpeg *.webp *.bmp *.tif *.tiff *.gif);;All files (*)"
+_ENDINGS = "*.png *.jpg *.jpeg *.heic *.heif *.webp *.avif *.bmp *.tif *.tiff *.gif"
+_FILTER = f"Pictures ({_ENDINGS});;All files (*)"
 
 
 class PictureWell(QAbstractButton):
@@ -69,14 +69,13 @@ class PictureWell(QAbstractButton):
 
         Where it is no picture, `message` says so and nothing changes.
         """
-        if path is not None:
-            try:
-                self.check(path)
-            except MlxvidError as error:
-                self.message.emit(shown(error))
-                return
+        try:
+            pixmap = self.thumbnail(path) if path else QPixmap()
+        except MlxvidError as error:
+            self.message.emit(shown(error))
+            return
         self._path = path
-        self._pixmap = self.thumbnail(path) if path else QPixmap()
+        self._pixmap = pixmap
         self._describe()
         self.update()
         self.changed.emit()
@@ -155,20 +154,19 @@ class PictureWell(QAbstractButton):
 
     # --- for subclasses ---------------------------------------------------------------------------
 
-    def check(self, path: Path) -> None:
-        """Raise :class:`MlxvidError` for a file that is not for this place."""
-        check_picture(path)
-
     def given(self, mime: QMimeData) -> Path | None:
         """The file that was dropped or pasted, None where there is none.
 
-        Raises :class:`MlxvidError` as :meth:`check` does.
+        Raises :class:`MlxvidError` for pixels that can't be kept.
         """
         return picture_in(mime)
 
     def thumbnail(self, path: Path) -> QPixmap:
-        """A small picture of the file; a null one where there can be none."""
-        return _thumbnail(path)
+        """A small picture of the file; a null one where there can be none.
+
+        Raises :class:`MlxvidError` for a file that is not for this place.
+        """
+        return QPixmap.fromImage(picture_thumbnail(path, 3 * _SIDE))
 
     # --- painting ---------------------------------------------------------------------------------
 
@@ -245,23 +243,9 @@ class ClipWell(PictureWell):
     empty = "film"
     files = "Clips (*.mp4 *.webm *.mov *.m4v *.mkv *.avi *.gif);;All files (*)"
 
-    def check(self, path: Path) -> None:
-        check_clip(path)
-
     def given(self, mime: QMimeData) -> Path | None:
         return next(iter(files_in(mime)), None)
 
     def thumbnail(self, path: Path) -> QPixmap:
+        check_clip(path)
         return QPixmap()
-
-
-def _thumbnail(path: Path) -> QPixmap:
-    """A small pixmap; null for formats that Qt doesn't know (the worker may still read them)."""
-    reader = QImageReader(str(path))
-    reader.setDecideFormatFromContent(True)
-    reader.setAutoTransform(True)
-    size = reader.size()
-    if size.isValid():
-        most = QSize(3 * _SIDE, 3 * _SIDE)
-        reader.setScaledSize(size.scaled(most, Qt.AspectRatioMode.KeepAspectRatio))
-    return QPixmap.fromImage(reader.read())

@@ -194,7 +194,8 @@ class Database(QObject):
 
     def set_job_state(
         self, number: int, state: State, message: str = "", resume: bool = False
-    ) -> None:
+    ) -> bool:
+        """Record how far a job is; whether that could be written."""
         with self._change(self.jobs_changed) as change:
             change.run(
                 "UPDATE jobs SET state = ?, message = ?, resume = ? WHERE id = ?",
@@ -203,6 +204,7 @@ class Database(QObject):
                 int(resume),
                 number,
             )
+        return change.written
 
     def interrupt_running(self, message: str) -> list[int]:
         """Mark the jobs that ran when the app last ended as interrupted, and return their ids."""
@@ -274,6 +276,7 @@ class Database(QObject):
                 yield change
         except sqlite3.Error as error:
             change.new_id = NOTHING
+            change.written = False
             self.message.emit(
                 f"The library can't be written ({error}): make room on the disk of {self.path}."
             )
@@ -290,7 +293,11 @@ class Database(QObject):
 
 
 class _Change:
-    """`new_id`: of the row inserted last, NOTHING where there is none."""
+    """`new_id`: of the row inserted last, NOTHING where there is none. `written`: whether all of
+    it could be.
+    """
+
+    written = True
 
     def __init__(self, connection: sqlite3.Connection):
         self._connection = connection

@@ -13,10 +13,12 @@ from PySide6.QtGui import QImage, QImageWriter
 from mlxvid.errors import MediaError
 from mlxvid.media.clip import read_settings
 from mlxvid.media.formats import VIDEO
-from mlxvid.media.images import open_picture
+from mlxvid.media.images import open_picture, read_thumbnail
+from mlxvid.paths import require_regular
 from mlxvid.run.repeat import repeatable
 
 from .database_file import data_folder
+from .reel import image_of
 
 # Videos, some of which only other programs make: Pillow would call them broken pictures.
 _FILMS = {*VIDEO, ".mov", ".m4v", ".mkv", ".avi", ".mpg", ".mpeg", ".ts", ".wmv"}
@@ -31,26 +33,32 @@ def files_in(mime: QMimeData) -> list[Path]:
 def picture_in(mime: QMimeData) -> Path | None:
     """The picture in a drop or on the clipboard: the first file, or pixels; None for neither.
 
-    Pixels are saved, so that the worker can read them. Raises :class:`MediaError` for a file that
-    is no picture.
+    Pixels are saved, so that the worker can read them. Whether a file is a picture shows when it
+    is read.
     """
     files = files_in(mime)
     if files:
-        check_picture(files[0])
         return files[0]
     image = QImage(mime.imageData()) if mime.hasImage() else QImage()
     return None if image.isNull() else keep_picture(image)
 
 
-def check_picture(path: Path) -> None:
-    """Raise :class:`MediaError`, saying what the file is instead, unless it is a picture."""
+def picture_thumbnail(path: Path, side: int) -> QImage:
+    """A picture of at most `side` pixels.
+
+    Read as the worker reads it: Qt's own readers take formats in which files name other files.
+    Raises :class:`MediaError`, saying what the file is instead, unless it is a picture.
+    """
+    _check_no_film(path)
+    return image_of(read_thumbnail(path, side))
+
+
+def _check_no_film(path: Path) -> None:
     if path.suffix.lower() in _FILMS:
         raise MediaError(
             f"{path.name} is a video, not a picture: open it and use one of its frames, or choose "
             "a picture."
         )
-    with open_picture(path):
-        pass
 
 
 def check_clip(path: Path) -> None:
@@ -62,6 +70,8 @@ def check_clip(path: Path) -> None:
         raise MediaError(f"There is no clip {path}: it may have been moved or renamed.")
     if path.suffix.lower() not in _CLIPS and not path.is_dir():
         raise MediaError(f"{path.name} is no clip: choose a video, a GIF or a folder of frames.")
+    if not path.is_dir():
+        require_regular(path)
 
 
 def keep_picture(image: QImage) -> Path:
@@ -91,7 +101,9 @@ def take(
     if path.suffix.lower() in _CLIPS or path.is_dir():
         settings(settings_in(path))
     else:
-        check_picture(path)
+        _check_no_film(path)
+        with open_picture(path):
+            pass
         picture(path)
 
 

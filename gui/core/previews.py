@@ -59,7 +59,8 @@ class Previews(QObject):
 def frames_of_preview(event: dict[str, Any]) -> np.ndarray:
     """The frames uint8 [F, H, W, 3] of a `preview` event; raises :class:`MediaError`."""
     try:
-        with Image.open(io.BytesIO(base64.b64decode(event["png"]))) as image:
+        png = io.BytesIO(base64.b64decode(event["png"]))
+        with Image.open(png, formats=("PNG",)) as image:
             strip = np.asarray(image.convert("RGB"))
         return strip.reshape(event["frames"], event["height"], event["width"], 3)
     except (OSError, ValueError) as error:

@@ -10,6 +10,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from mlxvid.errors import MlxvidError
+from mlxvid.metal_errors import MetalError
 from mlxvid.model.machine import Machine
 
 from .choices import Choices
@@ -65,6 +66,7 @@ class Runner(QObject):
         self.cancelling = False
         self._output: Path | None = None
         self._deaths = 0
+        self._retried: set[int] = set()  # jobs that go on after the GPU failed, in smaller pieces
         self._loads: dict[str, dict[str, Any]] = {}  # open load requests by their ids
         self._numbers = itertools.count(1)
         # What the worker has loaded, or will have before the next job.
@@ -146,9 +148,13 @@ class Runner(QObject):
             self.changed.emit()
             return
         self.current = job
+        if not self._record(job, State.RUNNING):
+            # Else it would wait for ever, and be made again and again.
+            self.current = None
+            self.changed.emit()
+            return
         self.cancelling = False
         self._output = output_for(job.settings, folder)
-        self._database.set_job_state(job.number, State.RUNNING)
         self.started.emit(job)
         self.changed.emit()
         self._load(loading_of(job.settings))
@@ -159,6 +165,8 @@ class Runner(QObject):
             options["resume"] = True
         if job.settings.get("force"):
             options["force"] = True
+        if job.number in self._retried:
+            options["smaller_pieces"] = True
         self._client.generate(job.number, str(self._output), making_of(job.settings), **options)
 
     def _load(self, loading: dict[str, Any]) -> None:
@@ -170,12 +178,23 @@ class Runner(QObject):
         self._loads[number] = loading
         self._client.load(number, loading)
 
+    def _record(self, job: Job, state: State, message: str = "", resume: bool = False) -> bool:
+        """Write down how far a job is; False, and a queue at rest, where that can't be done."""
+        if self._database.set_job_state(job.number, state, message, resume):
+            return True
+        self._preferences.paused = True
+        self.halted.emit(
+            f"The queue can't be written, so it is paused: make room on the disk of "
+            f"{self._database.path} and see that it may be written, then resume the queue."
+        )
+        return False
+
     def _end(self, state: State, message: str = "") -> None:
         """Record that the job that runs has ended early, and begin the next."""
         job = self.current
         assert job is not None
         self._previews.clear()
-        self._database.set_job_state(job.number, state, message)
+        self._record(job, state, message)
         self.current = None
         self.ended.emit(self._database.job(job.number) or job)
         self.changed.emit()
@@ -238,7 +257,7 @@ class Runner(QObject):
             job=job.id,
         )
         self._learn_time(settings, event["seconds"], job.resume)
-        self._database.set_job_state(job.number, State.DONE)
+        self._record(job, State.DONE)
         self.current = None
         self.saved.emit(clip, Path(event["path"]))
         self.changed.emit()
@@ -257,20 +276,35 @@ class Runner(QObject):
         if self.current is not None:
             self.previewed.emit(frames, float(self.current.settings.get("fps") or 16))
 
-    def _interrupt(self, how: str, memory: bool) -> None:
+    def _interrupt(self, how: str, failure: MetalError | None) -> None:
         self._loading = None
         self._loads.clear()
         if self.current is None:
+            return
+        if failure is not None and failure.transient and self.current.number not in self._retried:
+            self._retry(self.current, how)
             return
         self._deaths += 1
         if self._deaths >= DEATHS_IN_A_ROW:
             self._preferences.paused = True
         remedy = "resume this clip to try again"
-        if memory:
+        if failure is not None and failure.memory:
             remedy = lighter(self.current.settings, self.machine)
+        elif failure is not None:
+            remedy = failure.remedy
         self._end(State.INTERRUPTED, f"{how}: {remedy}.")
         if self._deaths >= DEATHS_IN_A_ROW:
             self.halted.emit(
                 f"The generator ended {self._deaths} times in a row, so the queue is paused: lower "
                 "the settings, then resume it."
             )
+
+    def _retry(self, job: Job, how: str) -> None:
+        """Go on with a job once, from its checkpoint, with a worker that begins anew."""
+        self._retried.add(job.number)
+        self._previews.clear()
+        self.noted.emit(f"{how}: the clip goes on from its last saved step, in smaller pieces.")
+        self._record(job, State.WAITING, resume=True)
+        self.current = None
+        self.changed.emit()
+        self.advance()

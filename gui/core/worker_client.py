@@ -11,6 +11,8 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QProcess, QTimer, Signal
 
+from mlxvid.metal_errors import MEMORY, MetalError, last_words
+
 from .commands import worker_command
 from .protocol import LineParser
 
@@ -27,7 +29,7 @@ LAST_WORDS = 50
 _ENDS = ("loaded", "saved", "cancelled", "error")
 _DEATHS: dict[int, str] = {
     signal.SIGKILL: "The generator was killed, most likely by the system because memory ran out",
-    signal.SIGABRT: "The generator crashed, most likely because memory ran out",
+    signal.SIGABRT: "The generator crashed",
     signal.SIGTERM: "The generator was ended by another program",
 }
 
@@ -36,12 +38,13 @@ class WorkerClient(QObject):
     """One worker at a time: the first request starts it, and the next one after it has ended.
 
     ready: the event of that name. event_received: every other event. died: how, as the beginning of
-    a sentence, and whether memory may have run out. silent: seconds without an event of a job.
+    a sentence, and by what failure of the GPU or the memory, or None. silent: seconds without an
+    event of a job.
     """
 
     ready = Signal(dict)
     event_received = Signal(dict)
-    died = Signal(str, bool)
+    died = Signal(str, object)
     silent = Signal(int)
     stderr_line = Signal(str)
     strange_line = Signal(str)
@@ -81,7 +84,7 @@ class WorkerClient(QObject):
         self._send({"op": "load", "id": number, **loading})
 
     def generate(self, number: int, output: str, settings: dict[str, Any], **options: Any) -> None:
-        """Make a clip with previews; `options`: force, resume."""
+        """Make a clip with previews; `options`: force, resume, smaller_pieces."""
         self._send(
             {
                 "op": "generate",
@@ -199,12 +202,16 @@ class WorkerClient(QObject):
         )  # a last line without an end
         if status == QProcess.ExitStatus.CrashExit:
             how = _DEATHS.get(code, f"The generator crashed (signal {code})")
-            self._bury(how, memory=code != signal.SIGTERM)
+            likely = MEMORY if code == signal.SIGKILL else None
+            self._bury(how, None if code == signal.SIGTERM else self._failure() or likely)
         else:
             last = f": {self._last_words[-1]}" if self._last_words else ""
-            self._bury(f"The generator ended by itself (code {code}){last}")
+            self._bury(f"The generator ended by itself (code {code}){last}", self._failure())
 
-    def _bury(self, how: str, memory: bool = False) -> None:
+    def _failure(self) -> MetalError | None:
+        return last_words("\n".join(self._last_words))
+
+    def _bury(self, how: str, failure: MetalError | None = None) -> None:
         process = self._process
         self._process = None
         self._silence.stop()
@@ -212,7 +219,12 @@ class WorkerClient(QObject):
         if process is not None:
             process.deleteLater()
         log.error("%s", self._reason or how)
-        self.died.emit(self._reason or how, memory and self._reason is None)
+        if self._reason is not None:
+            self.died.emit(self._reason, None)
+        elif failure is None or how == _DEATHS[signal.SIGKILL]:
+            self.died.emit(how, failure)
+        else:
+            self.died.emit(f"{failure.happened}, and the generator ended", failure)
 
     def _report_silence(self) -> None:
         self.silent.emit(self._silence.interval() // 1000)

@@ -19,6 +19,11 @@ from mlxvid.model.geometry import MAX_FRAMES, MAX_SIDE, check_whole
 
 from .flags import spelled_as_flags
 
+# More of anything that is counted, and more GB of memory, than there is use for.
+MAX_WHOLE = 10**9
+MAX_GB = 10**6
+# Characters of one word of a flag's value that a complaint repeats.
+MAX_WORD = 60
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
@@ -66,12 +71,13 @@ def _sentence(message: str) -> str:
         .replace(": must ", " must ", 1)
         .rstrip(".")
     )
+    message = re.sub(rf"(\S{{{MAX_WORD}}})\S+", r"\1…", message)
     return message if message.startswith("-") else message[:1].upper() + message[1:]
 
 
 def whole(text: str) -> int:
-    """A whole number from 1 up, for a flag's ``type=``."""
-    return _number(text, int, 1, math.inf, "a whole number from 1 up")
+    """A whole number from 1 to a billion, for a flag's ``type=``."""
+    return _number(text, int, 1, MAX_WHOLE, f"a whole number from 1 to {MAX_WHOLE}")
 
 
 def side(text: str) -> int:
@@ -87,6 +93,11 @@ def frames(text: str) -> int:
 def positive(text: str) -> float:
     """A number above 0, such as seconds or frames a second."""
     return _number(text, float, sys.float_info.min, sys.float_info.max, "a number above 0")
+
+
+def gigabytes(text: str) -> float:
+    """A machine's memory in GB, from 1 to a million."""
+    return _number(text, float, 1, MAX_GB, f"a number of GB from 1 to {MAX_GB}")
 
 
 def not_negative(text: str) -> float:

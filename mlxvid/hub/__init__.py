@@ -17,7 +17,7 @@ from .cache import (
     size_on_disk,
     verify,
 )
-from .fetch import download, download_file
+from .fetch import download, download_file, download_model
 
 __all__ = [
     "CachedRevision",
@@ -27,6 +27,7 @@ __all__ = [
     "delete",
     "download",
     "download_file",
+    "download_model",
     "hub_cache_folder",
     "repositories",
     "size_on_disk",

@@ -16,7 +16,7 @@ from mlxvid.model.card import Card
 
 from .assembly import fetched
 from .cache import delete, repositories, size_on_disk, verify
-from .fetch import download
+from .fetch import download_model
 
 if TYPE_CHECKING:
     from mlxvid.progress import Watch
@@ -110,7 +110,7 @@ def _download(args: argparse.Namespace) -> None:
     card = _card(args)
     with _reporting(args) as (emit, watch):
         if card is None:
-            folder = download(args.name, args.revision, watch=watch)
+            folder = download_model(args.name, args.revision, watch)
         else:
             folder = fetched(card, args.revision, watch=watch)
         emit("downloaded", path=str(folder))

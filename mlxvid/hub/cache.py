@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mlxvid.errors import MediaError, ModelNotFoundError
+from mlxvid.paths import models_folder
 from mlxvid.progress import ProgressBars, Watch
 
 from .selection import INDEX, PATTERNS, required_files
@@ -143,10 +144,13 @@ def delete(repo: str) -> int:
 
 
 def hub_cache_folder() -> Path:
-    """Where huggingface_hub keeps what it downloads: set by HF_HOME or HF_HUB_CACHE."""
+    """Where downloads are kept: in MLXVID_MODELS, else in Hugging Face's cache.
+
+    That one is set by HF_HOME or HF_HUB_CACHE, and other programs use it too.
+    """
     from huggingface_hub import constants
 
-    return Path(constants.HF_HUB_CACHE).expanduser()
+    return models_folder() or Path(constants.HF_HUB_CACHE).expanduser()
 
 
 def repository_folder(repo: str) -> Path:

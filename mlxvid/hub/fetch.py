@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import glob
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlxvid.errors import CancelledError, MlxvidError, ModelNotFoundError
-from mlxvid.macos import awake
+from mlxvid.macos import awake, leave_out_of_backups
 from mlxvid.version import __version__
 
 from .cache import (
@@ -22,11 +22,15 @@ from .cache import (
     revision_at,
     watch_or_bar,
 )
+from .kinds import check_model, original_of
 from .selection import INDEX, PATTERNS
 from .transfer import Transfer, fetch_all
 
 if TYPE_CHECKING:
     from mlxvid.progress import Watch
+
+# Of a repository, its folder, and the sizes of its files by path.
+Check = Callable[[str, Path, Mapping[str, int]], None]
 
 KEPT = "Stopped; what is here by now is kept, and the next download goes on from there."
 # Bytes left free on the disk: a system with none at all does not survive.
@@ -43,12 +47,14 @@ def download(
     revision: str | None = None,
     patterns: Sequence[str] = PATTERNS,
     watch: Watch | None = None,
+    check: Check | None = None,
 ) -> Path:
     """The folder of the hub repository `repo`, fetched as far as it is not here.
 
     revision: a commit, branch or tag; None: its main branch. patterns: of the files that count; see
     :func:`mlxvid.hub.selection.required_files`. watch: sees the stage "download", in MB, and can
-    end it with :class:`CancelledError`; without one there is a bar on standard error. Raises
+    end it with :class:`CancelledError`; without one there is a bar on standard error. check: raises
+    where it is not what is wanted; it is asked as soon as the JSON files are here. Raises
     :class:`ModelNotFoundError` where it can't be had.
     """
     with _hub_errors(repo, revision):
@@ -57,7 +63,24 @@ def download(
         # The hub was never asked what is in it, and can't be now, or can't be remembered.
         if found is None:
             return _snapshot(repo, revision, patterns)
+        if check is not None and (found.missing or not found.sizes):
+            small = [path for path in found.missing if path.endswith(".json")]
+            if small:
+                _snapshot(repo, folder.name, [glob.escape(path) for path in small])
+            check(repo, folder, listed_sizes(repo, folder.name) or {})
         return _complete(repo, found, watch)
+
+
+def download_model(repo: str, revision: str | None = None, watch: Watch | None = None) -> Path:
+    """The folder of a model in the Diffusers layout, as :func:`download` gives it.
+
+    Nothing large is fetched of a repository that holds something else, or a model that can't be
+    run: then it raises :class:`ModelNotFoundError` or :class:`WeightsError`.
+    """
+    original = original_of(repo)
+    if original is not None:
+        raise original
+    return download(repo, revision, PATTERNS, watch, check=check_model)
 
 
 @awake()
@@ -143,6 +166,7 @@ def _complete(repo: str, revision: CachedRevision, watch: Watch | None) -> Path:
     commit = revision.folder.name
     transfers = _transfers(repo, commit, missing)
     _require_room(repo, sum(transfer.size - transfer.here for transfer in transfers))
+    leave_out_of_backups(hub_cache_folder())
     headers = build_hf_headers(library_name="mlxvid", library_version=__version__)
     try:
         with watch_or_bar(watch) as watch:
@@ -189,6 +213,16 @@ def _require_room(repo: str, size: int) -> None:
         )
 
 
+def _is_dataset(repo: str) -> bool:
+    """Whether the hub has a dataset of this name, as far as it can be asked."""
+    from huggingface_hub import HfApi, errors
+
+    try:
+        return HfApi().repo_exists(repo, repo_type="dataset")
+    except (errors.HFValidationError, errors.HTTPError, OSError):
+        return False
+
+
 @contextmanager
 def _hub_errors(repo: str, revision: str | None) -> Iterator[None]:
     """Turn the errors of the hub, the network and the disk into :class:`ModelNotFoundError`."""
@@ -212,6 +246,8 @@ def _hub_errors(repo: str, revision: str | None) -> Iterator[None]:
         sentence = (
             f"The hub has no model {repo!r}; check the spelling, or {login} if it is private."
         )
+        if _is_dataset(repo):
+            sentence = f"{repo} is a dataset on the hub and no model; give a model's repository."
     except errors.HfHubHTTPError as error:
         sentence = f"The hub answered {error.response.status_code} for {repo}; try again later."
     except (errors.HTTPError, errors.LocalEntryNotFoundError, ConnectionError, TimeoutError):

@@ -11,6 +11,7 @@ from itertools import pairwise
 import mlx.core as mx
 import mlx.nn as nn
 
+from . import bounds
 from .autoencoder_kl_config import AutoencoderKLConfig
 from .conv import channels_last
 from .tiling import blended, chunks
@@ -327,7 +328,8 @@ def frame_batches(x: mx.array, up: int = 1) -> Iterator[mx.array]:
     up: how many times as many positions a side the result has.
     """
     b, _, h, w, _ = x.shape
-    return chunks(x, max(1, POSITIONS // (b * h * w * up**2)))
+    positions = int(POSITIONS * bounds.share())
+    return chunks(x, max(1, positions // (b * h * w * up**2)))
 
 
 def framewise(function: Callable[[mx.array], mx.array], x: mx.array) -> mx.array:

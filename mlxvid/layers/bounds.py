@@ -23,6 +23,10 @@ Listener = Callable[[float | None], None]
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 
+# A run whose work took too long goes on with a half, then with a quarter of the bound.
+SMALLEST = 1 / 4
+
+
 class _Bound:
     ops = EVAL_OPS
 
@@ -32,13 +36,31 @@ def eval_ops() -> float:
     return _Bound.ops
 
 
-def halve() -> float:
-    """Halve the bound for the rest of this process, and return it.
-
-    For when the system has killed an evaluation that took too long.
+def share() -> float:
+    """What of the usual bound there is, 1 or less: what bounds work otherwise, by positions or
+    values, takes its share of that.
     """
+    return _Bound.ops / EVAL_OPS
+
+
+def halve() -> bool:
+    """Halve the bound, for when the system has killed an evaluation that took too long; False
+    where that was done twice already.
+    """
+    if share() <= SMALLEST:
+        return False
     _Bound.ops /= 2
-    return _Bound.ops
+    return True
+
+
+@contextmanager
+def of_one_run() -> Iterator[None]:
+    """The bound is after the block what it was before. A process makes one run at a time."""
+    before = _Bound.ops
+    try:
+        yield
+    finally:
+        _Bound.ops = before
 
 
 @contextmanager

@@ -7,6 +7,8 @@ import math
 import mlx.core as mx
 import mlx.nn as nn
 
+from . import bounds
+
 # MLX's conv2d on Metal gave zeros, silently, for inputs above about 1.6e9 values
 # (ml-explore/mlx#3979): it gets no more than this at once.
 MAX_VALUES = 2**29
@@ -137,7 +139,8 @@ def conv_frames(
     As many frames at a time as :data:`MAX_VALUES` allows.
     """
     images = x.reshape(-1, *x.shape[2:])
-    batch = max(1, MAX_VALUES // math.prod(x.shape[2:]))
+    values = int(MAX_VALUES * bounds.share())
+    batch = max(1, values // math.prod(x.shape[2:]))
     parts = []
     for start in range(0, images.shape[0], batch):
         parts.append(mx.conv2d(images[start : start + batch], weight, stride, padding))

@@ -7,8 +7,10 @@ refusing any other format before imageio, which would open it, sees the file.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +22,9 @@ from PIL import ExifTags, Image
 
 from mlxvid.errors import MediaError
 
-from .images import open_picture, picture_errors, to_rgb
+from .images import open_picture, picture_errors, to_rgb, unsaid
+
+log = logging.getLogger("mlxvid")
 
 FORMATS = ("GIF", "PNG", "WEBP")
 """The formats that can be animated, as Pillow names them."""
@@ -62,13 +66,16 @@ def read_animation(path: str | os.PathLike) -> Animation:
             count = getattr(opened, "n_frames", 1)
             skipped = 1 if getattr(opened, "default_image", False) else 0
             orientation = opened.getexif().get(ExifTags.Base.Orientation, 1)
+            profile = opened.info.get("icc_profile")
             comment = opened.info.get("comment", opened.info.get("Comment", ""))
-        pictures = []
+        note = partial(log.warning, "%s %s.", path)
+        pictures: list[np.ndarray] = []
         milliseconds = []
         for pixels, duration in _frames(data, count):
             picture = Image.fromarray(pixels)
             picture.getexif()[ExifTags.Base.Orientation] = orientation
-            pictures.append(to_rgb(picture))
+            picture.info["icc_profile"] = profile
+            pictures.append(to_rgb(picture, unsaid if pictures else note))
             milliseconds.append(duration)
         # Pillow grows the canvas for a frame that damage has moved outside.
         if len({picture.shape for picture in pictures}) > 1:
@@ -97,15 +104,14 @@ def write_gif(
     """Write uint8 ``[F, H, W, 3]`` as a GIF that loops for ever, yielding the frames done.
 
     `milliseconds` says how long each frame stays (multiples of 10). All frames share one palette,
-    chosen from the whole clip, and are not dithered: a palette of its own for each frame, or an
-    error diffusion, makes still backgrounds flicker. A run of equal frames is stored as one long
-    frame.
+    chosen from the whole clip, and are dithered by a pattern that stands still: a palette of its
+    own for each frame, or an error diffusion, makes still backgrounds flicker. A run of equal
+    frames is stored as one long frame.
     """
     palette = _shared_palette(frames)
     indices = np.empty(frames.shape[:3], np.uint8)
     for done, frame in enumerate(frames, 1):
-        picture = Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
-        indices[done - 1] = np.asarray(picture)
+        indices[done - 1] = _dithered(frame, palette)
         if done < len(frames):
             yield done
     # Through memory: with a file of its own, imageio leaves it open where the disk is full.
@@ -123,6 +129,45 @@ def write_gif(
     )
     path.write_bytes(data)
     yield len(frames)
+
+
+def _dithered(frame: np.ndarray, palette: Image.Image) -> np.ndarray:
+    """The indices [H, W] of uint8 [H, W, 3] in a palette, two colours mixed where none fits.
+
+    The nearest colour, and the nearest to what lies as far beyond the pixel, are mixed in the
+    pixel's proportions by a threshold for each place in 8x8 (ordered dithering, after Yliluoma). A
+    pixel that has its own colour keeps it.
+    """
+    colours = np.array(palette.getpalette(), np.float32).reshape(-1, 3)
+    pixels = frame.astype(np.float32)
+    nearest = _nearest(frame, palette)
+    missing = pixels - colours[nearest]
+    other = _nearest(np.clip(pixels + missing, 0, 255).round().astype(np.uint8), palette)
+    way = colours[other] - colours[nearest]
+    length = (way**2).sum(-1)
+    share = (missing * way).sum(-1) / np.maximum(length, 1)
+    rows, columns = share.shape
+    thresholds = np.tile(_BAYER, (-(-rows // 8), -(-columns // 8)))[:rows, :columns]
+    mixed = (share > thresholds) & (length < _FARTHEST**2)
+    return np.where(mixed, other, nearest).astype(np.uint8)
+
+
+def _nearest(frame: np.ndarray, palette: Image.Image) -> np.ndarray:
+    picture = Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
+    return np.asarray(picture)
+
+
+def _thresholds(size: int) -> np.ndarray:
+    """Bayer's matrix of a power of two, its values evenly spaced between 0 and 1."""
+    ranks = np.zeros((1, 1), np.int64)
+    while len(ranks) < size:
+        ranks = np.block([[4 * ranks, 4 * ranks + 2], [4 * ranks + 3, 4 * ranks + 1]])
+    return (ranks + 0.5) / size**2
+
+
+_BAYER = _thresholds(8)
+_FARTHEST = 64
+"""The most that two colours may differ for their mixture to look like one."""
 
 
 def _shared_palette(frames: np.ndarray) -> Image.Image:

@@ -18,9 +18,10 @@ from PIL import Image
 from mlxvid.errors import MediaError, SettingError
 
 from .formats import FOREIGN_FPS, GIF_MAX_FPS, MAX_FPS, MIN_FPS, VIDEO
+from .names import given_file
 from .reading import Contents, read_contents, read_tag
 from .tag import pack_tag, stored_size
-from .targets import check_writable, expand, kind_of, staged, unwritable
+from .targets import check_writable, kind_of, staged, unwritable
 from .writing import write_frames
 
 log = logging.getLogger("mlxvid")
@@ -115,7 +116,7 @@ class Clip:
         The content counts, not the name's ending. Animated GIFs, WebPs and PNGs play at their mean
         rate. Raises :class:`MediaError` for what is missing, damaged, cut short, or no clip.
         """
-        return _restored(read_contents(expand(path)))
+        return _restored(read_contents(given_file(path)))
 
 
 def read_settings(path: str | os.PathLike) -> dict[str, Any]:
@@ -123,7 +124,7 @@ def read_settings(path: str | os.PathLike) -> dict[str, Any]:
 
     Raises :class:`MediaError` if it has none or is no clip.
     """
-    source = expand(path)
+    source = given_file(path)
     tag = read_tag(source)
     if tag is None:
         raise MediaError(f"{source} holds no mlxvid settings: give a clip that mlxvid saved.")

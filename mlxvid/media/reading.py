@@ -20,7 +20,8 @@ from mlxvid.paths import require_regular
 
 from .animations import is_animated, read_animation
 from .formats import FOREIGN_FPS, FRAME_NAME, UNTIMED_FPS, gif_starts
-from .images import open_picture, read_image
+from .heic import is_heic
+from .images import open_picture, read_image, read_images
 from .tag import Tag, folder_tag, parse_tag
 
 # The flags that clips are written with as swscale.h numbers them: PyAV 17, Python 3.10's last, has
@@ -51,7 +52,7 @@ def read_contents(source: Path) -> Contents:
 
     Raises :class:`MediaError` for what is missing, damaged, cut short, or no clip.
     """
-    if source.is_dir():
+    if os.path.isdir(source):
         return _read_folder(source)
     if not is_picture(source):
         return _read_video(source)
@@ -65,7 +66,7 @@ def read_tag(source: Path) -> Tag | None:
 
     Raises :class:`MediaError` as :func:`read_contents` does.
     """
-    if source.is_dir():
+    if os.path.isdir(source):
         return folder_tag(source)
     if is_picture(source):
         with open_picture(source) as picture:
@@ -75,21 +76,21 @@ def read_tag(source: Path) -> Tag | None:
 
 
 def is_picture(source: Path) -> bool:
-    """Whether a file is a GIF, PNG or WebP, by its first bytes.
+    """Whether a file is a GIF, PNG, WebP or HEIC, by its first bytes.
 
     Raises :class:`MediaError` for a file that is missing or can't be read.
     """
     require_regular(source)
     try:
         with open(source, "rb") as file:
-            first = file.read(12)
+            first = file.read(64)
     except FileNotFoundError as error:
         raise MediaError(f"There is no clip {source}: check the name.") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise MediaError(f"{source} can't be read ({reason}): check its permissions.") from error
-    is_webp = first.startswith(b"RIFF") and first.endswith(b"WEBP")
-    return is_webp or first.startswith((b"GIF8", b"\x89PNG"))
+    is_webp = first.startswith(b"RIFF") and first[8:12] == b"WEBP"
+    return is_webp or is_heic(first) or first.startswith((b"GIF8", b"\x89PNG"))
 
 
 @contextmanager
@@ -185,7 +186,7 @@ def _read_folder(folder: Path) -> Contents:
             f"The folder {folder} holds {len(paths)} of {tag['frames']} frames: "
             "copy or make it again."
         )
-    frames = [read_image(path) for path in paths]
+    frames = list(read_images(paths))
     if len({frame.shape for frame in frames}) > 1:
         raise MediaError(f"The pictures in {folder} have different sizes: give frames of one size.")
     return Contents(np.stack(frames), None, tag)

@@ -116,8 +116,9 @@ class Family:
     model_index.json that it runs. parts: by component, which is its folder's name. read: the card
     of a model in a folder, from its configs; raises :class:`mlxvid.WeightsError`. memory: what its
     stages hold. options: settings that it adds to :data:`mlxvid.model.settings.SETTINGS`. presets:
-    settings that go together, by name. layouts: modules of mlxvid.convert.layouts that recognise
-    its original releases. examples: of its use, for --help. model: where its class is.
+    settings that go together, by name. needed: files that its models have besides their components'
+    configs and weights, of each group one at least. layouts: modules of mlxvid.convert.layouts that
+    recognise its original releases. examples: of its use, for --help. model: where its class is.
     """
 
     package: str
@@ -127,6 +128,7 @@ class Family:
     memory: Coefficients
     options: tuple[Setting, ...] = ()
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    needed: tuple[tuple[str, ...], ...] = ()
     layouts: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     model: str = ".model:Model"
@@ -164,8 +166,10 @@ class Card:
     which then takes one pass a step.
 
     Of a release: parameters by component, dtype as stored; source: its repository in the Diffusers
-    layout; sources: those of single components, of a release that is in several places;
-    download_bytes: 0 for a model in the package. Of a model on this machine: folder.
+    layout; originals: those of the same weights in other layouts; sources: those of single
+    components, of a release that is in several places; download_bytes: 0 for a model in the
+    package. Of a model on this machine: folder; note: what its converter left to be said whenever
+    it is loaded.
     """
 
     family: Family
@@ -189,9 +193,11 @@ class Card:
     dtype: str = "bfloat16"
     parameters: Mapping[str, int] = field(default_factory=dict)
     source: Source | None = None
+    originals: tuple[str, ...] = ()
     sources: Mapping[str, Source] = field(default_factory=dict)
     download_bytes: int = 0
     folder: Path | None = None
+    note: str = ""
 
     def __post_init__(self) -> None:
         optional = {name for name, setting in SETTINGS.items() if setting.needs_support}
@@ -211,6 +217,7 @@ class Card:
             description=f"The model in {folder.path}.",
             dtype=folder.index.get("dtype") or dtype,
             folder=folder.path,
+            note=str(folder.index.get("note") or ""),
             **known,
         )
 

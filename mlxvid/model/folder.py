@@ -5,6 +5,7 @@ No MLX here: plans and the desktop app read them too.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -38,6 +39,21 @@ _REPEATED = ("layers", "depth", "blocks")
 MAX_REPEATS = 1000
 
 
+CONVERT = "python -m mlxvid.convert"
+
+
+def _no_model(path: Path) -> WeightsError:
+    """What is raised for a folder without model_index.json."""
+    inner = [index.parent for index in sorted(path.glob("[!.]*/model_index.json"))]
+    if len(inner) == 1:
+        remedy = f"give {inner[0]}"
+    else:
+        remedy = f"make a model of an original release with {CONVERT} {path} --out DIR"
+    return WeightsError(
+        f"{path} has no model_index.json, as a model in the Diffusers layout has; {remedy}."
+    )
+
+
 class Folder:
     """A model in the Diffusers layout, as far as its JSON files describe it.
 
@@ -47,6 +63,8 @@ class Folder:
     def __init__(self, path: Path):
         """Raises :class:`WeightsError` where `path` has no readable model_index.json."""
         self.path = path
+        if not (path / "model_index.json").is_file():
+            raise _no_model(path)
         self.index = read_json(path / "model_index.json")
 
     def require_match(self, ours: tuple[Any, ...], others: tuple[Any, ...]) -> None:
@@ -58,6 +76,15 @@ class Folder:
                 f"The parts of {self.path} come from different models; download or convert the "
                 "model again."
             )
+
+    def require_files(self, needed: Iterable[Sequence[str]]) -> None:
+        """Raise :class:`WeightsError` unless one file of each group is there."""
+        for alternatives in needed:
+            if not any((self.path / name).is_file() for name in alternatives):
+                raise WeightsError(
+                    f"{self.path / alternatives[0]} is missing; download or convert the model "
+                    "again."
+                )
 
     def json(self, component: str, file: str = "config.json") -> dict:
         """The JSON object in a component's `file`."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import prod
 from numbers import Integral
 
-from mlxvid.errors import SettingError
+from mlxvid.errors import SettingError, shown
 
 # How a factored-attention model may attend: space and time in turn, every token to every token, or
 # each frame alone.
@@ -26,7 +26,7 @@ def check_whole(name: str, value: int, limit: int, unit: str) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= value <= limit:
         raise SettingError(
-            f"{name} must be a whole number of {unit} from 1 to {limit}, not {value!r}."
+            f"{name} must be a whole number of {unit} from 1 to {limit}, not {shown(value)}."
         )
     return int(value)
 
@@ -50,8 +50,8 @@ def round_size(
     16384.
     """
     wide, high = (multiple, multiple) if isinstance(multiple, int) else multiple
-    check_whole("`width`", width, MAX_SIDE, "pixels")
-    check_whole("`height`", height, MAX_SIDE, "pixels")
+    width = check_whole("`width`", width, MAX_SIDE, "pixels")
+    height = check_whole("`height`", height, MAX_SIDE, "pixels")
     new_width = _nearest(width, wide)
     new_height = _nearest(height, high)
     if (new_width, new_height) == (width, height):
@@ -70,7 +70,7 @@ def round_frames(
     `patch_t` must divide the latent frames. Returns (frames, note) as :func:`round_size` does;
     raises :class:`SettingError` for frames that are not a whole number from 1 to 100000.
     """
-    check_whole("`frames`", frames, MAX_FRAMES, "frames")
+    frames = check_whole("`frames`", frames, MAX_FRAMES, "frames")
     step = t_factor * patch_t
     offset = 1 - t_factor if causal else 0
     rounded = _nearest(frames, step, offset)

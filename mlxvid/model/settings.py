@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Literal
 
-from mlxvid.errors import SettingError
+from mlxvid.errors import SettingError, shown
 
 from .geometry import MAX_FRAMES, MAX_SIDE
 
@@ -100,9 +100,9 @@ class Setting:
             return self._number(value)
         if self.kind == "whole":
             return self._whole(value)
-        if self.kind == "choice" and self.choices and value not in self.choices:
+        if self.kind == "choice" and self.choices and not is_among(value, self.choices):
             known = ", ".join(map(str, self.choices))
-            raise SettingError(f"`{self.name}` must be one of: {known}; not {value!r:.60}.")
+            raise SettingError(f"`{self.name}` must be one of: {known}; not {shown(value)}.")
         if self.kind == "text" and self.group == "options":
             return self._short_text(value)
         return value
@@ -113,7 +113,7 @@ class Setting:
         is_number = isinstance(value, Real) and not isinstance(value, bool)
         if not is_number or not low <= value <= high:  # also for NaN
             reach = f"from {low:g} to {high:g}"
-            raise SettingError(f"`{self.name}` must be a number {reach}, not {value!r:.60}.")
+            raise SettingError(f"`{self.name}` must be a number {reach}, not {shown(value)}.")
         return float(value)
 
     def _whole(self, value: Any) -> int:
@@ -124,7 +124,7 @@ class Setting:
             most = "2^63 - 1" if high == MAX_SEED else str(high)
             number = f"a whole number of {self.unit}" if self.unit else "a whole number"
             raise SettingError(
-                f"`{self.name}` must be {number} from {low} to {most}, not {value!r:.60}."
+                f"`{self.name}` must be {number} from {low} to {most}, not {shown(value)}."
             )
         return int(value)
 
@@ -132,7 +132,7 @@ class Setting:
         is_text = isinstance(value, str) and bool(value.strip()) and value.isprintable()
         if not is_text or len(value) > MAX_TEXT:
             raise SettingError(
-                f"`{self.name}` is a text of up to {MAX_TEXT} characters, not {value!r:.60}."
+                f"`{self.name}` is a text of up to {MAX_TEXT} characters, not {shown(value)}."
             )
         return value.strip()
 
@@ -364,13 +364,20 @@ def loading() -> dict[str, Setting]:
     return {name: setting for name, setting in SETTINGS.items() if setting.is_loading}
 
 
+def is_among(value: Any, choices: Iterable[Any]) -> bool:
+    """Whether a value of any type is one of some texts, whole numbers or None."""
+    return isinstance(value, (str, int, type(None))) and value in tuple(choices)
+
+
 def check_known(names: Iterable[str], known: Mapping[str, Any]) -> None:
     """Raise :class:`SettingError` for the first of `names` that is not among the `known` ones."""
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
+            near = difflib.get_close_matches(str(name), known, 1)
             meant = f" (did you mean `{near[0]}`?)" if near else ""
-            raise SettingError(f"There is no setting {name!r}{meant}; there are: {_listed(known)}.")
+            raise SettingError(
+                f"There is no setting {shown(name)}{meant}; there are: {_listed(known)}."
+            )
 
 
 def check_json(values: Mapping[str, Any], where: str) -> None:

@@ -10,8 +10,10 @@ from functools import cache
 from pathlib import Path
 
 from mlxvid.errors import WeightsError
+from mlxvid.json_files import read_json
 from mlxvid.model.card import Card, Family
 from mlxvid.model.folder import Folder
+from mlxvid.model.quantization import check_config
 from mlxvid.model.settings import Setting
 
 FAMILIES = (
@@ -70,7 +72,12 @@ def card_of(path: Path) -> Card:
     Raises :class:`WeightsError` for one that mlxvid can't run, or whose configs are broken.
     """
     folder = Folder(path)
-    return family_of(folder).read(folder)
+    family = family_of(folder)
+    for component in family.parts:
+        config = path / component / "config.json"
+        if config.is_file():
+            check_config(read_json(config), path / component)
+    return family.read(folder)
 
 
 def _card_module(name: str):

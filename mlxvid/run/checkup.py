@@ -18,10 +18,10 @@ from typing import Literal
 
 import mlx.core as mx
 import numpy as np
-from huggingface_hub.constants import HF_HUB_CACHE
 
 from mlxvid import _before_mlx
 from mlxvid.catalog import CATALOG
+from mlxvid.hub import hub_cache_folder
 from mlxvid.kernels import device_report
 from mlxvid.kernels.metallib import (
     fused_head_sizes,
@@ -246,7 +246,7 @@ def folders() -> Iterable[Finding]:
     """The folders that mlxvid writes to: that they can be written, and the space on their disks."""
     kept = cache_folder("")
     yield folder_finding("cache", kept, "MLXVID_CACHE")
-    yield folder_finding("downloads", Path(HF_HUB_CACHE), "HF_HOME")
+    yield folder_finding("downloads", hub_cache_folder(), "MLXVID_MODELS")
 
 
 def folder_finding(name: str, folder: Path, variable: str) -> Finding:

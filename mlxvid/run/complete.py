@@ -14,15 +14,21 @@ import numpy as np
 from PIL import Image
 
 from mlxvid import models
-from mlxvid.errors import SettingError
+from mlxvid.errors import SettingError, shown
 from mlxvid.media import images
 from mlxvid.media.clip import Clip
+from mlxvid.media.names import given_file
 from mlxvid.model.card import Card
 from mlxvid.model.geometry import MAX_SIDE, Geometry, round_size
 from mlxvid.model.request import Request
-from mlxvid.model.settings import SETTINGS, check_known, making
+from mlxvid.model.settings import SETTINGS, check_known, is_among, making
 
 log = logging.getLogger("mlxvid")
+
+MAX_ASPECT = 8
+"""How many times a clip may be as long as it is high, or as high as long, after a picture's
+proportions; panoramas have up to 4.
+"""
 
 IN_MEMORY = "a picture in memory"
 
@@ -57,6 +63,7 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
     """
     given = {name: value for name, value in settings.items() if value is not None}
     check_known(given, making())
+    _check_texts(given)
     _check_taken(card, given)
     defaults = card.defaults
     geometry = card.geometry
@@ -106,8 +113,8 @@ def named_size(given: Mapping[str, Any], geometry: Geometry) -> tuple[int | None
 
     Raises :class:`SettingError` where both were.
     """
-    width = given.get("width")
-    height = given.get("height")
+    width = _checked("width", given)
+    height = _checked("height", given)
     resolution = given.get("resolution")
     aspect = given.get("aspect")
     if resolution is None and aspect is None:
@@ -117,6 +124,12 @@ def named_size(given: Mapping[str, Any], geometry: Geometry) -> tuple[int | None
             "Give a size by `width` and `height` or by `resolution` and `aspect`, not by both."
         )
     return geometry.named_size(resolution, aspect)
+
+
+def _checked(name: str, given: Mapping[str, Any]) -> Any:
+    """A given setting, checked; None where it isn't given."""
+    value = given.get(name)
+    return None if value is None else SETTINGS[name].checked(value)
 
 
 # --- what this model takes -----------------------------------------------------------------------
@@ -136,11 +149,18 @@ def _check_taken(card: Card, given: Mapping[str, Any]) -> None:
         raise SettingError(f"This model takes no `{name}`; leave it out.")
 
 
+def _check_texts(given: Mapping[str, Any]) -> None:
+    """Raise :class:`SettingError` for anything but a text where there has to be one."""
+    for name, value in given.items():
+        if SETTINGS[name].kind == "text":
+            _text(name, value)
+
+
 def _options(card: Card, given: Mapping[str, Any]) -> dict[str, float | str]:
     """The model's own values and over them the given ones, checked."""
     known = models.options()
     if not isinstance(given, Mapping):
-        raise SettingError(f"`options` are settings by name, not {given!r:.60}.")
+        raise SettingError(f"`options` are settings by name, not {shown(given)}.")
     check_known(given, known)
     for name in given:
         if name not in card.takes:
@@ -167,9 +187,9 @@ def _shift(card: Card, given: Any, width: int, height: int) -> float | None:
 
 
 def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
+    if not is_among(value, allowed):
         raise SettingError(
-            f"This model has no `{name}` {value!r:.60}; use one of: {', '.join(allowed)}."
+            f"This model has no `{name}` {shown(value)}; use one of: {', '.join(allowed)}."
         )
     return value
 
@@ -179,7 +199,7 @@ def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
 
 def _given_pictures(card: Card, given: Mapping[str, Any], frames: int) -> list[_Given]:
     """The given pictures in the order of their frames, read."""
-    keyframes = given.get("keyframes") or {}
+    keyframes = given.get("keyframes", {})
     if not isinstance(keyframes, Mapping):
         kind = type(keyframes).__name__  # an array's own words take many lines
         raise SettingError(f"`keyframes` are pictures by frame number, not a {kind}.")
@@ -198,7 +218,7 @@ def _frame(frame: Any, frames: int) -> int:
     is_whole = isinstance(frame, Integral) and not isinstance(frame, bool)
     if not is_whole or not 0 <= frame < frames:
         raise SettingError(
-            f"There is no frame {frame!r:.60} to put a picture in: this clip's `frames` are 0 to "
+            f"There is no frame {shown(frame)} to put a picture in: this clip's `frames` are 0 to "
             f"{frames - 1}."
         )
     return int(frame)
@@ -236,7 +256,7 @@ def _spoken(name: str) -> str:
 def _read_picture(source: Any, frame: int) -> _Given:
     if isinstance(source, (str, os.PathLike)):
         # Absolute, so that repeating the clip finds it from another folder.
-        path = os.path.abspath(os.path.expanduser(os.fspath(source)))
+        path = os.path.abspath(given_file(source))
         return _Given(frame, images.read_image(path), path)
     if not isinstance(source, (np.ndarray, Image.Image)):
         raise SettingError(
@@ -257,6 +277,12 @@ def _size(
         high = defaults.height if height is None else height
         return geometry.round_size(wide, high)
     aspect = picture.shape[1] / picture.shape[0]
+    if not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
+        raise SettingError(
+            f"The picture ({picture.shape[1]}x{picture.shape[0]}) is too long and narrow for a "
+            f"clip of its proportions, which end at {MAX_ASPECT}:1: crop it, or give both `width` "
+            "and `height` to have it cropped to them."
+        )
     wanted: tuple[float, float]
     if width is not None:
         wanted = (width, width / aspect)
@@ -350,7 +376,7 @@ def _joints(card: Card, given: Mapping[str, Any], frames: int) -> dict[str, _Giv
 def _read_clip(source: Any) -> tuple[np.ndarray, str]:
     """A clip's frames, and where it came from."""
     if isinstance(source, (str, os.PathLike)):
-        path = os.path.abspath(os.path.expanduser(os.fspath(source)))
+        path = os.path.abspath(given_file(source))
         return Clip.load(path).frames, path
     clip = source if isinstance(source, Clip) else Clip(source, 1)
     return clip.frames, IN_MEMORY

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,19 +13,23 @@ from typing import cast
 import mlx.core as mx
 
 from mlxvid import catalog, models
-from mlxvid.errors import ModelNotFoundError, SettingError, WeightsError
-from mlxvid.hub import assembly, download
+from mlxvid.errors import ModelNotFoundError, SettingError, shown
+from mlxvid.hub import assembly, download_model
 from mlxvid.hub.fetch import download_file
 from mlxvid.model.card import Card
+from mlxvid.model.folder import Folder
 from mlxvid.model.machine import this_machine
-from mlxvid.model.settings import DTYPES, QUANTIZE_BITS
+from mlxvid.model.settings import DTYPES, QUANTIZE_BITS, is_among
 from mlxvid.progress import Cancel, Progress, Watch
 from mlxvid.weights.loading import Components
 from mlxvid.weights.lora import Lora, find_lora, parse_lora
 from mlxvid.weights.lora_file import read_lora
+from mlxvid.weights.sizes import read_sizes
 
 from .jobs import known_card
 from .pipeline import Pipeline
+
+log = logging.getLogger("mlxvid")
 
 # MLX keeps freed buffers for reuse and would let them grow to the size of the memory: more than
 # this share goes back to the system.
@@ -45,13 +50,15 @@ def load(
 
     model: a catalog name, a local folder in the Diffusers layout (with model_index.json), or a hub
     repository ("owner/name"); looked for in this order, so that a folder called as a catalog's
-    model is given as "./name".
+    model is given as "./name". Folders in MLXVID_MODELS are found by their names as well.
     quantize: 4 or 8 bits a weight for the components that can be (smaller, not faster), or None.
     dtype: "float32", "bfloat16" or "float16"; by default what its model_index.json asks for, else
     the checkpoint's own on Metal and float32 on the CPU, where half precision is slow. VAEs that
     need float32 keep it. revision: of the hub repository.
     loras: "FILE_OR_REPO[:file][@scale]" each (:mod:`mlxvid.weights.lora`), added to the transformer
     in this order.
+    Any thread may load, and another use the pipeline; MLX is best imported in the main thread
+    first, which naming `mlxvid.load` there does.
     on_progress is told of a download, cancel.is_set() ends it; without on_progress there is a bar
     on standard error.
     Raises :class:`ModelNotFoundError`, :class:`WeightsError`, :class:`SettingError` or
@@ -65,6 +72,10 @@ def load(
     found = _found(loras, model, watch)
     path, name = locate(os.fspath(model), revision, watch)
     card = models.card_of(path)
+    Folder(path).require_files(card.family.needed)
+    read_sizes(path)  # tells of what can't be read before the first component is
+    if card.note:
+        log.warning(card.note)
     if loras:
         _require_loras(card, name)
     if name in catalog.CATALOG:
@@ -93,11 +104,13 @@ def locate(model: str, revision: str | None = None, watch: Watch | None = None) 
     try:
         card = catalog.find(model)
     except ModelNotFoundError:
-        if os.path.isdir(path):
-            return _local(Path(path))
-        if model.count("/") != 1 or model.startswith((".", "/", "~")):
+        local = catalog.local_folder(model)
+        if local is not None:
+            folder = Folder(local).path
+            return folder, str(folder.resolve())
+        if os.path.exists(path) or model.count("/") != 1 or model.startswith((".", "/", "~")):
             raise
-        return download(model, revision, watch=watch), model
+        return download_model(model, revision, watch), model
     if card.folder is not None:
         return card.folder, card.name
     return assembly.fetched(card, revision, watch=watch), card.name
@@ -124,22 +137,16 @@ def _require_loras(card: Card, name: str) -> None:
 def _check(model: object, revision: object, quantize: object, dtype: object) -> None:
     is_name = isinstance(model, (str, os.PathLike))
     if not is_name or not isinstance(revision, (str, type(None))):
-        raise SettingError(f"A `model` and its revision are names, not {model!r} and {revision!r}.")
-    if quantize is not None and (quantize not in QUANTIZE_BITS or not isinstance(quantize, int)):
-        raise SettingError(f"`quantize` is to 4 or 8 bits, not {quantize!r:.60}.")
-    if dtype is not None and dtype not in tuple(DTYPES):
-        raise SettingError(f"There is no `dtype` {dtype!r:.60}; use one of: {', '.join(DTYPES)}.")
+        raise SettingError(
+            f"A `model` and its revision are names, not {shown(model)} and {shown(revision)}."
+        )
+    if quantize is not None and not is_among(quantize, QUANTIZE_BITS):
+        raise SettingError(f"`quantize` is to 4 or 8 bits, not {shown(quantize)}.")
+    if dtype is not None and not is_among(dtype, DTYPES):
+        raise SettingError(f"There is no `dtype` {shown(dtype)}; use one of: {', '.join(DTYPES)}.")
 
 
 def _check_loras(loras: object) -> None:
     listed = isinstance(loras, Sequence) and not isinstance(loras, str)
     if not listed or not all(isinstance(lora, str) for lora in cast(Sequence, loras)):
-        raise SettingError(f"`loras` is a list of texts, not {loras!r:.60}.")
-
-
-def _local(folder: Path) -> tuple[Path, str]:
-    if not (folder / "model_index.json").is_file():
-        raise WeightsError(
-            f"{folder} has no model_index.json; give the folder of a model in the Diffusers layout."
-        )
-    return folder, str(folder.resolve())
+        raise SettingError(f"`loras` is a list of texts, not {shown(loras)}.")

@@ -20,12 +20,14 @@ from mlxvid.errors import (
     CancelledError,
     DegenerateClipError,
     DoesNotFitError,
+    GpuError,
     SettingError,
     WeightsError,
 )
 from mlxvid.layers import bounds
 from mlxvid.macos import awake
 from mlxvid.media.clip import Clip
+from mlxvid.metal_errors import metal_error
 from mlxvid.model.base import Model, Shot
 from mlxvid.model.request import Request
 from mlxvid.model.settings import making
@@ -35,12 +37,14 @@ from mlxvid.version import __version__
 from . import checks
 from .checkpoint import Checkpoint, KeptLatents, RunState, keep_latents, read_latents
 from .complete import complete
+from .frames import Frames, OnFrames, to_uint8
 from .planning import held_by
+from .smaller_pieces import in_smaller_pieces
+from .turns import one_at_a_time
 
 log = logging.getLogger("mlxvid")
 
 OnProgress = Callable[[Progress], None]
-OnFrames = Callable[[np.ndarray], None]
 
 SMALLER = "make the clip smaller or shorter"
 CLOSE = "close other programs"
@@ -48,13 +52,18 @@ STOPPED_MIDWAY = "Stopped; what is done so far is kept, and `resume` goes on fro
 
 
 class Pipeline:
-    """A loaded model. Made by :func:`mlxvid.load`."""
+    """A loaded model. Made by :func:`mlxvid.load`.
+
+    It may be used from any thread. A process makes one clip at a time, whatever pipelines it has:
+    a thread waits for its turn, which its `cancel` ends at once.
+    """
 
     def __init__(self, model: Model, name: str, revision: str | None = None):
         self.model = model
         self.name = name
         self.revision = revision
 
+    @one_at_a_time
     @awake()
     def generate(
         self,
@@ -105,12 +114,12 @@ class Pipeline:
                 "There is no interrupted run with these settings that can be read, so this one "
                 "starts at the beginning."
             )
-        frames = _Frames(on_frames)
+        frames = Frames(on_frames)
         components = self.model.components
         held = held_by(self.model.card, request, components.dtype, components.quantize)
         components.held = max(held.values())
         try:
-            shot = self.model.shot(request, noise, watch)
+            shot = in_smaller_pieces(lambda: self.model.shot(request, noise, watch))
             run = _Run(self, shot, watch, checkpoint, kept_settings, frames)
             result = run.denoised(state or RunState(noise))
         except (CancelledError, KeyboardInterrupt) as stop:
@@ -141,6 +150,7 @@ class Pipeline:
         loras = [str(lora) for lora in components.loras]
         return {**loaded, "loras": loras} if loras else loaded
 
+    @one_at_a_time
     @awake()
     def decode_saved(
         self,
@@ -164,8 +174,9 @@ class Pipeline:
         fps = settings.get("fps", card.defaults.fps)
         watch = Watch(on_progress, cancel)
         kept = KeptLatents(Path(path))
-        return self._decoded(self.model, latents, fps, settings, watch, kept, _Frames(None))
+        return self._decoded(self.model, latents, fps, settings, watch, kept, Frames(None))
 
+    @one_at_a_time
     def reconstruct(self, frames: np.ndarray) -> np.ndarray:
         """What the VAE alone makes of frames uint8 [1 + 4k, H, W, 3]: encoded and decoded again."""
         x = mx.array(frames).astype(mx.float32)[None] / 127.5 - 1
@@ -198,16 +209,22 @@ class Pipeline:
         settings: dict[str, Any],
         watch: Watch,
         kept: KeptLatents,
-        frames: _Frames,
+        frames: Frames,
     ) -> Clip:
         """The clip, whose latents are in the file `kept` until it is saved or let go."""
         mx.clear_cache()
         try:
             # Loaded first, so that this is told as a stage of its own.
             self.model.network("vae", watch)
-            watch.begin("decode", self.model.card.geometry.pixel_frames(latents.shape[1]))
-            for pixels in decoder.decode(latents, watch):
-                watch.done(count=frames.add(pixels))
+            begun = frames.count
+
+            def decode() -> None:
+                frames.again(begun)
+                watch.begin("decode", self.model.card.geometry.pixel_frames(latents.shape[1]))
+                for pixels in decoder.decode(latents, watch):
+                    watch.done(count=frames.add(pixels))
+
+            in_smaller_pieces(decode)
             return Clip(frames.all(), fps, settings, kept.until_saved())
         except (CancelledError, KeyboardInterrupt) as stop:
             remedy = f"Stopped; `decode_saved` {kept.path} makes the clip of what is done."
@@ -238,28 +255,6 @@ def _signature() -> inspect.Signature:
 Pipeline.generate.__signature__ = _signature()  # type: ignore[attr-defined]  # functions have it
 
 
-class _Frames:
-    """The clip's frames as they are decoded, checked and handed out."""
-
-    def __init__(self, on_frames: OnFrames | None):
-        self._on_frames = on_frames
-        self._parts: list[np.ndarray] = []
-
-    def add(self, pixels: mx.array) -> int:
-        """The next frames [n, H, W, 3] in about [-1, 1]; returns how many."""
-        checks.check_pixels(pixels)
-        self._parts.append(to_uint8(pixels))
-        if self._on_frames is not None:
-            self._on_frames(self._parts[-1])
-        return len(self._parts[-1])
-
-    def all(self) -> np.ndarray:
-        """All of them, uint8 [F, H, W, 3]."""
-        frames = np.concatenate(self._parts)
-        checks.check_frames(frames)
-        return frames
-
-
 class _Run:
     """A shot on its way through its stages."""
 
@@ -270,7 +265,7 @@ class _Run:
         watch: Watch,
         checkpoint: Checkpoint,
         settings: Mapping[str, Any],
-        frames: _Frames,
+        frames: Frames,
     ):
         self.pipeline = pipeline
         self.shot = shot
@@ -282,6 +277,11 @@ class _Run:
 
     def denoised(self, state: RunState) -> mx.array:
         """The clip's latents after the last stage. state: where to begin, or to go on."""
+        self.last = state
+        return in_smaller_pieces(lambda: self._from(self.last))
+
+    def _from(self, state: RunState) -> mx.array:
+        self.frames.again(0)
         shot = self.shot
         model = self.pipeline.model
         model.network(model.denoiser, self.watch)
@@ -324,7 +324,10 @@ class _Run:
                 kept = keep_latents(latents, settings).leave()
                 raise DegenerateClipError(str(error), kept) from None
             scheduler = stage.scheduler.state()
-            self.checkpoint.save(RunState(x, number, step + 1, y, scheduler, self.shot.state))
+            now = RunState(x, number, step + 1, y, scheduler, dict(self.shot.state))
+            mx.eval(now.arrays())
+            self.last = now
+            self.checkpoint.save(now)
             self.watch.done(self._preview(stage.preview(x, x0)))
         return stage.end(x, y)
 
@@ -332,6 +335,7 @@ class _Run:
         model = self.pipeline.model
         if not model.components.fit(model.denoiser, model.decoder):
             return None
+        mx.eval(latents)  # a preview may be asked for by another thread
         decode = model.decode
         return lambda: np.concatenate([to_uint8(part) for part in decode(latents)])
 
@@ -341,14 +345,12 @@ class _Run:
 
 
 def _out_of_memory(error: RuntimeError, remedy: str) -> Exception:
-    """`error`, or where MLX raised it for want of memory a :class:`DoesNotFitError` that says what
-    to do.
+    """`error`, or where MLX raised it for want of memory a :class:`DoesNotFitError`, and where the
+    GPU failed a :class:`GpuError`, that says what to do.
     """
     if checks.is_out_of_memory(error):
         return DoesNotFitError(f"The machine ran out of memory; {remedy}.")
+    kind = metal_error(str(error))
+    if kind is not None:
+        return GpuError(f"{kind.happened}: {kind.remedy}; {remedy}.")
     return error
-
-
-def to_uint8(pixels: mx.array) -> np.ndarray:
-    """Pixels in [-1, 1] (clipped) as uint8."""
-    return np.array(mx.clip(mx.round(pixels * 127.5 + 127.5), 0, 255).astype(mx.uint8))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlxvid import catalog
-from mlxvid.errors import DoesNotFitError, SettingError
+from mlxvid.errors import DoesNotFitError, SettingError, shown
 from mlxvid.model.card import Card, Stage
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Counts, plan_geometry
@@ -28,7 +28,7 @@ from mlxvid.model.memory import (
     stored_weights,
 )
 from mlxvid.model.request import Request
-from mlxvid.model.settings import SETTINGS
+from mlxvid.model.settings import SETTINGS, is_among
 from mlxvid.weights.sizes import read_sizes
 
 
@@ -106,7 +106,8 @@ def plan(
     card = model if isinstance(model, Card) else catalog.card_of(model)
     default = card.defaults
     machine = machine or this_machine()
-    attention = _one_of("attention", attention or card.attention_modes[0], card.attention_modes)
+    attention = card.attention_modes[0] if attention is None else attention
+    _one_of("attention", attention, card.attention_modes)
     _one_of("dtype", dtype, (None, *DTYPE_BYTES))
     _one_of("quantize", quantize, (None, *QUANTIZED_BITS))
     fps = SETTINGS["fps"].checked(default.fps if fps is None else fps)
@@ -291,9 +292,9 @@ def _largest(count: int, make: Callable[[int], Alternative], usable: int) -> Alt
 
 
 def _one_of(name: str, value: Any, allowed: Sequence[Any]) -> Any:
-    if value not in allowed:
+    if not is_among(value, allowed):
         known = ", ".join(str(a) for a in allowed if a is not None)
-        raise SettingError(f"`{name}` must be one of {known}, not {value!r:.60}.")
+        raise SettingError(f"`{name}` must be one of {known}, not {shown(value)}.")
     return value
 
 

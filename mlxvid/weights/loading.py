@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -21,12 +22,13 @@ from mlxvid.model.memory import RUNTIME_BYTES, loaded_weights
 from mlxvid.progress import Watch
 
 from . import torch_file
-from .files import INDEX, component_files
+from .files import average_folder, check_content, component_files, is_index
 from .lora import Lora
 from .lora_file import open_lora, read_lora
 from .lora_layers import apply_lora
 from .sizes import read_sizes
 from .tensors import Tensor, joined
+from .wrappers import is_average, peeled
 
 log = logging.getLogger("mlxvid")
 
@@ -64,20 +66,21 @@ class Components:
         self.usable = this_machine().usable
         self._family = card.family
         self._loaded: dict[str, nn.Module] = {}
+        self._lock = threading.Lock()
 
     def network(self, name: str, part: Part, watch: Watch | None = None) -> nn.Module:
         """The component in the folder `name`, made from its config.json with its weights in it;
         `watch` sees them read.
         """
-        if name not in self._loaded:
-            self._make_room(name)
-            network, lazy = self._load(name, part, watch)
-            if watch is not None and lazy:
-                read_watched(network, watch)
-            self._loaded[name] = network
-        # The last of them is the one that was used last.
-        self._loaded[name] = self._loaded.pop(name)
-        return self._loaded[name]
+        with self._lock:
+            if name not in self._loaded:
+                self._make_room(name)
+                network, lazy = self._load(name, part, watch)
+                evaluate(network, watch if lazy else None)
+                self._loaded[name] = network
+            # The last of them is the one that was used last.
+            self._loaded[name] = self._loaded.pop(name)
+            return self._loaded[name]
 
     def fit(self, *names: str) -> bool:
         """Whether these components can be in memory together, with what a run holds besides."""
@@ -134,7 +137,10 @@ class Components:
         config_path = folder / "config.json"
         network = self._empty(name, part)
         stored = self.folder.json(name).get("quantization")
-        weights = read_weights(folder)
+        average = average_folder(self.folder.path, name)
+        if average is not None:
+            log.warning(f"Taken: {average}, the average over the training, and not {folder}.")
+        weights = read_weights(average or folder)
         unread = {key: weight for key, weight in weights.items() if isinstance(weight, Tensor)}
         arrays = {key: array for key, array in weights.items() if isinstance(array, mx.array)}
         arrays |= {key: mx.zeros(tensor.shape) for key, tensor in unread.items()}
@@ -217,20 +223,22 @@ def _parts(items: Iterable[tuple[Any, int]]) -> Iterator[tuple[list[Any], int]]:
         yield part, math.ceil(size / 1e6)
 
 
-def read_watched(network: nn.Module, watch: Watch) -> None:
-    """Read a network's lazy weights from the disk, part by part: the stage "load", in MB.
+def evaluate(network: nn.Module, watch: Watch | None) -> None:
+    """Evaluate all that a network holds, part by part: what one thread leaves lazy, another can't
+    evaluate.
 
-    Those of a small one are left to be read when they are used, which takes no time worth
-    reporting.
+    Weights that MLX reads from the disk only now are the stage "load", in MB. Those of a small
+    network take no time worth reporting.
     """
     parameters = dict(tree_flatten(network.parameters()))
     parts = list(_parts((array, array.nbytes) for array in parameters.values()))
-    if len(parts) == 1:
-        return
-    watch.begin("load", sum(megabytes for _, megabytes in parts))
+    watch = watch if len(parts) > 1 else None
+    if watch is not None:
+        watch.begin("load", sum(megabytes for _, megabytes in parts))
     for part, megabytes in parts:
         mx.eval(part)
-        watch.done(count=megabytes)
+        if watch is not None:
+            watch.done(count=megabytes)
 
 
 def read_in(
@@ -276,12 +284,14 @@ def read_weights(folder: Path) -> dict[str, mx.array | Tensor]:
     where it has only PyTorch's files. Raises :class:`WeightsError` where there are none, or they
     are broken, incomplete or hold anything but tensors.
     """
-    files = [path for path in component_files(folder) if not path.name.endswith(INDEX)]
+    files = [path for path in component_files(folder) if not is_index(path)]
     if not files:
         raise WeightsError(
             f"{folder} has no weights (.safetensors, .bin, .pth or .pt); download or convert the "
             "model again."
         )
+    if is_average(files[0].name):
+        log.warning(f"Taken: {files[0]}, the average over the training.")
     if files[0].suffix != ".safetensors":
         return dict(joined(files, torch_file.read))
     weights: dict[str, mx.array | Tensor] = {}
@@ -289,10 +299,11 @@ def read_weights(folder: Path) -> dict[str, mx.array | Tensor]:
         try:
             weights.update(cast(dict[str, mx.array], mx.load(str(file), format="safetensors")))
         except (OSError, RuntimeError, ValueError):
+            check_content(file)
             raise WeightsError(
                 f"{file} is missing, damaged or cut short; download or convert the model again."
             ) from None
-    return weights
+    return peeled(weights)
 
 
 def sanitized(cls: Any, weights: dict[str, mx.array], source: Path) -> dict[str, mx.array]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from mlxvid.errors import WeightsError
 from mlxvid.model.memory import DTYPE_BYTES
 
-from .files import weight_files
+from .files import check_content, weight_files
+from .quantized import check_names
 
 _HEADER_NAMES = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
 
@@ -19,12 +20,14 @@ def read_sizes(folder: Path) -> dict[str, dict[str, int]]:
     """Bytes by component (a folder with weights in it) and type, from the files' headers alone;
     empty where there are none.
 
-    Raises :class:`WeightsError` for a file whose header can't be read, or that is missing.
+    Raises :class:`WeightsError` for a file whose header can't be read, that is missing, or whose
+    weights another program quantized.
     """
     weights: dict[str, dict[str, int]] = {}
     for component, files in weight_files(folder).items():
         types = weights.setdefault(component, {})
         for path in files:
+            check_content(path)
             for dtype, size in _header(path) if path.suffix == ".safetensors" else _tensors(path):
                 types[dtype] = types.get(dtype, 0) + size
     return weights
@@ -46,10 +49,11 @@ def _tensors_of(path: Path, size: int, changed: int) -> tuple[tuple[str, int], .
     """
     from . import torch_file
 
-    tensors = torch_file.read(path).values()
+    tensors = torch_file.open_content(path).tensors
+    check_names(tensors, path)
     return tuple(
         (t.read_dtype, t.values.size * int(DTYPE_BYTES.get(t.read_dtype, t.values.itemsize)))
-        for t in tensors
+        for t in tensors.values()
     )
 
 
@@ -63,6 +67,7 @@ def _header(path: Path) -> list[tuple[str, int]]:
             size = path.stat().st_size
             header = json.loads(file.read(min(length, size)))
         entries = [entry for name, entry in header.items() if name != "__metadata__"]
+        check_names(header, path)
         if any(e["data_offsets"][1] > size - 8 - length for e in entries):
             raise ValueError("tensors beyond the end of the file")
         return [
@@ -72,6 +77,8 @@ def _header(path: Path) -> list[tuple[str, int]]:
             )
             for e in entries
         ]
+    except WeightsError:
+        raise
     except (OSError, ValueError, LookupError, TypeError, AttributeError, struct.error):
         raise WeightsError(
             f"{path} is missing, damaged or cut short; download or convert the model again."

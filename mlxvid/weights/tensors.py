@@ -18,6 +18,7 @@ import numpy as np
 from mlxvid.errors import WeightsError
 from mlxvid.paths import require_regular
 
+from .files import check_content
 from .fp8 import FP8
 
 if TYPE_CHECKING:
@@ -157,9 +158,10 @@ def joined(paths: Iterable[Path], read: Callable[[Path], dict[str, Tensor]]) -> 
 def mapped(path: Path) -> mmap.mmap:
     """The file's bytes, read from the disk as they are used.
 
-    Raises :class:`WeightsError` for one that is missing or empty.
+    Raises :class:`WeightsError` for one that is missing or empty, or a stand-in for the file.
     """
     require_regular(path, WeightsError)
+    check_content(path)
     try:
         with path.open("rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

@@ -6,6 +6,7 @@ tensors are views of the mapped file. Facts from torch/serialization.py.
 
 from __future__ import annotations
 
+import logging
 import math
 import mmap
 import struct
@@ -17,15 +18,15 @@ import numpy as np
 
 from mlxvid.errors import WeightsError
 
-from .tensors import MAX_AXES, MAX_SIDE, STORED, Tensor, called, damaged, mapped
-from .unpickle import MAX_BYTES, Stored, Unpickled, too_long, unpickle
+from .tensors import MAX_AXES, MAX_SIDE, STORED, Tensor, called, damaged, mapped, printable
+from .unpickle import MAX_BYTES, NoWeightsError, Stored, Unpickled, too_long, unpickle
+from .wrappers import Table, find_table, peeled
 
 # What the two forms begin with.
 ZIP = b"PK\x03\x04"
 LEGACY = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
 PROTOCOL = 1001
-# Trainers save the weights beside other things, under one of these names.
-WRAPPERS = ("state_dict", "model", "module", "model_state_dict", "ema", "generator")
+log = logging.getLogger("mlxvid")
 
 
 class Place(NamedTuple):
@@ -43,10 +44,29 @@ class Archive(NamedTuple):
     order: str
 
 
-def read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by name.
+class Content(NamedTuple):
+    """A checkpoint's tensors by name, and the table in which they were found."""
 
-    Raises :class:`WeightsError` for a file that is none, is broken, or holds anything else.
+    tensors: dict[str, Tensor]
+    table: Table
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """The tensors of a network's checkpoint by name, without what wrappers put before the names.
+
+    Logs which of several sets of weights was taken. Raises :class:`WeightsError` for a file that is
+    none, is broken, or holds anything else.
+    """
+    content = open_content(path)
+    note = taken_note(path, content.table)
+    if note:
+        log.warning(note)
+    return peeled(content.tensors)
+
+
+def open_content(path: Path) -> Content:
+    """The tensors of a checkpoint as they are named in it; raises as :func:`read` does, and
+    :class:`NoWeightsError` for one that is whole and holds something else.
     """
     data = mapped(path)
     if data[:4] == ZIP:
@@ -54,28 +74,28 @@ def read(path: Path) -> dict[str, Tensor]:
     elif data[: len(LEGACY)] == LEGACY:
         archive = _legacy(path, data)
     else:
-        raise WeightsError(
+        raise NoWeightsError(
             f"{path} is neither a checkpoint of PyTorch nor safetensors; download the model again."
         )
-    table = _table(archive.value, path)
-    return {name: _view(stored, archive, data, path, name) for name, stored in table.items()}
+    table = find_table(archive.value, lambda value: isinstance(value, Stored))
+    if table is None:
+        raise NoWeightsError(
+            f"{path} holds no table of tensors, so it is no model's weights; "
+            "give the folder of a model."
+        )
+    tensors = {
+        name: _view(stored, archive, data, path, name) for name, stored in table.tensors.items()
+    }
+    return Content(tensors, table)
 
 
-def _table(value: Any, path: Path) -> dict[str, Stored]:
-    """The table of tensors in what was pickled: itself, or under one of the usual names."""
-    candidates = []
-    if isinstance(value, dict):
-        candidates = [value, *(value.get(name) for name in WRAPPERS)]
-    for candidate in candidates:
-        if not isinstance(candidate, dict):
-            continue
-        found = {name: entry for name, entry in candidate.items() if isinstance(entry, Stored)}
-        if found and all(isinstance(name, str) for name in found):
-            return found
-    raise WeightsError(
-        f"{path} holds no table of tensors, so it is no model's weights; "
-        "give the folder of a model."
-    )
+def taken_note(path: Path, table: Table) -> str | None:
+    """What to say where a checkpoint has weights and their average."""
+    if not table.passed_over:
+        return None
+    taken = ".".join(printable(key) for key in table.keys)
+    others = ", ".join(table.passed_over)
+    return f"Taken from {path}: {taken}, the average over the training, and not {others}."
 
 
 def _zip(path: Path, data: mmap.mmap) -> Archive:
@@ -95,7 +115,7 @@ def _zip(path: Path, data: mmap.mmap) -> Archive:
         raise damaged(path) from None
     pickles = [name for name in members if name.count("/") == 1 and name.endswith("/data.pkl")]
     if len(pickles) != 1:
-        raise WeightsError(
+        raise NoWeightsError(
             f"{path} is a zip file but no checkpoint of PyTorch; download the model again."
         )
     root = pickles[0].removesuffix("data.pkl")

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from mlxvid.errors import WeightsError
 
+from .quantized import program_of_class, refusal
 from .tensors import damaged, printable
 
 # Enough for a table of twenty thousand tensors, ten times what a large model has; reading it takes
@@ -85,6 +86,35 @@ PLAIN = frozenset(
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 
 
+# What trainers save beside the weights: read as empty, since nothing in it is of use here.
+SETTINGS = frozenset(
+    {
+        "argparse Namespace",
+        "typing Any",
+        "builtins bool",
+        "builtins dict",
+        "builtins float",
+        "builtins int",
+        "builtins list",
+        "builtins str",
+        "omegaconf.base ContainerMetadata",
+        "omegaconf.base Metadata",
+        "omegaconf.dictconfig DictConfig",
+        "omegaconf.listconfig ListConfig",
+        "omegaconf.nodes AnyNode",
+        "omegaconf.nodes BooleanNode",
+        "omegaconf.nodes FloatNode",
+        "omegaconf.nodes IntegerNode",
+        "omegaconf.nodes StringNode",
+        "collections defaultdict",
+    }
+)
+
+
+class NoWeightsError(WeightsError):
+    """A file that is whole, as far as it was read, and holds something else than weights."""
+
+
 @dataclass(frozen=True)
 class Global:
     """Something that the pickle names and that is known here by name only."""
@@ -142,9 +172,9 @@ def unpickle(data: bytes, path: Path) -> Unpickled:
         raise damaged(path) from None
 
 
-def too_long(path: Path) -> WeightsError:
+def too_long(path: Path) -> NoWeightsError:
     """What is raised for a pickle of more than :data:`MAX_BYTES`."""
-    return WeightsError(
+    return NoWeightsError(
         f"{path} has more than {MAX_BYTES} bytes of pickle, as no table of weights has; "
         "download the model again."
     )
@@ -216,16 +246,26 @@ class _Machine:
                 push(self.storage(pop()))
             case "REDUCE":
                 push(self.call(*self.last(2)))
-            case "BUILD":  # of a state dict: notes on the modules' versions
+            case "NEWOBJ":
+                push(self.settings(*self.last(2)))
+            case "BUILD":  # of settings, or of a state dict: notes on the modules' versions
                 pop()
                 self.container(dict)
             case _ if name in PLAIN:
                 push(argument)
             case _:
-                raise WeightsError(
-                    f"{self.path} holds the pickle operation {name}, which no weights need; "
-                    f"{ADVICE}"
-                )
+                raise self.foreign(name)
+
+    def foreign(self, operation: str) -> NoWeightsError:
+        return NoWeightsError(
+            f"{self.path} holds the pickle operation {operation}, which no weights need; {ADVICE}"
+        )
+
+    def settings(self, kind: Any, arguments: Any) -> dict[str, Any]:
+        """What stands for a trainer's settings, of which nothing is made."""
+        if not isinstance(kind, Global) or kind.name not in SETTINGS or arguments != ():
+            raise self.foreign("NEWOBJ")
+        return {}
 
     def last(self, count: int) -> list[Any]:
         """The topmost values, taken off the stack."""
@@ -261,10 +301,13 @@ class _Machine:
         target.update(zip(keys, pairs[1::2], strict=True))
 
     def known(self, name: str) -> Global:
-        if name in STORAGES or name in DTYPES or name in CALLS:
+        if name in STORAGES or name in DTYPES or name in CALLS or name in SETTINGS:
             return Global(name)
         what = printable(name.replace(" ", ".", 1))
-        raise WeightsError(
+        program = program_of_class(what)
+        if program:
+            raise refusal(self.path, program)
+        raise NoWeightsError(
             f"{self.path} holds {what}, which is neither a tensor nor a plain container; {ADVICE}"
         )
 
@@ -284,6 +327,8 @@ class _Machine:
         """What `function` would give, if it were called."""
         match (function.name if isinstance(function, Global) else None, arguments):
             case ("collections OrderedDict", ()):
+                return {}
+            case ("collections defaultdict", (Global(),)):
                 return {}
             case ("torch Size", (tuple() as sizes,)):
                 return sizes

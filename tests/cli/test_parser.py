@@ -68,7 +68,13 @@ def test_a_value_of_a_flag_is_taken(parse, text, value):
 @pytest.mark.parametrize(
     ("parse", "text", "meaning"),
     [
-        (cli.whole, "0", "from 1 up"),
+        (cli.whole, "0", "from 1 to 1000000000"),
+        (cli.whole, "1000000001", "from 1 to 1000000000"),
+        (cli.gigabytes, "1e300", "GB from 1 to 1000000"),
+        (cli.gigabytes, "nan", "GB from 1 to 1000000"),
+        (cli.gigabytes, "inf", "GB from 1 to 1000000"),
+        (cli.gigabytes, "1e-300", "GB from 1 to 1000000"),
+        (cli.gigabytes, "-16", "GB from 1 to 1000000"),
         (cli.side, "16385", "from 1 to 16384"),
         (cli.frames, "many", "from 1 to 100000"),
         (cli.positive, "0", "above 0"),
@@ -97,6 +103,15 @@ def test_a_number_of_thousands_of_digits_is_refused_and_cut():
     with pytest.raises(SettingError) as caught:
         flags.parse_args(["--patch", "1x1x" + "9" * 5000])
     assert f"'1x1x{'9' * 36}'" in str(caught.value)
+
+
+@pytest.mark.parametrize("options", [{"type": cli.whole}, {"type": int, "choices": (4, 8)}])
+def test_a_long_value_is_repeated_in_part(options):
+    flags = cli.Parser(prog="x")
+    flags.add_argument("--value", **options)
+    with pytest.raises(SettingError, match="--value.*9…") as caught:
+        flags.parse_args(["--value", "9" * 400])
+    assert len(str(caught.value)) < 200
 
 
 # --- how a command ends --------------------------------------------------------------------------

@@ -68,6 +68,8 @@ BAD_FLAGS = {
     "not text": (["--prompt", "a \udcff"], ("--prompt", "UTF-8")),
     "far too long": ([*PROMPT, "--seconds", "1e9"], ("--frames", "100000", "8000000000")),
     "an option of others": ([*PROMPT, "--extend", "clip.mp4"], ("--extend", "leave it out")),
+    "a model's name too long": ([*PROMPT, "--model", "x" * 5000], ("no model", "--list-models")),
+    "a clip's name too long": (["--from", "x" * 5000], ("xxx", "File name too long")),
     "a LoRA": ([*PROMPT, "--lora", "style.safetensors"], ("LoRA",)),
     "two ways back": (["--from", "a", "--resume"], ("--resume", "--from", HELP)),
     "settings for a run": (["--resume", "--steps", "4"], ("--resume", "--model", "--steps")),

@@ -144,7 +144,7 @@ def test_resuming_in_a_queue_that_rests_is_told(window):
     window.compose.apply_settings(SETTINGS)
     window.compose.generate()
     window.runner.pause(True)
-    window.client.died.emit("The generator was killed", False)
+    window.client.died.emit("The generator was killed", None)
     notice_buttons(window)[0].click()
     assert "paused" in said(window)
     assert window.runner.current is None

@@ -39,6 +39,7 @@ class FakeHub:
     ignore_range: bool = False
     status: int = 0
     gated: set[str] = field(default_factory=set)
+    datasets: set[str] = field(default_factory=set)
     address: str = ""
     _repositories: dict[str, dict[str, dict[str, bytes]]] = field(default_factory=dict)
 
@@ -140,6 +141,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._content(self.hub.blob(found[1]), {})
             elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/(revision|tree)/([^/]+)", path):
                 self._api(*found.groups())
+            elif path.removeprefix("/api/datasets/") in self.hub.datasets:
+                self._json({"id": path.removeprefix("/api/datasets/"), "sha": "0" * 40})
             elif found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
                 self._resolve(*found.groups())
             else:

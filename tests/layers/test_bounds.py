@@ -24,11 +24,16 @@ def drawn(*shape: int) -> mx.array:
     return mx.random.normal(shape, key=mx.random.key(sum(shape)))
 
 
-@pytest.mark.parametrize("times", [1, 3])
-def test_halving_holds_for_all_that_ask_later(times):
-    for _ in range(times):
-        last = bounds.halve()
-    assert last == bounds.eval_ops() == bounds.EVAL_OPS / 2**times
+def test_halving_holds_for_all_that_ask_later_in_the_run():
+    with bounds.of_one_run():
+        assert bounds.share() == 1
+        assert bounds.halve()
+        assert bounds.eval_ops() == bounds.EVAL_OPS / 2
+        assert bounds.halve()
+        assert not bounds.halve()
+        assert bounds.eval_ops() == bounds.EVAL_OPS / 4
+        assert bounds.share() == 1 / 4
+    assert bounds.eval_ops() == bounds.EVAL_OPS
 
 
 LAYERS = {

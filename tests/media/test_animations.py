@@ -91,6 +91,40 @@ def test_a_gif_keeps_its_times_and_its_comment(tmp_path):
         assert gif.info["loop"] == 0
 
 
+def ramp(colours: tuple) -> np.ndarray:
+    """A clip of three frames that goes from one colour to another, with a still flat band."""
+    start, end = np.array(colours, float)
+    share = np.linspace(0, 1, 192)[None, :, None]
+    picture = np.broadcast_to(start + (end - start) * share, (96, 192, 3))
+    frames = np.stack([picture, np.roll(picture, 2, 1), np.roll(picture, 4, 1)])
+    frames = (frames + 0.5).astype(np.uint8)
+    frames[:, 80:] = (10, 200, 120)
+    return frames
+
+
+@pytest.mark.parametrize(
+    "colours",
+    [((20, 60, 200), (250, 160, 90)), ((0, 0, 0), (255, 255, 255)), ((90, 20, 60), (110, 30, 80))],
+)
+def test_ramps_are_smooth_and_flat_areas_stay_flat(tmp_path, colours):
+    """What the eye takes from a distance is the ramp, within half a step in 255."""
+    noise = np.random.default_rng(5).integers(0, 256, (3, 24, 192, 3), dtype=np.uint8)
+    frames = np.concatenate([ramp(colours), noise], axis=1)  # which takes most of the palette
+    path = tmp_path / "ramp.gif"
+    for _ in write_gif(path, frames, [100] * 3, "x"):
+        pass
+    seen = np.stack(read_animation(path).pictures)[:, :80, 8:-8].astype(float)
+    cells = seen.reshape(3, 10, 8, -1, 8, 3).mean((2, 4))
+    meant = frames[:, :80, 8:-8].astype(float).reshape(3, 10, 8, -1, 8, 3).mean((2, 4))
+    assert np.abs(cells - meant).mean() < 0.5
+    flat = np.stack(read_animation(path).pictures)[:, 80:96]
+    assert len(np.unique(flat.reshape(-1, 3), axis=0)) == 1
+    first = path.read_bytes()
+    for _ in write_gif(path, frames, [100] * 3, "x"):
+        pass
+    assert path.read_bytes() == first
+
+
 @pytest.mark.parametrize("name", [*LOSSLESS, "anim.gif"])
 def test_damaged_animations(tmp_path, name):
     """Cut short or with wrong bytes: a MediaError of one line, or whole frames; nothing else."""

@@ -106,7 +106,7 @@ def test_missing_text_and_folder(tmp_path):
     with pytest.raises(MediaError, match="is a folder, not a file"):
         read_image(tmp_path)
     Image.fromarray(np.zeros((2, 2), np.float32)).save(tmp_path / "float.tiff")
-    with pytest.raises(MediaError, match="floating-point pixels .* 8-bit PNG"):
+    with pytest.raises(MediaError, match=r"float\.tiff has floating-point pixels, .* 8-bit PNG"):
         read_image(tmp_path / "float.tiff")
 
 

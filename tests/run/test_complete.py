@@ -50,6 +50,21 @@ def test_defaults_are_the_models(card):
     assert complete(card, settings) == request
 
 
+def test_numbers_of_numpy_are_rounded_as_pythons(card):
+    """In eight bits a sum of theirs would run over."""
+    request = completed(card, frames=np.uint8(255), width=np.uint8(250), height=np.int8(30))
+    same = completed(card, frames=255, width=250, height=30)
+    assert (request.frames, request.width, request.height) == (
+        same.frames, same.width, same.height
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("side", [33.5, float("nan"), "64", True])
+def test_one_side_beside_a_picture_is_checked_too(card, side):
+    with pytest.raises(SettingError, match=facts("`width`", "whole number of pixels")):
+        completed(card, width=side, image=picture())
+
+
 def test_settings_are_json(card):
     request = completed(card, seed=np.int64(4), fps=np.float32(12), image=picture())
     settings = request.settings()
@@ -183,7 +198,8 @@ def test_a_picture_of_another_shape_is_fitted_and_said(card, caplog):
         ((64, 32), {"width": 96}, (96, 48)),
         ((64, 32), {"height": 96}, (192, 96)),
         ((64, 32), {"width": 16, "height": 80}, (16, 80)),
-        ((4000, 2), {}, (1424, 16)),
+        ((320, 40), {}, (96, 16)),
+        ((4000, 2), {"width": 96, "height": 16}, (96, 16)),
     ],
 )
 def test_the_size_follows_the_picture_unless_it_is_given(card, caplog, shape, asked, size):
@@ -194,6 +210,20 @@ def test_the_size_follows_the_picture_unless_it_is_given(card, caplog, shape, as
     source = f"({shape[0]}x{shape[1]})"
     is_said = any(note.startswith(clip) and source in note for note in notes(caplog))
     assert is_said == (len(asked) < 2 and size != (32, 32))
+
+
+@pytest.mark.parametrize("shape", [(1, 4000), (4000, 1), (330, 40), (40, 330)])
+@pytest.mark.parametrize("asked", [{}, {"width": 32}, {"height": 32}])
+def test_no_clip_has_the_proportions_of_a_line(card, shape, asked):
+    with pytest.raises(SettingError, match=facts(f"{shape[0]}x{shape[1]}", "crop it", "`width`")):
+        completed(card, image=picture(*shape), **asked)
+
+
+def test_what_is_cut_away_of_a_long_picture_is_said(card, caplog):
+    completed(card, image=picture(1, 4000), width=32, height=32)
+    assert "only 1 % of it is seen" in notes(caplog)[0]
+    completed(card, image=picture(96, 32), width=32, height=32)
+    assert "only 34 % of it is seen" in notes(caplog)[-1]
 
 
 def test_the_size_follows_the_last_picture_where_there_is_no_other(card):

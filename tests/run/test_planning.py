@@ -51,10 +51,10 @@ def test_impossible_settings_are_refused(settings, facts):
 @pytest.fixture
 def local_card(tmp_path):
     """The card of a model in a folder, 1000 values in half precision."""
-    (tmp_path / "vae").mkdir()
+    (tmp_path / "transformer").mkdir()
     (tmp_path / "model_index.json").write_text("{}")
     weights = {"w": mx.zeros((1000,), mx.float16)}
-    mx.save_safetensors(str(tmp_path / "vae" / "a.safetensors"), weights)
+    mx.save_safetensors(str(tmp_path / "transformer" / "a.safetensors"), weights)
     return dataclasses.replace(CATALOG["mini"], folder=tmp_path)
 
 
@@ -69,7 +69,7 @@ def local_card(tmp_path):
 )
 def test_a_model_with_local_files_is_planned_from_them(local_card, machine, dtype, expected):
     planned = plan(local_card, machine=machine, dtype=dtype)
-    assert planned.weights == {"vae": expected}
+    assert planned.weights == {"transformer": expected}
     assert planned.weights_source == "files"
 
 
@@ -77,9 +77,9 @@ def test_a_model_with_local_files_is_planned_from_them(local_card, machine, dtyp
 @pytest.mark.parametrize(("dtype", "size"), [("float32", 4000), ("float16", 2000)])
 def test_a_model_that_says_its_type_is_loaded_in_it(local_card, machine, dtype, size):
     (local_card.folder / "model_index.json").write_text(f'{{"dtype": "{dtype}"}}')
-    assert plan(local_card, machine=machine).weights == {"vae": {dtype: size}}
+    assert plan(local_card, machine=machine).weights == {"transformer": {dtype: size}}
     asked = plan(local_card, machine=machine, dtype="bfloat16")
-    assert asked.weights == {"vae": {"bfloat16": 2000}}
+    assert asked.weights == {"transformer": {"bfloat16": 2000}}
 
 
 def test_a_model_without_them_is_planned_from_its_card():

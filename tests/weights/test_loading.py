@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import mlx.core as mx
+import mlx.nn as nn
 import pytest
 from mlx.utils import tree_flatten
 
@@ -368,3 +369,24 @@ def test_loading_is_told_in_parts_and_can_be_stopped(tiny_folder, monkeypatch):
     with pytest.raises(mlxvid.CancelledError):
         mlxvid.load(str(tiny_folder)).generate("a ball", on_progress=calls.append, cancel=Cancel())
     assert {progress.stage for progress in calls} == {"load"}
+
+
+def test_evaluating_takes_no_more_memory_than_the_weights_and_a_part(tmp_path, monkeypatch):
+    """Of float32 on the disk that is used in bfloat16: half of it, and what a part needs."""
+    mebibyte = 2**20
+    layers = {f"{number}.weight": mx.ones((1024, 1024)) for number in range(12)}
+    mx.save_safetensors(str(tmp_path / "weights.safetensors"), layers)
+    del layers
+    network = nn.Sequential(*(nn.Linear(1024, 1024, bias=False) for _ in range(12)))
+    weights = mx.load(str(tmp_path / "weights.safetensors"))
+    named = [(f"layers.{name}", weight) for name, weight in weights.items()]
+    network.load_weights(named)
+    network.set_dtype(mx.bfloat16)
+    del weights, named
+    monkeypatch.setattr(loading, "LOAD_BYTES", 4 * mebibyte)
+    mx.clear_cache()
+    before = mx.get_active_memory()
+    mx.reset_peak_memory()
+    loading.evaluate(network, None)
+    assert mx.get_active_memory() - before >= 24 * mebibyte
+    assert mx.get_peak_memory() - before <= (24 + 12) * mebibyte

@@ -92,6 +92,7 @@ BAD_JOBS = [
     ({**job(), "output": ["clip.mp4"]}, NO_OUTPUT),
     ({**job(), "force": "yes"}, ('"force"', '"yes"', "true or false")),
     ({**job(), "resume": 1}, ('"resume"', "1", "true or false")),
+    ({**job(), "smaller_pieces": 2}, ('"smaller_pieces"', "2", "true or false")),
     ({**job(), "previews": []}, ('"previews"', "[]", "true or false")),
 ]
 

@@ -56,9 +56,10 @@ FAMILY = Family(
         "transformer": Part(
             ".transformer:FactoredTransformer", TransformerConfig, "denoise", quantized=True
         ),
-        "vae": Part(".vae:FactoredVAE", VAEConfig, "decode"),
+        "vae": Part(".vae:FactoredVAE", VAEConfig, "decode", "float32"),
     },
     read=read,
+    needed=(("tokenizer/spiece.model",),),
     # Without attention over time a block holds 20.5 widths on the CPU. Decoding 13 to 33 frames of
     # 96x96 to 384x384 (tiled) held 80 to 90 values a pixel.
     memory=Coefficients(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlxvid.errors import WeightsError
 from mlxvid.layers.autoencoder_kl_config import AutoencoderKLConfig
 from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
@@ -68,6 +69,12 @@ def read(folder: Folder) -> Card:
     Raises :class:`WeightsError` where its parts don't belong together.
     """
     transformer = folder.config("transformer", LatteConfig)
+    outputs = transformer.out_channels or transformer.in_channels
+    if outputs not in (transformer.in_channels, 2 * transformer.in_channels):
+        raise WeightsError(
+            f"{folder.path} has a transformer with {transformer.in_channels} channels in and "
+            f"{outputs} out, which is not Latte-1's, and mlxvid can't run it; use latte-1."
+        )
     vae = folder.config("vae", AutoencoderKLConfig)
     text_width = folder.json("text_encoder").get("d_model")
     widths = (transformer.in_channels, transformer.caption_channels)
@@ -120,6 +127,10 @@ FAMILY = Family(
         ),
     },
     read=read,
+    needed=(
+        ("tokenizer/spiece.model", "tokenizer/tokenizer.json"),
+        ("scheduler/scheduler_config.json",),
+    ),
     # Decoding at the real width held 3270 values a pixel of the one frame that is worked on, of
     # which 2304 are copies that MLX's convolutions make on the CPU and not on Metal, and the
     # temporal decoder 230 for each of its 14 frames.
@@ -156,6 +167,7 @@ CARDS = (
             "vae": 83_653_863,
             TEMPORAL: 97_742_847,
         },
+        originals=("maxin-cn/Latte",),
         source=Source("maxin-cn/Latte-1", "0653024365272f061fc44d1078134df22842b687"),
         download_bytes=24_000_000_000,
     ),

@@ -73,6 +73,12 @@ def read(folder: Folder) -> Card:
 
     Raises :class:`WeightsError` where its parts don't belong together.
     """
+    kind = folder.json("transformer").get("model_type", "STDiT3")
+    if kind != "STDiT3":
+        raise WeightsError(
+            f"{folder.path} has a transformer of the kind {kind}, which is not Open-Sora 1.2's, "
+            "and mlxvid can't run it; use opensora-1.2."
+        )
     transformer = folder.config("transformer", STDiT3Config)
     vae = folder.config("vae", OpenSoraVAEConfig)
     text_width = folder.json("text_encoder").get("d_model")
@@ -127,6 +133,14 @@ FAMILY = Family(
         decode_tile=1280,
         decode_halo=0,
         most_scores=2**26,
+    ),
+    needed=(
+        (
+            "tokenizer/spiece.model",
+            "tokenizer/tokenizer.json",
+            "text_encoder/spiece.model",
+            "text_encoder/tokenizer.json",
+        ),
     ),
     layouts=("opensora",),
 )

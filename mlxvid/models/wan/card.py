@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mlxvid.errors import WeightsError
 from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults, Geometry
 from mlxvid.text.clip_vision_config import CLIPVisionConfig
 from mlxvid.text.t5_config import UMT5Config
 
+from . import others
 from .config import WanTransformerConfig
 from .vae_config import WanVAEConfig
 
@@ -67,11 +67,8 @@ def read(folder: Folder) -> Card:
 
     Raises :class:`WeightsError` where its parts don't belong together.
     """
-    if folder.index.get("expand_timesteps") or any(folder.index.get("transformer_2") or ()):
-        raise WeightsError(
-            f"{folder.path} holds a Wan 2.2 model, which mlxvid can't run yet; use one of Wan 2.1."
-        )
     transformer = folder.config("transformer", WanTransformerConfig)
+    others.check(folder, transformer)
     vae = folder.config("vae", WanVAEConfig)
     text_width = folder.json("text_encoder").get("d_model")
     folder.require_match((transformer.out_channels, transformer.text_dim), (vae.z_dim, text_width))
@@ -154,6 +151,10 @@ FAMILY = Family(
         "lightning": {"steps": 4, "guidance": 1.0, "sampler": "euler", "shift": 5.0},
         "causvid": {"steps": 8, "guidance": 1.0, "sampler": "unipc", "shift": 8.0},
     },
+    needed=(
+        ("tokenizer/spiece.model", "tokenizer/tokenizer.json"),
+        ("scheduler/scheduler_config.json",),
+    ),
     layouts=("wan",),
     examples=(
         '--model wan2.1-t2v-1.3b --prompt "a fox runs through snow" --quantize 8 -o fox.mp4',
@@ -196,6 +197,7 @@ def _release(
         needs=needs,
         parameters=parameters,
         source=source,
+        originals=(source.repository[: -len("-Diffusers")],),
         download_bytes=download_bytes,
         **more,
     )

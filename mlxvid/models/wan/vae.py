@@ -17,6 +17,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from mlxvid.errors import SettingError
+from mlxvid.layers import bounds
 from mlxvid.layers.conv import Stream, channels_last
 from mlxvid.layers.tiling import blended, chunks, tiled
 
@@ -242,7 +243,8 @@ def decoder_halo(config: WanVAEConfig) -> int:
 
 def _tile(height: int, width: int) -> int:
     """The side of the tiles of a picture of that many latent positions: all of a small one."""
-    return max(height, width) if height * width <= WHOLE else TILE
+    share = bounds.share()
+    return max(height, width) if height * width <= WHOLE * share else int(TILE * share)
 
 
 def _stream(function: Layer, size: int, spare: int, x: mx.array) -> Iterator[mx.array]:

@@ -47,7 +47,7 @@ def refused(source, tmp_path):
         (VISION_FILE, ["no CLIP image encoder in SOURCE", "models_clip_*.pth", "whole release"]),
         ("spiece.model", ["no tokenizer in SOURCE", "google/umt5-xxl", "whole release"]),
         (SHARD, [f"SOURCE/{SHARD} is missing", ".safetensors.index.json", "download"]),
-        ("diffusion*", ["SOURCE holds weights of no model", "complete model"]),
+        ("diffusion*", ["no transformer of Wan in SOURCE", "whole release"]),
     ],
 )
 def test_a_file_is_missing(pattern, facts, source, refused):

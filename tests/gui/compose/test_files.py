@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+
+import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
@@ -11,6 +14,7 @@ from PySide6.QtWidgets import QDoubleSpinBox, QInputDialog, QPushButton, QSpinBo
 from mlxvid.gui.compose.loras import LorasBox
 from mlxvid.gui.compose.wells import ClipWell, PictureWell
 from tests.gui.clips import write_clip
+from tests.media.heic_files import write_heic
 
 
 def test_earlier_prompts_are_a_key_away(panel, database, qtbot):
@@ -70,6 +74,42 @@ def well(qtbot):
     well.message.connect(well.messages.append)
     qtbot.addWidget(well)
     return well
+
+
+def colour_in_the_middle(well) -> tuple[int, int, int]:
+    colour = well.thumbnail(well.path).toImage().pixelColor(5, 5)
+    return colour.red(), colour.green(), colour.blue()
+
+
+def test_the_window_opens_what_the_worker_does(well, qapp, tmp_path):
+    pixels = np.full((64, 64, 3), (200, 30, 30), np.uint8)
+    write_heic(tmp_path / "phone.heic", pixels, 64)
+    for name in ("a.avif", "a.tif", "a.webp"):
+        Image.fromarray(pixels).save(tmp_path / name)
+    for name in ("phone.heic", "a.avif", "a.tif", "a.webp"):
+        assert drop(well, qapp, files(tmp_path / name))
+        assert well.path == tmp_path / name
+        assert np.abs(np.subtract(colour_in_the_middle(well), (200, 30, 30))).max() < 12
+    assert well.messages == []
+
+
+def test_nothing_else_is_opened(well, qapp, tmp_path):
+    """Not even where Qt or Pillow could: a drawing names files, PostScript is a program."""
+    (tmp_path / "drawing.png").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    (tmp_path / "program.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    (tmp_path / "page.jpg").write_text("<!doctype html><html>404</html>")
+    Image.new("RGB", (9, 9)).save(tmp_path / "icon.ico")
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "folder.png").mkdir()
+    whole = tmp_path / "whole.png"
+    Image.effect_noise((64, 64), 50).save(whole)
+    (tmp_path / "half.png").write_bytes(whole.read_bytes()[:900])
+    odd = [path for path in sorted(tmp_path.iterdir()) if path != whole]
+    for path in odd:
+        assert drop(well, qapp, files(path))
+        assert well.path is None
+        assert path.name in well.messages[-1]
+    assert len(well.messages) == len(odd) == 7
 
 
 def test_a_picture_is_dropped_and_taken_away(well, qapp, qtbot, picture):

@@ -17,6 +17,7 @@ from mlxvid.gui.core.commands import worker_command
 from mlxvid.gui.core.previews import Previews, frames_of_preview
 from mlxvid.gui.core.protocol import SHOWN, LineParser
 from mlxvid.gui.core.worker_client import LAST_WORDS, WorkerClient
+from mlxvid.metal_errors import MEMORY, VICTIM, WATCHDOG
 from mlxvid.worker import strip
 
 NOTE = {"event": "note", "text": "Größe"}
@@ -105,13 +106,13 @@ class Heard:
     def __init__(self, client):
         self.events = []
         self.deaths = []
-        self.memory = []
+        self.failures = []
         self.strange = []
         self.silences = []
         self.errors = []
         client.event_received.connect(self.events.append)
         client.died.connect(
-            lambda how, memory: (self.deaths.append(how), self.memory.append(memory))
+            lambda how, failure: (self.deaths.append(how), self.failures.append(failure))
         )
         client.strange_line.connect(self.strange.append)
         client.silent.connect(self.silences.append)
@@ -191,7 +192,7 @@ def test_a_silent_worker_is_told_of_and_can_be_stopped(run, qtbot):
     client.kill("It was stopped")
     with qtbot.waitSignal(client.died):
         pass
-    assert heard.deaths == ["It was stopped"] and heard.memory == [False] and not client.alive
+    assert heard.deaths == ["It was stopped"] and heard.failures == [None] and not client.alive
 
 
 def test_a_worker_without_a_job_may_be_silent(run, qtbot):
@@ -210,7 +211,7 @@ def test_a_worker_without_a_job_may_be_silent(run, qtbot):
     [
         (signal.SIGKILL, "memory"),
         (signal.SIGTERM, "another program"),
-        (signal.SIGABRT, "memory"),
+        (signal.SIGABRT, "crashed"),
         (signal.SIGUSR1, f"signal {int(signal.SIGUSR1)}"),
     ],
 )
@@ -220,9 +221,38 @@ def test_death_by_a_signal(run, qtbot, number, words):
     with qtbot.waitSignal(client.died):
         os.kill(client.pid, number)
     assert words in heard.deaths[0]
-    assert heard.memory == [number != signal.SIGTERM]
+    assert heard.failures == [MEMORY if number == signal.SIGKILL else None]
     assert not client.alive
     assert client.pid == 0
+
+
+ABORTED = "libc++abi: terminating due to uncaught exception of type std::runtime_error: "
+METAL = "[METAL] Command buffer execution failed: "
+
+
+@pytest.mark.parametrize(
+    ("words", "failure"),
+    [
+        (f"{ABORTED}{METAL}Impacting Interactivity (0000000e:kIOGPU)", WATCHDOG),
+        (f"{ABORTED}{METAL}Caused GPU Timeout Error (00000002:kIOGPU)", WATCHDOG),
+        (f"{ABORTED}{METAL}Insufficient Memory (00000008:kIOGPU)", MEMORY),
+        (f"{ABORTED}{METAL}Discarded (victim of GPU error/recovery) (00000005:kIOGPU)", VICTIM),
+        ("terminate called after throwing an instance of 'std::bad_alloc'", MEMORY),
+        ("Assertion failed: (x > 0), function f, file x.cpp, line 3.", None),
+    ],
+)
+@pytest.mark.parametrize("end", ["os.abort()", "os._exit(1)"])
+def test_the_last_words_say_why(run, qtbot, words, failure, end):
+    client, heard = run(
+        f"sys.stdin.readline()\nsys.stderr.write({words!r} + '\\nand more\\n')\n"
+        f"sys.stderr.flush()\n{end}"
+    )
+    with qtbot.waitSignal(client.died):
+        client.load("a", {"model": "mini"})
+    assert heard.failures == [failure]
+    how = heard.deaths[0]
+    assert ("memory" in how) == (failure is MEMORY)
+    assert ("macOS stopped the GPU" in how) == (failure in (WATCHDOG, VICTIM))
 
 
 def test_an_end_by_itself_repeats_the_last_words(run, qtbot):

@@ -319,6 +319,81 @@ def test_a_worker_that_always_dies_brings_the_queue_to_rest(make_runner, databas
     assert states == [State.INTERRUPTED] * DEATHS_IN_A_ROW + [State.WAITING] * (5 - DEATHS_IN_A_ROW)
 
 
+# Aborts as MLX does where macOS stops the GPU: for the prompts "once" and "always", the first as
+# long as it isn't resumed.
+STOPPED = """
+for line in sys.stdin:
+    request = json.loads(line)
+    answer = {"id": request["id"]}
+    if request["op"] == "load":
+        answer |= {"event": "loaded", "model": request["model"], "samplers": ["euler", "heun"]}
+    else:
+        prompt = request["settings"]["prompt"]
+        resumed = request.get("resume"), request.get("smaller_pieces")
+        if prompt == "always" or (prompt == "once" and resumed != (True, True)):
+            words = "[METAL] Command buffer execution failed: Impacting Interactivity"
+            print(words, file=sys.stderr, flush=True)
+            os.abort()
+        settings = {"model": "mini", **request["settings"]}
+        answer |= {"event": "saved", "path": request["output"], "seconds": 8.0}
+        answer["settings"] = settings
+    print(json.dumps(answer), flush=True)
+"""
+
+
+def test_a_job_whose_worker_the_gpu_ended_goes_on_once(make_runner, database, qtbot):
+    runner = make_runner(STOPPED)
+    saved = []
+    ended = []
+    noted = []
+    runner.saved.connect(lambda number, path: saved.append(number))
+    runner.ended.connect(ended.append)
+    runner.noted.connect(noted.append)
+    database.insert_jobs([job("a"), job("once"), job("always"), job("b")])
+    qtbot.waitUntil(lambda: len(saved) == 3, timeout=20000)
+    assert [row.prompt for row in reversed(database.clips())] == ["a", "once", "b"]
+    assert [(one.title, one.state) for one in ended] == [("always", State.INTERRUPTED)]
+    for fact in ("macOS stopped the GPU", "display sleep", "AGX_RELAX_CDM_CTXSTORE_TIMEOUT=1"):
+        assert fact in ended[0].message
+    assert "memory" not in ended[0].message
+    assert len(noted) == 2
+    assert all("smaller pieces" in note for note in noted)
+
+
+@pytest.mark.parametrize("when", ["begin", "end"])
+def test_a_library_that_cannot_be_written_brings_the_queue_to_rest(
+    make_runner, database, preferences, qtbot, when
+):
+    """A connection that only reads stands in for a full disk."""
+    preferences.paused = True
+    runner = make_runner(WORKS)
+    begun = []
+    halted = []
+    runner.started.connect(begun.append)
+    runner.halted.connect(halted.append)
+    database.insert_jobs([job("a"), job("b")])
+
+    def fill_the_disk(*_):
+        database._connection.execute("PRAGMA query_only = 1")
+
+    if when == "begin":
+        fill_the_disk()
+    else:
+        runner.started.connect(fill_the_disk)
+    runner.pause(False)
+    qtbot.waitUntil(lambda: halted != [], timeout=20000)
+    qtbot.wait(200)
+    assert len(begun) == (0 if when == "begin" else 1)
+    assert len(halted) == 1
+    for fact in ("queue", "paused", str(database.path), "room"):
+        assert fact in halted[0]
+    assert runner.paused
+    assert runner.current is None
+    database._connection.execute("PRAGMA query_only = 0")
+    with qtbot.waitSignal(runner.saved, timeout=20000):
+        runner.pause(False)
+
+
 def test_a_worker_that_is_not_there(database, choices, preferences, qtbot):
     runner = Runner(database, WorkerClient(["/no/such/program"]), choices, preferences)
     with qtbot.waitSignal(runner.halted):

@@ -238,6 +238,13 @@ def test_parts_that_do_not_belong_together(copy, part, changes):
         mlxvid.load(str(copy))
 
 
+@pytest.mark.parametrize("outputs", [3, 12])
+def test_outputs_that_latte_1_has_not(copy, outputs):
+    edit(copy / "transformer" / "config.json", out_channels=outputs)
+    with pytest.raises(WeightsError, match=facts(copy, f"{outputs} out", "can't run", "latte-1")):
+        mlxvid.load(str(copy))
+
+
 def test_a_noise_schedule_that_is_not_known(copy):
     edit_schedule(copy, beta_schedule="squared")
     where = copy / "scheduler" / "scheduler_config.json"

@@ -88,3 +88,12 @@ def test_parts_that_do_not_belong_together(folder, tmp_path, part, changes, word
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
     with pytest.raises(WeightsError, match=facts(copy, *words)):
         card_of(copy)
+
+
+@pytest.mark.parametrize("kind", ["STDiT", "STDiT2"])
+def test_transformers_of_other_versions_are_named(folder, tmp_path, kind):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    path = copy / "transformer" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "model_type": kind}))
+    with pytest.raises(WeightsError, match=facts(copy, f"{kind},", "can't run", "opensora-1.2")):
+        card_of(copy)

@@ -306,6 +306,43 @@ def test_wan_2_2_is_told_apart(copy):
     assert_says(newer, "FOLDER", "Wan 2.2", "can't run yet", "Wan 2.1")
 
 
+@pytest.mark.parametrize("trace", [{"boundary_ratio": 0.875}, {"expand_timesteps": True}])
+def test_wan_2_2_is_told_by_what_is_left_of_it(copy, trace):
+    half = copy()
+    edit(half / "model_index.json", **trace)
+    assert_says(half, "FOLDER", "Wan 2.2", "can't run yet", "`list_models`")
+
+
+def test_a_second_transformer_that_is_not_listed_is_told_too(copy):
+    whole = copy()
+    shutil.copytree(whole / "transformer", whole / "transformer_2")
+    assert_says(whole, "FOLDER", "Wan 2.2", "two transformers")
+
+
+@pytest.mark.parametrize(
+    ("channels", "what"),
+    [(8, "Fun Camera"), (16, "Fun Control"), (9, "a variant of Wan")],
+)
+def test_other_inputs_are_told_before_anything_is_read(copy, channels, what):
+    """The tiny model has 4 channels of latents: 8 stands for 32 of the real one, 16 for 52."""
+    control = copy("i2v")
+    edit(control / "transformer" / "config.json", in_channels=channels)
+    assert_says(control, "FOLDER", what, f"{channels} input channels", "can't run yet")
+
+
+@pytest.mark.parametrize("kind", ["WanVACETransformer3DModel", "SkyReelsV2Transformer3DModel"])
+def test_another_class_of_transformer_is_named(copy, kind):
+    other = copy()
+    edit(other / "transformer" / "config.json", _class_name=kind)
+    assert_says(other, "FOLDER", kind, "can't run yet")
+
+
+def test_pictures_without_layers_for_them_are_wan_2_2s(copy):
+    newer = copy("i2v")
+    edit(newer / "transformer" / "config.json", image_dim=None, added_kv_proj_dim=None)
+    assert_says(newer, "FOLDER", "Wan 2.2's I2V", "can't run yet")
+
+
 def test_parts_of_different_models(copy):
     mixed = copy()
     edit(mixed / "text_encoder" / "config.json", d_model=128)
