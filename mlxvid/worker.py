@@ -23,8 +23,9 @@ from .cli.console import notes, progress_facts
 from .errors import CancelledError, DegenerateClipError, MlxvidError, SettingError
 from .model.machine import this_machine
 from .model.settings import check_json, check_known, loading, making
-from .run.jobs import require_fit, save, with_length
+from .run.jobs import check_targets, require_fit, save, with_length
 from .run.repeat import keyframes_of
+from .run.sources import changed_sources
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -242,19 +243,28 @@ class Worker:
         force = _switch(request, "force")
         resume = _switch(request, "resume")
         previews = _switch(request, "previews")
+        keep = {name: _switch(request, name, True) for name in ("metadata", "overwrite")}
+        digests = request.get("digests", {})
+        if not isinstance(digests, dict):
+            raise SettingError('"digests" are those in the settings of a clip, by path.')
         smaller = _switch(request, "smaller_pieces")
         pipe = self._ready(job)
         card = pipe.model.card
+        check_targets(
+            [request["output"]], {**self._wanted, **settings}, overwrite=keep["overwrite"]
+        )
         with_length(settings, None, card, [request["output"]])
         if not force:
             require_fit(card, self._loaded, settings)
+        for note in changed_sources({**self._wanted, **settings}, digests, "the first clip"):
+            self.note(note)
         start = time.monotonic()
         reporter = _Reporter(self, job.id, previews)
         with bounds.of_one_run():
             if smaller:
                 bounds.halve()
             clip = pipe.generate(**settings, resume=resume, on_progress=reporter, cancel=job.cancel)
-        save(clip, request["output"], reporter, job.cancel)
+        save(clip, request["output"], reporter, job.cancel, **keep)
         return "saved", {
             "path": request["output"],
             "seed": clip.settings["seed"],
@@ -328,12 +338,15 @@ def _deeper(value: Any, depth: int) -> bool:
     return depth == 0 or any(_deeper(item, depth - 1) for item in inner)
 
 
-def _switch(request: dict, name: str) -> bool:
-    """A field that is true or false; raises :class:`SettingError` for anything else."""
+def _switch(request: dict, name: str, default: bool = False) -> bool:
+    """A field that is true or false, `default` where it is missing.
+
+    Raises :class:`SettingError` for anything else.
+    """
     value = request.get(name)
     if value is not None and not isinstance(value, bool):
         raise SettingError(f'"{name}" is true or false, not {json.dumps(value)[:60]}.')
-    return bool(value)
+    return default if value is None else value
 
 
 def told(error: Exception) -> dict[str, Any]:

@@ -57,6 +57,22 @@ are flags like the others; in Python and in requests they stand in `options`, as
 
 Flags that say what to do, such as `--from`, `--resume` and `--count`, are no settings:
 `python -m mlxvid.generate --help` lists them.
+
+## In a clip's file
+
+A clip's settings, **the prompt among them, are stored in its file**, so that `--from clip.mp4`
+makes it again. `--no-metadata` (`clip.save(path, metadata=False)`, a worker's `metadata: false`)
+leaves them out; such a clip can't be repeated, and a folder of frames then has no frame rate.
+
+Beside the settings stand `mlxvid`, the version that made the clip; `commit`, of the model's hub
+repository; and `digests`, a short SHA-256 of each picture, clip and local LoRA that it was made
+from (by path: of the file's bytes, or of a folder's frames or weights; of what Python gave in
+memory by place: of the pixels). `--from` says which of these have changed since, and stops where
+one is gone. A LoRA of the hub, and a model's weights, have no digest.
+
+A clip never replaces what it is made from. Whatever else has the name of `--output` is replaced,
+which is said, and `--no-overwrite` stops instead; names that are made after the prompt are always
+new ones.
 """
 
 

@@ -11,9 +11,11 @@ from PySide6.QtWidgets import QWidget
 from mlxvid.gui.core.choices import Choice, Choices
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.jobs import Job
+from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.widgets.fields import OWN
 from mlxvid.model.settings import SETTINGS
+from mlxvid.run.repeat import changes
 
 from .form import ComposeForm
 from .setting_fields import hint
@@ -82,8 +84,12 @@ class ComposePanel(ComposeForm):
         return found | self.advanced.settings(choice) | self.pictures.settings()
 
     def apply_settings(self, settings: dict[str, Any]) -> None:
-        """Show a clip's settings, its seed kept, so that Generate makes that clip again."""
+        """Show a clip's settings, its seed kept, so that Generate makes that clip again, and say
+        what is no longer as it was.
+        """
         self._fill(settings)
+        for note in changes(settings, settings, "the clip"):
+            self.message.emit(shown(note))
         if "seed" in settings:
             self.seed.set_locked(True)
         self.prompt.setFocus()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mlxvid.catalog import DEFAULT_MODEL, card_of
 from mlxvid.errors import MlxvidError
+from mlxvid.media.prompt_names import named_after
 from mlxvid.model.machine import Machine
 from mlxvid.model.samplers import evaluations
 from mlxvid.model.settings import loading, making
@@ -28,8 +28,7 @@ def making_of(settings: dict[str, Any]) -> dict[str, Any]:
 
 def output_for(settings: dict[str, Any], folder: Path) -> Path:
     """A path in `folder` that is free, after the prompt and the seed."""
-    words = re.sub(r"[^\w]+", "-", str(settings.get("prompt", "")).lower()).strip("-_")
-    stem = f"{words[:48].rstrip('-_') or 'clip'}-{settings.get('seed', 0)}"
+    stem = f"{named_after(str(settings.get('prompt', '')))}-{settings.get('seed', 0)}"
     path = folder / f"{stem}.mp4"
     number = 1
     while path.exists():

@@ -160,11 +160,13 @@ class Runner(QObject):
         self._load(loading_of(job.settings))
         if self.current is not job:  # the worker could not even be started
             return
-        options = {}
+        options: dict[str, Any] = {}
         if job.resume:
             options["resume"] = True
         if job.settings.get("force"):
             options["force"] = True
+        if job.settings.get("digests"):  # of a clip that is made again
+            options["digests"] = job.settings["digests"]
         if job.number in self._retried:
             options["smaller_pieces"] = True
         self._client.generate(job.number, str(self._output), making_of(job.settings), **options)

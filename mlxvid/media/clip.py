@@ -19,8 +19,8 @@ from mlxvid.errors import MediaError, SettingError
 
 from .formats import FOREIGN_FPS, GIF_MAX_FPS, MAX_FPS, MIN_FPS, VIDEO
 from .names import given_file
-from .reading import Contents, read_contents, read_tag
-from .tag import pack_tag, stored_size
+from .reading import Contents, read_contents, read_tag, read_texts
+from .tag import pack_tag, stored_size, without_tag
 from .targets import check_writable, kind_of, staged, unwritable
 from .writing import write_frames
 
@@ -72,15 +72,21 @@ class Clip:
         self.fps = float(self.fps)
 
     def save(
-        self, path: str | os.PathLike, on_progress: Callable[[int, int], None] | None = None
+        self,
+        path: str | os.PathLike,
+        on_progress: Callable[[int, int], None] | None = None,
+        *,
+        metadata: bool = True,
+        overwrite: bool = True,
     ) -> Path:
         """Write the clip in the format of the name's ending, and return its path.
 
         ``.mp4`` (H.264), ``.webm`` (VP9), ``.gif``, ``.png`` (one frame only); a name without an
         ending, with a ``/`` at its end, or of an existing folder makes a folder of
         ``frame_0000.png`` and on. A file of that name is replaced; a folder is, if it is empty or
-        holds nothing but a clip saved before. `on_progress(frames done, frames in all)` is called
-        after each frame.
+        holds nothing but a clip saved before; neither without `overwrite`. The settings, the prompt
+        among them, are stored inside, unless `metadata` is False. `on_progress(frames done, frames
+        in all)` is called after each frame.
 
         The work is done under a temporary name beside the target and renamed at the end: when
         anything goes wrong, an exception out of `on_progress` or a Ctrl-C included, neither name is
@@ -88,9 +94,9 @@ class Clip:
         the logger ``mlxvid``. Raises :class:`MediaError` as :func:`check_writable` does, and when
         writing fails; :class:`SettingError` when the settings are not JSON-able.
         """
-        target = check_writable(path, len(self.frames))
+        target = check_writable(path, len(self.frames), overwrite)
         kind = kind_of(path)
-        comment = pack_tag(self.frames.shape, self.fps, self.settings)
+        comment = pack_tag(self.frames.shape, self.fps, self.settings) if metadata else ""
         _log_changes(self, target, kind)
         try:
             with closing(_save(self, target, kind, comment)) as steps:
@@ -127,7 +133,7 @@ def read_settings(path: str | os.PathLike) -> dict[str, Any]:
     source = given_file(path)
     tag = read_tag(source)
     if tag is None:
-        raise MediaError(f"{source} holds no mlxvid settings: give a clip that mlxvid saved.")
+        raise MediaError(without_tag(source, read_texts(source)))
     return tag["settings"]
 
 

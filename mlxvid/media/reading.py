@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -22,7 +22,7 @@ from .animations import is_animated, read_animation
 from .formats import FOREIGN_FPS, FRAME_NAME, UNTIMED_FPS, gif_starts
 from .heic import is_heic
 from .images import open_picture, read_image, read_images
-from .tag import Tag, folder_tag, parse_tag
+from .tag import SIDECAR, Tag, folder_tag, parse_tag
 
 # The flags that clips are written with as swscale.h numbers them: PyAV 17, Python 3.10's last, has
 # no names for them.
@@ -73,6 +73,40 @@ def read_tag(source: Path) -> Tag | None:
             return parse_tag(picture.info.get("comment", picture.info.get("Comment", "")))
     with open_video(source) as container:
         return _video_tag(container)
+
+
+def read_texts(source: Path) -> dict[str, str]:
+    """What a clip's file says of itself, by name: comments, and what other programs keep there.
+
+    Raises :class:`MediaError` as :func:`read_contents` does.
+    """
+    if source.is_dir():
+        sidecar = source / SIDECAR
+        if sidecar.is_file():
+            return {"comment": sidecar.read_text(encoding="utf-8", errors="replace")}
+        first = min(source.glob("*.png"), default=None, key=lambda path: path.name)
+        return read_texts(first) if first is not None else {}
+    if is_picture(source):
+        with open_picture(source) as picture:
+            texts = _text_of(picture.info)
+            for value in picture.getexif().values():
+                # ComfyUI writes "workflow:{…}" into a WebP's camera fields.
+                name, _, text = str(value).partition(":")
+                texts[name] = text
+            return texts
+    with open_video(source) as container:
+        return {name.lower(): text for name, text in container.metadata.items()}
+
+
+def _text_of(info: dict[Any, Any]) -> dict[str, str]:
+    """The texts among what Pillow found in a file."""
+    texts = {}
+    for name, value in info.items():
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "replace")
+        if isinstance(value, str):
+            texts[str(name)] = value
+    return texts
 
 
 def is_picture(source: Path) -> bool:

@@ -10,6 +10,7 @@ second and merges equal frames.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -23,6 +24,15 @@ SIDECAR = "settings.json"
 """The tag's file beside a folder's frames."""
 
 _MAX_COUNT = 1 << 20
+# What other programs call the text in which they keep their settings.
+_OTHERS = {
+    "workflow": "ComfyUI",
+    "prompt": "ComfyUI",
+    "parameters": "AUTOMATIC1111's web UI or a program like it",
+    "invokeai_metadata": "InvokeAI",
+    "sd-metadata": "InvokeAI",
+    "sui_image_params": "SwarmUI",
+}
 
 
 class Tag(TypedDict):
@@ -77,6 +87,53 @@ def parse_tag(comment: str | bytes) -> Tag | None:
         height=tag["height"],
         settings=tag["settings"],
     )
+
+
+def without_tag(source: Path, texts: Mapping[str, str]) -> str:
+    """Why a file has no settings to repeat, a sentence.
+
+    texts: what it says of itself, by name: its comment, or what other programs keep in it.
+    """
+    for text in texts.values():
+        found = _parsed(text)
+        if type(found.get("mlxvid")) is int and found["mlxvid"] > VERSION:
+            return f"{source} was saved by a newer mlxvid: update this one to read its settings."
+        if text.lstrip().startswith('{"mlxvid"'):
+            return (
+                f"The settings in {source} are damaged: copy the clip again, or say what to make "
+                "by `prompt`."
+            )
+    maker = _maker(texts)
+    if maker is not None:
+        return (
+            f"{source} was made by {maker}, whose settings mlxvid can't repeat: say what to make "
+            "by `prompt`."
+        )
+    return (
+        f"{source} holds no mlxvid settings (no clip of ours, or one that was saved without them): "
+        "give a clip that mlxvid saved."
+    )
+
+
+def _maker(texts: Mapping[str, str]) -> str | None:
+    """The program that keeps settings as `texts` has them, None for none that is known."""
+    names = {name.lower() for name in texts}
+    for text in texts.values():
+        names |= _parsed(text).keys()
+        if "Steps: " in text and "Sampler: " in text:
+            names.add("parameters")
+    if "sui_image_params" in names or any("sui_image_params" in text for text in texts.values()):
+        return _OTHERS["sui_image_params"]
+    return next((maker for name, maker in _OTHERS.items() if name in names), None)
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """A text's JSON object, empty where it has none."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def stored_size(tag: Tag) -> tuple[int, int]:

@@ -14,6 +14,9 @@ from mlxvid.errors import MediaError
 from .formats import FOLDER, FRAME_NAME, VIDEO
 from .tag import SIDECAR, folder_tag
 
+FILES = (*VIDEO, ".gif", ".png")
+"""The endings of clips in one file."""
+
 _FINDERS = ".DS_Store"
 """What Finder leaves in every folder."""
 
@@ -30,14 +33,20 @@ def kind_of(path: str | os.PathLike) -> str:
     """
     name = os.fspath(path)
     target = expand(path)
+    _check_name(name)
     ending = target.suffix.lower()
     try:
         is_folder = name.endswith(("/", os.sep)) or not ending or target.is_dir()
     except (OSError, ValueError) as error:
         raise unwritable(target, error) from error
     if is_folder:
+        if ending in FILES and not target.exists():
+            raise MediaError(
+                f"{name} names a folder by its last character and a file by its ending {ending}: "
+                "leave one of them out."
+            )
         return FOLDER
-    if ending not in (*VIDEO, ".gif", ".png"):
+    if ending not in FILES:
         raise MediaError(
             f"{target} ends in {ending}, which has no format: "
             "end it in .mp4, .webm, .gif, .png, or / for a folder."
@@ -45,13 +54,16 @@ def kind_of(path: str | os.PathLike) -> str:
     return ending
 
 
-def check_writable(path: str | os.PathLike, frames: int | None = None) -> Path:
+def check_writable(
+    path: str | os.PathLike, frames: int | None = None, overwrite: bool = True
+) -> Path:
     """The path that :meth:`Clip.save` would write to; to call before a long run.
 
     `frames` is the number of the clip's frames, where it is known. A temporary file is made and
     removed, since permission bits don't tell the truth on every file system. Nothing else changes.
     Raises :class:`MediaError` for an ending that has no format, a folder that is missing, not
-    writable, or holds other files, and for several frames in a ``.png``.
+    writable, or holds other files, for several frames in a ``.png``, and without `overwrite` for
+    what is there already.
     """
     target = expand(path)
     kind = kind_of(path)
@@ -62,11 +74,20 @@ def check_writable(path: str | os.PathLike, frames: int | None = None) -> Path:
         )
     try:
         _check_target(target, kind)
+        if not overwrite and replaces(target):
+            raise MediaError(f"{target} is there already: choose another name.")
     except MediaError:
         raise
     except (OSError, ValueError) as error:
         raise unwritable(target, error) from error
     return target
+
+
+def replaces(target: Path) -> bool:
+    """Whether there is something that a clip saved as `target` would take the place of."""
+    if target.is_dir():
+        return any(entry.name != _FINDERS for entry in target.iterdir())
+    return os.path.lexists(target)
 
 
 def unwritable(target: Path, error: Exception) -> MediaError:
@@ -100,6 +121,21 @@ def staged(target: Path, kind: str) -> Iterator[Path]:
             stage.unlink(missing_ok=True)
 
 
+def _check_name(name: str) -> None:
+    """Raise :class:`MediaError` for what is no name of a file or folder."""
+    last = name.rstrip("/" + os.sep).rpartition(os.sep)[2].strip()
+    if name == "-":
+        raise MediaError("A clip can't be written to standard output: name a file, as in clip.mp4.")
+    if last in ("", ".", ".."):
+        raise MediaError(f"{name!r} names no file or new folder: name one, as in clip.mp4.")
+    if last.lower() in FILES:
+        raise MediaError(f"{name} has nothing before its ending: name the file, as in clip{last}.")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise MediaError(f"The name {name!r} is no text in UTF-8: choose another one.") from None
+
+
 def _check_target(target: Path, kind: str) -> None:
     """Raise unless `target` can be written: MediaError, or what the system says."""
     exists = target.exists()
@@ -112,6 +148,8 @@ def _check_target(target: Path, kind: str) -> None:
             f"The folder {parent} does not exist: "
             f"create it, or choose another place for {target.name}."
         )
+    if exists and not target.is_file() and not target.is_dir():
+        raise MediaError(f"{target} is a device or a pipe, not a file: choose another name.")
     if exists and not os.access(target, os.W_OK):
         raise MediaError(f"{target} is write-protected: choose another name.")
     if not exists:

@@ -44,7 +44,8 @@ ENCODINGS = {
 def write_frames(
     frames: np.ndarray, fps: float, path: Path, kind: str, comment: str
 ) -> Iterator[int]:
-    """Write frames uint8 [F, H, W, 3] with `comment` (ASCII) to `path`, yielding the frames done.
+    """Write frames uint8 [F, H, W, 3] and `comment` (ASCII, "" for none) to `path`, yielding the
+    frames done.
 
     `kind` is one of :data:`VIDEO`, ".gif", ".png" (one frame) or :data:`FOLDER` (`path` is then one
     that exists). Raises OSError and ``av.FFmpegError`` where writing fails.
@@ -55,10 +56,11 @@ def write_frames(
         milliseconds = np.diff(gif_starts(len(frames), fps)).tolist()
         yield from write_gif(path, frames, milliseconds, comment)
     elif kind == ".png":
-        write_png(path, frames[0], comment)
+        write_png(path, frames[0], comment or None)
         yield 1
     else:
-        (path / SIDECAR).write_text(comment + "\n", encoding="ascii")
+        if comment:
+            (path / SIDECAR).write_text(comment + "\n", encoding="ascii")
         for index, frame in enumerate(frames):
             write_png(path / f"frame_{index:04d}.png", frame)
             yield index + 1
@@ -73,7 +75,8 @@ def _write_video(
     with av.open(
         f"file:{path}", "w", format=kind[1:], options=encoding.container_options
     ) as container:
-        container.metadata["comment"] = comment
+        if comment:
+            container.metadata["comment"] = comment
         stream = _add_stream(container, encoding, rate, width + width % 2, height + height % 2)
         converter = _to_yuv420(stream.width, stream.height, 1 / rate)
         for index, frame in enumerate(frames):

@@ -16,7 +16,8 @@ class Request:
     shift: of the noise schedule, None for a model that has none. pictures: by latent frame, fitted
     uint8 [H, W, 3], or [N, H, W, 3] for frames of another clip. sources: where pictures came from,
     by frame; joints: where other clips came from, by "extend" or "join". options: of the settings
-    that single families add, those that this model takes. more: every other setting of
+    that single families add, those that this model takes. digests: of the pictures and clips that
+    were given, by path, or by where they stand for those in memory. more: every other setting of
     :data:`mlxvid.model.settings.SETTINGS` that was given.
     """
 
@@ -36,12 +37,14 @@ class Request:
     sources: Mapping[int, str] = field(default_factory=dict)
     joints: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, float | str] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def settings(self) -> dict[str, Any]:
         """The JSON-able settings that make this clip again."""
-        nested = ("pictures", "sources", "joints", "options", "more")
+        nested = ("pictures", "sources", "joints", "options", "digests", "more")
         plain = {name: value for name, value in vars(self).items() if name not in nested}
         keyframes = {str(frame): source for frame, source in self.sources.items()}
         options = {"options": dict(self.options)} if self.options else {}
-        return {**plain, "keyframes": keyframes, **self.joints, **options, **self.more}
+        digests = {"digests": dict(self.digests)} if self.digests else {}
+        return {**plain, "keyframes": keyframes, **self.joints, **options, **self.more, **digests}

@@ -23,6 +23,8 @@ from mlxvid.model.geometry import MAX_SIDE, Geometry, round_size
 from mlxvid.model.request import Request
 from mlxvid.model.settings import SETTINGS, check_known, is_among, making
 
+from .sources import digest_of_pixels, digests
+
 log = logging.getLogger("mlxvid")
 
 MAX_ASPECT = 8
@@ -85,7 +87,7 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
         log.warning("The negative prompt does nothing at this `guidance`.")
     sampler = given.get("sampler", defaults.sampler)
     attention = given.get("attention", card.attention_modes[0])
-    sources = {geometry.slot(picture.frame, frames)[1]: picture.source for picture in pictures}
+    placed = {geometry.slot(picture.frame, frames)[1]: picture for picture in pictures}
     more = {name: value for name, value in given.items() if name not in _RULED}
     return Request(
         prompt=prompt,
@@ -101,9 +103,10 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
         attention=_one_of("attention", attention, card.attention_modes),
         shift=_shift(card, given.get("shift"), width, height),
         pictures=_fitted([*pictures, *joints.values()], width, height, frames, geometry),
-        sources=sources,
+        sources={frame: picture.source for frame, picture in placed.items()},
         joints={name: clip.source for name, clip in joints.items()},
         options=options,
+        digests=_digests(placed, joints),
         more={name: SETTINGS[name].checked(value) for name, value in more.items()},
     )
 
@@ -264,6 +267,16 @@ def _read_picture(source: Any, frame: int) -> _Given:
             f"{type(source).__name__}."
         )
     return _Given(frame, images.read_image(source), IN_MEMORY)
+
+
+def _digests(pictures: Mapping[int, _Given], joints: Mapping[str, _Given]) -> dict[str, str]:
+    """Digests of what was given: by path, of what was in memory by frame or setting."""
+    named = {f"frame {frame}": picture for frame, picture in pictures.items()} | dict(joints)
+    found = digests(given.source for given in named.values() if given.source != IN_MEMORY)
+    for name, given in named.items():
+        if given.source == IN_MEMORY:
+            found[name] = digest_of_pixels(given.pixels)
+    return found
 
 
 def _size(

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from mlxvid.catalog import DEFAULT_MODEL, card_of
 from mlxvid.errors import ModelNotFoundError, SettingError, WeightsError
-from mlxvid.media.clip import Clip, check_writable
+from mlxvid.media.clip import Clip
+from mlxvid.media.names import given_file
+from mlxvid.media.targets import check_writable, expand, replaces
 from mlxvid.model.card import Card
 from mlxvid.model.geometry import frames_of
 from mlxvid.progress import Cancel, Progress, Watch
 
 from .complete import named_size
 from .planning import plan
+from .sources import Source, require_apart, sources
+
+log = logging.getLogger("mlxvid")
 
 # The settings that a clip's memory depends on, besides its size.
 _PLANNED_MAKING = ("frames", "attention", "guidance")
@@ -46,6 +53,31 @@ def with_length(
     return settings
 
 
+def check_targets(
+    targets: Iterable[str],
+    settings: Mapping[str, Any],
+    repeated: str = "",
+    overwrite: bool = True,
+) -> None:
+    """Log what clips of these settings will replace: before anything is loaded.
+
+    repeated: the file of the clip that is made again. Raises :class:`MediaError` for a target that
+    can't be written, is what the clip is made from, or is there already without `overwrite`.
+    """
+    made_from = [*sources(settings)]
+    if repeated:
+        made_from.append(Source("from", os.path.abspath(given_file(repeated))))
+    for target in targets:
+        place = expand(target)
+        require_apart(target, made_from)
+        check_writable(target, overwrite=overwrite)
+        if place.exists() and replaces(place):
+            what = "frames are" if place.is_dir() else "clip is"
+            log.warning(
+                "%s is there already: its %s replaced when the new one is done.", target, what
+            )
+
+
 def require_fit(card: Card, loading: Mapping[str, Any], making: Mapping[str, Any]) -> None:
     """Raise :class:`DoesNotFitError` for a clip that is too large for this machine."""
     making_planned = {name: making[name] for name in _PLANNED_MAKING if name in making}
@@ -63,8 +95,10 @@ def save(
     target: str,
     on_progress: Callable[[Progress], None] | None,
     cancel: Cancel | None = None,
+    metadata: bool = True,
+    overwrite: bool = True,
 ) -> None:
-    """Write the clip, told as the stage "save"."""
+    """Write the clip, told as the stage "save"; `metadata`, `overwrite`: see :meth:`Clip.save`."""
     watch = Watch(on_progress, cancel)
     watch.begin("save", len(clip.frames))
-    clip.save(target, lambda done, total: watch.done())
+    clip.save(target, lambda done, total: watch.done(), metadata=metadata, overwrite=overwrite)

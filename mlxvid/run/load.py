@@ -15,6 +15,7 @@ import mlx.core as mx
 from mlxvid import catalog, models
 from mlxvid.errors import ModelNotFoundError, SettingError, shown
 from mlxvid.hub import assembly, download_model
+from mlxvid.hub.cache import COMMIT
 from mlxvid.hub.fetch import download_file
 from mlxvid.model.card import Card
 from mlxvid.model.folder import Folder
@@ -84,7 +85,8 @@ def load(
     components = Components(card, dtype, quantize, found)
     components.check_loras()
     loaded = card.family.load(card.family.model)(card, components)
-    return Pipeline(loaded, name=name, revision=revision)
+    commit = path.name if COMMIT.fullmatch(path.name) else None
+    return Pipeline(loaded, name=name, revision=revision, commit=commit)
 
 
 def _limit_memory() -> None:

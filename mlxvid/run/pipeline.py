@@ -10,6 +10,7 @@ import inspect
 import logging
 import os
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ from .complete import complete
 from .frames import Frames, OnFrames, to_uint8
 from .planning import held_by
 from .smaller_pieces import in_smaller_pieces
+from .sources import digests, sources
 from .turns import one_at_a_time
 
 log = logging.getLogger("mlxvid")
@@ -58,10 +60,14 @@ class Pipeline:
     a thread waits for its turn, which its `cancel` ends at once.
     """
 
-    def __init__(self, model: Model, name: str, revision: str | None = None):
+    def __init__(
+        self, model: Model, name: str, revision: str | None = None, commit: str | None = None
+    ):
+        """revision: that was asked for; commit: of the hub repository, where it is known."""
         self.model = model
         self.name = name
         self.revision = revision
+        self.commit = commit
 
     @one_at_a_time
     @awake()
@@ -103,6 +109,8 @@ class Pipeline:
         watch = Watch(on_progress, cancel)
         noise = self._noise(request, latents)
         kept_settings = {"mlxvid": __version__, **self.loaded, **request.settings()}
+        if self._lora_digests:
+            kept_settings["digests"] = {**request.digests, **self._lora_digests}
         if latents is not None:
             kept_settings["latents"] = "given"
         checkpoint = Checkpoint(kept_settings, [np.array(noise), *request.pictures.values()])
@@ -147,8 +155,16 @@ class Pipeline:
             "quantize": components.quantize,
             "dtype": components.dtype,
         }
+        if self.commit:
+            loaded["commit"] = self.commit
         loras = [str(lora) for lora in components.loras]
         return {**loaded, "loras": loras} if loras else loaded
+
+    @cached_property
+    def _lora_digests(self) -> dict[str, str]:
+        """Digests of the LoRAs that are files or folders, by path."""
+        loras = {"loras": self.loaded.get("loras", [])}
+        return digests(source.path for source in sources(loras))
 
     @one_at_a_time
     @awake()

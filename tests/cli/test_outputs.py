@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mlxvid.cli.outputs import LONGEST_STEM, numbered, outputs
+from mlxvid.cli.outputs import Take, numbered, outputs, still_free, takes_of
+from mlxvid.errors import MediaError, SettingError
+from mlxvid.media.prompt_names import LONGEST
 
 
 @pytest.fixture(autouse=True)
@@ -49,8 +51,8 @@ def test_numbers_are_as_long_as_the_last(here):
     [
         ("A red ball!", "a-red-ball.mp4"),
         ("  ../../etc/passwd", "etc-passwd.mp4"),
-        ("紅い球", "clip.mp4"),
-        ("x" * 500, "x" * LONGEST_STEM + ".mp4"),
+        ("紅い球", "紅い球.mp4"),
+        ("x" * 500, "x" * LONGEST + ".mp4"),
     ],
 )
 def test_a_name_after_the_prompt_is_plain(prompt, name):
@@ -69,3 +71,53 @@ def test_of_several_names_after_the_prompt_none_is_taken(here):
     assert outputs(None, "a ball", 2) == ["a-ball-1.mp4", "a-ball-2.mp4"]
     (here / "a-ball-2.mp4").touch()
     assert outputs(None, "a ball", 2) == ["a-ball-1-1.mp4", "a-ball-1-2.mp4"]
+
+
+# --- the clips of a command ----------------------------------------------------------------------
+
+
+def test_every_clip_of_every_prompt_has_a_name_of_its_own(here):
+    (here / "a-star.mp4").touch()
+    named = takes_of(None, ["A ball", "a star", "a ball"], 1)
+    assert [take.target for take in named] == ["a-ball.mp4", "a-star-1.mp4", "a-ball-1.mp4"]
+    several = takes_of(None, ["A ball", "a ball"], 2)
+    names = ["a-ball-1.mp4", "a-ball-2.mp4", "a-ball-1-1.mp4", "a-ball-1-2.mp4"]
+    assert [take.target for take in several] == names
+    assert [take.seed_step for take in several] == [0, 1, 0, 1]
+
+
+def test_an_asked_for_name_is_numbered_through_all_prompts():
+    assert takes_of("x.gif", ["a", "b"], 2) == [
+        Take("a", 0, "x-1.gif"),
+        Take("a", 1, "x-2.gif"),
+        Take("b", 0, "x-3.gif"),
+        Take("b", 1, "x-4.gif"),
+    ]
+    assert takes_of("x.gif", ["a"], 1) == [Take("a", 0, "x.gif")]
+
+
+@pytest.mark.parametrize("output", ["", ".", "-", ".mp4", "clip.mp4/", "clip.avi", "../.."])
+def test_what_is_no_name_is_refused_before_it_is_numbered(output):
+    with pytest.raises(MediaError):
+        takes_of(output, ["a"], 2)
+
+
+@pytest.mark.parametrize(
+    ("output", "pattern"),
+    [("clip-%03d.mp4", "%03d"), ("clip%d", "%d"), ("{n}.gif", "{n}"), ("x-{}/", "{}")],
+)
+def test_a_place_for_the_number_is_refused(output, pattern):
+    with pytest.raises(SettingError) as caught:
+        takes_of(output, ["a", "b"], 1)
+    for fact in (f"leave {pattern} out", output):
+        assert fact in str(caught.value)
+    assert takes_of(output, ["a"], 1)[0].target == output
+
+
+def test_a_name_that_was_taken_meanwhile_is_left_alone(here):
+    chosen = Take("a ball", 0, "a-ball.mp4", is_named=True)
+    assert still_free(chosen) == "a-ball.mp4"
+    (here / "a-ball.mp4").touch()
+    (here / "a-ball-1.mp4").touch()
+    assert still_free(chosen) == "a-ball-2.mp4"
+    assert still_free(Take("a ball", 0, "a-ball.mp4")) == "a-ball.mp4"

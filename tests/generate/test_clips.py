@@ -101,8 +101,8 @@ def test_names_after_the_prompt_replace_nothing(make, here):
 
 def test_several_names_after_the_prompt_replace_nothing(run):
     flags = ("--progress", "none", "--frames", 1, "--count", 2)
-    assert run("--prompt", "紅い球", *flags)[1] == "clip-1.mp4\nclip-2.mp4\n"
-    assert run("--prompt", "紅い球", *flags)[1] == "clip-1-1.mp4\nclip-1-2.mp4\n"
+    assert run("--prompt", "紅い球", *flags)[1] == "紅い球-1.mp4\n紅い球-2.mp4\n"
+    assert run("--prompt", "紅い球", *flags)[1] == "紅い球-1-1.mp4\n紅い球-1-2.mp4\n"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import mlx.core as mx
 import pytest
 
 from mlxvid.catalog import CATALOG
+from mlxvid.media.clip import read_settings
 from mlxvid.model.machine import Machine
 
 HELP = "python -m mlxvid.generate --help lists the flags."
@@ -55,6 +56,18 @@ BAD_FLAGS = {
     "keyframe beyond": ([*PROMPT, "--keyframe", "9=a"], ("frame 9", "--frames", "0 to 8")),
     "worker": (["--worker"], ("--worker", "no other flag", "standard input")),
     "no format": ([*PROMPT, "-o", "clip.avi"], ("clip.avi", ".avi", ".mp4", ".png", "folder")),
+    "no name": ([*PROMPT, "-o", ""], ("''", "clip.mp4")),
+    "only an ending": ([*PROMPT, "-o", ".mp4", "--count", "2"], (".mp4", "nothing before")),
+    "standard output": ([*PROMPT, "-o", "-"], ("standard output", "clip.mp4")),
+    "this folder": ([*PROMPT, "-o", ".", "--count", "2"], ("'.'", "clip.mp4")),
+    "a file and a folder": ([*PROMPT, "-o", "clip.mp4/"], ("clip.mp4/", "folder", ".mp4")),
+    "a pattern": ([*PROMPT, "-o", "%03d.mp4", "--count", "2"], ("%03d", "numbered")),
+    "a long name": ([*PROMPT, "-o", "x" * 252 + ".mp4"], ("name too long", "another place")),
+    "a name that numbers make too long": (
+        [*PROMPT, "-o", "x" * 250 + ".mp4", "--count", "2"],
+        ("-1.mp4", "name too long"),
+    ),
+    "nul": ([*PROMPT, "-o", "nul\0.mp4"], ("another place",)),
     "no image": ([*PROMPT, "--image", "none.png"], ("{here}/none.png",)),
     "no model": (
         [*PROMPT, "--model=minni"],
@@ -84,6 +97,65 @@ def test_every_bad_flag_is_one_sentence_and_leaves_nothing(refused, here, name):
     for fact in facts:
         assert fact.replace("{here}", str(here)) in said
     assert os.listdir(here) == []
+
+
+@pytest.fixture
+def files(here, run, picture) -> list[str]:
+    """A picture, a clip made from it, and other names for the two."""
+    shutil.copy(picture("a.png"), "a.png")
+    flags = ("--frames", 1, "--steps", 1, "--progress", "none")
+    assert run(*PROMPT, "--image", "a.png", "-o", "one.mp4", *flags)[0] == 0
+    os.symlink("a.png", "link.png")
+    os.link("one.mp4", "hard.mp4")
+    return sorted(os.listdir(here))
+
+
+@pytest.mark.parametrize(
+    ("flags", "facts"),
+    [
+        (["--from", "one.mp4", "-o", "one.mp4"], ("one.mp4", "--from")),
+        (["--from", "one.mp4", "-o", "hard.mp4"], ("hard.mp4", "one.mp4", "--from")),
+        (["--from", "one.mp4", "-o", "a.png"], ("a.png", "--image")),
+        (["--from", "one.mp4", "-o", "./link.png"], ("./link.png", "a.png", "--image")),
+        ([*PROMPT, "--image", "a.png", "-o", "link.png", "--frames", "1"], ("a.png", "--image")),
+        ([*PROMPT, "--keyframe", "4=a.png", "-o", "a.png"], ("a.png", "--keyframe")),
+        ([*PROMPT, "--extend", "one.mp4", "-o", "one.mp4"], ("one.mp4", "--extend")),
+        ([*PROMPT, "--join", "hard.mp4", "-o", "one.mp4"], ("one.mp4", "--join")),
+    ],
+)
+def test_no_clip_replaces_what_it_is_made_from(
+    refused, files, here, tiny_folder, monkeypatch, flags, facts
+):
+    before = {name: (here / name).read_bytes() for name in files}
+    monkeypatch.setattr("mlxvid.load", lambda **_: pytest.fail("loaded"), raising=False)
+    said = refused(*flags, "--progress", "none", model="--from" not in flags)
+    for fact in (*facts, "another name"):
+        assert fact in said
+    assert {name: (here / name).read_bytes() for name in files} == before
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.gif", "frames/"])
+def test_what_is_there_is_replaced_with_a_note_or_kept(run, refused, here, name):
+    flags = (*PROMPT, "-o", name, "--frames", 5, "--steps", 1, "--progress", "none")
+    assert "replaced" not in run(*flags, "--seed", 1)[2]
+    said = refused(*flags, "--seed", 2, "--no-overwrite")
+    for fact in (name.rstrip("/"), "there already", "another name"):
+        assert fact in said
+    assert read_settings(name)["seed"] == 1
+    code, _, err = run(*flags, "--seed", 3)
+    (note,) = [line for line in err.splitlines() if "replaced" in line]
+    assert (code, note.split()[0]) == (0, name)
+    assert read_settings(name)["seed"] == 3
+    assert os.listdir(here) == [name.rstrip("/")]
+
+
+def test_settings_that_are_left_out_can_not_be_repeated(run, refused, here):
+    flags = ("--frames", 1, "--steps", 1, "--progress", "none", "--no-metadata")
+    assert run("--prompt", "a secret", "-o", "clip.mp4", *flags)[0] == 0
+    assert b"secret" not in (here / "clip.mp4").read_bytes()
+    said = refused("--from", "clip.mp4", model=False)
+    for fact in ("clip.mp4", "no mlxvid settings", "without them"):
+        assert fact in said
 
 
 def test_an_unknown_kind_of_progress(refused):

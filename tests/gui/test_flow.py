@@ -8,11 +8,12 @@ import signal
 
 import numpy as np
 import pytest
+from PIL import Image
 from PySide6.QtWidgets import QPushButton
 
 from mlxvid.gui.core.commands import worker_command
 from mlxvid.gui.core.jobs import Job, State
-from mlxvid.media.clip import Clip
+from mlxvid.media.clip import Clip, read_settings
 from tests.gui.windows import notice_buttons, said
 
 SMALL = {
@@ -55,6 +56,25 @@ def wait_for_step(window, qtbot, step: int) -> None:
 def make(window, prompt: str, **settings) -> None:
     window.compose.apply_settings({**SMALL, "seed": 3, "prompt": prompt, **settings})
     window.compose.generate()
+
+
+def test_a_clip_that_is_made_again_names_what_has_changed(window, qtbot, home):
+    picture = home / "first.png"
+    Image.new("RGB", (64, 64), (9, 90, 90)).save(picture)
+    with qtbot.waitSignal(window.runner.saved, timeout=PATIENCE) as saved:
+        make(window, "a red ball", image=str(picture))
+    made = read_settings(saved.args[1])
+    assert set(made["digests"]) == {str(picture)}
+    window.gallery.use_settings.emit(made)
+    assert said(window) == ""
+    Image.new("RGB", (64, 64), (200, 90, 90)).save(picture)
+    window.gallery.use_settings.emit(made)
+    assert str(picture) in said(window)
+    noted = []
+    window.runner.noted.connect(noted.append)
+    with qtbot.waitSignal(window.runner.saved, timeout=PATIENCE):
+        window.gallery.make_variations.emit(made)
+    assert any(str(picture) in note for note in noted)
 
 
 def test_type_generate_watch(window, qtbot, home):

@@ -73,6 +73,76 @@ def test_bad_names(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        ("", ["name one", "clip.mp4"]),
+        (" ", ["name one", "clip.mp4"]),
+        ("/", ["name one", "clip.mp4"]),
+        (".", ["name one", "clip.mp4"]),
+        ("takes/..", ["name one", "clip.mp4"]),
+        ("-", ["standard output", "clip.mp4"]),
+        (".mp4", [".mp4", "nothing before", "clip.mp4"]),
+        ("takes/.GIF", [".GIF", "nothing before"]),
+        (".png/", [".png", "nothing before"]),
+        ("clip.mp4/", ["clip.mp4/", "folder", ".mp4"]),
+        ("clip.webm//", ["clip.webm//", "folder", ".webm"]),
+        ("clip\udcff.mp4", ["UTF-8", "another"]),
+    ],
+)
+def test_what_is_no_name(tmp_path, monkeypatch, name, facts):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "takes").mkdir()
+    for attempt in (check_writable, Clip(moving(1), 8, {}).save):
+        with pytest.raises(MediaError) as caught:
+            attempt(name)
+        for fact in facts:
+            assert fact in str(caught.value)
+    assert os.listdir(tmp_path) == ["takes"]
+
+
+def test_a_folder_that_is_called_as_a_file_is_one(tmp_path):
+    (tmp_path / "clip.mp4").mkdir()
+    Clip(moving(1), 8, {}).save(f"{tmp_path}/clip.mp4/")
+    assert sorted(os.listdir(tmp_path / "clip.mp4")) == ["frame_0000.png", "settings.json"]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "link to a pipe"])
+def test_what_is_no_file_is_never_replaced(tmp_path, kind):
+    place = tmp_path / "clip.mp4"
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "device":
+        place.symlink_to("/dev/null")
+    else:
+        os.mkfifo(tmp_path / "pipe")
+        place.symlink_to("pipe")
+    with pytest.raises(MediaError, match=r"clip\.mp4 is a device or a pipe"):
+        check_writable(place)
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.gif", "clip", "link.mp4"])
+def test_what_is_there_can_be_kept(tmp_path, name):
+    path = tmp_path / name
+    if name == "link.mp4":
+        path.symlink_to("nowhere.mp4")
+    else:
+        Clip(moving(2), 8, {"first": 1}).save(path)
+    for attempt in (check_writable, Clip(moving(1), 8, {}).save):
+        with pytest.raises(MediaError, match=rf"{name} is there already: choose another"):
+            attempt(path, overwrite=False)
+    if name != "link.mp4":
+        assert read_settings(path) == {"first": 1}
+    Clip(moving(1), 8, {}).save(tmp_path / "new.mp4", overwrite=False)
+
+
+def test_an_empty_folder_is_nothing_to_keep(tmp_path):
+    (tmp_path / "clip").mkdir()
+    (tmp_path / "clip" / ".DS_Store").touch()
+    Clip(moving(1), 8, {"first": 1}).save(tmp_path / "clip", overwrite=False)
+    assert read_settings(tmp_path / "clip") == {"first": 1}
+
+
 def test_several_frames_do_not_fit_a_png(tmp_path):
     path = tmp_path / "clip.png"
     with pytest.raises(MediaError, match=r"2 frames: .*\.mp4"):

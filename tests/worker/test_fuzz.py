@@ -38,7 +38,7 @@ def requests(folder: str) -> list[dict]:
         "options": {},
     }
     generate = {"op": "generate", "output": "clip.png", "settings": small}
-    whole = {**generate, "previews": True, "force": False, "resume": False}
+    whole = {**generate, "previews": True, "force": False, "resume": False, "digests": {}}
     load = {"op": "load", "model": folder, "quantize": None, "dtype": "float32", "loras": []}
     pictures = {**small, "image": "none.png", "last_image": "none.png"}
     with_pictures = {**generate, "settings": pictures}

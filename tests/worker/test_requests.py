@@ -92,6 +92,11 @@ BAD_JOBS = [
     ({**job(), "output": ["clip.mp4"]}, NO_OUTPUT),
     ({**job(), "force": "yes"}, ('"force"', '"yes"', "true or false")),
     ({**job(), "resume": 1}, ('"resume"', "1", "true or false")),
+    ({**job(), "overwrite": 0}, ('"overwrite"', "0", "true or false")),
+    ({**job(), "metadata": "no"}, ('"metadata"', '"no"', "true or false")),
+    ({**job(), "digests": ["a.png"]}, ('"digests"', "path")),
+    ({**job(), "output": "."}, ("'.'", "clip.mp4")),
+    ({**job(), "output": ".webm"}, (".webm", "nothing before")),
     ({**job(), "smaller_pieces": 2}, ('"smaller_pieces"', "2", "true or false")),
     ({**job(), "previews": []}, ('"previews"', "[]", "true or false")),
 ]

@@ -1,0 +1,146 @@
+"""What the flags of ``python -m mlxvid.generate`` ask for."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mlxvid import models
+from mlxvid.errors import SettingError
+from mlxvid.media.clip import read_settings
+from mlxvid.model.settings import SETTINGS, loading, making
+from mlxvid.run.repeat import repeatable, require_same
+
+from .flags import flag_of
+from .prompts import read_prompt, read_prompts
+
+# They are the other model's, where another is given than that of the clip to repeat.
+_OF_THE_MODEL = frozenset({"revision", "options", "sampler", "shift", "attention"})
+
+Settings = dict[str, Any]
+
+
+class Asked(NamedTuple):
+    """What to load and what to make, of several prompts the first; all prompts; and the settings
+    of the clip that is repeated, with its file.
+    """
+
+    to_load: Settings
+    to_make: Settings
+    prompts: list[str]
+    made: Settings = {}
+    source: str = ""
+
+
+def settings_of(args: argparse.Namespace) -> Asked:
+    """What to load and what to make: the settings of --from, and over them whatever was given on
+    the command line.
+    """
+    given = {
+        name: value
+        for name, value in vars(args).items()
+        if name in SETTINGS and value is not None and name != "keyframes"
+    }
+    prompts = []
+    if args.prompt_file is not None:
+        prompts = read_prompts(args.prompt_file)
+    elif args.prompt == "-":
+        prompts = [read_prompt()]
+    if prompts:
+        given["prompt"] = prompts[0]
+    made = read_settings(args.source) if args.source else {}
+    earlier = _kept(repeatable(made, args.source), given) if args.source else {}
+    merged = {**earlier, **models.presets().get(args.preset, {}), **given}
+    options = {
+        name: getattr(args, name) for name in models.options() if getattr(args, name) is not None
+    }
+    options = {**earlier.get("options", {}), **options}
+    if options:
+        merged["options"] = options
+    if not merged.get("prompt", "").strip():
+        raise SettingError(
+            'What should the clip show? Say it with --prompt "…", or repeat a clip with --from.'
+        )
+    merged["keyframes"] = _keyframes(args, given, earlier)
+    if args.source:
+        require_same(merged, made, args.source)
+    return Asked(
+        only(merged, loading()),
+        only(merged, making()),
+        prompts or [merged["prompt"]],
+        made,
+        args.source or "",
+    )
+
+
+def interrupted(args: argparse.Namespace) -> Asked:
+    """What an interrupted run loaded and made.
+
+    Raises :class:`SettingError` where there is none, where the last one died in the decoder, which
+    only latents outlive, or where flags would change it.
+    """
+    from mlxvid.run import checkpoint
+
+    refuse_settings(args, "`resume` goes on with a run as it was")
+    source = Path(args.resume) if args.resume else checkpoint.last_left()
+    if source is None:
+        raise SettingError("There is no interrupted run to resume; begin one with `prompt`.")
+    if not args.resume and source.parent == checkpoint.latents_folder():
+        earlier = ""
+        for run in checkpoint.saved_runs()[:1]:
+            earlier = f", or go on with an earlier run by `resume` {run}"
+        raise SettingError(
+            f"The last run kept its latents; make the clip of them with `decode_saved` {source}"
+            f"{earlier}."
+        )
+    made = checkpoint.run_settings(source)
+    kept = repeatable(made, str(source))
+    require_same(kept, made, str(source))
+    to_make = {**only(kept, making()), "resume": True}
+    return Asked(only(kept, loading()), to_make, [kept.get("prompt", "")], made, str(source))
+
+
+def refuse_settings(args: argparse.Namespace, why: str) -> None:
+    """Raise :class:`SettingError` where a flag says what to make, or how, of a run that is settled
+    already.
+    """
+    settings = {*SETTINGS, *models.options(), "preset", "seconds", "prompt_file"}
+    given = [name for name, value in vars(args).items() if name in settings and value]
+    if given or args.count > 1:
+        flags = ", ".join(flag_of(name) for name in given) or "--count"
+        raise SettingError(f"{why}: leave out {flags}, or start a new run.")
+
+
+def _kept(earlier: Mapping[str, Any], given: Mapping[str, Any]) -> Settings:
+    """The settings of --from, without those that the given ones put aside."""
+    aside: set[str] = set()
+    if "model" in given and given["model"] != earlier.get("model"):
+        aside |= _OF_THE_MODEL
+    if "resolution" in given or "aspect" in given:
+        aside |= {"width", "height"}
+    return {name: value for name, value in earlier.items() if name not in aside}
+
+
+def _keyframes(
+    args: argparse.Namespace, given: Mapping[str, Any], earlier: Mapping[str, Any]
+) -> dict[int, str]:
+    """The pictures of --from and over them the given ones, by frame."""
+    keyframes = dict(earlier.get("keyframes", {}))
+    if "image" in given:
+        keyframes.pop(0, None)
+    if "last_image" in given:
+        keyframes.pop(earlier.get("frames", 0) - 1, None)
+    seen = set()
+    for frame, path in args.keyframes or []:
+        if frame in seen:
+            raise SettingError(f"Two pictures are given for frame {frame}; leave one of them out.")
+        seen.add(frame)
+        keyframes[frame] = path
+    return keyframes
+
+
+def only(settings: Mapping[str, Any], names: Mapping[str, Any]) -> Settings:
+    """The settings among these names."""
+    return {name: settings[name] for name in names if name in settings}
