@@ -30,8 +30,9 @@ class Part:
     own. config: the dataclass of its config.json. stage: in which of a run's stages it is in
     memory; of several parts of a stage one is at a time. dtype: the type in which its weights are
     used on Metal when none is asked for, None for the checkpoint's own; "float32" is kept whatever
-    is asked for. quantized: whether its large matrices can be. loras: whether LoRAs are added to
-    it. optional: a model may do without it.
+    is asked for. float16: whether its network is known to do well in float16, which takes
+    bfloat16's place where that is slow. quantized: whether its large matrices can be. loras:
+    whether LoRAs are added to it. optional: a model may do without it.
     """
 
     network: str
@@ -41,20 +42,28 @@ class Part:
     quantized: bool = False
     loras: bool = False
     optional: bool = False
+    float16: bool = False
 
     @property
     def stays_float32(self) -> bool:
         """Whether its weights stay in float32 where the rest is in half precision."""
         return self.dtype == "float32"
 
-    def used_dtype(self, asked: str | None, half_is_slow: bool) -> str | None:
+    def used_dtype(
+        self, asked: str | None, half_is_slow: bool, bfloat16_is_slow: bool = False
+    ) -> str | None:
         """The type of its weights in memory; None for the checkpoint's own.
 
-        asked: by the user, None for none. half_is_slow: as on MLX's CPU backend.
+        asked: by the user, None for none. half_is_slow: as on MLX's CPU backend. bfloat16_is_slow:
+        as on an M1 or M2.
         """
         if self.stays_float32:
             return "float32"
-        return asked or ("float32" if half_is_slow else self.dtype)
+        if asked or half_is_slow:
+            return asked or "float32"
+        if self.float16 and self.dtype == "bfloat16" and bfloat16_is_slow:
+            return "float16"
+        return self.dtype
 
 
 @dataclass(frozen=True)

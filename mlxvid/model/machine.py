@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import dataclass
+import re
+import subprocess
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 GIB = 2**30
@@ -23,13 +26,19 @@ LARGE_MAC_SHARE = 3 / 4
 @dataclass(frozen=True)
 class Machine:
     """name: system and processor; total, usable: bytes of memory, and how many of them a clip may
-    take; metal: MLX runs on the GPU.
+    take; metal: MLX runs on the GPU. chip: its name on a Mac, as "Apple M2 Pro".
     """
 
     name: str
     total: int
     usable: int
     metal: bool
+    chip: str = ""
+
+    @property
+    def bfloat16_is_slow(self) -> bool:
+        """Whether its GPU has no bfloat16 of its own, and computes it in float32: M1 and M2."""
+        return self.metal and re.search(r"\bM[12]\b", self.chip) is not None
 
 
 def this_machine(total: int | None = None) -> Machine:
@@ -44,7 +53,7 @@ def this_machine(total: int | None = None) -> Machine:
     total = total or _physical_memory()
     name = f"{_system()} {platform.machine()}"
     if metal:
-        return mac(total, name, ceiling)
+        return replace(mac(total, name, ceiling), chip=_chip())
     return Machine(name, total, _without_reserve(total), False)
 
 
@@ -65,6 +74,15 @@ def _without_reserve(total: int) -> int:
 def _system() -> str:
     version = platform.mac_ver()[0]
     return f"macOS {version}" if version else platform.system()
+
+
+@cache
+def _chip() -> str:
+    command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    except OSError:
+        return ""
 
 
 def _metal_working_set() -> int | None:

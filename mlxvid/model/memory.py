@@ -64,7 +64,12 @@ def stored_weights(card: Card) -> Weights:
 
 
 def loaded_weights(
-    weights: Weights, family: Family, dtype: str | None, quantize: int | None, metal: bool
+    weights: Weights,
+    family: Family,
+    dtype: str | None,
+    quantize: int | None,
+    metal: bool,
+    bfloat16_is_slow: bool = False,
 ) -> Weights:
     """`weights`, as stored, as they stand in memory.
 
@@ -76,7 +81,7 @@ def loaded_weights(
         part = family.parts.get(component)
         if part is None:
             continue
-        used = part.used_dtype(dtype, half_is_slow=not metal)
+        used = part.used_dtype(dtype, not metal, bfloat16_is_slow)
         bits = quantize if part.quantized else None
         sizes: dict[str, int] = {}
         for stored, size in types.items():

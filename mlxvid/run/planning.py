@@ -188,7 +188,9 @@ class _Costs:
     def loaded(self, bits: int | None) -> Weights:
         """The weights in memory."""
         family = self.card.family
-        return loaded_weights(self.weights, family, self.dtype, bits, self.machine.metal)
+        machine = self.machine
+        slow = machine.bfloat16_is_slow
+        return loaded_weights(self.weights, family, self.dtype, bits, machine.metal, slow)
 
     def stages(self, counts: Counts, bits: int | None) -> dict[Stage, int]:
         """Estimated bytes at the peak of each stage."""

@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
@@ -63,7 +64,9 @@ class Components:
         self.dtype = asked or ("float32" if half_is_slow else None)
         self.held = 0
         """Bytes that the stages of a run hold besides weights; whoever runs sets it."""
-        self.usable = this_machine().usable
+        machine = this_machine()
+        self.usable = machine.usable
+        self._bfloat16_is_slow = machine.bfloat16_is_slow
         self._family = card.family
         self._loaded: dict[str, nn.Module] = {}
         self._lock = threading.Lock()
@@ -75,12 +78,35 @@ class Components:
         with self._lock:
             if name not in self._loaded:
                 self._make_room(name)
-                network, lazy = self._load(name, part, watch)
-                evaluate(network, watch if lazy else None)
-                self._loaded[name] = network
+                self._loaded[name] = self._whole(name, part, watch)
             # The last of them is the one that was used last.
             self._loaded[name] = self._loaded.pop(name)
             return self._loaded[name]
+
+    def _whole(self, name: str, part: Part, watch: Watch | None) -> nn.Module:
+        """The network with its weights read: in bfloat16 where some are too large for the float16
+        that was to take its place.
+        """
+        network, lazy = self._load(name, part, watch)
+        evaluate(network, watch if lazy else None)
+        usual = part.used_dtype(self.dtype, half_is_slow=False)
+        if part.used_dtype(self.dtype, False, self._bfloat16_is_slow) == usual:
+            return network
+        if is_finite(network):
+            log.info(
+                "%s is used in float16, which is faster on this chip than bfloat16; `dtype` "
+                "chooses another.",
+                name,
+            )
+            return network
+        log.warning(
+            "Some weights of %s are too large for float16, which is faster on this chip: it is "
+            "used in bfloat16.",
+            name,
+        )
+        network, lazy = self._load(name, replace(part, float16=False), watch)
+        evaluate(network, watch if lazy else None)
+        return network
 
     def fit(self, *names: str) -> bool:
         """Whether these components can be in memory together, with what a run holds besides."""
@@ -167,7 +193,7 @@ class Components:
         that can be, if there are `bits`.
         """
         # `self.dtype` stands for slow half precision too.
-        dtype = part.used_dtype(self.dtype, half_is_slow=False)
+        dtype = part.used_dtype(self.dtype, False, self._bfloat16_is_slow)
         if dtype is not None:
             network.set_dtype(MLX_DTYPES[dtype])
         if not bits or not hasattr(network, "quantizable"):
@@ -304,6 +330,13 @@ def read_weights(folder: Path) -> dict[str, mx.array | Tensor]:
                 f"{file} is missing, damaged or cut short; download or convert the model again."
             ) from None
     return peeled(weights)
+
+
+def is_finite(network: nn.Module) -> bool:
+    """Whether all of a network's weights are numbers: none was too large for its type."""
+    weights = dict(tree_flatten(network.parameters())).values()
+    floats = [weight for weight in weights if mx.issubdtype(weight.dtype, mx.floating)]
+    return all(mx.isfinite(weight).all().item() for weight in floats)
 
 
 def sanitized(cls: Any, weights: dict[str, mx.array], source: Path) -> dict[str, mx.array]:

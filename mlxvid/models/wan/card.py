@@ -127,6 +127,8 @@ FAMILY = Family(
             "bfloat16",
             quantized=True,
             loras=True,
+            # ComfyUI's repackaged release is in float16, and recommended over bfloat16.
+            float16=True,
         ),
         "vae": Part(".vae:AutoencoderKLWan", WanVAEConfig, "decode", "float32"),
     },
