@@ -57,6 +57,7 @@ def device() -> dict[str, Any]:
         "python": platform.python_version(),
         "mlx": version("mlx"),
         "device": str(mx.default_device()),
+        "bfloat16_is_slow": this_machine().bfloat16_is_slow,
         "device_name": mx.device_info().get("device_name", ""),
         "exact_float32": float32_is_exact(),
         "kernels": kernels,

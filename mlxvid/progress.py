@@ -58,7 +58,7 @@ class Progress:
 
     def preview(self) -> np.ndarray | None:
         """The clip as it would be if denoising ended here, uint8 [F, H, W, 3]; None outside
-        denoising, and for a model that is too large to keep its decoder beside the denoiser. Costs
+        denoising, and where the decoder has no room beside the denoiser. Costs
         a decode, so ask seldom.
         """
         return self._preview() if self._preview else None

@@ -39,6 +39,7 @@ from .checkpoint import Checkpoint, RunState, step_of
 from .complete import complete
 from .frames import Frames, OnFrames, to_uint8
 from .latents import KeptLatents, keep_latents, read_latents
+from .planning import held_by
 from .smaller_pieces import in_smaller_pieces
 from .sources import digests, sources
 from .turns import one_at_a_time
@@ -117,6 +118,9 @@ class Pipeline:
             kept_settings["latents"] = "given"
         checkpoint = Checkpoint(kept_settings, [np.array(noise), *request.pictures.values()])
         frames = Frames(on_frames)
+        components = self.model.components
+        held = held_by(self.model.card, request, components.dtype, components.quantize)
+        components.held = max(held.values())
         with closing(checkpoint):
             finished = checkpoint.finished() if resume else None
             if finished is not None:
@@ -378,10 +382,11 @@ class _Run:
         return stage.end(x, y)
 
     def _preview(self, latents: mx.array) -> Callable[[], np.ndarray] | None:
-        if not self.pipeline.model.components.resident:
+        model = self.pipeline.model
+        if not model.components.fit(model.denoiser, model.decoder):
             return None
         mx.eval(latents)  # a preview may be asked for by another thread
-        decode = self.pipeline.model.decode
+        decode = model.decode
         return lambda: np.concatenate([to_uint8(part) for part in decode(latents)])
 
     def _hand_out(self, number: int, x: mx.array) -> None:
