@@ -45,7 +45,7 @@ def _use_of(path: Path) -> str:
         return "mlxvid does not read GGUF, so get the model as safetensors"
     if "lora" in path.name.lower():
         return "a LoRA is added to one with `loras`"
-    return f"make one of the folder with the whole release: {CONVERT} FOLDER --out DIR"
+    return f"make one of the folder with the whole release: {CONVERT} FOLDER"
 
 
 def card_of(model: str) -> Card:

@@ -57,7 +57,7 @@ def original_of(repo: str) -> ModelNotFoundError | None:
         if wanted in (name.lower() for name in card.originals):
             return ModelNotFoundError(
                 f"{repo} is the original release, which is not in the Diffusers layout; use "
-                f"{card.name}, or make a model of it with {CONVERT} {repo} --out DIR."
+                f"{card.name}, or make a model of it with {CONVERT} {repo}."
             )
         if wanted in (place.repository.lower() for place in card.places if not card.source):
             return ModelNotFoundError(f"{repo} is a part of {card.name}; use that.")
@@ -69,7 +69,7 @@ def _no_model(repo: str, paths: Iterable[str]) -> ModelNotFoundError:
     if what is None:
         what = (
             f"has no {INDEX}, as a model in the Diffusers layout has; {SHOWN}, and "
-            f"{CONVERT} {repo} --out DIR makes one of an original release"
+            f"{CONVERT} {repo} makes one of an original release"
         )
     return ModelNotFoundError(f"{repo} {what}.")
 
@@ -89,7 +89,7 @@ def _other_than_a_release(repo: str, paths: Iterable[str]) -> str | None:
         return (
             f"is a collection of several models ({denoisers[0]}, {denoisers[1]} and so on), which "
             f"is not fetched whole; download the files of one of them into a folder, and make a "
-            f"model of it with {CONVERT} FOLDER --out DIR"
+            f"model of it with {CONVERT} FOLDER"
         )
     return None
 

@@ -48,7 +48,7 @@ def _no_model(path: Path) -> WeightsError:
     if len(inner) == 1:
         remedy = f"give {inner[0]}"
     else:
-        remedy = f"make a model of an original release with {CONVERT} {path} --out DIR"
+        remedy = f"make a model of an original release with {CONVERT} {path}"
     return WeightsError(
         f"{path} has no model_index.json, as a model in the Diffusers layout has; {remedy}."
     )

@@ -6,7 +6,8 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from functools import partial
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,22 +19,21 @@ from mlxvid.errors import SettingError, WeightsError
 from mlxvid.model.card import Card, Part
 from mlxvid.model.folder import Folder
 from mlxvid.model.machine import this_machine
+from mlxvid.model.memory import RUNTIME_BYTES, loaded_weights
 from mlxvid.progress import Watch
 
 from . import torch_file
-from .files import average_folder, check_content, component_files, is_index, weight_files
+from .files import average_folder, check_content, component_files, is_index
 from .lora import Lora
 from .lora_file import open_lora, read_lora
 from .lora_layers import apply_lora
+from .sizes import read_sizes
 from .tensors import Tensor, joined
 from .wrappers import is_average, peeled
 
 log = logging.getLogger("mlxvid")
 
 MLX_DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16, "float16": mx.float16}
-# A model whose weights take less than this share of the memory stays loaded; a larger one is loaded
-# and dropped stage by stage.
-RESIDENT_SHARE = 0.25
 # Weights are read in parts of this many bytes, so that a large model's loading can be watched and
 # stopped.
 LOAD_BYTES = 256 * 10**6
@@ -62,9 +62,11 @@ class Components:
         asked = dtype or self.folder.index.get("dtype")
         half_is_slow = mx.default_device() != mx.gpu
         self.dtype = asked or ("float32" if half_is_slow else None)
-        files = [path for group in weight_files(card.folder).values() for path in group]
-        size = sum(path.stat().st_size for path in files)
-        self.resident = size < RESIDENT_SHARE * this_machine().total
+        self.held = 0
+        """Bytes that the stages of a run hold besides weights; whoever runs sets it."""
+        machine = this_machine()
+        self.usable = machine.usable
+        self._bfloat16_is_slow = machine.bfloat16_is_slow
         self._family = card.family
         self._loaded: dict[str, nn.Module] = {}
         self._lock = threading.Lock()
@@ -75,13 +77,61 @@ class Components:
         """
         with self._lock:
             if name not in self._loaded:
-                if not self.resident:
-                    self._loaded.clear()
-                    mx.clear_cache()
-                network, lazy = self._load(name, part, watch)
-                evaluate(network, watch if lazy else None)
-                self._loaded[name] = network
+                self._make_room(name)
+                self._loaded[name] = self._whole(name, part, watch)
+            # The last of them is the one that was used last.
+            self._loaded[name] = self._loaded.pop(name)
             return self._loaded[name]
+
+    def _whole(self, name: str, part: Part, watch: Watch | None) -> nn.Module:
+        """The network with its weights read: in bfloat16 where some are too large for the float16
+        that was to take its place.
+        """
+        network, lazy = self._load(name, part, watch)
+        evaluate(network, watch if lazy else None)
+        usual = part.used_dtype(self.dtype, half_is_slow=False)
+        if part.used_dtype(self.dtype, False, self._bfloat16_is_slow) == usual:
+            return network
+        if is_finite(network):
+            log.info(
+                "%s is used in float16, which is faster on this chip than bfloat16; `dtype` "
+                "chooses another.",
+                name,
+            )
+            return network
+        log.warning(
+            "Some weights of %s are too large for float16, which is faster on this chip: it is "
+            "used in bfloat16.",
+            name,
+        )
+        network, lazy = self._load(name, replace(part, float16=False), watch)
+        evaluate(network, watch if lazy else None)
+        return network
+
+    def fit(self, *names: str) -> bool:
+        """Whether these components can be in memory together, with what a run holds besides."""
+        weights = sum(self.sizes.get(name, 0) for name in names)
+        return RUNTIME_BYTES + weights + self.held <= self.usable
+
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each component as it is loaded, from its files' headers."""
+        metal = mx.default_device() == mx.gpu
+        stored = read_sizes(self.folder.path)
+        loaded = loaded_weights(stored, self._family, self.dtype, self.quantize, metal)
+        return {name: sum(types.values()) for name, types in loaded.items()}
+
+    def _make_room(self, name: str) -> None:
+        """Drop components for that one, as few as will do: encoders first, which a run is done with
+        before its steps, and then what has not been used for longest.
+        """
+        parts = self._family.parts
+        order = sorted(self._loaded, key=lambda other: parts[other].stage != "encode")
+        for other in order:
+            if self.fit(name, *self._loaded):
+                break
+            del self._loaded[other]
+            mx.clear_cache()
 
     def check_loras(self) -> None:
         """Raise :class:`WeightsError` for a LoRA that fits none of the networks that take them, and
@@ -143,7 +193,7 @@ class Components:
         that can be, if there are `bits`.
         """
         # `self.dtype` stands for slow half precision too.
-        dtype = part.used_dtype(self.dtype, half_is_slow=False)
+        dtype = part.used_dtype(self.dtype, False, self._bfloat16_is_slow)
         if dtype is not None:
             network.set_dtype(MLX_DTYPES[dtype])
         if not bits or not hasattr(network, "quantizable"):
@@ -280,6 +330,13 @@ def read_weights(folder: Path) -> dict[str, mx.array | Tensor]:
                 f"{file} is missing, damaged or cut short; download or convert the model again."
             ) from None
     return peeled(weights)
+
+
+def is_finite(network: nn.Module) -> bool:
+    """Whether all of a network's weights are numbers: none was too large for its type."""
+    weights = dict(tree_flatten(network.parameters())).values()
+    floats = [weight for weight in weights if mx.issubdtype(weight.dtype, mx.floating)]
+    return all(mx.isfinite(weight).all().item() for weight in floats)
 
 
 def sanitized(cls: Any, weights: dict[str, mx.array], source: Path) -> dict[str, mx.array]:

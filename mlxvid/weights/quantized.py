@@ -58,5 +58,5 @@ def check_names(names: Iterable[str], place: Path) -> None:
     if any(name.endswith(SCALED_FP8) for name in names):
         raise WeightsError(
             f"{place} has weights in ComfyUI's scaled FP8, which are converted before they are "
-            "loaded: python -m mlxvid.convert FOLDER --out DIR."
+            "loaded: python -m mlxvid.convert FOLDER."
         )

@@ -20,11 +20,11 @@ LARGE = b"weights"
 KINDS = {
     "an original release": (
         ["config.json", "diffusion_pytorch_model.safetensors", "models_t5.pth", "VAE.pth"],
-        ["no model_index.json", "python -m mlxvid.convert org/other --out"],
+        ["no model_index.json", "python -m mlxvid.convert org/other"],
     ),
     "shards of one": (
         ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"],
-        ["no model_index.json", "python -m mlxvid.convert org/other --out"],
+        ["no model_index.json", "python -m mlxvid.convert org/other"],
     ),
     "a collection": (
         [
@@ -106,7 +106,7 @@ def test_an_original_release_of_the_catalog_names_its_model(repo, card, server):
         with pytest.raises(ModelNotFoundError) as error:
             mlxvid.load(name)
         sentence = sentence_of(error)
-        assert card.name in sentence and f"mlxvid.convert {name} --out" in sentence
+        assert card.name in sentence and f"mlxvid.convert {name}" in sentence
     assert not server.requests
 
 

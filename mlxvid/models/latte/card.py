@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mlxvid.errors import WeightsError
 from mlxvid.layers.autoencoder_kl_config import AutoencoderKLConfig
-from mlxvid.model.card import Card, Coefficients, Family, Part, Source
+from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import ATTENTION_MODES, MAX_FRAMES, Defaults, Geometry, check_whole
 from mlxvid.text.t5_config import T5Config
@@ -131,12 +131,12 @@ FAMILY = Family(
         ("tokenizer/spiece.model", "tokenizer/tokenizer.json"),
         ("scheduler/scheduler_config.json",),
     ),
-    # Two blocks of the real width with random weights held 23.4 widths a token besides the scores.
     # Decoding at the real width held 3270 values a pixel of the one frame that is worked on, of
     # which 2304 are copies that MLX's convolutions make on the CPU and not on Metal, and the
     # temporal decoder 230 for each of its 14 frames.
     memory=Coefficients(
-        token_widths=24,
+        metal=Block(attention=6.1, forward=2.1, inner=1.0),
+        cpu=Block(attention=16.4, forward=24.3),
         decode_values=300,
         decode_chunk=14,
         decode_tile=1280,

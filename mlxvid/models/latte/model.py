@@ -49,7 +49,8 @@ class Model(base.Model):
                 own,
                 card.defaults.sampler,
             )
-        self.decoder = TEMPORAL if (self.path / TEMPORAL).is_dir() else "vae"
+        if (self.path / TEMPORAL).is_dir():
+            self.decoder = TEMPORAL
         self.tokenizer = load_tokenizer(self.path / "tokenizer", TEXT_TOKENS)
 
     def network(self, name: str, watch: Watch | None = None) -> Any:

@@ -6,7 +6,7 @@ Facts from hpcaitech/Open-Sora, tag v1.2.0: its configs and its table of what wa
 from __future__ import annotations
 
 from mlxvid.errors import SettingError, WeightsError
-from mlxvid.model.card import Card, Coefficients, Family, Part, Source
+from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import ATTENTION_MODES, Defaults
 from mlxvid.model.settings import Setting
@@ -122,12 +122,12 @@ FAMILY = Family(
     },
     read=read,
     options=OPTIONS,
-    # Two blocks of the real width with random weights held 22 widths a token besides the scores.
     # Decoding at the real width held 3270 values a pixel of the one frame that is worked on, a
     # quarter of a latent frame, of which 2304 are copies that MLX's convolutions make on the CPU
     # and not on Metal.
     memory=Coefficients(
-        token_widths=23,
+        metal=Block(attention=8.1, forward=2.1, inner=1.0),
+        cpu=Block(attention=17.4, forward=24.0),
         decode_values=245,
         decode_chunk=1,
         decode_tile=1280,
