@@ -16,6 +16,7 @@ from mlxvid.progress import Preview, Watch
 
 from . import latent_map
 from .frames import to_uint8
+from .turns import note_thread
 
 log = logging.getLogger("mlxvid")
 
@@ -55,6 +56,7 @@ class Previews:
         mx.eval(latents)  # a preview may be asked for by another thread
 
         def show(rough: bool) -> np.ndarray | None:
+            note_thread()
             return self._decoded(latents) if decoder_stays and not rough else self._rough(latents)
 
         return show
