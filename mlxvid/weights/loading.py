@@ -20,11 +20,12 @@ from mlxvid.model.folder import Folder
 from mlxvid.model.machine import this_machine
 from mlxvid.progress import Watch
 
-from . import torch_file
+from . import safetensors_file, torch_file
 from .files import average_folder, check_content, component_files, is_index, weight_files
 from .lora import Lora
 from .lora_file import open_lora, read_lora
 from .lora_layers import apply_lora
+from .streaming import stream
 from .tensors import Tensor, joined
 from .wrappers import is_average, peeled
 
@@ -79,9 +80,17 @@ class Components:
                     self._loaded.clear()
                     mx.clear_cache()
                 network, lazy = self._load(name, part, watch)
-                evaluate(network, watch if lazy else None)
+                if not self.streams(part):
+                    evaluate(network, watch if lazy else None)
                 self._loaded[name] = network
             return self._loaded[name]
+
+    def streams(self, part: Part) -> bool:
+        """Whether a component's weights are read block by block, each time that it is used: where
+        it would be dropped after its stage.
+        """
+        changed = part.loras and bool(self.loras)
+        return part.streamed and not self.resident and not changed
 
     def check_loras(self) -> None:
         """Raise :class:`WeightsError` for a LoRA that fits none of the networks that take them, and
@@ -116,7 +125,8 @@ class Components:
         average = average_folder(self.folder.path, name)
         if average is not None:
             log.warning(f"Taken: {average}, the average over the training, and not {folder}.")
-        weights = read_weights(average or folder)
+        streams = self.streams(part)
+        weights = read_weights(average or folder, mapped=streams)
         unread = {key: weight for key, weight in weights.items() if isinstance(weight, Tensor)}
         arrays = {key: array for key, array in weights.items() if isinstance(array, mx.array)}
         arrays |= {key: mx.zeros(tensor.shape) for key, tensor in unread.items()}
@@ -126,7 +136,11 @@ class Components:
         fill(network, arrays, folder)
         bits = self.quantize if part.quantized and not stored else None
         settle = partial(self._settle, network, part, bits)
-        if unread:
+        if streams:
+            # One tensor at a time, so that no two are in memory as they are stored.
+            read = partial(read_in, network, settle=settle, watch=None, part_bytes=0)
+            stream(network, unread, read, self._dtype(part))
+        elif unread:
             read_in(network, unread, settle, watch)
         else:
             settle(arrays)
@@ -136,16 +150,21 @@ class Components:
                 apply_lora(network, read_lora(lora), lora.scale, str(lora))
         return network, not unread
 
+    def _dtype(self, part: Part) -> mx.Dtype | None:
+        """The type in which a component's weights are used; None for the checkpoint's own."""
+        # `self.dtype` stands for slow half precision too.
+        dtype = part.used_dtype(self.dtype, half_is_slow=False)
+        return None if dtype is None else MLX_DTYPES[dtype]
+
     def _settle(
         self, network: nn.Module, part: Part, bits: int | None, names: Collection[str]
     ) -> None:
         """Give a network's weights the type that they are used in, and quantize those among `names`
         that can be, if there are `bits`.
         """
-        # `self.dtype` stands for slow half precision too.
-        dtype = part.used_dtype(self.dtype, half_is_slow=False)
+        dtype = self._dtype(part)
         if dtype is not None:
-            network.set_dtype(MLX_DTYPES[dtype])
+            network.set_dtype(dtype)
         if not bits or not hasattr(network, "quantizable"):
             return
 
@@ -184,14 +203,19 @@ class Components:
             ) from None
 
 
-def _parts(items: Iterable[tuple[Any, int]]) -> Iterator[tuple[list[Any], int]]:
-    """Items and their bytes, in order, as parts of about :data:`LOAD_BYTES`, with sizes in MB."""
+def _parts(
+    items: Iterable[tuple[Any, int]], part_bytes: int | None = None
+) -> Iterator[tuple[list[Any], int]]:
+    """Items and their bytes, in order, as parts of about so many, by default :data:`LOAD_BYTES`,
+    with sizes in MB.
+    """
+    part_bytes = LOAD_BYTES if part_bytes is None else part_bytes
     part: list[Any] = []
     size = 0
     for item, nbytes in items:
         part.append(item)
         size += nbytes
-        if size >= LOAD_BYTES:
+        if size >= part_bytes:
             yield part, math.ceil(size / 1e6)
             part = []
             size = 0
@@ -222,12 +246,14 @@ def read_in(
     tensors: dict[str, Tensor],
     settle: Callable[[Collection[str]], None],
     watch: Watch | None,
+    part_bytes: int | None = None,
 ) -> None:
-    """Read a network's weights from PyTorch's files, part by part: the stage "load", in MB.
+    """Read a network's weights from mapped files, part by part: the stage "load", in MB.
 
     MLX can't leave these to be read when they are used. So that never more of them is in memory as
-    the files have it than one part, each is given its place and its type in use, by settle(names),
-    before the next is read. A class's `sanitize` sees one part at a time.
+    the files have it than one part, of `part_bytes` (default: :data:`LOAD_BYTES`), each is given
+    its place and its type in use, by settle(names), before the next is read. A class's `sanitize`
+    sees one part at a time.
     """
     sanitize = getattr(network, "sanitize", dict)
     kept = []
@@ -235,7 +261,7 @@ def read_in(
     for name in sorted(tensors):
         if sanitize({name: mx.zeros(tensors[name].shape)}):
             kept.append((name, tensors[name].values.nbytes))
-    parts = list(_parts(kept))
+    parts = list(_parts(kept, part_bytes))
     watch = watch if len(parts) > 1 else None
     if watch is not None:
         watch.begin("load", sum(megabytes for _, megabytes in parts))
@@ -253,12 +279,12 @@ def read_in(
             watch.done(count=megabytes)
 
 
-def read_weights(folder: Path) -> dict[str, mx.array | Tensor]:
+def read_weights(folder: Path, mapped: bool = False) -> dict[str, mx.array | Tensor]:
     """All tensors of a component, of which none is read from the disk yet.
 
     They are MLX's lazy arrays where it has safetensors, sharded or not, and a :class:`Tensor` each
-    where it has only PyTorch's files. Raises :class:`WeightsError` where there are none, or they
-    are broken, incomplete or hold anything but tensors.
+    where these are to be `mapped`, or it has only PyTorch's files. Raises :class:`WeightsError`
+    where there are none, or they are broken, incomplete or hold anything but tensors.
     """
     files = [path for path in component_files(folder) if not is_index(path)]
     if not files:
@@ -270,6 +296,8 @@ def read_weights(folder: Path) -> dict[str, mx.array | Tensor]:
         log.warning(f"Taken: {files[0]}, the average over the training.")
     if files[0].suffix != ".safetensors":
         return dict(joined(files, torch_file.read))
+    if mapped:
+        return dict(peeled(joined(files, safetensors_file.read)))
     weights: dict[str, mx.array | Tensor] = {}
     for file in files:
         try:

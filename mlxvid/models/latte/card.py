@@ -104,7 +104,12 @@ FAMILY = Family(
     pipelines=("LattePipeline",),
     parts={
         "text_encoder": Part(
-            "mlxvid.text.t5:T5EncoderModel", T5Config, "encode", "bfloat16", quantized=True
+            "mlxvid.text.t5:T5EncoderModel",
+            T5Config,
+            "encode",
+            "bfloat16",
+            quantized=True,
+            streamed=True,
         ),
         "transformer": Part(
             ".transformer:LatteTransformer3DModel",

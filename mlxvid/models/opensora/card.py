@@ -113,7 +113,12 @@ FAMILY = Family(
     pipelines=("OpenSoraPipeline",),
     parts={
         "text_encoder": Part(
-            "mlxvid.text.t5:T5EncoderModel", T5Config, "encode", "bfloat16", quantized=True
+            "mlxvid.text.t5:T5EncoderModel",
+            T5Config,
+            "encode",
+            "bfloat16",
+            quantized=True,
+            streamed=True,
         ),
         "transformer": Part(
             ".transformer:STDiT3", STDiT3Config, "denoise", "bfloat16", quantized=True

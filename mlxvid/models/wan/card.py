@@ -110,7 +110,12 @@ FAMILY = Family(
     pipelines=("WanPipeline", "WanImageToVideoPipeline"),
     parts={
         "text_encoder": Part(
-            "mlxvid.text.t5:UMT5EncoderModel", UMT5Config, "encode", "bfloat16", quantized=True
+            "mlxvid.text.t5:UMT5EncoderModel",
+            UMT5Config,
+            "encode",
+            "bfloat16",
+            quantized=True,
+            streamed=True,
         ),
         "image_encoder": Part(
             "mlxvid.text.clip_vision:CLIPVisionModel",
