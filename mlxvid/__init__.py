@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from . import _before_mlx
+from . import _before_mlx, _starting
 
+_starting.end_quietly()
 _before_mlx.prepare()  # before anything imports mlx.core
 
 from mlxvid.media.clip import Clip  # noqa: E402

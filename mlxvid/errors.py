@@ -45,6 +45,11 @@ class MlxvidError(Exception):
     def __init__(self, message: object = ""):
         super().__init__(_one_line(str(message)))
 
+    latents_path: str | None = None
+    """Where the latents of the run that ended are kept, which the message says too; None for
+    nowhere.
+    """
+
     @property
     def setting(self) -> str | None:
         """The setting that the message is about, the first in backticks; None for none."""
@@ -79,8 +84,7 @@ class GpuError(MlxvidError, OSError):
 class DegenerateClipError(MlxvidError, ValueError):
     """The result has values that are not finite, or does not vary at all.
 
-    `latents_path` is where the last valid latents were kept, which the message then says; None
-    where they could not be.
+    `latents_path`: where the last valid latents were kept.
     """
 
     def __init__(self, message: str, latents_path: str | None = None):
@@ -90,4 +94,4 @@ class DegenerateClipError(MlxvidError, ValueError):
 
 
 class CancelledError(MlxvidError):
-    """The run was stopped on request; nothing was written."""
+    """The run was stopped on request; no clip was written."""

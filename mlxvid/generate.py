@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
 
 from . import catalog
 from .cli import parser as cli
-from .cli.asked import Asked, interrupted, only, refuse_settings, settings_of
+from .cli.asked import (
+    Asked,
+    interrupted,
+    is_latents,
+    left_behind,
+    only,
+    refuse_settings,
+    settings_of,
+)
 from .cli.console import Emit, console
 from .cli.generate_flags import parser
 from .cli.outputs import Take, still_free, takes_of
@@ -32,17 +39,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.list_models:
         print(catalog.listing())
         return 0
-    # A polite kill is a Ctrl-C: it leaves no half-written file.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if args.worker:
         return _serve(args)
     if args.seconds is not None and args.frames is not None:
         raise SettingError("Give a length by `frames` or by `seconds`, not by both.")
     with console(args.progress) as (emit, on_progress):
+        left = None if args.resume is None else left_behind(args)
+        if left is not None and is_latents(left):
+            args.decode_only = str(left)
         if args.decode_only is not None:
             decode_only(args, emit, on_progress)
             return 0
-        asked = settings_of(args) if args.resume is None else interrupted(args)
+        asked = settings_of(args) if left is None else interrupted(left)
         _check_count(args.count, asked)
         takes = takes_of(args.output, asked.prompts, args.count)
         make_all(asked, takes, args, emit, on_progress)
@@ -66,7 +74,8 @@ def _serve(args: argparse.Namespace) -> int:
     from .worker import serve
 
     sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]  # a file
-    return serve(sys.stdin, sys.stdout)
+    # Past what lets streams last: a worker that nobody reads has to end.
+    return serve(sys.stdin, getattr(sys.stdout, "stream", sys.stdout))
 
 
 def decode_only(
@@ -74,8 +83,8 @@ def decode_only(
 ) -> None:
     """Decode and save the latents that a failed run kept."""
     from . import load
-    from .run.checkpoint import read_latents
     from .run.jobs import check_targets, save
+    from .run.latents import read_latents
     from .run.repeat import repeatable
 
     refuse_settings(args, "`decode_saved` makes the clip of the run that failed")
@@ -85,6 +94,7 @@ def decode_only(
     check_targets([take.target], kept, overwrite=not args.no_overwrite)
     check_writable(take.target, settings.get("frames"))
     pipe = load(**only(kept, loading()), on_progress=on_progress)
+    pipe.keeps_unsaved = True
     start = time.monotonic()
     clip = pipe.decode_saved(args.decode_only, on_progress=on_progress)
     target = still_free(take)
@@ -120,6 +130,7 @@ def make_all(
             require_fit(card, to_load, to_make)
     emit("load", model=to_load.get("model", catalog.DEFAULT_MODEL))
     pipe = load(**to_load, on_progress=on_progress)
+    pipe.keeps_unsaved = True
     note_commit(pipe.loaded, asked.made, asked.source)
     to_make = with_length(to_make, args.seconds, pipe.model.card, targets)
     if card is None and not args.force:

@@ -57,6 +57,7 @@ def device() -> dict[str, Any]:
         "python": platform.python_version(),
         "mlx": version("mlx"),
         "device": str(mx.default_device()),
+        "bfloat16_is_slow": this_machine().bfloat16_is_slow,
         "device_name": mx.device_info().get("device_name", ""),
         "exact_float32": float32_is_exact(),
         "kernels": kernels,
@@ -79,7 +80,7 @@ def parser() -> cli.Parser:
     )
     p.add_argument("--width", type=cli.side, metavar="PIXELS")
     p.add_argument("--height", type=cli.side, metavar="PIXELS")
-    p.add_argument("--fps", type=cli.positive, metavar="N")
+    p.add_argument("--fps", type=cli.rate, metavar="N")
     p.add_argument(
         "--guidance", type=cli.not_negative, metavar="SCALE", help="1 needs one pass a step"
     )

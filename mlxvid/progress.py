@@ -19,6 +19,8 @@ STOPPED = "Stopped; nothing was written."
 WITHIN_SECONDS = 0.25
 # As much of a step is done at most before its end.
 NEARLY = 0.99
+# Seconds that a bar's clock may be ahead of the run's.
+BEHIND = 5.0
 # What a stage counts, where that is not steps.
 UNITS = {
     "download": "MB",
@@ -56,10 +58,22 @@ class Progress:
 
     def preview(self) -> np.ndarray | None:
         """The clip as it would be if denoising ended here, uint8 [F, H, W, 3]; None outside
-        denoising, and for a model that is too large to keep its decoder beside the denoiser. Costs
+        denoising, and where the decoder has no room beside the denoiser. Costs
         a decode, so ask seldom.
         """
         return self._preview() if self._preview else None
+
+
+_pauses = 0
+
+
+def note_pause() -> None:
+    """The process was stopped (Ctrl-Z) and goes on now: the time since the last report is no work.
+
+    To be called by whoever has the process's SIGCONT.
+    """
+    global _pauses
+    _pauses += 1
 
 
 class Watch:
@@ -74,6 +88,7 @@ class Watch:
         self._first = 0
         self._start = 0.0
         self._told = 0.0
+        self._pauses = _pauses
 
     def begin(self, stage: str, total: int, done: int = 0) -> None:
         """A stage of `total` steps starts now, with `done` of them done before."""
@@ -82,6 +97,7 @@ class Watch:
         self._step = done
         self._first = done
         self._start = time.monotonic()
+        self._told = self._start
         self._report(None)
 
     def done(self, preview: Callable[[], np.ndarray] | None = None, count: int = 1) -> None:
@@ -117,7 +133,11 @@ class Watch:
         self.done()
 
     def _report(self, preview: Callable[[], np.ndarray] | None, fraction: float = 0.0) -> None:
-        self._told = time.monotonic()
+        now = time.monotonic()
+        if self._pauses != _pauses:
+            self._start += now - self._told
+        self._pauses = _pauses
+        self._told = now
         if self._on_progress:
             elapsed = self._told - self._start
             done = self._step + fraction
@@ -155,6 +175,10 @@ class ProgressBars:
                 dynamic_ncols=True,
             )
             self._stage = progress.stage
+        paused = time.time() - self._bar.start_t - progress.elapsed
+        if paused > BEHIND:  # tqdm's own clock went on
+            self._bar.start_t += paused
+            self._bar.last_print_t += paused
         done = round(progress.step + progress.fraction, 2) if progress.fraction else progress.step
         # Set, not added up, so that the sum stays a whole number at the end of a step.
         self._bar.update(done - self._bar.n)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from .cli import parser as cli
 from .cli.console import notes, progress_facts
-from .errors import CancelledError, DegenerateClipError, MlxvidError, SettingError
+from .errors import CancelledError, MlxvidError, SettingError
 from .model.machine import this_machine
 from .model.settings import check_json, check_known, loading, making
 from .run.jobs import check_targets, require_fit, save, with_length
@@ -137,8 +137,11 @@ class Worker:
         """Write one event as a line."""
         line = as_json({"event": event, **facts}) + "\n"
         with self._lock:
-            self._events.write(line)
-            self._events.flush()
+            try:
+                self._events.write(line)
+                self._events.flush()
+            except OSError as error:  # a full disk too: nobody can read the events
+                raise BrokenPipeError from error
 
     def note(self, text: str) -> None:
         """What the library says of the job that is being done."""
@@ -189,12 +192,15 @@ class Worker:
             if job.cancel.is_set():
                 raise CancelledError("Cancelled before it began.")
             return getattr(self, f"_{job.request['op']}")(job)
-        except CancelledError:
-            return "cancelled", {}
+        except CancelledError as error:
+            return "cancelled", _kept(error)
+        except KeyboardInterrupt as stop:  # the worker ends, but not without a word on its job
+            self.emit("cancelled", id=job.id, **_kept(stop))
+            raise
         except BrokenPipeError:
             raise
         except Exception as error:  # it ends this job, never the worker
-            return "error", told(error)
+            return "error", {**told(error), **_kept(error)}
 
     def _load(self, job: _Job) -> Outcome:
         """Have the asked-for model in memory."""
@@ -223,6 +229,7 @@ class Worker:
             self._pipe = None  # the old one's memory is given back before the new one needs it
             reporter = _Reporter(self, job.id, previews=False)
             self._pipe = load(**self._wanted, on_progress=reporter, cancel=job.cancel)
+            self._pipe.keeps_unsaved = True
             self._loaded = self._wanted
         return self._pipe
 
@@ -271,6 +278,12 @@ class Worker:
             "seconds": round(time.monotonic() - start, 2),
             "settings": clip.settings,
         }
+
+
+def _kept(error: BaseException) -> dict[str, Any]:
+    """Where the latents of the run that it ended are, if they were kept."""
+    path = getattr(error, "latents_path", None)
+    return {"latents": path} if path else {}
 
 
 class _Reporter:
@@ -365,10 +378,7 @@ def told(error: Exception) -> dict[str, Any]:
             "message": f"This is a fault in mlxvid ({what}); please report it with the log, which "
             "has the details.",
         }
-    facts = {"kind": kind, "message": str(error)}
-    if isinstance(error, DegenerateClipError) and error.latents_path:
-        facts["latents"] = error.latents_path
-    return facts
+    return {"kind": kind, "message": str(error)}
 
 
 def as_json(event: dict[str, Any]) -> str:

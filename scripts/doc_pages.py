@@ -10,15 +10,15 @@ import importlib
 import pkgutil
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import mlxvid
 from mlxvid import models
 from mlxvid.catalog import DEFAULT_MODEL
+from mlxvid.model import machine
 from mlxvid.model.card import Card
 from mlxvid.model.geometry import Defaults
-from mlxvid.model.machine import GIB, Machine, this_machine
+from mlxvid.model.machine import GIB, Machine
 from mlxvid.model.settings import MAX_SEED, SETTINGS, Setting
 from mlxvid.run.planning import Plan, counted, gib, plan
 
@@ -32,8 +32,8 @@ NOT_PUBLIC = ("cli", "_before_mlx", "_blas", "__main__")
 MACS = (16, 24, 32, 48, 64, 96, 128)
 """GB of memory."""
 BITS = (None, 8, 4)
-# Metal may be left with about this share of a Mac's memory.
-METAL_SHARE = 2 / 3
+# Beyond this share of what a clip may take it is close.
+CLOSE = 0.9
 
 BEGIN = "<!-- Made by scripts/docs: begin -->"
 END = "<!-- Made by scripts/docs: end -->"
@@ -106,7 +106,7 @@ def fit_table() -> str:
 
 def mac(gigabytes: int) -> Machine:
     """A Mac with that much memory."""
-    return replace(this_machine(gigabytes * GIB), name=f"Mac, {gigabytes} GB", metal=True)
+    return machine.mac(gigabytes * GIB, f"Mac, {gigabytes} GB")
 
 
 # --- settings ------------------------------------------------------------------------------------
@@ -232,7 +232,7 @@ def _fit_rows(card: Card) -> list[Sequence[str]]:
 def _fit(planned: Plan) -> str:
     """Whether the clip fits, or how many frames of it do."""
     if planned.fits:
-        close = planned.peak_bytes > METAL_SHARE * planned.machine.total
+        close = planned.peak_bytes > CLOSE * planned.machine.usable
         return "close" if close else "yes"
     for other in planned.alternatives:
         same = (planned.width, planned.height, planned.quantize)

@@ -17,9 +17,9 @@ PACKAGE = "mlxvid"
 # Top to bottom. A module imports from its own room and from the levels below it.
 COMMANDS = {"generate", "plan", "worker", "doctor", "hub.__main__"}
 EVERYONE = {
-    "progress", "paths", "errors", "json_files", "version", "macos", "metal_errors", "_blas",
-    "_before_mlx",
-}  # fmt: skip
+    *("progress", "paths", "errors", "in_use", "json_files", "version", "macos", "metal_errors"),
+    *("_blas", "_before_mlx", "_starting"),
+}
 LEVELS: list[set[str]] = [
     COMMANDS,
     {"cli"},

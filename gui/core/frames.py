@@ -14,27 +14,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from PIL import Image
 
 from mlxvid.errors import MediaError
 from mlxvid.media import reading as files
 from mlxvid.media.clip import Clip
-from mlxvid.media.formats import FOREIGN_FPS, MAX_FPS, MIN_FPS
 from mlxvid.media.images import open_picture
+from mlxvid.media.video import Picture, Size, Video
 
 # Bytes that one clip may take in memory: 11 s of 1280x720 at 16 frames a second at their full size.
 BUDGET = 512 << 20
 # Frames of a clip that is too long for the budget are made smaller, but their longer side not below
 # this many pixels.
 LEAST_SIDE = 256
-
-Size = tuple[int, int]
-Picture = Callable[["Size | None"], np.ndarray]
-"""A decoded frame, as uint8 [H, W, 3] of a size (width, height), or of its own for None; one that
-isn't called costs no conversion.
-"""
 
 
 @dataclass(frozen=True)
@@ -66,26 +59,10 @@ def reading(path: Path) -> Iterator[tuple[Facts, Iterator[Picture]]]:
         facts = Facts(clip.fps, count, width, height, clip.settings)
         yield facts, (partial(_resized, frame) for frame in clip.frames)
         return
-    tag = files.read_tag(path)
-    with files.open_video(path) as container:
-        stream = container.streams.video[0]
-        fps = float(stream.average_rate or FOREIGN_FPS)
-        seconds = (container.duration or 0) / av.time_base
-        size = (stream.width, stream.height)
-        if tag is not None:
-            own = (tag["width"], tag["height"])
-            if size == (own[0] + own[0] % 2, own[1] + own[1] % 2):
-                size = own
-            # Where they differ more, another program has changed the timing since.
-            if math.isclose(fps, tag["fps"], rel_tol=0.01):
-                fps = tag["fps"]
-        estimate = stream.frames or round(seconds * fps)
-        # Only an mp4's own count, and the length of a clip of ours, are good enough to call a file
-        # cut short.
-        due = estimate if stream.frames or tag else 1
-        shown_fps = min(max(fps, MIN_FPS), MAX_FPS)
-        facts = Facts(shown_fps, estimate, *size, tag["settings"] if tag else {})
-        yield facts, _decoded(path, container, due, size)
+    video = Video(path)
+    settings = video.tag["settings"] if video.tag else {}
+    fps = files.true_rate(video.fps, video.tag) or video.fps
+    yield Facts(fps, video.count, video.width, video.height, settings), video.pictures()
 
 
 def fit(facts: Facts, budget: int = BUDGET) -> tuple[Size | None, int]:
@@ -117,35 +94,6 @@ def frame_of(path: Path, index: int | None, check: Callable[[], None]) -> np.nda
             f"{path} has no frame {index}: open it again, since it may have been changed."
         )
     return picture(None)
-
-
-def _decoded(
-    path: Path, container: av.container.InputContainer, due: int, size: Size
-) -> Iterator[Picture]:
-    """The frames of a video; raises :class:`MediaError` for damaged ones or fewer than `due`."""
-    packets = count = 0
-    with files.video_errors(path):
-        for packet in container.demux(container.streams.video[0]):
-            packets += packet.size > 0
-            for frame in packet.decode():
-                if frame.is_corrupt:
-                    raise MediaError(f"{path} is damaged: copy or make it again.")
-                count += 1
-                yield partial(_converted, frame, size)
-    if packets < due or not count:
-        raise MediaError(
-            f"{path} is cut short, with {count} of {due} frames: copy or make it again."
-        )
-
-
-def _converted(frame: av.VideoFrame, true: Size, size: Size | None) -> np.ndarray:
-    """A video frame as RGB; `true` is its size without the line that makes odd sides even."""
-    if size is not None:
-        width, height = size
-        pixels = frame.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA")
-    else:
-        pixels = frame.to_ndarray(format="rgb24", interpolation=files.EXACT)[: true[1], : true[0]]
-    return np.ascontiguousarray(pixels)  # PyAV gives a view of lines with padding
 
 
 def _resized(frame: np.ndarray, size: Size | None) -> np.ndarray:

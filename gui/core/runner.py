@@ -240,7 +240,8 @@ class Runner(QObject):
         elif event["event"] == "saved":
             self._keep(job, event)
         elif event["event"] == "cancelled":
-            self._end(State.CANCELLED, "Cancelled.")
+            late = "Cancelled; Resume makes the clip, which is denoised already."
+            self._end(State.CANCELLED, late if event.get("latents") else "Cancelled.")
         elif event["event"] == "error":
             self._deaths = 0
             self._end(State.FAILED, shown(event["message"]))

@@ -29,6 +29,7 @@ FORMATS = (
     Format("MP4 Video", ".mp4"),
     Format("Animated GIF", ".gif"),
     Format("WebM Video", ".webm"),
+    Format("ProRes 422 HQ", ".mov"),
     Format("PNG Sequence", ""),
 )
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mlxvid import models
+from mlxvid import in_use, models
 from mlxvid.errors import SettingError
 from mlxvid.media.clip import read_settings
 from mlxvid.model.settings import SETTINGS, loading, making
@@ -20,6 +21,8 @@ from .prompts import read_prompt, read_prompts
 _OF_THE_MODEL = frozenset({"revision", "options", "sampler", "shift", "attention"})
 
 Settings = dict[str, Any]
+
+log = logging.getLogger("mlxvid")
 
 
 class Asked(NamedTuple):
@@ -75,26 +78,46 @@ def settings_of(args: argparse.Namespace) -> Asked:
     )
 
 
-def interrupted(args: argparse.Namespace) -> Asked:
-    """What an interrupted run loaded and made.
+def left_behind(args: argparse.Namespace) -> Path:
+    """The file of the run to go on with: its checkpoint, or the latents that it kept.
 
-    Raises :class:`SettingError` where there is none, where the last one died in the decoder, which
-    only latents outlive, or where flags would change it.
+    Raises :class:`SettingError` where there is none that nobody is at, or where flags would change
+    it.
     """
     from mlxvid.run import checkpoint
 
     refuse_settings(args, "`resume` goes on with a run as it was")
-    source = Path(args.resume) if args.resume else checkpoint.last_left()
-    if source is None:
-        raise SettingError("There is no interrupted run to resume; begin one with `prompt`.")
-    if not args.resume and source.parent == checkpoint.latents_folder():
-        earlier = ""
-        for run in checkpoint.saved_runs()[:1]:
-            earlier = f", or go on with an earlier run by `resume` {run}"
+    if args.resume:
+        source = Path(args.resume)
+        if source.is_file() and not in_use.is_free(source):
+            raise SettingError(
+                f"The run in {source} is under way in another process: wait until that has ended, "
+                "or give `resume` alone for another run."
+            )
+        return source
+    last = checkpoint.last_left()
+    if last is None and checkpoint.is_anything_left():
         raise SettingError(
-            f"The last run kept its latents; make the clip of them with `decode_saved` {source}"
-            f"{earlier}."
+            "The only runs to resume are under way in other processes; wait until they have ended, "
+            "or begin one with `prompt`."
         )
+    if last is None:
+        raise SettingError("There is no interrupted run to resume; begin one with `prompt`.")
+    log.info("Going on with %s.", last)
+    return last
+
+
+def is_latents(source: Path) -> bool:
+    """Whether a file that was left behind is among the kept latents."""
+    from mlxvid.run.cache_files import latents_folder
+
+    return source.resolve().parent == latents_folder().resolve()
+
+
+def interrupted(source: Path) -> Asked:
+    """What the interrupted run whose checkpoint is at `source` loaded and made."""
+    from mlxvid.run import checkpoint
+
     made = checkpoint.run_settings(source)
     kept = repeatable(made, str(source))
     require_same(kept, made, str(source))

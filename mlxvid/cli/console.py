@@ -50,7 +50,9 @@ class _Handler(logging.Handler):
         self._take = take
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._take(record.getMessage())
+        # Who goes away is noticed by the next event: not here, in the middle of anything.
+        with contextlib.suppress(OSError):
+            self._take(record.getMessage())
 
 
 class _Quiet:

@@ -11,6 +11,7 @@ from mlxvid import models
 from mlxvid.catalog import DEFAULT_MODEL
 from mlxvid.errors import spelled
 from mlxvid.model import settings
+from mlxvid.model.rates import parse_rate
 from mlxvid.model.settings import MAX_SEED, SETTINGS, Group, Setting
 
 # Names in messages that are no settings, and the flags that stand for them.
@@ -85,8 +86,9 @@ def _number_type(setting: Setting) -> Callable[[str], float]:
     whole = setting.kind == "whole"
 
     def parse(text: str) -> float:
+        rate = parse_rate(text) if setting.is_rate else None
         try:
-            value = int(text) if whole else float(text)
+            value = rate if rate is not None else int(text) if whole else float(text)
         except ValueError:
             value = float("nan")
         low = 0 if setting.low is None else setting.low
@@ -94,6 +96,8 @@ def _number_type(setting: Setting) -> Callable[[str], float]:
         if not low <= value <= high:
             most = "2^63 - 1" if high == MAX_SEED else f"{high:g}"
             kind = "a whole number" if whole else "a number"
+            if setting.is_rate:
+                kind = "a number or a fraction"
             unit = f" of {setting.unit}" if setting.unit else ""
             raise argparse.ArgumentTypeError(
                 f"must be {kind}{unit} from {low:g} to {most}, not {text!r:.60}"

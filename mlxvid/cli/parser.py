@@ -1,32 +1,29 @@
-"""What the commands share: a parser whose complaints are one sentence, values such as 1x2x2, and
-the way a command ends.
-"""
+"""What the commands share: a parser whose complaints are one sentence, and values such as 1x2x2."""
 
 from __future__ import annotations
 
 import argparse
 import difflib
-import functools
 import math
-import os
 import re
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
-from mlxvid.errors import CancelledError, MlxvidError, SettingError
+from mlxvid.errors import SettingError
 from mlxvid.model.geometry import MAX_FRAMES, MAX_SIDE, check_whole
+from mlxvid.model.rates import exact, parse_rate
 
-from .flags import spelled_as_flags
+from .command import EXIT_BROKEN_PIPE as EXIT_BROKEN_PIPE
+from .command import run as run
 
 # More of anything that is counted, and more GB of memory, than there is use for.
 MAX_WHOLE = 10**9
 MAX_GB = 10**6
 # Characters of one word of a flag's value that a complaint repeats.
 MAX_WORD = 60
-EXIT_ERROR = 2
-EXIT_INTERRUPTED = 130
-EXIT_BROKEN_PIPE = 141
+
+_POSITIVE = (sys.float_info.min, sys.float_info.max)
 
 
 class Parser(argparse.ArgumentParser):
@@ -92,7 +89,14 @@ def frames(text: str) -> int:
 
 def positive(text: str) -> float:
     """A number above 0, such as seconds or frames a second."""
-    return _number(text, float, sys.float_info.min, sys.float_info.max, "a number above 0")
+    return _number(text, float, *_POSITIVE, "a number above 0")
+
+
+def rate(text: str) -> float:
+    """Frames a second: a number above 0, or a fraction such as 24000/1001."""
+    fps = parse_rate(text)
+    meaning = "a number or a fraction above 0"
+    return exact(_number(text if fps is None else str(fps), float, *_POSITIVE, meaning))
 
 
 def gigabytes(text: str) -> float:
@@ -139,41 +143,6 @@ def _sides(text: str, count: int, meaning: str) -> tuple[int, ...]:
         ) from None
 
 
-class Main(Protocol):
-    """A command: takes its arguments, by default those of the process; returns the exit code."""
-
-    def __call__(self, argv: Sequence[str] | None = None) -> int: ...
-
-
-def run(main: Callable[[Sequence[str] | None], int | None]) -> Main:
-    """Decorate a command's ``main(argv=None)``: it returns the exit code, and no mistake of the
-    user's becomes a traceback.
-
-    :class:`MlxvidError` is one line on standard error and 2; Ctrl-C (or :class:`CancelledError`) is
-    130; a reader of our output that went away, as in ``… | head``, is 141.
-    """
-
-    @functools.wraps(main)
-    def command(argv: Sequence[str] | None = None) -> int:
-        try:
-            code = main(argv) or 0
-            sys.stdout.flush()
-            return code
-        except CancelledError as error:
-            return _complain(error, EXIT_INTERRUPTED)
-        except MlxvidError as error:
-            return _complain(error, EXIT_ERROR)
-        except KeyboardInterrupt as stop:
-            return _complain(str(stop) or "Stopped.", EXIT_INTERRUPTED)
-        except BrokenPipeError:
-            # The interpreter flushes standard output once more as it ends: let that go nowhere, not
-            # fail a second time.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return EXIT_BROKEN_PIPE
-
-    return command
-
-
 def add_progress(group: Any) -> None:
     """Add --progress, which all commands have that take long."""
     group.add_argument(
@@ -182,8 +151,3 @@ def add_progress(group: Any) -> None:
         default="bar",
         help="how progress is told (json: an object a line on standard output)",
     )
-
-
-def _complain(message: object, code: int) -> int:
-    print(spelled_as_flags(str(message)), file=sys.stderr)
-    return code

@@ -46,6 +46,8 @@ def device_text(report: dict[str, Any]) -> str:
         ("mlx", mlx),
         ("float32", "exact" if report["exact_float32"] else "ten bits on an M5"),
     ]
+    if report["bfloat16_is_slow"]:
+        rows.append(("half", "slow in bfloat16 here: float16 takes its place where a model allows"))
     for kernel in report["kernels"]:
         state = "on" if kernel["on"] else "off"
         rows.append(("kernel", f"{kernel['name']} {state}: {kernel['reason']}"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -60,7 +59,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise SettingError(
             "Give a name to download, verify or delete, as in: python -m mlxvid.hub download NAME."
         )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill is a Ctrl-C
     COMMANDS[args.command](args)
     return 0
 

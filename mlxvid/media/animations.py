@@ -29,6 +29,9 @@ log = logging.getLogger("mlxvid")
 FORMATS = ("GIF", "PNG", "WEBP")
 """The formats that can be animated, as Pillow names them."""
 
+MOST_BYTES = 4 << 30
+"""The most that an animation may take in memory, where a few bytes of a file can be a frame."""
+
 _PALETTE_SAMPLE = 1 << 20
 """Pixels that a GIF's palette is chosen from: enough for its 256 colours, and about a second of
 k-means."""
@@ -64,6 +67,11 @@ def read_animation(path: str | os.PathLike) -> Animation:
         with Image.open(BytesIO(data), formats=FORMATS) as opened:
             is_gif = opened.format == "GIF"
             count = getattr(opened, "n_frames", 1)
+            if count * opened.width * opened.height * 3 > MOST_BYTES:
+                raise MediaError(
+                    f"{path} has {count} frames of {opened.width}x{opened.height}, too much for "
+                    "an animation in memory: save it as .mp4 first."
+                )
             skipped = 1 if getattr(opened, "default_image", False) else 0
             orientation = opened.getexif().get(ExifTags.Base.Orientation, 1)
             profile = opened.info.get("icc_profile")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,10 +15,11 @@ import numpy as np
 from PIL import Image
 
 from mlxvid.errors import MediaError, SettingError
+from mlxvid.model.rates import exact
 
 from .formats import FOREIGN_FPS, GIF_MAX_FPS, MAX_FPS, MIN_FPS, VIDEO
 from .names import given_file
-from .reading import Contents, read_contents, read_tag, read_texts
+from .reading import Contents, read_contents, read_tag, read_texts, true_rate
 from .tag import pack_tag, stored_size, without_tag
 from .targets import check_writable, kind_of, staged, unwritable
 from .writing import write_frames
@@ -33,17 +33,18 @@ class KeptLatents(Protocol):
     def discard(self) -> None:
         """The clip is saved: remove the file."""
 
-    def leave(self) -> str | None:
-        """The file is needed after all: its path, None where it could not be written."""
+    def named(self) -> AbstractContextManager[None]:
+        """What ends the block early leaves the file, and says how to go on from it."""
 
 
 @dataclass
 class Clip:
     """A clip in memory.
 
-    `frames`: uint8 ``[F, H, W, 3]``, at least one; `fps`: frames a second, 0.1 to 1000; `settings`:
-    JSON-able; `kept`: for a clip that was just made, its latents on the disk
-    (:class:`mlxvid.run.checkpoint.Kept`). Raises :class:`SettingError` for anything else.
+    `frames`: uint8 ``[F, H, W, 3]``, at least one; `fps`: frames a second, 0.1 to 1000, where
+    23.976 and its like stand for 24000/1001; `settings`: JSON-able; `kept`: for a clip that was
+    just made, its latents on the disk (:class:`mlxvid.run.latents.KeptLatents`). Raises
+    :class:`SettingError` for anything else.
     """
 
     frames: np.ndarray
@@ -69,7 +70,7 @@ class Clip:
                 f"A clip can't play {self.fps} frames a second: "
                 f"choose between {MIN_FPS:g} and {MAX_FPS:g}."
             )
-        self.fps = float(self.fps)
+        self.fps = exact(float(self.fps))
 
     def save(
         self,
@@ -81,7 +82,8 @@ class Clip:
     ) -> Path:
         """Write the clip in the format of the name's ending, and return its path.
 
-        ``.mp4`` (H.264), ``.webm`` (VP9), ``.gif``, ``.png`` (one frame only); a name without an
+        ``.mp4`` (H.264), ``.webm`` (VP9), ``.mov`` (ProRes 422 HQ, for editing), ``.gif``, ``.png``
+        (one frame only); a name without an
         ending, with a ``/`` at its end, or of an existing folder makes a folder of
         ``frame_0000.png`` and on. A file of that name is replaced; a folder is, if it is empty or
         holds nothing but a clip saved before; neither without `overwrite`. The settings, the prompt
@@ -90,30 +92,27 @@ class Clip:
 
         The work is done under a temporary name beside the target and renamed at the end: when
         anything goes wrong, an exception out of `on_progress` or a Ctrl-C included, neither name is
-        left behind and a clip that was there stays as it was. What a format changes is logged on
+        left behind and a clip that was there stays as it was; the latents of a clip that was just
+        made stay in the cache, and the exception says where. What a format changes is logged on
         the logger ``mlxvid``. Raises :class:`MediaError` as :func:`check_writable` does, and when
         writing fails; :class:`SettingError` when the settings are not JSON-able.
         """
-        target = check_writable(path, len(self.frames), overwrite)
-        kind = kind_of(path)
-        comment = pack_tag(self.frames.shape, self.fps, self.settings) if metadata else ""
-        _log_changes(self, target, kind)
-        try:
+        with self.latents_named():
+            target = check_writable(path, len(self.frames), overwrite)
+            kind = kind_of(path)
+            comment = pack_tag(self.frames.shape, self.fps, self.settings) if metadata else ""
+            _log_changes(self, target, kind)
             with closing(_save(self, target, kind, comment)) as steps:
                 for done in steps:
                     if on_progress is not None:
                         on_progress(done, len(self.frames))
-        except MediaError as error:
-            latents = self.kept.leave() if self.kept else None
-            if latents is None:
-                raise
-            reason = str(error).rstrip(".")
-            raise MediaError(
-                f"{reason}; `decode_saved` {latents} saves it again without denoising."
-            ) from None
         if self.kept:
             self.kept.discard()
         return target
+
+    def latents_named(self) -> AbstractContextManager[None]:
+        """What ends the block early says where the clip's latents are kept, if they are."""
+        return self.kept.named() if self.kept else nullcontext()
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Clip:
@@ -165,6 +164,10 @@ def _save(clip: Clip, target: Path, kind: str, comment: str) -> Generator[int, N
     try:
         with staged(target, kind) as stage:
             yield from write_frames(clip.frames, clip.fps, stage, kind, comment)
+    except MemoryError as error:
+        raise MediaError(
+            f"{target} can't be written for want of memory: close other programs and try again."
+        ) from error
     except (OSError, av.FFmpegError) as error:
         raise unwritable(target, error) from error
 
@@ -197,14 +200,11 @@ def _log_changes(clip: Clip, target: Path, kind: str) -> None:
 def _restored(contents: Contents) -> Clip:
     """The clip as it was saved: with the rate and size of its tag.
 
-    Where another program has changed these in the file since, the file's count.
-    """
+    Where another program has changed these in the file since, the file's count."""
     frames, fps, tag = contents
     if tag is None:
         return Clip(frames, min(max(fps or FOREIGN_FPS, MIN_FPS), MAX_FPS), {})
     height, width = frames.shape[1:3]
     if (width, height) == stored_size(tag):
         frames = np.ascontiguousarray(frames[:, : tag["height"], : tag["width"]])
-    if fps is None or math.isclose(fps, tag["fps"], rel_tol=0.01):
-        fps = tag["fps"]
-    return Clip(frames, fps, tag["settings"])
+    return Clip(frames, true_rate(fps, tag) or tag["fps"], tag["settings"])

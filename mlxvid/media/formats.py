@@ -14,13 +14,16 @@ FOREIGN_FPS = 24.0
 UNTIMED_FPS = 10.0
 """The rate at which players show an animation whose frames have no times."""
 
+RATE_TOLERANCE = 1e-4
+"""So far the rate in a container may be from a clip's: 23.976 and 24 are ten times as far apart."""
+
 GIF_MAX_FPS = 50.0
 """Browsers show a GIF's frame of less than 20 ms for 100 ms."""
 
 FOLDER = "folder"
 """The kind of a folder of PNG frames; the other kinds are the endings of the names."""
 
-VIDEO = (".mp4", ".webm")
+VIDEO = (".mp4", ".webm", ".mov")
 FRAME_NAME = re.compile(r"frame_\d{4,}\.png")
 
 

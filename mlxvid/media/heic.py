@@ -38,7 +38,7 @@ def decoded(path: str | os.PathLike) -> BytesIO:
     Raises :class:`MediaError` for one that is damaged, or that takes too much time or memory.
     """
     name = Path(path).name
-    remedy = f"save it as PNG, on a Mac with: sips -s format png {name} --out {name}.png"
+    remedy = f"save it as PNG, on a Mac with: sips -s format png {name} -o {name}.png"
     command = [sys.executable, "-m", _MODULE]
     if getattr(sys, "frozen", False):
         command = [sys.executable, "--run", _MODULE]

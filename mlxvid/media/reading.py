@@ -1,42 +1,27 @@
-"""Reading clips of any kind: frames, rate and tag.
-
-Videos are read with PyAV, ours and other programs': imageio's reader hides frames that FFmpeg
-marks as corrupt and those that are missing, and would let a file fetch others.
-"""
+"""Reading clips of any kind: frames, rate and tag."""
 
 from __future__ import annotations
 
+import logging
+import math
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import av
 import numpy as np
 
 from mlxvid.errors import MediaError
 from mlxvid.paths import require_regular
 
 from .animations import is_animated, read_animation
-from .formats import FOREIGN_FPS, FRAME_NAME, UNTIMED_FPS, gif_starts
+from .containers import container_tag, open_video, too_large
+from .formats import FRAME_NAME, RATE_TOLERANCE, UNTIMED_FPS, gif_starts
 from .heic import is_heic
 from .images import open_picture, read_image, read_images
 from .tag import SIDECAR, Tag, folder_tag, parse_tag
+from .video import Video
 
-# The flags that clips are written with as swscale.h numbers them: PyAV 17, Python 3.10's last, has
-# no names for them.
-EXACT = 0x200 | 0x40000 | 0x4000 | 0x2000
-
-# What FFmpeg may take a file for: containers, bare streams, and pictures. No playlists or scripts,
-# which fetch other files.
-_CONTAINERS = "mov,matroska,avi,mpegts,mpeg,asf,flv,ogg,mxf,ivf,dv,yuv4mpegpipe"
-_STREAMS = "h264,hevc,m4v,mpegvideo,mjpeg"
-_PICTURES = "jpeg_pipe,bmp_pipe,tiff_pipe"
-_OPTIONS = {
-    "protocol_whitelist": "file",
-    "format_whitelist": f"{_CONTAINERS},{_STREAMS},{_PICTURES}",
-}
+log = logging.getLogger("mlxvid")
 
 
 class Contents(NamedTuple):
@@ -50,8 +35,16 @@ class Contents(NamedTuple):
 def read_contents(source: Path) -> Contents:
     """What is in a file or folder.
 
-    Raises :class:`MediaError` for what is missing, damaged, cut short, or no clip.
+    What is changed on the way is logged. Raises :class:`MediaError` for what is missing, damaged,
+    cut short, too large for the memory, or no clip.
     """
+    try:
+        return _read(source)
+    except MemoryError as error:
+        raise too_large(source) from error
+
+
+def _read(source: Path) -> Contents:
     if os.path.isdir(source):
         return _read_folder(source)
     if not is_picture(source):
@@ -72,7 +65,18 @@ def read_tag(source: Path) -> Tag | None:
         with open_picture(source) as picture:
             return parse_tag(picture.info.get("comment", picture.info.get("Comment", "")))
     with open_video(source) as container:
-        return _video_tag(container)
+        return container_tag(container)
+
+
+def true_rate(fps: float | None, tag: Tag | None) -> float | None:
+    """Frames a second of a clip whose file says `fps` and whose tag may say it more exactly.
+
+    The tag's rate is taken only where the file says none, or means the same, rounded as containers
+    do: else another program has changed it.
+    """
+    if tag is not None and (fps is None or math.isclose(fps, tag["fps"], rel_tol=RATE_TOLERANCE)):
+        return tag["fps"]
+    return fps
 
 
 def read_texts(source: Path) -> dict[str, str]:
@@ -127,62 +131,19 @@ def is_picture(source: Path) -> bool:
     return is_webp or is_heic(first) or first.startswith((b"GIF8", b"\x89PNG"))
 
 
-@contextmanager
-def open_video(source: Path) -> Iterator[av.container.InputContainer]:
-    """The file opened with FFmpeg; its errors inside the block become :class:`MediaError`."""
-    # "file:" keeps odd names from being taken for addresses.
-    name = f"file:{os.path.abspath(source)}"
-    with video_errors(source), av.open(name, options=_OPTIONS) as container:
-        if not container.streams.video:
-            raise MediaError(f"{source} holds no pictures: give a clip.")
-        yield container
-
-
-@contextmanager
-def video_errors(source: Path) -> Iterator[None]:
-    """Turn what FFmpeg raises for a damaged file into :class:`MediaError`."""
-    try:
-        yield
-    except MediaError:
-        raise
-    except (OSError, ValueError, EOFError, av.FFmpegError) as error:
-        raise MediaError(
-            f"{source} is not a clip that can be read, or is damaged: copy or make it again."
-        ) from error
-
-
 def _read_video(source: Path) -> Contents:
-    with open_video(source) as container:
-        stream = container.streams.video[0]
-        tag = _video_tag(container)
-        fps = float(stream.average_rate or FOREIGN_FPS)
-        packets = 0
-        frames = []
-        for packet in container.demux(stream):
-            packets += packet.size > 0
-            for frame in packet.decode():
-                if frame.is_corrupt:
-                    raise MediaError(f"{source} is damaged: copy or make it again.")
-                frames.append(frame.to_ndarray(format="rgb24", interpolation=EXACT))
-        promised = stream.frames
-        if not promised and tag and container.duration:
-            # mp4 counts its packets; Matroska gives the duration, whose frames are known for a
-            # clip of ours.
-            promised = round(container.duration / av.time_base * tag["fps"])
-        elif not promised:
-            promised = 1
-        if packets < promised or not frames:
-            raise MediaError(
-                f"{source} is cut short, with {len(frames)} of {promised} frames: "
-                "copy or make it again."
-            )
-        return Contents(np.stack(frames), fps, tag)
-
-
-def _video_tag(container: av.container.InputContainer) -> Tag | None:
-    """The tag in the container's comment; Matroska writes that key in capitals."""
-    metadata = container.metadata
-    return parse_tag(metadata.get("comment", metadata.get("COMMENT", "")))
+    video = Video(source)
+    size = (video.height, video.width, 3)
+    frames = np.empty((max(video.count, 1), *size), np.uint8)
+    count = 0
+    for picture in video.pictures():
+        if count == len(frames):
+            frames = np.concatenate([frames, np.empty_like(frames)])
+        frames[count] = picture(None)
+        count += 1
+    for note in video.notes:
+        log.warning(note)
+    return Contents(frames[:count], video.fps, video.tag)
 
 
 def _read_animation(source: Path) -> Contents:
@@ -204,6 +165,17 @@ def _read_animation(source: Path) -> Contents:
 
 
 def _read_folder(folder: Path) -> Contents:
+    frames = list(read_images(folder_frames(folder)))
+    if len({frame.shape for frame in frames}) > 1:
+        raise MediaError(f"The pictures in {folder} have different sizes: give frames of one size.")
+    return Contents(np.stack(frames), None, folder_tag(folder))
+
+
+def folder_frames(folder: Path) -> list[Path]:
+    """The pictures of a folder's clip, in order.
+
+    Raises :class:`MediaError` where there are none, or not as many as its tag says.
+    """
     tag = folder_tag(folder)
     if tag is None:
         paths = sorted(folder.glob("*.png"), key=lambda path: path.name)
@@ -220,7 +192,4 @@ def _read_folder(folder: Path) -> Contents:
             f"The folder {folder} holds {len(paths)} of {tag['frames']} frames: "
             "copy or make it again."
         )
-    frames = list(read_images(paths))
-    if len({frame.shape for frame in frames}) > 1:
-        raise MediaError(f"The pictures in {folder} have different sizes: give frames of one size.")
-    return Contents(np.stack(frames), None, tag)
+    return paths

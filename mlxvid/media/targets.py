@@ -9,10 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mlxvid import in_use
 from mlxvid.errors import MediaError
 
 from .formats import FOLDER, FRAME_NAME, VIDEO
 from .tag import SIDECAR, folder_tag
+
+_TEMPORARY = ".mlxvid-"
+"""How the names of files that are being written begin."""
 
 FILES = (*VIDEO, ".gif", ".png")
 """The endings of clips in one file."""
@@ -27,7 +31,7 @@ def expand(path: str | os.PathLike) -> Path:
 
 
 def kind_of(path: str | os.PathLike) -> str:
-    """The format that a name asks for: ".mp4", ".webm", ".gif", ".png" or FOLDER.
+    """The format that a name asks for: ".mp4", ".webm", ".mov", ".gif", ".png" or FOLDER.
 
     Raises :class:`MediaError` for another ending, and for a name that no file can have.
     """
@@ -49,7 +53,7 @@ def kind_of(path: str | os.PathLike) -> str:
     if ending not in FILES:
         raise MediaError(
             f"{target} ends in {ending}, which has no format: "
-            "end it in .mp4, .webm, .gif, .png, or / for a folder."
+            "end it in .mp4, .webm, .mov, .gif, .png, or / for a folder."
         )
     return ending
 
@@ -86,7 +90,7 @@ def check_writable(
 def replaces(target: Path) -> bool:
     """Whether there is something that a clip saved as `target` would take the place of."""
     if target.is_dir():
-        return any(entry.name != _FINDERS for entry in target.iterdir())
+        return bool(_names(target))
     return os.path.lexists(target)
 
 
@@ -105,20 +109,18 @@ def staged(target: Path, kind: str) -> Iterator[Path]:
     # An existing folder keeps its identity: someone may stand in it.
     inside = kind == FOLDER and real.is_dir()
     parent = real if inside else real.parent
+    _remove_leftovers(parent)
     stage = _temporary(parent, "" if kind == FOLDER else kind)
+    hold = in_use.create(stage, folder=kind == FOLDER)
     try:
-        if kind == FOLDER:
-            stage.mkdir()
         yield stage
-        if inside:
-            _swap(stage, real)
+        if kind == FOLDER:
+            _put_folder(stage, real)
         else:
             os.replace(stage, real)
     finally:
-        if stage.is_dir():
-            shutil.rmtree(stage)
-        else:
-            stage.unlink(missing_ok=True)
+        _remove(stage)
+        hold.release()
 
 
 def _check_name(name: str) -> None:
@@ -170,7 +172,7 @@ def _check_folder(folder: Path) -> None:
             f"{folder} is a file, not a folder: "
             "choose another name, or end it in .mp4, .webm, .gif or .png."
         )
-    names = sorted({entry.name for entry in folder.iterdir()} - {_FINDERS})
+    names = _names(folder)
     foreign = [name for name in names if name != SIDECAR and not FRAME_NAME.fullmatch(name)]
     if not foreign and names and folder_tag(folder) is None:
         foreign = names
@@ -181,8 +183,50 @@ def _check_folder(folder: Path) -> None:
         )
 
 
+def _names(folder: Path) -> list[str]:
+    """What is in a folder, but for Finder's file and those that are being written."""
+    entries = {entry.name for entry in folder.iterdir()} - {_FINDERS}
+    return sorted(name for name in entries if not name.startswith(_TEMPORARY))
+
+
 def _temporary(parent: Path, ending: str = "") -> Path:
-    return parent / f".mlxvid-{secrets.token_hex(4)}{ending}"
+    return parent / f"{_TEMPORARY}{secrets.token_hex(4)}{ending}"
+
+
+def _remove_leftovers(parent: Path) -> None:
+    """Remove the temporary files of processes that died in `parent`, as far as it lets us."""
+    with suppress(OSError):
+        for path in parent.glob(f"{_TEMPORARY}*"):
+            hold = None if path.is_symlink() else in_use.take(path, unsure=False)
+            if hold is not None:
+                _remove(path)
+                hold.release()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _put_folder(stage: Path, folder: Path) -> None:
+    """Have `folder` hold what is in `stage`. Of two runs at once that end with the same one, the
+    last one's frames are there whole.
+    """
+    if not folder.is_dir():
+        try:
+            os.replace(stage, folder)
+            return
+        except OSError:
+            if not folder.is_dir():  # else another run has made it meanwhile
+                raise
+    hold = in_use.wait_for(folder)
+    try:
+        _check_folder(folder)
+        _swap(stage, folder)
+    finally:
+        hold.release()
 
 
 def _swap(stage: Path, folder: Path) -> None:

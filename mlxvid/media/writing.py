@@ -1,4 +1,4 @@
-"""Writing frames, their rate and a comment as mp4, webm, GIF, PNG or a folder of PNGs."""
+"""Writing frames, their rate and a comment as mp4, webm, mov, GIF, PNG or a folder of PNGs."""
 
 from __future__ import annotations
 
@@ -12,31 +12,42 @@ import av
 import numpy as np
 from av.filter import Graph
 
+from mlxvid.model.rates import nearest_rate
+
 from .animations import write_gif
 from .formats import VIDEO, gif_starts
 from .images import write_png
+from .pixels import SCALE_FLAGS
 from .tag import SIDECAR
 
 _BT709 = 1  # the code of BT.709 for matrix, primaries and transfer curve alike (ITU-T H.273)
-# swscale's defaults drop every second chroma sample; with these flags a small saturated object
-# keeps its colour (+3 dB).
-_SCALE_FLAGS = "lanczos+accurate_rnd+full_chroma_inp+full_chroma_int"
 
 
 class Encoding(NamedTuple):
-    """FFmpeg's name of a codec, its options, and those of the container."""
+    """FFmpeg's name of a codec, how it has pixels, its options, and those of the container."""
 
     codec: str
+    pixels: str
     options: dict[str, str]
     container_options: dict[str, str]
 
 
 ENCODINGS = {
-    ".mp4": Encoding("libx264", {"crf": "18"}, {"movflags": "use_metadata_tags+faststart"}),
+    ".mp4": Encoding(
+        "libx264", "yuv420p", {"crf": "18"}, {"movflags": "use_metadata_tags+faststart"}
+    ),
     ".webm": Encoding(
         "libvpx-vp9",
+        "yuv420p",
         {"crf": "24", "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"},
         {},
+    ),
+    # ProRes 422 HQ.
+    ".mov": Encoding(
+        "prores_ks",
+        "yuv422p10le",
+        {"profile": "hq", "vendor": "apl0"},
+        {"movflags": "use_metadata_tags+faststart"},
     ),
 }
 
@@ -71,14 +82,14 @@ def _write_video(
 ) -> Iterator[int]:
     encoding = ENCODINGS[kind]
     height, width = frames.shape[1:3]
-    rate = Fraction(fps).limit_denominator(1001)
+    rate = nearest_rate(fps)
     with av.open(
         f"file:{path}", "w", format=kind[1:], options=encoding.container_options
     ) as container:
         if comment:
             container.metadata["comment"] = comment
         stream = _add_stream(container, encoding, rate, width + width % 2, height + height % 2)
-        converter = _to_yuv420(stream.width, stream.height, 1 / rate)
+        converter = _to_yuv(stream.width, stream.height, 1 / rate, encoding.pixels)
         for index, frame in enumerate(frames):
             even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
             picture = av.VideoFrame.from_ndarray(even, format="rgb24")
@@ -101,7 +112,7 @@ def _add_stream(
     width: int,
     height: int,
 ) -> av.VideoStream:
-    """A video stream tagged as BT.709 yuv420p, its chroma samples at the left."""
+    """A video stream tagged as BT.709, its chroma samples at the left."""
     options = {**encoding.options, "chroma_sample_location": "left"}
     if encoding.codec == "libx264" and _has_avx512():
         options["x264-params"] = "asm=avx2"
@@ -109,7 +120,7 @@ def _add_stream(
     assert isinstance(stream, av.VideoStream)  # as the codec is a video's
     stream.width = width
     stream.height = height
-    stream.pix_fmt = "yuv420p"
+    stream.pix_fmt = encoding.pixels
     context = stream.codec_context
     context.colorspace = _BT709
     context.color_primaries = _BT709
@@ -129,8 +140,8 @@ def _has_avx512() -> bool:
         return False
 
 
-def _to_yuv420(width: int, height: int, time_base: Fraction) -> Graph:
-    """FFmpeg's conversion from RGB to BT.709 yuv420p, one frame in and one out.
+def _to_yuv(width: int, height: int, time_base: Fraction, pixels: str) -> Graph:
+    """FFmpeg's conversion from RGB to BT.709, one frame in and one out.
 
     A filter, since `VideoFrame.reformat` puts chroma samples in the middle of their pixels, and
     players expect H.264's at the left.
@@ -141,8 +152,8 @@ def _to_yuv420(width: int, height: int, time_base: Fraction) -> Graph:
         graph.add_buffer(
             width=width, height=height, format=av.VideoFormat("rgb24"), time_base=time_base
         ),
-        graph.add("scale", f"{colours}:flags={_SCALE_FLAGS}"),
-        graph.add("format", "pix_fmts=yuv420p"),
+        graph.add("scale", f"{colours}:flags={SCALE_FLAGS}"),
+        graph.add("format", f"pix_fmts={pixels}"),
         graph.add("buffersink"),
     ]
     for node, following in zip(nodes, nodes[1:], strict=False):

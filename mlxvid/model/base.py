@@ -39,12 +39,14 @@ class Components(Protocol):
     folder: Folder
     quantize: int | None
     dtype: str | None
-    resident: bool
+    held: int
 
     @property
     def loras(self) -> Sequence[Any]: ...
 
     def network(self, name: str, part: Part, watch: Watch | None = None) -> nn.Module: ...
+
+    def fit(self, *names: str) -> bool: ...
 
 
 class Model:
@@ -56,6 +58,9 @@ class Model:
 
     denoiser = "transformer"
     """The component that the first step needs, loaded before it."""
+
+    decoder = "vae"
+    """The component that makes frames."""
 
     def __init__(self, card: Card, components: Components):
         self.card = card
@@ -158,7 +163,8 @@ class Model:
         tokens = latent_frames // geometry.patch[0] * height * width
         parameters = dict(tree_flatten(self.network(self.denoiser).parameters()))
         weights = sum(array.nbytes for array in parameters.values())
-        return in_one_batch(tokens, rows, weights, self.card, this_machine().usable)
+        dtype = self.components.dtype
+        return in_one_batch(tokens, rows, weights, self.card, dtype, this_machine())
 
 
 class Shot:

@@ -32,9 +32,11 @@ class Part:
     own. config: the dataclass of its config.json. stage: in which of a run's stages it is in
     memory; of several parts of a stage one is at a time. dtype: the type in which its weights are
     used on Metal when none is asked for, None for the checkpoint's own; "float32" is kept whatever
-    is asked for. quantized: whether its large matrices can be. loras: whether LoRAs are added to
-    it. optional: a model may do without it. streamed: whether its network can be used piece by
-    piece (:mod:`mlxvid.layers.streaming`), and so is where it would not stay in memory.
+    is asked for. float16: whether its network is known to do well in float16, which takes
+    bfloat16's place where that is slow. quantized: whether its large matrices can be. loras:
+    whether LoRAs are added to it. optional: a model may do without it. streamed: whether its
+    network can be used piece by piece (:mod:`mlxvid.layers.streaming`), and so is where it would
+    not stay in memory.
     """
 
     network: str
@@ -44,6 +46,7 @@ class Part:
     quantized: bool = False
     loras: bool = False
     optional: bool = False
+    float16: bool = False
     streamed: bool = False
 
     @property
@@ -51,14 +54,21 @@ class Part:
         """Whether its weights stay in float32 where the rest is in half precision."""
         return self.dtype == "float32"
 
-    def used_dtype(self, asked: str | None, half_is_slow: bool) -> str | None:
+    def used_dtype(
+        self, asked: str | None, half_is_slow: bool, bfloat16_is_slow: bool = False
+    ) -> str | None:
         """The type of its weights in memory; None for the checkpoint's own.
 
-        asked: by the user, None for none. half_is_slow: as on MLX's CPU backend.
+        asked: by the user, None for none. half_is_slow: as on MLX's CPU backend. bfloat16_is_slow:
+        as on an M1 or M2.
         """
         if self.stays_float32:
             return "float32"
-        return asked or ("float32" if half_is_slow else self.dtype)
+        if asked or half_is_slow:
+            return asked or "float32"
+        if self.float16 and self.dtype == "bfloat16" and bfloat16_is_slow:
+            return "float16"
+        return self.dtype
 
 
 @dataclass(frozen=True)
@@ -71,19 +81,39 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Coefficients:
-    """What the stages of a family's models hold besides their weights, as measured with
-    ``mx.get_peak_memory()``.
+class Block:
+    """What a transformer block holds at its peaks: values a token and row of conditions, in units
+    of the transformer's width.
 
-    token_widths: values a token and row of conditions within a transformer block, in units of the
-    transformer's width. decode_values: values a pixel of the piece that the VAE decodes at a time.
-    decode_chunk: latent frames of that piece. decode_tile: pixels of its side; decode_halo: those
-    read beyond it on either side. most_scores: attention scores that are held at once where
-    attention isn't fused, None for all of them. small_tile: pixels of the side, halo included, of
-    the tiles that the VAE takes where its usual piece is too large.
+    attention: around its attention, besides scores where attention isn't fused. forward: around its
+    feed-forward, besides inner times the feed-forward's own width.
     """
 
-    token_widths: float
+    attention: float
+    forward: float
+    inner: float = 0.0
+
+    def values(self, width: int, inner_width: int, scores: float = 0.0) -> float:
+        """Values a token and row at the larger of the two peaks. scores: a token's."""
+        at_attention = self.attention * width + scores
+        return max(at_attention, self.forward * width + self.inner * inner_width)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coefficients:
+    """What the stages of a family's models hold besides their weights.
+
+    metal: a block on Metal, in values of the transformer's type, counted in traced graphs
+    (``scripts/benchmarks/traced.py``). cpu: on MLX's CPU backend, in values of four bytes, measured
+    with ``mx.get_peak_memory()``, as the rest is. decode_values: values a pixel of the piece that
+    the VAE decodes at a time. decode_chunk: latent frames of that piece. decode_tile: pixels of its
+    side; decode_halo: those read beyond it on either side. most_scores: attention scores that are
+    held at once where attention isn't fused, None for all of them. small_tile: pixels of the side,
+    halo included, of the tiles that the VAE takes where its usual piece is too large.
+    """
+
+    metal: Block
+    cpu: Block
     decode_values: float
     decode_chunk: int
     decode_tile: int
@@ -142,11 +172,12 @@ class Card:
     name: finds it, for :func:`mlxvid.load` too. takes: the settings that not every model has and
     that this one can be given; needs: those pictures among them without which it makes nothing.
     samplers: the first is not always the default, which is in `defaults`. attention_modes: the
-    first is the one that it was trained for. heads, head_dim: of its transformer. options: of the
+    first is the one that it was trained for. heads, head_dim: of its transformer; inner: the width
+    of its feed-forward, 0 for four times its own. options: of the
     family's options, those that have a value when none is given. shared_frames: frames that a clip
     has in common with the one that it extends or joins. shift(width, height): of the noise
     schedule, None for a model without one. guidance_is_input: guidance is an input of the network,
-    which then takes one pass a step. streamed: what is in memory of its parts that can be streamed.
+    which then takes one pass a step. streamed: what its parts that can be streamed hold then.
 
     Of a release: parameters by component, dtype as stored; source: its repository in the Diffusers
     layout; originals: those of the same weights in other layouts; sources: those of single
@@ -163,6 +194,7 @@ class Card:
     samplers: tuple[str, ...]
     heads: int
     head_dim: int
+    inner: int = 0
     takes: frozenset[str] = frozenset()
     needs: frozenset[str] = frozenset()
     attention_modes: tuple[str, ...] = ("full",)
@@ -208,6 +240,11 @@ class Card:
     def width(self) -> int:
         """Values a token in the transformer."""
         return self.heads * self.head_dim
+
+    @property
+    def inner_width(self) -> int:
+        """Values a token in the transformer's feed-forward."""
+        return self.inner or 4 * self.width
 
     @property
     def places(self) -> tuple[Source, ...]:

@@ -7,7 +7,9 @@ Each family's card has the coefficients that its own networks were measured with
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
+from math import ceil, prod
+
+from mlxvid.text.streamed import Streamed
 
 from .card import STAGES, Card, Coefficients, Family, Stage
 from .machine import Machine
@@ -22,9 +24,10 @@ RUNTIME_BYTES = 300 * 2**20
 # it holds this many copies.
 FUSED_HEAD_DIMS = frozenset({64, 72, 80, 96, 128})
 SCORE_COPIES = 1.0
-# Bytes of a value held between operations, whatever the weights' type: with float16 weights the
-# embedded model's transformer still held 92 % of what it holds in float32, since norms and
-# modulation are float32.
+# Of a text encoder's, which adds to them, MLX's CPU backend holds more.
+CPU_SCORE_COPIES = 5
+# Bytes of a value on MLX's CPU backend, whatever the weights' type: a product of half precision is
+# made of copies in float32. On Metal values of a block are as large as the transformer's type.
 VALUE_BYTES = 4
 # Bits of a quantized weight with its share of the group's scale and bias: groups of 64, 16 bits.
 QUANTIZED_BITS = {4: 4.5, 8: 8.5}
@@ -39,7 +42,8 @@ class Load:
     """What a clip asks of the stages.
 
     latent_frames: of `t_factor` frames each. width, height: in pixels. tokens: in the transformer,
-    of one of `batch` rows. scores: attention pairs a head that are held at once.
+    of one of `batch` rows. scores: attention pairs a head that are held at once. dtype: that was
+    asked for, None for none.
     """
 
     frames: int
@@ -50,6 +54,7 @@ class Load:
     tokens: int
     scores: int
     batch: int
+    dtype: str | None = None
 
 
 def stored_weights(card: Card) -> Weights:
@@ -63,7 +68,12 @@ def stored_weights(card: Card) -> Weights:
 
 
 def loaded_weights(
-    weights: Weights, family: Family, dtype: str | None, quantize: int | None, metal: bool
+    weights: Weights,
+    family: Family,
+    dtype: str | None,
+    quantize: int | None,
+    metal: bool,
+    bfloat16_is_slow: bool = False,
 ) -> Weights:
     """`weights`, as stored, as they stand in memory.
 
@@ -75,7 +85,7 @@ def loaded_weights(
         part = family.parts.get(component)
         if part is None:
             continue
-        used = part.used_dtype(dtype, half_is_slow=not metal)
+        used = part.used_dtype(dtype, not metal, bfloat16_is_slow)
         bits = quantize if part.quantized else None
         sizes: dict[str, int] = {}
         for stored, size in types.items():
@@ -96,13 +106,34 @@ def _held(stored: str, size: int, used: str | None, bits: int | None) -> tuple[s
     return kind, int(count * DTYPE_BYTES[kind])
 
 
-def in_one_batch(tokens: int, rows: int, weight_bytes: int, card: Card, usable: int) -> bool:
+def value_bytes(card: Card, dtype: str | None, metal: bool) -> float:
+    """Bytes of a value in a transformer block. dtype: that was asked for, None for none."""
+    if not metal:
+        return VALUE_BYTES
+    parts = card.family.parts.values()
+    denoiser = next(part for part in parts if part.stage == "denoise")
+    return DTYPE_BYTES[denoiser.used_dtype(dtype, half_is_slow=False) or card.dtype]
+
+
+def in_one_batch(
+    tokens: int, rows: int, weight_bytes: int, card: Card, dtype: str | None, machine: Machine
+) -> bool:
     """Whether `rows` of conditions, of `tokens` each, go through the transformer together.
 
     They do where they are few, and what is held of all fits beside the weights.
     """
-    held = rows * tokens * card.width * card.family.memory.token_widths * VALUE_BYTES
-    return rows * tokens <= BATCHED_TOKENS and RUNTIME_BYTES + weight_bytes + held <= usable
+    held = int(
+        rows * tokens * _block_values(card, machine) * value_bytes(card, dtype, machine.metal)
+    )
+    fits = RUNTIME_BYTES + weight_bytes + held <= machine.usable
+    return rows * tokens <= BATCHED_TOKENS and fits
+
+
+def _block_values(card: Card, machine: Machine, scores: float = 0.0) -> float:
+    """Values a token and row in a transformer block. scores: a token's, where they are held."""
+    memory = card.family.memory
+    block = memory.metal if machine.metal else memory.cpu
+    return block.values(card.width, card.inner_width, scores)
 
 
 def decode_piece(
@@ -127,19 +158,43 @@ def decode_piece(
 def stages(load: Load, weights: Weights, card: Card, machine: Machine) -> dict[Stage, int]:
     """Estimated bytes at the peak of each stage: one component is in memory at a time.
 
-    encode: the largest encoder. denoise: the largest transformer, tokens x batch x width x
-    token_widths, and the scores where attention isn't fused. decode: the VAE, decode_values a pixel
-    of one chunk and tile, and the frames as bytes, twice while they are joined.
+    encode: the largest encoder, or what is in memory of it at a time. denoise: the largest
+    transformer, and what a block of it holds of tokens x batch, with the scores where attention
+    isn't fused. decode: the VAE, decode_values a pixel of one chunk and tile, and the frames as
+    bytes, twice while they are joined.
     """
-    held: dict[Stage, int] = {
+    needed = {stage: stage_weights(stage, weights, card.family) for stage in STAGES}
+    needed["encode"] = _encoding(weights, card, machine)
+    held = held_besides(load, card, machine)
+    return {stage: RUNTIME_BYTES + needed[stage] + held[stage] for stage in STAGES}
+
+
+def _encoding(weights: Weights, card: Card, machine: Machine) -> int:
+    """Bytes of the encoder that needs most of them."""
+    needed = [0]
+    for component, types in weights.items():
+        size = sum(types.values())
+        if component in card.streamed:
+            size = streamed_bytes(size, card.streamed[component], machine.metal)
+        if card.family.parts[component].stage == "encode":
+            needed.append(size)
+    return max(needed)
+
+
+def streamed_bytes(size: int, streamed: Streamed, metal: bool) -> int:
+    """Bytes at the peak of an encoder that is used block by block. size: of all its weights."""
+    copies = 1 if metal else CPU_SCORE_COPIES
+    values = streamed.matrix + streamed.held + copies * streamed.scores
+    return int(streamed.share * size) + values * VALUE_BYTES
+
+
+def held_besides(load: Load, card: Card, machine: Machine) -> dict[Stage, int]:
+    """Estimated bytes that each stage holds besides its weights, as in :func:`stages`."""
+    return {
         "encode": 0,
         "denoise": _activations(load, card, machine),
         "decode": _decoding(load, card.family.memory, machine),
     }
-    peaks = {}
-    for stage in STAGES:
-        peaks[stage] = RUNTIME_BYTES + stage_weights(stage, weights, card.family) + held[stage]
-    return peaks
 
 
 def stage_weights(stage: Stage, weights: Weights, family: Family) -> int:
@@ -153,12 +208,15 @@ def stage_weights(stage: Stage, weights: Weights, family: Family) -> int:
 
 
 def _activations(load: Load, card: Card, machine: Machine) -> int:
-    memory = card.family.memory
-    values = load.tokens * load.batch * card.width * memory.token_widths
+    rows = load.tokens * load.batch
+    scores = 0.0
     if not (machine.metal and card.head_dim in FUSED_HEAD_DIMS):
-        scores = SCORE_COPIES * load.batch * card.heads * load.scores
-        values += min(scores, memory.most_scores or scores)
-    return int(values * VALUE_BYTES)
+        scores = load.batch * card.heads * load.scores
+        most = card.family.memory.most_scores
+        if most is not None and scores > most:
+            scores /= ceil(scores / most)
+    values = rows * _block_values(card, machine, SCORE_COPIES * scores / rows)
+    return int(values * value_bytes(card, load.dtype, machine.metal))
 
 
 def _decoding(load: Load, memory: Coefficients, machine: Machine) -> int:

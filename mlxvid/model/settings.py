@@ -18,6 +18,7 @@ from typing import Any, Literal
 from mlxvid.errors import SettingError, shown
 
 from .geometry import MAX_FRAMES, MAX_SIDE
+from .rates import parse_rate
 
 Kind = Literal[
     "text", "whole", "number", "choice", "picture", "clip", "keyframes", "loras", "options"
@@ -55,7 +56,7 @@ class Setting:
     model is "loading". low, high: range of a number, both included. choices: of a "choice", where
     the models don't have their own. unit: of a whole number, for messages. metavar: for --help.
     needs_support: only models whose card takes it can be given it. flag: where the flag is not
-    called after the name. digits: decimals that the window shows.
+    called after the name. digits: decimals that the window shows. is_rate: may be "24000/1001" too.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Setting:
     needs_support: bool = False
     flag: str = ""
     digits: int = 1
+    is_rate: bool = False
 
     @property
     def dashed(self) -> str:
@@ -87,7 +89,7 @@ class Setting:
         fits = not isinstance(value, bool) and isinstance(value, _JSON_TYPES[self.kind])
         if fits and self.kind == "loras":
             fits = all(isinstance(lora, str) for lora in value)
-        if not fits:
+        if not fits and not (self.is_rate and parse_rate(value)):
             shown = json.dumps(value)[:60]
             raise SettingError(f"{where} give `{self.name}` as {shown}, which no clip can have.")
 
@@ -110,11 +112,13 @@ class Setting:
     def _number(self, value: Any) -> float:
         low = -math.inf if self.low is None else self.low
         high = math.inf if self.high is None else self.high
-        is_number = isinstance(value, Real) and not isinstance(value, bool)
-        if not is_number or not low <= value <= high:  # also for NaN
+        number: Any = parse_rate(value) if self.is_rate else value
+        is_number = isinstance(number, Real) and not isinstance(number, bool)
+        if not is_number or not low <= number <= high:  # also for NaN
             reach = f"from {low:g} to {high:g}"
-            raise SettingError(f"`{self.name}` must be a number {reach}, not {shown(value)}.")
-        return float(value)
+            kind = "number or a fraction" if self.is_rate else "number"
+            raise SettingError(f"`{self.name}` must be a {kind} {reach}, not {shown(value)}.")
+        return float(number)
 
     def _whole(self, value: Any) -> int:
         low = 0 if self.low is None else int(self.low)
@@ -151,13 +155,7 @@ def _side(name: str) -> Setting:
 
 
 _TABLE = (
-    Setting(
-        "prompt",
-        "text",
-        "Prompt",
-        "what the clip should show",
-        metavar="TEXT",
-    ),
+    Setting("prompt", "text", "Prompt", "what the clip should show", metavar="TEXT"),
     Setting(
         "negative_prompt",
         "text",
@@ -237,11 +235,12 @@ _TABLE = (
         "fps",
         "number",
         "Frames a second",
-        "frames a second",
+        "frames a second; 23.976 and 24000/1001 are the same",
         low=0.1,
         high=1000,
         metavar="N",
         digits=2,
+        is_rate=True,
     ),
     Setting("options", "options", "Options", "settings that single families have"),
     Setting(
@@ -375,9 +374,8 @@ def check_known(names: Iterable[str], known: Mapping[str, Any]) -> None:
         if name not in known:
             near = difflib.get_close_matches(str(name), known, 1)
             meant = f" (did you mean `{near[0]}`?)" if near else ""
-            raise SettingError(
-                f"There is no setting {shown(name)}{meant}; there are: {_listed(known)}."
-            )
+            listed = ", ".join(known)
+            raise SettingError(f"There is no setting {shown(name)}{meant}; there are: {listed}.")
 
 
 def check_json(values: Mapping[str, Any], where: str) -> None:
@@ -399,7 +397,3 @@ def label(name: str, options: Mapping[str, Setting]) -> str:
     """What the window calls a setting."""
     setting = SETTINGS.get(name) or options.get(name)
     return setting.label if setting else name.replace("_", " ")
-
-
-def _listed(known: Iterable[str]) -> str:
-    return ", ".join(known)

@@ -1,112 +1,42 @@
-"""Saved latents and resumable checkpoints.
+"""Resumable checkpoints: the state of a run on the disk while it is denoised.
 
-Finished latents are kept on the disk while a clip is decoded and saved, and the state of a run
-while it is denoised: what dies underway can be taken up again.
+What dies underway can be taken up again. Every run has a file of its own, which it holds: other
+processes and threads leave it alone until the run has ended.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import time
-import weakref
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
 
 import mlx.core as mx
 import numpy as np
 
+from mlxvid import in_use
 from mlxvid.errors import MediaError
-from mlxvid.paths import cache_folder, require_regular
+from mlxvid.in_use import Hold
 
-log = logging.getLogger("mlxvid")
+from .cache_files import (
+    latents_folder,
+    load,
+    newest,
+    remove,
+    remove_free,
+    runs_folder,
+    unique,
+    write,
+)
+from .latents import BROKEN, KeptLatents, Settings, read_latents
 
 # A checkpoint is written after the first step that ends this many seconds after the last one:
 # little is lost, and little time spent.
 CHECKPOINT_SECONDS = 2.0
-# Interrupted runs, and latents of clips that were not saved, stay until they are wanted; of more
-# than this the oldest are removed.
-MOST_KEPT = 5
-
-Settings = dict[str, Any]
-
-
-def latents_folder() -> Path:
-    """Where latents are kept: `MLXVID_CACHE`/latents, or the user's cache folder."""
-    return cache_folder("latents")
-
-
-def runs_folder() -> Path:
-    """Where checkpoints of interrupted runs are: `MLXVID_CACHE`/runs, or the user's cache."""
-    return cache_folder("runs")
-
-
-# --- finished latents ----------------------------------------------------------------------------
-
-
-class KeptLatents:
-    """A file of latents, which stays whatever happens until it is told otherwise."""
-
-    def __init__(self, path: Path | None):
-        self.path = path
-        self._removal: weakref.finalize | None = None
-
-    def until_saved(self) -> KeptLatents:
-        """The clip is decoded: from now on the file goes when the clip is saved, dropped, or the
-        process ends in good order.
-
-        A file that somebody moved out of the cache is theirs, and stays.
-        """
-        if self.path and self.path.resolve().parent == latents_folder().resolve():
-            self._removal = weakref.finalize(self, _remove, self.path)
-        return self
-
-    def discard(self) -> None:
-        """The clip is saved: remove the file."""
-        if self._removal is not None:
-            self._removal()
-
-    def leave(self) -> str | None:
-        """The file is needed after all: let it stay, and say where it is (None for nowhere)."""
-        if self._removal is not None:
-            self._removal.detach()
-        return str(self.path) if self.path else None
-
-
-def keep_latents(latents: mx.array, settings: Settings) -> KeptLatents:
-    """Write latents [1, F, H, W, C] and the settings that they came from to the cache.
-
-    Where that can't be done, a line is logged and the file's path is None: the clip itself may
-    still come out well.
-    """
-    path = latents_folder() / f"{os.getpid()}-{settings['seed']}.safetensors"
-    written = _write(path, {"latents": latents}, {"settings": json.dumps(settings)})
-    return KeptLatents(path if written else None)
-
-
-def read_latents(path: str | os.PathLike) -> tuple[mx.array, Settings]:
-    """The latents [1, F, H, W, C] that :func:`keep_latents` wrote, and their settings.
-
-    Raises :class:`MediaError` for any other file.
-    """
-    try:
-        arrays, metadata = _load(path)
-        latents = arrays["latents"]
-        settings = json.loads(metadata["settings"])
-        mx.eval(latents)
-        valid = isinstance(settings, dict) and latents.ndim == 5 and len(latents) == 1
-    except (OSError, RuntimeError, ValueError, KeyError):
-        valid = False
-    if not valid:
-        raise MediaError(f"{path} holds no kept latents: give the file that the failed run named.")
-    return latents.astype(mx.float32), settings
-
-
-# --- runs that are under way ---------------------------------------------------------------------
 
 
 @dataclass
@@ -133,7 +63,9 @@ class RunState:
 
 
 class Checkpoint:
-    """The one file in which a run's state is kept, named after all that the run depends on."""
+    """The one file in which a run keeps its state, named after all that the run depends on and held
+    until the run ends. Runs with the same settings have a file each.
+    """
 
     def __init__(self, settings: Settings, arrays: Iterable[np.ndarray]):
         """settings: of the run, JSON-able. arrays: the noise and the pictures, which settings alone
@@ -142,54 +74,165 @@ class Checkpoint:
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
         for array in arrays:
             digest.update(np.ascontiguousarray(array).tobytes())
-        self.path = runs_folder() / f"{digest.hexdigest()[:24]}.safetensors"
+        self.name = digest.hexdigest()[:24]
+        self.path = unique(runs_folder(), self.name)
+        self.failed = False
+        """Whether it could not be written, which was said then."""
+        self._hold: Hold | None = None
         self._settings = settings
         self._written = time.monotonic()
 
     @property
     def exists(self) -> bool:
-        return self.path.is_file()
+        """Whether this run has been saved."""
+        return self._hold is not None and self.path.is_file()
 
-    def save(self, state: RunState) -> None:
-        """Put `state` in place of the one before, if that is :data:`CHECKPOINT_SECONDS` old; at no
-        moment is there none.
+    @property
+    def resumable(self) -> bool:
+        """Whether `resume` would find a state: this run's, or that of one before it."""
+        return self.exists or bool(self.earlier())
+
+    def earlier(self) -> list[Path]:
+        """The files of interrupted runs with these settings that nobody is at, the furthest one
+        first.
         """
-        if time.monotonic() - self._written < CHECKPOINT_SECONDS:
+        return sorted(filter(in_use.is_free, self._all()), key=_place, reverse=True)
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody else is at a run with these settings."""
+        return any(not in_use.is_free(path) for path in self._all())
+
+    def save(self, state: RunState, last: bool = False) -> None:
+        """Put `state` in place of the one before, if that is :data:`CHECKPOINT_SECONDS` old or
+        `state` is a stage's `last`; at no moment is there none.
+        """
+        if not last and time.monotonic() - self._written < CHECKPOINT_SECONDS:
             return
         settings = json.dumps(self._settings)
         numbers = {"stage": str(state.stage), "step": str(state.step)}
-        _write(self.path, state.arrays(), {"settings": settings, **numbers})
+        metadata = {"settings": settings, **numbers}
+        # A last state is followed by latents: if those can't be kept either, that is told of them.
+        tell = not (self.failed or last)
+        hold = write(self.path, state.arrays(), metadata, tell)
         self._written = time.monotonic()
+        if hold is None:
+            self.failed |= tell
+            return
+        self.close()
+        self._hold = hold
+        for path in self.earlier():
+            if _place(path) <= (state.stage, state.step):
+                remove_free(path)
 
     def read(self) -> RunState | None:
-        """The state that was saved last; None where there is none that can be read."""
-        try:
-            arrays, metadata = _load(self.path)
-            mx.eval(arrays)
-            return RunState(
-                x=arrays["x"],
-                stage=int(metadata["stage"]),
-                step=int(metadata["step"]),
-                y=arrays.get("y"),
-                scheduler=_within("scheduler.", arrays),
-                shot=_within("shot.", arrays),
-            )
-        except (OSError, RuntimeError, ValueError, KeyError):
-            return None
+        """The furthest state that was saved and that nobody is at, whose file is this run's from
+        now on; None where there is none that can be read.
+        """
+        for path in self.earlier():
+            hold = in_use.take(path)
+            if hold is None:
+                continue
+            try:
+                state = _state(path)
+            except (OSError, RuntimeError, ValueError, KeyError):
+                hold.release()
+                continue
+            self.path = path
+            self._hold = hold
+            return state
+        return None
+
+    def waiting(self) -> list[Path]:
+        """The latents that runs with these settings kept for their decoder and that nobody is at,
+        the newest first.
+        """
+        files = [path for path in newest(latents_folder()) if path.name.startswith(self.name)]
+        return list(filter(in_use.is_free, files))
+
+    def finished(self) -> tuple[mx.array, KeptLatents] | None:
+        """Latents that wait for their decoder, and their file; None where none can be read."""
+        for path in self.waiting():
+            hold = in_use.take(path)
+            if hold is not None:
+                with suppress(MediaError):
+                    latents, _ = read_latents(path)
+                    return latents, KeptLatents(path, hold)
+        return None
+
+    def kept(self) -> KeptLatents:
+        """The state, if it was saved, for a clip whose latents could not be."""
+        hold = self._hold
+        self._hold = None
+        return KeptLatents(self.path if hold else None, hold, "resume")
 
     def remove(self) -> None:
-        """The run has ended."""
-        _remove(self.path)
+        """The run has ended: nobody needs its state, nor those of earlier runs like it."""
+        if self._hold is not None:
+            remove(self.path)
+        self.close()
+        for path in [*self.earlier(), *self.waiting()]:
+            remove_free(path)
+
+    def close(self) -> None:
+        """Leave what is saved to others."""
+        if self._hold is not None:
+            self._hold.release()
+        self._hold = None
+
+    def _all(self) -> list[Path]:
+        """The files of all runs with these settings."""
+        return [path for path in newest(runs_folder()) if path.name.startswith(self.name)]
+
+
+def _state(path: Path) -> RunState:
+    arrays, metadata = load(path)
+    mx.eval(arrays)
+    return RunState(
+        x=arrays["x"],
+        stage=int(metadata["stage"]),
+        step=int(metadata["step"]),
+        y=arrays.get("y"),
+        scheduler=_within("scheduler.", arrays),
+        shot=_within("shot.", arrays),
+    )
+
+
+def _place(path: Path) -> tuple[int, int]:
+    """(stage, step) of a checkpoint; the beginning for a file that can't be read."""
+    try:
+        _, metadata = load(path)
+        return int(metadata["stage"]), int(metadata["step"])
+    except (OSError, RuntimeError, ValueError, KeyError):
+        return 0, 0
+
+
+def step_of(path: Path) -> str:
+    """Where the run whose checkpoint is at `path` is, for a sentence."""
+    stage, step = _place(path)
+    return f"step {step} of stage {stage + 1}" if stage else f"step {step}"
 
 
 def saved_runs() -> list[Path]:
-    """The checkpoints of interrupted runs, the newest first."""
-    return _newest(runs_folder())
+    """The checkpoints of interrupted runs that nobody is at, the newest first."""
+    return list(filter(in_use.is_free, newest(runs_folder())))
 
 
 def last_left() -> Path | None:
-    """The newest of the interrupted runs' checkpoints and of the kept latents; None for neither."""
-    return next(iter(_newest(runs_folder(), latents_folder())), None)
+    """The newest of the interrupted runs' checkpoints and of the kept latents that wait for their
+    decoder, of those that nobody is at; None for none.
+    """
+    return next(filter(in_use.is_free, _left()), None)
+
+
+def is_anything_left() -> bool:
+    """Whether there are such files at all, though somebody may be at them."""
+    return bool(_left())
+
+
+def _left() -> list[Path]:
+    files = newest(runs_folder(), latents_folder())
+    return [path for path in files if not path.name.startswith(BROKEN)]
 
 
 def run_settings(path: str | os.PathLike) -> Settings:
@@ -198,22 +241,13 @@ def run_settings(path: str | os.PathLike) -> Settings:
     Raises :class:`MediaError` for any other file.
     """
     try:
-        _, metadata = _load(path)
+        _, metadata = load(path)
         settings = json.loads(metadata["settings"])
         if isinstance(settings, dict) and "step" in metadata:
             return settings
     except (OSError, RuntimeError, ValueError, KeyError):
         pass
     raise MediaError(f"{path} is no interrupted run: give `resume` alone for the last one.")
-
-
-# --- files ---------------------------------------------------------------------------------------
-
-
-def _load(path: str | os.PathLike) -> tuple[dict[str, mx.array], dict[str, str]]:
-    require_regular(path)
-    loaded = mx.load(os.fspath(path), format="safetensors", return_metadata=True)
-    return cast(tuple[dict[str, mx.array], dict[str, str]], loaded)
 
 
 def _within(prefix: str, arrays: Mapping[str, mx.array]) -> dict[str, mx.array]:
@@ -223,42 +257,3 @@ def _within(prefix: str, arrays: Mapping[str, mx.array]) -> dict[str, mx.array]:
         for name, array in arrays.items()
         if name.startswith(prefix)
     }
-
-
-def _newest(*folders: Path) -> list[Path]:
-    """The safetensors files in some folders, the newest first."""
-    dated = []
-    for folder in folders:
-        for path in folder.glob("[!.]*.safetensors"):
-            try:
-                dated.append((path.stat().st_mtime, path))
-            except OSError:  # removed meanwhile by another process
-                continue
-    return [path for _, path in sorted(dated, reverse=True)]
-
-
-def _write(path: Path, arrays: dict[str, mx.array], metadata: dict[str, str]) -> bool:
-    """Write a safetensors file under a temporary name and move it into place; False, and a logged
-    line, where that can't be done.
-    """
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        mx.save_safetensors(str(temporary), arrays, metadata)
-        os.replace(temporary, path)
-        for old in _newest(path.parent)[MOST_KEPT:]:
-            _remove(old)
-    except (OSError, RuntimeError) as error:
-        _remove(temporary)
-        log.warning(
-            "The latents could not be kept in %s (%s); free some room there, or set MLXVID_CACHE.",
-            path.parent,
-            error,
-        )
-        return False
-    return True
-
-
-def _remove(path: Path | None) -> None:
-    if path is not None and path.is_file():
-        path.unlink(missing_ok=True)

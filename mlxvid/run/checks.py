@@ -5,7 +5,8 @@ from __future__ import annotations
 import mlx.core as mx
 import numpy as np
 
-from mlxvid.errors import DegenerateClipError
+from mlxvid.errors import DegenerateClipError, DoesNotFitError, GpuError
+from mlxvid.metal_errors import metal_error
 
 # A clip whose brightest and darkest values (of 255, in any channel) are closer than this shows
 # nothing.
@@ -53,6 +54,18 @@ def check_frames(frames: np.ndarray) -> None:
         )
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Whether MLX raised `error` since memory ran out."""
     return any(words in str(error) for words in OUT_OF_MEMORY)
+
+
+def in_words(error: Exception, remedy: str) -> Exception:
+    """`error`, or where MLX raised it for want of memory a :class:`DoesNotFitError`, and where the
+    GPU failed a :class:`GpuError`, that says what to do.
+    """
+    if is_out_of_memory(error):
+        return DoesNotFitError(f"The machine ran out of memory; {remedy}.")
+    kind = metal_error(str(error))
+    if kind is not None:
+        return GpuError(f"{kind.happened}: {kind.remedy}; {remedy}.")
+    return error

@@ -138,8 +138,8 @@ def matrix_units_finding(generation: int, macos: tuple[int, ...], in_wheel: bool
         return Finding(name, "note", "not used", "Update macOS to 26.2 or newer to use them.")
     if not in_wheel:
         advice = (
-            "MLX's wheel is for an older macOS: pip install --force-reinstall mlx mlx-metal, with "
-            "the newest pip and Python."
+            "MLX's wheel is for an older macOS: uninstall mlx and mlx-metal, then install them "
+            "with the newest pip."
         )
         return Finding(name, "note", "not used", advice)
     return Finding(name, "good", "used for float16 and bfloat16")
@@ -156,7 +156,7 @@ def _fused_attention(names: frozenset[str]) -> Finding:
     if not missing:
         heads = ", ".join(map(str, sorted(wanted)))
         return Finding("attention", "good", f"fused for heads of {heads}")
-    advice = "Update MLX (pip install --upgrade mlx): without them attention takes far more memory."
+    advice = "Update MLX (pip install -U mlx): without them attention takes far more memory."
     return Finding("attention", "wrong", f"not fused for heads of {', '.join(missing)}", advice)
 
 

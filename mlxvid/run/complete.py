@@ -16,13 +16,13 @@ from PIL import Image
 from mlxvid import models
 from mlxvid.errors import SettingError, shown
 from mlxvid.media import images
-from mlxvid.media.clip import Clip
 from mlxvid.media.names import given_file
 from mlxvid.model.card import Card
 from mlxvid.model.geometry import MAX_SIDE, Geometry, round_size
 from mlxvid.model.request import Request
 from mlxvid.model.settings import SETTINGS, check_known, is_among, making
 
+from .joints import IN_MEMORY, kept_size, open_joints, rate
 from .sources import digest_of_pixels, digests
 
 log = logging.getLogger("mlxvid")
@@ -31,8 +31,6 @@ MAX_ASPECT = 8
 """How many times a clip may be as long as it is high, or as high as long, after a picture's
 proportions; panoramas have up to 4.
 """
-
-IN_MEMORY = "a picture in memory"
 
 # Settings that are completed here by rules of their own; every other one is checked by its kind.
 _RULED = frozenset(
@@ -76,10 +74,16 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
     options = _options(card, given.get("options", {}))
     frames, note = geometry.round_frames(given.get("frames", defaults.frames))
     pictures = _given_pictures(card, given, frames)
-    joints = _joints(card, given, frames)
-    shown = [picture.pixels for picture in pictures] + [clip.pixels[0] for clip in joints.values()]
-    width, height, notes = _size(width, height, shown[0] if shown else None, card)
-    for line in [note, *notes]:
+    joints = open_joints(card, given, frames)
+    fps = SETTINGS["fps"].checked(given["fps"]) if "fps" in given else None
+    size_note = None
+    if width is None and height is None:
+        size, size_note = kept_size(joints, card, frames)
+        width, height = size or (None, None)
+    sizes = [picture.pixels.shape[1::-1] for picture in pictures]
+    sizes += [joint.size for joint in joints.values()]
+    width, height, notes = _size(width, height, sizes[0] if sizes else None, card)
+    for line in [note, size_note, *notes]:
         if line:
             log.warning(line)
     guidance = SETTINGS["guidance"].checked(given.get("guidance", defaults.guidance))
@@ -87,6 +91,10 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
         log.warning("The negative prompt does nothing at this `guidance`.")
     sampler = given.get("sampler", defaults.sampler)
     attention = given.get("attention", card.attention_modes[0])
+    shared = {
+        name: _Given(joint.frame, joint.read(width, height), joint.source)
+        for name, joint in joints.items()
+    }
     placed = {geometry.slot(picture.frame, frames)[1]: picture for picture in pictures}
     more = {name: value for name, value in given.items() if name not in _RULED}
     return Request(
@@ -95,18 +103,18 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
         width=width,
         height=height,
         frames=frames,
-        fps=SETTINGS["fps"].checked(given.get("fps", defaults.fps)),
+        fps=rate(joints, fps, defaults.fps),
         steps=SETTINGS["steps"].checked(given.get("steps", defaults.steps)),
         guidance=guidance,
         seed=SETTINGS["seed"].checked(given.get("seed", secrets.randbelow(2**31))),
         sampler=_one_of("sampler", sampler, card.samplers),
         attention=_one_of("attention", attention, card.attention_modes),
         shift=_shift(card, given.get("shift"), width, height),
-        pictures=_fitted([*pictures, *joints.values()], width, height, frames, geometry),
+        pictures=_fitted([*pictures, *shared.values()], width, height, frames, geometry),
         sources={frame: picture.source for frame, picture in placed.items()},
         joints={name: clip.source for name, clip in joints.items()},
         options=options,
-        digests=_digests(placed, joints),
+        digests=_digests(placed, shared),
         more={name: SETTINGS[name].checked(value) for name, value in more.items()},
     )
 
@@ -269,9 +277,9 @@ def _read_picture(source: Any, frame: int) -> _Given:
     return _Given(frame, images.read_image(source), IN_MEMORY)
 
 
-def _digests(pictures: Mapping[int, _Given], joints: Mapping[str, _Given]) -> dict[str, str]:
+def _digests(pictures: Mapping[int, _Given], shared: Mapping[str, _Given]) -> dict[str, str]:
     """Digests of what was given: by path, of what was in memory by frame or setting."""
-    named = {f"frame {frame}": picture for frame, picture in pictures.items()} | dict(joints)
+    named = {f"frame {frame}": picture for frame, picture in pictures.items()} | dict(shared)
     found = digests(given.source for given in named.values() if given.source != IN_MEMORY)
     for name, given in named.items():
         if given.source == IN_MEMORY:
@@ -280,21 +288,24 @@ def _digests(pictures: Mapping[int, _Given], joints: Mapping[str, _Given]) -> di
 
 
 def _size(
-    width: int | None, height: int | None, picture: np.ndarray | None, card: Card
+    width: int | None, height: int | None, picture: tuple[int, int] | None, card: Card
 ) -> tuple[int, int, list[str]]:
-    """Width and height on the geometry's grid, and a line about each that is not what was asked."""
+    """Width and height on the geometry's grid, and a line about each that is not what was asked.
+
+    picture: the width and height of a given one, whose proportions the clip has.
+    """
     defaults = card.defaults
     geometry = card.geometry
     if picture is None or (width is not None and height is not None):
         wide = defaults.width if width is None else width
         high = defaults.height if height is None else height
         return geometry.round_size(wide, high)
-    aspect = picture.shape[1] / picture.shape[0]
+    aspect = picture[0] / picture[1]
     if not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
         raise SettingError(
-            f"The picture ({picture.shape[1]}x{picture.shape[0]}) is too long and narrow for a "
-            f"clip of its proportions, which end at {MAX_ASPECT}:1: crop it, or give both `width` "
-            "and `height` to have it cropped to them."
+            f"The picture ({picture[0]}x{picture[1]}) is too long and narrow for a clip of its "
+            f"proportions, which end at {MAX_ASPECT}:1: crop it, or give both `width` and `height` "
+            "to have it cropped to them."
         )
     wanted: tuple[float, float]
     if width is not None:
@@ -312,7 +323,7 @@ def _size(
         return new_width, new_height, []
     note = (
         f"The clip is {new_width}x{new_height}, after the proportions of the picture "
-        f"({picture.shape[1]}x{picture.shape[0]})."
+        f"({picture[0]}x{picture[1]})."
     )
     return new_width, new_height, [note]
 
@@ -346,50 +357,3 @@ def _fitted(
         if note:
             log.warning(note)
     return pictures
-
-
-# --- other clips ---------------------------------------------------------------------------------
-
-
-def _joints(card: Card, given: Mapping[str, Any], frames: int) -> dict[str, _Given]:
-    """By "extend" or "join": the frames shared with another clip.
-
-    A clip that extends another begins with the last frames of that one; one that joins another ends
-    with its first.
-    """
-    shared = card.shared_frames
-    joints: dict[str, _Given] = {}
-    for name in ("extend", "join"):
-        if name not in given:
-            continue
-        pixels, source = _read_clip(given[name])
-        if len(pixels) < shared:
-            raise SettingError(
-                f"The clip to `{name}` has fewer frames than the {shared} that it shares with the "
-                "new one; give a longer one."
-            )
-        if name == "extend":
-            joints[name] = _Given(0, pixels[-shared:], source)
-        else:
-            joints[name] = _Given(frames - shared, pixels[:shared], source)
-    if joints and frames <= shared * len(joints):
-        raise SettingError(
-            f"This clip shares {shared * len(joints)} frames with others; give more `frames` than "
-            "that."
-        )
-    if "join" in joints and card.geometry.slot(frames - shared, frames)[1] != frames - shared:
-        fitting = shared * max(len(joints) + 1, math.ceil(frames / shared))
-        raise SettingError(
-            f"A clip that joins another has a multiple of {shared} `frames`, not {frames}; make it "
-            f"{fitting} frames long."
-        )
-    return joints
-
-
-def _read_clip(source: Any) -> tuple[np.ndarray, str]:
-    """A clip's frames, and where it came from."""
-    if isinstance(source, (str, os.PathLike)):
-        path = os.path.abspath(given_file(source))
-        return Clip.load(path).frames, path
-    clip = source if isinstance(source, Clip) else Clip(source, 1)
-    return clip.frames, IN_MEMORY

@@ -17,6 +17,7 @@ from mlxvid.model.geometry import frames_of
 from mlxvid.progress import Cancel, Progress, Watch
 
 from .complete import named_size
+from .joints import joint_rate
 from .planning import plan
 from .sources import Source, require_apart, sources
 
@@ -47,7 +48,8 @@ def with_length(
     settings = dict(making)
     defaults = card.defaults
     if seconds is not None:
-        settings["frames"] = frames_of(seconds, settings.get("fps", defaults.fps))
+        fps = settings.get("fps") or joint_rate(settings) or defaults.fps
+        settings["frames"] = frames_of(seconds, fps)
     for target in targets:
         check_writable(target, settings.get("frames", defaults.frames))
     return settings
@@ -100,5 +102,6 @@ def save(
 ) -> None:
     """Write the clip, told as the stage "save"; `metadata`, `overwrite`: see :meth:`Clip.save`."""
     watch = Watch(on_progress, cancel)
-    watch.begin("save", len(clip.frames))
-    clip.save(target, lambda done, total: watch.done(), metadata=metadata, overwrite=overwrite)
+    with clip.latents_named():
+        watch.begin("save", len(clip.frames))
+        clip.save(target, lambda done, total: watch.done(), metadata=metadata, overwrite=overwrite)

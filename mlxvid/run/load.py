@@ -81,12 +81,21 @@ def load(
         _require_loras(card, name)
     if name in catalog.CATALOG:
         card = replace(card, defaults=catalog.CATALOG[name].defaults)
-    mx.set_cache_limit(int(CACHE_SHARE * this_machine().total))
+    _limit_memory()
     components = Components(card, dtype, quantize, found)
     components.check_loras()
     loaded = card.family.load(card.family.model)(card, components)
     commit = path.name if COMMIT.fullmatch(path.name) else None
     return Pipeline(loaded, name=name, revision=revision, commit=commit)
+
+
+def _limit_memory() -> None:
+    """Have MLX give freed buffers back, and wait for running work rather than take more memory than
+    a clip may: it makes launches ready long before they run, each with buffers of its own.
+    """
+    machine = this_machine()
+    mx.set_cache_limit(int(CACHE_SHARE * machine.total))
+    mx.set_memory_limit(machine.usable)
 
 
 def locate(model: str, revision: str | None = None, watch: Watch | None = None) -> tuple[Path, str]:

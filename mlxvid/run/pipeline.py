@@ -10,6 +10,7 @@ import inspect
 import logging
 import os
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,16 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from mlxvid import in_use
 from mlxvid.errors import (
     CancelledError,
     DegenerateClipError,
-    DoesNotFitError,
-    GpuError,
     SettingError,
     WeightsError,
 )
 from mlxvid.layers import bounds
 from mlxvid.macos import awake
 from mlxvid.media.clip import Clip
-from mlxvid.metal_errors import metal_error
 from mlxvid.model.base import Model, Shot
 from mlxvid.model.request import Request
 from mlxvid.model.settings import making
@@ -36,9 +35,11 @@ from mlxvid.progress import STOPPED, Cancel, Progress, Watch
 from mlxvid.version import __version__
 
 from . import checks
-from .checkpoint import Checkpoint, KeptLatents, RunState, keep_latents, read_latents
+from .checkpoint import Checkpoint, RunState, step_of
 from .complete import complete
 from .frames import Frames, OnFrames, to_uint8
+from .latents import KeptLatents, keep_latents, read_latents
+from .planning import held_by
 from .smaller_pieces import in_smaller_pieces
 from .sources import digests, sources
 from .turns import one_at_a_time
@@ -56,8 +57,11 @@ class Pipeline:
     """A loaded model. Made by :func:`mlxvid.load`.
 
     It may be used from any thread. A process makes one clip at a time, whatever pipelines it has:
-    a thread waits for its turn, which its `cancel` ends at once.
+    a thread waits for its turn, which its `cancel` ends at once. keeps_unsaved: whether the latents
+    of clips that are dropped unsaved stay in the cache.
     """
+
+    keeps_unsaved = False
 
     def __init__(
         self, model: Model, name: str, revision: str | None = None, commit: str | None = None
@@ -113,31 +117,63 @@ class Pipeline:
         if latents is not None:
             kept_settings["latents"] = "given"
         checkpoint = Checkpoint(kept_settings, [np.array(noise), *request.pictures.values()])
-        state = checkpoint.read() if resume else None
+        frames = Frames(on_frames)
+        components = self.model.components
+        held = held_by(self.model.card, request, components.dtype, components.quantize)
+        components.held = max(held.values())
+        with closing(checkpoint):
+            finished = checkpoint.finished() if resume else None
+            if finished is not None:
+                result, kept = finished
+                return self._decoded(
+                    self.model, result, request.fps, kept_settings, watch, kept, frames
+                )
+            state = self._begun(checkpoint, resume)
+            try:
+                shot = in_smaller_pieces(lambda: self.model.shot(request, noise, watch))
+                run = _Run(self, shot, watch, checkpoint, kept_settings, frames)
+                result = run.denoised(state or RunState(noise))
+                mx.eval(result)  # here, where memory that runs out is told as that
+                kept = keep_latents(
+                    result, kept_settings, checkpoint.name, tell=not checkpoint.failed
+                )
+                if kept.path is None:
+                    kept = checkpoint.kept()
+            except (CancelledError, KeyboardInterrupt) as stop:
+                raise type(stop)(STOPPED_MIDWAY if checkpoint.resumable else STOPPED) from None
+            except RuntimeError as error:
+                go_on = f"{CLOSE}, and `resume` goes on with the run"
+                remedy = go_on if checkpoint.resumable else f"{SMALLER} or {CLOSE}"
+                raise checks.in_words(error, remedy) from error
+            if kept.way != "resume":
+                checkpoint.remove()
+            return self._decoded(shot, result, request.fps, kept_settings, watch, kept, frames)
+
+    def _begun(self, checkpoint: Checkpoint, resume: bool) -> RunState | None:
+        """The state to go on from, where that is wanted; else a line about what there is."""
         if not resume:
-            checkpoint.remove()
+            places = [step_of(path) for path in checkpoint.earlier()]
+            if checkpoint.waiting():
+                places = ["its last step"]
+            if places:
+                log.warning(
+                    "A run with these settings was interrupted after %s, and `resume` would go on "
+                    "from there; it is kept until this one has come as far.",
+                    places[0],
+                )
+            return None
+        state = checkpoint.read()
+        if state is None and checkpoint.busy:
+            log.warning(
+                "The run with these settings is under way in another process, so this one starts "
+                "at the beginning."
+            )
         elif state is None:
             log.warning(
                 "There is no interrupted run with these settings that can be read, so this one "
                 "starts at the beginning."
             )
-        frames = Frames(on_frames)
-        try:
-            shot = in_smaller_pieces(lambda: self.model.shot(request, noise, watch))
-            run = _Run(self, shot, watch, checkpoint, kept_settings, frames)
-            result = run.denoised(state or RunState(noise))
-        except (CancelledError, KeyboardInterrupt) as stop:
-            raise type(stop)(STOPPED_MIDWAY if checkpoint.exists else STOPPED) from None
-        except RuntimeError as error:
-            go_on = f"{CLOSE}, and `resume` goes on with the run"
-            remedy = go_on if checkpoint.exists else f"{SMALLER} or {CLOSE}"
-            raise _out_of_memory(error, remedy) from error
-        kept = keep_latents(result, kept_settings)
-        if kept.path:
-            checkpoint.remove()
-        clip = self._decoded(shot, result, request.fps, kept_settings, watch, kept, frames)
-        checkpoint.remove()
-        return clip
+        return state
 
     @property
     def loaded(self) -> dict[str, Any]:
@@ -185,7 +221,7 @@ class Pipeline:
             )
         fps = settings.get("fps", card.defaults.fps)
         watch = Watch(on_progress, cancel)
-        kept = KeptLatents(Path(path))
+        kept = KeptLatents(Path(path), in_use.take(Path(path)))
         return self._decoded(self.model, latents, fps, settings, watch, kept, Frames(None))
 
     @one_at_a_time
@@ -226,27 +262,28 @@ class Pipeline:
         """The clip, whose latents are in the file `kept` until it is saved or let go."""
         mx.clear_cache()
         try:
-            # Loaded first, so that this is told as a stage of its own.
-            self.model.network("vae", watch)
-            begun = frames.count
+            with kept.named():
+                # Loaded first, so that this is told as a stage of its own.
+                self.model.network("vae", watch)
+                begun = frames.count
 
-            def decode() -> None:
-                frames.again(begun)
-                watch.begin("decode", self.model.card.geometry.pixel_frames(latents.shape[1]))
-                for pixels in decoder.decode(latents, watch):
-                    watch.done(count=frames.add(pixels))
+                def decode() -> None:
+                    frames.again(begun)
+                    watch.begin("decode", self.model.card.geometry.pixel_frames(latents.shape[1]))
+                    for pixels in decoder.decode(latents, watch):
+                        watch.done(count=frames.add(pixels))
 
-            in_smaller_pieces(decode)
-            return Clip(frames.all(), fps, settings, kept.until_saved())
+                in_smaller_pieces(decode)
+                clip = Clip(frames.all(), fps, settings, kept)
         except (CancelledError, KeyboardInterrupt) as stop:
-            remedy = f"Stopped; `decode_saved` {kept.path} makes the clip of what is done."
-            raise type(stop)(remedy if kept.path else STOPPED) from None
-        except DegenerateClipError as error:
-            raise DegenerateClipError(str(error), kept.leave()) from None
+            if kept.path is None:
+                raise type(stop)(STOPPED) from None
+            raise
         except RuntimeError as error:
-            end = f"{CLOSE}, and `decode_saved` {kept.path} ends the run"
-            remedy = end if kept.path else f"{SMALLER} or {CLOSE}"
-            raise _out_of_memory(error, remedy) from error
+            raise checks.in_words(error, f"{SMALLER} or {CLOSE}") from error
+        if not self.keeps_unsaved:
+            kept.until_dropped()
+        return clip
 
 
 def _signature() -> inspect.Signature:
@@ -333,35 +370,25 @@ class _Run:
                 self.checkpoint.remove()  # it would only lead here again
                 latents = stage.merged(x, before)
                 settings = {**self.settings, "steps_done": where - 1}
-                kept = keep_latents(latents, settings).leave()
+                kept = keep_latents(latents, settings, tell=not self.checkpoint.failed).leave()
                 raise DegenerateClipError(str(error), kept) from None
             scheduler = stage.scheduler.state()
             now = RunState(x, number, step + 1, y, scheduler, dict(self.shot.state))
             mx.eval(now.arrays())
             self.last = now
-            self.checkpoint.save(now)
+            # The last one in any case: what follows may take long, or be what a stop comes into.
+            self.checkpoint.save(now, last=step + 1 == steps)
             self.watch.done(self._preview(stage.preview(x, x0)))
         return stage.end(x, y)
 
     def _preview(self, latents: mx.array) -> Callable[[], np.ndarray] | None:
-        if not self.pipeline.model.components.resident:
+        model = self.pipeline.model
+        if not model.components.fit(model.denoiser, model.decoder):
             return None
         mx.eval(latents)  # a preview may be asked for by another thread
-        decode = self.pipeline.model.decode
+        decode = model.decode
         return lambda: np.concatenate([to_uint8(part) for part in decode(latents)])
 
     def _hand_out(self, number: int, x: mx.array) -> None:
         for pixels in self.shot.finished(number, x):
             self.frames.add(pixels)
-
-
-def _out_of_memory(error: RuntimeError, remedy: str) -> Exception:
-    """`error`, or where MLX raised it for want of memory a :class:`DoesNotFitError`, and where the
-    GPU failed a :class:`GpuError`, that says what to do.
-    """
-    if checks.is_out_of_memory(error):
-        return DoesNotFitError(f"The machine ran out of memory; {remedy}.")
-    kind = metal_error(str(error))
-    if kind is not None:
-        return GpuError(f"{kind.happened}: {kind.remedy}; {remedy}.")
-    return error

@@ -20,12 +20,14 @@ from mlxvid.model.memory import (
     QUANTIZED_BITS,
     Load,
     Weights,
+    held_besides,
     in_one_batch,
     loaded_weights,
     stage_weights,
     stages,
     stored_weights,
 )
+from mlxvid.model.request import Request
 from mlxvid.model.settings import SETTINGS, is_among
 from mlxvid.weights.sizes import read_sizes
 
@@ -148,6 +150,27 @@ def plan(
     )
 
 
+def held_by(
+    card: Card, request: Request, dtype: str | None, quantize: int | None
+) -> dict[Stage, int]:
+    """Estimated bytes that the stages of a request hold on this machine besides weights.
+
+    card: of a model in a folder. dtype, quantize: as it is loaded.
+    """
+    folder = card.folder
+    costs = _Costs(
+        card=card,
+        weights=read_sizes(folder) if folder else stored_weights(card),
+        attention=request.attention,
+        dtype=dtype,
+        passes=card.passes(request.guidance),
+        machine=this_machine(),
+    )
+    size = (request.frames, request.width, request.height)
+    load = costs.load(plan_geometry(*size, card.geometry), quantize)
+    return held_besides(load, card, costs.machine)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Costs:
     """What clips of one model cost on a machine, at any size and bits a weight.
@@ -165,20 +188,26 @@ class _Costs:
     def loaded(self, bits: int | None) -> Weights:
         """The weights in memory."""
         family = self.card.family
-        return loaded_weights(self.weights, family, self.dtype, bits, self.machine.metal)
+        machine = self.machine
+        slow = machine.bfloat16_is_slow
+        return loaded_weights(self.weights, family, self.dtype, bits, machine.metal, slow)
 
     def stages(self, counts: Counts, bits: int | None) -> dict[Stage, int]:
         """Estimated bytes at the peak of each stage."""
+        return stages(self.load(counts, bits), self.loaded(bits), self.card, self.machine)
+
+    def load(self, counts: Counts, bits: int | None) -> Load:
+        """What a clip asks of the stages."""
         geometry = self.card.geometry
         size = (counts.width, counts.height)
         piece = plan_geometry(geometry.at_once(counts.frames, *size), *size, geometry)
         scores = {"full": piece.pairs_full, "spatial": piece.pairs_spatial}
         factored = max(piece.pairs_spatial, piece.pairs_temporal)
-        loaded = self.loaded(bits)
-        transformer = stage_weights("denoise", loaded, self.card.family)
-        usable = self.machine.usable
-        together = in_one_batch(piece.tokens, self.passes, transformer, self.card, usable)
-        load = Load(
+        transformer = stage_weights("denoise", self.loaded(bits), self.card.family)
+        together = in_one_batch(
+            piece.tokens, self.passes, transformer, self.card, self.dtype, self.machine
+        )
+        return Load(
             frames=counts.frames,
             latent_frames=counts.latent_shape[0],
             t_factor=geometry.t_factor,
@@ -187,8 +216,8 @@ class _Costs:
             tokens=piece.tokens,
             scores=scores.get(self.attention, factored),
             batch=self.passes if together else 1,
+            dtype=self.dtype,
         )
-        return stages(load, loaded, self.card, self.machine)
 
     def attempt(self, frames: int, width: int, height: int, bits: int | None) -> Alternative:
         """A clip of about that size, and what it takes."""

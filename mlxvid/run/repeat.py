@@ -12,7 +12,7 @@ from mlxvid.errors import ModelNotFoundError, SettingError
 from mlxvid.model.settings import SETTINGS, check_json
 from mlxvid.version import SAME_CLIPS_SINCE, __version__
 
-from .complete import IN_MEMORY
+from .joints import IN_MEMORY
 from .sources import changed_sources, require_sources
 
 log = logging.getLogger("mlxvid")

@@ -6,9 +6,10 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from functools import partial
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -18,23 +19,21 @@ from mlxvid.errors import SettingError, WeightsError
 from mlxvid.model.card import Card, Part
 from mlxvid.model.folder import Folder
 from mlxvid.model.machine import this_machine
+from mlxvid.model.memory import RUNTIME_BYTES, loaded_weights, streamed_bytes
 from mlxvid.progress import Watch
 
-from . import safetensors_file, torch_file
-from .files import average_folder, check_content, component_files, is_index, weight_files
+from .files import average_folder
 from .lora import Lora
 from .lora_file import open_lora, read_lora
 from .lora_layers import apply_lora
+from .reading import fill, read_weights, sanitized
+from .sizes import read_sizes
 from .streaming import stream
-from .tensors import Tensor, joined
-from .wrappers import is_average, peeled
+from .tensors import Tensor
 
 log = logging.getLogger("mlxvid")
 
 MLX_DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16, "float16": mx.float16}
-# A model whose weights take less than this share of the memory stays loaded; a larger one is loaded
-# and dropped stage by stage.
-RESIDENT_SHARE = 0.25
 # Weights are read in parts of this many bytes, so that a large model's loading can be watched and
 # stopped.
 LOAD_BYTES = 256 * 10**6
@@ -63,10 +62,13 @@ class Components:
         asked = dtype or self.folder.index.get("dtype")
         half_is_slow = mx.default_device() != mx.gpu
         self.dtype = asked or ("float32" if half_is_slow else None)
-        files = [path for group in weight_files(card.folder).values() for path in group]
-        size = sum(path.stat().st_size for path in files)
-        self.resident = size < RESIDENT_SHARE * this_machine().total
+        self.held = 0
+        """Bytes that the stages of a run hold besides weights; whoever runs sets it."""
+        machine = this_machine()
+        self.usable = machine.usable
+        self._bfloat16_is_slow = machine.bfloat16_is_slow
         self._family = card.family
+        self._streamed = card.streamed
         self._loaded: dict[str, nn.Module] = {}
         self._lock = threading.Lock()
 
@@ -76,21 +78,82 @@ class Components:
         """
         with self._lock:
             if name not in self._loaded:
-                if not self.resident:
-                    self._loaded.clear()
-                    mx.clear_cache()
-                network, lazy = self._load(name, part, watch)
-                if not self.streams(part):
-                    evaluate(network, watch if lazy else None)
-                self._loaded[name] = network
+                self._make_room(name)
+                self._loaded[name] = self._whole(name, part, watch)
+            # The last of them is the one that was used last.
+            self._loaded[name] = self._loaded.pop(name)
             return self._loaded[name]
 
-    def streams(self, part: Part) -> bool:
-        """Whether a component's weights are read block by block, each time that it is used: where
-        it would be dropped after its stage.
+    def _whole(self, name: str, part: Part, watch: Watch | None) -> nn.Module:
+        """The network with its weights read, unless it reads them itself: in bfloat16 where some
+        are too large for the float16 that was to take its place.
         """
-        changed = part.loras and bool(self.loras)
-        return part.streamed and not self.resident and not changed
+        network, lazy = self._load(name, part, watch)
+        if self.streams(part):
+            return network
+        evaluate(network, watch if lazy else None)
+        usual = part.used_dtype(self.dtype, half_is_slow=False)
+        if part.used_dtype(self.dtype, False, self._bfloat16_is_slow) == usual:
+            return network
+        if is_finite(network):
+            log.info(
+                "%s is used in float16, which is faster on this chip than bfloat16; `dtype` "
+                "chooses another.",
+                name,
+            )
+            return network
+        log.warning(
+            "Some weights of %s are too large for float16, which is faster on this chip: it is "
+            "used in bfloat16.",
+            name,
+        )
+        network, lazy = self._load(name, replace(part, float16=False), watch)
+        evaluate(network, watch if lazy else None)
+        return network
+
+    def fit(self, *names: str) -> bool:
+        """Whether these components can be in memory together, with what a run holds besides."""
+        return self._leave_room(sum(map(self._needed, names)))
+
+    def streams(self, part: Part) -> bool:
+        """Whether a component's blocks are read each time that they are used: where the model's
+        components can't all stay in memory, so that this one would be read again anyway.
+        """
+        unchanged = not part.float16 and not (part.loras and self.loras)
+        everything = sum(self.sizes.values())
+        return part.streamed and unchanged and not self._leave_room(everything)
+
+    def _leave_room(self, weights: int) -> bool:
+        """Whether so many bytes of weights leave enough for what a run holds besides."""
+        return RUNTIME_BYTES + weights + self.held <= self.usable
+
+    def _needed(self, name: str) -> int:
+        """Bytes that a component needs in memory."""
+        size = self.sizes.get(name, 0)
+        streamed = self._streamed.get(name)
+        if streamed is None or not self.streams(self._family.parts[name]):
+            return size
+        return streamed_bytes(size, streamed, mx.default_device() == mx.gpu)
+
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each component as it is loaded, from its files' headers."""
+        metal = mx.default_device() == mx.gpu
+        stored = read_sizes(self.folder.path)
+        loaded = loaded_weights(stored, self._family, self.dtype, self.quantize, metal)
+        return {name: sum(types.values()) for name, types in loaded.items()}
+
+    def _make_room(self, name: str) -> None:
+        """Drop components for that one, as few as will do: encoders first, which a run is done with
+        before its steps, and then what has not been used for longest.
+        """
+        parts = self._family.parts
+        order = sorted(self._loaded, key=lambda other: parts[other].stage != "encode")
+        for other in order:
+            if self.fit(name, *self._loaded):
+                break
+            del self._loaded[other]
+            mx.clear_cache()
 
     def check_loras(self) -> None:
         """Raise :class:`WeightsError` for a LoRA that fits none of the networks that take them, and
@@ -153,7 +216,7 @@ class Components:
     def _dtype(self, part: Part) -> mx.Dtype | None:
         """The type in which a component's weights are used; None for the checkpoint's own."""
         # `self.dtype` stands for slow half precision too.
-        dtype = part.used_dtype(self.dtype, half_is_slow=False)
+        dtype = part.used_dtype(self.dtype, False, self._bfloat16_is_slow)
         return None if dtype is None else MLX_DTYPES[dtype]
 
     def _settle(
@@ -279,72 +342,8 @@ def read_in(
             watch.done(count=megabytes)
 
 
-def read_weights(folder: Path, mapped: bool = False) -> dict[str, mx.array | Tensor]:
-    """All tensors of a component, of which none is read from the disk yet.
-
-    They are MLX's lazy arrays where it has safetensors, sharded or not, and a :class:`Tensor` each
-    where these are to be `mapped`, or it has only PyTorch's files. Raises :class:`WeightsError`
-    where there are none, or they are broken, incomplete or hold anything but tensors.
-    """
-    files = [path for path in component_files(folder) if not is_index(path)]
-    if not files:
-        raise WeightsError(
-            f"{folder} has no weights (.safetensors, .bin, .pth or .pt); download or convert the "
-            "model again."
-        )
-    if is_average(files[0].name):
-        log.warning(f"Taken: {files[0]}, the average over the training.")
-    if files[0].suffix != ".safetensors":
-        return dict(joined(files, torch_file.read))
-    if mapped:
-        return dict(peeled(joined(files, safetensors_file.read)))
-    weights: dict[str, mx.array | Tensor] = {}
-    for file in files:
-        try:
-            weights.update(cast(dict[str, mx.array], mx.load(str(file), format="safetensors")))
-        except (OSError, RuntimeError, ValueError):
-            check_content(file)
-            raise WeightsError(
-                f"{file} is missing, damaged or cut short; download or convert the model again."
-            ) from None
-    return peeled(weights)
-
-
-def sanitized(cls: Any, weights: dict[str, mx.array], source: Path) -> dict[str, mx.array]:
-    """A checkpoint's tensors as the network `cls` has them.
-
-    Raises :class:`WeightsError` for shapes that no such network has.
-    """
-    try:
-        return cls.sanitize(weights) if hasattr(cls, "sanitize") else weights
-    except (IndexError, KeyError, ValueError):
-        raise WeightsError(
-            f"The tensors in {source} have shapes that no {cls.__name__} has; download the model "
-            "again."
-        ) from None
-
-
-def fill(network: nn.Module, weights: dict[str, mx.array], source: Path) -> None:
-    """Put `weights` into `network`.
-
-    Raises :class:`WeightsError` unless names and shapes match one to one.
-    """
-    wanted = dict(tree_flatten(network.parameters()))
-    for what, names in (
-        ("lacks", wanted.keys() - weights.keys()),
-        ("has no place for", weights.keys() - wanted.keys()),
-    ):
-        if names:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            subject = "The checkpoint in" if what == "lacks" else "mlxvid's model of"
-            raise WeightsError(
-                f"{subject} {source} {what} {min(names)}{more}; it was made for another "
-                "architecture or version."
-            )
-    for name, weight in weights.items():
-        if weight.shape != wanted[name].shape:
-            shapes = f"{tuple(weight.shape)} where {tuple(wanted[name].shape)} is needed"
-            raise WeightsError(
-                f"{name} in {source} is {shapes}; its config.json belongs to other weights."
-            )
-    network.load_weights(list(weights.items()))
+def is_finite(network: nn.Module) -> bool:
+    """Whether all of a network's weights are numbers: none was too large for its type."""
+    weights = dict(tree_flatten(network.parameters())).values()
+    floats = [weight for weight in weights if mx.issubdtype(weight.dtype, mx.floating)]
+    return all(mx.isfinite(weight).all().item() for weight in floats)

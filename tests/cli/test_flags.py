@@ -11,7 +11,7 @@ import pytest
 
 from mlxvid import generate, models, plan
 from mlxvid.cli.flags import OTHER_FLAGS, add_setting, flag_of, keyframe, spelled_as_flags
-from mlxvid.cli.parser import Parser
+from mlxvid.cli.parser import Parser, rate
 from mlxvid.errors import SettingError
 from mlxvid.model.settings import SETTINGS, Setting
 
@@ -173,7 +173,8 @@ def test_the_library_names_no_flags():
         rooms = path.relative_to(PACKAGE).parts
         is_command = len(rooms) == 1 or rooms[0] == "cli" or path.name == "__main__.py"
         is_help = path.name in ("card.py", "settings.py")  # examples of the command, and its help
-        if flags.search(text) and not is_command and not is_help:
+        is_argument = " " not in text  # of another program
+        if flags.search(text) and not (is_command or is_help or is_argument):
             strange.append(f"{path.name}:{line} {text[:60]}")
     assert not strange
 
@@ -182,3 +183,20 @@ def test_names_that_are_no_settings_have_flags_too():
     assert not OTHER_FLAGS.keys() & SETTABLE.keys()
     assert flag_of("decode_saved") == "--decode-only"
     assert flag_of("s_factor") == "--s-factor"
+
+
+@pytest.mark.parametrize(
+    ("text", "fps"),
+    [("24000/1001", 24000 / 1001), ("29.97", 30000 / 1001), ("25/2", 12.5), ("24", 24.0)],
+)
+def test_a_frame_rate_may_be_a_fraction(text, fps):
+    setting = SETTABLE["fps"]
+    assert setting.checked(parse(setting, f"--fps={text}")) == fps == rate(text)
+
+
+@pytest.mark.parametrize("text", ["24/0", "1/2/3", "/2", "-1/2", "a/b"])
+def test_what_is_no_frame_rate_is_refused(text):
+    said = refused(SETTABLE["fps"], text)
+    assert "fraction" in said and repr(text) in said
+    with pytest.raises(argparse.ArgumentTypeError, match="fraction"):
+        rate(text)

@@ -123,6 +123,11 @@ def test_a_long_value_is_repeated_in_part(options):
         (ModelNotFoundError("No\nsuch  model."), 2, "No such model.\n"),
         (SettingError("`loras` and `negative_prompt`."), 2, "--lora and --negative-prompt.\n"),
         (CancelledError("Stopped; nothing was written."), 130, "Stopped; nothing was written.\n"),
+        (
+            MemoryError(),
+            2,
+            "The memory is full: close other programs, or give smaller pictures or clips.\n",
+        ),
         (KeyboardInterrupt(), 130, "Stopped.\n"),
         (KeyboardInterrupt("Stopped; `resume` goes on."), 130, "Stopped; --resume goes on.\n"),
     ],

@@ -14,7 +14,7 @@ from mlxvid.generate import parser, settings_of
 from mlxvid.media.clip import Clip, read_settings
 
 
-@pytest.mark.parametrize("name", ["clip.mp4", "clip.gif", "clip.webm", "clip", "clip/"])
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.gif", "clip.webm", "clip.mov", "clip", "clip/"])
 def test_prompt_to_file(run, here, name):
     code, out, err = run("--prompt", "a red ball", "-o", name, "--seed", 3)
     assert (code, out) == (0, f"{name}\n")

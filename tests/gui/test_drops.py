@@ -60,7 +60,7 @@ def test_what_is_pasted_into_the_prompt_and_is_no_text_is_taken_as_if_it_had_bee
     assert said(window) == ""
 
 
-@pytest.mark.parametrize("ending", ["mp4", "gif", "webm"])
+@pytest.mark.parametrize("ending", ["mp4", "gif", "webm", "mov"])
 def test_a_clip_of_ours_gives_its_settings_back(window, qapp, home, ending):
     path = write_clip(home / f"clip.{ending}")
     drop(window, qapp, path)

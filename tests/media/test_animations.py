@@ -91,6 +91,19 @@ def test_a_gif_keeps_its_times_and_its_comment(tmp_path):
         assert gif.info["loop"] == 0
 
 
+@pytest.mark.parametrize("name", ["bomb.gif", "bomb.png", "bomb.webp"])
+def test_a_small_file_can_not_fill_the_memory(tmp_path, monkeypatch, name):
+    path = tmp_path / name
+    pictures = [Image.new("RGB", (400, 300), (9 * n, 0, 0)) for n in range(20)]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=50)
+    assert path.stat().st_size < 100_000
+    monkeypatch.setattr("mlxvid.media.animations.MOST_BYTES", 20 * 400 * 300 * 3)
+    assert len(Clip.load(path).frames) == 20
+    monkeypatch.setattr("mlxvid.media.animations.MOST_BYTES", 20 * 400 * 300 * 3 - 1)
+    with pytest.raises(MediaError, match=rf"{name} has 20 frames of 400x300, .* \.mp4"):
+        Clip.load(path)
+
+
 def ramp(colours: tuple) -> np.ndarray:
     """A clip of three frames that goes from one colour to another, with a still flat band."""
     start, end = np.array(colours, float)

@@ -61,14 +61,31 @@ def test_odd_sizes_are_stored_even_for_other_players(tmp_path, name):
         assert (stream.width, stream.height, stream.pix_fmt) == (34, 18, "yuv420p")
 
 
-@pytest.mark.parametrize("name", ["clip.mp4", "clip.webm", "clip.gif"])
-@pytest.mark.parametrize("fps", [7.5, 23.976, 24000 / 1001, 30.0, 60.0])
-def test_frame_rates(tmp_path, name, fps):
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.webm", "clip.mov", "clip.gif"])
+@pytest.mark.parametrize(
+    ("fps", "rate"),
+    [
+        (7.5, "15/2"),
+        (23.976, "24000/1001"),
+        (23.98, "24000/1001"),
+        (24000 / 1001, "24000/1001"),
+        (29.97, "30000/1001"),
+        (59.94, "60000/1001"),
+        (119.88, "120000/1001"),
+        (24.0, "24"),
+        (30.0, "30"),
+        (60.0, "60"),
+    ],
+)
+def test_frame_rates(tmp_path, name, fps, rate):
+    """NTSC's rates are exact, in the file too, however people round them."""
     clip = Clip.load(Clip(moving(12), fps, {}).save(tmp_path / name))
-    assert clip.fps == fps and len(clip.frames) == 12
-    if name == "clip.mp4":
+    assert clip.fps == float(Fraction(rate)) and len(clip.frames) == 12
+    if name != "clip.gif":
         with av.open(str(tmp_path / name)) as container:
-            assert container.streams.video[0].average_rate == Fraction(fps).limit_denominator(1001)
+            # Matroska keeps a frame's length in ns, of which FFmpeg makes smaller fractions.
+            off = container.streams.video[0].average_rate - Fraction(rate)
+            assert off == 0 or name == "clip.webm" and abs(off) < 1e-4
     if name == "clip.gif":
         with Image.open(tmp_path / name) as gif:
             durations = []
@@ -214,3 +231,39 @@ def test_contact_sheet():
     assert sheet.shape == (2 * 6 - 2, 5 * 8 - 2, 3)
     assert sheet[0, ::8, 0].tolist() == [0, 20, 40, 60, 80]
     assert sheet[6, ::8, 0].tolist() == [0, 10, 255, 255, 255]
+
+
+def test_a_mov_is_prores_for_editing(tmp_path):
+    """ProRes 422 HQ of 10 bits, tagged as BT.709, with more of the colours than H.264 keeps."""
+    frames = moving(6)
+    path = Clip(frames, 23.976, SETTINGS).save(tmp_path / "clip.mov")
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        context = stream.codec_context
+        assert container.format.name.startswith("mov") and context.name == "prores"
+        assert stream.profile == "HQ" and context.pix_fmt == "yuv422p10le"
+        assert (context.colorspace, context.color_primaries, context.color_trc) == (1, 1, 1)
+        assert stream.average_rate == Fraction(24000, 1001) and stream.frames == 6
+        assert bytes(context.codec_tag, "ascii") == b"apch"
+    clip = Clip.load(path)
+    assert clip.settings == SETTINGS == read_settings(path)
+    in_mp4 = Clip.load(Clip(frames, 24, {}).save(tmp_path / "clip.mp4"))
+    assert psnr(clip.frames, frames) > psnr(in_mp4.frames, frames) + 2
+
+
+def test_a_files_own_rate_wins_over_its_tag(tmp_path):
+    """As where another program has slowed a film of 24 frames a second to television's 23.976."""
+    whole = Clip(moving(6), 24, SETTINGS).save(tmp_path / "film.mp4")
+    slowed = tmp_path / "slowed.mp4"
+    options = {"movflags": "use_metadata_tags"}
+    with av.open(str(whole)) as source, av.open(str(slowed), "w", options=options) as target:
+        target.metadata["comment"] = source.metadata["comment"]
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                base = packet.time_base * Fraction(1001, 1000)
+                packet.stream = stream
+                packet.time_base = base
+                target.mux(packet)
+    clip = Clip.load(slowed)
+    assert clip.settings == SETTINGS and clip.fps == 24000 / 1001

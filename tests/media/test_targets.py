@@ -11,6 +11,7 @@ import textwrap
 import numpy as np
 import pytest
 
+from mlxvid import in_use
 from mlxvid.errors import CancelledError, MediaError
 from mlxvid.media.clip import Clip, read_settings
 from mlxvid.media.targets import check_writable
@@ -266,3 +267,34 @@ def test_files_get_ordinary_permissions_and_links_stay(tmp_path):
     Clip(moving(1), 8, {"x": 1}).save(tmp_path / "link.png")
     assert (tmp_path / "link.png").is_symlink() and read_settings(tmp_path / "real.png") == {"x": 1}
     assert (tmp_path / "real.png").stat().st_mode == plain.stat().st_mode
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.gif", "folder"])
+def test_temporary_files_of_the_dead_go_and_those_of_the_living_stay(tmp_path, name):
+    """Also in a folder of frames, which they don't keep from being replaced."""
+    folder = tmp_path / name if name == "folder" else tmp_path
+    Clip(moving(2), 8, {"first": 1}).save(tmp_path / name)
+    (folder / ".mlxvid-dead.mp4").write_text("half a clip")
+    (folder / ".mlxvid-dead").mkdir()
+    (folder / ".mlxvid-dead" / "frame_0000.png").touch()
+    living = in_use.create(folder / ".mlxvid-living", folder=True)
+    Clip(moving(3), 8, {"second": 2}).save(tmp_path / name)
+    assert [path.name for path in folder.glob(".*")] == [".mlxvid-living"]
+    assert read_settings(tmp_path / name) == {"second": 2}
+    living.release()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_two_clips_saved_at_once_into_one_folder(tmp_path, there):
+    """The second begins and ends while the first is written: the last one is there, whole."""
+    if there:
+        (tmp_path / "clip").mkdir()
+
+    def save_another(done: int, total: int) -> None:
+        if done == 1:
+            Clip(moving(2), 8, {"inner": 1}).save(tmp_path / "clip")
+
+    Clip(moving(5), 8, {"outer": 1}).save(tmp_path / "clip", save_another)
+    assert read_settings(tmp_path / "clip") == {"outer": 1}
+    assert len(Clip.load(tmp_path / "clip").frames) == 5
+    assert os.listdir(tmp_path) == ["clip"]

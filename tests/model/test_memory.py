@@ -9,12 +9,18 @@ from pathlib import Path
 import mlx.core as mx
 import pytest
 
-from mlxvid.model.card import Coefficients, Family, Part
-from mlxvid.model.machine import GIB, this_machine
+from mlxvid.model import machine
+from mlxvid.model.card import Block, Coefficients, Family, Part
+from mlxvid.model.machine import GIB, mac, this_machine
 from mlxvid.model.memory import decode_piece, loaded_weights, stage_weights
 
 COEFFICIENTS = Coefficients(
-    token_widths=20, decode_values=90, decode_chunk=4, decode_tile=256, decode_halo=40
+    metal=Block(attention=20, forward=0),
+    cpu=Block(attention=20, forward=0),
+    decode_values=90,
+    decode_chunk=4,
+    decode_tile=256,
+    decode_halo=40,
 )
 
 
@@ -141,3 +147,31 @@ def test_the_machine_s_memory_is_the_system_s_own_count():
 @pytest.mark.parametrize(("total", "usable"), [(1, 0.5), (4, 2), (8, 6), (16, 12.8), (64, 51.2)])
 def test_a_reserve_is_left_to_the_system(total, usable):
     assert this_machine(total * GIB).usable == pytest.approx(usable * GIB, abs=1)
+
+
+# What Macs say of themselves: llama.cpp's logs.
+SAID = [(16, 10.67), (24, 16.0), (32, 21.33), (64, 48.0), (128, 96.0)]
+
+
+@pytest.mark.parametrize(("total", "working_set"), SAID)
+def test_another_mac_has_no_more_to_give_than_metal_says_there(total, working_set, monkeypatch):
+    """As a Mac of that size plans for itself, so another plans for it."""
+    monkeypatch.setattr(machine.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(machine.platform, "machine", lambda: "arm64")
+    monkeypatch.setattr(machine, "_metal_working_set", lambda: int(working_set * GIB))
+    monkeypatch.setattr(machine, "_physical_memory", lambda: total * GIB)
+    itself = this_machine()
+    other = this_machine(total * GIB)
+    assert itself.metal and other.metal
+    assert other.usable == pytest.approx(itself.usable, rel=0.001)
+    assert other.usable <= working_set * GIB * 1.001
+
+
+@pytest.mark.parametrize(("total", "usable"), [(8, 16 / 3), (36, 24), (48, 36), (3, 1.5)])
+def test_the_ceiling_of_macs_by_their_memory(total, usable):
+    assert mac(total * GIB).usable == pytest.approx(usable * GIB, rel=1e-6)
+
+
+def test_a_raised_ceiling_counts_up_to_the_reserve():
+    assert mac(32 * GIB, ceiling=24 * GIB).usable == 24 * GIB
+    assert mac(32 * GIB, ceiling=31 * GIB).usable == pytest.approx(0.8 * 32 * GIB, abs=1)

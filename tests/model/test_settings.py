@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -237,3 +239,34 @@ def test_what_loads_is_not_known_to_what_makes():
 def test_settings_can_not_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         SETTINGS["steps"].high = 5
+
+
+# --- frame rates ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "fps"),
+    [
+        ("24000/1001", 24000 / 1001),
+        ("25/2", 12.5),
+        (Fraction(30000, 1001), 30000 / 1001),
+        (23.976, 24000 / 1001),
+        (29.97, 30000 / 1001),
+        (24, 24.0),
+        (23.5, 23.5),
+    ],
+)
+def test_a_frame_rate_may_be_a_fraction(given, fps):
+    assert SETTINGS["fps"].checked(given) == fps
+    assert json.loads(json.dumps(SETTINGS["fps"].checked(given))) == fps
+
+
+@pytest.mark.parametrize(
+    "given", ["24/0", "/24", "1/2/3", "-24/1", "24,0", "9" * 5000 + "/1", "x", 10**400]
+)
+def test_what_is_no_frame_rate_is_refused(given):
+    with pytest.raises(SettingError, match="`fps`.*fraction"):
+        SETTINGS["fps"].checked(given)
+    if isinstance(given, str):
+        with pytest.raises(SettingError, match="`fps`"):
+            check_json({"fps": given}, "The settings")

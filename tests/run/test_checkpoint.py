@@ -1,10 +1,7 @@
-"""What outlives an accident: latents of clips that were not saved, and denoising that goes on where
-it was interrupted.
-"""
+"""Denoising that goes on where it was interrupted."""
 
 from __future__ import annotations
 
-import gc
 import os
 import threading
 from pathlib import Path
@@ -13,22 +10,15 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from mlxvid import in_use
 from mlxvid.errors import (
     CancelledError,
-    DegenerateClipError,
-    DoesNotFitError,
     MediaError,
-    WeightsError,
 )
 from mlxvid.media.clip import Clip
 from mlxvid.run import checkpoint
-from mlxvid.run.checkpoint import Checkpoint, KeptLatents, RunState, keep_latents, read_latents
+from mlxvid.run.checkpoint import Checkpoint, RunState
 from tests.facts import facts
-
-OUT_OF_MEMORY = (
-    "[metal::malloc] Attempting to allocate 64000000000 bytes which is greater than the maximum "
-    "allowed buffer size"
-)
 
 
 def latents() -> mx.array:
@@ -37,12 +27,6 @@ def latents() -> mx.array:
 
 def files(folder: Path) -> list[str]:
     return sorted(os.listdir(folder)) if folder.exists() else []
-
-
-def only_kept(own_cache: Path) -> Path:
-    """The one file of latents in the cache."""
-    (name,) = files(own_cache / "latents")
-    return own_cache / "latents" / name
 
 
 def steps_of(seen: list) -> list[int]:
@@ -74,123 +58,6 @@ def stopped(tiny, every_step):
     return start
 
 
-# --- finished latents ----------------------------------------------------------------------------
-
-
-def test_latents_are_kept_with_their_settings_until_they_are_let_go(own_cache):
-    kept = keep_latents(latents(), {"seed": 7, "prompt": "a ball"})
-    path = kept.path
-    assert path is not None and path.parent == own_cache / "latents"
-    again, settings = read_latents(path)
-    assert mx.array_equal(again, latents())
-    assert settings == {"seed": 7, "prompt": "a ball"}
-    del kept
-    gc.collect()
-    assert path.exists()  # as after a crash
-    KeptLatents(path).until_saved()
-    gc.collect()
-    assert not path.exists()
-
-
-def test_only_the_newest_are_kept(own_cache):
-    for seed in range(checkpoint.MOST_KEPT + 3):
-        path = keep_latents(latents(), {"seed": seed}).path
-        os.utime(path, (seed, seed))
-    assert len(files(own_cache / "latents")) == checkpoint.MOST_KEPT
-
-
-def test_a_saved_clip_leaves_nothing(tiny, tmp_path, own_cache):
-    clip = tiny.generate("a red ball", seed=1)
-    assert len(files(own_cache / "latents")) == 1
-    clip.save(tmp_path / "clip.mp4")
-    assert files(own_cache / "latents") == []
-    assert files(own_cache / "runs") == []
-    clip.save(tmp_path / "clip.gif")
-
-
-def test_a_clip_that_can_not_be_saved_leaves_its_latents(tiny, tmp_path, own_cache, monkeypatch):
-    clip = tiny.generate("a red ball", seed=1)
-    frames = clip.frames
-    (tmp_path / "full").mkdir()
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as disk:
-        disk.setattr(os, "replace", full)
-        with pytest.raises(MediaError) as caught:
-            clip.save(tmp_path / "full" / "clip.mp4")
-    path = only_kept(own_cache)
-    assert str(path) in str(caught.value) and "without denoising" in str(caught.value)
-    assert files(tmp_path / "full") == []
-    del clip
-    gc.collect()
-    assert path.exists()
-    assert np.array_equal(tiny.decode_saved(path).frames, frames)
-
-
-def test_memory_that_runs_out_while_decoding_names_the_latents(tiny, monkeypatch, own_cache):
-    def decode(*_):
-        raise RuntimeError(OUT_OF_MEMORY)
-
-    whole = tiny.generate("a red ball", seed=4).frames
-    with monkeypatch.context() as short:
-        # What Metal raises; without Metal there is no memory to exhaust safely.
-        short.setattr(tiny.model, "decode", decode)
-        with pytest.raises(DoesNotFitError) as caught:
-            tiny.generate("a red ball", seed=4)
-    gc.collect()
-    path = only_kept(own_cache)
-    message = str(caught.value)
-    assert "out of memory" in message and f"`decode_saved` {path}" in message
-    assert np.array_equal(tiny.decode_saved(path).frames, whole)
-
-
-def test_stopping_in_the_decoder_keeps_the_latents(tiny, own_cache):
-    cancel = threading.Event()
-
-    def on_progress(progress):
-        if progress.stage == "decode" and progress.step:
-            cancel.set()
-
-    remedy = facts("Stopped", "`decode_saved`", ".safetensors")
-    with pytest.raises(CancelledError, match=remedy):
-        tiny.generate("a red ball", seed=1, frames=33, on_progress=on_progress, cancel=cancel)
-    only_kept(own_cache)
-    assert files(own_cache / "runs") == []
-
-
-def test_a_degenerate_result_names_the_latents_before_it(own_cache):
-    kept = keep_latents(latents(), {"seed": 1})
-    error = DegenerateClipError("The clip is black; try another seed.", kept.leave())
-    assert str(error).startswith("The clip is black; try another seed;")
-    assert str(error).endswith(f"{kept.path}.")
-    assert error.latents_path == str(kept.path)
-
-
-def test_where_nothing_can_be_kept_the_clip_goes_on(tiny, own_cache, caplog, every_step):
-    own_cache.write_text("a file where the folder should be")
-    clip = tiny.generate("a red ball", seed=1)
-    assert clip.kept.path is None
-    assert clip.kept.leave() is None
-    messages = [record.getMessage() for record in caplog.records]
-    assert len(messages) == 4  # three steps and the end
-    for message in messages:
-        assert f"{own_cache}/" in message and "MLXVID_CACHE" in message
-
-
-def test_latents_of_another_model(tiny, tmp_path):
-    file = tmp_path / "other.safetensors"
-    settings = {"settings": '{"model": "some-model", "seed": 1}'}
-    mx.save_safetensors(str(file), {"latents": latents()}, settings)
-    with pytest.raises(WeightsError, match=facts(file, "some-model", "load that model")):
-        tiny.decode_saved(file)
-    assert file.exists()
-
-
-# --- runs that are under way ---------------------------------------------------------------------
-
-
 def test_a_run_s_state_comes_back_as_it_was(own_cache, every_step):
     noise = latents()
     saved = RunState(
@@ -204,7 +71,9 @@ def test_a_run_s_state_comes_back_as_it_was(own_cache, every_step):
     run = Checkpoint({"seed": 1}, [np.array(noise)])
     assert not run.exists and run.read() is None
     run.save(saved)
-    assert run.exists and checkpoint.saved_runs() == [run.path]
+    assert run.exists and checkpoint.saved_runs() == []  # while somebody is at it
+    run.close()
+    assert checkpoint.saved_runs() == [run.path]
     again = Checkpoint({"seed": 1}, [np.array(noise)]).read()
     assert again is not None
     assert (again.stage, again.step) == (1, 2)
@@ -216,13 +85,15 @@ def test_a_run_s_state_comes_back_as_it_was(own_cache, every_step):
         assert ours.keys() == theirs.keys()
         assert all(mx.array_equal(ours[name], theirs[name]) for name in ours)
     assert checkpoint.run_settings(run.path) == {"seed": 1}
-    run.remove()
+    run.close()
+    Checkpoint({"seed": 1}, [np.array(noise)]).remove()
     assert checkpoint.saved_runs() == []
 
 
 def test_a_run_between_two_stages_has_no_latents_of_a_stage(own_cache, every_step):
     run = Checkpoint({"seed": 1}, [])
     run.save(RunState(latents(), stage=1))
+    run.close()
     again = run.read()
     assert again is not None
     assert (again.stage, again.step, again.y) == (1, 0, None)
@@ -296,3 +167,101 @@ def test_any_other_file_is_refused(name, tiny, tmp_path):
         checkpoint.run_settings(path)
     with pytest.raises(MediaError, match=facts(path, "no kept latents")):
         tiny.decode_saved(path)
+
+
+# --- several runs at once ------------------------------------------------------------------------
+
+
+def test_runs_with_the_same_settings_have_a_file_each(own_cache, every_step):
+    runs = [Checkpoint({"seed": 1}, []) for _ in range(2)]
+    for step, run in enumerate(runs, 1):
+        run.save(RunState(latents(), step=step))
+    assert len(files(own_cache / "runs")) == 2
+    assert Checkpoint({"seed": 1}, []).read() is None  # somebody is at both
+    runs[1].remove()
+    assert runs[0].exists
+    runs[0].close()
+    assert Checkpoint({"seed": 1}, []).read().step == 1
+
+
+def test_of_several_states_the_furthest_is_gone_on_from(own_cache, every_step):
+    for stage, step in [(0, 7), (1, 2), (1, 1)]:
+        run = Checkpoint({"seed": 1}, [])
+        run.save(RunState(latents(), stage, step))
+        run.close()
+    state = Checkpoint({"seed": 1}, []).read()
+    assert (state.stage, state.step) == (1, 2)
+
+
+def test_an_earlier_run_s_state_stays_until_the_new_one_has_come_as_far(own_cache, every_step):
+    earlier = Checkpoint({"seed": 1}, [])
+    earlier.save(RunState(latents(), step=3))
+    earlier.close()
+    new = Checkpoint({"seed": 1}, [])
+    for step in (1, 2):
+        new.save(RunState(latents(), step=step))
+        assert earlier.path.exists()
+    new.save(RunState(latents(), step=3))
+    assert not earlier.path.exists() and new.exists
+
+
+def test_what_a_dead_process_was_writing_is_removed(own_cache, every_step):
+    (own_cache / "runs").mkdir(parents=True)
+    (own_cache / "runs" / ".dead.safetensors").touch()
+    live = in_use.create(own_cache / "runs" / ".live.safetensors")
+    run = Checkpoint({"seed": 1}, [])
+    run.save(RunState(latents(), step=1))
+    assert files(own_cache / "runs") == sorted([".live.safetensors", run.path.name])
+    live.release()
+
+
+def test_the_same_run_again_keeps_the_old_state_and_says_so(tiny, stopped, own_cache, caplog):
+    stopped()
+    (old,) = (own_cache / "runs").iterdir()
+    cancel = threading.Event()
+
+    def on_progress(progress):
+        if progress.stage == "denoise" and progress.step == 1:
+            assert old.exists()
+            cancel.set()
+
+    with pytest.raises(CancelledError, match="`resume`"):
+        tiny.generate("a red ball", seed=3, steps=7, on_progress=on_progress, cancel=cancel)
+    (record,) = caplog.records
+    assert "step 2" in record.getMessage() and "`resume`" in record.getMessage()
+    assert old.exists()
+    seen = []
+    tiny.generate("a red ball", seed=3, steps=7, resume=True, on_progress=seen.append)
+    assert min(steps_of(seen)) == 2
+    assert files(own_cache / "runs") == []
+
+
+def test_a_run_that_is_under_way_is_not_resumed(tiny, stopped, own_cache, caplog):
+    stopped()
+    (path,) = (own_cache / "runs").iterdir()
+    other = in_use.take(path)
+    seen = []
+    tiny.generate("a red ball", seed=3, steps=7, resume=True, on_progress=seen.append)
+    assert min(steps_of(seen)) == 0
+    (record,) = caplog.records
+    assert "under way" in record.getMessage()
+    assert path.exists()
+    other.release()
+
+
+@pytest.mark.parametrize("stage", ["denoise", "decode"])
+def test_stopped_after_the_last_step_nothing_is_denoised_again(tiny, own_cache, stage):
+    """However quick it was: the last state is saved whatever the time."""
+    whole = tiny.generate("a red ball", seed=3).frames
+    cancel = threading.Event()
+
+    def on_progress(progress):
+        if (progress.stage, progress.step) == (stage, progress.total):
+            cancel.set()
+
+    with pytest.raises(CancelledError):
+        tiny.generate("a red ball", seed=3, on_progress=on_progress, cancel=cancel)
+    seen = []
+    clip = tiny.generate("a red ball", seed=3, resume=True, on_progress=seen.append)
+    assert np.array_equal(clip.frames, whole)
+    assert set(steps_of(seen)) <= {3}

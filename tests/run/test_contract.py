@@ -100,7 +100,7 @@ def test_the_second_stage_starts_from_the_first_ones_clip(pipe):
 def test_only_one_of_two_networks_is_in_memory(pipe, monkeypatch):
     asked = []
     components = pipe.model.components
-    components.resident = False
+    components.usable = 0
     load = components._load
 
     def watched(name, part, watch):

@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
 import pytest
 
+from mlxvid import in_use
 from mlxvid.errors import CancelledError
 from mlxvid.generate import main
 from mlxvid.media.clip import Clip
@@ -77,7 +79,7 @@ def test_killed_in_mid_denoise_and_resumed_by_the_command(
         text=True,
     ) as process:
         for line in process.stdout:
-            if json.loads(line).get("step", 0) > 1 and checkpoint.saved_runs():
+            if json.loads(line).get("step", 0) > 1 and list((own_cache / "runs").glob("[!.]*")):
                 process.send_signal(signal.SIGKILL)
                 break
         assert process.wait(timeout=60) == -signal.SIGKILL
@@ -121,17 +123,20 @@ def test_decode_only_from_the_command_line(tiny, command, tmp_path):
     assert not os.path.exists(path)
 
 
-def test_resume_of_a_run_that_died_in_the_decoder_names_its_latents(tiny, interrupted, refused):
+def test_resume_of_a_run_that_died_in_the_decoder_decodes_its_latents(
+    tiny, interrupted, command, tmp_path
+):
     """Nothing of such a run is left but its latents, and whoever killed it let nobody say where
     they are.
     """
-    path = tiny.generate("a red ball", seed=6).kept.leave()
+    clip = tiny.generate("a red ball", seed=6)
+    path = clip.kept.leave()
     os.utime(interrupted, (1, 1))
-    message = refused("--resume")
-    assert f"--decode-only {path}" in message and f"--resume {interrupted}" in message
-    interrupted.unlink()
-    message = refused("--resume")
-    assert f"--decode-only {path}" in message and "--resume" not in message
+    code, message = command("--resume", "-o", f"{tmp_path / 'clip'}/", *QUIET)
+    assert code == 0, message
+    assert path in message  # which one it is
+    assert np.array_equal(Clip.load(tmp_path / "clip").frames, clip.frames)
+    assert not os.path.exists(path) and interrupted.exists()
 
 
 def test_a_later_interrupted_run_is_the_one_to_resume(tiny, interrupted, command, tmp_path):
@@ -148,3 +153,32 @@ def test_latents_named_by_a_relative_path_go_too(tiny, command, own_cache, tmp_p
     code, message = command("--decode-only", relative, "-o", f"{tmp_path / 'clip'}/", *QUIET)
     assert code == 0, message
     assert not os.path.exists(path)
+
+
+def test_resume_takes_the_newest_run_that_nobody_is_at(
+    tiny, interrupted, command, refused, tmp_path
+):
+    path = Path(tiny.generate("a red ball", seed=6).kept.leave())
+    other = in_use.take(path)
+    assert f"{path} is under way in another process" in refused("--resume", path)
+    code, message = command("--resume", "-o", f"{tmp_path / 'clip'}/", *QUIET)
+    assert code == 0 and str(interrupted) in message
+    assert Clip.load(tmp_path / "clip").settings["seed"] == 3
+    message = refused("--resume")
+    assert "under way in other processes" in message and "--prompt" in message
+    assert path.exists()
+    other.release()
+
+
+def test_a_command_that_fails_ends_with_an_event(tiny_folder, capsys, tmp_path):
+    for flags, kind in [
+        (["--resume"], "SettingError"),
+        (["--prompt", "a ball", "--steps", "0"], "SettingError"),
+        (["--nonsense"], "SettingError"),
+        (["--prompt", "a ball", "-o", str(tmp_path / "none" / "clip.mp4")], "MediaError"),
+        (["--prompt", "a ball", "--model", str(tmp_path / "none")], "ModelNotFoundError"),
+    ]:
+        assert main(["--model", str(tiny_folder), *flags, "--progress=json"]) == 2
+        out, err = capsys.readouterr()
+        event = json.loads(out.splitlines()[-1])
+        assert (event["event"], event["kind"], event["message"]) == ("error", kind, err.strip())

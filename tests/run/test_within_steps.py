@@ -29,6 +29,7 @@ def models(tmp_path_factory):
 def bounded(monkeypatch, case):
     """Evaluations so small that every block of the case's network takes several."""
     monkeypatch.setattr(bounds._Bound, "ops", SMALL_BOUNDS[case.split("-")[0]])
+    monkeypatch.setattr(bounds, "share", lambda: 1.0)  # only steps: decoding stays as it is
     monkeypatch.setattr(progress, "WITHIN_SECONDS", 0.0)
 
 
@@ -90,6 +91,7 @@ def told(calls: int, shares: list[float | None]) -> list[Progress]:
     ],
 )
 def test_fractions_of_a_step(monkeypatch, calls, shares, fractions):
+    monkeypatch.setattr(bounds, "share", lambda: 1.0)  # only steps: decoding stays as it is
     monkeypatch.setattr(progress, "WITHIN_SECONDS", 0.0)
     seen = told(calls, shares)
     assert [p.fraction for p in seen] == pytest.approx(fractions)
@@ -97,5 +99,6 @@ def test_fractions_of_a_step(monkeypatch, calls, shares, fractions):
 
 
 def test_reports_within_a_step_keep_their_distance(monkeypatch):
+    monkeypatch.setattr(bounds, "share", lambda: 1.0)  # only steps: decoding stays as it is
     monkeypatch.setattr(progress, "WITHIN_SECONDS", 1000.0)
     assert told(1, [0.1, 0.2, 0.9]) == []

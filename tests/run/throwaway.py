@@ -17,7 +17,7 @@ from mlx.utils import tree_flatten
 
 from mlxvid.model import base
 from mlxvid.model.base import Shot, Stage
-from mlxvid.model.card import Card, Coefficients, Family, Part
+from mlxvid.model.card import Block, Card, Coefficients, Family, Part
 from mlxvid.model.conditions import Conditions
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults, Geometry
@@ -203,7 +203,12 @@ def pipeline(kind: str, folder: Path) -> Pipeline:
         parts=PARTS,
         read=_read,
         memory=Coefficients(
-            token_widths=8, decode_values=8, decode_chunk=1, decode_tile=64, decode_halo=0
+            metal=Block(attention=8, forward=8),
+            cpu=Block(attention=8, forward=8),
+            decode_values=8,
+            decode_chunk=1,
+            decode_tile=64,
+            decode_halo=0,
         ),
     )
     card = Card(

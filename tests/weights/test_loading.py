@@ -18,6 +18,7 @@ from mlx.utils import tree_flatten
 import mlxvid
 from mlxvid import models
 from mlxvid.errors import ModelNotFoundError, SettingError, WeightsError
+from mlxvid.model.machine import this_machine
 from mlxvid.run import load as load_module
 from mlxvid.weights import loading
 from tests.facts import facts
@@ -237,7 +238,8 @@ def test_no_tokenizer(folder, content):
         path.unlink()
     else:
         path.write_bytes(content)
-    assert_says(folder, "FOLDER/tokenizer/spiece.model", "sentencepiece", AGAIN, generate=False)
+    what = "missing" if content is None else "sentencepiece"
+    assert_says(folder, "FOLDER/tokenizer/spiece.model", what, AGAIN, generate=False)
 
 
 def shard(folder, names: list[str]) -> None:
@@ -320,11 +322,21 @@ def test_quantization_takes_the_large_matrices_and_leaves_the_sensitive(tiny_fol
     assert 0 < abs(clip.frames.astype(int) - plain.frames).mean() < 40
 
 
+def test_mlx_waits_for_work_rather_than_take_more_than_a_clip_may(tiny_folder):
+    before = mx.set_memory_limit(2**30)
+    try:
+        mlxvid.load(str(tiny_folder))
+        limit = mx.set_memory_limit(2**30)
+    finally:
+        mx.set_memory_limit(before)
+    assert limit == this_machine().usable
+
+
 def test_a_model_too_large_to_stay_is_loaded_and_dropped_stage_by_stage(tiny_folder, monkeypatch):
-    monkeypatch.setattr(loading, "RESIDENT_SHARE", 0)
     pipe = mlxvid.load(str(tiny_folder))
     loaded = []
     components = pipe.model.components
+    components.usable = 0
 
     def on_progress(progress):
         loaded.append((progress.stage, *components._loaded))
@@ -338,7 +350,6 @@ def test_a_model_too_large_to_stay_is_loaded_and_dropped_stage_by_stage(tiny_fol
     ]
     monkeypatch.undo()
     resident = mlxvid.load(str(tiny_folder))
-    assert resident.model.components.resident
     assert (small.frames == resident.generate("a red ball", seed=1).frames).all()
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
+from subprocess import PIPE
 
 import pytest
 
@@ -65,12 +67,37 @@ def test_garbage_from_a_client_that_does_not_listen_ends_the_worker(tmp_path):
     worker.stdin.close()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_worker_within_a_step(loaded, number):
     loaded.generate_for_long("job")
     loaded.until("progress", stage="denoise", step=1)
     loaded.process.send_signal(number)
     start = time.monotonic()
-    assert loaded.process.wait(timeout=30) == 130, time.monotonic() - start
+    assert loaded.process.wait(timeout=30) == 128 + number, time.monotonic() - start
     assert loaded.process.stderr.read().startswith(b"Stopped; ")
     assert loaded.files() == []
+
+
+def test_the_latents_of_a_job_that_a_signal_ends_are_named(loaded):
+    loaded.generate("job", "job.mp4", steps=3, frames=801, width=64, height=64)
+    loaded.until("progress", stage="save", step=0)
+    loaded.process.send_signal(signal.SIGHUP)
+    end = loaded.until("cancelled")
+    assert end["id"] == "job" and os.path.exists(end["latents"])
+    assert loaded.process.wait(timeout=SECONDS) == 129
+    assert loaded.files() == []
+
+
+def test_quitting_while_the_clip_is_saved_loses_nothing(loaded, own_cache):
+    loaded.generate("job", "job.mp4", steps=3, frames=801, width=64, height=64)
+    loaded.until("progress", stage="save", step=0)
+    loaded.send(op="quit")
+    end = loaded.until("cancelled")
+    assert os.listdir(own_cache / "latents") == [os.path.basename(end["latents"])]
+    assert loaded.end() == []
+
+
+def test_events_that_can_not_be_written_end_the_worker(tmp_path):
+    with open("/dev/full", "w") as full:
+        worker = subprocess.run(COMMAND, stdin=subprocess.DEVNULL, stdout=full, stderr=PIPE)
+    assert (worker.returncode, worker.stderr) == (141, b"")

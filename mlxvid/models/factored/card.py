@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlxvid.model.card import Card, Coefficients, Family, Part
+from mlxvid.model.card import Block, Card, Coefficients, Family, Part
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import ATTENTION_MODES, Defaults, Geometry
 
@@ -56,15 +56,20 @@ FAMILY = Family(
         "transformer": Part(
             ".transformer:FactoredTransformer", TransformerConfig, "denoise", quantized=True
         ),
-        "vae": Part(".vae:FactoredVAE", VAEConfig, "decode"),
+        "vae": Part(".vae:FactoredVAE", VAEConfig, "decode", "float32"),
     },
     read=read,
     needed=(("tokenizer/spiece.model",),),
-    # 33 frames of 96x96 to 81 of 192x192 held 24.2 widths a token in every attention mode (20.5
-    # without the temporal one) and one copy of the scores; decoding 13 to 33 frames of 96x96 to
-    # 384x384 (tiled) held 80 to 90 values a pixel.
+    # Without attention over time a block holds 20.5 widths on the CPU. Decoding 13 to 33 frames of
+    # 96x96 to 384x384 (tiled) held 80 to 90 values a pixel.
     memory=Coefficients(
-        token_widths=24.5, decode_values=90, decode_chunk=4, decode_tile=256, decode_halo=40
+        metal=Block(attention=8.5, forward=2.1, inner=1.0),
+        cpu=Block(attention=24.5, forward=20.0),
+        decode_values=90,
+        decode_chunk=4,
+        decode_tile=256,
+        decode_halo=40,
+        most_scores=2**26,
     ),
     examples=(
         '--prompt "a red ball bouncing on a navy background" -o clip.mp4',

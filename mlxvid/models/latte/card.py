@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 from mlxvid.errors import WeightsError
 from mlxvid.layers.autoencoder_kl_config import AutoencoderKLConfig
-from mlxvid.model.card import Card, Coefficients, Family, Part, Source
+from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import ATTENTION_MODES, MAX_FRAMES, Defaults, Geometry, check_whole
-from mlxvid.text.t5_config import T5Config
+from mlxvid.text.t5_config import T5_XXL, T5Config
 
 from .config import LatteConfig
 from .vae_config import TemporalDecoderConfig
 
+TEXT_TOKENS = 120
 TAKES = frozenset({"negative_prompt", "attention"})
 TEMPORAL = "vae_temporal_decoder"
 
@@ -76,9 +77,9 @@ def read(folder: Folder) -> Card:
             f"{outputs} out, which is not Latte-1's, and mlxvid can't run it; use latte-1."
         )
     vae = folder.config("vae", AutoencoderKLConfig)
-    text_width = folder.json("text_encoder").get("d_model")
+    text = folder.config("text_encoder", T5Config)
     widths = (transformer.in_channels, transformer.caption_channels)
-    folder.require_match(widths, (vae.latent_channels, text_width))
+    folder.require_match(widths, (vae.latent_channels, text.d_model))
     s_factor = 2 ** (len(vae.block_out_channels) - 1)
     side = s_factor * transformer.sample_size
     scheduler = folder.json("scheduler", "scheduler_config.json").get("_class_name")
@@ -96,6 +97,7 @@ def read(folder: Folder) -> Card:
         head_dim=transformer.attention_head_dim,
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
+        streamed={"text_encoder": text.streamed(TEXT_TOKENS)},
     )
 
 
@@ -136,12 +138,12 @@ FAMILY = Family(
         ("tokenizer/spiece.model", "tokenizer/tokenizer.json"),
         ("scheduler/scheduler_config.json",),
     ),
-    # Two blocks of the real width with random weights held 23.4 widths a token besides the scores.
     # Decoding at the real width held 3270 values a pixel of the one frame that is worked on, of
     # which 2304 are copies that MLX's convolutions make on the CPU and not on Metal, and the
     # temporal decoder 230 for each of its 14 frames.
     memory=Coefficients(
-        token_widths=24,
+        metal=Block(attention=6.1, forward=2.1, inner=1.0),
+        cpu=Block(attention=16.4, forward=24.3),
         decode_values=300,
         decode_chunk=14,
         decode_tile=1280,
@@ -166,6 +168,7 @@ CARDS = (
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
         dtype="float16",
+        streamed={"text_encoder": T5_XXL.streamed(TEXT_TOKENS)},
         parameters={
             "text_encoder": 4_762_310_656,
             "transformer": 1_057_246_880,

@@ -25,13 +25,12 @@ from mlxvid.schedulers import NoiseConfig, Scheduler, sampler
 from mlxvid.text.clean import clean_caption
 from mlxvid.text.tokenizer import load_tokenizer
 
-from .card import SAMPLERS, TEMPORAL
+from .card import SAMPLERS, TEMPORAL, TEXT_TOKENS
 from .config import LatteConfig
 from .transformer import LatteTransformer3DModel
 
 log = logging.getLogger("mlxvid")
 
-TEXT_TOKENS = 120
 SCHEDULER_CONFIG = "scheduler_config.json"
 
 
@@ -49,7 +48,8 @@ class Model(base.Model):
                 own,
                 card.defaults.sampler,
             )
-        self.decoder = TEMPORAL if (self.path / TEMPORAL).is_dir() else "vae"
+        if (self.path / TEMPORAL).is_dir():
+            self.decoder = TEMPORAL
         self.tokenizer = load_tokenizer(self.path / "tokenizer", TEXT_TOKENS)
 
     def network(self, name: str, watch: Watch | None = None) -> Any:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mlxvid.model.card import Card, Coefficients, Family, Part, Source
+from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults, Geometry
 from mlxvid.text.clip_vision_config import CLIPVisionConfig
-from mlxvid.text.t5_config import UMT5Config
+from mlxvid.text.t5_config import UMT5_XXL, UMT5Config
 
 from . import others
 from .config import WanTransformerConfig
@@ -17,6 +17,7 @@ from .vae_config import WanVAEConfig
 
 GEOMETRY = Geometry(t_factor=4, s_factor=8, channels=16, patch=(1, 2, 2), causal=True)
 SAMPLERS = ("unipc", "euler", "heun")
+TEXT_TOKENS = 512  # the transformer sees as many, zeros where the prompt has ended
 TAKES = frozenset({"negative_prompt", "shift", "loras"})
 
 # What the models were tuned to be steered away from: in Chinese as they learned it (overexposed,
@@ -70,8 +71,9 @@ def read(folder: Folder) -> Card:
     transformer = folder.config("transformer", WanTransformerConfig)
     others.check(folder, transformer)
     vae = folder.config("vae", WanVAEConfig)
-    text_width = folder.json("text_encoder").get("d_model")
-    folder.require_match((transformer.out_channels, transformer.text_dim), (vae.z_dim, text_width))
+    text = folder.config("text_encoder", UMT5Config)
+    widths = (transformer.out_channels, transformer.text_dim)
+    folder.require_match(widths, (vae.z_dim, text.d_model))
     needs = _needs(transformer)
     scheduler = folder.json("scheduler", "scheduler_config.json")
     flow_shift = scheduler.get("flow_shift", scheduler.get("shift"))
@@ -89,9 +91,11 @@ def read(folder: Folder) -> Card:
         samplers=SAMPLERS,
         heads=transformer.num_attention_heads,
         head_dim=transformer.attention_head_dim,
+        inner=transformer.ffn_dim,
         takes=TAKES | needs,
         needs=needs,
         shift=own_shift(flow_shift),
+        streamed={"text_encoder": text.streamed(TEXT_TOKENS)},
     )
 
 
@@ -131,16 +135,19 @@ FAMILY = Family(
             "bfloat16",
             quantized=True,
             loras=True,
+            # ComfyUI's repackaged release is in float16, and recommended over bfloat16.
+            float16=True,
         ),
         "vae": Part(".vae:AutoencoderKLWan", WanVAEConfig, "decode", "float32"),
     },
     read=read,
-    # Random weights of 1.3B's proportions held 24 (bfloat16) to 30 widths a token, and 24 to 27 of
-    # 14B's; on Metal, where attention's queries and keys need no copies, less is to be expected.
-    # The VAE's values a pixel were counted without the copies that MLX's convolutions make on the
-    # CPU and not on Metal; small pictures take two to five times as much here.
+    # The traced graphs of 1.3B and 14B hold 8.1 and 6.1 widths on Metal: the one around its
+    # feed-forward, 5.8 times as wide, the other around its attention. The VAE's values a pixel were
+    # counted without the copies that MLX's convolutions make on the CPU and not on Metal; small
+    # pictures take two to five times as much here.
     memory=Coefficients(
-        token_widths=24,
+        metal=Block(attention=6.2, forward=2.4, inner=1.0),
+        cpu=Block(attention=20.5, forward=3.0, inner=2.0),
         decode_values=1010,
         decode_chunk=1,
         decode_tile=1280,
@@ -195,12 +202,14 @@ def _release(
         samplers=SAMPLERS,
         heads=more.pop("heads", 40),
         head_dim=128,
+        inner=more.pop("inner", 13824),
         takes=TAKES | needs,
         needs=needs,
         parameters=parameters,
         source=source,
         originals=(source.repository[: -len("-Diffusers")],),
         download_bytes=download_bytes,
+        streamed={"text_encoder": UMT5_XXL.streamed(TEXT_TOKENS)},
         **more,
     )
 
@@ -215,6 +224,7 @@ CARDS = (
         28_928_887_859,
         {"transformer": 1_418_996_800, **_TEXT_AND_VAE},
         heads=12,
+        inner=8960,
         shift=shift_by_size,
     ),
     _release(

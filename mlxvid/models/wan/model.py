@@ -23,10 +23,10 @@ from mlxvid.text.clean import clean
 from mlxvid.text.clip_vision import pixels_of
 from mlxvid.text.tokenizer import load_tokenizer
 
+from .card import TEXT_TOKENS
 from .config import WanTransformerConfig
 
 SMALL_TILE = 54  # latent positions: 640 pixels with the decoder's halo
-TEXT_TOKENS = 512  # the transformer sees as many, zeros where the prompt has ended
 
 
 class Model(base.Model):

@@ -26,7 +26,7 @@ def clip(tmp_path):
     return write_clip(tmp_path / "clip.mp4", frames=12)
 
 
-@pytest.mark.parametrize("name", ["out.mp4", "out.gif", "out.webm", "out"])
+@pytest.mark.parametrize("name", ["out.mp4", "out.gif", "out.webm", "out.mov", "out"])
 def test_trim_and_export_round_trip(tmp_path, qtbot, job, clip, name):
     counted = []
     job.progressed.connect(lambda done, count: counted.append((done, count)))

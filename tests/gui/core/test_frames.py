@@ -36,7 +36,7 @@ def finish(qtbot, reel, path) -> str:
     return ended.args[0]
 
 
-@pytest.mark.parametrize("name", ["clip.mp4", "clip.webm", "clip.gif", "frames"])
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.webm", "clip.mov", "clip.gif", "frames"])
 @pytest.mark.parametrize("size", [(48, 32), (33, 31)])
 def test_frames_are_those_that_the_library_reads(tmp_path, name, size):
     path = write_clip(tmp_path / name, width=size[0], height=size[1])

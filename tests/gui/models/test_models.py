@@ -5,7 +5,6 @@ Models are listed, downloaded, paused, verified, imported and deleted.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -177,15 +176,11 @@ def test_download_verify_mend_use_and_delete(panel, qtbot, server):
     assert hub.size_on_disk(REPO) == 0 and panel.list.find(model.name) is None
 
 
-def test_pause_keeps_what_is_here_and_resume_goes_on(panel, qtbot, server):
+def test_pause_keeps_what_is_here_and_resume_goes_on(panel, qtbot, server, tiny_folder):
     data = os.urandom(2_500_000)
-    server.add(
-        "org/large",
-        {
-            "model_index.json": json.dumps({"_class_name": "FactoredPipeline"}).encode(),
-            "weights.safetensors": data,
-        },
-    )
+    files = folder_files(tiny_folder)
+    configs = {path: files[path] for path in files if path.endswith(".json")}
+    server.add("org/large", {**configs, "weights.safetensors": data})
     server.pace = 0.02
     panel.get_repository("org/large")
     name = panel.chosen().name

@@ -32,6 +32,7 @@ def test_the_player_exports_what_is_between_its_marks(tmp_path, qtbot, clip, mon
         "MP4 Video…",
         "Animated GIF…",
         "WebM Video…",
+        "ProRes 422 HQ…",
         "PNG Sequence…",
     ]
     with qtbot.waitSignal(player.message, timeout=WAIT) as said:

@@ -15,7 +15,9 @@ from mlxvid.gui.widgets.export_formats import FORMATS, ask_target, fill_export_m
         (0, "a.gif", "a.gif"),
         (1, "a.GIF", "a.GIF"),
         (2, "a.b", "a.b.webm"),
-        (3, "frames", "frames"),
+        (3, "a", "a.mov"),
+        (0, "a.mov", "a.mov"),
+        (4, "frames", "frames"),
         (0, "", None),
     ],
 )

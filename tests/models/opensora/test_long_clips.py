@@ -20,6 +20,7 @@ from mlxvid.media.clip import Clip
 from mlxvid.model.machine import GIB, this_machine
 from mlxvid.models.opensora.long import pieces
 from mlxvid.run import checkpoint
+from mlxvid.run.latents import read_latents
 from mlxvid.run.planning import plan
 from tests.facts import facts
 
@@ -150,7 +151,7 @@ def test_an_edit_ratio_lets_given_frames_change(pipe):
 
     def latents(**given) -> np.ndarray:
         clip = pipe.generate("a star", **settings, **given)
-        return np.array(checkpoint.read_latents(clip.kept.path)[0])
+        return np.array(read_latents(clip.kept.path)[0])
 
     image = noisy(1, 32, 48)
     kept, edited, made = (latents(image=image, options={"edit": x}) for x in (0, 0.4, 1))

@@ -21,7 +21,7 @@ import sentencepiece
 
 from mlxvid.model.conditions import Conditions
 from mlxvid.models.opensora.strategy import parse_strategy, put_in
-from mlxvid.run.checkpoint import read_latents
+from mlxvid.run.latents import read_latents
 from mlxvid.text.clean import clean_caption
 
 from . import tiny as tiny_opensora

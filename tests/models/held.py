@@ -1,0 +1,143 @@
+"""What the blocks of every family hold, in a process of its own: counted in a traced graph as on
+Metal, or measured on the CPU.
+
+What is imported here imports MLX's networks, which is too late for the stand-ins of
+:mod:`scripts.benchmarks.traced`: so :func:`in_a_process` puts these in place first.
+"""
+
+from __future__ import annotations
+
+import mlxvid  # noqa: F401  first, so that OpenBLAS is loaded before MLX
+
+# isort: split
+import json
+import subprocess
+import sys
+from typing import Any, NamedTuple
+
+import mlx.core as mx
+from mlx.utils import tree_map
+
+from mlxvid.catalog import CATALOG
+from mlxvid.model.attention_call import Blocks
+from tests import ROOT
+
+TEXT = (32, 64)  # tokens of a prompt, and their width
+
+
+class Case(NamedTuple):
+    """Latents [rows, frames, height, width] through blocks of some heads; inner: the feed-forward's
+    width.
+    """
+
+    heads: int
+    frames: int
+    height: int
+    width: int
+    inner: int = 0
+    attention: str = "factored"
+    dtype: str = "float32"
+    rows: int = 1
+
+    @property
+    def tokens(self) -> int:
+        return self.frames * (self.height // 2) * (self.width // 2)
+
+
+# Of the released widths and sizes: only shapes are looked at.
+TRACED = {
+    "mini": [Case(3, 9, 12, 12), Case(3, 33, 24, 16, attention="full")],
+    "wan2.1-t2v-1.3b": [
+        Case(12, 21, 60, 104, 8960, dtype="bfloat16"),
+        Case(12, 6, 60, 104, 8960, rows=2),
+    ],
+    "wan2.1-t2v-14b": [
+        Case(40, 21, 60, 104, 13824, dtype="bfloat16"),
+        Case(40, 21, 90, 160, 13824, dtype="float16"),
+        Case(40, 9, 60, 104, 13824),
+    ],
+    "latte-1": [
+        Case(16, 16, 64, 64, dtype="float16"),
+        Case(16, 16, 64, 64, dtype="bfloat16", attention="full"),
+    ],
+    "opensora-1.2": [
+        Case(16, 15, 30, 52, dtype="bfloat16"),
+        Case(16, 30, 60, 106, attention="full"),
+    ],
+}
+# Of a few heads: what is held grows with the width.
+MEASURED = {
+    "mini": [Case(3, 9, 12, 12), Case(3, 17, 16, 24), Case(3, 9, 12, 16, attention="full")],
+    "wan2.1-t2v-1.3b": [Case(2, 5, 30, 40, 1492), Case(3, 3, 30, 52, 2240)],
+    "wan2.1-t2v-14b": [Case(2, 5, 30, 40, 692), Case(3, 3, 24, 40, 1036, rows=2)],
+    "latte-1": [
+        Case(4, 16, 32, 32),
+        Case(2, 16, 16, 24),
+        Case(4, 16, 32, 32, attention="full"),
+    ],
+    "opensora-1.2": [
+        Case(4, 15, 30, 52),
+        Case(2, 30, 16, 16),
+        Case(2, 30, 16, 16, attention="full"),
+    ],
+}
+
+
+def call_of(model: str, case: Case) -> tuple[Any, mx.array]:
+    """A network of a few blocks as a function of latents, and the latents."""
+    card = CATALOG[model]
+    dtype = getattr(mx, case.dtype)
+    channels = card.geometry.channels
+    latents = mx.zeros((case.rows, case.frames, case.height, case.width, channels))
+    if "attention" in card.takes:
+        sides = (case.height, case.width)
+        blocks = Blocks(case.heads, card.head_dim, 1, channels, sides, (1, 2, 2), dtype)
+        call = card.family.load(card.family.model).attention_call(blocks, case.frames)
+        return lambda x: call(x, case.attention), latents
+    from mlxvid.models.wan.config import WanTransformerConfig
+    from mlxvid.models.wan.transformer import WanTransformer3DModel
+
+    config = WanTransformerConfig(
+        num_attention_heads=case.heads, ffn_dim=case.inner, num_layers=2, text_dim=TEXT[1]
+    )
+    network = WanTransformer3DModel(config)
+    network.set_dtype(dtype)
+    # Lazy, so that a traced network of any size takes no memory.
+    network.update(tree_map(lambda p: mx.zeros(p.shape, p.dtype), network.parameters()))
+    text = mx.zeros((case.rows, *TEXT))
+    times = mx.zeros((case.rows,))
+    return lambda x: network(x, times, text), latents
+
+
+def measured(model: str, case: Case) -> int:
+    """The peak of a call, beyond what was there before."""
+    call, latents = call_of(model, case)
+    mx.eval(latents, call(latents))  # the weights too
+    mx.clear_cache()
+    before = mx.get_active_memory()
+    mx.reset_peak_memory()
+    mx.eval(call(latents))
+    return mx.get_peak_memory() - before
+
+
+def traced(model: str, case: Case) -> int:
+    """The peak of a call on Metal, as its graph says."""
+    from scripts.benchmarks.traced import peak_bytes
+
+    call, latents = call_of(model, case)
+    return peak_bytes(call, latents)
+
+
+PREPARED = "import mlxvid; from scripts.benchmarks import traced; traced.prepare()"
+IMPORTED = "import json; from tests.models import held"
+
+
+def in_a_process(how: str, model: str) -> list[int]:
+    """Bytes of each of a model's cases. how: "traced" or "measured"."""
+    cases = f"held.{how.upper()}[{model!r}]"
+    lines = [PREPARED] if how == "traced" else []
+    lines += [IMPORTED, f"print(json.dumps([held.{how}({model!r}, c) for c in {cases}]))"]
+    command = [sys.executable, "-c", "\n".join(lines)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
