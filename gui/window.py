@@ -76,6 +76,7 @@ class Window(QMainWindow):
         preferences.paused = any(job.state in unfinished for job in database.jobs())
         self.choices = choices or Choices(preferences, parent=self)
         self.runner = Runner(database, client, self.choices, preferences, self)
+        preferences.models_folder_changed.connect(self.runner.renew_worker)
         self.undo_stack = QUndoStack(self)
         stills = data_folder() / "pictures"
         self.compose = ComposePanel(database, self.choices, preferences)

@@ -23,7 +23,8 @@ def shown(value: object) -> str:
         text = repr(value)
     except Exception:  # nested too deeply, a number of thousands of digits, or its own fault
         text = f"a value of the type {type(value).__name__}"
-    return " ".join(text[: 2 * MAX_VALUE].split())[:MAX_VALUE]
+    lines = text[: 2 * MAX_VALUE].splitlines()
+    return " ".join(line.strip() for line in lines)[:MAX_VALUE]
 
 
 def _one_line(message: str) -> str:

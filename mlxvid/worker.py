@@ -4,23 +4,21 @@ app talks to (docs/worker.md).
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import io
 import json
 import math
 import queue
 import sys
 import threading
 import time
-import traceback
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
 from .cli import parser as cli
 from .cli.console import notes, progress_facts
-from .errors import CancelledError, MlxvidError, SettingError
+from .cli.events import as_json, strip, told
+from .cli.requests import lines, parse, switch
+from .errors import CancelledError, SettingError
 from .model.machine import this_machine
 from .model.settings import check_json, check_known, loading, making
 from .run.jobs import check_targets, require_fit, save, with_length
@@ -31,19 +29,11 @@ from .version import __version__
 if TYPE_CHECKING:
     from mlxvid.run.pipeline import Pipeline
 
-OPERATIONS = ("load", "generate", "cancel", "quit")
 # A preview costs a decode: never more of the time than this share, however eagerly they are asked
 # for.
 PREVIEW_SHARE = 0.2
 # Pixels of a preview's longer side at most: a preview is one line of text.
 PREVIEW_SIDE = 256
-MAX_LINE = 1 << 20
-# Lists and objects in each other: no request needs more than four.
-MAX_DEPTH = 20
-# Characters of an unexpected error that are shown in a message.
-MAX_SHOWN = 200
-OUT_OF_MEMORY = "Out of memory; make the clip smaller or shorter, or close other programs."
-TOO_DEEP = "This line's JSON is nested too deeply."
 
 Outcome = tuple[str, dict[str, Any]]
 """The event that ends a job, and its facts."""
@@ -247,14 +237,14 @@ class Worker:
             )
         check_json(settings, "The settings")
         settings["keyframes"] = keyframes_of(settings.get("keyframes", {}))
-        force = _switch(request, "force")
-        resume = _switch(request, "resume")
-        previews = _switch(request, "previews")
-        keep = {name: _switch(request, name, True) for name in ("metadata", "overwrite")}
+        force = switch(request, "force")
+        resume = switch(request, "resume")
+        previews = switch(request, "previews")
+        keep = {name: switch(request, name, True) for name in ("metadata", "overwrite")}
         digests = request.get("digests", {})
         if not isinstance(digests, dict):
             raise SettingError('"digests" are those in the settings of a clip, by path.')
-        smaller = _switch(request, "smaller_pieces")
+        smaller = switch(request, "smaller_pieces")
         pipe = self._ready(job)
         card = pipe.model.card
         check_targets(
@@ -306,101 +296,3 @@ class _Reporter:
                 count, height, width, _ = frames.shape
                 facts = {"frames": count, "width": width, "height": height, "png": strip(frames)}
                 self._worker.emit("preview", id=self._job, step=progress.step, **facts)
-
-
-def lines(requests: TextIO) -> Iterator[str]:
-    """The lines that aren't blank; of one that is longer than MAX_LINE the beginning, so that
-    nothing fills the memory.
-    """
-    while line := requests.readline(MAX_LINE):
-        rest = line
-        while len(rest) == MAX_LINE and not rest.endswith("\n"):
-            rest = requests.readline(MAX_LINE)
-        if line.strip():
-            yield line
-
-
-def parse(line: str) -> dict:
-    """One request from one line; raises :class:`SettingError` for anything else."""
-    try:
-        request = json.loads(line)
-    except ValueError:
-        raise SettingError(
-            f"This line is no JSON, or is longer than {MAX_LINE} characters: {line.strip()[:60]!r}."
-        ) from None
-    except RecursionError:
-        raise SettingError(TOO_DEEP) from None
-    if _deeper(request, MAX_DEPTH):
-        raise SettingError(TOO_DEEP)
-    if not isinstance(request, dict) or request.get("op") not in OPERATIONS:
-        raise SettingError(f'A request is an object with an "op" among: {", ".join(OPERATIONS)}.')
-    if not isinstance(request.get("settings", {}), dict):
-        raise SettingError('"settings" is an object of settings.')
-    if isinstance(request.get("id"), bool) or not isinstance(
-        request.get("id"), (str, int, type(None))
-    ):
-        raise SettingError('"id" is a string or a whole number.')
-    return request
-
-
-def _deeper(value: Any, depth: int) -> bool:
-    """Whether a JSON value has lists and objects in each other to more than `depth`."""
-    inner = value.values() if isinstance(value, dict) else value
-    if not isinstance(value, (dict, list)):
-        return False
-    return depth == 0 or any(_deeper(item, depth - 1) for item in inner)
-
-
-def _switch(request: dict, name: str, default: bool = False) -> bool:
-    """A field that is true or false, `default` where it is missing.
-
-    Raises :class:`SettingError` for anything else.
-    """
-    value = request.get(name)
-    if value is not None and not isinstance(value, bool):
-        raise SettingError(f'"{name}" is true or false, not {json.dumps(value)[:60]}.')
-    return default if value is None else value
-
-
-def told(error: Exception) -> dict[str, Any]:
-    """An error as the fields of its event; one that nobody expected is logged with its
-    traceback.
-    """
-    kind = type(error).__name__
-    if isinstance(error, MemoryError):
-        return {"kind": kind, "message": OUT_OF_MEMORY}
-    if not isinstance(error, MlxvidError):
-        with contextlib.suppress(OSError, ValueError):  # nobody may read standard error
-            traceback.print_exception(error, file=sys.stderr)
-        what = " ".join(f"{kind}: {error}".split())[:MAX_SHOWN]
-        return {
-            "kind": kind,
-            "message": f"This is a fault in mlxvid ({what}); please report it with the log, which "
-            "has the details.",
-        }
-    return {"kind": kind, "message": str(error)}
-
-
-def as_json(event: dict[str, Any]) -> str:
-    """An event as JSON, which has no NaN and no Infinity: they are null."""
-    try:
-        return json.dumps(event, allow_nan=False, default=str)
-    except ValueError:
-        return json.dumps(_finite(event), allow_nan=False, default=str)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _finite(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def strip(frames: Any) -> str:
-    """Frames uint8 [F, H, W, 3], one below the other, as a base64 PNG."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(frames.reshape(-1, *frames.shape[2:])).save(buffer, "PNG", compress_level=1)
-    return base64.b64encode(buffer.getvalue()).decode("ascii")

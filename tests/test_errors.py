@@ -31,6 +31,7 @@ class Silent:
     ("value", "expected"),
     [
         (3, "3"),
+        ("  ", "'  '"),
         ("a\nb", r"'a\nb'"),
         (np.zeros((2, 2), int), "array([[0, 0], [0, 0]])"),
         ("x" * 100, "'" + "x" * 59),

@@ -13,6 +13,9 @@ from PySide6.QtCore import QByteArray, QObject, QSettings, QStandardPaths, Signa
 from .database_file import data_folder
 from .worker_client import SILENCE
 
+# The variable that the library reads, here and in the processes that make clips and fetch models.
+MODELS = "MLXVID_MODELS"
+
 
 class Appearance(str, Enum):
     """The colours of the window."""
@@ -27,6 +30,7 @@ class Preferences(QObject):
 
     appearance_changed = Signal()
     silence_changed = Signal(int)
+    models_folder_changed = Signal()
 
     def __init__(self, path: Path | None = None, parent: QObject | None = None):
         super().__init__(parent)
@@ -44,6 +48,23 @@ class Preferences(QObject):
     @clips_folder.setter
     def clips_folder(self, folder: Path) -> None:
         self._settings.setValue("clips_folder", str(folder))
+
+    @property
+    def models_folder(self) -> Path | None:
+        """Where downloads go: MLXVID_MODELS, the chosen folder, or None for the usual place."""
+        given = os.environ.get(MODELS) or self._text("models_folder", "")
+        return Path(given) if given else None
+
+    @models_folder.setter
+    def models_folder(self, folder: Path | None) -> None:
+        self._settings.setValue("models_folder", "" if folder is None else str(folder))
+        os.environ[MODELS] = "" if folder is None else str(folder)
+        self.models_folder_changed.emit()
+
+    def apply_models_folder(self) -> None:
+        """Have this process, and those that it starts, keep models in the chosen folder."""
+        if self.models_folder is not None:
+            os.environ[MODELS] = str(self.models_folder)
 
     @property
     def appearance(self) -> Appearance:

@@ -66,6 +66,7 @@ class Runner(QObject):
         self.cancelling = False
         self._output: Path | None = None
         self._deaths = 0
+        self._outdated = False  # whether the worker began before a change that it must know
         self._retried: set[int] = set()  # jobs that go on after the GPU failed, in smaller pieces
         self._loads: dict[str, dict[str, Any]] = {}  # open load requests by their ids
         self._numbers = itertools.count(1)
@@ -117,6 +118,12 @@ class Runner(QObject):
         """End a worker that no longer answers; its job can then be resumed."""
         self._client.kill("The generator was stopped, since it no longer answered")
 
+    def renew_worker(self) -> None:
+        """Have the next job begin with a worker that knows the environment as it is now."""
+        self._outdated = True
+        if self.current is None:
+            self._end_outdated()
+
     def wait_longer(self) -> None:
         """Wait as long again for a silent worker."""
         self._client.be_patient()
@@ -147,6 +154,7 @@ class Runner(QObject):
             )
             self.changed.emit()
             return
+        self._end_outdated()
         self.current = job
         if not self._record(job, State.RUNNING):
             # Else it would wait for ever, and be made again and again.
@@ -170,6 +178,13 @@ class Runner(QObject):
         if job.number in self._retried:
             options["smaller_pieces"] = True
         self._client.generate(job.number, str(self._output), making_of(job.settings), **options)
+
+    def _end_outdated(self) -> None:
+        if self._outdated:
+            self._outdated = False
+            self._client.shutdown()
+            self._loading = None
+            self._loads.clear()
 
     def _load(self, loading: dict[str, Any]) -> None:
         """Ask for a model, unless the worker has it already or was asked before."""

@@ -120,6 +120,7 @@ class ModelsPanel(QWidget):
         self.jobs.done.connect(self._done)
         self.jobs.failed.connect(self._failed)
         self.jobs.stopped.connect(lambda name: self.refresh())
+        self._preferences.models_folder_changed.connect(self.refresh)
 
     # --- the list ---------------------------------------------------------------------------------
 
@@ -183,7 +184,9 @@ class ModelsPanel(QWidget):
         cache = hub.hub_cache_folder()
         folder = next(folder for folder in (cache, *cache.parents) if folder.exists())
         free = size_text(shutil.disk_usage(folder).free)
-        self._total.setText(f"Models use {size_text(used) if used else 'no space'}; {free} free.")
+        own = f" in {cache}" if self._preferences.models_folder is not None else ""
+        used_text = size_text(used) if used else "no space"
+        self._total.setText(f"Models use {used_text}; {free} free{own}.")
         self._total.setToolTip(f"Downloads are kept in {cache}.")
 
     def _show_chosen(self) -> None:

@@ -20,8 +20,9 @@ from mlxvid.paths import cache_folder, require_regular
 log = logging.getLogger("mlxvid")
 
 # Interrupted runs, and latents of clips that were not saved, stay until they are wanted; of more
-# than this the oldest are removed, unless somebody is at them.
-MOST_KEPT = 5
+# than this the oldest are removed, unless somebody is at them: more than a night's queue leaves
+# behind, and little beside a model.
+MOST_KEPT = 20
 
 
 def latents_folder() -> Path:

@@ -42,7 +42,7 @@ from .latents import KeptLatents, keep_latents, read_latents
 from .planning import held_by
 from .smaller_pieces import in_smaller_pieces
 from .sources import digests, sources
-from .turns import one_at_a_time
+from .turns import note_thread, one_at_a_time
 
 log = logging.getLogger("mlxvid")
 
@@ -386,8 +386,12 @@ class _Run:
         if not model.components.fit(model.denoiser, model.decoder):
             return None
         mx.eval(latents)  # a preview may be asked for by another thread
-        decode = model.decode
-        return lambda: np.concatenate([to_uint8(part) for part in decode(latents)])
+
+        def decoded() -> np.ndarray:
+            note_thread()
+            return np.concatenate([to_uint8(part) for part in model.decode(latents)])
+
+        return decoded
 
     def _hand_out(self, number: int, x: mx.array) -> None:
         for pixels in self.shot.finished(number, x):

@@ -39,8 +39,7 @@ def turn(cancel: Cancel | None = None) -> Iterator[None]:
         if cancel is not None and cancel.is_set():
             raise CancelledError(STOPPED)
     try:
-        if threading.current_thread() is not threading.main_thread():
-            _end_late()
+        note_thread()
         with bounds.of_one_run():
             yield
     finally:
@@ -56,6 +55,12 @@ def one_at_a_time(method: Callable[P, Result]) -> Callable[P, Result]:
             return method(*args, **kwargs)
 
     return in_turn
+
+
+def note_thread() -> None:
+    """To be called by every thread that uses MLX: the process then ends in an orderly way."""
+    if threading.current_thread() is not threading.main_thread():
+        _end_late()
 
 
 @functools.cache

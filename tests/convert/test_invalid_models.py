@@ -38,10 +38,13 @@ def test_weights_that_are_not_finite(value, source, valid_weights, refused):
 
 
 def test_weights_beyond_float16(source, valid_weights, refused):
-    name = max(valid_weights)
-    large = mx.full(valid_weights[name].shape, 1e5)
-    mx.save_safetensors(str(source / "vae" / WEIGHTS), {**valid_weights, name: large})
-    facts = (f"{name} in VAE/{WEIGHTS}", "float16's 65504", "`dtype`", "bfloat16")
+    mx.save_safetensors(str(source / "vae" / WEIGHTS), valid_weights)
+    path = source / "transformer" / WEIGHTS
+    weights = mx.load(str(path))
+    name = max(weights)
+    weights[name] = mx.full(weights[name].shape, 1e5)
+    mx.save_safetensors(str(path), weights)
+    facts = (f"{name} in SOURCE/transformer/{WEIGHTS}", "float16's 65504", "`dtype`", "bfloat16")
     refused(*facts, error=SettingError, dtype="float16")
 
 

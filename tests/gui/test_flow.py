@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 
 import numpy as np
@@ -75,6 +76,21 @@ def test_a_clip_that_is_made_again_names_what_has_changed(window, qtbot, home):
     with qtbot.waitSignal(window.runner.saved, timeout=PATIENCE):
         window.gallery.make_variations.emit(made)
     assert any(str(picture) in note for note in noted)
+
+
+def test_the_next_clip_is_made_by_a_worker_that_knows_the_models_folder(
+    window, qtbot, home, monkeypatch, tiny_folder
+):
+    monkeypatch.setenv("MLXVID_MODELS", "")
+    with qtbot.waitSignal(window.runner.saved, timeout=PATIENCE):
+        make(window, "a red ball")
+    shutil.copytree(tiny_folder, home / "disk" / "mine")
+    window.preferences.models_folder = home / "disk"
+    job = Job({**SMALL, "model": "mine", "prompt": "a red ball", "seed": 3})
+    with qtbot.waitSignal(window.runner.saved, timeout=PATIENCE) as saved:
+        window.database.insert_jobs([job])
+        window.runner.advance()
+    assert read_settings(saved.args[1])["model"] == str((home / "disk" / "mine").resolve())
 
 
 def test_type_generate_watch(window, qtbot, home):

@@ -13,9 +13,10 @@ from PySide6.QtWidgets import (
     QDialog,
     QLabel,
     QMessageBox,
+    QPushButton,
 )
 
-from mlxvid import __version__
+from mlxvid import __version__, hub
 from mlxvid.gui.core.jobs import State
 from mlxvid.gui.core.preferences import Appearance, Preferences
 from mlxvid.gui.dialogs.about import about_facts
@@ -139,6 +140,29 @@ def test_preferences(home, preferences, qtbot):
     again._settings.setValue("appearance", "mauve")
     again._settings.setValue("silence", "-3")
     assert again.appearance is Appearance.DARK and again.silence == 900
+
+
+def test_the_models_folder_is_the_one_chosen(home, monkeypatch, preferences, qtbot):
+    monkeypatch.setenv("MLXVID_MODELS", "")
+    dialog = PreferencesDialog(preferences)
+    qtbot.addWidget(dialog)
+    usual = hub.hub_cache_folder()
+    (reset,) = [button for button in dialog.findChildren(QPushButton) if button.text() == "Reset"]
+    assert not reset.isEnabled()
+    with qtbot.waitSignal(preferences.models_folder_changed):
+        dialog._take_models(str(home / "disk"))
+    assert hub.hub_cache_folder() == home / "disk"
+    assert reset.isEnabled()
+    # The next session finds it, and what is in the environment wins.
+    monkeypatch.setenv("MLXVID_MODELS", "")
+    Preferences().apply_models_folder()
+    assert hub.hub_cache_folder() == home / "disk"
+    monkeypatch.setenv("MLXVID_MODELS", str(home / "other"))
+    Preferences().apply_models_folder()
+    assert hub.hub_cache_folder() == home / "other"
+    reset.click()
+    assert hub.hub_cache_folder() == usual
+    assert preferences.models_folder is None
 
 
 def test_the_clips_folder_is_the_one_chosen(home, monkeypatch, preferences):

@@ -39,7 +39,7 @@ def test_killed_or_ended_and_run_again_it_goes_on(server, model, tmp_path):
     small = {path: b"w" if path.endswith(".safetensors") else model[path] for path in model}
     server.add(REPO, {**small, "tokenizer/large.model": data})
     server.pace = 0.02
-    for end, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 130)):
+    for end, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143)):
         run = start(server, tmp_path / "hub", "download", REPO)
         begin = json.loads(run.stdout.readline())["step"]
         while json.loads(run.stdout.readline())["step"] == begin:

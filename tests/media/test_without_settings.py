@@ -33,7 +33,9 @@ def reason(path: Path) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["clip.mp4", "clip.webm", "clip.gif", "clip.png", "clip"])
+@pytest.mark.parametrize(
+    "name", ["clip.mp4", "clip.mov", "clip.webm", "clip.gif", "clip.png", "clip"]
+)
 def test_settings_can_be_left_out(tmp_path, name):
     frames = moving(1 if name == "clip.png" else 3)
     told = Clip(frames, 8, {"prompt": SECRET}).save(tmp_path / f"told-{name}")

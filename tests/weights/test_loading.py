@@ -86,7 +86,7 @@ def test_an_unknown_model(name):
         mlxvid.load(name)
     message = str(caught.value)
     assert "\n" not in message
-    assert repr(name) in message and "`list_models`" in message
+    assert repr(name)[:100] in message and "`list_models`" in message
     assert ("(did you mean mini?)" in message) == (name in ("minni", "Mini2"))
 
 
@@ -286,9 +286,9 @@ def test_a_missing_shard(folder):
 )
 def test_dtype(tiny_folder, dtype, expected):
     pipe = mlxvid.load(str(tiny_folder), dtype=dtype)
-    for name in ("vae", "text_encoder", "transformer"):
+    for name in ("text_encoder", "transformer"):
         parameters = tree_flatten(pipe.model.network(name).parameters())
-        assert {value.dtype for _, value in parameters} == {expected}
+        assert {value.dtype for _, value in parameters} == {expected}, name
 
 
 @pytest.mark.parametrize("dtype", [None, "bfloat16", "float16"])

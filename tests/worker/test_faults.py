@@ -9,7 +9,8 @@ import math
 import pytest
 
 import mlxvid
-from mlxvid.worker import as_json, serve
+from mlxvid.cli.events import as_json
+from mlxvid.worker import serve
 
 FAULTS = [
     KeyError("patch"),

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
+from mlxvid.cli.requests import MAX_LINE, OPERATIONS, lines, parse
 from mlxvid.errors import SettingError
-from mlxvid.worker import MAX_LINE, OPERATIONS, lines, parse
 
 NO_JSON = ("no JSON", str(MAX_LINE))
 NO_SETTINGS = ('"settings"', "object")

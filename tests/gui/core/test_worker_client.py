@@ -12,13 +12,13 @@ import sys
 import numpy as np
 import pytest
 
+from mlxvid.cli.events import strip
 from mlxvid.errors import MediaError
 from mlxvid.gui.core.commands import worker_command
 from mlxvid.gui.core.previews import Previews, frames_of_preview
 from mlxvid.gui.core.protocol import SHOWN, LineParser
 from mlxvid.gui.core.worker_client import LAST_WORDS, WorkerClient
 from mlxvid.metal_errors import MEMORY, VICTIM, WATCHDOG
-from mlxvid.worker import strip
 
 NOTE = {"event": "note", "text": "Größe"}
 PROGRESS = {

@@ -20,6 +20,7 @@ from PIL import Image
 import mlxvid
 from mlxvid.errors import (
     CancelledError,
+    MediaError,
     MlxvidError,
     ModelNotFoundError,
     SettingError,
@@ -30,6 +31,8 @@ from mlxvid.models import card_of
 from mlxvid.models.wan.card import FAMILY
 from mlxvid.run import checkpoint
 from mlxvid.run.planning import plan
+from mlxvid.run.repeat import changes, require_same
+from mlxvid.run.sources import digest
 from tests.facts import facts
 
 pytest.importorskip("torch")
@@ -247,12 +250,11 @@ def test_a_loras_path_is_kept_so_that_it_is_found_from_anywhere(folders, tmp_pat
     assert pipe.loaded["loras"] == [f"{tmp_path}/style.safetensors@0.5"]
 
 
-@pytest.mark.parametrize("name", ["gone.safetensors", "other.safetensors", "broken.safetensors"])
+@pytest.mark.parametrize("name", ["gone.safetensors", "broken.safetensors"])
 def test_a_lora_is_judged_before_anything_is_loaded(name, copy, tmp_path):
     folder = copy()
     for file in folder.rglob("*.safetensors"):
         file.write_bytes(b"nothing that can be read")
-    write_lora(tmp_path / "other.safetensors", 9)
     (tmp_path / "broken.safetensors").write_bytes(bytes(20))
     with pytest.raises(MlxvidError, match=name):
         mlxvid.load(str(folder), loras=[str(tmp_path / name)])
@@ -389,3 +391,19 @@ def test_720p_decodes_on_a_small_mac_in_tiles():
 
     assert decoding(16, 12) < 9 * GIB
     assert decoding(64, 51) > 14 * GIB
+
+
+def test_a_lora_that_has_changed_or_is_gone_is_named(folders, tmp_path):
+    file = tmp_path / "style.safetensors"
+    write_lora(file, 0)
+    pipe = mlxvid.load(str(folders["t2v"]), loras=[f"{file}@0.5"])
+    settings = pipe.generate("a red ball", **SMALL).settings
+    assert settings["digests"] == {str(file): digest(file)}
+    require_same(settings, settings, "one.mp4")
+    assert list(changes(settings, settings, "one.mp4")) == []
+    file.write_bytes(file.read_bytes() + b" ")
+    (note,) = changes(settings, settings, "one.mp4")
+    assert str(file) in note
+    file.unlink()
+    with pytest.raises(MediaError, match=facts(str(file), "one.mp4", "`loras`")):
+        require_same(settings, settings, "one.mp4")
