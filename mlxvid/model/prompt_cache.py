@@ -11,6 +11,7 @@ import os
 import secrets
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
@@ -46,7 +47,7 @@ def digest_of(use: Mapping[str, Any], files: Iterable[Path], ids: mx.array, mask
     size other last bits. use: the class, type and bits that the encoder is used with, JSON-able.
     files: those that it is read from.
     """
-    arithmetic = [this_machine().name, str(mx.default_device()), mx.__version__, __version__]
+    arithmetic = [this_machine().name, str(mx.default_device()), version("mlx"), __version__]
     depends = [arithmetic, dict(use), [_facts(path) for path in files], ids.shape]
     digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode())
     for array in (ids, mask):

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from functools import partial
 from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
-from mlx.utils import tree_unflatten
+from mlx.utils import tree_map, tree_unflatten
 
 from .tensors import Tensor
 
@@ -74,9 +75,11 @@ def _lent(piece: nn.Module, tensors: Tensors, read: Read) -> Iterator[None]:
     """A piece with its weights, which is afterwards as it was."""
     empty = piece.leaf_modules()
     parameters = piece.parameters()
+    # Copies are filled: where quantizing puts others in their place, nothing holds their weights.
+    piece.update_modules(tree_map(copy, empty, is_leaf=nn.Module.is_module))
     try:
         read(tensors)
         yield
     finally:
-        piece.update_modules(empty)  # quantizing puts others in their place
+        piece.update_modules(empty)
         piece.update(parameters)
