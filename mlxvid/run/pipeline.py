@@ -40,9 +40,10 @@ from .complete import complete
 from .frames import Frames, OnFrames, to_uint8
 from .latents import KeptLatents, keep_latents, read_latents
 from .planning import held_by
+from .previews import Previews
 from .smaller_pieces import in_smaller_pieces
 from .sources import digests, sources
-from .turns import note_thread, one_at_a_time
+from .turns import one_at_a_time
 
 log = logging.getLogger("mlxvid")
 
@@ -80,6 +81,7 @@ class Pipeline:
         *,
         latents: Any = None,
         resume: bool = False,
+        previews: bool = False,
         on_progress: OnProgress | None = None,
         on_frames: OnFrames | None = None,
         cancel: Cancel | None = None,
@@ -96,6 +98,9 @@ class Pipeline:
         resume: go on where a run with these very settings (its seed among them) was interrupted,
         and end with the same clip, bit for bit; from the beginning, which is logged, where none
         was.
+        previews: see that :meth:`Progress.preview` has something to show, of a model whose decoder
+        has no room beside the denoiser too: the first time, its decoder is loaded for it beforehand
+        for some seconds.
         on_progress(Progress) is called after each step, and within one that takes long;
         cancel.is_set() is asked as often and ends the run with :class:`CancelledError`.
         on_frames(frames uint8 [n, H, W, 3]) is called with frames as they are done, in order.
@@ -131,7 +136,10 @@ class Pipeline:
             state = self._begun(checkpoint, resume)
             try:
                 shot = in_smaller_pieces(lambda: self.model.shot(request, noise, watch))
-                run = _Run(self, shot, watch, checkpoint, kept_settings, frames)
+                shown = Previews(self.model)
+                if previews:
+                    shown.prepare(watch)
+                run = _Run(self, shot, watch, checkpoint, kept_settings, frames, shown)
                 result = run.denoised(state or RunState(noise))
                 mx.eval(result)  # here, where memory that runs out is told as that
                 kept = keep_latents(
@@ -315,6 +323,7 @@ class _Run:
         checkpoint: Checkpoint,
         settings: Mapping[str, Any],
         frames: Frames,
+        previews: Previews,
     ):
         self.pipeline = pipeline
         self.shot = shot
@@ -322,6 +331,7 @@ class _Run:
         self.checkpoint = checkpoint
         self.settings = settings
         self.frames = frames
+        self.previews = previews
         self.total = sum(shot.steps)
 
     def denoised(self, state: RunState) -> mx.array:
@@ -378,20 +388,8 @@ class _Run:
             self.last = now
             # The last one in any case: what follows may take long, or be what a stop comes into.
             self.checkpoint.save(now, last=step + 1 == steps)
-            self.watch.done(self._preview(stage.preview(x, x0)))
+            self.watch.done(self.previews.of(stage.preview(x, x0)))
         return stage.end(x, y)
-
-    def _preview(self, latents: mx.array) -> Callable[[], np.ndarray] | None:
-        model = self.pipeline.model
-        if not model.components.fit(model.denoiser, model.decoder):
-            return None
-        mx.eval(latents)  # a preview may be asked for by another thread
-
-        def decoded() -> np.ndarray:
-            note_thread()
-            return np.concatenate([to_uint8(part) for part in model.decode(latents)])
-
-        return decoded
 
     def _hand_out(self, number: int, x: mx.array) -> None:
         for pixels in self.shot.finished(number, x):

@@ -63,7 +63,13 @@ def test_every_file_is_found_under_the_setting_that_names_it(here):
 
 
 def test_a_lora_in_a_folder(here):
-    for name in ("one/a.safetensors", "two/a.safetensors", "two/b.safetensors", "odd@2/x@1"):
+    for name in (
+        "one/a.safetensors",
+        "two/a.safetensors",
+        "two/b.safetensors",
+        "odd@2/x@1",
+        "one/._a.safetensors",
+    ):
         (here / name).parent.mkdir(exist_ok=True)
         (here / name).touch()
     loras = ["one", "two@0.5", "two:b.safetensors", "two:b.safetensors@1", "odd@2/x@1"]
