@@ -21,6 +21,9 @@ WITHIN_SECONDS = 0.25
 NEARLY = 0.99
 # Seconds that a bar's clock may be ahead of the run's.
 BEHIND = 5.0
+Preview = Callable[[bool], "np.ndarray | None"]
+"""Frames of a clip so far, as :meth:`Progress.preview` has them; called with `rough`."""
+
 # What a stage counts, where that is not steps.
 UNITS = {
     "download": "MB",
@@ -53,15 +56,20 @@ class Progress:
     total: int
     elapsed: float
     remaining: float | None
-    _preview: Callable[[], np.ndarray] | None = field(default=None, repr=False)
+    _preview: Preview | None = field(default=None, repr=False)
     fraction: float = 0.0
 
-    def preview(self) -> np.ndarray | None:
+    def preview(self, rough: bool = False) -> np.ndarray | None:
         """The clip as it would be if denoising ended here, uint8 [F, H, W, 3]; None outside
-        denoising, and where the decoder has no room beside the denoiser. Costs
-        a decode, so ask seldom.
+        denoising.
+
+        It is decoded where the decoder has room beside the denoiser, which costs a decode: ask
+        seldom. Elsewhere, and everywhere with `rough`, colours are a linear function of latents:
+        that costs next to nothing, shows one pixel a latent position, and needs a fit to the
+        model's decoder, which ``generate(previews=True)`` makes before the first step; None
+        without it.
         """
-        return self._preview() if self._preview else None
+        return self._preview(rough) if self._preview else None
 
 
 _pauses = 0
@@ -100,7 +108,7 @@ class Watch:
         self._told = self._start
         self._report(None)
 
-    def done(self, preview: Callable[[], np.ndarray] | None = None, count: int = 1) -> None:
+    def done(self, preview: Preview | None = None, count: int = 1) -> None:
         """`count` more steps are done."""
         self._step += count
         self._report(preview)
@@ -132,7 +140,7 @@ class Watch:
         yield
         self.done()
 
-    def _report(self, preview: Callable[[], np.ndarray] | None, fraction: float = 0.0) -> None:
+    def _report(self, preview: Preview | None, fraction: float = 0.0) -> None:
         now = time.monotonic()
         if self._pauses != _pauses:
             self._start += now - self._told
