@@ -16,7 +16,8 @@ from mlx.utils import tree_flatten
 from mlxvid.errors import SettingError, WeightsError
 from mlxvid.model.card import Family, Part
 from mlxvid.model.folder import from_json
-from mlxvid.weights.loading import MLX_DTYPES, QUANTIZE_GROUP, fill, sanitized
+from mlxvid.weights.loading import MLX_DTYPES, QUANTIZE_GROUP
+from mlxvid.weights.reading import fill, sanitized
 from mlxvid.weights.tensors import Tensor
 
 from .release import Component

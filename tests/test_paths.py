@@ -23,9 +23,9 @@ from mlxvid.paths import require_regular
 from mlxvid.run.checkpoint import run_settings
 from mlxvid.run.latents import read_latents
 from mlxvid.text.tokenizer import JsonTokenizer, read_sentencepiece
-from mlxvid.weights.loading import read_weights
 from mlxvid.weights.lora import Lora
 from mlxvid.weights.lora_file import read_lora
+from mlxvid.weights.reading import read_weights
 from mlxvid.weights.tensors import mapped
 
 

@@ -17,6 +17,7 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten
 
+from mlxvid.layers import bounds
 from mlxvid.progress import Watch
 from mlxvid.schedulers import Predict, Scheduler
 
@@ -27,6 +28,7 @@ from .folder import Folder
 from .guidance import NEGATIVE, PROMPT, classifier_free
 from .machine import this_machine
 from .memory import in_one_batch
+from .prompt_cache import PromptCache, digest_of
 from .request import Request
 
 Passes = Mapping[str, Conditions]
@@ -65,6 +67,7 @@ class Model:
     def __init__(self, card: Card, components: Components):
         self.card = card
         self.components = components
+        self.prompt_cache = PromptCache()
 
     @property
     def folder(self) -> Folder:
@@ -112,9 +115,45 @@ class Model:
     def encode_text(self, prompts: list[str], watch: Watch) -> Conditions:
         """The conditions of B prompts: arrays whose first axis is B.
 
-        Told to `watch` as the stage "encode", after the text encoder is loaded.
+        Told to `watch` as the stage "encode", after the text encoder is loaded:
+        :meth:`text_states` does so.
         """
         raise NotImplementedError
+
+    def text_states(
+        self, ids: mx.array, mask: mx.array, watch: Watch, name: str = "text_encoder"
+    ) -> mx.array:
+        """What a text encoder makes of token ids [B, L] and their mask, evaluated: where it was
+        made of these before, from the cache, without the encoder.
+        """
+        digest = self._digest(ids, mask, name)
+        states = self.prompt_cache.get(digest)
+        if states is not None:
+            with watch.task("encode"):
+                return states
+        encoder = self.network(name, watch)
+        with watch.task("encode"), bounds.heard(watch.within(1)):
+            states = encoder(ids, mask)
+            mx.eval(states)
+        self.prompt_cache.put(digest, states)
+        return states
+
+    def _digest(self, ids: mx.array, mask: mx.array, name: str) -> str:
+        """The name of what an encoder makes of these in the cache."""
+        part = self.card.family.parts[name]
+        components = self.components
+        # The average over a training, which is taken for it, stands beside it under a longer name.
+        files = sorted(self.path.glob(f"*{name}*/*"))
+        loras = components.loras if part.loras else ()
+        for lora in loras:
+            files += lora.files
+        use = {
+            "network": part.network,
+            "dtype": components.dtype,
+            "quantize": components.quantize,
+            "loras": [str(lora) for lora in loras],
+        }
+        return digest_of(use, files, ids, mask)
 
     def encode_inputs(self, request: Request, watch: Watch) -> Conditions:
         """The conditions of everything in the request but its text, such as pictures: arrays whose

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from mlxvid.text.streamed import Streamed
+
 from .folder import Folder
 from .geometry import ATTENTION_MODES, Defaults, Geometry
 from .settings import SETTINGS, Setting
@@ -32,7 +34,9 @@ class Part:
     used on Metal when none is asked for, None for the checkpoint's own; "float32" is kept whatever
     is asked for. float16: whether its network is known to do well in float16, which takes
     bfloat16's place where that is slow. quantized: whether its large matrices can be. loras:
-    whether LoRAs are added to it. optional: a model may do without it.
+    whether LoRAs are added to it. optional: a model may do without it. streamed: whether its
+    network can be used piece by piece (:mod:`mlxvid.layers.streaming`), and so is where it would
+    not stay in memory.
     """
 
     network: str
@@ -43,6 +47,7 @@ class Part:
     loras: bool = False
     optional: bool = False
     float16: bool = False
+    streamed: bool = False
 
     @property
     def stays_float32(self) -> bool:
@@ -172,7 +177,7 @@ class Card:
     family's options, those that have a value when none is given. shared_frames: frames that a clip
     has in common with the one that it extends or joins. shift(width, height): of the noise
     schedule, None for a model without one. guidance_is_input: guidance is an input of the network,
-    which then takes one pass a step.
+    which then takes one pass a step. streamed: what its parts that can be streamed hold then.
 
     Of a release: parameters by component, dtype as stored; source: its repository in the Diffusers
     layout; originals: those of the same weights in other layouts; sources: those of single
@@ -197,6 +202,7 @@ class Card:
     shared_frames: int = 0
     shift: Callable[[int, int], float | None] = _no_shift
     guidance_is_input: bool = False
+    streamed: Mapping[str, Streamed] = field(default_factory=dict)
     licence: str = ""
     description: str = ""
     dtype: str = "bfloat16"

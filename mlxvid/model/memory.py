@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil, prod
 
+from mlxvid.text.streamed import Streamed
+
 from .card import STAGES, Card, Coefficients, Family, Stage
 from .machine import Machine
 
@@ -22,6 +24,8 @@ RUNTIME_BYTES = 300 * 2**20
 # it holds this many copies.
 FUSED_HEAD_DIMS = frozenset({64, 72, 80, 96, 128})
 SCORE_COPIES = 1.0
+# Of a text encoder's, which adds to them, MLX's CPU backend holds more.
+CPU_SCORE_COPIES = 5
 # Bytes of a value on MLX's CPU backend, whatever the weights' type: a product of half precision is
 # made of copies in float32. On Metal values of a block are as large as the transformer's type.
 VALUE_BYTES = 4
@@ -154,15 +158,34 @@ def decode_piece(
 def stages(load: Load, weights: Weights, card: Card, machine: Machine) -> dict[Stage, int]:
     """Estimated bytes at the peak of each stage: one component is in memory at a time.
 
-    encode: the largest encoder. denoise: the largest transformer, and what a block of it holds of
-    tokens x batch, with the scores where attention isn't fused. decode: the VAE, decode_values a
-    pixel of one chunk and tile, and the frames as bytes, twice while they are joined.
+    encode: the largest encoder, or what is in memory of it at a time. denoise: the largest
+    transformer, and what a block of it holds of tokens x batch, with the scores where attention
+    isn't fused. decode: the VAE, decode_values a pixel of one chunk and tile, and the frames as
+    bytes, twice while they are joined.
     """
+    needed = {stage: stage_weights(stage, weights, card.family) for stage in STAGES}
+    needed["encode"] = _encoding(weights, card, machine)
     held = held_besides(load, card, machine)
-    peaks = {}
-    for stage in STAGES:
-        peaks[stage] = RUNTIME_BYTES + stage_weights(stage, weights, card.family) + held[stage]
-    return peaks
+    return {stage: RUNTIME_BYTES + needed[stage] + held[stage] for stage in STAGES}
+
+
+def _encoding(weights: Weights, card: Card, machine: Machine) -> int:
+    """Bytes of the encoder that needs most of them."""
+    needed = [0]
+    for component, types in weights.items():
+        size = sum(types.values())
+        if component in card.streamed:
+            size = streamed_bytes(size, card.streamed[component], machine.metal)
+        if card.family.parts[component].stage == "encode":
+            needed.append(size)
+    return max(needed)
+
+
+def streamed_bytes(size: int, streamed: Streamed, metal: bool) -> int:
+    """Bytes at the peak of an encoder that is used block by block. size: of all its weights."""
+    copies = 1 if metal else CPU_SCORE_COPIES
+    values = streamed.matrix + streamed.held + copies * streamed.scores
+    return int(streamed.share * size) + values * VALUE_BYTES
 
 
 def held_besides(load: Load, card: Card, machine: Machine) -> dict[Stage, int]:

@@ -17,6 +17,8 @@ import numpy as np
 from mlxvid.errors import MediaError
 from mlxvid.media.names import given_file
 from mlxvid.media.targets import expand
+from mlxvid.paths import require_regular
+from mlxvid.weights.files import visible
 
 DIGEST = 16
 """Characters of a digest, of SHA-256 in hexadecimal."""
@@ -71,7 +73,8 @@ def lora_path(lora: str) -> str | None:
 
 def _file_of_lora(path: Path) -> str:
     """The one LoRA in a folder, where there is one; other files there come and go in training."""
-    files = sorted(path.glob("*.safetensors")) if path.is_dir() else []
+    there = visible(path) if path.is_dir() else []
+    files = [file for file in there if file.suffix == ".safetensors"]
     return str(files[0] if len(files) == 1 else path)
 
 
@@ -81,17 +84,16 @@ def _file_of_lora(path: Path) -> str:
 def digest(path: str | os.PathLike) -> str:
     """A digest of a file's bytes, or of a folder's frames or weights: their names and bytes.
 
-    Raises OSError for what can't be read.
+    Raises OSError for what can't be read, and :class:`MediaError` for a pipe or device.
     """
     found = hashlib.sha256()
     place = Path(path)
     if place.is_dir():
-        files = [
-            file for file in place.iterdir() if file.suffix.lower() in _READ and file.is_file()
-        ]
-        for file in sorted(files):
+        files = [file for file in visible(place) if file.suffix.lower() in _READ]
+        for file in files:
             found.update(f"{file.name} {digest(file)}\n".encode(errors="surrogateescape"))
     else:
+        require_regular(place)
         with open(place, "rb") as opened:
             while part := opened.read(_PART):
                 found.update(part)
@@ -111,7 +113,7 @@ def digests(paths: Iterable[str]) -> dict[str, str]:
     for path in paths:
         try:
             found[path] = digest(path)
-        except OSError:
+        except (OSError, MediaError):
             continue
     return found
 

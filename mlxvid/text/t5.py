@@ -8,6 +8,9 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
+from mlxvid.layers.bounds import evaluate
+from mlxvid.layers.streaming import in_memory
+
 from .t5_config import T5Config
 
 
@@ -113,14 +116,15 @@ class Stack(nn.Module):
             self.config.relative_attention_max_distance,
         )
         hidden = mx.where(mask[:, None, None], 0.0, -math.inf)
-        for block in self.block:
-            attention = block.layer[0].SelfAttention
-            if "relative_attention_bias" in attention:
-                bias = attention.relative_attention_bias(buckets).transpose(2, 0, 1)
-                scores = (bias + hidden).astype(block.layer[0].layer_norm.weight.dtype)
-            x = block(x, scores)
-            # The encoders have billions of weights: one block is work enough for one evaluation.
-            mx.eval(x)
+        for number, block in enumerate(self.block, 1):
+            with in_memory(block):
+                attention = block.layer[0].SelfAttention
+                if "relative_attention_bias" in attention:
+                    bias = attention.relative_attention_bias(buckets).transpose(2, 0, 1)
+                    scores = (bias + hidden).astype(block.layer[0].layer_norm.weight.dtype)
+                x = block(x, scores)
+                # With billions of weights, one block is work enough for one evaluation.
+                evaluate(x, number / len(self.block))
         return self.final_layer_norm(x)
 
 
@@ -133,12 +137,18 @@ class T5EncoderModel(nn.Module):
     """
 
     biases_in_every_block = False
+    tables = ("shared",)
+    """The embeddings of which a call uses few rows: see :mod:`mlxvid.layers.streaming`."""
 
     def __init__(self, config: T5Config):
         super().__init__()
         self.config = config
         self.shared = nn.Embedding(config.vocab_size, config.d_model)
         self.encoder = Stack(config, config.num_layers if self.biases_in_every_block else 1)
+
+    def pieces(self) -> dict[str, nn.Module]:
+        """The blocks, by their names, whose weights are used one after another."""
+        return {f"encoder.block.{number}": block for number, block in enumerate(self.encoder.block)}
 
     @staticmethod
     def sanitize(weights: dict[str, mx.array]) -> dict[str, mx.array]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .streamed import Streamed
+
 
 @dataclass(frozen=True)
 class T5Config:
@@ -27,6 +29,24 @@ class T5Config:
         if self.feed_forward_proj != "gated-gelu":
             raise ValueError(f"feed_forward_proj is {self.feed_forward_proj!r}, not 'gated-gelu'")
 
+    def streamed(self, tokens: int, rows: int = 2) -> Streamed:
+        """What is in memory at a time for `rows` prompts of `tokens` each.
+
+        A block of three, and random weights of 256 to 1024 values a token, held 12 widths and one
+        width of all heads a token, and at its attention five copies of the scores on MLX's CPU
+        backend.
+        """
+        inner = self.num_heads * self.d_kv
+        matrix = self.d_model * max(self.d_ff, inner)
+        block = self.d_model * (4 * inner + 3 * self.d_ff)
+        weights = self.vocab_size * self.d_model + self.num_layers * block
+        return Streamed(
+            share=block / weights,
+            matrix=matrix,
+            held=rows * tokens * (12 * self.d_model + inner),
+            scores=rows * self.num_heads * tokens**2,
+        )
+
 
 @dataclass(frozen=True)
 class UMT5Config(T5Config):
@@ -37,3 +57,10 @@ class UMT5Config(T5Config):
     num_layers: int = 8
     num_heads: int = 6
     feed_forward_proj: str = "gated-gelu"
+
+
+# The sizes of the largest releases.
+T5_XXL = T5Config(
+    d_model=4096, d_ff=10240, num_layers=24, num_heads=64, feed_forward_proj="gated-gelu"
+)
+UMT5_XXL = UMT5Config(vocab_size=256384, d_model=4096, d_ff=10240, num_layers=24, num_heads=64)

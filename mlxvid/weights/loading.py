@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -19,17 +19,17 @@ from mlxvid.errors import SettingError, WeightsError
 from mlxvid.model.card import Card, Part
 from mlxvid.model.folder import Folder
 from mlxvid.model.machine import this_machine
-from mlxvid.model.memory import RUNTIME_BYTES, loaded_weights
+from mlxvid.model.memory import RUNTIME_BYTES, loaded_weights, streamed_bytes
 from mlxvid.progress import Watch
 
-from . import torch_file
-from .files import average_folder, check_content, component_files, is_index
+from .files import average_folder
 from .lora import Lora
 from .lora_file import open_lora, read_lora
 from .lora_layers import apply_lora
+from .reading import fill, read_weights, sanitized
 from .sizes import read_sizes
-from .tensors import Tensor, joined
-from .wrappers import is_average, peeled
+from .streaming import stream
+from .tensors import Tensor
 
 log = logging.getLogger("mlxvid")
 
@@ -68,6 +68,7 @@ class Components:
         self.usable = machine.usable
         self._bfloat16_is_slow = machine.bfloat16_is_slow
         self._family = card.family
+        self._streamed = card.streamed
         self._loaded: dict[str, nn.Module] = {}
         self._lock = threading.Lock()
 
@@ -84,10 +85,12 @@ class Components:
             return self._loaded[name]
 
     def _whole(self, name: str, part: Part, watch: Watch | None) -> nn.Module:
-        """The network with its weights read: in bfloat16 where some are too large for the float16
-        that was to take its place.
+        """The network with its weights read, unless it reads them itself: in bfloat16 where some
+        are too large for the float16 that was to take its place.
         """
         network, lazy = self._load(name, part, watch)
+        if self.streams(part):
+            return network
         evaluate(network, watch if lazy else None)
         usual = part.used_dtype(self.dtype, half_is_slow=False)
         if part.used_dtype(self.dtype, False, self._bfloat16_is_slow) == usual:
@@ -110,8 +113,27 @@ class Components:
 
     def fit(self, *names: str) -> bool:
         """Whether these components can be in memory together, with what a run holds besides."""
-        weights = sum(self.sizes.get(name, 0) for name in names)
+        return self._leave_room(sum(map(self._needed, names)))
+
+    def streams(self, part: Part) -> bool:
+        """Whether a component's blocks are read each time that they are used: where the model's
+        components can't all stay in memory, so that this one would be read again anyway.
+        """
+        unchanged = not part.float16 and not (part.loras and self.loras)
+        everything = sum(self.sizes.values())
+        return part.streamed and unchanged and not self._leave_room(everything)
+
+    def _leave_room(self, weights: int) -> bool:
+        """Whether so many bytes of weights leave enough for what a run holds besides."""
         return RUNTIME_BYTES + weights + self.held <= self.usable
+
+    def _needed(self, name: str) -> int:
+        """Bytes that a component needs in memory."""
+        size = self.sizes.get(name, 0)
+        streamed = self._streamed.get(name)
+        if streamed is None or not self.streams(self._family.parts[name]):
+            return size
+        return streamed_bytes(size, streamed, mx.default_device() == mx.gpu)
 
     @cached_property
     def sizes(self) -> dict[str, int]:
@@ -166,7 +188,8 @@ class Components:
         average = average_folder(self.folder.path, name)
         if average is not None:
             log.warning(f"Taken: {average}, the average over the training, and not {folder}.")
-        weights = read_weights(average or folder)
+        streams = self.streams(part)
+        weights = read_weights(average or folder, mapped=streams)
         unread = {key: weight for key, weight in weights.items() if isinstance(weight, Tensor)}
         arrays = {key: array for key, array in weights.items() if isinstance(array, mx.array)}
         arrays |= {key: mx.zeros(tensor.shape) for key, tensor in unread.items()}
@@ -176,7 +199,11 @@ class Components:
         fill(network, arrays, folder)
         bits = self.quantize if part.quantized and not stored else None
         settle = partial(self._settle, network, part, bits)
-        if unread:
+        if streams:
+            # One tensor at a time, so that no two are in memory as they are stored.
+            read = partial(read_in, network, settle=settle, watch=None, part_bytes=0)
+            stream(network, unread, read, self._dtype(part))
+        elif unread:
             read_in(network, unread, settle, watch)
         else:
             settle(arrays)
@@ -186,16 +213,21 @@ class Components:
                 apply_lora(network, read_lora(lora), lora.scale, str(lora))
         return network, not unread
 
+    def _dtype(self, part: Part) -> mx.Dtype | None:
+        """The type in which a component's weights are used; None for the checkpoint's own."""
+        # `self.dtype` stands for slow half precision too.
+        dtype = part.used_dtype(self.dtype, False, self._bfloat16_is_slow)
+        return None if dtype is None else MLX_DTYPES[dtype]
+
     def _settle(
         self, network: nn.Module, part: Part, bits: int | None, names: Collection[str]
     ) -> None:
         """Give a network's weights the type that they are used in, and quantize those among `names`
         that can be, if there are `bits`.
         """
-        # `self.dtype` stands for slow half precision too.
-        dtype = part.used_dtype(self.dtype, False, self._bfloat16_is_slow)
+        dtype = self._dtype(part)
         if dtype is not None:
-            network.set_dtype(MLX_DTYPES[dtype])
+            network.set_dtype(dtype)
         if not bits or not hasattr(network, "quantizable"):
             return
 
@@ -234,14 +266,19 @@ class Components:
             ) from None
 
 
-def _parts(items: Iterable[tuple[Any, int]]) -> Iterator[tuple[list[Any], int]]:
-    """Items and their bytes, in order, as parts of about :data:`LOAD_BYTES`, with sizes in MB."""
+def _parts(
+    items: Iterable[tuple[Any, int]], part_bytes: int | None = None
+) -> Iterator[tuple[list[Any], int]]:
+    """Items and their bytes, in order, as parts of about so many, by default :data:`LOAD_BYTES`,
+    with sizes in MB.
+    """
+    part_bytes = LOAD_BYTES if part_bytes is None else part_bytes
     part: list[Any] = []
     size = 0
     for item, nbytes in items:
         part.append(item)
         size += nbytes
-        if size >= LOAD_BYTES:
+        if size >= part_bytes:
             yield part, math.ceil(size / 1e6)
             part = []
             size = 0
@@ -272,12 +309,14 @@ def read_in(
     tensors: dict[str, Tensor],
     settle: Callable[[Collection[str]], None],
     watch: Watch | None,
+    part_bytes: int | None = None,
 ) -> None:
-    """Read a network's weights from PyTorch's files, part by part: the stage "load", in MB.
+    """Read a network's weights from mapped files, part by part: the stage "load", in MB.
 
     MLX can't leave these to be read when they are used. So that never more of them is in memory as
-    the files have it than one part, each is given its place and its type in use, by settle(names),
-    before the next is read. A class's `sanitize` sees one part at a time.
+    the files have it than one part, of `part_bytes` (default: :data:`LOAD_BYTES`), each is given
+    its place and its type in use, by settle(names), before the next is read. A class's `sanitize`
+    sees one part at a time.
     """
     sanitize = getattr(network, "sanitize", dict)
     kept = []
@@ -285,7 +324,7 @@ def read_in(
     for name in sorted(tensors):
         if sanitize({name: mx.zeros(tensors[name].shape)}):
             kept.append((name, tensors[name].values.nbytes))
-    parts = list(_parts(kept))
+    parts = list(_parts(kept, part_bytes))
     watch = watch if len(parts) > 1 else None
     if watch is not None:
         watch.begin("load", sum(megabytes for _, megabytes in parts))
@@ -303,77 +342,8 @@ def read_in(
             watch.done(count=megabytes)
 
 
-def read_weights(folder: Path) -> dict[str, mx.array | Tensor]:
-    """All tensors of a component, of which none is read from the disk yet.
-
-    They are MLX's lazy arrays where it has safetensors, sharded or not, and a :class:`Tensor` each
-    where it has only PyTorch's files. Raises :class:`WeightsError` where there are none, or they
-    are broken, incomplete or hold anything but tensors.
-    """
-    files = [path for path in component_files(folder) if not is_index(path)]
-    if not files:
-        raise WeightsError(
-            f"{folder} has no weights (.safetensors, .bin, .pth or .pt); download or convert the "
-            "model again."
-        )
-    if is_average(files[0].name):
-        log.warning(f"Taken: {files[0]}, the average over the training.")
-    if files[0].suffix != ".safetensors":
-        return dict(joined(files, torch_file.read))
-    weights: dict[str, mx.array | Tensor] = {}
-    for file in files:
-        try:
-            weights.update(cast(dict[str, mx.array], mx.load(str(file), format="safetensors")))
-        except (OSError, RuntimeError, ValueError):
-            check_content(file)
-            raise WeightsError(
-                f"{file} is missing, damaged or cut short; download or convert the model again."
-            ) from None
-    return peeled(weights)
-
-
 def is_finite(network: nn.Module) -> bool:
     """Whether all of a network's weights are numbers: none was too large for its type."""
     weights = dict(tree_flatten(network.parameters())).values()
     floats = [weight for weight in weights if mx.issubdtype(weight.dtype, mx.floating)]
     return all(mx.isfinite(weight).all().item() for weight in floats)
-
-
-def sanitized(cls: Any, weights: dict[str, mx.array], source: Path) -> dict[str, mx.array]:
-    """A checkpoint's tensors as the network `cls` has them.
-
-    Raises :class:`WeightsError` for shapes that no such network has.
-    """
-    try:
-        return cls.sanitize(weights) if hasattr(cls, "sanitize") else weights
-    except (IndexError, KeyError, ValueError):
-        raise WeightsError(
-            f"The tensors in {source} have shapes that no {cls.__name__} has; download the model "
-            "again."
-        ) from None
-
-
-def fill(network: nn.Module, weights: dict[str, mx.array], source: Path) -> None:
-    """Put `weights` into `network`.
-
-    Raises :class:`WeightsError` unless names and shapes match one to one.
-    """
-    wanted = dict(tree_flatten(network.parameters()))
-    for what, names in (
-        ("lacks", wanted.keys() - weights.keys()),
-        ("has no place for", weights.keys() - wanted.keys()),
-    ):
-        if names:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            subject = "The checkpoint in" if what == "lacks" else "mlxvid's model of"
-            raise WeightsError(
-                f"{subject} {source} {what} {min(names)}{more}; it was made for another "
-                "architecture or version."
-            )
-    for name, weight in weights.items():
-        if weight.shape != wanted[name].shape:
-            shapes = f"{tuple(weight.shape)} where {tuple(wanted[name].shape)} is needed"
-            raise WeightsError(
-                f"{name} in {source} is {shapes}; its config.json belongs to other weights."
-            )
-    network.load_weights(list(weights.items()))

@@ -14,7 +14,7 @@ import numpy as np
 from mlx.utils import tree_flatten
 
 from mlxvid.model.folder import from_json
-from mlxvid.weights.loading import fill
+from mlxvid.weights.reading import fill
 
 # Tolerances for float32: of a network's outputs and stages, and of latents after sampling steps.
 MODULES = 1e-4

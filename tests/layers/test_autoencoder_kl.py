@@ -19,7 +19,7 @@ from mlxvid.layers.autoencoder_kl_config import AutoencoderKLConfig
 from mlxvid.model.folder import from_json
 from mlxvid.models.latte.vae import AutoencoderKLTemporalDecoder
 from mlxvid.models.latte.vae_config import TemporalDecoderConfig
-from mlxvid.weights.loading import fill
+from mlxvid.weights.reading import fill
 
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")

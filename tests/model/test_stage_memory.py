@@ -22,6 +22,7 @@ from mlxvid.model.memory import (
     stored_weights,
     value_bytes,
 )
+from mlxvid.text.streamed import Streamed
 
 MINI = CATALOG["mini"]
 MAC = Machine("a Mac", 64 * GIB, 51 * GIB, True)
@@ -192,3 +193,27 @@ def test_one_batch_where_tokens_are_few_and_there_is_room():
     large = dataclasses.replace(MAC, usable=100 * GIB)
     assert in_one_batch(BATCHED_TOKENS // 2, 2, 0, MINI, None, large)
     assert not in_one_batch(BATCHED_TOKENS // 2 + 1, 2, 0, MINI, None, large)
+
+
+@pytest.mark.parametrize(("metal", "copies"), [(True, 1), (False, 5)])
+def test_an_encoder_that_is_used_block_by_block_needs_a_block(metal, copies):
+    """And its largest matrix as stored, and what it makes of the prompts."""
+    weights = {**stored_weights(MINI), "text_encoder": {"bfloat16": 10 * GIB}}
+    machine = dataclasses.replace(MAC, metal=metal)
+    whole = stages(LOAD, weights, MINI, machine)["encode"]
+    streamed = Streamed(share=0.1, matrix=1000, held=200, scores=30)
+    card = dataclasses.replace(MINI, streamed={"text_encoder": streamed})
+    assert whole == RUNTIME_BYTES + 10 * GIB
+    peaks = stages(LOAD, weights, card, machine)
+    assert peaks["encode"] == RUNTIME_BYTES + GIB + 4 * (1200 + copies * 30)
+    assert peaks["denoise"] == stages(LOAD, weights, MINI, machine)["denoise"]
+
+
+def test_an_encoder_beside_it_that_is_larger_counts():
+    parts = {"text_encoder": part("encode"), "image_encoder": part("encode")}
+    card = card_of(family_of(**parts, transformer=part("denoise"), vae=part("decode")), {})
+    streamed = Streamed(share=0.1, matrix=0, held=0, scores=0)
+    card = dataclasses.replace(card, streamed={"text_encoder": streamed})
+    for image, largest in ((2 * GIB, 2 * GIB), (GIB // 2, GIB)):
+        weights = {"text_encoder": {"float32": 10 * GIB}, "image_encoder": {"float32": image}}
+        assert stages(LOAD, weights, card, MAC)["encode"] == RUNTIME_BYTES + largest

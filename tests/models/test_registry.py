@@ -110,3 +110,16 @@ def test_an_unknown_family_is_an_import_error(monkeypatch):
             models.families()
     finally:
         models.families.cache_clear()
+
+
+@pytest.mark.parametrize("card", CARDS, ids=by_name)
+def test_what_can_be_streamed_says_what_it_holds(card):
+    streamed = {name for name, part in card.family.parts.items() if part.streamed}
+    assert streamed == card.streamed.keys()
+    for name in streamed:
+        network = card.family.network(name)
+        assert callable(network.pieces) and network.tables
+        # Of the real encoders a block has 193 million weights, of which 42 are in one matrix.
+        block = card.streamed[name].share * card.parameters[name]
+        assert block == pytest.approx(193e6, rel=0.001)
+        assert card.streamed[name].matrix == 4096 * 10240

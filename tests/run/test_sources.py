@@ -63,7 +63,13 @@ def test_every_file_is_found_under_the_setting_that_names_it(here):
 
 
 def test_a_lora_in_a_folder(here):
-    for name in ("one/a.safetensors", "two/a.safetensors", "two/b.safetensors", "odd@2/x@1"):
+    for name in (
+        "one/a.safetensors",
+        "two/a.safetensors",
+        "two/b.safetensors",
+        "odd@2/x@1",
+        "one/._a.safetensors",
+    ):
         (here / name).parent.mkdir(exist_ok=True)
         (here / name).touch()
     loras = ["one", "two@0.5", "two:b.safetensors", "two:b.safetensors@1", "odd@2/x@1"]
@@ -93,6 +99,15 @@ def test_a_digest_is_of_what_is_read(here):
     Image.fromarray(frames(9)[0]).save("clip/frame_0003.png")
     assert len({before, renamed, digest("clip")}) == 3
     assert digests(["a.png", "none.png"]) == {"a.png": digest("a.png")}
+
+
+def test_a_pipe_in_the_place_of_a_picture_is_not_read(here):
+    (here / "a.png").write_bytes(b"a picture")
+    known = digests([str(here / "a.png")])
+    os.remove("a.png")
+    os.mkfifo("a.png")
+    assert changed_sources({"image": "a.png"}, known, "one.mp4") == []
+    assert digests([str(here / "a.png"), "/dev/zero"]) == {}
 
 
 def test_a_digest_of_pixels_is_of_their_size_too():

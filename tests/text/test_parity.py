@@ -29,7 +29,7 @@ from mlxvid.text.clip_vision_config import CLIPVisionConfig
 from mlxvid.text.t5 import T5EncoderModel, UMT5EncoderModel, distance_buckets
 from mlxvid.text.t5_config import T5Config, UMT5Config
 from mlxvid.text.tokenizer import load_tokenizer
-from mlxvid.weights.loading import fill, read_weights
+from mlxvid.weights.reading import fill, read_weights
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

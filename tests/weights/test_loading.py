@@ -368,7 +368,7 @@ def test_loading_is_told_in_parts_and_can_be_stopped(tiny_folder, monkeypatch):
 
     calls: list = []
     with pytest.raises(mlxvid.CancelledError):
-        mlxvid.load(str(tiny_folder)).generate("a ball", on_progress=calls.append, cancel=Cancel())
+        mlxvid.load(str(tiny_folder)).generate("a cube", on_progress=calls.append, cancel=Cancel())
     assert {progress.stage for progress in calls} == {"load"}
 
 

@@ -162,7 +162,7 @@ def test_reading_is_told_in_parts_and_can_be_stopped(folder, monkeypatch):
 
     calls: list = []
     with pytest.raises(mlxvid.CancelledError):
-        mlxvid.load(str(folder)).generate("a ball", on_progress=calls.append, cancel=Cancel())
+        mlxvid.load(str(folder)).generate("a cube", on_progress=calls.append, cancel=Cancel())
     assert {progress.stage for progress in calls} == {"load"}
 
 

@@ -51,12 +51,8 @@ class Model(base.Model):
 
     def encode_text(self, prompts: list[str], watch: Watch) -> Conditions:
         """text [B, L, D] and mask [B, L] of B prompts."""
-        encoder = self.network("text_encoder", watch)
-        with watch.task("encode"):
-            ids, mask = self.tokenizer(prompts)
-            text = Conditions({"text": encoder(ids, mask), "mask": mask})
-            mx.eval(dict(text))
-        return text
+        ids, mask = self.tokenizer(prompts)
+        return Conditions({"text": self.text_states(ids, mask, watch), "mask": mask})
 
     def encode_inputs(self, request: Request, watch: Watch) -> Conditions:
         """condition [1, F, H, W, C + 1]: of each latent frame that a picture is given for, its

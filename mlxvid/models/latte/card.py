@@ -9,11 +9,12 @@ from mlxvid.layers.autoencoder_kl_config import AutoencoderKLConfig
 from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import ATTENTION_MODES, MAX_FRAMES, Defaults, Geometry, check_whole
-from mlxvid.text.t5_config import T5Config
+from mlxvid.text.t5_config import T5_XXL, T5Config
 
 from .config import LatteConfig
 from .vae_config import TemporalDecoderConfig
 
+TEXT_TOKENS = 120
 TAKES = frozenset({"negative_prompt", "attention"})
 TEMPORAL = "vae_temporal_decoder"
 
@@ -76,9 +77,9 @@ def read(folder: Folder) -> Card:
             f"{outputs} out, which is not Latte-1's, and mlxvid can't run it; use latte-1."
         )
     vae = folder.config("vae", AutoencoderKLConfig)
-    text_width = folder.json("text_encoder").get("d_model")
+    text = folder.config("text_encoder", T5Config)
     widths = (transformer.in_channels, transformer.caption_channels)
-    folder.require_match(widths, (vae.latent_channels, text_width))
+    folder.require_match(widths, (vae.latent_channels, text.d_model))
     s_factor = 2 ** (len(vae.block_out_channels) - 1)
     side = s_factor * transformer.sample_size
     scheduler = folder.json("scheduler", "scheduler_config.json").get("_class_name")
@@ -96,6 +97,7 @@ def read(folder: Folder) -> Card:
         head_dim=transformer.attention_head_dim,
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
+        streamed={"text_encoder": text.streamed(TEXT_TOKENS)},
     )
 
 
@@ -104,7 +106,12 @@ FAMILY = Family(
     pipelines=("LattePipeline",),
     parts={
         "text_encoder": Part(
-            "mlxvid.text.t5:T5EncoderModel", T5Config, "encode", "bfloat16", quantized=True
+            "mlxvid.text.t5:T5EncoderModel",
+            T5Config,
+            "encode",
+            "bfloat16",
+            quantized=True,
+            streamed=True,
         ),
         "transformer": Part(
             ".transformer:LatteTransformer3DModel",
@@ -161,6 +168,7 @@ CARDS = (
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
         dtype="float16",
+        streamed={"text_encoder": T5_XXL.streamed(TEXT_TOKENS)},
         parameters={
             "text_encoder": 4_762_310_656,
             "transformer": 1_057_246_880,

@@ -25,13 +25,12 @@ from mlxvid.schedulers import NoiseConfig, Scheduler, sampler
 from mlxvid.text.clean import clean_caption
 from mlxvid.text.tokenizer import load_tokenizer
 
-from .card import SAMPLERS, TEMPORAL
+from .card import SAMPLERS, TEMPORAL, TEXT_TOKENS
 from .config import LatteConfig
 from .transformer import LatteTransformer3DModel
 
 log = logging.getLogger("mlxvid")
 
-TEXT_TOKENS = 120
 SCHEDULER_CONFIG = "scheduler_config.json"
 
 
@@ -63,12 +62,9 @@ class Model(base.Model):
         Of a shorter prompt beside it they are what the encoder makes of padding, which is what the
         reference has there.
         """
-        encoder = self.network("text_encoder", watch)
-        with watch.task("encode"):
-            ids, mask = self.tokenizer([clean_caption(prompt) for prompt in prompts])
-            text = encoder(ids, mask)[:, : int(mask[-1].sum())]
-            mx.eval(text)
-        return Conditions({"text": text})
+        ids, mask = self.tokenizer([clean_caption(prompt) for prompt in prompts])
+        states = self.text_states(ids, mask, watch)
+        return Conditions({"text": states[:, : int(mask[-1].sum())]})
 
     def scheduler(self, request: Request) -> Scheduler:
         if request.sampler == "ddpm" and self.noise.variance_type in ("learned", "learned_range"):

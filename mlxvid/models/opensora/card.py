@@ -10,7 +10,7 @@ from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import ATTENTION_MODES, Defaults
 from mlxvid.model.settings import Setting
-from mlxvid.text.t5_config import T5Config
+from mlxvid.text.t5_config import T5_XXL, T5Config
 
 from .config import STDiT3Config
 from .geometry import OpenSoraGeometry
@@ -81,9 +81,9 @@ def read(folder: Folder) -> Card:
         )
     transformer = folder.config("transformer", STDiT3Config)
     vae = folder.config("vae", OpenSoraVAEConfig)
-    text_width = folder.json("text_encoder").get("d_model")
+    text = folder.config("text_encoder", T5Config)
     widths = (transformer.in_channels, transformer.caption_channels)
-    folder.require_match(widths, (vae.embed_dim, text_width))
+    folder.require_match(widths, (vae.embed_dim, text.d_model))
     s_factor = 2 ** (len(vae.block_out_channels) - 1)
     patch = tuple(transformer.patch_size)
     sides = (patch[0], patch[1], patch[2])
@@ -105,6 +105,7 @@ def read(folder: Folder) -> Card:
         attention_modes=ATTENTION_MODES,
         options=USUAL_OPTIONS,
         shared_frames=geometry.chunk,
+        streamed={"text_encoder": text.streamed(transformer.model_max_length)},
     )
 
 
@@ -113,7 +114,12 @@ FAMILY = Family(
     pipelines=("OpenSoraPipeline",),
     parts={
         "text_encoder": Part(
-            "mlxvid.text.t5:T5EncoderModel", T5Config, "encode", "bfloat16", quantized=True
+            "mlxvid.text.t5:T5EncoderModel",
+            T5Config,
+            "encode",
+            "bfloat16",
+            quantized=True,
+            streamed=True,
         ),
         "transformer": Part(
             ".transformer:STDiT3", STDiT3Config, "denoise", "bfloat16", quantized=True
@@ -176,6 +182,7 @@ CARDS = (
         attention_modes=ATTENTION_MODES,
         options=USUAL_OPTIONS,
         shared_frames=OpenSoraGeometry(4, 8, 4).chunk,
+        streamed={"text_encoder": T5_XXL.streamed(STDiT3Config().model_max_length)},
         parameters={
             "text_encoder": 4_762_310_656,
             "transformer": 1_207_643_972,

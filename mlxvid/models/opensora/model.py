@@ -77,22 +77,17 @@ class Model(base.Model):
         states, lengths [B, K] of them in tokens, and prompted [B]: false for those before it, in
         whose place the model has a null caption of its own.
         """
-        encoder = self.network("text_encoder", watch)
-        with watch.task("encode"):
-            texts = [clean_caption(text) for _, text in split_prompt(prompts[-1])]
-            ids, mask = self.tokenizer(texts)
-            states = encoder(ids, mask)
-            rows = len(prompts)
-            lengths = mask.sum(axis=1)
-            text = Conditions(
-                {
-                    "text": mx.broadcast_to(states, (rows, *states.shape)),
-                    "lengths": mx.broadcast_to(lengths, (rows, len(texts))),
-                    "prompted": mx.arange(rows) == rows - 1,
-                }
-            )
-            mx.eval(dict(text))
-        return text
+        texts = [clean_caption(text) for _, text in split_prompt(prompts[-1])]
+        ids, mask = self.tokenizer(texts)
+        states = self.text_states(ids, mask, watch)
+        rows = len(prompts)
+        return Conditions(
+            {
+                "text": mx.broadcast_to(states, (rows, *states.shape)),
+                "lengths": mx.broadcast_to(mask.sum(axis=1), (rows, len(texts))),
+                "prompted": mx.arange(rows) == rows - 1,
+            }
+        )
 
     # --- given frames ----------------------------------------------------------------------------
 

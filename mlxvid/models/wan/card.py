@@ -9,7 +9,7 @@ from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults, Geometry
 from mlxvid.text.clip_vision_config import CLIPVisionConfig
-from mlxvid.text.t5_config import UMT5Config
+from mlxvid.text.t5_config import UMT5_XXL, UMT5Config
 
 from . import others
 from .config import WanTransformerConfig
@@ -17,6 +17,7 @@ from .vae_config import WanVAEConfig
 
 GEOMETRY = Geometry(t_factor=4, s_factor=8, channels=16, patch=(1, 2, 2), causal=True)
 SAMPLERS = ("unipc", "euler", "heun")
+TEXT_TOKENS = 512  # the transformer sees as many, zeros where the prompt has ended
 TAKES = frozenset({"negative_prompt", "shift", "loras"})
 
 # What the models were tuned to be steered away from: in Chinese as they learned it (overexposed,
@@ -70,8 +71,9 @@ def read(folder: Folder) -> Card:
     transformer = folder.config("transformer", WanTransformerConfig)
     others.check(folder, transformer)
     vae = folder.config("vae", WanVAEConfig)
-    text_width = folder.json("text_encoder").get("d_model")
-    folder.require_match((transformer.out_channels, transformer.text_dim), (vae.z_dim, text_width))
+    text = folder.config("text_encoder", UMT5Config)
+    widths = (transformer.out_channels, transformer.text_dim)
+    folder.require_match(widths, (vae.z_dim, text.d_model))
     needs = _needs(transformer)
     scheduler = folder.json("scheduler", "scheduler_config.json")
     flow_shift = scheduler.get("flow_shift", scheduler.get("shift"))
@@ -93,6 +95,7 @@ def read(folder: Folder) -> Card:
         takes=TAKES | needs,
         needs=needs,
         shift=own_shift(flow_shift),
+        streamed={"text_encoder": text.streamed(TEXT_TOKENS)},
     )
 
 
@@ -111,7 +114,12 @@ FAMILY = Family(
     pipelines=("WanPipeline", "WanImageToVideoPipeline"),
     parts={
         "text_encoder": Part(
-            "mlxvid.text.t5:UMT5EncoderModel", UMT5Config, "encode", "bfloat16", quantized=True
+            "mlxvid.text.t5:UMT5EncoderModel",
+            UMT5Config,
+            "encode",
+            "bfloat16",
+            quantized=True,
+            streamed=True,
         ),
         "image_encoder": Part(
             "mlxvid.text.clip_vision:CLIPVisionModel",
@@ -201,6 +209,7 @@ def _release(
         source=source,
         originals=(source.repository[: -len("-Diffusers")],),
         download_bytes=download_bytes,
+        streamed={"text_encoder": UMT5_XXL.streamed(TEXT_TOKENS)},
         **more,
     )
 

@@ -23,10 +23,10 @@ from mlxvid.text.clean import clean
 from mlxvid.text.clip_vision import pixels_of
 from mlxvid.text.tokenizer import load_tokenizer
 
+from .card import TEXT_TOKENS
 from .config import WanTransformerConfig
 
 SMALL_TILE = 54  # latent positions: 640 pixels with the decoder's halo
-TEXT_TOKENS = 512  # the transformer sees as many, zeros where the prompt has ended
 
 
 class Model(base.Model):
@@ -40,14 +40,10 @@ class Model(base.Model):
 
     def encode_text(self, prompts: list[str], watch: Watch) -> Conditions:
         """text [B, 512, D]: the encoder's states, and zeros where a prompt has ended."""
-        encoder = self.network("text_encoder", watch)
-        with watch.task("encode"):
-            ids, mask = self.tokenizer([clean(prompt) for prompt in prompts])
-            states = encoder(ids, mask) * mask[..., None]
-            missing = TEXT_TOKENS - states.shape[1]
-            text = mx.pad(states, [(0, 0), (0, missing), (0, 0)])
-            mx.eval(text)
-        return Conditions({"text": text})
+        ids, mask = self.tokenizer([clean(prompt) for prompt in prompts])
+        states = self.text_states(ids, mask, watch) * mask[..., None]
+        missing = TEXT_TOKENS - states.shape[1]
+        return Conditions({"text": mx.pad(states, [(0, 0), (0, missing), (0, 0)])})
 
     def encode_inputs(self, request: Request, watch: Watch) -> Conditions:
         """For a model that starts from pictures: `condition` [1, F, H, W, 4 + C], which pixel

@@ -13,7 +13,7 @@ from mlxvid.models.factored.config import TextConfig, TransformerConfig, VAEConf
 from mlxvid.models.factored.text import FactoredTextEncoder
 from mlxvid.models.factored.transformer import FactoredTransformer
 from mlxvid.models.factored.vae import FactoredVAE
-from mlxvid.weights.loading import fill
+from mlxvid.weights.reading import fill
 
 torch = pytest.importorskip("torch")
 

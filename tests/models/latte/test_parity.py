@@ -18,7 +18,7 @@ from mlxvid.errors import SettingError, WeightsError
 from mlxvid.model.folder import from_json
 from mlxvid.models.latte.config import LatteConfig
 from mlxvid.models.latte.transformer import LatteTransformer3DModel
-from mlxvid.weights.loading import fill
+from mlxvid.weights.reading import fill
 from scripts import check_golden
 from tests.golden.files import channels_last
 

@@ -17,7 +17,7 @@ from mlxvid.errors import WeightsError
 from mlxvid.model.folder import from_json
 from mlxvid.models.opensora.vae import OpenSoraVAE
 from mlxvid.models.opensora.vae_config import OpenSoraVAEConfig
-from mlxvid.weights.loading import fill
+from mlxvid.weights.reading import fill
 
 from .golden import vae as golden
 

@@ -17,8 +17,8 @@ from mlxvid.layers import attention, bounds
 from mlxvid.models.wan import transformer as wan
 from mlxvid.models.wan.config import WanTransformerConfig
 from mlxvid.models.wan.original import original_name, transformer_name
-from mlxvid.weights.loading import fill
 from mlxvid.weights.lora_layers import apply_lora
+from mlxvid.weights.reading import fill
 
 torch = pytest.importorskip("torch")
 diffusers_wan = pytest.importorskip("diffusers.models.transformers.transformer_wan")

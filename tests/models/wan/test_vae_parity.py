@@ -14,7 +14,7 @@ from mlx.utils import tree_flatten
 
 from mlxvid.models.wan.vae import AutoencoderKLWan
 from mlxvid.models.wan.vae_config import WanVAEConfig
-from mlxvid.weights.loading import fill
+from mlxvid.weights.reading import fill
 
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")

@@ -14,7 +14,7 @@ from mlxvid.model.folder import from_json
 from mlxvid.models.opensora.chain import chain
 from mlxvid.models.opensora.vae import CausalConv, OpenSoraVAE, TemporalVAE
 from mlxvid.models.opensora.vae_config import OpenSoraVAEConfig
-from mlxvid.weights.loading import fill
+from mlxvid.weights.reading import fill
 from tests.golden.files import (
     MODULES,
     Check,
