@@ -11,6 +11,7 @@ examples:
   scripts/bench.py attention --width 1152 --size 256 --frames 5 10 15     nearer to released sizes
   scripts/bench.py reference                  every family beside its reference
   scripts/bench.py reference FAMILY --rounds 5 --threads 1
+  scripts/bench.py previews                   what rough previews cost, and how good they are
   scripts/bench.py gui                        the window's stalls while a clip is made
   scripts/bench.py gui --idle clip.mp4        the same on one clip, while nothing is made
 """
@@ -29,7 +30,7 @@ import mlxvid  # noqa: F401  first, so that OpenBLAS is loaded before MLX
 
 # isort: split
 from mlxvid.cli import parser as cli
-from scripts.benchmarks import attention, kernels, mini, reference
+from scripts.benchmarks import attention, kernels, mini, previews, reference
 from scripts.benchmarks.families import benched_families
 
 
@@ -50,6 +51,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         benches.add_parser(
             "reference", help="families beside their references", description=reference.__doc__
         )
+    )
+    add_previews(
+        benches.add_parser("previews", help="rough previews", description=previews.__doc__)
     )
     add_gui(benches.add_parser("gui", help="the app's window"))
     return parser.parse_args(argv)
@@ -113,6 +117,11 @@ def add_reference(parser: argparse.ArgumentParser) -> None:
         reference.bench(names, args.rounds, args.threads)
 
     parser.set_defaults(run=run)
+
+
+def add_previews(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--repeats", type=cli.whole, default=10, metavar="N")
+    parser.set_defaults(run=lambda args: previews.bench(args.repeats))
 
 
 def add_gui(parser: argparse.ArgumentParser) -> None:

@@ -32,13 +32,12 @@ def _drawn(rng: np.random.Generator, frames: int, side: int) -> np.ndarray:
 
 
 def _colour(rng: np.random.Generator) -> np.ndarray:
-    """Any colour, a grey or a corner of the gamut."""
-    kind = rng.integers(3)
+    """Any colour: mostly a muted one or a grey, as in films, or else a corner of the gamut."""
+    kind = rng.integers(6)
     if kind == 0:
-        return rng.uniform(-1, 1, 3)
-    if kind == 1:
-        return np.repeat(rng.uniform(-1, 1), 3)
-    return rng.choice([-1.0, 1.0], 3)
+        return rng.choice([-1.0, 1.0], 3)
+    grey = np.repeat(rng.uniform(-1, 1), 3)
+    return grey if kind == 1 else np.clip(grey + rng.normal(0, 0.3, 3), -1, 1)
 
 
 def _gradient(

@@ -26,7 +26,7 @@ from mlxvid.weights.files import average_folder, component_files
 
 from .drawn import drawn_clips
 
-CLIPS = 36
+CLIPS = 24
 LATENT_FRAMES = 3
 # Pixels of a side, or this many latent positions where these are large.
 SIDE = 64

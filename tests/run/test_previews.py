@@ -14,6 +14,8 @@ import pytest
 from mlxvid.errors import CancelledError
 from mlxvid.run import latent_map
 
+from .unchanged_clips import Models
+
 PROMPT = {"prompt": "a red ball", "seed": 1}
 
 
@@ -122,3 +124,29 @@ def test_a_decoder_that_makes_no_numbers_has_none(large, monkeypatch):
     monkeypatch.setattr(latent_map, "_samples", lambda model: iter([broken]))
     with pytest.raises(ValueError, match="finite"):
         latent_map.fitted(large.model)
+
+
+# --- every family --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    pytest.importorskip("diffusers")
+    return Models(tmp_path_factory.mktemp("previews"))
+
+
+@pytest.mark.parametrize("case", ["mini", "wan-i2v", "latte", "opensora-extend"])
+def test_every_family_has_them_and_the_same_clips(models, case):
+    plain = models.frames(case)
+    models.loaded(case).model.components.usable = 0
+    shown = []
+
+    def on_progress(progress):
+        if progress.stage == "denoise" and progress.step:
+            shown.append(progress.preview())
+
+    clip = models.frames(case, previews=True, on_progress=on_progress)
+    assert np.array_equal(clip, plain)
+    count, height, width, _ = clip.shape
+    assert shown[-1].shape == (count, height // 8, width // 8, 3)
+    assert shown[-1].std() > 1

@@ -117,14 +117,18 @@ class Models:
         self._loaded: dict[str, mlxvid.Pipeline] = {}
 
     def frames(self, case: str, **watched: Any) -> np.ndarray:
-        """The clip of a case, uint8 [F, H, W, 3]. watched: on_progress and cancel."""
-        name, settings = CASES[case]
+        """The clip of a case, uint8 [F, H, W, 3]. watched: such as on_progress and cancel."""
+        return self.loaded(case).generate(PROMPT, seed=7, **CASES[case][1], **watched).frames
+
+    def loaded(self, case: str) -> mlxvid.Pipeline:
+        """The model of a case."""
+        name, _ = CASES[case]
         if name not in self._loaded:
             place = self._folder / name
             if name != "mini":
                 writers()[name](place)
             self._loaded[name] = mlxvid.load(name if name == "mini" else str(place))
-        return self._loaded[name].generate(PROMPT, seed=7, **settings, **watched).frames
+        return self._loaded[name]
 
 
 def arithmetic() -> str:
