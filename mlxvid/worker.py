@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import queue
 import sys
 import threading
@@ -15,8 +14,9 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
 from .cli import parser as cli
-from .cli.console import notes, progress_facts
-from .cli.events import as_json, strip, told
+from .cli.console import notes
+from .cli.events import as_json, told
+from .cli.reporter import Reporter
 from .cli.requests import lines, parse, switch
 from .errors import CancelledError, SettingError
 from .model.machine import this_machine
@@ -29,11 +29,6 @@ from .version import __version__
 if TYPE_CHECKING:
     from mlxvid.run.pipeline import Pipeline
 
-# A preview costs a decode: never more of the time than this share, however eagerly they are asked
-# for.
-PREVIEW_SHARE = 0.2
-# Pixels of a preview's longer side at most: a preview is one line of text.
-PREVIEW_SIDE = 256
 
 Outcome = tuple[str, dict[str, Any]]
 """The event that ends a job, and its facts."""
@@ -217,7 +212,7 @@ class Worker:
         if self._pipe is None or self._wanted != self._loaded:
             check_json(self._wanted, "The requests")
             self._pipe = None  # the old one's memory is given back before the new one needs it
-            reporter = _Reporter(self, job.id, previews=False)
+            reporter = Reporter(self.emit, job.id, previews=False)
             self._pipe = load(**self._wanted, on_progress=reporter, cancel=job.cancel)
             self._pipe.keeps_unsaved = True
             self._loaded = self._wanted
@@ -256,11 +251,17 @@ class Worker:
         for note in changed_sources({**self._wanted, **settings}, digests, "the first clip"):
             self.note(note)
         start = time.monotonic()
-        reporter = _Reporter(self, job.id, previews)
+        reporter = Reporter(self.emit, job.id, previews)
         with bounds.of_one_run():
             if smaller:
                 bounds.halve()
-            clip = pipe.generate(**settings, resume=resume, on_progress=reporter, cancel=job.cancel)
+            clip = pipe.generate(
+                **settings,
+                resume=resume,
+                previews=previews,
+                on_progress=reporter,
+                cancel=job.cancel,
+            )
         save(clip, request["output"], reporter, job.cancel, **keep)
         return "saved", {
             "path": request["output"],
@@ -274,25 +275,3 @@ def _kept(error: BaseException) -> dict[str, Any]:
     """Where the latents of the run that it ended are, if they were kept."""
     path = getattr(error, "latents_path", None)
     return {"latents": path} if path else {}
-
-
-class _Reporter:
-    """Progress events, and previews among them where they are wanted."""
-
-    def __init__(self, worker: Worker, job: Any, previews: bool):
-        self._worker, self._job, self._previews = worker, job, previews
-        self._ready_at = 0.0
-
-    def __call__(self, progress: Any) -> None:
-        self._worker.emit("progress", id=self._job, **progress_facts(progress))
-        now = time.monotonic()
-        if self._previews and progress.step < progress.total and now >= self._ready_at:
-            frames = progress.preview()
-            if frames is not None:
-                step = math.ceil(max(frames.shape[1:3]) / PREVIEW_SIDE)
-                frames = frames[:, ::step, ::step]
-                spent = time.monotonic() - now
-                self._ready_at = time.monotonic() + spent * (1 / PREVIEW_SHARE - 1)
-                count, height, width, _ = frames.shape
-                facts = {"frames": count, "width": width, "height": height, "png": strip(frames)}
-                self._worker.emit("preview", id=self._job, step=progress.step, **facts)

@@ -33,6 +33,7 @@ class Canvas(QWidget):
         self._text = ""
         self._badge = ""
         self._actual = False
+        self._reduced = False
         self._pan = QPointF()
         self._pressed: QPoint | None = None
         self._panned_from = QPointF()
@@ -90,12 +91,22 @@ class Canvas(QWidget):
         self.setCursor(Qt.CursorShape.OpenHandCursor if actual else Qt.CursorShape.ArrowCursor)
         self.update()
 
+    def set_reduced(self, reduced: bool) -> None:
+        """Say whether pictures are smaller than their clip: these are always fitted."""
+        self._reduced = reduced
+        self.update()
+
+    @property
+    def _is_exact(self) -> bool:
+        """Whether one pixel of the picture is one of the display."""
+        return self._actual and not self._reduced
+
     def set_pan(self, pan: QPointF) -> None:
         """Move the picture off the middle, at actual size.
 
         It moves until its edge is in the middle, and no further.
         """
-        if self._image is not None and self._actual:
+        if self._image is not None and self._is_exact:
             size = self._size_on_screen(self._image)
             limit = QPointF(size.width() / 2, size.height() / 2)
             x = max(-limit.x(), min(pan.x(), limit.x()))
@@ -110,10 +121,10 @@ class Canvas(QWidget):
 
     def place(self, image: QImage, area: QRectF) -> QRectF:
         """The rectangle that a picture covers in `area`."""
-        size = self._size_on_screen(image) if self._actual else fitted(QSizeF(image.size()), area)
-        centre = area.center() + self._pan
+        size = self._size_on_screen(image) if self._is_exact else fitted(QSizeF(image.size()), area)
+        centre = area.center() + (self._pan if self._is_exact else QPointF())
         corner = QPointF(centre.x() - size.width() / 2, centre.y() - size.height() / 2)
-        if self._actual:  # aligned to device pixels, or the picture would be blurred
+        if self._is_exact:  # aligned to device pixels, or the picture would be blurred
             ratio = self.devicePixelRatioF()
             corner = QPointF(round(corner.x() * ratio) / ratio, round(corner.y() * ratio) / ratio)
         return QRectF(corner, size)
@@ -149,7 +160,7 @@ class Canvas(QWidget):
 
     def draw(self, painter: QPainter, image: QImage, area: QRectF) -> None:
         """Draw one picture into its place in `area`."""
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, not self._actual)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, not self._is_exact)
         painter.drawImage(self.place(image, area), image)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
@@ -158,7 +169,7 @@ class Canvas(QWidget):
             self._panned_from = self._pan
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        if self._pressed is not None and self._actual:
+        if self._pressed is not None and self._is_exact:
             self.set_pan(self._panned_from + event.position() - QPointF(self._pressed))
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:

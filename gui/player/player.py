@@ -76,16 +76,19 @@ class Player(ClipView):
         """
         self._is_new = True
         self.canvas.set_badge("")
+        self.canvas.set_reduced(False)
         self.reel.open(path)
 
     def show_frames(self, frames: np.ndarray, fps: float, badge: str = "") -> None:
         """Show a preview, frames uint8 [F, H, W, 3], in place of the one before.
 
         The playhead stays where it is, and goes on if it moves; after another clip it starts at the
-        first frame. badge: a few words over the picture.
+        first frame. However small it is, it is fitted to the space. badge: a few words over the
+        picture.
         """
         self._is_new = self._is_new or self.reel.path is not None
         self.canvas.set_badge(badge)
+        self.canvas.set_reduced(True)
         self.reel.show(frames, fps)
 
     def leave_frames(self, badge: str) -> None:
@@ -144,7 +147,8 @@ class Player(ClipView):
         has_frames = self.reel.count > 0
         parts = []
         if facts is not None:
-            parts = [f"{facts.width} × {facts.height}", f"{facts.fps:g} fps"]
+            size = f"{facts.width} × {facts.height}" if self.path else "Preview"
+            parts = [size, f"{facts.fps:g} fps"]
             if self.reel.reduced:
                 width, height = self.reel.reduced
                 parts.append(f"shown at {width} × {height} to fit in memory")

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import unicodedata
+from functools import cache
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -29,6 +30,8 @@ def given_file(name: str | os.PathLike) -> Path:
     text = os.fspath(name)
     if not isinstance(text, str):
         return Path(os.fsdecode(text))
+    if not text.strip():
+        raise MediaError("A file's name is empty: name the file, or leave the setting out.")
     path = Path(os.path.expanduser(text))
     if os.path.lexists(path):
         return path
@@ -44,7 +47,8 @@ def given_file(name: str | os.PathLike) -> Path:
             return found
         alike = _alike(found)
         if alike is not None:
-            log.warning("There is no %s; %s is taken.", found, alike.name)
+            if _composed(found) != _composed(alike):
+                _tell_alike(found, alike)
             return alike
     return path
 
@@ -69,3 +73,14 @@ def _alike(path: Path) -> Path | None:
 def _plain(path: Path) -> str:
     """A name with plain spaces and quotes, its accents composed."""
     return unicodedata.normalize("NFKC", path.name).translate(_STRAIGHT)
+
+
+def _composed(path: Path) -> str:
+    """A name as it is, but for how its accents are stored, which nobody sees."""
+    return unicodedata.normalize("NFC", path.name)
+
+
+@cache
+def _tell_alike(given: Path, taken: Path) -> None:
+    """Note that another file is taken: once, however often the name is looked up."""
+    log.warning("There is no %s; %s is taken.", given, taken.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,12 +14,13 @@ import numpy as np
 from mlxvid.errors import MediaError
 from mlxvid.paths import require_regular
 
-from .animations import is_animated, read_animation
+from .animations import MOST_BYTES, is_animated, read_animation
 from .containers import container_tag, open_video, too_large
 from .formats import FRAME_NAME, RATE_TOLERANCE, UNTIMED_FPS, gif_starts
 from .heic import is_heic
 from .images import open_picture, read_image, read_images
 from .tag import SIDECAR, Tag, folder_tag, parse_tag
+from .timing import Timing
 from .video import Video
 
 log = logging.getLogger("mlxvid")
@@ -153,15 +155,26 @@ def _read_animation(source: Path) -> Contents:
     total = float(starts[-1])
     if not total:
         return Contents(np.stack(pictures), UNTIMED_FPS, tag)
-    fps = 1000 * len(pictures) / total
     if tag is not None:
         expected = gif_starts(tag["frames"], tag["fps"])
         # Otherwise another program has changed its timing since.
         if expected[-1] == starts[-1]:
-            fps = tag["fps"]
-            shown = np.searchsorted(starts[:-1], expected[:-1], side="right") - 1
-            pictures = [pictures[index] for index in shown]
-    return Contents(np.stack(pictures), fps, tag)
+            return Contents(_shown(pictures, starts, expected[:-1]), tag["fps"], tag)
+    mean = Fraction(1000 * len(pictures) / total)
+    timing = Timing(starts[:-1] / 1000, milliseconds[-1] / 1000, [mean])
+    for note in timing.notes(source):
+        log.warning(note)
+    if timing.starts is None:
+        return Contents(np.stack(pictures), float(timing.fps), tag)
+    if timing.count * pictures[0].nbytes > MOST_BYTES:
+        raise too_large(source)
+    return Contents(_shown(pictures, starts, timing.starts * 1000), float(timing.fps), tag)
+
+
+def _shown(pictures: list[np.ndarray], starts: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """The picture that is shown at each of `times`, where each is from its own start on."""
+    indices = np.searchsorted(starts[:-1], times, side="right") - 1
+    return np.stack([pictures[index] for index in indices])
 
 
 def _read_folder(folder: Path) -> Contents:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -97,9 +98,13 @@ def replaces(target: Path) -> bool:
 def unwritable(target: Path, error: Exception) -> MediaError:
     """What is raised where writing `target` fails with `error`."""
     reason = getattr(error, "strerror", None) or error
-    return MediaError(
-        f"{target} can't be written ({reason}): make room there, or choose another place."
-    )
+    remedy = "choose another place"
+    number = getattr(error, "errno", None)
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        remedy = "make room there, or choose another place"
+    elif number == errno.ENAMETOOLONG or isinstance(error, ValueError):
+        remedy = "choose another name"
+    return MediaError(f"{target} can't be written ({reason}): {remedy}.")
 
 
 @contextmanager

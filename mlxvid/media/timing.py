@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -36,7 +37,7 @@ class Timing:
         """`times`: of the shown frames, ascending, empty where the file has none; `last`: how long
         the last one stays, 0 where that isn't known; `rates`: what the file says, best first.
         """
-        usable = [rate for rate in rates if rate and MIN_FPS <= rate <= MAX_FPS]
+        usable = [rate for rate in rates if rate and _is_possible(rate)]
         self.starts: np.ndarray | None = None
         self.count = len(times)
         self.sense = True
@@ -45,26 +46,43 @@ class Timing:
             return
         average = _average(times)
         for rate in [*usable[1:], average]:
-            if MIN_FPS <= rate <= MAX_FPS and _is_steady(times, rate, _MEAN_SLACK):
+            if _is_possible(rate) and _is_steady(times, rate, _MEAN_SLACK):
                 self.fps = nearest_rate(rate)
                 return
         self._resample(times, last, average)
+
+    def notes(self, path: str | os.PathLike) -> list[str]:
+        """A line about each thing that is changed in the times of the video in `path`."""
+        rate = f"{float(self.fps):g}"
+        if self.starts is not None:
+            return [f"{path} has a variable frame rate: it is brought to {rate} frames a second."]
+        if not self.sense:
+            return [
+                f"{path} has no frame rate from {MIN_FPS:g} to {MAX_FPS:g} a second: its frames "
+                f"are taken at {rate} a second."
+            ]
+        return []
 
     def _resample(self, times: np.ndarray, last: float, average: Fraction) -> None:
         """Take the rate of most frames, or the mean where that would make too many of them."""
         span = float(times[-1] - times[0])
         shown = np.diff(times)
         usual = float(np.median(shown[shown > 0])) if (shown > 0).any() else 0.0
-        fps = nearest_rate(1 / usual) if usual and MIN_FPS <= 1 / usual <= MAX_FPS else average
+        fps = nearest_rate(1 / usual) if usual and _is_possible(1 / usual) else average
         if span * fps > _MOST * len(times):
             fps = average
-        if not MIN_FPS <= fps <= MAX_FPS:
+        if not _is_possible(fps):
             self.sense = False
             return
         self.fps = fps
         self.count = max(round((span + (last or float(1 / fps))) * fps), 1)
         # A frame may come half a length early.
         self.starts = times[0] + (np.arange(self.count) + 0.5) / float(fps)
+
+
+def _is_possible(rate: float | Fraction) -> bool:
+    """Whether a clip can have this rate; as a float, in which 1/10 is the least one."""
+    return MIN_FPS <= float(rate) <= MAX_FPS
 
 
 def _average(times: np.ndarray) -> Fraction:

@@ -174,16 +174,7 @@ class Video:
         elif "1" in (metadata.get("alpha_mode"), metadata.get("ALPHA_MODE")):
             # VP8 and VP9 have it in a stream of its own, which FFmpeg's decoders leave out.
             self.notes.append(f"{self.path} has transparency, which is left out.")
-        if self._timing.starts is not None:
-            self.notes.append(
-                f"{self.path} has a variable frame rate: it is brought to "
-                f"{float(self._timing.fps):g} frames a second."
-            )
-        if not self._timing.sense:
-            self.notes.append(
-                f"{self.path} has times that make no sense: its frames are taken at "
-                f"{float(self._timing.fps):g} a second."
-            )
+        self.notes += self._timing.notes(self.path)
 
     # --- decoding --------------------------------------------------------------------------------
 

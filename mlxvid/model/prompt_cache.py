@@ -67,7 +67,6 @@ class PromptCache:
 
     def __init__(self) -> None:
         self._last: dict[str, mx.array] = {}
-        self._warned = False
 
     def get(self, digest: str) -> mx.array | None:
         """The states of that name; None where there are none, or they are damaged."""
@@ -78,7 +77,7 @@ class PromptCache:
         return states
 
     def put(self, digest: str, states: mx.array) -> None:
-        """Keep states that are evaluated. Where the disk doesn't take them, one line is logged."""
+        """Keep states that are evaluated, in memory alone where the disk doesn't take them."""
         self._remember(digest, states)
         path = _path(digest)
         if path is None:
@@ -86,15 +85,8 @@ class PromptCache:
         try:
             _write(path, states)
         except (OSError, RuntimeError) as error:
-            if not self._warned:
-                log.warning(
-                    "Prompts could not be kept in %s (%s), so that the text encoder is needed for "
-                    "them again; free some room there, or set MLXVID_CACHE, or "
-                    "MLXVID_PROMPT_CACHE to 0 to keep none.",
-                    path.parent,
-                    error,
-                )
-            self._warned = True
+            # No warning: it costs time alone, and what else can't be kept there is warned of.
+            log.info("Prompts could not be kept in %s (%s).", path.parent, error)
 
     def _remember(self, digest: str, states: mx.array) -> None:
         self._last[digest] = states

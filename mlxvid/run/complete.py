@@ -194,7 +194,8 @@ def _text(name: str, text: Any) -> str:
 
 
 def _shift(card: Card, given: Any, width: int, height: int) -> float | None:
-    return card.shift(width, height) if given is None else SETTINGS["shift"].checked(given)
+    shift = card.shift(width, height) if given is None else given
+    return None if shift is None else SETTINGS["shift"].checked(shift)
 
 
 def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:

@@ -18,6 +18,7 @@ from mlxvid.media.containers import too_large
 from mlxvid.media.names import given_file
 from mlxvid.media.parts import ArrayParts, Parts, open_parts
 from mlxvid.model.card import Card
+from mlxvid.model.settings import SETTINGS
 
 from .planning import plan
 
@@ -145,7 +146,8 @@ def rate(joints: Mapping[str, Joint], given: float | None, default: float) -> fl
                 other,
                 fps,
             )
-    return default if fps is None else fps
+    # As one that is given would be: the settings of a run that is resumed have to be the same.
+    return SETTINGS["fps"].checked(default if fps is None else fps)
 
 
 def _require_frames(name: str, count: int, shared: int) -> None:

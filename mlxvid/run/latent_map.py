@@ -1,7 +1,7 @@
 """The linear map from a VAE's latents to small frames, one pixel a latent position.
 
-It is fitted by least squares to drawn clips and what the VAE makes of them, and kept in the cache
-under the identity of the VAE's files.
+It is fitted by least squares to what the VAE makes of drawn clips, encoded and decoded again, and
+kept in the cache under the identity of the VAE's files.
 """
 
 from __future__ import annotations
@@ -95,21 +95,23 @@ def fitted(model: Model, watch: Watch | None = None) -> LatentMap:
 
 
 def _samples(model: Model) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Latents [f, h, w, C] and frames [F, H, W, 3] in [-1, 1] that belong together."""
+    """Latents [f, h, w, C] and the frames [F, H, W, 3] in [-1, 1] that the VAE makes of them: those
+    of drawn clips, or random ones where the VAE can't encode.
+    """
     geometry = model.card.geometry
     positions = max(LEAST_POSITIONS, SIDE // geometry.s_factor)
+    side = positions * geometry.s_factor
     network = model.network("vae")
-    if hasattr(network, "encode"):
-        side = positions * geometry.s_factor
-        for clip in drawn_clips(CLIPS, geometry.pixel_frames(LATENT_FRAMES), side):
-            yield np.array(network.encode(mx.array(clip)[None])[0].astype(mx.float32)), clip
-        return
-    rng = np.random.default_rng(CLIPS)
-    shape = (LATENT_FRAMES, positions, positions, geometry.channels)
-    for _ in range(CLIPS):
-        latents = rng.normal(size=shape).astype(np.float32)
-        parts = [np.array(part) for part in model.decode(mx.array(latents)[None])]
-        yield latents, np.concatenate(parts)
+    key = mx.random.key(CLIPS)
+    for clip in drawn_clips(CLIPS, geometry.pixel_frames(LATENT_FRAMES), side):
+        if hasattr(network, "encode"):
+            latents = network.encode(mx.array(clip)[None]).astype(mx.float32)
+        else:
+            shape = (1, LATENT_FRAMES, positions, positions, geometry.channels)
+            key, drawn = mx.random.split(key)
+            latents = mx.random.normal(shape, key=drawn)
+        parts = [np.array(part.astype(mx.float32)) for part in model.decode(latents)]
+        yield np.array(latents[0]), np.clip(np.concatenate(parts), -1, 1)
 
 
 def _shrunk(frames: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
@@ -21,11 +21,9 @@ import numpy as np
 from mlxvid import in_use
 from mlxvid.errors import (
     CancelledError,
-    DegenerateClipError,
     SettingError,
     WeightsError,
 )
-from mlxvid.layers import bounds
 from mlxvid.macos import awake
 from mlxvid.media.clip import Clip
 from mlxvid.model.base import Model, Shot
@@ -37,6 +35,7 @@ from mlxvid.version import __version__
 from . import checks
 from .checkpoint import Checkpoint, RunState, step_of
 from .complete import complete
+from .denoising import Denoising
 from .frames import Frames, OnFrames, to_uint8
 from .latents import KeptLatents, keep_latents, read_latents
 from .planning import held_by
@@ -139,7 +138,7 @@ class Pipeline:
                 shown = Previews(self.model)
                 if previews:
                     shown.prepare(watch)
-                run = _Run(self, shot, watch, checkpoint, kept_settings, frames, shown)
+                run = Denoising(shot, watch, checkpoint, kept_settings, frames, shown)
                 result = run.denoised(state or RunState(noise))
                 mx.eval(result)  # here, where memory that runs out is told as that
                 kept = keep_latents(
@@ -310,87 +309,3 @@ def _signature() -> inspect.Signature:
 
 
 Pipeline.generate.__signature__ = _signature()  # type: ignore[attr-defined]  # functions have it
-
-
-class _Run:
-    """A shot on its way through its stages."""
-
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        shot: Shot,
-        watch: Watch,
-        checkpoint: Checkpoint,
-        settings: Mapping[str, Any],
-        frames: Frames,
-        previews: Previews,
-    ):
-        self.pipeline = pipeline
-        self.shot = shot
-        self.watch = watch
-        self.checkpoint = checkpoint
-        self.settings = settings
-        self.frames = frames
-        self.previews = previews
-        self.total = sum(shot.steps)
-
-    def denoised(self, state: RunState) -> mx.array:
-        """The clip's latents after the last stage. state: where to begin, or to go on."""
-        self.last = state
-        return in_smaller_pieces(lambda: self._from(self.last))
-
-    def _from(self, state: RunState) -> mx.array:
-        self.frames.again(0)
-        shot = self.shot
-        model = self.pipeline.model
-        model.network(model.denoiser, self.watch)
-        shot.state = dict(state.shot)
-        x = state.x
-        done = sum(shot.steps[: state.stage])
-        self.watch.begin("denoise", self.total, done + state.step)
-        for number in range(state.stage):  # frames that the interrupted run had handed out
-            self._hand_out(number, x)
-        for number in range(state.stage, len(shot.steps)):
-            resumed = state if number == state.stage and state.step else None
-            x = self._stage(number, x, done, resumed)
-            done += shot.steps[number]
-            self._hand_out(number, x)
-        return x
-
-    def _stage(self, number: int, x: mx.array, done: int, resumed: RunState | None) -> mx.array:
-        """The clip's latents after stage `number`, before which `done` steps were made."""
-        stage = self.shot.stage(number, x)
-        steps = self.shot.steps[number]
-        if resumed is not None and resumed.y is not None:
-            y = resumed.y
-            stage.scheduler.restore(resumed.scheduler)
-            first = resumed.step
-        else:
-            y = stage.begin(x)
-            first = 0
-        for step in range(first, steps):
-            before = y
-            predict = self.shot.predictor(stage, stage.first + step, y.shape[1])
-            where = done + step + 1
-            try:
-                with bounds.heard(self.watch.within(stage.calls)):
-                    y, x0 = stage.scheduler.step(predict, y, stage.first + step)
-                    checks.check_latents(y, f"after step {where} of {self.total}")
-            except DegenerateClipError as error:
-                self.checkpoint.remove()  # it would only lead here again
-                latents = stage.merged(x, before)
-                settings = {**self.settings, "steps_done": where - 1}
-                kept = keep_latents(latents, settings, tell=not self.checkpoint.failed).leave()
-                raise DegenerateClipError(str(error), kept) from None
-            scheduler = stage.scheduler.state()
-            now = RunState(x, number, step + 1, y, scheduler, dict(self.shot.state))
-            mx.eval(now.arrays())
-            self.last = now
-            # The last one in any case: what follows may take long, or be what a stop comes into.
-            self.checkpoint.save(now, last=step + 1 == steps)
-            self.watch.done(self.previews.of(stage.preview(x, x0)))
-        return stage.end(x, y)
-
-    def _hand_out(self, number: int, x: mx.array) -> None:
-        for pixels in self.shot.finished(number, x):
-            self.frames.add(pixels)

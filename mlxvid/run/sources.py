@@ -17,6 +17,7 @@ import numpy as np
 from mlxvid.errors import MediaError
 from mlxvid.media.names import given_file
 from mlxvid.media.targets import expand
+from mlxvid.paths import require_regular
 from mlxvid.weights.files import visible
 
 DIGEST = 16
@@ -83,7 +84,7 @@ def _file_of_lora(path: Path) -> str:
 def digest(path: str | os.PathLike) -> str:
     """A digest of a file's bytes, or of a folder's frames or weights: their names and bytes.
 
-    Raises OSError for what can't be read.
+    Raises OSError for what can't be read, and :class:`MediaError` for a pipe or device.
     """
     found = hashlib.sha256()
     place = Path(path)
@@ -92,6 +93,7 @@ def digest(path: str | os.PathLike) -> str:
         for file in files:
             found.update(f"{file.name} {digest(file)}\n".encode(errors="surrogateescape"))
     else:
+        require_regular(place)
         with open(place, "rb") as opened:
             while part := opened.read(_PART):
                 found.update(part)
@@ -111,7 +113,7 @@ def digests(paths: Iterable[str]) -> dict[str, str]:
     for path in paths:
         try:
             found[path] = digest(path)
-        except OSError:
+        except (OSError, MediaError):
             continue
     return found
 

@@ -35,6 +35,26 @@ def test_an_animation_is_a_clip(tmp_path, name, durations, fps):
         read_settings(path)
 
 
+@pytest.mark.parametrize("name", LOSSLESS)
+def test_pictures_that_stay_longer_do_so_at_one_rate(tmp_path, caplog, name):
+    durations = [40] * 6 + [200, 40]
+    path = save(tmp_path / name, moving(8), duration=durations, **LOSSLESS[name])
+    clip = Clip.load(path)
+    shown = [0, 1, 2, 3, 4, 5, 6, 6, 6, 6, 6, 7]
+    assert np.array_equal(clip.frames, moving(8)[shown])
+    assert clip.fps == 25
+    for fact in (path.name, "variable frame rate", "25"):
+        assert fact in caplog.text
+
+
+def test_a_slide_show(tmp_path, caplog):
+    """A picture for 30 seconds is slower than any clip."""
+    path = save(tmp_path / "slides.gif", moving(4), duration=30000)
+    clip = Clip.load(path)
+    assert len(clip.frames) == 4 and clip.fps == FOREIGN_FPS
+    assert "0.1 to 1000" in caplog.text
+
+
 def test_the_content_counts_not_the_ending(tmp_path):
     path = save(tmp_path / "a.webp", moving(3), duration=100, lossless=True)
     assert len(Clip.load(path.rename(tmp_path / "a.mp4")).frames) == 3

@@ -52,6 +52,31 @@ def test_a_name_that_is_there_is_taken_as_it_is(tmp_path, monkeypatch, name):
     assert str(given_file(name)) == name
 
 
+def test_a_name_in_other_accents_is_the_same(tmp_path, caplog):
+    there = tmp_path / unicodedata.normalize("NFD", "Zoë à Łódź.png")
+    there.touch()
+    assert given_file(tmp_path / unicodedata.normalize("NFC", there.name)) in (
+        there,
+        tmp_path / unicodedata.normalize("NFC", there.name),  # where the disk takes both for one
+    )
+    assert caplog.text == ""
+
+
+def test_a_name_that_reads_the_same_is_told_once(tmp_path, caplog):
+    (tmp_path / "it’s.png").touch()
+    for _ in range(3):
+        assert given_file(tmp_path / "it's.png").name == "it’s.png"
+    assert caplog.text.count("is taken") == 1
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name(name):
+    with pytest.raises(MediaError, match="empty"):
+        given_file(name)
+    with pytest.raises(MediaError, match="empty"):
+        read_image(name)
+
+
 def test_a_screenshot_of_macos(tmp_path, caplog):
     there = tmp_path / "Screenshot 2026-03-01 at 9.41.00\u202fAM.png"
     there.touch()

@@ -219,6 +219,13 @@ def test_the_rate_of_others(tmp_path, caplog, rate, ending):
     assert clip.fps == float(Fraction(rate)) and len(clip.frames) == 12 and notes(caplog) == []
 
 
+@pytest.mark.parametrize(("rate", "fps"), [("1/10", 0.1), ("1/20", 24), ("2000", 24)])
+def test_the_slowest_rate_and_those_that_no_clip_has(tmp_path, caplog, rate, fps):
+    clip = Clip.load(encoded(tmp_path / "slow.mp4", numbered(4), rate=Fraction(rate)))
+    assert clip.fps == fps and len(clip.frames) == 4
+    assert ("0.1 to 1000" in caplog.text) == (fps == 24)
+
+
 def test_an_edit_list_cuts(tmp_path, caplog):
     """The mp4 begins before its first shown frame, as a cut without encoding leaves it."""
     whole = encoded(tmp_path / "whole.mp4", numbered(24), options={"bf": "0", "g": "24"})

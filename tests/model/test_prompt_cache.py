@@ -4,7 +4,6 @@ in the way.
 
 from __future__ import annotations
 
-import logging
 import os
 import stat
 from pathlib import Path
@@ -120,16 +119,14 @@ def test_a_folder_or_a_pipe_in_a_file_s_place_is_passed_over(caplog):
     assert PromptCache().get(DIGEST) is None
 
 
-def test_a_disk_that_takes_nothing_costs_one_line(own_cache, caplog):
+def test_a_disk_that_takes_nothing_costs_no_more_than_time(own_cache, caplog):
     own_cache.mkdir(parents=True)
     (own_cache / "prompts").write_text("in the way")
     cache = PromptCache()
-    with caplog.at_level(logging.WARNING, "mlxvid"):
-        for name in (DIGEST, OTHER):
-            cache.put(name, states())
-            assert mx.array_equal(cache.get(name), states())
-    (record,) = caplog.records
-    assert "MLXVID_PROMPT_CACHE" in record.getMessage()
+    for name in (DIGEST, OTHER):
+        cache.put(name, states())
+        assert mx.array_equal(cache.get(name), states())
+    assert not caplog.records
     assert (own_cache / "prompts").read_text() == "in the way"
 
 
@@ -139,7 +136,7 @@ def test_what_can_t_be_put_in_place_leaves_nothing_behind(caplog):
     path.unlink()
     (path / "inside").mkdir(parents=True)
     PromptCache().put(DIGEST, states())
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert not caplog.records
     assert kept() == [path]
 
 

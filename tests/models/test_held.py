@@ -52,7 +52,10 @@ def test_blocks_on_metal(model):
         assert 0.97 * held <= estimate(model, case, metal=True) <= 1.1 * held, case
 
 
-@pytest.mark.parametrize("model", MEASURED)
+@pytest.mark.parametrize(
+    "model",
+    [name if name == "mini" else pytest.param(name, marks=pytest.mark.slow) for name in MEASURED],
+)
 def test_blocks_on_the_cpu(model):
     for case, held in zip(MEASURED[model], in_a_process("measured", model), strict=True):
         assert 0.9 * held <= estimate(model, case, metal=False) <= 1.1 * held, case

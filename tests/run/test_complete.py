@@ -50,6 +50,16 @@ def test_defaults_are_the_models(card):
     assert complete(card, settings) == request
 
 
+def test_settings_that_are_given_again_are_written_alike(card):
+    """A run's checkpoint is named after the text of its settings, in which 8 is not 8.0."""
+    whole = dataclasses.replace(card.defaults, fps=8, guidance=2)
+    card = dataclasses.replace(card, defaults=whole, shift=lambda width, height: 2)
+    for given in ({}, {"fps": "24000/1001"}, {"fps": 12, "shift": 3}):
+        settings = completed(card, **given).settings()
+        again = complete(card, settings | {"keyframes": {}}).settings()
+        assert json.dumps(again) == json.dumps(settings)
+
+
 def test_numbers_of_numpy_are_rounded_as_pythons(card):
     """In eight bits a sum of theirs would run over."""
     request = completed(card, frames=np.uint8(255), width=np.uint8(250), height=np.int8(30))

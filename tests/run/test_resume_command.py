@@ -14,6 +14,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+import mlxvid
 from mlxvid import in_use
 from mlxvid.errors import CancelledError
 from mlxvid.generate import main
@@ -92,6 +93,25 @@ def test_killed_in_mid_denoise_and_resumed_by_the_command(
     assert resumed.settings == unbroken.settings
     assert os.listdir(own_cache / "runs") == []
     assert os.listdir(own_cache / "latents") == []
+
+
+def test_a_resumed_run_is_not_begun_again(monkeypatch, capsys, tmp_path):
+    """Of the embedded model, whose settings all come from its defaults."""
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0.0)
+    cancel = threading.Event()
+
+    def on_progress(progress):
+        if progress.stage == "denoise" and progress.step == 3:
+            cancel.set()
+
+    pipe = mlxvid.load("mini")
+    with pytest.raises(CancelledError):
+        pipe.generate("a red ball", frames=1, steps=6, on_progress=on_progress, cancel=cancel)
+    assert main(["--resume", "-o", str(tmp_path / "clip.png"), "--progress", "json"]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    steps = [event["step"] for event in events if event.get("stage") == "denoise"]
+    assert steps[0] == 3
+    assert checkpoint.saved_runs() == []
 
 
 def test_resume_with_nothing_to_resume(refused, tmp_path):

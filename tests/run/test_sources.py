@@ -101,6 +101,15 @@ def test_a_digest_is_of_what_is_read(here):
     assert digests(["a.png", "none.png"]) == {"a.png": digest("a.png")}
 
 
+def test_a_pipe_in_the_place_of_a_picture_is_not_read(here):
+    (here / "a.png").write_bytes(b"a picture")
+    known = digests([str(here / "a.png")])
+    os.remove("a.png")
+    os.mkfifo("a.png")
+    assert changed_sources({"image": "a.png"}, known, "one.mp4") == []
+    assert digests([str(here / "a.png"), "/dev/zero"]) == {}
+
+
 def test_a_digest_of_pixels_is_of_their_size_too():
     assert digest_of_pixels(frames(1)) == digest_of_pixels(frames(1))
     assert digest_of_pixels(frames(1)) != digest_of_pixels(frames(2))

@@ -114,7 +114,12 @@ def test_every_control_has_a_name(panel):
 
 @pytest.mark.parametrize(
     ("gib", "fits", "words"),
-    [(256, True, "Fits: "), (8, True, "8-bit weights"), (1, False, "Won't fit")],
+    [
+        (256, True, "Fits: "),
+        (8, True, "Fits: "),
+        (5, True, "4-bit weights"),
+        (1, False, "Won't fit"),
+    ],
 )
 def test_whether_a_model_fits_in_memory(gib, fits, words):
     machine = Machine("Test", 2 * gib * GIB, gib * GIB, True)

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QAbstractButton, QLabel, QToolButton
 
 from mlxvid.gui.player import clip_view
 from mlxvid.gui.player.player import NOTHING, Player
+from mlxvid.gui.widgets.elided import ElidedLabel
 from mlxvid.media.clip import Clip
 from mlxvid.media.images import read_image
 from tests.gui.clips import cut, levels, number_of, write_clip, write_foreign
@@ -255,14 +256,15 @@ def test_a_cut_clip_plays_as_far_as_it_goes(tmp_path, qtbot, player):
     assert player.playhead.index == count - 1
 
 
-def test_fit_and_actual_size(qtbot, player):
+def test_fit_and_actual_size(tmp_path, qtbot, player):
     image = QImage(QSize(48, 32), QImage.Format.Format_RGB888)
     area = QRectF(0, 0, 480, 480)
     canvas = player.canvas
     assert canvas.place(image, area) == QRectF(0, 80, 480, 320)
     canvas.set_actual(True)
     assert canvas.place(image, area) == QRectF(216, 224, 48, 32)
-    player.show_frames(levels(2), 8)
+    load(qtbot, player, write_clip(tmp_path / "clip.mp4"))
+    player.playhead.play()
     qtbot.mousePress(canvas, Qt.MouseButton.LeftButton, pos=QPoint(100, 100))
     qtbot.mouseMove(canvas, QPoint(110, 95))
     qtbot.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=QPoint(110, 95))
@@ -271,6 +273,19 @@ def test_fit_and_actual_size(qtbot, player):
     canvas.set_pan(canvas.place(image, area).center() * 100)
     place = canvas.place(image, area)
     assert place.contains(area.center()) or place.topLeft() == area.center()
+
+
+def test_a_small_preview_fills_the_space_at_actual_size_too(tmp_path, qtbot, player):
+    image = QImage(QSize(12, 8), QImage.Format.Format_RGB888)
+    area = QRectF(0, 0, 480, 480)
+    player.canvas.set_actual(True)
+    player.show_frames(levels(5), 8)
+    assert player.canvas.place(image, area) == QRectF(0, 80, 480, 320)
+    facts = player.findChild(ElidedLabel, "clip-facts")
+    assert facts.text() == "Preview  ·  8 fps"
+    load(qtbot, player, write_clip(tmp_path / "clip.mp4"))
+    assert player.canvas.place(image, area) == QRectF(234, 236, 12, 8)
+    assert "×" in facts.text()
 
 
 @pytest.mark.parametrize("marked", [False, True])
