@@ -53,7 +53,7 @@ def this_machine(total: int | None = None) -> Machine:
     total = total or _physical_memory()
     name = f"{_system()} {platform.machine()}"
     if metal:
-        return replace(mac(total, name, ceiling), chip=_chip())
+        return replace(mac(total, name, ceiling), chip=sysctl("machdep.cpu.brand_string"))
     return Machine(name, total, _without_reserve(total), False)
 
 
@@ -77,12 +77,15 @@ def _system() -> str:
 
 
 @cache
-def _chip() -> str:
-    command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+def sysctl(name: str) -> str:
+    """What macOS's kernel tells of the machine under a name; "" where it tells nothing."""
+    if platform.system() != "Darwin":
+        return ""
     try:
-        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+        asked = subprocess.run(["/usr/sbin/sysctl", "-n", name], capture_output=True, text=True)
     except OSError:
         return ""
+    return asked.stdout.strip()
 
 
 def _metal_working_set() -> int | None:

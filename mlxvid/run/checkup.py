@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from mlxvid.kernels.metallib import (
     installed_metallib,
     kernel_names,
 )
-from mlxvid.model.machine import GIB, Machine, this_machine
+from mlxvid.model.machine import GIB, Machine, sysctl, this_machine
 from mlxvid.paths import cache_folder
 from mlxvid.version import __version__
 
@@ -74,13 +73,13 @@ def checkup() -> list[Finding]:
 def system() -> Iterable[Finding]:
     """macOS and its version, or Linux; the processor; whether Python is emulated."""
     macos = platform.mac_ver()[0]
-    processor = _sysctl("machdep.cpu.brand_string") or platform.machine()
+    processor = sysctl("machdep.cpu.brand_string") or platform.machine()
     if not macos:
         name = f"{platform.system()}, {processor}"
         yield Finding("system", "note", name, "Clips are made on the processor here: slowly.")
         return
     name = f"macOS {macos}, {processor}"
-    if _sysctl("sysctl.proc_translated") == "1" or platform.machine() != "arm64":
+    if sysctl("sysctl.proc_translated") == "1" or platform.machine() != "arm64":
         advice = "This Python is for Intel: install one for Apple silicon and mlxvid into it."
         yield Finding("system", "wrong", name, advice)
     elif numbers(macos) < OLDEST_MACOS:
@@ -272,14 +271,6 @@ def gpu_generation(architecture: str) -> int | None:
 def numbers(version: str) -> tuple[int, ...]:
     """A version's numbers: (26, 2) of "26.2"; none of ""."""
     return tuple(int(part) for part in version.split(".") if part.isdigit())
-
-
-def _sysctl(name: str) -> str | None:
-    """A value that macOS's kernel tells of the machine; None elsewhere."""
-    if sys.platform != "darwin":
-        return None
-    asked = subprocess.run(["/usr/sbin/sysctl", "-n", name], capture_output=True, text=True)
-    return asked.stdout.strip() or None
 
 
 def _wheel_tag(package: str) -> str | None:
