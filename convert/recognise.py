@@ -22,17 +22,20 @@ def recognise(source: Path) -> Release:
         return diffusers_folder.read_release(source)
     folder = source if source.is_dir() else source.parent
     files: list[WeightFile] = []
-    unread: list[tuple[str, WeightsError]] = []
-    for group in sources.weight_groups(source):
+    groups, unread = sources.weight_groups(source)
+    for group in groups:
         try:
             files += sources.read_group(folder, group)
         except WeightsError as error:
-            unread.append((str(group[0].relative_to(folder)), error))
+            unread.append(sources.Unread(group[0], error))
     try:
         release = _read_release(folder, files)
     except WeightsError as error:
         raise _reason(error, unread, source) from None
-    notes = [f"Left out: {path}, which has no weights of this model." for path, _ in unread]
+    notes = []
+    for path, _ in unread:
+        left = path.relative_to(folder)
+        notes.append(f"Left out: {left}, which has no weights of this model.")
     return dataclasses.replace(release, notes=[*release.notes, *notes])
 
 
@@ -47,9 +50,7 @@ def _read_release(folder: Path, files: Sequence[WeightFile]) -> Release:
     raise unfinished.unknown(folder, files)
 
 
-def _reason(
-    error: WeightsError, unread: Sequence[tuple[str, WeightsError]], source: Path
-) -> WeightsError:
+def _reason(error: WeightsError, unread: Sequence[sources.Unread], source: Path) -> WeightsError:
     """Why there is no model: a file that may be a part of it can't be read, or it isn't there."""
     damaged = [other for _, other in unread if not isinstance(other, NoWeightsError)]
     if damaged:

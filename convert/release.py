@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from mlxvid.errors import WeightsError
 from mlxvid.weights.tensors import Tensor
+from mlxvid.weights.torch_file import without_names
 from mlxvid.weights.wrappers import is_average
 
 
@@ -23,13 +24,14 @@ class WeightFile:
 
     path: of the file or the index, relative to the source. tensors: by their names. inside: the
     tables and prefixes of the file in which they were found. passed_over: those beside them of
-    which these tensors are an average.
+    which these tensors are an average. unnamed: the averages of these, whose tensors have no names.
     """
 
     path: str
     tensors: Mapping[str, Tensor]
     inside: tuple[str, ...] = ()
     passed_over: tuple[str, ...] = ()
+    unnamed: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.path} ({'.'.join(self.inside)})" if self.inside else self.path
@@ -102,7 +104,10 @@ def single(files: Sequence[WeightFile], what: str, remedy: str) -> WeightFile:
         raise WeightsError(f"There is no {what}; {remedy}.")
     if len(files) > 1:
         first, second = files[:2]
-        raise WeightsError(f"{first} and {second} are both the {what}; keep only one of them.")
+        raise WeightsError(
+            f"{first} and {second} are both the {what}; give a folder with only one of them "
+            "(links to the files will do)."
+        )
     return files[0]
 
 
@@ -113,6 +118,8 @@ def left_out(files: Iterable[WeightFile], used: Sequence[WeightFile]) -> list[st
         if file.passed_over:
             others = ", ".join(file.passed_over)
             notes.append(f"Taken: {file}, the average over the training, and not {others}.")
+        if file.unnamed:
+            notes.append(f"Taken: {file}{without_names(file.unnamed)}")
     taken = [(file.path, file.inside) for file in used]
     passed_over = {name for file in used for name in file.passed_over}
     for file in files:

@@ -6,15 +6,16 @@ import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from mlxvid import catalog, hub
-from mlxvid.errors import ModelNotFoundError
+from mlxvid.errors import ModelNotFoundError, WeightsError
 from mlxvid.hub import assembly, kinds, selection
 from mlxvid.progress import Watch
 from mlxvid.weights import safetensors_file, torch_file
 from mlxvid.weights.files import ENDINGS, SHARD, is_index, shards, unindexed
 from mlxvid.weights.fp8_scales import with_scales
-from mlxvid.weights.quantized import program_of, refusal
+from mlxvid.weights.quantized import integers_in, program_of, refusal
 from mlxvid.weights.tensors import Tensor, joined, mapped
 from mlxvid.weights.wrappers import Table
 
@@ -23,7 +24,9 @@ from .release import WeightFile
 from .unwrap import networks
 
 # Weights for other programs, which a folder may have beside those that are read here.
-FOREIGN = (".ckpt", ".gguf", ".h5", ".msgpack", ".npz", ".onnx", ".onnx_data", ".ot")
+FOREIGN = (".gguf", ".h5", ".msgpack", ".npz", ".onnx", ".onnx_data", ".ot")
+# Lightning and others call PyTorch's files so.
+READ = (*ENDINGS, ".ckpt")
 PATTERNS = (*selection.PATTERNS, *selection.TORCH)
 
 
@@ -38,7 +41,7 @@ def find(
     name = os.fspath(source)
     folder = Path(os.path.expanduser(name))
     # Not Path's own questions, which fail at a name that is too long.
-    if os.path.isdir(folder) or folder.suffix in ENDINGS and os.path.isfile(folder):
+    if os.path.isdir(folder) or _ending(folder) in READ and os.path.isfile(folder):
         return folder
     try:
         card = catalog.find(name)
@@ -81,32 +84,56 @@ def files_in(folder: Path) -> Iterator[Path]:
 
 def is_weights(path: Path) -> bool:
     """Whether a file holds weights or is an index of files that do."""
-    return path.suffix in ENDINGS + FOREIGN or is_index(path)
+    return _ending(path) in READ + FOREIGN or is_index(path)
 
 
-def weight_groups(folder: Path) -> list[list[Path]]:
-    """The weight files below `folder`, each by itself or after the index that names it.
+def _ending(path: Path) -> str:
+    return path.suffix.lower()
 
-    Raises :class:`WeightsError` for an index that names files outside its folder or that are
-    missing, and for shards without an index.
+
+class Unread(NamedTuple):
+    """A file that can't be read, and why."""
+
+    path: Path
+    error: WeightsError
+
+
+def weight_groups(folder: Path) -> tuple[list[list[Path]], list[Unread]]:
+    """The weight files below `folder`, each by itself or after the index that names it; and what
+    can't be read: an index that names files outside its folder or that are missing, and shards
+    without an index.
     """
     files = list(files_in(folder))
     groups = []
+    unread = []
     seen: set[Path] = set()
     for index in files:
         if is_index(index) and _is_of_weights(index):
-            named = shards(index)
+            try:
+                named = shards(index)
+            except WeightsError as error:
+                unread.append(Unread(index, error))
+                seen.update(path.resolve() for path in _named_alike(index))
+                continue
             groups.append([index, *named])
             seen.update(path.resolve() for path in named)
     for path in files:
         # One file may be linked to from several folders.
-        if path.suffix not in ENDINGS or path.resolve() in seen:
+        if _ending(path) not in READ or path.resolve() in seen:
             continue
         seen.add(path.resolve())
         if SHARD.search(path.name):
-            raise unindexed(path)
-        groups.append([path])
-    return groups
+            unread.append(Unread(path, unindexed(path)))
+        else:
+            groups.append([path])
+    return groups, unread
+
+
+def _named_alike(index: Path) -> list[Path]:
+    """The shards that an index is likely to name, by their names."""
+    stem = index.name.partition(".")[0]
+    alike = [path for path in index.parent.glob("*") if SHARD.search(path.name)]
+    return [path for path in alike if path.name.startswith(stem)]
 
 
 def _is_of_weights(index: Path) -> bool:
@@ -130,15 +157,21 @@ def read_group(folder: Path, group: list[Path]) -> list[WeightFile]:
         return content.tensors
 
     weights = [path for path in group if not is_index(path)]
-    tensors = with_scales(joined(weights, read))
-    program = program_of(tensors)
+    stored = joined(weights, read)
+    program = program_of(stored)
+    integers = integers_in({name: tensor.dtype for name, tensor in stored.items()})
+    if program is None and integers is not None:
+        program = f"another program, to integers ({integers})"
     if program is not None:
         raise refusal(group[0], program)
+    tensors = with_scales(stored)
     table = tables[0] if tables else Table({}, (), ())
     path = str(group[0].relative_to(folder))
     files = networks(path, tensors, table.keys)
     return [
-        dataclasses.replace(file, passed_over=(*table.passed_over, *file.passed_over))
+        dataclasses.replace(
+            file, passed_over=(*table.passed_over, *file.passed_over), unnamed=table.unnamed
+        )
         for file in files
     ]
 
@@ -162,7 +195,7 @@ def _is_torch(path: Path) -> bool:
     """
     start = mapped(path)[: len(torch_file.LEGACY)]
     by_content = start.startswith((torch_file.ZIP, torch_file.LEGACY))
-    return by_content or path.suffix != ".safetensors"
+    return by_content or _ending(path) != ".safetensors"
 
 
 def fingerprint(folder: Path) -> dict[str, list[int]]:

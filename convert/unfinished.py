@@ -7,7 +7,9 @@ from pathlib import Path
 
 from mlxvid.errors import WeightsError
 from mlxvid.json_files import read_json
+from mlxvid.model.folder import around
 from mlxvid.weights.files import check_content
+from mlxvid.weights.lora_keys import RANKED, split
 
 from . import sources
 from .relatives import relative
@@ -23,9 +25,14 @@ def unknown(folder: Path, files: Sequence[WeightFile]) -> WeightsError:
     other = relative(files, folder)
     if other is not None:
         return other
-    if any(folder.glob("[!.]*/model_index.json")):
-        inner = next(iter(sorted(folder.glob("[!.]*/model_index.json")))).parent
-        return WeightsError(f"{folder} holds a model in {inner.name}; give {inner}.")
+    whole = around(folder)
+    if whole is not None:
+        return WeightsError(f"{folder} is no whole model by itself; give {whole}.")
+    if files and all(_is_lora(file) for file in files):
+        return WeightsError(
+            f"{folder} holds no model but LoRAs ({files[0].path}), which are not converted; they "
+            "are added to a model with `loras`."
+        )
     if _diffusers_component(folder):
         return WeightsError(
             f"{folder} has components of the Diffusers layout and no model_index.json; download "
@@ -47,16 +54,23 @@ def unreadable(source: Path) -> WeightsError | None:
     return None
 
 
+def _is_lora(file: WeightFile) -> bool:
+    return any(split(name)[1] in RANKED for name in file.tensors)
+
+
 def _diffusers_component(folder: Path) -> bool:
     config = folder / "transformer" / "config.json"
     return config.is_file() and "_class_name" in read_json(config)
 
 
 def broken_off(folder: Path) -> str | None:
-    """The first file below a folder, hidden or not, whose download was not finished."""
+    """The first file below a folder whose download was not finished; of hidden ones, those that
+    huggingface_hub keeps beside.
+    """
     if not folder.is_dir():
         return None
-    for path in sorted(folder.rglob("*")):
+    beside = folder / ".cache" / "huggingface"
+    for path in (*sources.files_in(folder), *sorted(beside.rglob("*"))):
         if path.name.endswith(BROKEN_OFF):
             return str(path.relative_to(folder))
     return None

@@ -9,12 +9,11 @@ from pathlib import Path
 from . import models
 from .errors import ModelNotFoundError
 from .model.card import Card
-from .model.folder import CONVERT
+from .model.folder import CONVERT, around
 from .paths import models_folder
 
 CATALOG: dict[str, Card] = {card.name: card for card in models.cards()}
 DEFAULT_MODEL = "mini"
-INDEX_FILE = "model_index.json"
 
 
 def find(name: str) -> Card:
@@ -39,8 +38,9 @@ def find(name: str) -> Card:
 
 def _use_of(path: Path) -> str:
     """What to do with a file that was given as a model."""
-    if path.name == INDEX_FILE:
-        return f"give {path.parent}"
+    whole = around(path)
+    if whole is not None:
+        return f"give {whole}"
     if path.suffix == ".gguf":
         return "mlxvid does not read GGUF, so get the model as safetensors"
     if "lora" in path.name.lower():

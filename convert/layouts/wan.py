@@ -68,9 +68,9 @@ def read_release(folder: Path, files: Sequence[WeightFile]) -> Release:
         wan_transformer.scheduler_config(shift)
     )
     notes = []
-    is_causal = wan_others.is_causal(folder, transformer_file)
-    if is_causal:
-        notes.append(wan_others.CAUSAL_NOTE)
+    note = wan_others.note(folder, transformer_file)
+    if note is not None:
+        notes.append(note)
     if transformer.config["image_dim"] is not None:
         vision_file = single(
             files_with(files, wan_vision.RELEASED_MARKS, wan_vision.REPACKAGED_MARKS),
@@ -88,7 +88,7 @@ def read_release(folder: Path, files: Sequence[WeightFile]) -> Release:
     _check_match(folder, components)
     return Release(
         title=_title(transformer, shift) + (f" ({told_by})" if told_by else ""),
-        index=_index(components) | ({"note": wan_others.CAUSAL_NOTE} if is_causal else {}),
+        index=_index(components) | ({"note": note} if note is not None else {}),
         components=components,
         files=extra_files,
         notes=notes + left_out(files, used),

@@ -19,6 +19,8 @@ from ..release import WeightFile
 
 # Of every folder and file on the way to the transformer.
 _EXPERT = re.compile(r"(?:high|low)[ _-]?noise|(?<![a-z])a14b(?![a-z0-9])", re.IGNORECASE)
+# What people shorten these to, where both are there.
+_HIGH_OR_LOW = re.compile(r"(?<![a-z])(high|low)(?![a-z])", re.IGNORECASE)
 _WAN22 = re.compile(r"wan[ ._-]?2[._-]?2(?![0-9])", re.IGNORECASE)
 _NAMED = re.compile(r"wan.*(?:vace|fun.*(?:control|camera)|s2v|animate)", re.IGNORECASE)
 # By what is in a tensor's name.
@@ -44,9 +46,19 @@ _CAUSAL = re.compile(
     r"self[ _-]?forcing|causvid|(?<![a-z])causal|rolling[ _-]?forcing|longlive|krea[ _-]?realtime",
     re.IGNORECASE,
 )
+_FORCING = re.compile(r"skyreels.*(?<![a-z])df(?![a-z])|diffusion[ _-]?forcing", re.IGNORECASE)
+_PHANTOM = re.compile(r"(?<![a-z])phantom(?![a-z])", re.IGNORECASE)
 CAUSAL_NOTE = (
     "This model was trained to be causal, in blocks of frames with a cache and in a few steps; "
     "with the full attention that it gets here its frames differ from its authors'."
+)
+FORCING_NOTE = (
+    "This model was trained with diffusion forcing, a noise level for each frame; here all frames "
+    "have the same one, so it makes clips of one length and goes on with none."
+)
+PHANTOM_NOTE = (
+    "This model was trained to be given pictures of its subjects, which it does not get here; it "
+    "makes clips from text alone."
 )
 
 
@@ -65,6 +77,9 @@ def known(source: Path, transformers: Sequence[WeightFile]) -> list[WeightFile]:
             refusals.append(others.refusal(source / file.path, what))
     if refusals and not found:
         raise refusals[0]
+    noises = {word.lower() for file in found for word in _HIGH_OR_LOW.findall(file.path)}
+    if len(found) > 1 and len(noises) == 2:
+        raise others.refusal(source, others.EXPERTS)
     return found
 
 
@@ -99,7 +114,11 @@ def is_wan22_vae(tensors: Mapping[str, Tensor]) -> bool:
     return "encoder.downsamples.0.downsamples.0.residual.0.gamma" in tensors
 
 
-def is_causal(source: Path, file: WeightFile) -> bool:
-    """Whether a transformer comes from the training of a causal model of few steps."""
-    by_table = not _GENERATORS.isdisjoint(file.inside)
-    return by_table or bool(_CAUSAL.search(f"{source.name}/{file.path}"))
+def note(source: Path, file: WeightFile) -> str | None:
+    """What to say of a transformer that is run here otherwise than it was trained for."""
+    place = f"{source.name}/{file.path}"
+    if not _GENERATORS.isdisjoint(file.inside) or _CAUSAL.search(place):
+        return CAUSAL_NOTE
+    if _FORCING.search(place):
+        return FORCING_NOTE
+    return PHANTOM_NOTE if _PHANTOM.search(place) else None

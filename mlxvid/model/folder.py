@@ -42,11 +42,33 @@ MAX_REPEATS = 1000
 CONVERT = "python -m mlxvid.convert"
 
 
+def around(path: Path) -> Path | None:
+    """The model's folder for a component of it or a file in one, or that is the only one in a
+    folder, as in the hub's cache; None where there is none.
+    """
+    for parent in path.absolute().parents[:2]:
+        if (parent / "model_index.json").is_file():
+            return parent
+    inner: list[Path] = []
+    for pattern in ("[!.]*/model_index.json", "snapshots/*/model_index.json"):
+        inner += [index.parent for index in sorted(path.glob(pattern))]
+    return inner[0] if len(inner) == 1 else None
+
+
+def holds_loras(path: Path) -> bool:
+    """Whether a folder's weights are LoRAs', by the names of its files and its own."""
+    names = [file.name for file in path.glob("[!.]*") if file.suffix in (".safetensors", ".pt")]
+    is_called_so = ["lora" in f"{path.name}/{name}".lower() for name in names]
+    return "adapter_model.safetensors" in names or bool(names) and all(is_called_so)
+
+
 def _no_model(path: Path) -> WeightsError:
     """What is raised for a folder without model_index.json."""
-    inner = [index.parent for index in sorted(path.glob("[!.]*/model_index.json"))]
-    if len(inner) == 1:
-        remedy = f"give {inner[0]}"
+    whole = around(path)
+    if whole is not None:
+        remedy = f"give {whole}"
+    elif holds_loras(path):
+        remedy = "a LoRA is added to a model with `loras`"
     else:
         remedy = f"make a model of an original release with {CONVERT} {path}"
     return WeightsError(

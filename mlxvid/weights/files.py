@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlxvid.errors import WeightsError
-from mlxvid.json_files import read_json
+from mlxvid.json_files import POINTER, read_json
 
 from .wrappers import is_average
 
@@ -24,7 +24,7 @@ SHARD = re.compile(r"-\d{5}-of-\d{5}\.")
 USUAL = ("diffusion_pytorch_model", "model", "pytorch_model")
 # What stands in the place of a file that was not downloaded, and how to get it.
 INSTEAD = {
-    b"version https://git-lfs": (
+    POINTER.encode(): (
         "a pointer of Git LFS in place of the file; run `git lfs pull` in its folder, or download "
         "it again."
     ),

@@ -34,8 +34,8 @@ def with_scales(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         weight = kept.get(target)
         if weight is None or weight.dtype not in FP8 or not scale.floating:
             raise WeightsError(
-                f"{scale.where} is a scale without an FP8 weight, so it can't be read; "
-                "get the model in 16 or 32 bits."
+                f"{scale.where} is the scale of a weight that another program quantized, and not "
+                "to FP8, so it can't be read; get the model in 16 or 32 bits."
             )
         kept[target] = dataclasses.replace(weight, scale=_broadcastable(scale, weight))
     return kept

@@ -11,7 +11,7 @@ from mlxvid.errors import WeightsError
 from mlxvid.model.memory import DTYPE_BYTES
 
 from .files import check_content, weight_files
-from .quantized import check_names
+from .quantized import check_types
 
 _HEADER_NAMES = {"F32": "float32", "BF16": "bfloat16", "F16": "float16"}
 
@@ -50,7 +50,7 @@ def _tensors_of(path: Path, size: int, changed: int) -> tuple[tuple[str, int], .
     from . import torch_file
 
     tensors = torch_file.open_content(path).tensors
-    check_names(tensors, path)
+    check_types({name: tensor.dtype for name, tensor in tensors.items()}, path)
     return tuple(
         (t.read_dtype, t.values.size * int(DTYPE_BYTES.get(t.read_dtype, t.values.itemsize)))
         for t in tensors.values()
@@ -66,8 +66,9 @@ def _header(path: Path) -> list[tuple[str, int]]:
             (length,) = struct.unpack("<Q", file.read(8))
             size = path.stat().st_size
             header = json.loads(file.read(min(length, size)))
-        entries = [entry for name, entry in header.items() if name != "__metadata__"]
-        check_names(header, path)
+        named = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        entries = list(named.values())
+        check_types({name: entry["dtype"] for name, entry in named.items()}, path)
         if any(e["data_offsets"][1] > size - 8 - length for e in entries):
             raise ValueError("tensors beyond the end of the file")
         return [

@@ -11,6 +11,7 @@ import math
 import mmap
 import struct
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from mlxvid.errors import WeightsError
 
 from .tensors import MAX_AXES, MAX_SIDE, STORED, Tensor, called, damaged, mapped, printable
 from .unpickle import MAX_BYTES, NoWeightsError, Stored, Unpickled, too_long, unpickle
-from .wrappers import Table, find_table, peeled
+from .wrappers import Table, find_table, is_unnamed, peeled
 
 # What the two forms begin with.
 ZIP = b"PK\x03\x04"
@@ -78,6 +79,11 @@ def open_content(path: Path) -> Content:
             f"{path} is neither a checkpoint of PyTorch nor safetensors; download the model again."
         )
     table = find_table(archive.value, lambda value: isinstance(value, Stored))
+    if table is None and is_unnamed(archive.value):
+        raise NoWeightsError(
+            f"{path} holds an average whose tensors have no names, which is of no use by itself; "
+            "use the weights that were saved beside it."
+        )
     if table is None:
         raise NoWeightsError(
             f"{path} holds no table of tensors, so it is no model's weights; "
@@ -91,11 +97,19 @@ def open_content(path: Path) -> Content:
 
 def taken_note(path: Path, table: Table) -> str | None:
     """What to say where a checkpoint has weights and their average."""
+    taken = ".".join(printable(key) for key in table.keys)
+    if table.unnamed:
+        return f"Taken from {path}: {taken}{without_names(table.unnamed)}"
     if not table.passed_over:
         return None
-    taken = ".".join(printable(key) for key in table.keys)
     others = ", ".join(table.passed_over)
     return f"Taken from {path}: {taken}, the average over the training, and not {others}."
+
+
+def without_names(averages: Iterable[str]) -> str:
+    """The end of a note on averages that can't be taken."""
+    names = ", ".join(printable(name) for name in averages)
+    return f", and not its average ({names}), whose tensors have no names there."
 
 
 def _zip(path: Path, data: mmap.mmap) -> Archive:

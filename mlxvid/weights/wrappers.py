@@ -26,6 +26,9 @@ TABLES = (
     "shadow",
     "transformer",
     "student",
+    "lora",
+    "lora_state_dict",
+    "generator_lora",
 )
 # Tables lie in others no deeper than this.
 MAX_DEPTH = 4
@@ -38,21 +41,25 @@ _INSERTED = re.compile(
 _PREFIX = re.compile(
     r"(?P<key>text_encoders\.[^.]+|cond_stage_model)\.(?:transformer\.)?"
     r"|(?P<other>(?:model\.)?diffusion_model|first_stage_model|vae|text_encoder|image_encoder"
-    r"|clip_vision|transformer|dit|net|generator_ema|generator|model_ema|ema_model|ema|model"
-    r"|module)\."
+    r"|clip_vision|transformer|dit|net|generator|model|module|online_model|averaged_model"
+    r"|(?:[a-z]+_)*ema(?:_[a-z]+)*)\."
 )
-_AVERAGE = re.compile(r"(?<![a-z])(?:ema|averaged?)(?![a-z])", re.IGNORECASE)
+_AVERAGE = re.compile(r"(?<![a-z])(?:ema|swa|averaged?)(?![a-z])", re.IGNORECASE)
+# Where Diffusers' EMAModel keeps an average: a list, in the order of the network's parameters.
+UNNAMED = "shadow_params"
 _NO_AVERAGE = re.compile(r"(?<![a-z])(?:non?|without|wo)[_.-]?ema", re.IGNORECASE)
 
 
 class Table(NamedTuple):
-    """A table of tensors; the names under which it was found, outermost first; and those beside
-    it that hold the same before it was averaged.
+    """A table of tensors; the names under which it was found, outermost first; those beside
+    it that hold the same before it was averaged; and those of averages whose tensors have no names,
+    so that they can't be taken.
     """
 
     tensors: dict[str, Any]
     keys: tuple[str, ...]
     passed_over: tuple[str, ...]
+    unnamed: tuple[str, ...] = ()
 
 
 def is_average(name: str) -> bool:
@@ -91,10 +98,18 @@ def find_table(
         return Table(own, (), ())
     for name, table in inner.items():
         passed_over = table.passed_over
+        unnamed = table.unnamed
         if is_average(name):
             passed_over += tuple(other for other in inner if not is_average(other))
-        return Table(table.tensors, (name, *table.keys), passed_over)
+        else:
+            unnamed += tuple(other for other in others if is_unnamed(value[other]))
+        return Table(table.tensors, (name, *table.keys), passed_over, unnamed)
     return None
+
+
+def is_unnamed(value: Any) -> bool:
+    """Whether a checkpoint's content is an average whose tensors have no names."""
+    return isinstance(value, list) or isinstance(value, dict) and UNNAMED in value
 
 
 def without_wrappers(name: str) -> str:
@@ -113,6 +128,28 @@ def groups(tensors: Mapping[str, Value]) -> dict[str, dict[str, Value]]:
         else:
             key = match["key"] or match["other"]
             found.setdefault(key, {})[name[match.end() :]] = value
+    return _with_dots(found, tensors)
+
+
+def _with_dots(
+    found: dict[str, dict[str, Value]], tensors: Iterable[str]
+) -> dict[str, dict[str, Value]]:
+    """The groups, with an average's names as those that it is of where their dots were taken out,
+    as Lightning's LitEma does, which begins them at the network's own or one word further in.
+    """
+    spelled: dict[str, str] = {}
+    for name in tensors:
+        whole = without_wrappers(name)
+        match = _PREFIX.match(whole)
+        if match and is_average(match.group()):
+            continue
+        short = whole[match.end() :] if match else whole
+        for start in (whole, whole.partition(".")[2], short):
+            spelled.setdefault(start.replace(".", ""), short)
+    for key, group in found.items():
+        if is_average(key) and not any("." in name for name in group):
+            named = {spelled[name]: value for name, value in group.items() if name in spelled}
+            found[key] = named or group
     return found
 
 

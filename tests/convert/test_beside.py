@@ -9,6 +9,7 @@ from collections import OrderedDict
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from mlxvid.convert import convert
 from mlxvid.errors import ModelNotFoundError, WeightsError
@@ -198,6 +199,13 @@ def test_a_folder_with_a_model_in_it_names_that(tiny_folder, tmp_path, refused):
         ({"qzeros": torch.zeros(4), "g_idx": torch.zeros(4)}, "GPTQ"),
         ({"wscales": torch.zeros(4), "smooth_factor": torch.zeros(4)}, "Nunchaku"),
         ({"weight._data": torch.zeros(4), "weight._scale": torch.zeros(4)}, "Quanto"),
+        ({"W_q": torch.zeros(4)}, "HQQ"),
+        ({"weight_scale": torch.zeros(4), "weight_scale_2": torch.zeros(1)}, "NVIDIA"),
+        ({"weight": torch.ones(4, 4, dtype=torch.int8)}, "another program, to integers (int8)"),
+        (
+            {"weight": torch.ones(4, 4, dtype=torch.uint8), "weight_scale": torch.ones(4)},
+            "another program, to integers (uint8)",
+        ),
     ],
 )
 def test_weights_that_other_programs_quantized(ends, program, source, refused):
@@ -205,6 +213,47 @@ def test_weights_that_other_programs_quantized(ends, program, source, refused):
     tensors |= {f"blocks.0.attn.q.{end}": tensor for end, tensor in ends.items()}
     torch.save(tensors, source / wan_release.TEXT_FILE)
     refused(wan_release.TEXT_FILE, f"quantized by {program}", "16 or 32 bits")
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+def test_a_part_of_something_else_is_left_out(indexed, source, tmp_path, caplog):
+    part = source / "llm" / "model-00001-of-00002.safetensors"
+    part.parent.mkdir()
+    save_file({"a": torch.ones(2)}, part)
+    if indexed:
+        names = {"a": part.name, "b": "model-00002-of-00002.safetensors"}
+        index = {"weight_map": names}
+        (part.parent / "model.safetensors.index.json").write_text(json.dumps(index))
+    caplog.set_level("INFO", "mlxvid")
+    convert(source, tmp_path / "out")
+    assert any(note.startswith("Left out: llm/model") for note in caplog.messages)
+
+
+def test_endings_in_capitals(source, tmp_path):
+    for path in source.glob("*.pth"):
+        path.rename(path.with_suffix(".PTH"))
+    assert (convert(source, tmp_path / "out") / "model_index.json").is_file()
+
+
+def test_loras_are_no_model(tmp_path, refused):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    names = ("lora_unet_blocks_0_ffn_0.lora_down.weight", "lora_unet_blocks_0_ffn_0.lora_up.weight")
+    save_file({name: torch.ones(2, 2) for name in names}, folder / "style.safetensors")
+    refused(str(folder), "style.safetensors", "`loras`", folder=folder)
+
+
+@pytest.mark.parametrize("component", ["vae", "text_encoder"])
+def test_a_component_of_a_model_names_the_model(component, tiny_folder, tmp_path, refused):
+    folder = shutil.copytree(tiny_folder, tmp_path / "model")
+    refused(str(folder / component), f"give {folder}.", folder=folder / component)
+
+
+@pytest.mark.parametrize("file", ["model_index.json", "vae/config.json"])
+def test_a_pointer_in_place_of_a_config(file, tiny_folder, tmp_path, refused):
+    folder = shutil.copytree(tiny_folder, tmp_path / "model")
+    (folder / file).write_text(POINTER)
+    refused(file, "Git LFS", folder=folder)
 
 
 RELATIVES = {

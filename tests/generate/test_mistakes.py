@@ -62,12 +62,12 @@ BAD_FLAGS = {
     "this folder": ([*PROMPT, "-o", ".", "--count", "2"], ("'.'", "clip.mp4")),
     "a file and a folder": ([*PROMPT, "-o", "clip.mp4/"], ("clip.mp4/", "folder", ".mp4")),
     "a pattern": ([*PROMPT, "-o", "%03d.mp4", "--count", "2"], ("%03d", "numbered")),
-    "a long name": ([*PROMPT, "-o", "x" * 252 + ".mp4"], ("name too long", "another place")),
+    "a long name": ([*PROMPT, "-o", "x" * 252 + ".mp4"], ("name too long", "another name")),
     "a name that numbers make too long": (
         [*PROMPT, "-o", "x" * 250 + ".mp4", "--count", "2"],
         ("-1.mp4", "name too long"),
     ),
-    "nul": ([*PROMPT, "-o", "nul\0.mp4"], ("another place",)),
+    "nul": ([*PROMPT, "-o", "nul\0.mp4"], ("another name",)),
     "no image": ([*PROMPT, "--image", "none.png"], ("{here}/none.png",)),
     "no model": (
         [*PROMPT, "--model=minni"],

@@ -252,7 +252,9 @@ def test_two_runs_at_once_with_the_same_settings_and_output(command, here, own_c
     runs = [subprocess.Popen(command(*flags), **PIPES) for _ in range(2)]
     for process in runs:
         out, err = process.communicate(timeout=120)
-        assert (process.returncode, out, err) == (0, "clip.mp4\n", "")
+        assert (process.returncode, out) == (0, "clip.mp4\n")
+        # The one that starts last may find the other's clip.
+        assert err == "" or (err.startswith("clip.mp4 is there already") and err.count("\n") == 1)
     assert os.listdir(here) == ["clip.mp4"]
     Clip.load("clip.mp4")
     assert kept_runs(own_cache) == []

@@ -9,9 +9,11 @@ import mlx.core as mx
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import mlxvid
 from mlxvid.catalog import card_of
+from mlxvid.convert import convert
 from mlxvid.errors import MlxvidError, ModelNotFoundError, WeightsError
 from mlxvid.plan import plan
 from tests.facts import facts
@@ -150,6 +152,28 @@ def test_names_of_weights_that_another_program_quantized(end, program, folder, w
             use(str(folder))
 
 
+@pytest.mark.parametrize("kind", ["I8", "U8", "I64"])
+def test_integers_are_no_weights(kind, folder, weights):
+    name = next(name for name, array in weights.items() if array.ndim == 2)
+    types = {"I8": mx.int8, "U8": mx.uint8, "I64": mx.int64}
+    content = {**weights, name: (10 * weights[name]).astype(types[kind])}
+    mx.save_safetensors(str(folder / "transformer" / WEIGHTS), content)
+    for use in (mlxvid.load, plan):
+        with pytest.raises(WeightsError, match=facts(WEIGHTS, "integers", kind.lower(), "bits")):
+            use(str(folder))
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2, torch.float64])
+def test_types_that_are_converted_first_are_told_so(dtype, folder, weights):
+    tensors = {name: tensor.to(dtype) for name, tensor in as_torch(weights).items()}
+    save_file(tensors, folder / "transformer" / WEIGHTS)
+    for use in (mlxvid.load, plan):
+        with pytest.raises(WeightsError, match=facts(WEIGHTS, "converted before", "convert")):
+            use(str(folder))
+    made = mlxvid.load(str(convert(folder, folder.parent / "out"))).generate("a", steps=2)
+    assert len(made.frames)
+
+
 @pytest.mark.parametrize(
     ("content", "what"),
     [(POINTER, "Git LFS"), ("GGUF\3\0\0\0", "GGUF"), ("<!doctype html><p>", "web page")],
@@ -177,6 +201,34 @@ def test_an_original_release_names_convert(folder):
 def test_a_folder_around_a_model_names_the_model(folder):
     with pytest.raises(WeightsError, match=facts(folder.parent, "give", folder)):
         mlxvid.load(str(folder.parent))
+
+
+def test_a_component_or_a_file_of_a_model_names_the_model(folder):
+    for use in (mlxvid.load, card_of, plan):
+        with pytest.raises(WeightsError, match=facts(folder / "vae", f"give {folder}.")):
+            use(str(folder / "vae"))
+    with pytest.raises(ModelNotFoundError, match=facts("is a file", f"give {folder}.")):
+        mlxvid.load(str(folder / "transformer" / WEIGHTS))
+
+
+def test_a_folder_of_the_hubs_cache_names_its_snapshot(folder, tmp_path):
+    snapshot = tmp_path / "models--a--b" / "snapshots" / ("9" * 40)
+    folder.rename(tmp_path / "moved")
+    snapshot.parent.mkdir(parents=True)
+    (tmp_path / "moved").rename(snapshot)
+    with pytest.raises(WeightsError, match=facts("models--a--b", f"give {snapshot}.")):
+        mlxvid.load(str(tmp_path / "models--a--b"))
+
+
+@pytest.mark.parametrize("names", [["a.safetensors"], ["a.safetensors", "b.safetensors"]])
+def test_a_folder_of_loras_says_where_they_go(names, tmp_path):
+    place = tmp_path / "loras"
+    place.mkdir()
+    for name in names:
+        (place / name).write_bytes(b"content")
+    for use in (mlxvid.load, card_of):
+        with pytest.raises(WeightsError, match=facts("loras", "`loras`")):
+            use(str(place))
 
 
 @pytest.mark.parametrize(

@@ -53,12 +53,35 @@ def refused(source, *facts):
         ["diffusion_models/wan2.2_t2v_high_noise_14B_fp8_scaled.safetensors"],
         ["Wan2_2-T2V-A14B-LOW_fp8_e4m3fn_scaled_KJ.safetensors"],
         ["unet/wan22-lightning-HIGH.safetensors"],
+        ["wan_14B_HIGH.safetensors", "wan_14B_LOW.safetensors"],
+        ["high/model.safetensors", "low/model.safetensors"],
     ],
 )
 def test_one_or_both_of_wan_2_2s_experts(places, source, transformer):
     for place in places:
         put(source / place, transformer)
     refused(source, "Wan 2.2")
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("SkyReels-V2-DF-1.3B-540P", "diffusion forcing"),
+        ("skyreels_v2_df_1.3b_fp16", "diffusion forcing"),
+        ("Phantom-Wan-1.3B", "pictures of its subjects"),
+        ("SkyReels-V2-T2V-14B-540P", None),
+        ("MoviiGen1.1", None),
+        ("wan_low_vram", None),
+    ],
+)
+def test_what_was_trained_for_something_else_is_told(name, what, source, transformer, caplog):
+    put(source / f"{name}.safetensors", transformer)
+    caplog.set_level("INFO", "mlxvid")
+    convert(source, source.parent / "out")
+    index = json.loads((source.parent / "out" / "model_index.json").read_text())
+    told = [note for note in caplog.messages if note.startswith("This model was trained")]
+    assert told == ([index["note"]] if what else [])
+    assert what is None or what in index["note"]
 
 
 def test_a_transformer_of_wan_2_1_is_taken_though_one_of_wan_2_2_is_beside_it(

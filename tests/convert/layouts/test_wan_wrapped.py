@@ -58,7 +58,41 @@ def converted(source, releases, tmp_path, caplog):
     return check
 
 
+def lightning(tensors, prefix, kept):
+    """As LitEma keeps an average: with no dots in the names, which begin with `kept`."""
+    average = {f"{kept}{name}".replace(".", ""): tensor for name, tensor in tensors.items()}
+    counts = {"model_ema.decay": torch.tensor(0.9), "model_ema.num_updates": torch.tensor(3)}
+    return {
+        "state_dict": before(prefix, scaled(tensors)) | before("model_ema.", average) | counts,
+        "optimizer_states": [{"state": {0: {"exp_avg": torch.zeros(3)}}}],
+    }
+
+
 AVERAGES = {
+    "Lightning's": (
+        lambda t: lightning(t, "model.diffusion_model.", "diffusion_model."),
+        "model_ema",
+    ),
+    "Lightning's of a compiled network": (
+        lambda t: lightning(t, "model._orig_mod.", ""),
+        "model_ema",
+    ),
+    "ema-pytorch's": (
+        lambda t: {
+            "step": torch.tensor(1),
+            **before("online_model.", scaled(t)),
+            **before("ema_model.", t),
+        },
+        "ema_model",
+    ),
+    "the network's own": (
+        lambda t: {"model": {**before("net.", scaled(t)), **before("net_ema.", t)}},
+        "net_ema",
+    ),
+    "stochastic weight averaging": (
+        lambda t: {"state_dict": scaled(t), "swa_state_dict": before("module.", t)},
+        "swa_state_dict",
+    ),
     "DiT's and Latte's": (lambda t: {"model": scaled(t), "ema": t}, "ema"),
     "with settings": (
         lambda t: {"model": scaled(t), "ema": t, "args": argparse.Namespace(lr=1), "steps": 3},
@@ -81,11 +115,28 @@ AVERAGES = {
 
 
 @pytest.mark.parametrize("how", AVERAGES)
-def test_the_average_is_taken_and_said(how, source, modules, converted):
+@pytest.mark.parametrize("file", ["0100000.pt", "last.ckpt"])
+def test_the_average_is_taken_and_said(how, file, source, modules, converted):
     make, name = AVERAGES[how]
-    torch.save(make(modules["transformer"]), source / "0100000.pt")
+    torch.save(make(modules["transformer"]), source / file)
     notes = converted()
-    assert any(n.startswith("Taken: 0100000.pt") and name in n and "average" in n for n in notes)
+    assert any(n.startswith(f"Taken: {file}") and name in n and "average" in n for n in notes)
+
+
+@pytest.mark.parametrize("kind", ["Diffusers' EMAModel", "a list"])
+def test_an_average_without_names_is_said_not_to_be_taken(kind, source, modules, converted):
+    values = [2 * tensor for tensor in modules["transformer"].values()]
+    average = values if kind == "a list" else {"shadow_params": values, "decay": 0.99}
+    torch.save({"model": modules["transformer"], "ema": average}, source / "w.pt")
+    notes = converted()
+    assert any(n.startswith("Taken: w.pt (model)") and "(ema)" in n for n in notes)
+
+
+def test_an_average_without_names_and_nothing_else(source, modules, tmp_path):
+    torch.save({"shadow_params": list(modules["transformer"].values())}, source / "w.pt")
+    with pytest.raises(WeightsError) as error:
+        convert(source, tmp_path / "out")
+    assert_states(error.value, "w.pt", "no names", "saved beside it")
 
 
 @pytest.mark.parametrize("names", [("model/w.pt", "ema/w.pt"), ("wan.pt", "wan_ema.pt")])
