@@ -46,7 +46,6 @@ def seen(pipe, rough=False, **more):
 
 
 def test_a_model_too_large_to_keep_its_decoder_has_previews(large, caplog):
-    plain = large.generate(**PROMPT)
     stages, shown, clip = seen(large, previews=True)
     assert stages == [
         ("encode", "vae"),  # the prompt is kept; the last clip's decoder is still there
@@ -55,7 +54,7 @@ def test_a_model_too_large_to_keep_its_decoder_has_previews(large, caplog):
     ]
     assert {frames.shape for frames in shown} == {(9, 4, 4, 3)}
     assert {frames.dtype for frames in shown} == {np.dtype(np.uint8)}
-    assert np.array_equal(clip.frames, plain.frames)
+    assert np.array_equal(clip.frames, large.generate(**PROMPT).frames)
     notes = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     assert len([note for note in notes if "previews" in note]) == 1
 
@@ -72,7 +71,7 @@ def test_the_second_run_has_them_at_once_and_without_asking(large, tiny_folder, 
     other = mlxvid.load(str(tiny_folder))
     other.model.components.usable = 0
     stages, shown, _ = seen(other)
-    assert [stage for stage, *_ in stages] == ["encode", "denoise", "decode"]
+    assert ("encode", "vae") not in stages
     assert all(frames is not None for frames in shown)
     assert "previews" not in caplog.text
 
