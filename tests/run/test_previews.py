@@ -48,7 +48,8 @@ def seen(pipe, rough=False, **more):
 def test_a_model_too_large_to_keep_its_decoder_has_previews(large, caplog):
     stages, shown, clip = seen(large, previews=True)
     assert stages == [
-        ("encode", "vae"),  # the prompt is kept; the last clip's decoder is still there
+        ("encode", "text_encoder"),
+        ("encode", "vae"),
         ("denoise", "transformer"),
         ("decode", "vae"),
     ]
