@@ -14,7 +14,7 @@ from mlxvid.model.folder import Folder
 from mlxvid.weights.files import average_folder, component_files
 
 from . import families, sources
-from .release import Component, Release
+from .release import Component, Release, WeightFile, left_out
 
 
 def recognises(folder: Path) -> bool:
@@ -43,7 +43,9 @@ def read_release(folder: Path) -> Release:
             notes.append(f"Taken: {average.name}, the average over the training.")
             group = component_files(average)
         if path.name in parts:
-            components.append(_component(model, path, group))
+            weights = sources.read_component(model.path, group)
+            notes += left_out([], used=[weights])
+            components.append(_component(model, path, group, weights))
         elif _is_listed(model, path.name):
             raise WeightsError(
                 f"{path} is a component that mlxvid's {kind} does not have; "
@@ -79,8 +81,7 @@ def _is_listed(model: Folder, name: str) -> bool:
     return isinstance(listed, list) and any(listed)
 
 
-def _component(model: Folder, path: Path, group: list[Path]) -> Component:
+def _component(model: Folder, path: Path, group: list[Path], weights: WeightFile) -> Component:
     # The last of a group is a weight file; the first may be an index.
     stem = re.split(r"[.-]", group[-1].name)[0].removeprefix("pytorch_")
-    weights = sources.read_component(model.path, group)
     return Component(path.name, model.json(path.name), weights.tensors, stem, path)

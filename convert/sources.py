@@ -46,7 +46,7 @@ def find(
     try:
         card = catalog.find(name)
     except ModelNotFoundError:
-        if os.path.exists(folder):
+        if os.path.exists(folder) or "://" in name:
             raise
         if name.count("/") != 1 or name.startswith((".", "/", "~")):
             raise ModelNotFoundError(

@@ -29,6 +29,10 @@ def find(name: str) -> Card:
     if os.path.isfile(path):
         use = _use_of(Path(path))
         raise ModelNotFoundError(f"{name} is a file, and a model is a folder; {use}.")
+    if "://" in name:
+        raise ModelNotFoundError(
+            f"{name} is a URL; give a repository of the hub as owner/name, or a folder by its path."
+        )
     near = difflib.get_close_matches(wanted, list(CATALOG), 3, 0.5)
     meant = f" (did you mean {' or '.join(near)}?)" if near else ""
     raise ModelNotFoundError(

@@ -123,7 +123,8 @@ def _only_weights(repo: str, names: Iterable[str]) -> str:
     more = f" and {len(found) - NAMED_IN_ERRORS} more" if len(found) > NAMED_IN_ERRORS else ""
     listed = f" ({several}{more})" if found else ""
     raise ModelNotFoundError(
-        f"{repo} has {len(found)} .safetensors files{listed}; name one as in {repo}:FILE."
+        f"{repo} has {len(found) or 'no'} .safetensors files{listed}; name the LoRA's file as in "
+        f"{repo}:FILE."
     )
 
 

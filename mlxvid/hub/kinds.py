@@ -35,17 +35,26 @@ def check_model(repo: str, folder: Path, sizes: Mapping[str, int]) -> None:
     if INDEX not in sizes:
         raise _no_model(repo, sizes)
     try:
-        models.card_of(folder)
+        card = models.card_of(folder)
     except WeightsError as error:
         raise WeightsError(str(error).replace(str(folder), repo)) from None
+    for alternatives in card.family.needed:
+        if not any(path in sizes for path in alternatives):
+            raise WeightsError(
+                f"{repo} lacks {' or '.join(alternatives)}, so it is no whole model; {SHOWN}."
+            )
 
 
 def check_release(repo: str, folder: Path, sizes: Mapping[str, int]) -> None:
-    """Raise :class:`ModelNotFoundError` where a repository can't be one original release."""
-    if INDEX not in sizes:
-        what = _other_than_a_release(repo, sizes)
-        if what is not None:
-            raise ModelNotFoundError(f"{repo} {what}.")
+    """Raise unless a repository may be one original release, or is a model that mlxvid runs;
+    raises as :func:`check_model` does.
+    """
+    if INDEX in sizes:
+        check_model(repo, folder, sizes)
+        return
+    what = _other_than_a_release(repo, sizes)
+    if what is not None:
+        raise ModelNotFoundError(f"{repo} {what}.")
 
 
 def original_of(repo: str) -> ModelNotFoundError | None:

@@ -58,7 +58,12 @@ def family_of(folder: Folder) -> Family:
     """The family that runs a folder's model; raises :class:`WeightsError` where there is none."""
     pipeline = folder.index.get("_class_name")
     known = by_pipeline()
-    if not isinstance(pipeline, str) or pipeline not in known:
+    if not isinstance(pipeline, str) or not pipeline:
+        raise WeightsError(
+            f"{folder.path / 'model_index.json'} names no pipeline (_class_name); download or "
+            "convert the model again."
+        )
+    if pipeline not in known:
         raise WeightsError(
             f"{folder.path} holds a {pipeline}, which mlxvid can't run; it runs: "
             f"{', '.join(known)}."

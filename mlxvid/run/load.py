@@ -24,7 +24,7 @@ from mlxvid.model.settings import DTYPES, QUANTIZE_BITS, is_among
 from mlxvid.progress import Cancel, Progress, Watch
 from mlxvid.weights.loading import Components
 from mlxvid.weights.lora import Lora, find_lora, parse_lora
-from mlxvid.weights.lora_file import read_lora
+from mlxvid.weights.lora_file import notes
 from mlxvid.weights.sizes import read_sizes
 
 from .jobs import known_card
@@ -127,7 +127,8 @@ def _found(loras: Sequence[str], model: str | os.PathLike[str], watch: Watch | N
     fetch = partial(download_file, watch=watch)
     found = [find_lora(lora, fetch) for lora in parsed]
     for lora in found:
-        read_lora(lora)
+        for note in notes(lora):
+            log.warning(note)
     return found
 
 

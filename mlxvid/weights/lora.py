@@ -136,7 +136,7 @@ def _in_folder(folder: Path, file: str | None) -> tuple[Path, ...]:
     found: list[Path] = []
     for ending in ENDINGS:
         if not found:
-            found = [path for path in here if path.suffix == ending]
+            found = [path for path in here if path.suffix.lower() == ending]
     usual = [path for path in found if path.stem in USUAL]
     chosen = usual if len(usual) == 1 else found
     if len(chosen) == 1:

@@ -18,6 +18,7 @@ from .fp8_scales import with_scales
 from .lora import Lora, first_few
 from .lora_keys import RANKED, split
 from .tensors import Tensor, joined, mapped, printable
+from .wrappers import peeled
 
 
 def read_lora(lora: Lora) -> dict[str, mx.array]:
@@ -50,8 +51,7 @@ def open_lora(lora: Lora) -> dict[str, Tensor]:
         tensors = with_scales(joined(lora.files, _tensors))
         metadata = _metadata(first)
     except WeightsError as error:
-        # The readers are those of models.
-        raise WeightsError(str(error).replace("the model", "it")) from None
+        raise WeightsError(_of_a_lora(str(error))) from None
     if not tensors:
         raise WeightsError(f"{first} has no tensors; download it again, or use another LoRA.")
     integers = []
@@ -73,6 +73,49 @@ def open_lora(lora: Lora) -> dict[str, Tensor]:
         ) from None
 
 
+def notes(lora: Lora) -> list[str]:
+    """What to say of a LoRA that was found: which of several sets of tensors is taken, and whether
+    it changes anything. Raises as :func:`read_lora` does.
+    """
+    is_idle = _is_idle(read_lora(lora))
+    said = []
+    for file in lora.files:
+        if _is_torch(file):
+            said.append(torch_file.taken_note(file, torch_file.open_content(file).table))
+    if is_idle:
+        said.append(f"{lora} changes nothing: all of what it adds is 0.")
+    return [note for note in said if note is not None]
+
+
+def _is_idle(arrays: Mapping[str, mx.array]) -> bool:
+    """Whether plain factors, and nothing besides, add nothing: by their alphas or themselves."""
+    layers: dict[str, dict[str, mx.array]] = {}
+    for key, array in arrays.items():
+        place, part = split(key)
+        layers.setdefault(place, {})[part] = array
+    for parts in layers.values():
+        if not parts.keys() <= {"down", "up", "alpha", "scaling"}:
+            return False
+        if all(array.any().item() for array in parts.values()):
+            return False
+    return True
+
+
+# The readers are those of models.
+_WORDS = {
+    "so it is no model's weights; give the folder of a model": "so it is no LoRA; use another one",
+    ", which `quantize` makes as small": "",
+    "the model": "it",
+}
+
+
+def _of_a_lora(message: str) -> str:
+    """A reader's message in words for a LoRA."""
+    for word, other in _WORDS.items():
+        message = message.replace(word, other)
+    return message
+
+
 def _is_torch(file: Path) -> bool:
     """Whether it is PyTorch's, by its content: names mislead."""
     start = mapped(file)[: len(torch_file.LEGACY)]
@@ -80,7 +123,9 @@ def _is_torch(file: Path) -> bool:
 
 
 def _tensors(file: Path) -> dict[str, Tensor]:
-    return torch_file.read(file) if _is_torch(file) else safetensors_file.read(file)
+    if _is_torch(file):
+        return peeled(torch_file.open_content(file).tensors)
+    return safetensors_file.read(file)
 
 
 def _metadata(file: Path) -> dict[str, Any]:

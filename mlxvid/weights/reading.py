@@ -15,7 +15,7 @@ from mlxvid.errors import WeightsError
 from . import safetensors_file, torch_file
 from .files import check_content, component_files, is_index
 from .tensors import Tensor, joined
-from .wrappers import is_average, peeled
+from .wrappers import average_note, is_average, peeled
 
 log = logging.getLogger("mlxvid")
 
@@ -37,9 +37,10 @@ def read_weights(folder: Path, mapped: bool = False) -> dict[str, mx.array | Ten
         log.warning(f"Taken: {files[0]}, the average over the training.")
     if files[0].suffix != ".safetensors":
         return dict(joined(files, torch_file.read))
-    if mapped:
-        return dict(peeled(joined(files, safetensors_file.read)))
     weights: dict[str, mx.array | Tensor] = {}
+    if mapped:
+        weights.update(joined(files, safetensors_file.read))
+        return _peeled(weights, files[0])
     for file in files:
         try:
             weights.update(cast(dict[str, mx.array], mx.load(str(file), format="safetensors")))
@@ -48,6 +49,13 @@ def read_weights(folder: Path, mapped: bool = False) -> dict[str, mx.array | Ten
             raise WeightsError(
                 f"{file} is missing, damaged or cut short; download or convert the model again."
             ) from None
+    return _peeled(weights, files[0])
+
+
+def _peeled(weights: dict[str, mx.array | Tensor], file: Path) -> dict[str, mx.array | Tensor]:
+    note = average_note(weights, file)
+    if note:
+        log.warning(note)
     return peeled(weights)
 
 

@@ -21,7 +21,7 @@ from mlxvid.errors import WeightsError
 
 from .tensors import MAX_AXES, MAX_SIDE, STORED, Tensor, called, damaged, mapped, printable
 from .unpickle import MAX_BYTES, NoWeightsError, Stored, Unpickled, too_long, unpickle
-from .wrappers import Table, find_table, is_unnamed, peeled
+from .wrappers import Table, average_note, find_table, is_unnamed, peeled
 
 # What the two forms begin with.
 ZIP = b"PK\x03\x04"
@@ -59,9 +59,9 @@ def read(path: Path) -> dict[str, Tensor]:
     none, is broken, or holds anything else.
     """
     content = open_content(path)
-    note = taken_note(path, content.table)
-    if note:
-        log.warning(note)
+    for note in (taken_note(path, content.table), average_note(content.tensors, path)):
+        if note:
+            log.warning(note)
     return peeled(content.tensors)
 
 

@@ -102,14 +102,19 @@ def find_table(
         if is_average(name):
             passed_over += tuple(other for other in inner if not is_average(other))
         else:
-            unnamed += tuple(other for other in others if is_unnamed(value[other]))
+            without = [other for other in others if _is_list(value[other])]
+            unnamed += tuple(without)
         return Table(table.tensors, (name, *table.keys), passed_over, unnamed)
     return None
 
 
 def is_unnamed(value: Any) -> bool:
     """Whether a checkpoint's content is an average whose tensors have no names."""
-    return isinstance(value, list) or isinstance(value, dict) and UNNAMED in value
+    return isinstance(value, dict) and UNNAMED in value
+
+
+def _is_list(average: Any) -> bool:
+    return isinstance(average, list) or is_unnamed(average)
 
 
 def without_wrappers(name: str) -> str:
@@ -163,6 +168,16 @@ def peeled(tensors: Mapping[str, Value]) -> dict[str, Value]:
     if len(kept) != 1:
         return {without_wrappers(name): value for name, value in tensors.items()}
     return found[kept[0]] if kept == [""] else peeled(found[kept[0]])
+
+
+def average_note(tensors: Mapping[str, Value], place: object) -> str | None:
+    """What to say where :func:`peeled` takes an average in one table with what it is of."""
+    found = groups(tensors)
+    others = passed_over(found)
+    if others:
+        return f"Taken from {place}: the average over the training, and not {', '.join(others)}."
+    inner = next(iter(found), "")
+    return average_note(found[inner], place) if len(found) == 1 and inner else None
 
 
 def passed_over(found: Mapping[str, Collection[str]]) -> list[str]:

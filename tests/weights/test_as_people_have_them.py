@@ -101,6 +101,26 @@ def test_a_file_with_the_average(name, folder, weights, caplog, same):
     assert any("average" in note for note in caplog.messages)
 
 
+@pytest.mark.parametrize("average", ["ema_model.", "model_ema."])
+@pytest.mark.parametrize("kind", ["safetensors", "torch"])
+def test_an_average_in_the_same_table(average, kind, folder, weights, same, caplog, tmp_path):
+    dots = average == "ema_model."  # Lightning takes them out
+    both = {f"model.{name}": 0.1 * array for name, array in weights.items()}
+    for name, array in weights.items():
+        both[average + (name if dots else name.replace(".", ""))] = array
+    if kind == "torch":
+        file = folder / "transformer" / "diffusion_pytorch_model.bin"
+        torch.save({"state_dict": as_torch(both)}, file)
+    else:
+        mx.save_safetensors(str(folder / "transformer" / WEIGHTS), both)
+    assert same()
+    assert any("average" in note and "not model" in note for note in caplog.messages)
+    caplog.clear()
+    caplog.set_level("INFO", "mlxvid")
+    convert(folder, tmp_path / "out")
+    assert any(note.startswith("Taken: ") and "model" in note for note in caplog.messages)
+
+
 @pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "model._fsdp_wrapped_module."])
 @pytest.mark.parametrize("kind", ["safetensors", "torch"])
 def test_words_before_every_name(prefix, kind, folder, weights, same):
@@ -209,6 +229,23 @@ def test_a_component_or_a_file_of_a_model_names_the_model(folder):
             use(str(folder / "vae"))
     with pytest.raises(ModelNotFoundError, match=facts("is a file", f"give {folder}.")):
         mlxvid.load(str(folder / "transformer" / WEIGHTS))
+
+
+@pytest.mark.parametrize(
+    "name", ["file:///tmp/model", "https://huggingface.co/org/tiny", "hf://org/tiny"]
+)
+def test_a_url_says_what_to_give_instead(name, tmp_path):
+    for use in (mlxvid.load, card_of, lambda url: convert(url, tmp_path / "out")):
+        with pytest.raises(ModelNotFoundError, match=facts(name, "URL", "owner/name")):
+            use(name)
+
+
+@pytest.mark.parametrize("kind", [None, ["a"], ""])
+def test_an_index_without_a_pipeline(kind, folder):
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps(index | {"_class_name": kind}))
+    with pytest.raises(WeightsError, match=facts("model_index.json", "names no pipeline")):
+        mlxvid.load(str(folder))
 
 
 def test_a_folder_of_the_hubs_cache_names_its_snapshot(folder, tmp_path):

@@ -138,7 +138,7 @@ BROKEN_INDEX = {
     "cut": ('{"_class', NO_INDEX),
     "deep": ("[" * 200_000, NO_INDEX),
     "other": ('{"_class_name": "FluxPipeline"}', ("FOLDER", "FluxPipeline", *CAN_RUN)),
-    "kind": ('{"_class_name": []}', ("FOLDER", "[]", *CAN_RUN)),
+    "kind": ('{"_class_name": []}', ("FOLDER/model_index.json", "names no pipeline", AGAIN)),
     "defaults": (
         '{"_class_name": "FactoredPipeline", "defaults": {"width": "96"}}',
         ("FOLDER/model_index.json", "(width)", AGAIN),

@@ -172,6 +172,7 @@ def test_a_local_lora_is_found_again_from_anywhere(tmp_path, monkeypatch):
     [
         (["a.safetensors", "._a.safetensors", ".DS_Store"], ["a.safetensors"]),
         (["adapter_model.bin", "._adapter_model.bin", "README.md"], ["adapter_model.bin"]),
+        (["Style.SAFETENSORS", "README.md"], ["Style.SAFETENSORS"]),
         (["pytorch_lora_weights.safetensors", "step-500.safetensors"], [0]),
         (["adapter_model.safetensors", "adapter_model.bin", "optimizer.bin"], [0]),
         (["a.pt"], ["a.pt"]),

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from mlxvid.errors import WeightsError
+from mlxvid.weights.lora import Lora
+from mlxvid.weights.lora_file import notes
 from tests.facts import facts
 
 from .crafted import safetensors_file
@@ -111,3 +113,48 @@ def test_what_is_no_lora_at_all(content, fact, tmp_path):
     with pytest.raises(WeightsError, match=fact) as error:
         read(tmp_path / "a.safetensors")
     assert "the model" not in str(error.value)
+
+
+@pytest.mark.parametrize("table", ["lora", "lora_state_dict", "generator_lora"])
+def test_tables_that_trainers_call_after_what_they_hold(table, tmp_path):
+    content = {table: factors(), "step": 3, "optimizer": {"state": {0: torch.zeros(2)}}}
+    torch.save(content, tmp_path / "a.pt")
+    assert_same(read(tmp_path / "a.pt"), factors())
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ([1], ("no LoRA", "another")),
+        ({"shadow_params": [torch.zeros(2)]}, ("no names", "saved beside it")),
+    ],
+)
+def test_what_is_no_lora_is_not_called_a_model(content, words, tmp_path):
+    torch.save(content, tmp_path / "a.pt")
+    with pytest.raises(WeightsError, match=facts("a.pt", *words)) as error:
+        read(tmp_path / "a.pt")
+    assert "model" not in str(error.value)
+
+
+def found(file) -> Lora:
+    return Lora(str(file), files=(file,))
+
+
+@pytest.mark.parametrize("part", ["lora_B.weight", "alpha"])
+def test_a_lora_that_changes_nothing_is_said_to(part, tmp_path):
+    tensors = {**factors(), "a.alpha": torch.tensor(1.0)}
+    save_file(tensors, tmp_path / "a.safetensors")
+    assert not notes(found(tmp_path / "a.safetensors"))
+    tensors[f"a.{part}"] *= 0
+    save_file(tensors, tmp_path / "a.safetensors")
+    (note,) = notes(found(tmp_path / "a.safetensors"))
+    assert "a.safetensors changes nothing" in note
+    tensors["b.diff"] = torch.ones(2)
+    save_file(tensors, tmp_path / "a.safetensors")
+    assert not notes(found(tmp_path / "a.safetensors"))
+
+
+def test_an_average_of_a_lora_is_told_once(tmp_path, caplog):
+    torch.save({"model": {"a": torch.ones(2)}, "ema": factors()}, tmp_path / "a.pt")
+    (note,) = notes(found(tmp_path / "a.pt"))
+    assert "average" in note and not caplog.messages
