@@ -184,7 +184,7 @@ def test_download_verify_mend_use_and_delete(panel, qtbot, server):
 def test_pause_keeps_what_is_here_and_resume_goes_on(panel, qtbot, server, tiny_folder):
     data = os.urandom(2_500_000)
     files = folder_files(tiny_folder)
-    configs = {path: files[path] for path in files if path.endswith(".json")}
+    configs = {path: files[path] for path in files if not path.endswith(".safetensors")}
     server.add("org/large", {**configs, "weights.safetensors": data})
     server.pace = 0.02
     panel.get_repository("org/large")
