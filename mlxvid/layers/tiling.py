@@ -87,25 +87,39 @@ def blended(
     """
     if max(x.shape[2:4]) <= tile:
         return function(x, 0)
-    overlap = (tile - stride) * up // down
-    step = stride * up // down
-    rows = []
+    rows = blended_rows(function, x, (tile, tile), (stride, stride), up, down)
+    return mx.concatenate(list(rows), axis=2)
+
+
+def blended_rows(
+    function: Callable[[mx.array, int], mx.array],
+    x: mx.array,
+    tile: tuple[int, int],
+    stride: tuple[int, int],
+    up: int = 1,
+    down: int = 1,
+) -> Iterator[mx.array]:
+    """The rows of tiles of :func:`blended`, from the top, to be joined along the height.
+
+    tile, stride: heights and widths.
+    """
+    steps = [length * up // down for length in stride]
+    overlaps = [(a - b) * up // down for a, b in zip(tile, stride, strict=True)]
     above: list[mx.array] = []
     number = 0
-    for top in range(0, x.shape[2], stride):
+    for top in range(0, x.shape[2], stride[0]):
         row: list[mx.array] = []
-        for column, left in enumerate(range(0, x.shape[3], stride)):
-            part = function(x[:, :, top : top + tile, left : left + tile], number)
+        for column, left in enumerate(range(0, x.shape[3], stride[1])):
+            part = function(x[:, :, top : top + tile[0], left : left + tile[1]], number)
             if above:
-                part = _fade(above[column], part, overlap, axis=2)
+                part = _fade(above[column], part, overlaps[0], axis=2)
             if row:
-                part = _fade(row[-1], part, overlap, axis=3)
+                part = _fade(row[-1], part, overlaps[1], axis=3)
             mx.eval(part)
             row.append(part)
             number += 1
-        rows.append(mx.concatenate([part[:, :, :step, :step] for part in row], axis=3))
+        yield mx.concatenate([part[:, :, : steps[0], : steps[1]] for part in row], axis=3)
         above = row
-    return mx.concatenate(rows, axis=2)
 
 
 def _fade(a: mx.array, b: mx.array, overlap: int, axis: int) -> mx.array:
