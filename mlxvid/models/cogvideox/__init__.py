@@ -1,0 +1,1 @@
+"""CogVideoX, from text, a picture or a clip."""
