@@ -19,6 +19,7 @@ NAMES = re.compile(
     r"(?i:(?<![a-z])wan(?![a-z]))|Wan(?![a-z])"  # not in "want"
     r"|(?i:(?<![a-z])latte(?![nr]))"  # not in "flatten" and "latter"
     r"|(?i:open-?sora)"
+    r"|(?i:cogvideo)"
     r"|models[./]factored|FactoredPipeline"
 )
 ROOMS = ("mlxvid", "gui", "scripts")
@@ -73,7 +74,14 @@ def test_families_are_named_in_their_rooms_only():
 
 
 def test_the_words_are_told_from_others():
-    for line in ("wan2.1-t2v-1.3b", "AutoencoderKLWan", "WanPipeline", "Open-Sora", "latte-1"):
+    for line in (
+        "wan2.1-t2v-1.3b",
+        "AutoencoderKLWan",
+        "WanPipeline",
+        "Open-Sora",
+        "latte-1",
+        "cogvideox-5b",
+    ):
         assert NAMES.search(line), line
     for line in ("what is wanted", "tree_flatten(x)", "the latter", "I want", "factored attention"):
         assert not NAMES.search(line), line

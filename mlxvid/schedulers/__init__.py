@@ -32,7 +32,7 @@ from collections.abc import Callable
 from mlxvid.errors import SettingError
 
 from .base import Predict, Scheduler
-from .denoising import DDIM, DDPM, PNDM
+from .denoising import DDIM, DDPM, PNDM, DPMSolverSDE
 from .exponential import DEIS, DPMSolver, DPMSolverSingle
 from .flow import FlowEuler, FlowHeun, flow_sigmas, trained_sigmas
 from .karras import EulerAncestral, EulerDiscrete, HeunDiscrete, KDPM2Ancestral
@@ -52,6 +52,7 @@ SAMPLERS: dict[str, type[Scheduler]] = {
     "kdpm2-ancestral": KDPM2Ancestral,
     "dpm++": DPMSolver,
     "dpm++-single": DPMSolverSingle,
+    "dpm++-sde": DPMSolverSDE,
     "deis": DEIS,
     "unipc-discrete": UniPCDiscrete,
 }
@@ -61,6 +62,7 @@ __all__ = [
     "DDPM",
     "DEIS",
     "DPMSolver",
+    "DPMSolverSDE",
     "DPMSolverSingle",
     "EulerAncestral",
     "EulerDiscrete",

@@ -1,6 +1,10 @@
-"""Samplers on the whole timesteps of a diffusion model: DDIM, DDPM and PNDM."""
+"""Samplers on the whole timesteps of a diffusion model: DDIM, DDPM, PNDM, and DPM-Solver++ as an
+SDE.
+"""
 
 from __future__ import annotations
+
+import math
 
 import mlx.core as mx
 import numpy as np
@@ -8,7 +12,7 @@ import numpy as np
 from mlxvid.errors import SettingError
 
 from .base import Level, Predict, combine
-from .noise import NoiseConfig, NoiseScheduler, Trajectory, levels_from_times
+from .noise import NoiseConfig, NoiseScheduler, Trajectory, levels_from_times, noise_from_x0
 
 # Diffusers' names of the posterior's variance; "fixed_small_log" only computes it in another way. A
 # learned variance, which the model predicts, is not read: the posterior's replaces it.
@@ -22,6 +26,17 @@ WEIGHTS = {
 }
 
 
+def in_strides(steps: int, config: NoiseConfig) -> Trajectory:
+    """The trajectory in which a step ends one stride after its start, as in the reference even with
+    a spacing in which the next one starts elsewhere.
+    """
+    times = config.whole_times(steps, "leading")
+    end_times = times - config.num_train_timesteps // steps
+    starts = levels_from_times(config, times)
+    ends = levels_from_times(config, end_times, config.set_alpha_to_one is not False)
+    return Trajectory(times, starts, ends)
+
+
 class DDIM(NoiseScheduler):
     """DDIM with eta = 0, which adds no noise (arXiv:2010.02502).
 
@@ -29,13 +44,7 @@ class DDIM(NoiseScheduler):
     """
 
     def trajectory(self, steps: int, config: NoiseConfig) -> Trajectory:
-        times = config.whole_times(steps, "leading")
-        # As in the reference, a step ends one stride after its start, even with a spacing in which
-        # the next one starts elsewhere.
-        end_times = times - config.num_train_timesteps // steps
-        starts = levels_from_times(config, times)
-        ends = levels_from_times(config, end_times, config.set_alpha_to_one is not False)
-        return Trajectory(times, starts, ends)
+        return in_strides(steps, config)
 
     def _split(self, x: mx.array, output: mx.array, level: Level) -> tuple[mx.array, mx.array]:
         x0, noise = super()._split(x, output, level)
@@ -56,11 +65,18 @@ class AncestralScheduler(NoiseScheduler):
         x0, noise = self._split(x, predict(x, self.times[i].item()), self.starts[i])
         return self._combine_with_fresh_noise(x0, noise, i), x0
 
-    def _combine_with_fresh_noise(self, x0: mx.array, noise: mx.array, i: int) -> mx.array:
-        """The latents after step `i` of `x0` and `noise`, with a part of the noise replaced."""
+    def kept(self, i: int) -> float:
+        """The part of the noise that step `i` keeps: the ratio of noise to signal after it, to that
+        before it. 0 from noise alone, and to x0.
+        """
         start = self.starts[i]
         end = self.ends[i]
-        kept = end.noise * start.signal / (end.signal * start.noise)
+        return end.noise * start.signal / (end.signal * start.noise)
+
+    def _combine_with_fresh_noise(self, x0: mx.array, noise: mx.array, i: int) -> mx.array:
+        """The latents after step `i` of `x0` and `noise`, with a part of the noise replaced."""
+        end = self.ends[i]
+        kept = self.kept(i)
         fresh = (1 - kept**2) ** 0.5 * self.fresh_noise(noise, i)
         return combine(x0, kept * noise + fresh, end)
 
@@ -91,6 +107,40 @@ class DDPM(AncestralScheduler):
         if self.config.clip_sample is False:
             return x0, noise
         return self._clipped(x, x0, level)
+
+
+class DPMSolverSDE(AncestralScheduler):
+    """DPM-Solver++ 2M of the SDE: multistep, with fresh noise in every step (arXiv:2211.01095).
+
+    Equal to Diffusers' CogVideoXDPMScheduler, of whose two draws of noise a step the second counts.
+    The first step is of first order, and so is one to x0.
+    """
+
+    def trajectory(self, steps: int, config: NoiseConfig) -> Trajectory:
+        return in_strides(steps, config)
+
+    def step(self, predict: Predict, x: mx.array, i: int) -> tuple[mx.array, mx.array]:
+        start = self.starts[i]
+        x0 = self._x0(x, predict(x, self.times[i].item()), i)
+        ahead = self._ahead(x0, i)
+        self.memory = {"x0": x0}
+        return self._combine_with_fresh_noise(ahead, noise_from_x0(x, ahead, start), i), x0
+
+    def _ahead(self, x0: mx.array, i: int) -> mx.array:
+        """x0 in the middle of step `i`, on the line through this prediction and the last one."""
+        past = self.memory.get("x0") if i > 0 else None
+        kept = self.kept(i)
+        if past is None or kept == 0:
+            return x0
+        start = self.starts[i]
+        before = self.starts[i - 1]
+        # The logarithm of the signal-to-noise ratio is infinitely far back, where there was noise
+        # alone.
+        if before.signal == 0:
+            return x0
+        step = math.log(kept)
+        last = math.log(start.noise * before.signal / (start.signal * before.noise))
+        return x0 + step / (2 * last) * (x0 - past)
 
 
 class PNDM(NoiseScheduler):

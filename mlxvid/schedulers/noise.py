@@ -51,6 +51,7 @@ class NoiseConfig:
     beta_schedule: str = "linear"
     trained_betas: list[float] | None = None
     rescale_betas_zero_snr: bool = False
+    snr_shift_scale: float | None = None  # the signal-to-noise ratio is divided by it
     prediction_type: str = "epsilon"
     timestep_spacing: str | None = None
     steps_offset: int = 0
@@ -85,6 +86,8 @@ class NoiseConfig:
             raise ValueError(
                 f"{len(self.trained_betas)} trained_betas for {self.num_train_timesteps} timesteps"
             )
+        if self.snr_shift_scale is not None and not 0 < self.snr_shift_scale < np.inf:
+            raise ValueError(f"snr_shift_scale is {self.snr_shift_scale}")
         betas = self.betas()
         if not ((betas > 0) & (betas < 1)).all():
             raise ValueError("betas are not between 0 and 1")
@@ -101,12 +104,16 @@ class NoiseConfig:
         """The share of x0 in the variance at each training timestep ("alpha bar").
 
         float64 [num_train_timesteps], rounded to float32 where the reference is: near x0, little
-        but the rounding is left of 1 - alpha.
+        but the rounding is left of 1 - alpha. The schedulers that shift the signal-to-noise ratio
+        round nothing, and shift it before its end is brought to zero.
         """
-        alphas = _rounded(np.cumprod(_rounded(1 - _rounded(self.betas()))))
+        rounded = _rounded if self.snr_shift_scale is None else _exact
+        alphas = rounded(np.cumprod(rounded(1 - rounded(self.betas()))))
+        if self.snr_shift_scale is not None:
+            alphas = alphas / (self.snr_shift_scale + (1 - self.snr_shift_scale) * alphas)
         if self.rescale_betas_zero_snr:  # arXiv:2305.08891, algorithm 1
             roots = np.sqrt(alphas)
-            alphas = _rounded(((roots - roots[-1]) * roots[0] / (roots[0] - roots[-1])) ** 2)
+            alphas = rounded(((roots - roots[-1]) * roots[0] / (roots[0] - roots[-1])) ** 2)
         return alphas
 
     def ratios(self) -> np.ndarray:
@@ -146,6 +153,10 @@ class NoiseConfig:
 
 def _rounded(values: np.ndarray) -> np.ndarray:
     return values.astype(np.float32).astype(np.float64)
+
+
+def _exact(values: np.ndarray) -> np.ndarray:
+    return values
 
 
 def level_from_alpha(alpha: float) -> Level:

@@ -8,7 +8,7 @@ from mlxvid.schedulers import SAMPLERS, NoiseConfig, Predict, Scheduler, sampler
 
 FLOW = ("euler", "heun", "unipc")
 NOISE = tuple(name for name in SAMPLERS if name not in FLOW)
-STOCHASTIC = ("ddpm", "euler-ancestral", "kdpm2-ancestral")
+STOCHASTIC = ("ddpm", "euler-ancestral", "kdpm2-ancestral", "dpm++-sde")
 CONFIG = NoiseConfig(clip_sample=False)
 
 

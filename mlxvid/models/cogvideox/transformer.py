@@ -1,0 +1,273 @@
+"""CogVideoX's transformer: joint attention of text and video, with norms of their own for each.
+
+Names and maths are those of Diffusers' CogVideoXTransformer3DModel (arXiv:2408.06072).
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import mlx.core as mx
+import mlx.nn as nn
+
+from mlxvid.errors import SettingError
+from mlxvid.kernels import Rotary
+from mlxvid.kernels.plain import rotate
+from mlxvid.layers import bounds
+from mlxvid.layers.attention import FeedForwardNet, attend
+from mlxvid.layers.embeddings import TimestepEmbedding
+from mlxvid.layers.patches import fold, unfold
+
+from .config import CogVideoXConfig
+from .positions import rotary, sines_3d
+
+# Diffusers' epsilon for the norms of queries and keys, whatever the config's.
+HEAD_EPS = 1e-6
+# What the 1.5 models that start from a picture were trained with.
+OFS = 2.0
+
+
+@partial(mx.compile, shapeless=True)
+def shifted(x: mx.array, shift: mx.array, scale: mx.array) -> mx.array:
+    """x * (1 + scale) + shift in float32, returned in x's type."""
+    return (x.astype(mx.float32) * (1 + scale) + shift).astype(x.dtype)
+
+
+@partial(mx.compile, shapeless=True)
+def gated(x: mx.array, change: mx.array, gate: mx.array) -> mx.array:
+    """x + gate * change in float32, returned in x's type."""
+    return (x.astype(mx.float32) + gate * change.astype(mx.float32)).astype(x.dtype)
+
+
+@mx.compile
+def rotated(x: mx.array, cos: mx.array, sin: mx.array) -> mx.array:
+    """Rotary position embedding of heads [B, N, H, D] by interleaved tables [N, D/2].
+
+    Computed in float32, returned in x's type.
+    """
+    return rotate(x[:, :, None], Rotary(cos, sin, "interleaved"))[:, :, 0]
+
+
+class PatchEmbed(nn.Module):
+    """Text states and latents as tokens of one width: [B, L, D] -> [B, L, C] and
+    [B, F, H, W, c] -> [B, t, h, w, C].
+
+    With learned positions it has their table [1, places, C], the text's first.
+    """
+
+    def __init__(self, config: CogVideoXConfig):
+        super().__init__()
+        self.patch = config.patch
+        dim = config.hidden_size
+        # As in Diffusers, the bias is left out only of the patches of single frames.
+        bias = config.patch_bias or config.patch_size_t is not None
+        self.proj = nn.Linear(config.in_channels * math.prod(self.patch), dim, bias=bias)
+        self.text_proj = nn.Linear(config.text_embed_dim, dim)
+        if config.use_learned_positional_embeddings:
+            height, width = config.base_grid
+            places = config.max_text_seq_length + config.base_frames * height * width
+            self.pos_embedding = mx.zeros((1, places, dim))
+
+    def __call__(self, text: mx.array, x: mx.array) -> tuple[mx.array, mx.array]:
+        folded = fold(x, *self.patch[:2])
+        # The checkpoints have a patch's channels before its positions.
+        by_channel = folded.reshape(*folded.shape[:-1], -1, x.shape[-1]).swapaxes(-1, -2)
+        return self.text_proj(text), self.proj(by_channel.reshape(folded.shape))
+
+
+class LayerNormZero(nn.Module):
+    """One layer norm for text and video, shifted, scaled and gated by the timestep for each."""
+
+    def __init__(self, config: CogVideoXConfig):
+        super().__init__()
+        self.linear = nn.Linear(config.time_embed_dim, 6 * config.hidden_size)
+        self.norm = nn.LayerNorm(config.hidden_size, eps=config.norm_eps)
+
+    def __call__(
+        self, text: mx.array, x: mx.array, time: mx.array
+    ) -> tuple[mx.array, mx.array, mx.array]:
+        """Both normed and joined, text first, and the gates of text and of video, float32."""
+        modulation = self.linear(nn.silu(time)).astype(mx.float32)[:, None]
+        shift, scale, gate, text_shift, text_scale, text_gate = mx.split(modulation, 6, axis=-1)
+        normed_text = shifted(self.norm(text), text_shift, text_scale)
+        normed_video = shifted(self.norm(x), shift, scale)
+        return mx.concatenate([normed_text, normed_video], axis=1), text_gate, gate
+
+
+class Attention(nn.Module):
+    """Attention over all tokens [B, N, C] of text and video, normed per head."""
+
+    def __init__(self, config: CogVideoXConfig):
+        super().__init__()
+        dim = config.hidden_size
+        bias = config.attention_bias
+        self.head_dim = config.attention_head_dim
+        self.to_q = nn.Linear(dim, dim, bias=bias)
+        self.to_k = nn.Linear(dim, dim, bias=bias)
+        self.to_v = nn.Linear(dim, dim, bias=bias)
+        self.to_out = [nn.Linear(dim, dim)]
+        self.norm_q = nn.LayerNorm(self.head_dim, eps=HEAD_EPS)
+        self.norm_k = nn.LayerNorm(self.head_dim, eps=HEAD_EPS)
+
+    def __call__(self, x: mx.array, rope: Rotary | None) -> mx.array:
+        b, n, c = x.shape
+        q = self.norm_q(self._split(bounds.linear(self.to_q, x)))
+        k = self.norm_k(self._split(bounds.linear(self.to_k, x)))
+        v = self._split(bounds.linear(self.to_v, x))
+        if rope is not None:
+            q = rotated(q, rope.cos, rope.sin)
+            k = rotated(k, rope.cos, rope.sin)
+        heads = [part.transpose(0, 2, 1, 3) for part in (q, k, v)]
+        out = attend(*heads).transpose(0, 2, 1, 3).reshape(b, n, c)
+        return bounds.linear(self.to_out[0], out)
+
+    def _split(self, x: mx.array) -> mx.array:
+        """[B, N, C] -> [B, N, H, D]."""
+        return x.reshape(*x.shape[:2], -1, self.head_dim)
+
+
+class Block(nn.Module):
+    """Attention and feed-forward over text [B, L, C] and video [B, N, C] together."""
+
+    def __init__(self, config: CogVideoXConfig):
+        super().__init__()
+        dim = config.hidden_size
+        self.norm1 = LayerNormZero(config)
+        self.attn1 = Attention(config)
+        self.norm2 = LayerNormZero(config)
+        self.ff = FeedForwardNet(dim, 4 * dim, dim)
+
+    def __call__(
+        self, text: mx.array, x: mx.array, time: mx.array, rope: Rotary | None
+    ) -> tuple[mx.array, mx.array]:
+        length = text.shape[1]
+        joined, text_gate, gate = self.norm1(text, x, time)
+        change = self.attn1(joined, rope)
+        text = gated(text, change[:, :length], text_gate)
+        x = gated(x, change[:, length:], gate)
+        joined, text_gate, gate = self.norm2(text, x, time)
+        change = self.ff(joined)
+        return gated(text, change[:, :length], text_gate), gated(x, change[:, length:], gate)
+
+
+class AdaLayerNorm(nn.Module):
+    """A layer norm that is shifted and scaled by the timestep."""
+
+    def __init__(self, config: CogVideoXConfig):
+        super().__init__()
+        self.linear = nn.Linear(config.time_embed_dim, 2 * config.hidden_size)
+        self.norm = nn.LayerNorm(config.hidden_size, eps=config.norm_eps)
+
+    def __call__(self, x: mx.array, time: mx.array) -> mx.array:
+        modulation = self.linear(nn.silu(time)).astype(mx.float32)[:, None]
+        shift, scale = mx.split(modulation, 2, axis=-1)
+        return shifted(self.norm(x), shift, scale)
+
+
+class CogVideoXTransformer3DModel(nn.Module):
+    """The velocity ("v") of noisy latents, for every model of CogVideoX 1.0 and 1.5.
+
+    Diffusers' class of the same name.
+    """
+
+    def __init__(self, config: CogVideoXConfig):
+        super().__init__()
+        self.config = config
+        dim = config.hidden_size
+        self.patch_embed = PatchEmbed(config)
+        self.time_embedding = TimestepEmbedding(config.time_embed_dim, dim)
+        if config.ofs_embed_dim:
+            self.ofs_embedding = TimestepEmbedding(config.ofs_embed_dim, config.ofs_embed_dim)
+        self.transformer_blocks = [Block(config) for _ in range(config.num_layers)]
+        self.norm_final = nn.LayerNorm(dim, eps=config.norm_eps)
+        self.norm_out = AdaLayerNorm(config)
+        self.proj_out = nn.Linear(dim, math.prod(config.patch) * config.outputs)
+
+    @staticmethod
+    def sanitize(weights: dict[str, mx.array]) -> dict[str, mx.array]:
+        """The convolution of 1.0's patches as a matrix, as 1.5 has it."""
+        weights = dict(weights)
+        name = "patch_embed.proj.weight"
+        if name in weights and weights[name].ndim == 4:
+            weights[name] = weights[name].reshape(weights[name].shape[0], -1)
+        return weights
+
+    @staticmethod
+    def quantizable(name: str, module: nn.Module) -> bool:
+        """Whether to quantize: the blocks' attention and feed-forward.
+
+        Patches, text, timestep, modulation and output set the scale of everything and stay precise.
+        """
+        in_block = ".attn1." in name or ".ff." in name
+        return in_block and isinstance(module, nn.Linear)
+
+    def __call__(self, x: mx.array, timestep: mx.array, text: mx.array) -> mx.array:
+        """The predicted velocity, [B, F, H, W, out_channels].
+
+        x: noisy latents [B, F, H, W, C], with the picture's latents in the last channels where the
+        model has them; F, H and W are multiples of the patch. timestep [B], 0 to 1000. text
+        [B, L, D]: the encoder's states, all of which are read (padding too: the model was trained
+        so).
+
+        Raises :class:`SettingError` for a clip that a model with learned positions has none for.
+        """
+        dtype = self.proj_out.weight.dtype
+        text, x = self.patch_embed(text.astype(dtype), x.astype(dtype))
+        b, t, h, w, c = x.shape
+        length = text.shape[1]
+        tokens = t * h * w
+        text, x = self._placed(text, x)
+        time = self.time_embedding(timestep)
+        if "ofs_embedding" in self:
+            time = time + self.ofs_embedding(mx.array([OFS]))
+        rope = self.rope((t, h, w), length)
+        total = length + tokens
+        pace = bounds.Pace(
+            len(self.transformer_blocks), bounds.block_ops(b * total, c, 4 * c, total)
+        )
+        for block in self.transformer_blocks:
+            text, x = block(text, x, time, rope)
+            x = pace.passed(x)
+        x = self.proj_out(self.norm_out(self.norm_final(x), time))
+        by_channel = x.reshape(b, t, h, w, self.config.outputs, -1).swapaxes(-1, -2)
+        return unfold(by_channel.reshape(b, t, h, w, -1), *self.config.patch[:2])
+
+    def rope(self, grid: tuple[int, int, int], text: int) -> Rotary | None:
+        """Rotary tables of `text` tokens and a grid of tokens; None for a model without."""
+        config = self.config
+        if not config.use_rotary_positional_embeddings:
+            return None
+        # The positions of 1.5 are counted, those of 1.0 are fitted into the training's frame.
+        base = config.base_grid if config.patch_size_t is None else None
+        return rotary(grid, config.attention_head_dim, base, text)
+
+    def _placed(self, text: mx.array, x: mx.array) -> tuple[mx.array, mx.array]:
+        """Tokens [B, L, C] and [B, t*h*w, C], with the positions added that are not rotary."""
+        config = self.config
+        b, *grid, c = x.shape
+        x = x.reshape(b, -1, c)
+        if "pos_embedding" in self.patch_embed:
+            self._check_places(grid)
+            table = self.patch_embed.pos_embedding
+            start = config.max_text_seq_length
+            # A shorter clip takes the first frames' places, as in the original release; Diffusers
+            # takes sines for it, which the model hasn't seen.
+            return text + table[:, : text.shape[1]], x + table[:, start : start + x.shape[1]]
+        if config.use_rotary_positional_embeddings:
+            return text, x
+        scales = (config.temporal_interpolation_scale, config.spatial_interpolation_scale)
+        places = sines_3d((grid[0], grid[1], grid[2]), c, *scales)
+        return text, x + places.astype(x.dtype)
+
+    def _check_places(self, grid: list[int]) -> None:
+        """Raise :class:`SettingError` for a grid of tokens that has no learned positions."""
+        frames = self.config.base_frames
+        height, width = self.config.base_grid
+        t, h, w = grid
+        if (h, w) != (height, width) or t > frames:
+            raise SettingError(
+                f"This model has positions for {frames} latent frames of {height}x{width} tokens, "
+                f"not for {t} of {h}x{w}; leave `width`, `height` and `frames` as they are by "
+                "default."
+            )
