@@ -23,7 +23,8 @@ def find(name: str) -> Card:
     """
     wanted = name.strip().lower()
     for card in CATALOG.values():
-        if wanted and wanted in (card.name.lower(), (card.repository or "").lower()):
+        names = (card.name, card.repository or "", *card.aliases)
+        if wanted and wanted in [known.lower() for known in names]:
             return card
     path = os.path.expanduser(name)
     if os.path.isfile(path):

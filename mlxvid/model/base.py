@@ -64,6 +64,11 @@ class Model:
     decoder = "vae"
     """The component that makes frames."""
 
+    frames_first = False
+    """Whether the latents that it is given to begin with are [1, F, C, H, W], as its reference has
+    them, and not [1, C, F, H, W].
+    """
+
     def __init__(self, card: Card, components: Components):
         self.card = card
         self.components = components
@@ -245,7 +250,11 @@ class Shot:
             fits = rows > 1 and self.model.batched(rows, latent_frames, self.request)
             stage.batched = fits
         batch = stage.batch if stage.batched else None
-        return classifier_free(predict, stage.passes, self.request.guidance, batch)
+        return classifier_free(predict, stage.passes, self.scale(stage, step), batch)
+
+    def scale(self, stage: Stage, step: int) -> float:
+        """The guidance scale of a step: the request's, but for models that change it underway."""
+        return self.request.guidance
 
     def finished(self, number: int, x: mx.array) -> Iterable[mx.array]:
         """Frames [n, H, W, 3] in about [-1, 1] that are final once stage `number` has made `x`, for

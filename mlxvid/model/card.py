@@ -180,10 +180,10 @@ class Card:
     which then takes one pass a step. streamed: what its parts that can be streamed hold then.
 
     Of a release: parameters by component, dtype as stored; source: its repository in the Diffusers
-    layout; originals: those of the same weights in other layouts; sources: those of single
-    components, of a release that is in several places; download_bytes: 0 for a model in the
-    package. Of a model on this machine: folder; note: what its converter left to be said whenever
-    it is loaded.
+    layout; aliases: other names of that; originals: repositories of the same weights in other
+    layouts; sources: those of single components, of a release that is in several places;
+    download_bytes: 0 for a model in the package. Of a model on this machine: folder; note: what its
+    converter left to be said whenever it is loaded.
     """
 
     family: Family
@@ -208,6 +208,7 @@ class Card:
     dtype: str = "bfloat16"
     parameters: Mapping[str, int] = field(default_factory=dict)
     source: Source | None = None
+    aliases: tuple[str, ...] = ()
     originals: tuple[str, ...] = ()
     sources: Mapping[str, Source] = field(default_factory=dict)
     download_bytes: int = 0

@@ -165,6 +165,12 @@ class Geometry:
         """
         return frames
 
+    def size_for(self, aspect: float) -> tuple[int, int] | None:
+        """(width, height) of a clip after a picture whose width is `aspect` heights, where neither
+        is asked for; None: about as many pixels as by default.
+        """
+        return None
+
     def named_size(self, resolution: str | None, aspect: str | None) -> tuple[int, int]:
         """(width, height) for names such as "480p" and "16:9" (width to height), of which one may
         be left out.

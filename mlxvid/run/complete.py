@@ -309,7 +309,10 @@ def _size(
             "to have it cropped to them."
         )
     wanted: tuple[float, float]
-    if width is not None:
+    own = geometry.size_for(aspect) if width is None and height is None else None
+    if own is not None:
+        wanted = own
+    elif width is not None:
         wanted = (width, width / aspect)
     elif height is not None:
         wanted = (height * aspect, height)
@@ -326,7 +329,8 @@ def _size(
         f"The clip is {new_width}x{new_height}, after the proportions of the picture "
         f"({picture[0]}x{picture[1]})."
     )
-    return new_width, new_height, [note]
+    *_, notes = geometry.round_size(new_width, new_height)
+    return new_width, new_height, [note, *notes]
 
 
 def _fitted(

@@ -93,7 +93,8 @@ class Pipeline:
         can make, which is logged on "mlxvid". Pictures are paths, PIL images or uint8 arrays;
         clips are paths, :class:`Clip` objects or uint8 [F, H, W, 3].
 
-        latents: the initial noise [1, C, F, H, W] in float32, instead of a seed.
+        latents: the initial noise in float32, instead of a seed: [1, C, F, H, W], or with frames
+        first, [1, F, C, H, W], for the models whose reference has them so.
         resume: go on where a run with these very settings (its seed among them) was interrupted,
         and end with the same clip, bit for bit; from the beginning, which is logged, where none
         was.
@@ -243,18 +244,24 @@ class Pipeline:
         seed and shape alone.
         """
         frames, height, width = self.model.latent_shape(request)
-        shape = (1, self.model.card.geometry.channels, frames, height, width)
+        channels = self.model.card.geometry.channels
+        shape = (1, channels, frames, height, width)
         if latents is None:
             key = mx.random.key(request.seed)
             noise = mx.random.normal(shape, dtype=mx.float32, key=key)
-        else:
-            noise = mx.array(latents)
-            if noise.shape != shape:
-                raise SettingError(
-                    f"The `latents` are {tuple(noise.shape)} where this clip's are {shape} "
-                    "([1, C, F, H, W])."
-                )
-        return noise.astype(mx.float32).transpose(0, 2, 3, 4, 1)
+            return noise.transpose(0, 2, 3, 4, 1)
+        noise = mx.array(latents)
+        layout = "[1, C, F, H, W]"
+        axes = (0, 2, 3, 4, 1)
+        if self.model.frames_first:
+            layout = "[1, F, C, H, W]"
+            shape = (1, frames, channels, height, width)
+            axes = (0, 1, 3, 4, 2)
+        if noise.shape != shape:
+            raise SettingError(
+                f"The `latents` are {tuple(noise.shape)} where this clip's are {shape} ({layout})."
+            )
+        return noise.astype(mx.float32).transpose(axes)
 
     def _decoded(
         self,

@@ -101,12 +101,12 @@ def test_convert_fetches_no_release_that_is_known_to_be_another(repo, server, tm
 def test_a_model_that_can_not_run_is_refused_before_it_is_fetched(without, model, server, tmp_path):
     files = dict(model)
     if without is None:
-        files["model_index.json"] = b'{"_class_name": "CogVideoXPipeline"}'
+        files["model_index.json"] = b'{"_class_name": "MochiPipeline"}'
     else:
         del files[without]
     server.add("org/other", files)
     for use in (mlxvid.load, lambda repo: convert(repo, tmp_path / "out")):
-        with pytest.raises(WeightsError, match=f"org/other.*{without or 'CogVideoXPipeline'}"):
+        with pytest.raises(WeightsError, match=f"org/other.*{without or 'MochiPipeline'}"):
             use("org/other")
     assert not large(server)
 
