@@ -20,6 +20,7 @@ from mlxvid.layers.embeddings import TimestepEmbedding
 from mlxvid.layers.patches import fold, unfold
 
 from .config import CogVideoXConfig
+from .original import original_name
 from .positions import rotary, sines_3d
 
 # Diffusers' epsilon for the norms of queries and keys, whatever the config's.
@@ -170,6 +171,8 @@ class CogVideoXTransformer3DModel(nn.Module):
 
     Diffusers' class of the same name.
     """
+
+    original_name = staticmethod(original_name)
 
     def __init__(self, config: CogVideoXConfig):
         super().__init__()
