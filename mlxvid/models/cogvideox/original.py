@@ -37,6 +37,8 @@ _BLOCK = {
     "input_layernorm": "norm1.norm",
     "post_attention_layernorm": "norm2.norm",
 }
+# In the names, dotted or flat, of what only models for pictures have.
+PICTURE_LAYERS = re.compile(r"(?:^|[._])(?:ofs_embed(?:ding)?|pos_embedding)(?:$|[._])")
 # Of all blocks, by their number, in a module apart.
 _NORMS = {
     "mixins.adaln_layer.query_layernorm_list": "attn1.norm_q",
