@@ -109,7 +109,9 @@ class Coefficients:
     the VAE decodes at a time. decode_chunk: latent frames of that piece. decode_tile: pixels of its
     side; decode_halo: those read beyond it on either side. most_scores: attention scores that are
     held at once where attention isn't fused, None for all of them. small_tile: pixels of the side,
-    halo included, of the tiles that the VAE takes where its usual piece is too large.
+    halo included, of the tiles that the VAE takes where its usual piece is too large. tiled_values:
+    values a pixel of the clip that are held then, of a VAE whose tiles go through all frames one
+    after another.
     """
 
     metal: Block
@@ -120,6 +122,7 @@ class Coefficients:
     decode_halo: int
     most_scores: int | None = None
     small_tile: int | None = None
+    tiled_values: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

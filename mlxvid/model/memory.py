@@ -221,6 +221,8 @@ def _activations(load: Load, card: Card, machine: Machine) -> int:
 
 def _decoding(load: Load, memory: Coefficients, machine: Machine) -> int:
     at_once = min(load.latent_frames, memory.decode_chunk) * load.t_factor
-    piece, _ = decode_piece(memory, at_once, load.width, load.height, machine.usable)
-    frames = 2 * 3 * load.frames * load.width * load.height
-    return piece + frames
+    piece, small = decode_piece(memory, at_once, load.width, load.height, machine.usable)
+    values = load.frames * load.width * load.height
+    tiles = int(values * memory.tiled_values * VALUE_BYTES) if small else 0
+    frames = 2 * 3 * values
+    return piece + tiles + frames

@@ -65,6 +65,9 @@ TRACED = {
         Case(16, 15, 30, 52, dtype="bfloat16"),
         Case(16, 30, 60, 106, attention="full"),
     ],
+    "cogvideox-2b": [Case(30, 13, 60, 90, dtype="float16"), Case(30, 5, 60, 90, rows=2)],
+    "cogvideox-5b": [Case(48, 13, 60, 90, dtype="bfloat16"), Case(48, 7, 60, 90)],
+    "cogvideox1.5-5b": [Case(48, 22, 96, 170, dtype="bfloat16")],
 }
 # Of a few heads: what is held grows with the width.
 MEASURED = {
@@ -81,6 +84,9 @@ MEASURED = {
         Case(2, 30, 16, 16),
         Case(2, 30, 16, 16, attention="full"),
     ],
+    "cogvideox-2b": [Case(4, 5, 30, 44), Case(6, 3, 30, 52, rows=2)],
+    "cogvideox-5b": [Case(4, 5, 30, 44), Case(6, 3, 30, 52, rows=2)],
+    "cogvideox1.5-5b": [Case(4, 10, 30, 44), Case(6, 6, 30, 52, rows=2)],
 }
 
 
@@ -95,6 +101,8 @@ def call_of(model: str, case: Case) -> tuple[Any, mx.array]:
         blocks = Blocks(case.heads, card.head_dim, 1, channels, sides, (1, 2, 2), dtype)
         call = card.family.load(card.family.model).attention_call(blocks, case.frames)
         return lambda x: call(x, case.attention), latents
+    if model.startswith("cogvideox"):
+        return cogvideox_call(model, case), latents
     from mlxvid.models.wan.config import WanTransformerConfig
     from mlxvid.models.wan.transformer import WanTransformer3DModel
 
@@ -108,6 +116,25 @@ def call_of(model: str, case: Case) -> tuple[Any, mx.array]:
     text = mx.zeros((case.rows, *TEXT))
     times = mx.zeros((case.rows,))
     return lambda x: network(x, times, text), latents
+
+
+def cogvideox_call(model: str, case: Case) -> Any:
+    from mlxvid.models.cogvideox.config import CogVideoXConfig
+    from mlxvid.models.cogvideox.transformer import CogVideoXTransformer3DModel
+
+    config = CogVideoXConfig(
+        num_attention_heads=case.heads,
+        num_layers=2,
+        text_embed_dim=TEXT[1],
+        use_rotary_positional_embeddings=model != "cogvideox-2b",
+        patch_size_t=2 if "1.5" in model else None,
+    )
+    network = CogVideoXTransformer3DModel(config)
+    network.set_dtype(getattr(mx, case.dtype))
+    network.update(tree_map(lambda p: mx.zeros(p.shape, p.dtype), network.parameters()))
+    text = mx.zeros((case.rows, *TEXT))
+    times = mx.zeros((case.rows,))
+    return lambda x: network(x, times, text)
 
 
 def measured(model: str, case: Case) -> int:

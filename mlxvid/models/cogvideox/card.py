@@ -8,7 +8,7 @@ from typing import Any
 from mlxvid.errors import WeightsError
 from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
-from mlxvid.model.geometry import Defaults
+from mlxvid.model.geometry import MAX_SIDE, Defaults
 from mlxvid.model.settings import Setting
 from mlxvid.text.t5_config import T5_XXL, T5Config
 
@@ -164,14 +164,19 @@ FAMILY = Family(
     },
     read=read,
     options=OPTIONS,
+    # The VAE works on batches of 8 frames, the first of 9, and each layer keeps the two frames
+    # before: counted in the traced graph of a batch, 630 values a pixel and frame, and 4064 a pixel
+    # for what is kept. The reference's tiles are 360x240.
     memory=Coefficients(
-        metal=Block(attention=7.0, forward=3.0, inner=1.0),
+        metal=Block(attention=6.45, forward=2.1, inner=1.0),
         cpu=Block(attention=20.0, forward=3.0, inner=2.0),
-        decode_values=1000,
-        decode_chunk=3,
-        decode_tile=1280,
+        decode_values=1220,
+        decode_chunk=2,
+        decode_tile=MAX_SIDE,
         decode_halo=0,
         most_scores=2**26,
+        small_tile=294,
+        tiled_values=3,
     ),
     needed=(
         ("tokenizer/spiece.model", "tokenizer/tokenizer.json"),

@@ -17,6 +17,8 @@ from mlxvid.model.card import Card
 from mlxvid.model.conditions import Conditions
 from mlxvid.model.folder import from_json
 from mlxvid.model.guidance import NEGATIVE
+from mlxvid.model.machine import this_machine
+from mlxvid.model.memory import decode_piece
 from mlxvid.model.request import Request
 from mlxvid.progress import Watch
 from mlxvid.schedulers import NoiseConfig, Scheduler, sampler
@@ -87,12 +89,12 @@ class Model(base.Model):
         if not self.card.needs:
             return Conditions({})
         pixels = mx.array(request.pictures[0])[None, None].astype(mx.float32) / 127.5 - 1
+        frames, height, width = self.latent_shape(request)
         config = self.folder.config("vae", CogVideoXVAEConfig)
         # Another key than that of the noise, and than those of the noise that steps add.
         key = mx.random.key(request.seed + 1)
         vae = self.network("vae", watch)
-        latents = vae.sample(pixels, key, scale=config.picture_scale)
-        frames, _, _ = self.latent_shape(request)
+        latents = vae.sample(pixels, key, self._tile(1, height, width), config.picture_scale)
         picture = mx.pad(latents, [(0, 0), (0, frames - 1), (0, 0), (0, 0), (0, 0)])
         return Conditions({"picture": picture}, {"picture": 1})
 
@@ -120,8 +122,21 @@ class Model(base.Model):
         return self.network("transformer")(x, times, conditions["text"]).astype(mx.float32)
 
     def decode(self, latents: mx.array, watch: Watch | None = None) -> Iterator[mx.array]:
-        for part in self.network("vae", watch).decode(latents):
+        geometry = self.geometry
+        at_once = min(latents.shape[1], self.card.family.memory.decode_chunk)
+        tile = self._tile(at_once * geometry.t_factor, *latents.shape[2:4])
+        for part in self.network("vae", watch).decode(latents, tile):
             yield part[0]
+
+    def _tile(self, frames: int, height: int, width: int) -> tuple[int, int] | None:
+        """The tiles in which the VAE takes that many frames at once, in latent positions: the
+        reference's where the whole picture would take too much memory, else None.
+        """
+        s = self.geometry.s_factor
+        usable = this_machine().usable
+        memory = self.card.family.memory
+        _, small = decode_piece(memory, frames, width * s, height * s, usable)
+        return self.folder.config("vae", CogVideoXVAEConfig).tile if small else None
 
 
 class GuidedShot(Shot):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import NamedTuple
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -29,16 +30,36 @@ HEAD_EPS = 1e-6
 OFS = 2.0
 
 
+class Pair(NamedTuple):
+    """A part of the modulation by the timestep: of text tokens and of video tokens, float32
+    [B, 1, C].
+    """
+
+    text: mx.array
+    video: mx.array
+
+
 @partial(mx.compile, shapeless=True)
-def shifted(x: mx.array, shift: mx.array, scale: mx.array) -> mx.array:
+def shifted(x: mx.array, is_text: mx.array, shift: Pair, scale: Pair) -> mx.array:
+    """x * (1 + scale) + shift in float32, returned in x's type.
+
+    x [B, N, C]; is_text [N, 1]: which tokens are the text's.
+    """
+    factor = 1 + mx.where(is_text, scale.text, scale.video)
+    return (x.astype(mx.float32) * factor + mx.where(is_text, *shift)).astype(x.dtype)
+
+
+@partial(mx.compile, shapeless=True)
+def gated(x: mx.array, change: mx.array, is_text: mx.array, gate: Pair) -> mx.array:
+    """x + gate * change in float32, returned in x's type."""
+    change = change.astype(mx.float32) * mx.where(is_text, *gate)
+    return (x.astype(mx.float32) + change).astype(x.dtype)
+
+
+@partial(mx.compile, shapeless=True)
+def modulated(x: mx.array, shift: mx.array, scale: mx.array) -> mx.array:
     """x * (1 + scale) + shift in float32, returned in x's type."""
     return (x.astype(mx.float32) * (1 + scale) + shift).astype(x.dtype)
-
-
-@partial(mx.compile, shapeless=True)
-def gated(x: mx.array, change: mx.array, gate: mx.array) -> mx.array:
-    """x + gate * change in float32, returned in x's type."""
-    return (x.astype(mx.float32) + gate * change.astype(mx.float32)).astype(x.dtype)
 
 
 @mx.compile
@@ -78,22 +99,19 @@ class PatchEmbed(nn.Module):
 
 
 class LayerNormZero(nn.Module):
-    """One layer norm for text and video, shifted, scaled and gated by the timestep for each."""
+    """A layer norm that is shifted and scaled by the timestep, text otherwise than video."""
 
     def __init__(self, config: CogVideoXConfig):
         super().__init__()
         self.linear = nn.Linear(config.time_embed_dim, 6 * config.hidden_size)
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.norm_eps)
 
-    def __call__(
-        self, text: mx.array, x: mx.array, time: mx.array
-    ) -> tuple[mx.array, mx.array, mx.array]:
-        """Both normed and joined, text first, and the gates of text and of video, float32."""
+    def __call__(self, x: mx.array, is_text: mx.array, time: mx.array) -> tuple[mx.array, Pair]:
+        """Tokens [B, N, C], normed, and the gates of what is made of them."""
         modulation = self.linear(nn.silu(time)).astype(mx.float32)[:, None]
         shift, scale, gate, text_shift, text_scale, text_gate = mx.split(modulation, 6, axis=-1)
-        normed_text = shifted(self.norm(text), text_shift, text_scale)
-        normed_video = shifted(self.norm(x), shift, scale)
-        return mx.concatenate([normed_text, normed_video], axis=1), text_gate, gate
+        normed = shifted(self.norm(x), is_text, Pair(text_shift, shift), Pair(text_scale, scale))
+        return normed, Pair(text_gate, gate)
 
 
 class Attention(nn.Module):
@@ -129,7 +147,7 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and feed-forward over text [B, L, C] and video [B, N, C] together."""
+    """Attention and feed-forward over the tokens [B, N, C] of text and video."""
 
     def __init__(self, config: CogVideoXConfig):
         super().__init__()
@@ -140,16 +158,13 @@ class Block(nn.Module):
         self.ff = FeedForwardNet(dim, 4 * dim, dim)
 
     def __call__(
-        self, text: mx.array, x: mx.array, time: mx.array, rope: Rotary | None
-    ) -> tuple[mx.array, mx.array]:
-        length = text.shape[1]
-        joined, text_gate, gate = self.norm1(text, x, time)
-        change = self.attn1(joined, rope)
-        text = gated(text, change[:, :length], text_gate)
-        x = gated(x, change[:, length:], gate)
-        joined, text_gate, gate = self.norm2(text, x, time)
-        change = self.ff(joined)
-        return gated(text, change[:, :length], text_gate), gated(x, change[:, length:], gate)
+        self, x: mx.array, is_text: mx.array, time: mx.array, rope: Rotary | None
+    ) -> mx.array:
+        """is_text [N, 1]: which tokens are the text's. time [B, D]: the timestep's embedding."""
+        h, gate = self.norm1(x, is_text, time)
+        x = gated(x, self.attn1(h, rope), is_text, gate)
+        h, gate = self.norm2(x, is_text, time)
+        return gated(x, self.ff(h), is_text, gate)
 
 
 class AdaLayerNorm(nn.Module):
@@ -163,7 +178,7 @@ class AdaLayerNorm(nn.Module):
     def __call__(self, x: mx.array, time: mx.array) -> mx.array:
         modulation = self.linear(nn.silu(time)).astype(mx.float32)[:, None]
         shift, scale = mx.split(modulation, 2, axis=-1)
-        return shifted(self.norm(x), shift, scale)
+        return modulated(self.norm(x), shift, scale)
 
 
 class CogVideoXTransformer3DModel(nn.Module):
@@ -216,26 +231,25 @@ class CogVideoXTransformer3DModel(nn.Module):
 
         Raises :class:`SettingError` for a clip that a model with learned positions has none for.
         """
+        config = self.config
         dtype = self.proj_out.weight.dtype
         text, x = self.patch_embed(text.astype(dtype), x.astype(dtype))
         b, t, h, w, c = x.shape
         length = text.shape[1]
-        tokens = t * h * w
-        text, x = self._placed(text, x)
+        x = mx.concatenate(self._placed(text, x), axis=1)
+        tokens = x.shape[1]
+        is_text = (mx.arange(tokens) < length)[:, None]
         time = self.time_embedding(timestep)
         if "ofs_embedding" in self:
             time = time + self.ofs_embedding(mx.array([OFS]))
         rope = self.rope((t, h, w), length)
-        total = length + tokens
-        pace = bounds.Pace(
-            len(self.transformer_blocks), bounds.block_ops(b * total, c, 4 * c, total)
-        )
+        block_ops = bounds.block_ops(b * tokens, c, 4 * c, tokens)
+        pace = bounds.Pace(len(self.transformer_blocks), block_ops)
         for block in self.transformer_blocks:
-            text, x = block(text, x, time, rope)
-            x = pace.passed(x)
-        x = self.proj_out(self.norm_out(self.norm_final(x), time))
-        by_channel = x.reshape(b, t, h, w, self.config.outputs, -1).swapaxes(-1, -2)
-        return unfold(by_channel.reshape(b, t, h, w, -1), *self.config.patch[:2])
+            x = pace.passed(block(x, is_text, time, rope))
+        x = self.proj_out(self.norm_out(self.norm_final(x[:, length:]), time))
+        by_channel = x.reshape(b, t, h, w, config.outputs, -1).swapaxes(-1, -2)
+        return unfold(by_channel.reshape(b, t, h, w, -1), *config.patch[:2])
 
     def rope(self, grid: tuple[int, int, int], text: int) -> Rotary | None:
         """Rotary tables of `text` tokens and a grid of tokens; None for a model without."""
@@ -246,7 +260,7 @@ class CogVideoXTransformer3DModel(nn.Module):
         base = config.base_grid if config.patch_size_t is None else None
         return rotary(grid, config.attention_head_dim, base, text)
 
-    def _placed(self, text: mx.array, x: mx.array) -> tuple[mx.array, mx.array]:
+    def _placed(self, text: mx.array, x: mx.array) -> list[mx.array]:
         """Tokens [B, L, C] and [B, t*h*w, C], with the positions added that are not rotary."""
         config = self.config
         b, *grid, c = x.shape
@@ -257,12 +271,13 @@ class CogVideoXTransformer3DModel(nn.Module):
             start = config.max_text_seq_length
             # A shorter clip takes the first frames' places, as in the original release; Diffusers
             # takes sines for it, which the model hasn't seen.
-            return text + table[:, : text.shape[1]], x + table[:, start : start + x.shape[1]]
+            table_of_text = table[:, : text.shape[1]]
+            return [text + table_of_text, x + table[:, start : start + x.shape[1]]]
         if config.use_rotary_positional_embeddings:
-            return text, x
+            return [text, x]
         scales = (config.temporal_interpolation_scale, config.spatial_interpolation_scale)
         places = sines_3d((grid[0], grid[1], grid[2]), c, *scales)
-        return text, x + places.astype(x.dtype)
+        return [text, x + places.astype(x.dtype)]
 
     def _check_places(self, grid: list[int]) -> None:
         """Raise :class:`SettingError` for a grid of tokens that has no learned positions."""
