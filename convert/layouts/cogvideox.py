@@ -56,6 +56,11 @@ def read_release(folder: Path, files: Sequence[WeightFile]) -> Release:
     )
     parts = cogvideox_transformer.whole(files, head)
     transformer = _transformer(folder, parts)
+    notes = left_out(files, used=(*parts, vae_file, text_file))
+    if any(tensor.dtype == "float16" for tensor in transformer.tensors.values()):
+        notes.append(
+            f"{head.path} is in float16, in which it was trained: `dtype` of float16 keeps it so."
+        )
     vae_tensors = cogvideox_vae.tensors(vae_file.tensors)
     vae_config = cogvideox_vae.config(vae_tensors, transformer.config)
     text_config = t5.config_of(folder, text_file)
@@ -74,7 +79,7 @@ def read_release(folder: Path, files: Sequence[WeightFile]) -> Release:
             **_tokenizer(folder),
             "scheduler/scheduler_config.json": schedule.encode(),
         },
-        notes=left_out(files, used=(*parts, vae_file, text_file)),
+        notes=notes,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -119,6 +120,21 @@ def test_torch_is_not_needed(releases, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, f"{out}\n"), done.stderr
     assert bytes_in(out) == bytes_in(releases["1.5-i2v"].out)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_model_in_float16_says_so(dtype, releases, tmp_path, caplog):
+    """As 2B is released; the others are in bfloat16."""
+    source = shutil.copytree(releases["1.5"].source, tmp_path / "source")
+    path = source / tiny.TRANSFORMER_FILE
+    module = torch.load(path)["module"]
+    torch.save({"module": {name: value.to(dtype) for name, value in module.items()}}, path)
+    caplog.set_level("INFO", "mlxvid")
+    name = str(dtype).removeprefix("torch.")
+    out = convert(source, tmp_path / "out", name)
+    assert {tensor.dtype for tensor in tensors_in(out / "transformer").values()} == {dtype}
+    assert {tensor.dtype for tensor in tensors_in(out / "vae").values()} == {torch.float32}
+    assert any("is in float16" in note for note in caplog.messages) == (name == "float16")
 
 
 # --- the released sizes --------------------------------------------------------------------------
