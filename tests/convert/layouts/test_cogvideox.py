@@ -195,10 +195,9 @@ def test_every_tensor_of_the_real_releases_has_its_place(kind, releases, tmp_pat
 
 
 @pytest.fixture
-def source(tmp_path):
+def source(releases, tmp_path):
     """A release to break."""
-    tiny.write_release(tmp_path / "source", "1.5-i2v")
-    return tmp_path / "source"
+    return shutil.copytree(releases["1.5-i2v"].source, tmp_path / "source")
 
 
 @pytest.fixture
