@@ -218,7 +218,8 @@ def _fit_rows(card: Card) -> list[Sequence[str]]:
     least = None
     for bits in BITS:
         plans = [plan(card, quantize=bits, machine=mac(gb)) for gb in MACS]
-        peak = plans[-1].peak_bytes
+        # Where there is much memory, some decoders take more of it.
+        peak = min(planned.peak_bytes for planned in plans)
         if least is not None and peak >= least:
             continue
         least = peak

@@ -181,6 +181,7 @@ class Card:
     has in common with the one that it extends or joins. shift(width, height): of the noise
     schedule, None for a model without one. guidance_is_input: guidance is an input of the network,
     which then takes one pass a step. streamed: what its parts that can be streamed hold then.
+    precise: parameters by component that are never quantized, where they are many.
 
     Of a release: parameters by component, dtype as stored; source: its repository in the Diffusers
     layout; aliases: other names of that; originals: repositories of the same weights in other
@@ -206,6 +207,7 @@ class Card:
     shift: Callable[[int, int], float | None] = _no_shift
     guidance_is_input: bool = False
     streamed: Mapping[str, Streamed] = field(default_factory=dict)
+    precise: Mapping[str, int] = field(default_factory=dict)
     licence: str = ""
     description: str = ""
     dtype: str = "bfloat16"

@@ -6,6 +6,7 @@ Each family's card has the coefficients that its own networks were measured with
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, prod
 
@@ -74,11 +75,12 @@ def loaded_weights(
     quantize: int | None,
     metal: bool,
     bfloat16_is_slow: bool = False,
+    precise: Mapping[str, int] | None = None,
 ) -> Weights:
     """`weights`, as stored, as they stand in memory.
 
     dtype: the type that was asked for, None for none. quantize: bits a weight, None for none.
-    Components that the family does not load are left out.
+    precise: as :attr:`Card.precise`. Components that the family does not load are left out.
     """
     loaded: Weights = {}
     for component, types in weights.items():
@@ -87,10 +89,17 @@ def loaded_weights(
             continue
         used = part.used_dtype(dtype, not metal, bfloat16_is_slow)
         bits = quantize if part.quantized else None
+        left = (precise or {}).get(component, 0) if bits else 0
         sizes: dict[str, int] = {}
         for stored, size in types.items():
-            kind, held = _held(stored, size, used, bits)
-            sizes[kind] = sizes.get(kind, 0) + held
+            whole = 0
+            if left and stored in DTYPE_BYTES:
+                whole = min(size, int(left * DTYPE_BYTES[stored]))
+                left = 0
+            parts = (_held(stored, size - whole, used, bits), _held(stored, whole, used, None))
+            for kind, held in parts:
+                if held:
+                    sizes[kind] = sizes.get(kind, 0) + held
         loaded[component] = sizes
     return loaded
 

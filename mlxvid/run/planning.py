@@ -187,10 +187,12 @@ class _Costs:
 
     def loaded(self, bits: int | None) -> Weights:
         """The weights in memory."""
-        family = self.card.family
+        card = self.card
         machine = self.machine
         slow = machine.bfloat16_is_slow
-        return loaded_weights(self.weights, family, self.dtype, bits, machine.metal, slow)
+        return loaded_weights(
+            self.weights, card.family, self.dtype, bits, machine.metal, slow, card.precise
+        )
 
     def stages(self, counts: Counts, bits: int | None) -> dict[Stage, int]:
         """Estimated bytes at the peak of each stage."""

@@ -69,6 +69,7 @@ class Components:
         self._bfloat16_is_slow = machine.bfloat16_is_slow
         self._family = card.family
         self._streamed = card.streamed
+        self._precise = card.precise
         self._loaded: dict[str, nn.Module] = {}
         self._lock = threading.Lock()
 
@@ -140,7 +141,9 @@ class Components:
         """Bytes of each component as it is loaded, from its files' headers."""
         metal = mx.default_device() == mx.gpu
         stored = read_sizes(self.folder.path)
-        loaded = loaded_weights(stored, self._family, self.dtype, self.quantize, metal)
+        loaded = loaded_weights(
+            stored, self._family, self.dtype, self.quantize, metal, precise=self._precise
+        )
         return {name: sum(types.values()) for name, types in loaded.items()}
 
     def _make_room(self, name: str) -> None:

@@ -67,7 +67,7 @@ TRACED = {
     ],
     "cogvideox-2b": [Case(30, 13, 60, 90, dtype="float16"), Case(30, 5, 60, 90, rows=2)],
     "cogvideox-5b": [Case(48, 13, 60, 90, dtype="bfloat16"), Case(48, 7, 60, 90)],
-    "cogvideox1.5-5b": [Case(48, 22, 96, 170, dtype="bfloat16")],
+    "cogvideox1.5-5b": [Case(48, 11, 96, 170, dtype="bfloat16")],
 }
 # Of a few heads: what is held grows with the width.
 MEASURED = {
@@ -86,7 +86,7 @@ MEASURED = {
     ],
     "cogvideox-2b": [Case(4, 5, 30, 44), Case(6, 3, 30, 52, rows=2)],
     "cogvideox-5b": [Case(4, 5, 30, 44), Case(6, 3, 30, 52, rows=2)],
-    "cogvideox1.5-5b": [Case(4, 10, 30, 44), Case(6, 6, 30, 52, rows=2)],
+    "cogvideox1.5-5b": [Case(4, 5, 30, 44), Case(6, 3, 30, 52, rows=2)],
 }
 
 
@@ -102,7 +102,7 @@ def call_of(model: str, case: Case) -> tuple[Any, mx.array]:
         call = card.family.load(card.family.model).attention_call(blocks, case.frames)
         return lambda x: call(x, case.attention), latents
     if model.startswith("cogvideox"):
-        return cogvideox_call(model, case), latents
+        return cogvideox_call(model, case)
     from mlxvid.models.wan.config import WanTransformerConfig
     from mlxvid.models.wan.transformer import WanTransformer3DModel
 
@@ -118,23 +118,26 @@ def call_of(model: str, case: Case) -> tuple[Any, mx.array]:
     return lambda x: network(x, times, text), latents
 
 
-def cogvideox_call(model: str, case: Case) -> Any:
+def cogvideox_call(model: str, case: Case) -> tuple[Any, mx.array]:
     from mlxvid.models.cogvideox.config import CogVideoXConfig
     from mlxvid.models.cogvideox.transformer import CogVideoXTransformer3DModel
 
+    patch_t = 2 if "1.5" in model else None
     config = CogVideoXConfig(
         num_attention_heads=case.heads,
         num_layers=2,
         text_embed_dim=TEXT[1],
         use_rotary_positional_embeddings=model != "cogvideox-2b",
-        patch_size_t=2 if "1.5" in model else None,
+        patch_size_t=patch_t,
     )
     network = CogVideoXTransformer3DModel(config)
     network.set_dtype(getattr(mx, case.dtype))
     network.update(tree_map(lambda p: mx.zeros(p.shape, p.dtype), network.parameters()))
     text = mx.zeros((case.rows, *TEXT))
     times = mx.zeros((case.rows,))
-    return lambda x: network(x, times, text)
+    frames = case.frames * (patch_t or 1)
+    latents = mx.zeros((case.rows, frames, case.height, case.width, config.in_channels))
+    return lambda x: network(x, times, text), latents
 
 
 def measured(model: str, case: Case) -> int:

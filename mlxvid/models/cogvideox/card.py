@@ -137,6 +137,7 @@ def read(folder: Folder) -> Card:
         needs=needs,
         options=usual_options(sampler),
         streamed={"text_encoder": text.streamed(transformer.max_text_seq_length)},
+        precise={"transformer": transformer.modulation},
     )
 
 
@@ -169,7 +170,7 @@ FAMILY = Family(
     # for what is kept. The reference's tiles are 360x240.
     memory=Coefficients(
         metal=Block(attention=6.45, forward=2.1, inner=1.0),
-        cpu=Block(attention=20.0, forward=3.0, inner=2.0),
+        cpu=Block(attention=27.2, forward=3.0, inner=2.0),
         decode_values=1220,
         decode_chunk=2,
         decode_tile=MAX_SIDE,
@@ -221,6 +222,7 @@ def _release(
         needs=needs,
         options=usual_options(sampler),
         streamed={"text_encoder": T5_XXL.streamed(TEXT_TOKENS)},
+        precise={"transformer": transformer.modulation},
         parameters={
             "text_encoder": 4_762_310_656,
             "transformer": parameters,

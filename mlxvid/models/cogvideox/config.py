@@ -89,3 +89,8 @@ class CogVideoXConfig:
     @property
     def starts_from_picture(self) -> bool:
         return self.in_channels == 2 * self.outputs
+
+    @property
+    def modulation(self) -> int:
+        """Parameters by which the blocks' norms depend on the timestep."""
+        return 2 * self.num_layers * 6 * self.hidden_size * (self.time_embed_dim + 1)

@@ -11,6 +11,7 @@ import pytest
 
 from mlxvid import catalog
 from mlxvid.errors import SettingError, WeightsError
+from mlxvid.model.machine import GIB, Machine
 from mlxvid.models import card_of
 from mlxvid.models.cogvideox.card import CARDS
 from mlxvid.models.cogvideox.guidance import scale_at
@@ -171,6 +172,31 @@ def test_guidance_may_be_smooth_or_still():
     assert smooth[0] == 5 and smooth[-1] < 1.01
     assert smooth == sorted(smooth, reverse=True)
     assert scale_at("off", 4.0, 3, 50, 939) == 4
+
+
+def mac(total: int) -> Machine:
+    """A Mac with `total` GiB, and what macOS gives its GPU of that."""
+    share = 2 / 3 if total <= 36 else 3 / 4
+    return Machine("Mac", total * GIB, int(share * total * GIB), metal=True)
+
+
+def test_the_modulation_is_not_counted_as_quantized():
+    weights = plan("cogvideox-5b", quantize=4, machine=mac(24)).weights["transformer"]
+    modulation = 2 * 42 * 6 * 3072 * 513
+    assert weights["bfloat16"] == 2 * modulation
+    assert weights["4-bit"] == pytest.approx((5_570_283_072 - modulation) * 4.5 / 8, rel=1e-6)
+
+
+def test_the_largest_clip_fits_24_gb_in_tiles():
+    small = plan("cogvideox1.5-5b", machine=mac(24))
+    large = plan("cogvideox1.5-5b", machine=mac(128))
+    assert (small.width, small.height, small.frames) == (1360, 768, 81)
+    assert small.fits
+    # A batch of the whole picture, or of a tile besides the clip's frames in float32.
+    batch = 8 * 1220 * 4
+    assert large.stage_bytes["decode"] > 1360 * 768 * batch
+    tile = 240 * 360 * batch + 81 * 1360 * 768 * 3 * 4
+    assert tile < small.stage_bytes["decode"] < tile + 2 * GIB
 
 
 @pytest.fixture

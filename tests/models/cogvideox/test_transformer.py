@@ -212,6 +212,8 @@ def test_what_is_quantized():
     network = CogVideoXTransformer3DModel(CogVideoXConfig(**VARIANTS["1.5-i2v"]))
     linear = {n: m for n, m in network.named_modules() if isinstance(m, nn.Linear)}
     chosen = {n.split(".", 2)[2] for n, m in linear.items() if network.quantizable(n, m)}
+    left = [m.weight.size + m.bias.size for n, m in linear.items() if ".norm" in n]
+    assert sum(left) == network.config.modulation
     attn = {f"attn1.{name}" for name in ("to_q", "to_k", "to_v", "to_out.0")}
     assert chosen == attn | {"ff.net.0.proj", "ff.net.2"}
 
