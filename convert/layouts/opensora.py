@@ -16,7 +16,6 @@ from mlxvid.errors import WeightsError
 from mlxvid.json_files import read_json
 
 from ..release import Component, Release, WeightFile, files_with, left_out, single
-from ..sources import files_in
 from . import t5
 
 TRANSFORMER_MARKS = frozenset(
@@ -61,9 +60,7 @@ def read_release(folder: Path, files: Sequence[WeightFile]) -> Release:
         REMEDY,
     )
 
-    text_config = _config(folder, text) or t5.encoder_config(
-        text.tensors, model_type="t5", architecture="T5EncoderModel"
-    )
+    text_config = t5.config_of(folder, text)
     stem = "diffusion_pytorch_model"
     components = [
         Component("transformer", _config(folder, transformer), transformer.tensors, stem, folder),
@@ -87,9 +84,9 @@ def _config(folder: Path, file: WeightFile) -> dict[str, Any]:
 
 def _tokenizer(folder: Path) -> dict[str, Path]:
     """The tokenizer's files by their path in the new folder."""
-    for path in files_in(folder):
-        if path.name == "spiece.model":
-            return t5.tokenizer_files(path.parent)
+    files = t5.tokenizer_in(folder)
+    if files:
+        return files
     raise WeightsError(
         f"There is no tokenizer in {folder} (spiece.model of DeepFloyd/t5-v1_1-xxl); {REMEDY}."
     )

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mlxvid.json_files import read_json
 from mlxvid.weights.tensors import Tensor
 
-from ..release import block_count, shape_of
+from ..release import WeightFile, block_count, shape_of
+from ..sources import files_in
 
 TOKENIZER_FILES = (
     "spiece.model",
@@ -51,6 +53,24 @@ def encoder_config(
         "eos_token_id": 1,
         "decoder_start_token_id": 0,
     }
+
+
+def config_of(folder: Path, file: WeightFile) -> dict[str, Any]:
+    """The config.json of a T5 v1.1 encoder: the one beside its weights, or from their shapes."""
+    path = (folder / file.path).parent / "config.json"
+    if path.is_file():
+        return read_json(path)
+    return encoder_config(file.tensors, model_type="t5", architecture="T5EncoderModel")
+
+
+def tokenizer_in(folder: Path) -> dict[str, Path]:
+    """The files of the first tokenizer anywhere in `folder`, as :func:`tokenizer_files` has them;
+    empty where there is none.
+    """
+    for path in files_in(folder):
+        if path.name == "spiece.model":
+            return tokenizer_files(path.parent)
+    return {}
 
 
 def tokenizer_files(folder: Path) -> dict[str, Path]:

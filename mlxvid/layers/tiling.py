@@ -109,17 +109,22 @@ def blended_rows(
     number = 0
     for top in range(0, x.shape[2], stride[0]):
         row: list[mx.array] = []
-        for column, left in enumerate(range(0, x.shape[3], stride[1])):
-            part = function(x[:, :, top : top + tile[0], left : left + tile[1]], number)
+        below: list[mx.array] = []
+        left: mx.array | None = None
+        for column, start in enumerate(range(0, x.shape[3], stride[1])):
+            part = function(x[:, :, top : top + tile[0], start : start + tile[1]], number)
             if above:
                 part = _fade(above[column], part, overlaps[0], axis=2)
-            if row:
-                part = _fade(row[-1], part, overlaps[1], axis=3)
-            mx.eval(part)
-            row.append(part)
+            if left is not None:
+                part = _fade(left, part, overlaps[1], axis=3)
+            # Copies, so that only one tile is held whole.
+            row.append(mx.contiguous(part[:, :, : steps[0], : steps[1]]))
+            below.append(mx.contiguous(part[:, :, max(0, part.shape[2] - overlaps[0]) :]))
+            left = mx.contiguous(part[:, :, :, max(0, part.shape[3] - overlaps[1]) :])
+            mx.eval(row[-1], below[-1], left)
             number += 1
-        yield mx.concatenate([part[:, :, : steps[0], : steps[1]] for part in row], axis=3)
-        above = row
+        yield mx.concatenate(row, axis=3)
+        above = below
 
 
 def _fade(a: mx.array, b: mx.array, overlap: int, axis: int) -> mx.array:

@@ -16,7 +16,7 @@ from mlxvid.errors import WeightsError
 from . import safetensors_file, torch_file
 from .fp8_scales import with_scales
 from .lora import Lora, first_few
-from .lora_keys import RANKED, split
+from .lora_keys import RANKED, are_numbered, split, without_model
 from .tensors import Tensor, joined, mapped, printable
 from .wrappers import peeled
 
@@ -48,7 +48,7 @@ def open_lora(lora: Lora) -> dict[str, Tensor]:
     """
     first = lora.files[0]
     try:
-        tensors = with_scales(joined(lora.files, _tensors))
+        tensors = without_model(with_scales(joined(lora.files, _tensors)))
         metadata = _metadata(first)
     except WeightsError as error:
         raise WeightsError(_of_a_lora(str(error))) from None
@@ -64,8 +64,10 @@ def open_lora(lora: Lora) -> dict[str, Tensor]:
             f"{first} has integers in {first_few(sorted(integers))}, as quantized weights do; "
             "use the LoRA in 16 or 32 bits."
         )
+    # SwissArmyTransformer writes no alpha: it is 1, whatever the rank.
+    unwritten = {"alpha": 1} if are_numbered(tensors) else {}
     try:
-        return _scalings(tensors, _adapter(first, metadata)) | tensors
+        return _scalings(tensors, unwritten | _adapter(first, metadata)) | tensors
     except (OSError, ValueError, TypeError, AttributeError, RecursionError, ZeroDivisionError):
         raise WeightsError(
             f"The settings kept with {first} are none that Diffusers or PEFT write; "

@@ -1,12 +1,16 @@
 """The names of tensors in LoRA files: which layer's change, which part of it, and in what method.
 
-Facts from Diffusers, PEFT, LyCORIS, ComfyUI, DiffSynth-Studio, musubi-tuner and VideoX-Fun.
+Facts from Diffusers, PEFT, LyCORIS, ComfyUI, DiffSynth-Studio, musubi-tuner, VideoX-Fun and
+SwissArmyTransformer.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
+
+Value = TypeVar("Value")
 
 # Of plain factors and of their bias, of LyCORIS's products, and of full differences.
 RANKED = ("down", "hada_w1_b", "lokr_w1_b", "lokr_w2_b")
@@ -57,6 +61,8 @@ _PARTS = {
         *((f"lokr_w{n}", rf"lokr_w{n}{_ADAPTER}") for n in ("1", "1_a", "1_b", "2", "2_a", "2_b")),
     )
 }
+# SwissArmyTransformer numbers the layers that a model has in one matrix, and has a zero for others.
+_NUMBERED = re.compile(r"(.+?)\.matrix_([AB])\.(\d+)", re.DOTALL)
 _MODULATION = re.compile(r"(.+?)\.diff_m", re.DOTALL)
 # What is known and not read, by the last segments of a name.
 _METHODS = {
@@ -78,6 +84,9 @@ def split(key: str) -> tuple[str, str]:
     part of a LoRA is ("", "").
     """
     key = _PROCESSOR.sub(_without_processor, key)
+    match = _NUMBERED.fullmatch(key)
+    if match:
+        return f"{match[1]}.{match[3]}", "down" if match[2] == "A" else "up"
     match = _MODULATION.fullmatch(key)
     if match:
         return f"{match[1]}.modulation", "diff"
@@ -86,6 +95,18 @@ def split(key: str) -> tuple[str, str]:
         if match:
             return match[1], part
     return "", ""
+
+
+def are_numbered(keys: Iterable[str]) -> bool:
+    """Whether these are the keys of SwissArmyTransformer."""
+    return any(_NUMBERED.fullmatch(key) for key in keys)
+
+
+def without_model(tensors: Mapping[str, Value]) -> dict[str, Value]:
+    """Without the model's own tensors, which SwissArmyTransformer saves beside its LoRA."""
+    if not are_numbered(tensors):
+        return dict(tensors)
+    return {key: value for key, value in tensors.items() if _NUMBERED.fullmatch(key)}
 
 
 def _without_processor(match: re.Match[str]) -> str:

@@ -74,6 +74,8 @@ def test_flat_names(prefix):
         ("b.attn2.processor.to_out_lora.down.weight", "b.attn2.to_out.0"),
         ("b.attn2.processor.add_k_proj_lora.down.weight", "b.attn2.add_k_proj"),
         ("head.diff_m", "head.modulation"),
+        ("a.layers.0.query_key_value.matrix_A.2", "a.layers.0.query_key_value.2"),
+        ("a.layers.0.dense.matrix_B.0", "a.layers.0.dense.0"),
     ],
 )
 def test_names_that_are_turned(key, place):

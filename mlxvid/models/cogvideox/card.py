@@ -183,6 +183,7 @@ FAMILY = Family(
         ("tokenizer/spiece.model", "tokenizer/tokenizer.json"),
         ("scheduler/scheduler_config.json",),
     ),
+    layouts=("cogvideox",),
     examples=(
         '--model cogvideox-2b --prompt "a fox runs through snow, …" -o fox.mp4',
         '--model cogvideox-5b-i2v --prompt "she smiles" --image her.jpg --quantize 8',

@@ -21,6 +21,7 @@ from mlxvid.layers.embeddings import TimestepEmbedding
 from mlxvid.layers.patches import fold, unfold
 
 from .config import CogVideoXConfig
+from .original import PICTURE_LAYERS, original_name
 from .positions import rotary, sines_3d
 
 # Diffusers' epsilon for the norms of queries and keys, whatever the config's.
@@ -185,6 +186,9 @@ class CogVideoXTransformer3DModel(nn.Module):
 
     Diffusers' class of the same name.
     """
+
+    original_name = staticmethod(original_name)
+    PICTURE_LAYERS = PICTURE_LAYERS
 
     def __init__(self, config: CogVideoXConfig):
         super().__init__()

@@ -31,7 +31,7 @@ def parts_of(x: mx.array) -> Iterator[mx.array]:
 def in_parts(
     layer: Callable[[mx.array, slice], mx.array], x: mx.array, frames: int | None = None
 ) -> mx.array:
-    """Apply `layer(part, of)` to a few frames of `x` at a time, each evaluated alone.
+    """Apply `layer(part, of)` to a few frames of `x` at a time, each evaluated where it isn't all.
 
     of: which frames they are. frames: of the result, as many as of `x` unless given.
     """

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from mlxvid.weights.renaming import inverse, renamed
+
 _MODEL = {
     "text_embedding.0": "condition_embedder.text_embedder.linear_1",
     "text_embedding.2": "condition_embedder.text_embedder.linear_2",
@@ -75,24 +77,11 @@ def transformer_name(name: str) -> str:
 
 def original_name(name: str) -> str:
     """The inverse of :func:`transformer_name`."""
-    return _renamed(name, _inverse(_MODEL), _inverse(_BLOCK))
-
-
-def _inverse(names: Mapping[str, str]) -> dict[str, str]:
-    return {ours: theirs for theirs, ours in names.items()}
+    return _renamed(name, inverse(_MODEL), inverse(_BLOCK))
 
 
 def _renamed(name: str, model: Mapping[str, str], block: Mapping[str, str]) -> str:
-    """`name` with its longest run of leading segments that is in a table replaced.
-
-    `block` is the table for what follows "blocks.N.", `model` for other names.
-    """
+    """`name` by the table for what follows "blocks.N.", or by that for other names."""
     match = re.match(r"blocks\.\d+\.", name)
     prefix = match[0] if match else ""
-    table = block if prefix else model
-    segments = name[len(prefix) :].split(".")
-    for count in range(len(segments), 0, -1):
-        known = table.get(".".join(segments[:count]))
-        if known is not None:
-            return prefix + ".".join([known, *segments[count:]])
-    return name
+    return prefix + renamed(name[len(prefix) :], block if prefix else model)
