@@ -68,8 +68,9 @@ _TABLE = (
         "keyframes",
         "keyframes",
         "Keyframes",
-        "a picture for frame N; may be given again",
-        metavar="N=FILE",
+        "a picture for a frame, or a clip and a strength from 0 to 1 where the model takes them; "
+        "may be given again",
+        metavar="FILE@FRAME[:STRENGTH]",
         needs_support=True,
         flag="keyframe",
     ),

@@ -131,3 +131,75 @@ print(json.dumps([field.accessibleName(), field.maximum(), first, box.settings()
 """)
     switched = {"grain": 0.5, "mirrored": False, "options": {"dream": True}}
     assert json.loads(found) == ["Film grain", 1.0, {"grain": 0.5}, switched]
+
+
+# --- keyframes with clips and strengths ----------------------------------------------------------
+
+MADE_FROM = """
+import os
+import numpy as np
+from PIL import Image
+from mlxvid.media.clip import Clip, read_settings
+os.makedirs("given", exist_ok=True)
+noise = np.random.default_rng(1).integers(0, 255, (12, 64, 64, 3), np.uint8)
+picture = os.path.abspath("given/a@2:x.png")
+clip = os.path.abspath("given/b.mp4")
+Image.fromarray(noise[0]).save(picture)
+if not os.path.exists(clip):
+    Clip(noise, 16, {}).save(clip)
+wanted = {"4": [picture, 0.5], "8": clip}
+"""
+
+
+def test_keyframes_in_python_and_again_from_the_command_line(python):
+    python(
+        MADE_FROM
+        + """
+pipe = mlxvid.load("copied-mini")
+made = pipe.generate("a ball", frames=9, steps=2, seed=1, keyframes={4: (picture, 0.5), -1: clip})
+assert made.settings["keyframes"] == wanted
+assert set(made.settings["digests"]) == {picture, clip}
+from mlxvid.generate import main
+small = ["--model", "copied-mini", "--prompt", "a ball", "--frames", "9", "--steps", "2"]
+assert main([*small, "--keyframe", f"{picture}@4:0.5", "--keyframe", f"{clip}@-1",
+             "-o", "keys.mp4"]) == 0
+assert read_settings("keys.mp4")["keyframes"] == wanted
+assert main(["--from", "keys.mp4", "-o", "again.mp4"]) == 0
+assert read_settings("again.mp4")["keyframes"] == wanted
+assert main(["--from", "keys.mp4", "--keyframe", f"{picture}@-1:0", "-o", "again.mp4"]) == 0
+assert read_settings("again.mp4")["keyframes"] == {"4": [picture, 0.5], "8": [picture, 0.0]}
+assert main(["--from", "keys.mp4", "-o", clip]) == 2
+"""
+    )
+
+
+def test_keyframes_in_a_workers_requests(python):
+    text = python(
+        MADE_FROM
+        + """
+import io
+from mlxvid.worker import serve
+def request(keyframes):
+    settings = {"prompt": "a ball", "frames": 9, "steps": 2, "keyframes": keyframes}
+    return json.dumps({"op": "generate", "output": "w.mp4", "settings": settings}) + chr(10)
+answers = io.StringIO()
+load = json.dumps({"op": "load", "model": "copied-mini"}) + chr(10)
+odd = ({"4": [picture]}, {"4": [picture, 2]}, {"4": [picture, None]}, {"9": [picture, 1]},
+       {"4": [[picture], 1]}, {"-10": picture})
+requests = load + request(wanted) + request({"-5": [picture, 1]}) + "".join(map(request, odd))
+serve(io.StringIO(requests), answers)
+print(json.dumps(wanted))
+print(answers.getvalue())
+"""
+    )
+    wanted, *lines = (json.loads(line) for line in text.splitlines() if line.startswith("{"))
+    saved = [line["settings"]["keyframes"] for line in lines if line["event"] == "saved"]
+    assert saved == [wanted, {"4": wanted["4"][0]}]
+    errors = [line["message"] for line in lines if line["event"] == "error"]
+    assert len(errors) == 6
+    for message, words in zip(
+        errors,
+        ("pairs", "from 0 to 1", "from 0 to 1", "frame 9", "paths", "frame -10"),
+        strict=True,
+    ):
+        assert words in message

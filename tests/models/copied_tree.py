@@ -48,12 +48,13 @@ def copied_tree(folder: Path) -> Path:
 
 def add_setting(folder: Path) -> None:
     """Add the number `grain` and the switch `mirrored` to the table of the package in `folder`, and
-    the switch `dream` to the options of the copied family.
+    the switch `dream` to the options of the copied family, which takes any keyframes besides.
     """
     _replace(folder / "mlxvid" / "model" / "settings.py", TABLE_LINE, TABLE_LINE + SETTING)
     card = folder / "mlxvid" / "models" / "copied" / "card.py"
     _replace(card, "    examples=(\n", OPTION)
-    _replace(card, "takes=TAKES", 'takes=TAKES | {"dream"}')
+    _replace(card, "takes=TAKES", 'takes=TAKES | ABILITIES | {"dream"}')
+    _replace(card, "card import Block", "card import ABILITIES, Block")
     _replace(card, "\nSHIFT =", "\nfrom mlxvid.model.settings import Setting\n\nSHIFT =")
 
 
