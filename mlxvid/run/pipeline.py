@@ -121,7 +121,10 @@ class Pipeline:
             kept_settings["digests"] = {**request.digests, **self._lora_digests}
         if latents is not None:
             kept_settings["latents"] = "given"
-        checkpoint = Checkpoint(kept_settings, [np.array(noise), *request.pictures.values()])
+        given = [item.frames for item in request.placed]
+        if request.video is not None:
+            given.append(request.video)
+        checkpoint = Checkpoint(kept_settings, [np.array(noise), *given])
         frames = Frames(on_frames)
         components = self.model.components
         held = held_by(self.model.card, request, components.dtype, components.quantize)
@@ -135,7 +138,7 @@ class Pipeline:
                 )
             state = self._begun(checkpoint, resume)
             try:
-                shot = in_smaller_pieces(lambda: self.model.shot(request, noise, watch))
+                shot = in_smaller_pieces(lambda: self._shot(request, noise, watch))
                 shown = Previews(self.model)
                 if previews:
                     shown.prepare(watch)
@@ -156,6 +159,11 @@ class Pipeline:
             if kept.way != "resume":
                 checkpoint.remove()
             return self._decoded(shot, result, request.fps, kept_settings, watch, kept, frames)
+
+    def _shot(self, request: Request, noise: mx.array, watch: Watch) -> Shot:
+        shot = self.model.shot(request, noise, watch)
+        shot.clip = self.model.clip_latents(request, watch)
+        return shot
 
     def _begun(self, checkpoint: Checkpoint, resume: bool) -> RunState | None:
         """The state to go on from, where that is wanted; else a line about what there is."""

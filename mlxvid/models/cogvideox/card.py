@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlxvid.errors import WeightsError
-from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
+from mlxvid.model.card import CLIP_TO_CLIP, Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import MAX_SIDE, Defaults
 from mlxvid.model.settings import Setting
@@ -133,7 +133,7 @@ def read(folder: Folder) -> Card:
         samplers=tuple(SAMPLERS.values()),
         heads=transformer.num_attention_heads,
         head_dim=transformer.attention_head_dim,
-        takes=TAKES | needs,
+        takes=TAKES | (needs or CLIP_TO_CLIP),
         needs=needs,
         options=usual_options(sampler),
         streamed={"text_encoder": text.streamed(transformer.max_text_seq_length)},
@@ -218,7 +218,7 @@ def _release(
         samplers=tuple(SAMPLERS.values()),
         heads=transformer.num_attention_heads,
         head_dim=transformer.attention_head_dim,
-        takes=TAKES | needs,
+        takes=TAKES | (needs or CLIP_TO_CLIP),
         needs=needs,
         options=usual_options(sampler),
         streamed={"text_encoder": T5_XXL.streamed(TEXT_TOKENS)},

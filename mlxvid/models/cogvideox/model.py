@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import mlx.core as mx
+import numpy as np
 
 from mlxvid.model import base
-from mlxvid.model.base import Components, Shot, Stage
+from mlxvid.model.base import Components, Passes, Shot, Stage
 from mlxvid.model.card import Card
 from mlxvid.model.conditions import Conditions
 from mlxvid.model.folder import from_json
@@ -33,6 +34,7 @@ from .vae_config import CogVideoXVAEConfig
 log = logging.getLogger("mlxvid")
 
 SCHEDULER_CONFIG = "scheduler_config.json"
+FRAMES = 8  # that the VAE encodes at once
 
 
 class Model(base.Model):
@@ -98,6 +100,15 @@ class Model(base.Model):
         picture = mx.pad(latents, [(0, 0), (0, frames - 1), (0, 0), (0, 0), (0, 0)])
         return Conditions({"picture": picture}, {"picture": 1})
 
+    def encode_clip(self, frames: np.ndarray) -> mx.array:
+        """The mean of the latents' distribution, of which the reference draws a sample: little
+        beside the noise that is added.
+        """
+        clip = mx.array(frames).astype(mx.float32)[None] / 127.5 - 1
+        s = self.geometry.s_factor
+        tile = self._tile(FRAMES, frames.shape[1] // s, frames.shape[2] // s)
+        return self.network("vae").encode(clip, tile=tile)
+
     def latent_shape(self, request: Request) -> tuple[int, int, int]:
         """Of what is denoised: with the frames in front that fill up the patches."""
         frames, height, width = super().latent_shape(request)
@@ -144,9 +155,14 @@ class GuidedShot(Shot):
 
     def stage(self, number: int, x: mx.array) -> Stage:
         geometry = self.model.geometry
-        frames = geometry.latent_frames(self.request.frames)
+        request = self.request
+        frames = geometry.latent_frames(request.frames)
         added = geometry.padded(frames) - frames
-        return PaddedStage(self.model.scheduler(self.request), self.passes, added)
+        clip = self.clip
+        if clip is not None:
+            clip = mx.concatenate([*[clip[:, :1]] * added, clip], axis=1)
+        scheduler = self.model.scheduler(request)
+        return PaddedStage(scheduler, self.passes, added, request.first, clip)
 
     def scale(self, stage: Stage, step: int) -> float:
         scheduler = stage.scheduler
@@ -164,8 +180,15 @@ class PaddedStage(Stage):
     patches of 1.5 hold two.
     """
 
-    def __init__(self, scheduler: Scheduler, passes: base.Passes, added: int):
-        super().__init__(scheduler, passes)
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        passes: Passes,
+        added: int,
+        first: int,
+        clip: mx.array | None,
+    ):
+        super().__init__(scheduler, passes, first, clip)
         self.added = added
 
     def merged(self, x: mx.array, y: mx.array) -> mx.array:

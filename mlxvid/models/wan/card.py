@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
+from mlxvid.model.card import CLIP_TO_CLIP, Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults, Geometry
 from mlxvid.text.clip_vision_config import CLIPVisionConfig
@@ -92,7 +92,7 @@ def read(folder: Folder) -> Card:
         heads=transformer.num_attention_heads,
         head_dim=transformer.attention_head_dim,
         inner=transformer.ffn_dim,
-        takes=TAKES | needs,
+        takes=TAKES | (needs or CLIP_TO_CLIP),
         needs=needs,
         shift=own_shift(flow_shift),
         streamed={"text_encoder": text.streamed(TEXT_TOKENS)},
@@ -203,7 +203,7 @@ def _release(
         heads=more.pop("heads", 40),
         head_dim=128,
         inner=more.pop("inner", 13824),
-        takes=TAKES | needs,
+        takes=TAKES | (needs or CLIP_TO_CLIP),
         needs=needs,
         parameters=parameters,
         source=source,
