@@ -279,6 +279,7 @@ CARDS = (
         CogVideoXConfig(**_15),
         5_570_676_352,
         21_100_000_000,
+        originals=("zai-org/CogVideoX1.5-5B-SAT", "THUDM/CogVideoX1.5-5B-SAT"),
     ),
     _release(
         "CogVideoX1.5-5B-I2V",
