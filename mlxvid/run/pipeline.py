@@ -277,7 +277,7 @@ class Pipeline:
                 def decode() -> None:
                     frames.again(begun)
                     watch.begin("decode", self.model.card.geometry.pixel_frames(latents.shape[1]))
-                    for pixels in decoder.decode(latents, watch):
+                    for pixels in decoder.finish(latents, settings, watch):
                         watch.done(count=frames.add(pixels))
 
                 in_smaller_pieces(decode)
