@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import mlx.core as mx
+import numpy as np
 
 from .rope import coords
 
@@ -30,14 +31,14 @@ class Item(NamedTuple):
 class Tokens(NamedTuple):
     """A clip's latents as the transformer takes them.
 
-    x [1, N, C]: what the steps begin with. edit float32 [1, N, 1]: the sigma from which each token
+    x [1, N, C]: what the steps begin with. edit float32 [1, N]: the sigma from which each token
     moves. coords float32 [3, N]: seconds, and y and x in pixels. extra: how many of the tokens,
     in front, are not the clip's own.
     """
 
     x: mx.array
-    edit: mx.array
-    coords: mx.array
+    edit: np.ndarray
+    coords: np.ndarray
     extra: int
 
 
@@ -49,10 +50,10 @@ def placed(
     key: of the noise in the tokens of what is given later than at the beginning.
     """
     frames, height, width = x.shape[1:4]
-    edits = [1.0] * frames
+    edits = np.ones(frames, np.float32)
     front: list[mx.array] = []
-    front_edits: list[mx.array] = []
-    places: list[mx.array] = []
+    front_edits: list[np.ndarray] = []
+    places: list[np.ndarray] = []
     for item, drawn in zip(items, mx.random.split(key, max(len(items), 1)), strict=False):
         latents = item.latents
         own = 0 if item.frame == 0 else PREFIX
@@ -62,20 +63,20 @@ def placed(
             stop = start + inside.shape[1]
             mixed = _lerp(x[:, start:stop], inside, item.strength)
             x = mx.concatenate([x[:, :start], mixed, x[:, stop:]], axis=1)
-            edits[start:stop] = [1 - item.strength] * inside.shape[1]
+            edits[start:stop] = 1 - item.strength
         if own:
             ahead = latents[:, :own]
             noise = mx.random.normal(ahead.shape, key=drawn)
             tokens = _lerp(noise, ahead, item.strength).reshape(1, -1, ahead.shape[-1])
             front.append(tokens)
-            front_edits.append(mx.full((1, tokens.shape[1], 1), 1 - item.strength))
+            front_edits.append(np.full(tokens.shape[1], 1 - item.strength, np.float32))
             places.append(coords(ahead.shape[1:4], fps, causal, item.frame))
-    own_edits = mx.repeat(mx.array(edits), height * width).reshape(1, -1, 1)
+    own_edits = np.repeat(edits, height * width)
     own_places = coords((frames, height, width), fps, causal)
     return Tokens(
         mx.concatenate([*front, x.reshape(1, -1, x.shape[-1])], axis=1),
-        mx.concatenate([*front_edits, own_edits], axis=1),
-        mx.concatenate([*places, own_places], axis=1),
+        np.concatenate([*front_edits, own_edits])[None],
+        np.concatenate([*places, own_places], axis=1),
         sum(tokens.shape[1] for tokens in front),
     )
 
