@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from mlxvid.errors import SettingError
+
 Schedule = Literal["token-shifted", "linear-quadratic"]
 Generation = Literal["A", "B", "C"]
 
@@ -20,6 +22,17 @@ DISTILLED = (1.0, 0.9937, 0.9875, 0.9812, 0.975, 0.9094, 0.725, 0.4219)
 WORK_SHARE = 0.6666666
 # Of the H.264 round trip through which the release puts pictures that are given.
 PICTURE_CRF = 29
+
+
+# Sides of pixels are multiples of this.
+SIDE = 32
+
+
+def work_size(width: int, height: int) -> tuple[int, int]:
+    """(width, height) in pixels of the first of two passes; the second works at twice as much."""
+    sides = (int(side * WORK_SHARE) // SIDE * SIDE for side in (width, height))
+    wide, high = (max(SIDE, side) for side in sides)
+    return wide, high
 
 
 @dataclass(frozen=True)
@@ -126,6 +139,29 @@ class Pass:
     def given(self) -> tuple[float, ...]:
         """The given times of the steps that are taken; empty where they follow from a formula."""
         return self.times[self.skip_first : self.steps - self.skip_last]
+
+    def of_steps(self, steps: int) -> Pass:
+        """The pass in another number of steps, of which as large a share is left out; of given
+        times so many, evenly chosen.
+
+        Raises :class:`SettingError` for more steps than there are given times.
+        """
+        if steps == self.steps:
+            return self
+        if self.times and steps > self.steps:
+            raise SettingError(
+                f"This model was distilled to {self.steps} `steps` and can't take {steps}; take "
+                f"{self.steps} or fewer."
+            )
+        chosen = [i * self.steps // steps for i in range(steps)] if self.times else []
+        first = min(round(self.skip_first * steps / self.steps), steps - 1)
+        last = min(round(self.skip_last * steps / self.steps), steps - 1 - first)
+        times = tuple(self.times[i] for i in chosen)
+        return replace(self, steps=steps, skip_first=first, skip_last=last, times=times)
+
+    def guided(self, scale: float, stg: float, rescale: float) -> Pass:
+        """The pass with these at the peaks of its guidance."""
+        return replace(self, guidance=self.guidance.with_peaks(scale, stg, rescale))
 
 
 @dataclass(frozen=True)

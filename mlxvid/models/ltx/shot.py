@@ -48,7 +48,7 @@ class LTXShot(Shot):
         tokens = placed(x, items, *self._positions, key_of(self.request.seed, "given", number))
         if items:
             scheduler = GivenByStrength(
-                scheduler, tokens.x, tokens.edit[..., None], self._renoise(scheduler, tokens)
+                scheduler, tokens.x, tokens.edit, self._renoise(tokens)
             )
         texts = {name: conditions.only("text", "mask") for name, conditions in self.passes.items()}
         return TokenStage(scheduler, texts, run, tokens, shape)
@@ -75,7 +75,7 @@ class LTXShot(Shot):
             for i, item in enumerate(self.request.placed)
         ]
 
-    def _renoise(self, scheduler: Scheduler, tokens: Tokens) -> Callable[[int], mx.array] | None:
+    def _renoise(self, tokens: Tokens) -> Callable[[int], mx.array] | None:
         """The noise with which step i shows the network what is given and held; None for none."""
         scale = float(self.request.options.get("image_noise", 0.0))
         if not scale:
