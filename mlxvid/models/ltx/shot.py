@@ -57,7 +57,7 @@ class LTXShot(Shot):
         """Latents twice as large, with the statistics that they had."""
         upsampler = self.model.network("latent_upsampler")
         vae = self.model.network("vae")
-        larger = vae.normalised(upsampler(vae.unnormalised(x)))
+        larger = vae.normalised(upsampler(vae.scaled_back(x)))
         larger = adain(larger, x, 1.0)
         mx.eval(larger)
         return larger
