@@ -1,1 +1,1 @@
-"""LTX-Video 0.9 (arXiv:2501.00103): fast video in a latent space of few, large positions."""
+"""LTX-Video: text to video on few, large latent positions (arXiv:2501.00103)."""
