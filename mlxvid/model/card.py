@@ -185,8 +185,8 @@ class Card:
     Of a release: parameters by component, dtype as stored; source: its repository in the Diffusers
     layout; originals: those of the same weights in other layouts; sources: those of single
     components, of a release that is in several places, and index: what the model_index.json of
-    these says besides the class, or in its place; download_bytes: 0 for a model in the package. Of a model on this machine: folder; note: what its converter left to be said whenever
-    it is loaded.
+    these says besides the class, or in its place; download_bytes: 0 for a model in the package. Of
+    a model on this machine: folder; note: what its converter left to be said whenever it is loaded.
     """
 
     family: Family

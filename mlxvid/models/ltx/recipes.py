@@ -316,5 +316,13 @@ _ALL = (
     _distilled("0.9.8-13b-distilled", BLOCKS_13B, _FREE_13B, tone_mapping=0.6),
 )
 
+
+def work_size(width: int, height: int, multiple: int) -> tuple[int, int]:
+    """The size of the first of two passes towards a clip of `width` x `height` pixels."""
+    wide = int(width * WORK_SHARE) // multiple * multiple
+    high = int(height * WORK_SHARE) // multiple * multiple
+    return max(multiple, wide), max(multiple, high)
+
+
 RECIPES: dict[str, Recipe] = {recipe.release: recipe for recipe in _ALL}
 """Every release's recipe, by its name here, oldest first."""
