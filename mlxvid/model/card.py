@@ -271,6 +271,14 @@ class Card:
         """The pinned revision of :attr:`repository`."""
         return self.places[0].revision if self.places else None
 
+    def worked_size(
+        self, width: int, height: int, options: Mapping[str, Any]
+    ) -> tuple[int, int]:
+        """The largest (width, height) in pixels at which a clip of that size is denoised and
+        decoded. options: the family's settings of the clip.
+        """
+        return width, height
+
     def passes(self, guidance: float, true_guidance: float = 1.0) -> int:
         """Rows of conditions that the network evaluates a step: 2 with classifier-free guidance.
 

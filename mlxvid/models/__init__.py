@@ -21,6 +21,7 @@ FAMILIES = (
     "wan",
     "latte",
     "opensora",
+    "ltx",
 )
 
 

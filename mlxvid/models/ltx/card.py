@@ -5,7 +5,9 @@ Facts from Lightricks/LTX-Video (configs, README, licences) and the repositories
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from mlxvid.errors import WeightsError
 from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
@@ -16,7 +18,7 @@ from mlxvid.text.t5_config import T5_XXL, T5Config
 
 from . import releases
 from .config import LTXTransformerConfig
-from .recipes import BLOCKS_2B, NEGATIVE_PROMPT, RECIPES, Recipe
+from .recipes import BLOCKS_2B, NEGATIVE_PROMPT, RECIPES, Recipe, work_size
 from .upsampler_config import LTXUpsamplerConfig
 from .vae_config import LTXVAEConfig
 
@@ -113,6 +115,15 @@ class LTXCard(Card):
     """A card with the release's recipe."""
 
     recipe: Recipe
+
+    def worked_size(
+        self, width: int, height: int, options: Mapping[str, Any]
+    ) -> tuple[int, int]:
+        """Of two passes the second one's: twice the first's, and a little more than is asked for."""
+        if options.get("upscale") != "on":
+            return width, height
+        wide, high = work_size(width, height)
+        return 2 * wide, 2 * high
 
 
 def read(folder: Folder) -> LTXCard:

@@ -1,21 +1,36 @@
-"""LTX-Video from prompt to frames, against Diffusers' pipelines on tiny models."""
+"""LTX-Video from prompt to frames, against Diffusers' pipelines on tiny models.
+
+Their noise is ours: in their layout, in the order in which they draw it.
+"""
 
 from __future__ import annotations
 
 import mlxvid  # before MLX
 
 # isort: split
+import sys
+from collections.abc import Sequence
+
+import mlx.core as mx
 import numpy as np
 import pytest
 
+from mlxvid.models.ltx.keys import key_of
+
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
+
+from diffusers.pipelines.ltx import pipeline_ltx_condition  # noqa: E402
+from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition  # noqa: E402
 
 from . import tiny as tiny_ltx  # noqa: E402
 
 PROMPT = "a red ball moving left"
 NEGATIVE = "blurry, ugly"
 FPS = 24.0
+SEED = 3
+# What the releases do and Diffusers doesn't.
+PLAIN = {"stg": 0, "rescale": 0, "decode_noise": 0, "prepare": "off", "upscale": "off"}
 
 
 def noise(frames: int, width: int, height: int) -> np.ndarray:
@@ -23,9 +38,15 @@ def noise(frames: int, width: int, height: int) -> np.ndarray:
     return np.random.default_rng(7).standard_normal(shape).astype(np.float32)
 
 
-def packed(latents: np.ndarray) -> torch.Tensor:
-    """[B, C, F, H, W] as tokens, which LTXPipeline takes."""
-    return torch.from_numpy(latents).flatten(2).transpose(1, 2)
+def drawn(shape: Sequence[int], use: str, number: int = 0) -> torch.Tensor:
+    """What mlxvid draws for latents or tokens of that shape, channels first or last as theirs."""
+    key = key_of(SEED, use, number)
+    if len(shape) == 5:
+        b, c, f, h, w = shape
+        return torch.from_numpy(np.array(mx.random.normal((b, f, h, w, c), key=key))).permute(
+            0, 4, 1, 2, 3
+        )
+    return torch.from_numpy(np.array(mx.random.normal(tuple(shape), key=key)))
 
 
 def as_bytes(video) -> np.ndarray:
@@ -34,13 +55,38 @@ def as_bytes(video) -> np.ndarray:
     return wanted
 
 
+def compare(clip, video) -> None:
+    wanted = as_bytes(video)
+    assert clip.frames.shape == wanted.shape
+    assert np.abs(clip.frames - wanted).max() <= 2
+
+
+def pictures(count: int, width: int, height: int, seed: int = 0) -> list[np.ndarray]:
+    frames = np.random.default_rng(seed).integers(0, 256, (count, height // 8, width // 8, 3))
+    large = frames.astype(np.uint8).repeat(8, axis=1).repeat(8, axis=2)
+    return list(large)
+
+
+# --- 0.9.0 and 0.9.1 -----------------------------------------------------------------------------
+
+
 @pytest.fixture(scope="module", params=["A", "B"])
 def plain(request, tmp_path_factory):
     """The reference of 0.9.0 or 0.9.1, and the folder of its model."""
     pipe = tiny_ltx.pipeline(request.param)
     release = {"A": "0.9.0", "B": "0.9.1"}[request.param]
+    # Without what is drawn for the decoder: its parity has a test of its own.
+    for name, parameter in pipe.vae.named_parameters():
+        if "per_channel_scale" in name:
+            parameter.data.zero_()
     folder = tiny_ltx.saved(pipe, tmp_path_factory.mktemp("ltx") / release, release)
     return pipe, folder
+
+
+def options_of(pipe) -> dict:
+    timed = pipe.vae.config.timestep_conditioning
+    off = {name: value for name, value in PLAIN.items() if timed or "decode" not in name}
+    return off | ({"decode_timestep": 0.05} if timed else {})
 
 
 @pytest.mark.parametrize(
@@ -50,25 +96,20 @@ def plain(request, tmp_path_factory):
 def test_prompt_to_frames(plain, width, height, frames, steps, guidance):
     pipe, folder = plain
     latents = noise(frames, width, height)
-    timed = pipe.vae.config.timestep_conditioning
-    with silent(pipe.vae):
-        video = pipe(
-            prompt=PROMPT,
-            negative_prompt=NEGATIVE,
-            width=width,
-            height=height,
-            num_frames=frames,
-            frame_rate=FPS,
-            num_inference_steps=steps,
-            guidance_scale=guidance,
-            latents=packed(latents),
-            decode_timestep=0.05,
-            decode_noise_scale=0.0,
-            output_type="np",
-        ).frames[0]
-    options = {"stg": 0, "rescale": 0}
-    if timed:
-        options |= {"decode_timestep": 0.05, "decode_noise": 0}
+    video = pipe(
+        prompt=PROMPT,
+        negative_prompt=NEGATIVE,
+        width=width,
+        height=height,
+        num_frames=frames,
+        frame_rate=FPS,
+        num_inference_steps=steps,
+        guidance_scale=guidance,
+        latents=torch.from_numpy(latents).flatten(2).transpose(1, 2),
+        decode_timestep=0.05,
+        decode_noise_scale=0.0,
+        output_type="np",
+    ).frames[0]
     clip = mlxvid.load(str(folder)).generate(
         PROMPT,
         negative_prompt=NEGATIVE,
@@ -79,8 +120,155 @@ def test_prompt_to_frames(plain, width, height, frames, steps, guidance):
         steps=steps,
         guidance=guidance,
         latents=latents,
-        options=options,
+        options=options_of(pipe),
+        seed=SEED,
     )
-    wanted = as_bytes(video)
-    assert clip.frames.shape == wanted.shape
-    assert np.abs(clip.frames - wanted).max() <= 2
+    compare(clip, video)
+
+
+def test_a_picture_to_frames(plain, monkeypatch):
+    pipe, folder = plain
+    (picture,) = pictures(1, 96, 64)
+    latents = noise(17, 96, 64)
+    reference = tiny_ltx.from_picture(pipe)
+    ours(monkeypatch, sys.modules[type(reference).__module__], [latents], "encode")
+    video = reference(
+        image=torch.from_numpy(picture).permute(2, 0, 1)[None] / 255,
+        prompt=PROMPT,
+        negative_prompt=NEGATIVE,
+        width=96,
+        height=64,
+        num_frames=17,
+        frame_rate=FPS,
+        num_inference_steps=4,
+        guidance_scale=3.0,
+        decode_timestep=0.05,
+        decode_noise_scale=0.0,
+        output_type="np",
+    ).frames[0]
+    clip = mlxvid.load(str(folder)).generate(
+        PROMPT,
+        negative_prompt=NEGATIVE,
+        image=picture,
+        width=96,
+        height=64,
+        frames=17,
+        fps=FPS,
+        steps=4,
+        guidance=3.0,
+        latents=latents,
+        options=options_of(pipe),
+        seed=SEED,
+    )
+    compare(clip, video)
+
+
+def ours(monkeypatch, module, draws: list[np.ndarray | torch.Tensor], encode: str) -> None:
+    """Have a pipeline's module draw these in order, then zeros; and its VAE what ours draws."""
+    waiting = [torch.as_tensor(np.asarray(draw)) for draw in draws]
+
+    def given(shape, **_):
+        if not waiting:
+            return torch.zeros(shape)
+        draw = waiting.pop(0)
+        assert tuple(draw.shape) == tuple(shape)
+        return draw
+
+    encoded = iter(range(100))
+
+    def retrieve(output, generator=None, **_):
+        distribution = output.latent_dist
+        mean = distribution.mean
+        return mean + distribution.std * drawn(mean.shape, encode, next(encoded))
+
+    monkeypatch.setattr(module, "randn_tensor", given)
+    monkeypatch.setattr(module, "retrieve_latents", retrieve)
+
+
+# --- 0.9.5 and later: pictures and clips at any frame --------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def conditioned(tmp_path_factory):
+    pipe = tiny_ltx.pipeline("C")
+    folder = tiny_ltx.saved(pipe, tmp_path_factory.mktemp("ltx") / "c", "0.9.5")
+    return pipe, folder
+
+
+def ready(frames: list[np.ndarray]):
+    """Frames as the reference's video processor leaves them alone: [F, C, H, W] from 0 to 1."""
+    return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).float() / 255
+
+
+CASES = {
+    "from text": (3.0, []),
+    "without guidance": (1.0, []),
+    "a first picture": (3.0, [(0, 1, 1.0)]),
+    "a first picture, half": (1.0, [(0, 1, 0.5)]),
+    "a later picture": (2.0, [(11, 1, 0.8)]),
+    "a first clip": (1.0, [(0, 9, 1.0)]),
+    "a later clip": (2.0, [(8, 17, 0.7)]),
+    "several": (3.0, [(0, 1, 1.0), (5, 1, 0.4), (8, 9, 1.0)]),
+}
+
+
+@pytest.mark.parametrize("noisy", [0.0, 0.15], ids=["clean", "noisy"])
+@pytest.mark.parametrize("case", CASES)
+def test_given_to_frames(conditioned, monkeypatch, case, noisy):
+    pipe, folder = conditioned
+    guidance, given = CASES[case]
+    if noisy and not given:
+        pytest.skip("nothing is given that noise could be added to")
+    width, height, frames, steps = 96, 64, 25, 4
+    latents = noise(frames, width, height)
+    conditions = []
+    keyframes = {}
+    draws: list = [latents]
+    tokens = 4 * 6
+    keys = mx.random.split(key_of(SEED, "given", 0), max(len(given), 1))
+    for i, (frame, count, strength) in enumerate(given):
+        stills = pictures(count, width, height, i)
+        conditions.append(
+            LTXVideoCondition(video=ready(stills), frame_index=frame, strength=strength)
+        )
+        keyframes[frame] = (stills[0] if count == 1 else np.stack(stills), strength)
+        if frame:
+            ahead = min(2, (count - 1) // 8 + 1)
+            shape = (1, ahead, height // 32, width // 32, tiny_ltx.CHANNELS)
+            extra = np.array(mx.random.normal(shape, key=keys[i]))
+            draws.append(extra.transpose(0, 4, 1, 2, 3))
+            tokens += ahead * 6
+    if noisy:
+        shape = (1, tokens, tiny_ltx.CHANNELS)
+        draws += [drawn(shape, "renoise", i) for i in range(steps)]
+    ours(monkeypatch, pipeline_ltx_condition, draws, "encode")
+    video = pipe(
+        conditions=conditions or None,
+        prompt=PROMPT,
+        negative_prompt=NEGATIVE,
+        width=width,
+        height=height,
+        num_frames=frames,
+        frame_rate=FPS,
+        num_inference_steps=steps,
+        guidance_scale=guidance,
+        image_cond_noise_scale=noisy,
+        decode_timestep=0.05,
+        decode_noise_scale=0.0,
+        output_type="np",
+    ).frames[0]
+    clip = mlxvid.load(str(folder)).generate(
+        PROMPT,
+        negative_prompt=NEGATIVE,
+        keyframes=keyframes,
+        width=width,
+        height=height,
+        frames=frames,
+        fps=FPS,
+        steps=steps,
+        guidance=guidance,
+        latents=latents,
+        options={**PLAIN, "decode_timestep": 0.05, "image_noise": noisy},
+        seed=SEED,
+    )
+    compare(clip, video)
