@@ -30,7 +30,7 @@ SIGMAS = linear_quadratic(STEPS)
 # of them, or (0.99) at less than the last one, which is never.
 STRENGTHS = np.array(
     [
-        [1.0, 0.0, 0.5, 0.02, 1 - SIGMAS[4], 0.93, 0.0],
+        [1.0, 0.0, 0.5, 0.02, 1 - SIGMAS[4], 0.15, 0.0],
         [0.0, 1.0, 0.5, 1 - SIGMAS[7], 0.99, 0.2, 1.0],
     ],
     np.float32,
@@ -98,4 +98,4 @@ def test_tokens_move_as_in_the_condition_pipeline(first, noise_scale):
         theirs = np.where(still[..., None], given, expected[i - first])
         assert np.abs(np.array(x) - theirs).max() < 1e-5
     change = np.abs(np.array(x) - np.array(scheduler.begin(mx.array(noise)))).max(axis=-1)
-    assert np.array_equal(change > 1e-3, STRENGTHS < 0.98)
+    assert np.array_equal(change > 1e-3, STRENGTHS < 0.9)
