@@ -1,7 +1,6 @@
 """LTX-Video's transformer as released -> Diffusers' LTXVideoTransformer3DModel.
 
-Facts from ltx_video/models/transformers/transformer3d.py of Lightricks/LTX-Video, and Diffusers'
-own conversions.
+Facts from ltx_video/models/transformers/transformer3d.py of Lightricks/LTX-Video.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlxvid.errors import WeightsError
+from mlxvid.models.ltx.names import diffusers_name
 from mlxvid.weights.tensors import Tensor
 
 from ..release import block_count, shape_of
@@ -26,21 +26,11 @@ MARKS = frozenset(
 )
 # Of every release.
 HEADS = 32
-_SEGMENTS = {
-    "patchify_proj": "proj_in",
-    "adaln_single": "time_embed",
-    "q_norm": "norm_q",
-    "k_norm": "norm_k",
-}
 
 
 def tensors(original: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors by Diffusers' names; unknown ones keep their own."""
-    return {_name(name): tensor for name, tensor in original.items()}
-
-
-def _name(name: str) -> str:
-    return ".".join(_SEGMENTS.get(segment, segment) for segment in name.split("."))
+    return {diffusers_name(name): tensor for name, tensor in original.items()}
 
 
 def config(
