@@ -23,6 +23,9 @@ from .settings import SETTINGS, Setting
 Stage = Literal["encode", "denoise", "decode"]
 STAGES: tuple[Stage, ...] = ("encode", "denoise", "decode")
 
+ABILITIES = frozenset({"keyframe_clips", "keyframe_strength"})
+"""What a card may take besides settings: clips among the `keyframes`, and a strength of each."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -173,14 +176,15 @@ class Card:
     """One model, known by name or described by the configs in its folder.
 
     name: finds it, for :func:`mlxvid.load` too. takes: the settings that not every model has and
-    that this one can be given; needs: those pictures among them without which it makes nothing.
-    samplers: the first is not always the default, which is in `defaults`. attention_modes: the
-    first is the one that it was trained for. heads, head_dim: of its transformer; inner: the width
-    of its feed-forward, 0 for four times its own. options: of the
-    family's options, those that have a value when none is given. shared_frames: frames that a clip
-    has in common with the one that it extends or joins. shift(width, height): of the noise
-    schedule, None for a model without one. guidance_is_input: guidance is an input of the network,
-    which then takes one pass a step. streamed: what its parts that can be streamed hold then.
+    that this one can be given, and of :data:`ABILITIES` those that it has; needs: those pictures
+    among them without which it makes nothing. samplers: the first is not always the default, which
+    is in `defaults`. attention_modes: the first is the one that it was trained for. heads,
+    head_dim: of its transformer; inner: the width of its feed-forward, 0 for four times its own.
+    options: of the family's options, those that have a value when none is given. shared_frames:
+    frames that a clip has in common with the one that it extends or joins. shift(width, height): of
+    the noise schedule, None for a model without one. guidance_is_input: guidance is an input of the
+    network, which then takes one pass a step. streamed: what its parts that can be streamed hold
+    then.
 
     Of a release: parameters by component, dtype as stored; source: its repository in the Diffusers
     layout; originals: those of the same weights in other layouts; sources: those of single
@@ -201,7 +205,7 @@ class Card:
     takes: frozenset[str] = frozenset()
     needs: frozenset[str] = frozenset()
     attention_modes: tuple[str, ...] = ("full",)
-    options: Mapping[str, float | str] = field(default_factory=dict)
+    options: Mapping[str, float | str | bool] = field(default_factory=dict)
     shared_frames: int = 0
     shift: Callable[[int, int], float | None] = _no_shift
     guidance_is_input: bool = False
@@ -220,7 +224,7 @@ class Card:
 
     def __post_init__(self) -> None:
         optional = {name for name, setting in SETTINGS.items() if setting.needs_support}
-        known = optional | {option.name for option in self.family.options}
+        known = optional | ABILITIES | {option.name for option in self.family.options}
         strange = (self.takes | self.needs) - known
         if strange or not self.needs <= self.takes:
             raise ValueError(f"card {self.name}: takes or needs {sorted(strange or self.needs)}")

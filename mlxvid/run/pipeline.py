@@ -120,7 +120,8 @@ class Pipeline:
             kept_settings["digests"] = {**request.digests, **self._lora_digests}
         if latents is not None:
             kept_settings["latents"] = "given"
-        checkpoint = Checkpoint(kept_settings, [np.array(noise), *request.pictures.values()])
+        given = [item.frames for item in request.placed]
+        checkpoint = Checkpoint(kept_settings, [np.array(noise), *given])
         frames = Frames(on_frames)
         components = self.model.components
         held = held_by(self.model.card, request, components.dtype, components.quantize)
