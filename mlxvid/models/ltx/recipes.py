@@ -50,6 +50,16 @@ class Strengths:
     rescale: float = 0.0
     blocks: tuple[int, ...] = ()
 
+    @property
+    def has_negative(self) -> bool:
+        """Whether there is a pass of the negative prompt."""
+        return self.scale > 1
+
+    @property
+    def has_perturbed(self) -> bool:
+        """Whether there is a perturbed pass."""
+        return self.stg > 0 and bool(self.blocks)
+
 
 @dataclass(frozen=True)
 class Guidance:

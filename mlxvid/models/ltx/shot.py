@@ -17,7 +17,7 @@ from mlxvid.schedulers.given import GivenByStrength
 
 from . import rope
 from .conditioning import Item, Tokens, placed
-from .guidance import combined
+from .guidance import guided
 from .keys import key_of
 from .recipes import Pass
 from .transformer import Rope, Times, cut
@@ -99,20 +99,20 @@ class LTXShot(Shot):
             output = network(x, text, mask, times, stage.rope, unattended)
             return output[..., : x.shape[-1]].astype(mx.float32)
 
-        def guided(x: mx.array, time: float) -> mx.array:
+        def combined(x: mx.array, time: float) -> mx.array:
             strengths = guidance.at(time)
             prompt = velocity(x, time, stage.passes[PROMPT])
             negative = None
             perturbed = None
-            if strengths.scale > 1:
+            if strengths.has_negative:
                 negative = velocity(x, time, stage.passes[NEGATIVE])
-            if strengths.stg > 0:
+            if strengths.has_perturbed:
                 perturbed = velocity(x, time, stage.passes[PROMPT], strengths.blocks)
-            return combined(strengths, prompt, negative, perturbed, guidance.star)
+            return guided(strengths, prompt, negative, perturbed, guidance.star)
 
         strengths = guidance.at(stage.scheduler.times[step].item())
-        stage.calls = 1 + (strengths.scale > 1) + (strengths.stg > 0)
-        return guided
+        stage.calls = 1 + strengths.has_negative + strengths.has_perturbed
+        return combined
 
 
 class TokenStage(Stage):
