@@ -73,11 +73,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Source:
-    """A place on the hub: a repository at a pinned revision, and the folder in it."""
+    """A place on the hub: a repository at a pinned revision, and the folder in it, or the one file
+    in which a release has several components.
+    """
 
     repository: str
     revision: str
     subfolder: str = ""
+    file: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,9 +184,9 @@ class Card:
 
     Of a release: parameters by component, dtype as stored; source: its repository in the Diffusers
     layout; originals: those of the same weights in other layouts; sources: those of single
-    components, of a release that is in several places; download_bytes: 0 for a model in the
-    package. Of a model on this machine: folder; note: what its converter left to be said whenever
-    it is loaded.
+    components, of a release that is in several places, and index: what the model_index.json of
+    these says besides the class, or in its place; download_bytes: 0 for a model in the package. Of
+    a model on this machine: folder; note: what its converter left to be said whenever it is loaded.
     """
 
     family: Family
@@ -210,6 +213,7 @@ class Card:
     source: Source | None = None
     originals: tuple[str, ...] = ()
     sources: Mapping[str, Source] = field(default_factory=dict)
+    index: Mapping[str, Any] = field(default_factory=dict)
     download_bytes: int = 0
     folder: Path | None = None
     note: str = ""
@@ -251,6 +255,11 @@ class Card:
         """Everything on the hub that it is downloaded from; empty for a model on this machine."""
         own = (self.source,) if self.source else ()
         return (*own, *self.sources.values())
+
+    @property
+    def is_in_files(self) -> bool:
+        """Whether it is released as single files, of which a folder has to be made first."""
+        return any(source.file for source in self.places)
 
     @property
     def repository(self) -> str | None:

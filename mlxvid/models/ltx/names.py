@@ -11,6 +11,7 @@ _ORIGINAL = {
     "norm_q": "q_norm",
     "norm_k": "k_norm",
 }
+_DIFFUSERS = {original: ours for ours, original in _ORIGINAL.items()}
 
 # Layers that some trainers have in one, and what they are made of.
 FUSED_LAYERS = {"to_qkv": ("to_q", "to_k", "to_v"), "to_kv": ("to_k", "to_v")}
@@ -23,3 +24,8 @@ def original_name(name: str) -> str:
     'transformer_blocks.0.attn1.q_norm.weight'
     """
     return ".".join(_ORIGINAL.get(segment, segment) for segment in name.split("."))
+
+
+def diffusers_name(name: str) -> str:
+    """The inverse of :func:`original_name`."""
+    return ".".join(_DIFFUSERS.get(segment, segment) for segment in name.split("."))
