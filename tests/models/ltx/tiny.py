@@ -154,11 +154,15 @@ def upsampling(pipe: LTXConditionPipeline, network: LTXLatentUpsamplerModel):
     return made
 
 
-def saved(pipe, folder: Path, release: str, network: LTXLatentUpsamplerModel | None = None) -> Path:
-    """The folder of a model in the Diffusers layout, marked as a release of LTX-Video."""
+def saved(
+    pipe, folder: Path, release: str | None, network: LTXLatentUpsamplerModel | None = None
+) -> Path:
+    """The folder of a model in the Diffusers layout, marked as a release of LTX-Video, or not."""
     pipe.save_pretrained(folder)
     if network is not None:
         network.save_pretrained(folder / "latent_upsampler")
+    if release is None:
+        return folder
     index = folder / "model_index.json"
     values = json.loads(index.read_text())
     index.write_text(json.dumps({**values, "ltx_release": release}))
