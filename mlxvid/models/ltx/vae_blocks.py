@@ -186,8 +186,10 @@ def to_channels(x: mx.array, stride: tuple[int, int, int]) -> mx.array:
     return x.transpose(0, 1, 3, 5, 7, 2, 4, 6).reshape(b, f // t, h // p, w // q, -1)
 
 
-def from_channels(x: mx.array) -> mx.array:
-    """[B, F, H, W, 8C] -> [B, 2F, 2H, 2W, C], the reverse of :func:`to_channels` of (2, 2, 2)."""
+def from_channels(x: mx.array, stride: tuple[int, int, int] = (2, 2, 2)) -> mx.array:
+    """The reverse of :func:`to_channels`: [B, F, H, W, nC] -> [B, tF, pH, qW, C] of n = tpq."""
     b, f, h, w, c = x.shape
-    x = x.reshape(b, f, h, w, c // 8, 2, 2, 2)
-    return x.transpose(0, 1, 5, 2, 6, 3, 7, 4).reshape(b, 2 * f, 2 * h, 2 * w, c // 8)
+    t, p, q = stride
+    c //= prod(stride)
+    x = x.reshape(b, f, h, w, c, t, p, q).transpose(0, 1, 5, 2, 6, 3, 7, 4)
+    return x.reshape(b, t * f, p * h, q * w, c)
