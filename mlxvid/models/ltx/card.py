@@ -175,7 +175,7 @@ def _recipe(folder: Folder, transformer: LTXTransformerConfig, vae: LTXVAEConfig
     """The recipe for a folder, with what its configs say otherwise; and whether it is certain."""
     named = folder.index.get(releases.KEY)
     if named is not None:
-        if named not in RECIPES:
+        if not isinstance(named, str) or named not in RECIPES:
             raise WeightsError(
                 f"{folder.path / 'model_index.json'} names the release {named!r}, and there are: "
                 f"{', '.join(RECIPES)}; convert the model again."
