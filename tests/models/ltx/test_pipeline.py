@@ -24,6 +24,7 @@ from diffusers.pipelines.ltx import pipeline_ltx_condition  # noqa: E402
 from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition  # noqa: E402
 
 from . import tiny as tiny_ltx  # noqa: E402
+from .reference import CHANNELS  # noqa: E402
 
 PROMPT = "a red ball moving left"
 NEGATIVE = "blurry, ugly"
@@ -34,7 +35,7 @@ PLAIN = {"stg": 0, "rescale": 0, "decode_noise": 0, "prepare": "off", "upscale":
 
 
 def noise(frames: int, width: int, height: int) -> np.ndarray:
-    shape = (1, tiny_ltx.CHANNELS, (frames - 1) // 8 + 1, height // 32, width // 32)
+    shape = (1, CHANNELS, (frames - 1) // 8 + 1, height // 32, width // 32)
     return np.random.default_rng(7).standard_normal(shape).astype(np.float32)
 
 
@@ -73,7 +74,7 @@ def pictures(count: int, width: int, height: int, seed: int = 0) -> list[np.ndar
 @pytest.fixture(scope="module", params=["A", "B"])
 def plain(request, tmp_path_factory):
     """The reference of 0.9.0 or 0.9.1, and the folder of its model."""
-    pipe = tiny_ltx.pipeline(request.param)
+    pipe = tiny_ltx.pipeline(request.param, "LTXPipeline")
     # Without what is drawn for the decoder: its parity has a test of its own.
     for name, parameter in pipe.vae.named_parameters():
         if "per_channel_scale" in name:
@@ -190,7 +191,7 @@ def ours(monkeypatch, module, draws: list[np.ndarray | torch.Tensor], encode: st
 
 @pytest.fixture(scope="module")
 def conditioned(tmp_path_factory):
-    pipe = tiny_ltx.pipeline("C")
+    pipe = tiny_ltx.pipeline("C", "LTXConditionPipeline")
     folder = tiny_ltx.saved(pipe, tmp_path_factory.mktemp("ltx") / "c", "0.9.5")
     return pipe, folder
 
@@ -234,12 +235,12 @@ def test_given_to_frames(conditioned, monkeypatch, case, noisy):
         keyframes[frame] = (stills[0] if count == 1 else np.stack(stills), strength)
         if frame:
             ahead = min(2, (count - 1) // 8 + 1)
-            shape = (1, ahead, height // 32, width // 32, tiny_ltx.CHANNELS)
+            shape = (1, ahead, height // 32, width // 32, CHANNELS)
             extra = np.array(mx.random.normal(shape, key=keys[i]))
             draws.append(extra.transpose(0, 4, 1, 2, 3))
             tokens += ahead * 6
     if noisy:
-        shape = (1, tokens, tiny_ltx.CHANNELS)
+        shape = (1, tokens, CHANNELS)
         draws += [drawn(shape, "renoise", i) for i in range(steps)]
     ours(monkeypatch, pipeline_ltx_condition, draws, "encode")
     video = pipe(
