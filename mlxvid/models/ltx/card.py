@@ -127,13 +127,11 @@ class LTXCard(Card):
 
     recipe: Recipe
 
-    def worked_size(
-        self, width: int, height: int, options: Mapping[str, Any]
-    ) -> tuple[int, int]:
-        """Of two passes the second one's: twice the first's, and a little more than is asked for."""
+    def worked_size(self, width: int, height: int, options: Mapping[str, Any]) -> tuple[int, int]:
+        """Of two passes the second one's: twice the first's."""
         if options.get("upscale") != "on":
             return width, height
-        wide, high = work_size(width, height)
+        wide, high = work_size(width, height, self.geometry.s_factor)
         return 2 * wide, 2 * high
 
 

@@ -6,7 +6,7 @@ pipelines differ from it: docs/ltx-video.md says where.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import mlx.core as mx
@@ -77,7 +77,8 @@ class Model(base.Model):
         """(width, height) in pixels that each pass works at."""
         if request.options.get("upscale") != "on":
             return [(request.width, request.height)]
-        width, height = work_size(request.width, request.height)
+        side = self.card.geometry.s_factor
+        width, height = work_size(request.width, request.height, side)
         return [(width, height), (2 * width, 2 * height)]
 
     def latent_shape(self, request: Request) -> tuple[int, int, int]:

@@ -24,17 +24,6 @@ WORK_SHARE = 0.6666666
 PICTURE_CRF = 29
 
 
-# Sides of pixels are multiples of this.
-SIDE = 32
-
-
-def work_size(width: int, height: int) -> tuple[int, int]:
-    """(width, height) in pixels of the first of two passes; the second works at twice as much."""
-    sides = (int(side * WORK_SHARE) // SIDE * SIDE for side in (width, height))
-    wide, high = (max(SIDE, side) for side in sides)
-    return wide, high
-
-
 @dataclass(frozen=True)
 class Strengths:
     """Guidance at one time.

@@ -47,9 +47,7 @@ class LTXShot(Shot):
         items = self._items(number)
         tokens = placed(x, items, *self._positions, key_of(self.request.seed, "given", number))
         if items:
-            scheduler = GivenByStrength(
-                scheduler, tokens.x, tokens.edit, self._renoise(tokens)
-            )
+            scheduler = GivenByStrength(scheduler, tokens.x, tokens.edit, self._renoise(tokens))
         texts = {name: conditions.only("text", "mask") for name, conditions in self.passes.items()}
         return TokenStage(scheduler, texts, run, tokens, shape)
 

@@ -9,7 +9,6 @@ import mlxvid  # before MLX
 
 # isort: split
 import sys
-from collections.abc import Sequence
 
 import mlx.core as mx
 import numpy as np
@@ -24,48 +23,22 @@ from diffusers.pipelines.ltx import pipeline_ltx_condition  # noqa: E402
 from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition  # noqa: E402
 
 from . import tiny as tiny_ltx  # noqa: E402
+from .pipelines import (  # noqa: E402
+    FPS,
+    NEGATIVE,
+    PROMPT,
+    SEED,
+    compare,
+    drawn,
+    noise,
+    ours,
+    pictures,
+    ready,
+)
 from .reference import CHANNELS  # noqa: E402
 
-PROMPT = "a red ball moving left"
-NEGATIVE = "blurry, ugly"
-FPS = 24.0
-SEED = 3
 # What the releases do and Diffusers doesn't.
 PLAIN = {"stg": 0, "rescale": 0, "decode_noise": 0, "prepare": "off", "upscale": "off"}
-
-
-def noise(frames: int, width: int, height: int) -> np.ndarray:
-    shape = (1, CHANNELS, (frames - 1) // 8 + 1, height // 32, width // 32)
-    return np.random.default_rng(7).standard_normal(shape).astype(np.float32)
-
-
-def drawn(shape: Sequence[int], use: str, number: int = 0) -> torch.Tensor:
-    """What mlxvid draws for latents or tokens of that shape, channels first or last as theirs."""
-    key = key_of(SEED, use, number)
-    if len(shape) == 5:
-        b, c, f, h, w = shape
-        return torch.from_numpy(np.array(mx.random.normal((b, f, h, w, c), key=key))).permute(
-            0, 4, 1, 2, 3
-        )
-    return torch.from_numpy(np.array(mx.random.normal(tuple(shape), key=key)))
-
-
-def as_bytes(video) -> np.ndarray:
-    wanted = np.round(np.asarray(video) * 255)
-    assert wanted.std() > 5
-    return wanted
-
-
-def compare(clip, video) -> None:
-    wanted = as_bytes(video)
-    assert clip.frames.shape == wanted.shape
-    assert np.abs(clip.frames - wanted).max() <= 2
-
-
-def pictures(count: int, width: int, height: int, seed: int = 0) -> list[np.ndarray]:
-    frames = np.random.default_rng(seed).integers(0, 256, (count, height // 8, width // 8, 3))
-    large = frames.astype(np.uint8).repeat(8, axis=1).repeat(8, axis=2)
-    return list(large)
 
 
 # --- 0.9.0 and 0.9.1 -----------------------------------------------------------------------------
@@ -131,7 +104,7 @@ def test_a_picture_to_frames(plain, monkeypatch):
     (picture,) = pictures(1, 96, 64)
     latents = noise(17, 96, 64)
     reference = tiny_ltx.from_picture(pipe)
-    ours(monkeypatch, sys.modules[type(reference).__module__], [latents], "encode")
+    ours(monkeypatch, sys.modules[type(reference).__module__], [latents])
     video = reference(
         image=torch.from_numpy(picture).permute(2, 0, 1)[None] / 255,
         prompt=PROMPT,
@@ -163,29 +136,6 @@ def test_a_picture_to_frames(plain, monkeypatch):
     compare(clip, video)
 
 
-def ours(monkeypatch, module, draws: list[np.ndarray | torch.Tensor], encode: str) -> None:
-    """Have a pipeline's module draw these in order, then zeros; and its VAE what ours draws."""
-    # Copies, since the reference puts what is given into the noise itself.
-    waiting = [torch.tensor(np.asarray(draw)) for draw in draws]
-
-    def given(shape, **_):
-        if not waiting:
-            return torch.zeros(shape)
-        draw = waiting.pop(0)
-        assert tuple(draw.shape) == tuple(shape)
-        return draw
-
-    encoded = iter(range(100))
-
-    def retrieve(output, generator=None, **_):
-        distribution = output.latent_dist
-        mean = distribution.mean
-        return mean + distribution.std * drawn(mean.shape, encode, next(encoded))
-
-    monkeypatch.setattr(module, "randn_tensor", given)
-    monkeypatch.setattr(module, "retrieve_latents", retrieve)
-
-
 # --- 0.9.5 and later: pictures and clips at any frame --------------------------------------------
 
 
@@ -194,11 +144,6 @@ def conditioned(tmp_path_factory):
     pipe = tiny_ltx.pipeline("C", "LTXConditionPipeline")
     folder = tiny_ltx.saved(pipe, tmp_path_factory.mktemp("ltx") / "c", "0.9.5")
     return pipe, folder
-
-
-def ready(frames: list[np.ndarray]):
-    """Frames as the reference's video processor leaves them alone: [F, C, H, W] from 0 to 1."""
-    return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).float() / 255
 
 
 CASES = {
@@ -242,7 +187,7 @@ def test_given_to_frames(conditioned, monkeypatch, case, noisy):
     if noisy:
         shape = (1, tokens, CHANNELS)
         draws += [drawn(shape, "renoise", i) for i in range(steps)]
-    ours(monkeypatch, pipeline_ltx_condition, draws, "encode")
+    ours(monkeypatch, pipeline_ltx_condition, draws)
     video = pipe(
         conditions=conditions or None,
         prompt=PROMPT,
