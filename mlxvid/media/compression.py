@@ -28,8 +28,8 @@ def compressed(picture: np.ndarray, crf: int) -> np.ndarray:
         container.mux(stream.encode(frame.reformat(format="yuv420p")))
         container.mux(stream.encode())
     file.seek(0)
-    with av.open(file) as container:
-        frame = next(container.decode(video=0))
+    with av.open(file, "r") as written:
+        frame = next(written.decode(video=0))
         seen = frame.to_ndarray(format="rgb24")
     result = picture.copy()
     result[:height, :width] = seen

@@ -12,7 +12,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from mlxvid.text.streamed import Streamed
 
@@ -20,6 +20,7 @@ from .folder import Folder
 from .geometry import ATTENTION_MODES, Defaults, Geometry
 from .settings import SETTINGS, Setting
 
+OneCard = TypeVar("OneCard", bound="Card")
 Stage = Literal["encode", "denoise", "decode"]
 STAGES: tuple[Stage, ...] = ("encode", "denoise", "decode")
 
@@ -232,7 +233,7 @@ class Card:
             raise ValueError(f"card {self.name}: no samplers, or attention that is unknown")
 
     @classmethod
-    def in_folder(cls, folder: Folder, *, dtype: str, **known: Any) -> Card:
+    def in_folder(cls: type[OneCard], folder: Folder, *, dtype: str, **known: Any) -> OneCard:
         """The card of a model in a local folder. dtype: as stored, unless its index says."""
         return cls(
             name=str(folder.path),

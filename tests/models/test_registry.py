@@ -28,11 +28,12 @@ class TestFamily:
     def test_its_model_is_one(self, family):
         cls = family.load(family.model)
         assert issubclass(cls, base.Model)
-        for method in ("encode_text", "predict", "decode"):
+        for method in ("encode_text", "decode"):
             assert getattr(cls, method) is not getattr(base.Model, method), method
-        # Steps come from the model's scheduler, or from a shot of the family's own.
-        own_scheduler = cls.scheduler is not base.Model.scheduler
-        assert own_scheduler or cls.shot is not base.Model.shot
+        # Steps and predictions come from the model, or from a shot of the family's own.
+        for method in ("scheduler", "predict"):
+            own = getattr(cls, method) is not getattr(base.Model, method)
+            assert own or cls.shot is not base.Model.shot, method
 
     def test_its_parts_are_networks_with_configs(self, family):
         for component, part in family.parts.items():

@@ -70,7 +70,7 @@ def placed(
             tokens = _lerp(noise, ahead, item.strength).reshape(1, -1, ahead.shape[-1])
             front.append(tokens)
             front_edits.append(np.full(tokens.shape[1], 1 - item.strength, np.float32))
-            places.append(coords(ahead.shape[1:4], fps, causal, item.frame))
+            places.append(coords((ahead.shape[1], height, width), fps, causal, item.frame))
     own_edits = np.repeat(edits, height * width)
     own_places = coords((frames, height, width), fps, causal)
     return Tokens(
