@@ -12,7 +12,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from mlxvid.text.streamed import Streamed
 
@@ -21,6 +21,7 @@ from .geometry import ATTENTION_MODES, Defaults, Geometry
 from .settings import SETTINGS, Setting
 
 Stage = Literal["encode", "denoise", "decode"]
+AnyCard = TypeVar("AnyCard", bound="Card")
 STAGES: tuple[Stage, ...] = ("encode", "denoise", "decode")
 
 
@@ -228,7 +229,7 @@ class Card:
             raise ValueError(f"card {self.name}: no samplers, or attention that is unknown")
 
     @classmethod
-    def in_folder(cls, folder: Folder, *, dtype: str, **known: Any) -> Card:
+    def in_folder(cls: type[AnyCard], folder: Folder, *, dtype: str, **known: Any) -> AnyCard:
         """The card of a model in a local folder. dtype: as stored, unless its index says."""
         return cls(
             name=str(folder.path),

@@ -260,10 +260,11 @@ FAMILY = Family(
     },
     read=read,
     options=OPTIONS,
-    # Estimates, after another transformer of such blocks.
+    # Of tokens with times of their own, as with pictures; without these a block on Metal holds 8.4
+    # widths. The rotary tables are two of them.
     memory=Coefficients(
-        metal=Block(attention=8.1, forward=3.0, inner=1.0),
-        cpu=Block(attention=20.5, forward=3.0, inner=2.0),
+        metal=Block(attention=14.0, forward=10.0, inner=1.0),
+        cpu=Block(attention=21.2, forward=11.8, inner=4.0),
         decode_values=1010,
         decode_chunk=2,
         decode_tile=512,
