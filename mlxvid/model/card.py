@@ -20,8 +20,8 @@ from .folder import Folder
 from .geometry import ATTENTION_MODES, Defaults, Geometry
 from .settings import SETTINGS, Setting
 
-OneCard = TypeVar("OneCard", bound="Card")
 Stage = Literal["encode", "denoise", "decode"]
+AnyCard = TypeVar("AnyCard", bound="Card")
 STAGES: tuple[Stage, ...] = ("encode", "denoise", "decode")
 
 ABILITIES = frozenset({"keyframe_clips", "keyframe_strength"})
@@ -233,7 +233,7 @@ class Card:
             raise ValueError(f"card {self.name}: no samplers, or attention that is unknown")
 
     @classmethod
-    def in_folder(cls: type[OneCard], folder: Folder, *, dtype: str, **known: Any) -> OneCard:
+    def in_folder(cls: type[AnyCard], folder: Folder, *, dtype: str, **known: Any) -> AnyCard:
         """The card of a model in a local folder. dtype: as stored, unless its index says."""
         return cls(
             name=str(folder.path),

@@ -10,12 +10,14 @@ from __future__ import annotations
 import mlxvid  # noqa: F401  first, so that OpenBLAS is loaded before MLX
 
 # isort: split
+import importlib
 import json
 import subprocess
 import sys
 from typing import Any, NamedTuple
 
 import mlx.core as mx
+import mlx.nn as nn
 from mlx.utils import tree_map
 
 from mlxvid.catalog import CATALOG
@@ -28,7 +30,7 @@ TEXT = (32, 64)  # tokens of a prompt, and their width
 
 class Case(NamedTuple):
     """Latents [rows, frames, height, width] through blocks of some heads; inner: the feed-forward's
-    width.
+    width. patch: latent positions on either side of a token.
     """
 
     heads: int
@@ -39,10 +41,11 @@ class Case(NamedTuple):
     attention: str = "factored"
     dtype: str = "float32"
     rows: int = 1
+    patch: int = 2
 
     @property
     def tokens(self) -> int:
-        return self.frames * (self.height // 2) * (self.width // 2)
+        return self.frames * (self.height // self.patch) * (self.width // self.patch)
 
 
 # Of the released widths and sizes: only shapes are looked at.
@@ -65,6 +68,11 @@ TRACED = {
         Case(16, 15, 30, 52, dtype="bfloat16"),
         Case(16, 30, 60, 106, attention="full"),
     ],
+    "ltxv-2b-0.9.8-distilled": [
+        Case(32, 16, 22, 38, dtype="bfloat16", patch=1),
+        Case(32, 7, 14, 25, patch=1),
+    ],
+    "ltxv-13b-0.9.8-dev": [Case(32, 16, 22, 38, dtype="bfloat16", patch=1)],
 }
 # Of a few heads: what is held grows with the width.
 MEASURED = {
@@ -81,11 +89,26 @@ MEASURED = {
         Case(2, 30, 16, 16),
         Case(2, 30, 16, 16, attention="full"),
     ],
+    "ltxv-2b-0.9.8-distilled": [Case(4, 5, 10, 12, patch=1), Case(8, 4, 8, 10, patch=1)],
+    "ltxv-13b-0.9.8-dev": [Case(3, 5, 10, 12, patch=1), Case(4, 4, 8, 10, patch=1)],
 }
 
 
+def lazy(network: nn.Module, dtype: mx.Dtype) -> Any:
+    """The network with weights of zero that are never made, so that one of any size takes no
+    memory.
+    """
+    network.set_dtype(dtype)
+    network.update(tree_map(lambda p: mx.zeros(p.shape, p.dtype), network.parameters()))
+    return network
+
+
 def call_of(model: str, case: Case) -> tuple[Any, mx.array]:
-    """A network of a few blocks as a function of latents, and the latents."""
+    """A network of a few blocks as a function of latents, and the latents.
+
+    Of a family whose attention can't be measured by itself, the module `blocks` beside its tests
+    has it.
+    """
     card = CATALOG[model]
     dtype = getattr(mx, case.dtype)
     channels = card.geometry.channels
@@ -95,19 +118,8 @@ def call_of(model: str, case: Case) -> tuple[Any, mx.array]:
         blocks = Blocks(case.heads, card.head_dim, 1, channels, sides, (1, 2, 2), dtype)
         call = card.family.load(card.family.model).attention_call(blocks, case.frames)
         return lambda x: call(x, case.attention), latents
-    from mlxvid.models.wan.config import WanTransformerConfig
-    from mlxvid.models.wan.transformer import WanTransformer3DModel
-
-    config = WanTransformerConfig(
-        num_attention_heads=case.heads, ffn_dim=case.inner, num_layers=2, text_dim=TEXT[1]
-    )
-    network = WanTransformer3DModel(config)
-    network.set_dtype(dtype)
-    # Lazy, so that a traced network of any size takes no memory.
-    network.update(tree_map(lambda p: mx.zeros(p.shape, p.dtype), network.parameters()))
-    text = mx.zeros((case.rows, *TEXT))
-    times = mx.zeros((case.rows,))
-    return lambda x: network(x, times, text), latents
+    blocks = importlib.import_module(f"tests.models.{card.family.name}.blocks")
+    return blocks.call(case, card.head_dim, dtype), latents
 
 
 def measured(model: str, case: Case) -> int:

@@ -14,8 +14,10 @@ import torch
 from diffusers import AutoencoderKLLTXVideo, LTXVideoTransformer3DModel
 
 import mlxvid
+from mlxvid.catalog import CATALOG
 from mlxvid.convert import convert
 from mlxvid.errors import WeightsError
+from mlxvid.hub import assembly
 from mlxvid.models import card_of
 from mlxvid.models.ltx.recipes import DISTILLED
 from mlxvid.weights import loading
@@ -302,14 +304,15 @@ def test_metadata_that_says_nothing_is_not_needed(config, made, source, tmp_path
 
 def test_what_is_made_of_a_name_of_the_catalog(made, source, tmp_path, monkeypatch):
     """The release's file and the other places are fetched, and put together to be converted."""
-    from mlxvid.hub import assembly
-
     name = "ltxv-2b-0.9.8-distilled"
     ltx_release.save(source / f"{name}.safetensors", made["C"].file(), made["C"].metadata())
     tiny.upsampler().save_pretrained(source / "latent_upsampler")
     shutil.copy(source / "tokenizer" / "tokenizer.json", source / "text_encoder")
 
+    asked = {}
+
     def download(repository, revision, patterns, watch):
+        asked[repository] = patterns
         return source / "text_encoder" if "t5" in repository else source
 
     monkeypatch.setattr(assembly, "download", download)
@@ -321,3 +324,9 @@ def test_what_is_made_of_a_name_of_the_catalog(made, source, tmp_path, monkeypat
     card = card_of(out)
     assert card.recipe.release == "0.9.8-2b-distilled"
     assert card.options["upscale"] == "on"
+    # Of the upsampler's repository its own folder alone, which has a VAE beside it.
+    inside = asked["Lightricks/ltxv-spatial-upscaler-0.9.7"]
+    assert all(pattern.startswith("latent_upsampler/") for pattern in inside)
+    # Then it is found under the catalog's name where it was made, and among the user's models.
+    monkeypatch.chdir(shutil.copytree(out, tmp_path / "models" / name).parent)
+    assert assembly.fetched(CATALOG[name]).name == name
