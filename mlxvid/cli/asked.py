@@ -130,7 +130,7 @@ def refuse_settings(args: argparse.Namespace, why: str) -> None:
     already.
     """
     settings = {*SETTINGS, *models.options(), "preset", "seconds", "prompt_file"}
-    given = [name for name, value in vars(args).items() if name in settings and value]
+    given = [name for name, value in vars(args).items() if name in settings and value is not None]
     if given or args.count > 1:
         flags = ", ".join(flag_of(name) for name in given) or "--count"
         raise SettingError(f"{why}: leave out {flags}, or start a new run.")

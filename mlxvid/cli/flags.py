@@ -43,8 +43,13 @@ def add_settings(parser: argparse.ArgumentParser | Any, group: Group) -> None:
 
 
 def add_setting(parser: argparse.ArgumentParser | Any, setting: Setting) -> None:
-    """Add the flag of one setting."""
+    """Add the flag of one setting; of a switch also the one that turns it off, --no-name."""
     how: dict[str, Any] = {"dest": setting.name, "help": _help(setting)}
+    if setting.kind == "switch":
+        parser.add_argument(
+            f"--{setting.dashed}", action=argparse.BooleanOptionalAction, default=None, **how
+        )
+        return
     if setting.kind in _REPEATED:
         how["action"] = "append"
     if setting.kind == "keyframes":

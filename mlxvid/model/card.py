@@ -198,7 +198,7 @@ class Card:
     takes: frozenset[str] = frozenset()
     needs: frozenset[str] = frozenset()
     attention_modes: tuple[str, ...] = ("full",)
-    options: Mapping[str, float | str] = field(default_factory=dict)
+    options: Mapping[str, float | str | bool] = field(default_factory=dict)
     shared_frames: int = 0
     shift: Callable[[int, int], float | None] = _no_shift
     guidance_is_input: bool = False

@@ -36,7 +36,7 @@ class Request:
     pictures: Mapping[int, np.ndarray] = field(default_factory=dict)
     sources: Mapping[int, str] = field(default_factory=dict)
     joints: Mapping[str, str] = field(default_factory=dict)
-    options: Mapping[str, float | str] = field(default_factory=dict)
+    options: Mapping[str, float | str | bool] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
 

@@ -167,7 +167,7 @@ def _check_texts(given: Mapping[str, Any]) -> None:
             _text(name, value)
 
 
-def _options(card: Card, given: Mapping[str, Any]) -> dict[str, float | str]:
+def _options(card: Card, given: Mapping[str, Any]) -> dict[str, float | str | bool]:
     """The model's own values and over them the given ones, checked."""
     known = models.options()
     if not isinstance(given, Mapping):

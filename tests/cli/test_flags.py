@@ -50,13 +50,14 @@ def refused(setting: Setting, text: str) -> str:
 def test_every_setting_has_its_flag_and_its_help(name):
     setting = SETTABLE[name]
     action = action_of(name, generate.parser())
-    assert action.option_strings == [flag_of(name)]
+    off = [f"--no-{setting.dashed}"] if setting.kind == "switch" else []
+    assert action.option_strings == [flag_of(name), *off]
     assert action.help.startswith(setting.help)
     assert action.default is None  # what is not given comes from --from, or from the model
     assert bool(action.required) is False
     if setting.choices:
         assert tuple(action.choices) == setting.choices
-    else:
+    elif setting.kind != "switch":
         assert action.metavar == (setting.metavar or name.upper())
 
 
@@ -116,6 +117,14 @@ def test_a_choices_flag_takes_these_and_lists_them(name):
     said = refused(setting, "99")
     for choice in setting.choices:
         assert str(choice) in said
+
+
+def test_a_switch_is_on_off_or_not_given():
+    switch = Setting("clean_picture", "switch", "Clean", "whether it is cleaned")
+    assert parse(switch, "--clean-picture") is True
+    assert parse(switch, "--no-clean-picture") is False
+    assert parse(switch) is None
+    refused(switch, "yes")
 
 
 def test_a_keyframe_is_a_frame_and_a_file():
