@@ -183,6 +183,10 @@ class Model:
         """Latents [1, F, H, W, C] -> frames [n, H, W, 3] in about [-1, 1], chunk after chunk."""
         raise NotImplementedError
 
+    def tiny_latents(self, latents: mx.array) -> mx.array:
+        """Latents as the family's tiny decoder takes them: those of the steps, unless it says."""
+        return latents
+
     @staticmethod
     def attention_call(blocks: Blocks, frames: int) -> AttentionCall:
         """A call of the family's attention blocks of those sizes, with random weights.

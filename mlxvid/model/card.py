@@ -19,6 +19,7 @@ from mlxvid.text.streamed import Streamed
 from .folder import Folder
 from .geometry import ATTENTION_MODES, Defaults, Geometry
 from .settings import SETTINGS, Setting
+from .tiny import TinyDecoder
 
 Stage = Literal["encode", "denoise", "decode"]
 STAGES: tuple[Stage, ...] = ("encode", "denoise", "decode")
@@ -133,6 +134,7 @@ class Family:
     settings that go together, by name. needed: files that its models have besides their components'
     configs and weights, of each group one at least. layouts: modules of mlxvid.convert.layouts that
     recognise its original releases. examples: of its use, for --help. model: where its class is.
+    tiny_decoder: that goes with its latents; its cards then take `draft_decode`.
     """
 
     package: str
@@ -146,6 +148,7 @@ class Family:
     layouts: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     model: str = ".model:Model"
+    tiny_decoder: TinyDecoder | None = None
 
     @property
     def name(self) -> str:
