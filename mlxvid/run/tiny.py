@@ -64,10 +64,8 @@ class Tiny:
         frames = geometry.pixel_frames(latents.shape[1])
         skipped = latents.shape[1] * network.config.t_factor - frames
         enlargements = LEVELS
-        longer = max(latents.shape[2:4]) * geometry.s_factor
-        while side is not None and longer > side and enlargements:
-            longer //= 2
-            enlargements -= 1
+        if side is not None:
+            enlargements = enlargements_within(side, max(latents.shape[2:4]) * geometry.s_factor)
         taken = self._model.tiny_latents(latents)
         for frame in network.decode(taken, skipped, enlargements):
             yield frame[0]
@@ -76,3 +74,15 @@ class Tiny:
         if self._network is None:
             self._network = read_tiny_decoder(self.files, self._model.card.geometry)
         return self._network
+
+
+def enlargements_within(side: int, longer: int) -> int:
+    """How many of its levels enlarge a picture whose longer side is to be `side` pixels at most.
+
+    longer: where all of them do.
+    """
+    enlargements = LEVELS
+    while longer > side and enlargements:
+        longer //= 2
+        enlargements -= 1
+    return enlargements

@@ -10,10 +10,11 @@ import mlxvid  # noqa: F401  first, so that OpenBLAS is loaded before MLX
 import mlx.core as mx
 
 from mlxvid.layers.bounds import block_ops
-from mlxvid.layers.tiny_decoder import LEVELS, TinyDecoder, TinyDecoderConfig
+from mlxvid.layers.tiny_decoder import TinyDecoder, TinyDecoderConfig
 from mlxvid.models.wan.config import WanTransformerConfig
 from mlxvid.models.wan.transformer import WanTransformer3DModel
 from mlxvid.run.previews import SIDE
+from mlxvid.run.tiny import enlargements_within
 
 from .families import drawn
 from .timing import median_seconds
@@ -38,18 +39,15 @@ def bench(repeats: int) -> None:
     tiny = drawn(TinyDecoder(TinyDecoderConfig()))
     latents = mx.random.normal((1, *measured, 16))
     mx.eval(latents)
-    preview = median_seconds(lambda: [*tiny.decode(latents, 3, enlargements_of(measured))], repeats)
+    preview = median_seconds(
+        lambda: [*tiny.decode(latents, 3, enlargements_within(SIDE, 8 * max(measured)))], repeats
+    )
     config = WanTransformerConfig(num_attention_heads=12, num_layers=1, ffn_dim=INNER)
     network = drawn(WanTransformer3DModel(config))
     text = mx.random.normal((1, WORDS, config.text_dim))
     block = median_seconds(lambda: mx.eval(network(latents, mx.array([500.0]), text)), repeats)
     step = block * BLOCKS * PASSES
     print(f"measured: {preview:.2f} s, {preview / step:.2%} of a step of {step:.0f} s")
-
-
-def enlargements_of(size: tuple[int, int, int]) -> int:
-    """The levels at which a rough preview is enlarged."""
-    return max(n for n in range(LEVELS + 1) if n == 0 or max(size) * 2**n <= SIDE)
 
 
 def step_ops(size: tuple[int, int, int]) -> float:
@@ -63,7 +61,7 @@ def preview_ops(size: tuple[int, int, int]) -> float:
     """Operations of the decoder's convolutions for a rough preview."""
     frames, height, width = size
     config = TinyDecoderConfig()
-    enlargements = enlargements_of(size)
+    enlargements = enlargements_within(SIDE, 8 * max(size))
     positions = frames * height * width
     first = config.widths[0]
     total = 9 * positions * config.channels * first

@@ -132,6 +132,9 @@ def test_a_draft_is_made_whole_afterwards(folder, tmp_path, capsys):
     repeated = tmp_path / "repeated.mp4"
     assert generate.main(["--from", str(target), "--no-draft-decode", "-o", str(repeated)]) == 0
     assert read_settings(repeated)["draft_decode"] is False
+    other = ["--from", str(target), "--model", "mini", "-o", str(repeated)]
+    assert generate.main(other) == 0
+    assert "draft_decode" not in read_settings(repeated)
 
 
 def test_the_vae_is_not_loaded_for_a_draft(folder):
@@ -196,6 +199,6 @@ def test_rough_previews_of_large_clips_are_small(folder):
         if progress.stage == "denoise" and progress.step:
             shown.append(progress.preview(rough=True).shape)
 
-    large = {**CLIP, "width": 800, "height": 32, "frames": 5, "steps": 1}
+    large = {**CLIP, "width": 528, "height": 32, "frames": 5, "steps": 1}
     mlxvid.load(str(folder)).generate(PROMPT, **large, on_progress=on_progress)
-    assert shown == [(5, 8, 200, 3)]
+    assert shown == [(5, 8, 132, 3)]
