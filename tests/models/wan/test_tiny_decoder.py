@@ -9,7 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import mlxvid
+import mlxvid  # first, so that OpenBLAS is loaded before MLX
+
+# isort: split
+import mlx.core as mx
+
 from mlxvid import generate
 from mlxvid.errors import SettingError, WeightsError
 from mlxvid.hub.tiny import tiny_path
@@ -18,6 +22,7 @@ from mlxvid.media.clip import read_settings
 from mlxvid.model.tiny import FOLDER
 from mlxvid.models.wan.card import FAMILY
 from mlxvid.run import latent_map
+from mlxvid.run.tiny import Tiny
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
@@ -202,3 +207,13 @@ def test_rough_previews_of_large_clips_are_small(folder):
     large = {**CLIP, "width": 528, "height": 32, "frames": 5, "steps": 1}
     mlxvid.load(str(folder)).generate(PROMPT, **large, on_progress=on_progress)
     assert shown == [(5, 8, 132, 3)]
+
+
+def test_a_family_may_say_which_latents_it_takes(folder, monkeypatch):
+    model = mlxvid.load(str(folder)).model
+    tiny = Tiny(model)
+    latents = mx.random.normal((1, 2, 3, 4, CONFIG.channels), key=mx.random.key(0))
+    expected = [*tiny.decode(latents / 0.7)]
+    monkeypatch.setattr(model, "tiny_latents", lambda latents: latents / 0.7)
+    ours = [*tiny.decode(latents)]
+    assert len(ours) == 5 and all(map(mx.array_equal, ours, expected))
