@@ -193,6 +193,10 @@ class Model:
         """
         return self.decode(latents, watch)
 
+    def tiny_latents(self, latents: mx.array) -> mx.array:
+        """Latents as the family's tiny decoder takes them: those of the steps, unless it says."""
+        return latents
+
     @staticmethod
     def attention_call(blocks: Blocks, frames: int) -> AttentionCall:
         """A call of the family's attention blocks of those sizes, with random weights.

@@ -19,6 +19,7 @@ from mlxvid.text.streamed import Streamed
 from .folder import Folder
 from .geometry import ATTENTION_MODES, Defaults, Geometry
 from .settings import SETTINGS, Setting
+from .tiny import TinyDecoder
 
 Stage = Literal["encode", "denoise", "decode"]
 AnyCard = TypeVar("AnyCard", bound="Card")
@@ -140,6 +141,7 @@ class Family:
     settings that go together, by name. needed: files that its models have besides their components'
     configs and weights, of each group one at least. layouts: modules of mlxvid.convert.layouts that
     recognise its original releases. examples: of its use, for --help. model: where its class is.
+    tiny_decoder: that goes with its latents; its cards then take `draft_decode`.
     """
 
     package: str
@@ -153,6 +155,7 @@ class Family:
     layouts: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     model: str = ".model:Model"
+    tiny_decoder: TinyDecoder | None = None
 
     @property
     def name(self) -> str:
@@ -276,9 +279,7 @@ class Card:
         """The pinned revision of :attr:`repository`."""
         return self.places[0].revision if self.places else None
 
-    def worked_size(
-        self, width: int, height: int, options: Mapping[str, Any]
-    ) -> tuple[int, int]:
+    def worked_size(self, width: int, height: int, options: Mapping[str, Any]) -> tuple[int, int]:
         """The largest (width, height) in pixels at which a clip of that size is denoised and
         decoded. options: the family's settings of the clip.
         """

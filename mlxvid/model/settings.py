@@ -190,6 +190,14 @@ _TABLE = (
         needs_support=True,
     ),
     Setting(
+        "draft_decode",
+        "switch",
+        "Draft",
+        "decode with the model's tiny decoder: in a fraction of the time, less finely",
+        "how",
+        needs_support=True,
+    ),
+    Setting(
         "model",
         "text",
         "Model",
