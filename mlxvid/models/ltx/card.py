@@ -261,8 +261,8 @@ FAMILY = Family(
     read=read,
     options=OPTIONS,
     # Of tokens with times of their own, as with pictures; without these a block on Metal holds 8.4
-    # widths. The rotary tables are two of them. The third generation's VAE, at its real widths, held
-    # 4193 bytes a pixel of the picture while it decoded frame by frame.
+    # widths. The rotary tables are two of them. The VAE of 0.9.5 and later held 4193 bytes a pixel
+    # of the picture while it decoded frame by frame, at its real widths.
     memory=Coefficients(
         metal=Block(attention=14.0, forward=10.0, inner=1.0),
         cpu=Block(attention=21.2, forward=11.8, inner=4.0),
