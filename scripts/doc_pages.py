@@ -119,7 +119,7 @@ def _settings() -> Iterable[Setting]:
 def _setting_row(setting: Setting) -> Sequence[str]:
     return (
         f"`{setting.name}`",
-        f"`--{setting.dashed}`",
+        _flags(setting),
         _kind(setting),
         _default(setting),
         _takers(setting),
@@ -127,14 +127,18 @@ def _setting_row(setting: Setting) -> Sequence[str]:
     )
 
 
+def _flags(setting: Setting) -> str:
+    off = f", `--no-{setting.dashed}`" if setting.kind == "switch" else ""
+    return f"`--{setting.dashed}`{off}"
+
+
 def _kind(setting: Setting) -> str:
     """A setting's kind, and its range or choices."""
     if setting.choices:
         return ", ".join(f"`{choice}`" for choice in setting.choices)
     if setting.kind not in ("whole", "number"):
-        return {"keyframes": "pictures by frame", "loras": "list of texts"}.get(
-            setting.kind, setting.kind
-        )
+        kinds = {"keyframes": "pictures by frame", "loras": "list of texts"}
+        return {**kinds, "switch": "true or false"}.get(setting.kind, setting.kind)
     kind = "whole number" if setting.kind == "whole" else "number"
     low = 0 if setting.low is None else setting.low
     high = "2^63 - 1" if setting.high in (None, MAX_SEED) else f"{setting.high:.7g}"
@@ -150,6 +154,8 @@ def _default(setting: Setting) -> str:
     if setting.name in Defaults.__dataclass_fields__ or setting.name in ("shift", "attention"):
         return "the model's"
     values = {card.options[setting.name] for card in models.cards() if setting.name in card.options}
+    if setting.kind == "switch":
+        return ", ".join("true" if value else "false" for value in sorted(values))
     return ", ".join(f"{value}" for value in sorted(values, key=str))
 
 

@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDoubleSpinBox, QGridLayout, QSpinBox, QVBoxLayout, QWidget
 
-from mlxvid.gui.widgets.fields import whole
+from mlxvid.gui.core.drops import is_film
+from mlxvid.gui.widgets.fields import decimal, whole
 from mlxvid.model.geometry import MAX_FRAMES
+from mlxvid.model.keyframes import Keyframe
 from mlxvid.model.settings import SETTINGS
 
 from .setting_fields import hint
-from .wells import ClipWell, PictureWell
+from .wells import ClipWell, KeyframeWell, PictureWell
 
 _COLUMNS = 3
+_STEP = 0.05
 
 
 class PicturesBox(QWidget):
@@ -32,7 +35,8 @@ class PicturesBox(QWidget):
         super().__init__()
         self._start = self._well("image")
         self._last = self._well("last_image")
-        self._new = self._well("keyframes")
+        self._new = KeyframeWell(SETTINGS["keyframes"].label, hint(SETTINGS["keyframes"]))
+        self._connected(self._new, "keyframes")
         self._new.changed.connect(self._add_new)
         self._clips = {name: self._well(name, ClipWell) for name in ("extend", "join")}
         self._keys: list[_Keyframe] = []
@@ -50,6 +54,9 @@ class PicturesBox(QWidget):
         What it doesn't take is kept for another model, and left out of the settings.
         """
         self._takes = takes
+        self._new.set_takes_clips("keyframe_clips" in takes)
+        for key in self._keys:
+            key.set_takes(takes)
         self._arrange()
 
     def set_frames(self, frames: int) -> None:
@@ -65,8 +72,9 @@ class PicturesBox(QWidget):
         for name, well in wells.items():
             if name in self._takes and well.path:
                 found[name] = str(well.path)
-        if "keyframes" in self._takes and self._keys:
-            found["keyframes"] = {str(key.frame.value()): str(key.well.path) for key in self._keys}
+        keys = [key for key in self._keys if _kind(key) in self._takes]
+        if keys:
+            found["keyframes"] = {str(key.frame.value()): key.value() for key in keys}
         return found
 
     def set_settings(self, settings: dict[str, Any]) -> None:
@@ -75,16 +83,17 @@ class PicturesBox(QWidget):
         A clip holds keyframes alone, the first picture and the last among them.
         """
         frames = settings.get("frames") or self._frames
-        pictures = {int(frame): path for frame, path in (settings.get("keyframes") or {}).items()}
+        given = settings.get("keyframes") or {}
+        pictures = {int(frame): Keyframe.of(value, frame) for frame, value in given.items()}
         self.set_frames(frames)
-        self._show(self._start, settings.get("image") or pictures.pop(0, None))
-        self._show(self._last, settings.get("last_image") or pictures.pop(frames - 1, None))
+        self._show(self._start, settings.get("image") or _plain(pictures, 0))
+        self._show(self._last, settings.get("last_image") or _plain(pictures, frames - 1))
         for name, well in self._clips.items():
             self._show(well, settings.get(name))
         for key in list(self._keys):
             self._remove(key)
-        for frame, path in sorted(pictures.items()):
-            self._add(Path(path), frame)
+        for frame, keyframe in sorted(pictures.items()):
+            self._add(Path(keyframe.source), frame, keyframe.strength)
 
     def set_start(self, path: Path) -> None:
         """Begin with this picture."""
@@ -126,14 +135,19 @@ class PicturesBox(QWidget):
         self._add(path, frame)
         self._new.clear()
 
-    def _add(self, path: Path, frame: int) -> None:
-        well = self._connected(PictureWell("Frame", "The picture for this frame"), "keyframe")
-        key = _Keyframe(well, frame, self._frames)
+    def _add(self, path: Path, frame: int, strength: float = 1.0) -> None:
+        well = KeyframeWell("Frame", "The picture for this frame")
+        self._connected(well, "keyframe")
+        key = _Keyframe(well, frame, self._frames, strength)
+        # Of another model than the one that is shown a clip's settings may have clips here.
+        well.set_takes_clips(True)
         key.well.set_path(path)
         if key.well.path is None:  # the file is missing, as the well's message says
             return
         key.well.changed.connect(lambda: self._remove(key) if key.well.path is None else None)
+        key.set_takes(self._takes)
         key.frame.valueChanged.connect(self.changed)
+        key.strength.valueChanged.connect(self.changed)
         self._keys.append(key)
         self._arrange()
         self.changed.emit()
@@ -149,7 +163,7 @@ class PicturesBox(QWidget):
 
     def _arrange(self) -> None:
         places: list[tuple[str, QWidget]] = [("image", self._start)]
-        places += [("keyframes", key) for key in self._keys]
+        places += [(_kind(key), key) for key in self._keys]
         places += [("keyframes", self._new), ("last_image", self._last)]
         places += self._clips.items()
         shown = 0
@@ -168,16 +182,29 @@ class PicturesBox(QWidget):
         """Bring the keyframes, which are made last, between the first picture and the last."""
         stops: list[QWidget] = [self._start]
         for key in self._keys:
-            stops += [key.well, key.frame]
+            stops += [key.well, key.frame, key.strength]
         stops += [self._new, self._last]
         for before, after in pairwise(stops):
             QWidget.setTabOrder(before, after)
 
 
-class _Keyframe(QWidget):
-    """A picture and the number of its frame."""
+def _plain(pictures: dict[int, Keyframe], frame: int) -> str | None:
+    """The picture for a frame, taken out, where it holds fully; None for a clip and the like."""
+    keyframe = pictures.get(frame)
+    if keyframe is None or keyframe.strength != 1 or is_film(Path(keyframe.source)):
+        return None
+    return pictures.pop(frame).source
 
-    def __init__(self, well: PictureWell, frame: int, frames: int):
+
+def _kind(key: _Keyframe) -> str:
+    """What a model has to take for a keyframe."""
+    return "keyframe_clips" if key.well.holds_clip else "keyframes"
+
+
+class _Keyframe(QWidget):
+    """A picture or a clip, the number of its frame, and how strongly it holds."""
+
+    def __init__(self, well: KeyframeWell, frame: int, frames: int, strength: float):
         super().__init__()
         self.well = well
         last = min(MAX_FRAMES, max(0, frames - 1))
@@ -186,8 +213,24 @@ class _Keyframe(QWidget):
         )
         self.frame.setObjectName("keyframe_number")
         self.frame.setValue(frame)
+        self.strength: QDoubleSpinBox = decimal(
+            "Strength of this picture", 0, 1, 2, _STEP, "How strongly it holds; 1 keeps it"
+        )
+        self.strength.setObjectName("keyframe_strength")
+        self.strength.setValue(strength)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(3)
         layout.addWidget(well)
         layout.addWidget(self.frame)
+        layout.addWidget(self.strength)
+
+    def set_takes(self, takes: frozenset[str]) -> None:
+        """Show what the model takes."""
+        self.well.set_takes_clips("keyframe_clips" in takes)
+        self.strength.setVisible("keyframe_strength" in takes)
+
+    def value(self) -> str | list[Any]:
+        """What the settings have of it; its strength where the model takes one."""
+        strength = 1.0 if self.strength.isHidden() else round(self.strength.value(), 2)
+        return Keyframe(str(self.well.path), strength).as_json()

@@ -18,6 +18,7 @@ _UNBOUNDED = 1e6
 _MOST_WHOLE = 2**31 - 1
 # What the arrows of a field for a number add, where it shows decimals.
 _STEP = 0.1
+_SWITCH = (("On", True), ("Off", False))
 
 
 def hint(setting: Setting) -> str:
@@ -127,19 +128,20 @@ class TextField(SettingField):
 
 
 class ChoiceField(SettingField):
-    """One of the setting's choices, or the model's own."""
+    """One of the setting's choices, on or off of a switch, or the model's own."""
 
     def __init__(self, setting: Setting):
         choices: list[tuple[str, object]] = [(OWN, None)]
+        choices += _SWITCH if setting.kind == "switch" else ()
         choices += [(str(value), value) for value in setting.choices]
         self._combo = choice(setting.label, choices, hint(setting))
         super().__init__(setting, self._combo, labelled(setting.label, self._combo))
         self._combo.activated.connect(self.changed)
 
-    def value(self) -> str | int | None:
+    def value(self) -> str | int | bool | None:
         return self._combo.currentData()
 
-    def set_value(self, value: str | int | None) -> None:
+    def set_value(self, value: str | int | bool | None) -> None:
         self._combo.setCurrentIndex(0)
         pick(self._combo, value)
 
@@ -169,6 +171,7 @@ _KINDS: dict[str, type[NumberField | WholeField | TextField | ChoiceField | File
     "whole": WholeField,
     "text": TextField,
     "choice": ChoiceField,
+    "switch": ChoiceField,
     "picture": FileField,
     "clip": FileField,
 }

@@ -23,7 +23,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractButton, QFileDialog, QMenu, QSizePolicy
 
 from mlxvid.errors import MlxvidError
-from mlxvid.gui.core.drops import check_clip, files_in, picture_in, picture_thumbnail
+from mlxvid.gui.core.drops import check_clip, files_in, is_film, picture_in, picture_thumbnail
 from mlxvid.gui.core.messages import shown
 from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.theme import colours, small_font
@@ -31,6 +31,7 @@ from mlxvid.gui.widgets.theme import colours, small_font
 _SIDE = 60
 _ICON = 20
 _ENDINGS = "*.png *.jpg *.jpeg *.heic *.heif *.webp *.avif *.bmp *.tif *.tiff *.gif"
+_FILMS = "*.mp4 *.webm *.mov *.m4v *.mkv *.avi"
 _FILTER = f"Pictures ({_ENDINGS});;All files (*)"
 
 
@@ -236,12 +237,34 @@ class PictureWell(QAbstractButton):
         painter.drawText(place, Qt.AlignmentFlag.AlignCenter, text)
 
 
+class KeyframeWell(PictureWell):
+    """A picture, or while `takes_clips` a clip."""
+
+    takes_clips = False
+
+    @property
+    def holds_clip(self) -> bool:
+        """Whether what it holds is a clip."""
+        return self._path is not None and is_film(self._path)
+
+    def set_takes_clips(self, takes: bool) -> None:
+        """Take clips too, or no more of them."""
+        self.takes_clips = takes
+        self.files = f"Pictures and clips ({_ENDINGS} {_FILMS})" if takes else _FILTER
+
+    def thumbnail(self, path: Path) -> QPixmap:
+        if not self.takes_clips or not is_film(path):
+            return super().thumbnail(path)
+        check_clip(path)
+        return QPixmap()
+
+
 class ClipWell(PictureWell):
     """The same for a clip, shown by its name: its frames are the worker's to read."""
 
     kind = "clip"
     empty = "film"
-    files = "Clips (*.mp4 *.webm *.mov *.m4v *.mkv *.avi *.gif);;All files (*)"
+    files = f"Clips ({_FILMS} *.gif);;All files (*)"
 
     def given(self, mime: QMimeData) -> Path | None:
         return next(iter(files_in(mime)), None)

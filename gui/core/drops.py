@@ -53,6 +53,11 @@ def picture_thumbnail(path: Path, side: int) -> QImage:
     return image_of(read_thumbnail(path, side))
 
 
+def is_film(path: Path) -> bool:
+    """Whether a file is a clip by its name, or a folder, which may hold one."""
+    return path.suffix.lower() in _FILMS or path.is_dir()
+
+
 def _check_no_film(path: Path) -> None:
     if path.suffix.lower() in _FILMS:
         raise MediaError(

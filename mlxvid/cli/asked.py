@@ -18,7 +18,7 @@ from .flags import flag_of
 from .prompts import read_prompt, read_prompts
 
 # They are the other model's, where another is given than that of the clip to repeat.
-_OF_THE_MODEL = frozenset({"revision", "options", "sampler", "shift", "attention"})
+_OF_THE_MODEL = frozenset({"revision", "options", "sampler", "shift", "attention", "draft_decode"})
 
 Settings = dict[str, Any]
 
@@ -131,7 +131,7 @@ def refuse_settings(args: argparse.Namespace, why: str) -> None:
     already.
     """
     settings = {*SETTINGS, *models.options(), "preset", "seconds", "prompt_file"}
-    given = [name for name, value in vars(args).items() if name in settings and value]
+    given = [name for name, value in vars(args).items() if name in settings and value is not None]
     if given or args.count > 1:
         flags = ", ".join(flag_of(name) for name in given) or "--count"
         raise SettingError(f"{why}: leave out {flags}, or start a new run.")
@@ -149,8 +149,8 @@ def _kept(earlier: Mapping[str, Any], given: Mapping[str, Any]) -> Settings:
 
 def _keyframes(
     args: argparse.Namespace, given: Mapping[str, Any], earlier: Mapping[str, Any]
-) -> dict[int, str]:
-    """The pictures of --from and over them the given ones, by frame."""
+) -> dict[int, Any]:
+    """What --from has for frames and over it what is given, by frame."""
     keyframes = dict(earlier.get("keyframes", {}))
     if "image" in given:
         keyframes.pop(0, None)
@@ -161,6 +161,8 @@ def _keyframes(
         if frame in seen:
             raise SettingError(f"Two pictures are given for frame {frame}; leave one of them out.")
         seen.add(frame)
+        if frame < 0:
+            keyframes.pop(earlier.get("frames", 0) + frame, None)
         keyframes[frame] = path
     return keyframes
 

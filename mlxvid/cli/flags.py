@@ -11,6 +11,7 @@ from mlxvid import models
 from mlxvid.catalog import DEFAULT_MODEL
 from mlxvid.errors import spelled
 from mlxvid.model import settings
+from mlxvid.model.keyframes import Keyframe
 from mlxvid.model.rates import parse_rate
 from mlxvid.model.settings import MAX_SEED, SETTINGS, Group, Setting
 
@@ -43,8 +44,13 @@ def add_settings(parser: argparse.ArgumentParser | Any, group: Group) -> None:
 
 
 def add_setting(parser: argparse.ArgumentParser | Any, setting: Setting) -> None:
-    """Add the flag of one setting."""
+    """Add the flag of one setting; of a switch also the one that turns it off, --no-name."""
     how: dict[str, Any] = {"dest": setting.name, "help": _help(setting)}
+    if setting.kind == "switch":
+        parser.add_argument(
+            f"--{setting.dashed}", action=argparse.BooleanOptionalAction, default=None, **how
+        )
+        return
     if setting.kind in _REPEATED:
         how["action"] = "append"
     if setting.kind == "keyframes":
@@ -60,12 +66,35 @@ def add_setting(parser: argparse.ArgumentParser | Any, setting: Setting) -> None
     parser.add_argument(f"--{setting.dashed}", **how)
 
 
-def keyframe(text: str) -> tuple[int, str]:
-    """N=FILE as a frame's number and a picture's path."""
-    match = re.fullmatch(r"(\d{1,6})=(.+)", text)
+def keyframe(text: str) -> tuple[int, str | Keyframe]:
+    """FILE@FRAME[:STRENGTH] or FRAME=FILE as a frame's number, and a file or what it gives.
+
+    Parted at the last @ that a frame follows, since paths may have any in them.
+    """
+    older = re.fullmatch(r"(\d{1,6})=(.+)", text, re.DOTALL)
+    if older:
+        return int(older[1]), older[2]
+    match = re.fullmatch(r"(.+)@(-?\d{1,6})(?::([^@:]*))?", text, re.DOTALL)
     if not match:
-        raise argparse.ArgumentTypeError(f"must be N=FILE as in 16=middle.png, not {text!r}")
-    return int(match[1]), match[2]
+        raise argparse.ArgumentTypeError(
+            f"must be FILE@FRAME as in middle.png@16, or FRAME=FILE, not {text!r}"
+        )
+    path, frame, strength = match.groups()
+    if strength is None:
+        return int(frame), path
+    return int(frame), Keyframe(path, _strength(strength))
+
+
+def _strength(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(
+            f"must be FILE@FRAME:STRENGTH with a strength from 0 to 1, not {text!r}"
+        )
+    return value
 
 
 def _help(setting: Setting) -> str:

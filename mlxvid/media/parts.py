@@ -10,6 +10,10 @@ from typing import Protocol
 
 import numpy as np
 
+from mlxvid.errors import MediaError
+
+from .animations import is_animated
+from .containers import open_video
 from .images import open_picture, read_images
 from .reading import folder_frames, is_picture, read_contents, true_rate
 from .tag import folder_tag
@@ -38,6 +42,27 @@ class Parts(Protocol):
 
     def last(self, count: int, shape: Shape) -> list[np.ndarray]:
         """The last frames, at most `count`, each given to `shape`."""
+
+
+def is_clip(source: Path) -> bool:
+    """Whether a file or folder is a clip, not a picture; False for what is neither."""
+    if os.path.isdir(source):
+        return True
+    try:
+        return is_animated(source)
+    except MediaError:  # no picture
+        return is_video(source)
+
+
+def is_video(source: Path) -> bool:
+    """Whether a file that is no picture is a video, or a folder there, which may hold frames."""
+    if os.path.isdir(source):
+        return True
+    try:
+        with open_video(source) as container:
+            return bool(container.streams.video)
+    except MediaError:
+        return False
 
 
 def open_parts(source: Path) -> Parts:

@@ -19,10 +19,14 @@ from mlxvid.text.streamed import Streamed
 from .folder import Folder
 from .geometry import ATTENTION_MODES, Defaults, Geometry
 from .settings import SETTINGS, Setting
+from .tiny import TinyDecoder
 
 Stage = Literal["encode", "denoise", "decode"]
 AnyCard = TypeVar("AnyCard", bound="Card")
 STAGES: tuple[Stage, ...] = ("encode", "denoise", "decode")
+
+ABILITIES = frozenset({"keyframe_clips", "keyframe_strength"})
+"""What a card may take besides settings: clips among the `keyframes`, and a strength of each."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,7 @@ class Family:
     settings that go together, by name. needed: files that its models have besides their components'
     configs and weights, of each group one at least. layouts: modules of mlxvid.convert.layouts that
     recognise its original releases. examples: of its use, for --help. model: where its class is.
+    tiny_decoder: that goes with its latents; its cards then take `draft_decode`.
     """
 
     package: str
@@ -150,6 +155,7 @@ class Family:
     layouts: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     model: str = ".model:Model"
+    tiny_decoder: TinyDecoder | None = None
 
     @property
     def name(self) -> str:
@@ -174,14 +180,15 @@ class Card:
     """One model, known by name or described by the configs in its folder.
 
     name: finds it, for :func:`mlxvid.load` too. takes: the settings that not every model has and
-    that this one can be given; needs: those pictures among them without which it makes nothing.
-    samplers: the first is not always the default, which is in `defaults`. attention_modes: the
-    first is the one that it was trained for. heads, head_dim: of its transformer; inner: the width
-    of its feed-forward, 0 for four times its own. options: of the
-    family's options, those that have a value when none is given. shared_frames: frames that a clip
-    has in common with the one that it extends or joins. shift(width, height): of the noise
-    schedule, None for a model without one. guidance_is_input: guidance is an input of the network,
-    which then takes one pass a step. streamed: what its parts that can be streamed hold then.
+    that this one can be given, and of :data:`ABILITIES` those that it has; needs: those pictures
+    among them without which it makes nothing. samplers: the first is not always the default, which
+    is in `defaults`. attention_modes: the first is the one that it was trained for. heads,
+    head_dim: of its transformer; inner: the width of its feed-forward, 0 for four times its own.
+    options: of the family's options, those that have a value when none is given. shared_frames:
+    frames that a clip has in common with the one that it extends or joins. shift(width, height): of
+    the noise schedule, None for a model without one. guidance_is_input: guidance is an input of the
+    network, which then takes one pass a step. streamed: what its parts that can be streamed hold
+    then.
 
     Of a release: parameters by component, dtype as stored; source: its repository in the Diffusers
     layout; originals: those of the same weights in other layouts; sources: those of single
@@ -202,7 +209,7 @@ class Card:
     takes: frozenset[str] = frozenset()
     needs: frozenset[str] = frozenset()
     attention_modes: tuple[str, ...] = ("full",)
-    options: Mapping[str, float | str] = field(default_factory=dict)
+    options: Mapping[str, float | str | bool] = field(default_factory=dict)
     shared_frames: int = 0
     shift: Callable[[int, int], float | None] = _no_shift
     guidance_is_input: bool = False
@@ -221,7 +228,7 @@ class Card:
 
     def __post_init__(self) -> None:
         optional = {name for name, setting in SETTINGS.items() if setting.needs_support}
-        known = optional | {option.name for option in self.family.options}
+        known = optional | ABILITIES | {option.name for option in self.family.options}
         strange = (self.takes | self.needs) - known
         if strange or not self.needs <= self.takes:
             raise ValueError(f"card {self.name}: takes or needs {sorted(strange or self.needs)}")
@@ -271,6 +278,12 @@ class Card:
     def revision(self) -> str | None:
         """The pinned revision of :attr:`repository`."""
         return self.places[0].revision if self.places else None
+
+    def worked_size(self, width: int, height: int, options: Mapping[str, Any]) -> tuple[int, int]:
+        """The largest (width, height) in pixels at which a clip of that size is denoised and
+        decoded. options: the family's settings of the clip.
+        """
+        return width, height
 
     def passes(self, guidance: float, true_guidance: float = 1.0) -> int:
         """Rows of conditions that the network evaluates a step: 2 with classifier-free guidance.

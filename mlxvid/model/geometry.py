@@ -159,6 +159,17 @@ class Geometry:
         slot = round(frame / self.t_factor)
         return slot, slot * self.t_factor
 
+    def place(self, frame: int, count: int, frames: int) -> tuple[int, int]:
+        """Where what is given for `frame` of a clip of `frames` stands, and how many of its `count`
+        frames are taken, the first ones; a picture has one.
+
+        By default at the latent frame of :meth:`slot`, and as many as are whole latent frames and
+        no more than are left. A model that can be given pictures at any frame has its own.
+        """
+        at = self.slot(frame, frames)[1]
+        whole = self.pixel_frames(self.latent_frames(min(count, frames - at)))
+        return at, max(1, whole)
+
     def at_once(self, frames: int, width: int, height: int) -> int:
         """How many frames of such a clip are denoised together: all of them, unless a long clip is
         made piece by piece.

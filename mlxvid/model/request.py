@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from .keyframes import Keyframe, Placed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """The settings of one clip, completed with the model's defaults and checked.
 
-    shift: of the noise schedule, None for a model that has none. pictures: by latent frame, fitted
-    uint8 [H, W, 3], or [N, H, W, 3] for frames of another clip. sources: where pictures came from,
-    by frame; joints: where other clips came from, by "extend" or "join". options: of the settings
-    that single families add, those that this model takes. digests: of the pictures and clips that
-    were given, by path, or by where they stand for those in memory. more: every other setting of
-    :data:`mlxvid.model.settings.SETTINGS` that was given.
+    shift: of the noise schedule, None for a model that has none. placed: pictures and clips that
+    are given, with their places and strengths. pictures: of these the ones that stand on a latent
+    frame, by its number, uint8 [H, W, 3], or [N, H, W, 3] for frames of a clip. sources: where
+    those came from that were given for frames, by frame; joints: where other clips came from, by
+    "extend" or "join". options: of the settings that single families add, those that this model
+    takes. digests: of the pictures and clips that were given, by path, or by where they stand for
+    those in memory. more: every other setting of :data:`mlxvid.model.settings.SETTINGS` that was
+    given.
     """
 
     prompt: str
@@ -33,18 +37,23 @@ class Request:
     sampler: str
     attention: str
     shift: float | None
+    placed: Sequence[Placed] = ()
     pictures: Mapping[int, np.ndarray] = field(default_factory=dict)
     sources: Mapping[int, str] = field(default_factory=dict)
     joints: Mapping[str, str] = field(default_factory=dict)
-    options: Mapping[str, float | str] = field(default_factory=dict)
+    options: Mapping[str, float | str | bool] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def settings(self) -> dict[str, Any]:
         """The JSON-able settings that make this clip again."""
-        nested = ("pictures", "sources", "joints", "options", "digests", "more")
+        nested = ("placed", "pictures", "sources", "joints", "options", "digests", "more")
         plain = {name: value for name, value in vars(self).items() if name not in nested}
-        keyframes = {str(frame): source for frame, source in self.sources.items()}
+        strengths = {item.frame: item.strength for item in self.placed}
+        keyframes = {
+            str(frame): Keyframe(source, strengths.get(frame, 1.0)).as_json()
+            for frame, source in self.sources.items()
+        }
         options = {"options": dict(self.options)} if self.options else {}
         digests = {"digests": dict(self.digests)} if self.digests else {}
         return {**plain, "keyframes": keyframes, **self.joints, **options, **self.more, **digests}

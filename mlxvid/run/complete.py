@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import secrets
-from collections.abc import Mapping
-from numbers import Integral
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from mlxvid import models
 from mlxvid.errors import SettingError, shown
-from mlxvid.media import images
-from mlxvid.media.names import given_file
 from mlxvid.model.card import Card
 from mlxvid.model.geometry import MAX_SIDE, Geometry, round_size
+from mlxvid.model.keyframes import Placed
 from mlxvid.model.request import Request
 from mlxvid.model.settings import SETTINGS, check_known, is_among, making
 
-from .joints import IN_MEMORY, kept_size, open_joints, rate
+from .clips import IN_MEMORY, Still
+from .joints import Joint, kept_size, open_joints, rate
+from .keyframes import Item, by_latent_frame, fitted, given_items
 from .sources import digest_of_pixels, digests
 
 log = logging.getLogger("mlxvid")
@@ -40,16 +38,6 @@ _RULED = frozenset(
         "keyframes", "extend", "join", "options",
     }
 )  # fmt: skip
-
-
-class _Given(NamedTuple):
-    """A picture [H, W, 3], or frames of another clip [N, H, W, 3], uint8; the frame where it
-    begins; and where it came from.
-    """
-
-    frame: int
-    pixels: np.ndarray
-    source: str
 
 
 def complete(card: Card, settings: Mapping[str, Any]) -> Request:
@@ -73,14 +61,14 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
     width, height = named_size(given, geometry)
     options = _options(card, given.get("options", {}))
     frames, note = geometry.round_frames(given.get("frames", defaults.frames))
-    pictures = _given_pictures(card, given, frames)
+    items = given_items(card, given, frames)
     joints = open_joints(card, given, frames)
     fps = SETTINGS["fps"].checked(given["fps"]) if "fps" in given else None
     size_note = None
     if width is None and height is None:
         size, size_note = kept_size(joints, card, frames)
         width, height = size or (None, None)
-    sizes = [picture.pixels.shape[1::-1] for picture in pictures]
+    sizes = [item.given.size for item in items]
     sizes += [joint.size for joint in joints.values()]
     width, height, notes = _size(width, height, sizes[0] if sizes else None, card)
     for line in [note, size_note, *notes]:
@@ -92,10 +80,11 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
     sampler = given.get("sampler", defaults.sampler)
     attention = given.get("attention", card.attention_modes[0])
     shared = {
-        name: _Given(joint.frame, joint.read(width, height), joint.source)
-        for name, joint in joints.items()
+        name: Placed(joint.frame, joint.read(width, height)) for name, joint in joints.items()
     }
-    placed = {geometry.slot(picture.frame, frames)[1]: picture for picture in pictures}
+    keyframes = fitted(items, width, height, frames, geometry)
+    placed = [*keyframes, *shared.values()]
+    sources = {at.frame: item.given.source for at, item in zip(keyframes, items, strict=True)}
     more = {name: value for name, value in given.items() if name not in _RULED}
     return Request(
         prompt=prompt,
@@ -110,11 +99,12 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
         sampler=_one_of("sampler", sampler, card.samplers),
         attention=_one_of("attention", attention, card.attention_modes),
         shift=_shift(card, given.get("shift"), width, height),
-        pictures=_fitted([*pictures, *shared.values()], width, height, frames, geometry),
-        sources={frame: picture.source for frame, picture in placed.items()},
+        placed=placed,
+        pictures=by_latent_frame(placed, frames, geometry),
+        sources=sources,
         joints={name: clip.source for name, clip in joints.items()},
         options=options,
-        digests=_digests(placed, shared),
+        digests=_digests(items, keyframes, joints, shared),
         more={name: SETTINGS[name].checked(value) for name, value in more.items()},
     )
 
@@ -149,7 +139,7 @@ def _checked(name: str, given: Mapping[str, Any]) -> Any:
 def _check_taken(card: Card, given: Mapping[str, Any]) -> None:
     """Raise :class:`SettingError` for a setting that this model can't be given.
 
-    Pictures are judged by where they stand (:func:`_check_places`), attention by its mode.
+    Pictures are judged by where they stand (:func:`given_items`), attention by its mode.
     """
     elsewhere = ("image", "last_image", "keyframes", "attention")
     for name, value in given.items():
@@ -167,7 +157,7 @@ def _check_texts(given: Mapping[str, Any]) -> None:
             _text(name, value)
 
 
-def _options(card: Card, given: Mapping[str, Any]) -> dict[str, float | str]:
+def _options(card: Card, given: Mapping[str, Any]) -> dict[str, float | str | bool]:
     """The model's own values and over them the given ones, checked."""
     known = models.options()
     if not isinstance(given, Mapping):
@@ -209,82 +199,27 @@ def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
 # --- pictures ------------------------------------------------------------------------------------
 
 
-def _given_pictures(card: Card, given: Mapping[str, Any], frames: int) -> list[_Given]:
-    """The given pictures in the order of their frames, read."""
-    keyframes = given.get("keyframes", {})
-    if not isinstance(keyframes, Mapping):
-        kind = type(keyframes).__name__  # an array's own words take many lines
-        raise SettingError(f"`keyframes` are pictures by frame number, not a {kind}.")
-    placed = [
-        *keyframes.items(),
-        (0, given.get("image")),
-        (frames - 1, given.get("last_image")),
-    ]
-    placed = [(_frame(frame, frames), source) for frame, source in placed if source is not None]
-    placed.sort(key=lambda pair: pair[0])
-    _check_places(card, {frame for frame, _ in placed}, frames)
-    return [_read_picture(source, frame) for frame, source in placed]
+def _digests(
+    items: Sequence[Item],
+    keyframes: Sequence[Placed],
+    joints: Mapping[str, Joint],
+    shared: Mapping[str, Placed],
+) -> dict[str, str]:
+    """Digests of what was given: by path, of what was in memory by frame or setting.
 
-
-def _frame(frame: Any, frames: int) -> int:
-    is_whole = isinstance(frame, Integral) and not isinstance(frame, bool)
-    if not is_whole or not 0 <= frame < frames:
-        raise SettingError(
-            f"There is no frame {shown(frame)} to put a picture in: this clip's `frames` are 0 to "
-            f"{frames - 1}."
-        )
-    return int(frame)
-
-
-def _check_places(card: Card, places: set[int], frames: int) -> None:
-    """Raise :class:`SettingError` for a picture that the model takes nowhere, or that it needs and
-    hasn't got.
+    items: for frames, which stand at `keyframes`; joints: of which the `shared` frames were read.
     """
-    names = {frames - 1: "last_image", 0: "image"}  # in this order: a single frame is the first
-    kinds = {names.get(place, "keyframes") for place in places}
-    strange = kinds - card.takes
-    if strange:
-        raise SettingError(
-            f"This model takes no `{min(strange)}`; `list_models` shows what each can do."
-        )
-    missing = card.needs - kinds
-    if not missing:
-        return
-    if frames == 1 and "last_image" in card.needs:
-        raise SettingError(
-            "This model goes from a first picture to a last one, so one frame is too few; give "
-            "more `frames`."
-        )
-    raise SettingError(
-        f"This model brings pictures to life and has none for the {_spoken(min(missing))}: give "
-        f"one as `{min(missing)}`."
-    )
-
-
-def _spoken(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _read_picture(source: Any, frame: int) -> _Given:
-    if isinstance(source, (str, os.PathLike)):
-        # Absolute, so that repeating the clip finds it from another folder.
-        path = os.path.abspath(given_file(source))
-        return _Given(frame, images.read_image(path), path)
-    if not isinstance(source, (np.ndarray, Image.Image)):
-        raise SettingError(
-            f"The picture for frame {frame} must be a path, a Pillow image or a uint8 array, not "
-            f"{type(source).__name__}."
-        )
-    return _Given(frame, images.read_image(source), IN_MEMORY)
-
-
-def _digests(pictures: Mapping[int, _Given], shared: Mapping[str, _Given]) -> dict[str, str]:
-    """Digests of what was given: by path, of what was in memory by frame or setting."""
-    named = {f"frame {frame}": picture for frame, picture in pictures.items()} | dict(shared)
-    found = digests(given.source for given in named.values() if given.source != IN_MEMORY)
-    for name, given in named.items():
-        if given.source == IN_MEMORY:
-            found[name] = digest_of_pixels(given.pixels)
+    named: list[tuple[str, str, np.ndarray]] = []
+    for item, at in zip(items, keyframes, strict=True):
+        given = item.given
+        pixels = given.pixels if isinstance(given, Still) else at.frames
+        named.append((f"frame {at.frame}", given.source, pixels))
+    for name, joint in joints.items():
+        named.append((name, joint.source, shared[name].frames))
+    found = digests(source for _, source, _ in named if source != IN_MEMORY)
+    for name, source, pixels in named:
+        if source == IN_MEMORY:
+            found[name] = digest_of_pixels(pixels)
     return found
 
 
@@ -327,34 +262,3 @@ def _size(
         f"({picture[0]}x{picture[1]})."
     )
     return new_width, new_height, [note]
-
-
-def _fitted(
-    given: list[_Given], width: int, height: int, frames: int, geometry: Geometry
-) -> dict[int, np.ndarray]:
-    """Pictures, and frames of other clips, fitted to the clip by the latent frame where they
-    begin.
-    """
-    pictures: dict[int, np.ndarray] = {}
-    taken: set[int] = set()
-    for frame, pixels, _ in given:
-        slot, at = geometry.slot(frame, frames)
-        if at != frame:
-            log.warning(
-                "The picture for frame %d goes to frame %d, the nearest that this model can be "
-                "given.",
-                frame,
-                at,
-            )
-        several = pixels if pixels.ndim == 4 else pixels[None]
-        covered = set(range(slot, slot + geometry.latent_frames(len(several))))
-        if covered & taken:
-            raise SettingError(f"Two pictures are given for frame {at}; leave one of them out.")
-        taken |= covered
-        fits = [images.fit(one, width, height) for one in several]
-        fitted = np.stack([picture for picture, _ in fits])
-        pictures[slot] = fitted if pixels.ndim == 4 else fitted[0]
-        note = fits[0][1]
-        if note:
-            log.warning(note)
-    return pictures

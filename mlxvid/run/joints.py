@@ -4,65 +4,45 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mlxvid.errors import SettingError
-from mlxvid.media import images
-from mlxvid.media.clip import Clip
-from mlxvid.media.containers import too_large
-from mlxvid.media.names import given_file
-from mlxvid.media.parts import ArrayParts, Parts, open_parts
 from mlxvid.model.card import Card
 from mlxvid.model.settings import SETTINGS
 
+from .clips import GivenClip
 from .planning import plan
 
 log = logging.getLogger("mlxvid")
-
-IN_MEMORY = "a picture in memory"
 
 # The frames of no model here were larger in training.
 _LARGEST = 1280 * 736
 
 
 class Joint:
-    """Another clip's frames in the new one. frame: where they begin; source: where from."""
+    """Another clip's frames in the new one. frame: where they begin; clip: the other one."""
 
-    def __init__(self, name: str, frame: int, count: int, parts: Parts, source: str):
+    def __init__(self, name: str, frame: int, count: int, clip: GivenClip):
         self.name = name
         self.frame = frame
-        self.source = source
-        self.parts = parts
+        self.clip = clip
+        self.source = clip.source
         self._count = count
 
     @property
     def size(self) -> tuple[int, int]:
         """The other clip's width and height."""
-        return self.parts.width, self.parts.height
+        return self.clip.size
 
     def read(self, width: int, height: int) -> np.ndarray:
         """The shared frames, fitted as they are read: uint8 [N, height, width, 3]."""
-        notes: list[str | None] = []
-
-        def fitted(frame: np.ndarray) -> np.ndarray:
-            pixels, note = images.fit(frame, width, height)
-            notes.append(note)
-            return pixels
-
-        read = self.parts.last if self.name == "extend" else self.parts.first
-        try:
-            frames = read(self._count, fitted)
-        except MemoryError as error:
-            raise too_large(self.source) from error
+        read = self.clip.last if self.name == "extend" else self.clip.first
+        frames = read(self._count, width, height)
         _require_frames(self.name, len(frames), self._count)
-        if notes[0]:
-            log.warning(notes[0])
-        return np.stack(frames)
+        return frames
 
 
 def open_joints(card: Card, given: Mapping[str, Any], frames: int) -> dict[str, Joint]:
@@ -76,10 +56,10 @@ def open_joints(card: Card, given: Mapping[str, Any], frames: int) -> dict[str, 
     for name in ("extend", "join"):
         if name not in given:
             continue
-        parts, source = _opened(given[name])
-        _require_frames(name, parts.count or shared, shared)
+        clip = GivenClip(given[name])
+        _require_frames(name, clip.count or shared, shared)
         frame = 0 if name == "extend" else frames - shared
-        joints[name] = Joint(name, frame, shared, parts, source)
+        joints[name] = Joint(name, frame, shared, clip)
     if joints and frames <= shared * len(joints):
         raise SettingError(
             f"This clip shares {shared * len(joints)} frames with others; give more `frames` than "
@@ -98,7 +78,7 @@ def joint_rate(given: Mapping[str, Any]) -> float | None:
     """The frame rate of the clip that is gone on from, or else led to; None where none says it."""
     for name in ("extend", "join"):
         if given.get(name) is not None:
-            fps = _opened(given[name])[0].fps
+            fps = GivenClip(given[name]).fps
             if fps is not None:
                 return fps
     return None
@@ -133,7 +113,7 @@ def rate(joints: Mapping[str, Joint], given: float | None, default: float) -> fl
     """The new clip's frame rate: as given, else that of the clip it goes on from or leads to."""
     fps = given
     for joint in joints.values():
-        other = joint.parts.fps
+        other = joint.clip.fps
         if other is None:
             continue
         if fps is None:
@@ -156,14 +136,3 @@ def _require_frames(name: str, count: int, shared: int) -> None:
             f"The clip to `{name}` has fewer frames than the {shared} that it shares with the new "
             "one; give a longer one."
         )
-
-
-def _opened(source: Any) -> tuple[Parts, str]:
-    """A clip to read from, and where it came from."""
-    if isinstance(source, (str, os.PathLike)):
-        # Absolute, so that repeating the clip finds it from another folder.
-        path = os.path.abspath(given_file(source))
-        return open_parts(Path(path)), path
-    if isinstance(source, Clip):
-        return ArrayParts(source.frames, source.fps), IN_MEMORY
-    return ArrayParts(Clip(source, 1).frames, None), IN_MEMORY

@@ -4,7 +4,7 @@ memory, and whether this machine has it. Nothing is loaded or downloaded for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -126,6 +126,7 @@ def plan(
         dtype=dtype or (_own_dtype(card.folder) if card.folder and read else None),
         passes=card.passes(guidance),
         machine=machine,
+        options=card.options,
     )
     loaded = costs.loaded(quantize)
     stage_bytes = costs.stages(asked, quantize)
@@ -165,6 +166,7 @@ def held_by(
         dtype=dtype,
         passes=card.passes(request.guidance),
         machine=this_machine(),
+        options=request.options,
     )
     size = (request.frames, request.width, request.height)
     load = costs.load(plan_geometry(*size, card.geometry), quantize)
@@ -175,7 +177,8 @@ def held_by(
 class _Costs:
     """What clips of one model cost on a machine, at any size and bits a weight.
 
-    weights: as stored. passes: rows of conditions a step.
+    weights: as stored. passes: rows of conditions a step. options: of the family's, those that have
+    a value.
     """
 
     card: Card
@@ -184,6 +187,7 @@ class _Costs:
     dtype: str | None
     passes: int
     machine: Machine
+    options: Mapping[str, Any]
 
     def loaded(self, bits: int | None) -> Weights:
         """The weights in memory."""
@@ -199,7 +203,7 @@ class _Costs:
     def load(self, counts: Counts, bits: int | None) -> Load:
         """What a clip asks of the stages."""
         geometry = self.card.geometry
-        size = (counts.width, counts.height)
+        size = self.card.worked_size(counts.width, counts.height, self.options)
         piece = plan_geometry(geometry.at_once(counts.frames, *size), *size, geometry)
         scores = {"full": piece.pairs_full, "spatial": piece.pairs_spatial}
         factored = max(piece.pairs_spatial, piece.pairs_temporal)
@@ -211,8 +215,8 @@ class _Costs:
             frames=counts.frames,
             latent_frames=counts.latent_shape[0],
             t_factor=geometry.t_factor,
-            width=counts.width,
-            height=counts.height,
+            width=size[0],
+            height=size[1],
             tokens=piece.tokens,
             scores=scores.get(self.attention, factored),
             batch=self.passes if together else 1,

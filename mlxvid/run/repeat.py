@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mlxvid.errors import ModelNotFoundError, SettingError
+from mlxvid.model.keyframes import Keyframe
 from mlxvid.model.settings import SETTINGS, check_json
 from mlxvid.version import SAME_CLIPS_SINCE, __version__
 
-from .joints import IN_MEMORY
+from .clips import IN_MEMORY
 from .sources import changed_sources, require_sources
 
 log = logging.getLogger("mlxvid")
@@ -32,7 +33,8 @@ def repeatable(settings: Mapping[str, Any], source: str) -> dict[str, Any]:
     }
     check_json(kept, f"The settings in {source}")
     kept["keyframes"] = keyframes_of(kept.get("keyframes", {}))
-    sources = {*kept["keyframes"].values(), kept.get("extend"), kept.get("join")}
+    given = (Keyframe.of(value, frame) for frame, value in kept["keyframes"].items())
+    sources = {*(keyframe.source for keyframe in given), kept.get("extend"), kept.get("join")}
     if settings.get("latents") == "given" or IN_MEMORY in sources:
         raise SettingError(
             f"{source} was made from arrays that are not in the file; repeat it in Python with the "
@@ -41,15 +43,20 @@ def repeatable(settings: Mapping[str, Any], source: str) -> dict[str, Any]:
     return kept
 
 
-def keyframes_of(value: Mapping[str, Any]) -> dict[int, str]:
-    """Paths by frame number as JSON has them, {"16": "path"}, with numbers for keys.
+def keyframes_of(value: Mapping[str, Any]) -> dict[int, str | list[Any]]:
+    """Paths by frame number as JSON has them, {"16": "path"} or {"16": ["path", strength]}, with
+    numbers for keys.
 
     Raises :class:`SettingError` for anything else.
     """
-    for frame, path in value.items():
-        if not re.fullmatch("[0-9]{1,6}", frame) or not isinstance(path, str):
-            raise SettingError('`keyframes` are paths by frame number, as in {"16": "middle.png"}.')
-    return {int(frame): path for frame, path in value.items()}
+    for frame, given in value.items():
+        is_frame = re.fullmatch("-?[0-9]{1,6}", frame)
+        if not is_frame or not isinstance(Keyframe.of(given, frame).source, str):
+            raise SettingError(
+                '`keyframes` are paths by frame number, as in {"16": "middle.png"}, or with a '
+                'strength, {"16": ["middle.png", 0.5]}.'
+            )
+    return {int(frame): given for frame, given in value.items()}
 
 
 # --- what has changed since ----------------------------------------------------------------------

@@ -43,8 +43,9 @@ def sources(settings: Mapping[str, Any]) -> Iterator[Source]:
     """
     last = settings.get("frames", 0) - 1
     named = {0: "image", last: "last_image"} if last > 0 else {0: "image"}
-    for frame, picture in (settings.get("keyframes") or {}).items():
-        yield from _source(named.get(int(frame), "keyframes"), picture)
+    for frame, given in (settings.get("keyframes") or {}).items():
+        source = given[0] if isinstance(given, (list, tuple)) and given else given
+        yield from _source(named.get(int(frame), "keyframes"), source)
     for name in ("image", "last_image", "extend", "join"):
         yield from _source(name, settings.get(name))
     for lora in settings.get("loras", ()):

@@ -108,8 +108,8 @@ class GivenByStrength(_GivenFrames):
     [B or 1, F] for instance, 1 less the strength: 1 for what is free, 0 for what never moves, else
     the share of the clip's own noise that it begins with, and the sigma at which it begins to move.
     renoise(i): noise like the latents, always the same for the same i; in step i the network sees
-    what never moves with this noise times sigma squared, and without it if None. The latents have
-    it without.
+    what never moves with this noise times sigma squared, and without it if None. After the step
+    the latents have it so too, as in the reference.
     """
 
     def __init__(
@@ -129,9 +129,10 @@ class GivenByStrength(_GivenFrames):
         return (1 - edit) * self.given + edit * self.inner.begin(noise)
 
     def step(self, predict: Predict, x: mx.array, i: int) -> tuple[mx.array, mx.array]:
-        moved, x0 = self.inner.step(predict, self._shown(x, i), i)
+        shown = self._shown(x, i)
+        moved, x0 = self.inner.step(predict, shown, i)
         moves = _over_tokens(self.edit > self.sigmas[i].item() - SAME, x)
-        return mx.where(moves, moved, x), mx.where(moves, x0, x)
+        return mx.where(moves, moved, shown), mx.where(moves, x0, x)
 
     def _shown(self, x: mx.array, i: int) -> mx.array:
         """The latents as the network sees them in step i."""

@@ -13,7 +13,9 @@ from mlxvid import generate, models, plan
 from mlxvid.cli.flags import OTHER_FLAGS, add_setting, flag_of, keyframe, spelled_as_flags
 from mlxvid.cli.parser import Parser, rate
 from mlxvid.errors import SettingError
+from mlxvid.model.keyframes import Keyframe
 from mlxvid.model.settings import SETTINGS, Setting
+from tests.facts import facts
 
 SETTABLE = {**SETTINGS, **models.options()}
 del SETTABLE["options"]  # each of them has a flag of its own
@@ -50,13 +52,14 @@ def refused(setting: Setting, text: str) -> str:
 def test_every_setting_has_its_flag_and_its_help(name):
     setting = SETTABLE[name]
     action = action_of(name, generate.parser())
-    assert action.option_strings == [flag_of(name)]
+    off = [f"--no-{setting.dashed}"] if setting.kind == "switch" else []
+    assert action.option_strings == [flag_of(name), *off]
     assert action.help.startswith(setting.help)
     assert action.default is None  # what is not given comes from --from, or from the model
     assert bool(action.required) is False
     if setting.choices:
         assert tuple(action.choices) == setting.choices
-    else:
+    elif setting.kind != "switch":
         assert action.metavar == (setting.metavar or name.upper())
 
 
@@ -118,12 +121,61 @@ def test_a_choices_flag_takes_these_and_lists_them(name):
         assert str(choice) in said
 
 
+def test_a_switch_is_on_off_or_not_given():
+    switch = Setting("clean_picture", "switch", "Clean", "whether it is cleaned")
+    assert parse(switch, "--clean-picture") is True
+    assert parse(switch, "--no-clean-picture") is False
+    assert parse(switch) is None
+    refused(switch, "yes")
+
+
 def test_a_keyframe_is_a_frame_and_a_file():
     assert keyframe("16=middle.png") == (16, "middle.png")
     assert keyframe("0=a=b.png") == (0, "a=b.png")
+    assert keyframe("16=a@3") == (16, "a@3")
     for text in ("first.png", "=a.png", "4=", "-1=a.png", "1.5=a.png", "9" * 7 + "=a.png", ""):
-        with pytest.raises(argparse.ArgumentTypeError, match="N=FILE"):
+        with pytest.raises(argparse.ArgumentTypeError, match="FILE@FRAME.*FRAME=FILE"):
             keyframe(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "frame", "path", "strength"),
+    [
+        ("middle.png@16", 16, "middle.png", 1),
+        ("middle.png@16:0.5", 16, "middle.png", 0.5),
+        ("last.png@-1", -1, "last.png", 1),
+        ("photo@2x.png@0:1", 0, "photo@2x.png", 1),
+        ("me@home:0.5@7:0", 7, "me@home:0.5", 0),
+        (r"C:\clips\a.mp4@40:.25", 40, r"C:\clips\a.mp4", 0.25),
+        ("a@3@4", 4, "a@3", 1),
+        ("x=1.png@4", 4, "x=1.png", 1),
+        ("two\nlines.png@4", 4, "two\nlines.png", 1),
+    ],
+)
+def test_a_keyframe_is_parted_from_the_right(text, frame, path, strength):
+    found, given = keyframe(text)
+    assert found == frame
+    assert Keyframe.of(given, frame) == Keyframe(path, strength)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a.png@", ("FILE@FRAME", "'a.png@'")),
+        ("photo@2x.png", ("FILE@FRAME", "'photo@2x.png'")),
+        ("a.png@1.5", ("FILE@FRAME",)),
+        ("@5", ("FILE@FRAME",)),
+        ("a.png@9999999", ("FILE@FRAME",)),
+        ("a.png@5:2", ("FILE@FRAME:STRENGTH", "from 0 to 1", "'2'")),
+        ("a.png@5:-0.1", ("from 0 to 1", "'-0.1'")),
+        ("a.png@5:nan", ("from 0 to 1", "'nan'")),
+        ("a.png@5:", ("from 0 to 1", "''")),
+        ("a.png@5:much", ("from 0 to 1", "'much'")),
+    ],
+)
+def test_a_keyframe_that_says_too_little_or_too_much_is_refused(text, words):
+    with pytest.raises(argparse.ArgumentTypeError, match=facts(*words)):
+        keyframe(text)
 
 
 # --- messages ------------------------------------------------------------------------------------

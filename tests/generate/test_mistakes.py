@@ -48,7 +48,7 @@ BAD_FLAGS = {
         [*PROMPT, "--count", "2", "--seed", str(2**63 - 1)],
         ("--count", "2^63 - 1", "seed"),
     ),
-    "keyframe": ([*PROMPT, "--keyframe", "first.png"], ("--keyframe", "N=FILE", HELP)),
+    "keyframe": ([*PROMPT, "--keyframe", "first.png"], ("--keyframe", "FILE@FRAME", HELP)),
     "keyframes": (
         [*PROMPT, "--keyframe", "4=a", "--keyframe", "4=b"],
         ("Two pictures", "frame 4"),

@@ -31,6 +31,7 @@ JSON = {
     "whole": 7,
     "number": 2.5,
     "choice": "euler",
+    "switch": True,
     "picture": "first.png",
     "clip": "clip.mp4",
     "keyframes": {"16": "middle.png"},
@@ -91,7 +92,7 @@ def test_json_of_the_right_type_is_taken(name):
 @pytest.mark.parametrize("value", [True, None, 1.5, 5, "5", [], {}], ids=repr)
 def test_json_of_another_type_is_refused_by_name(name, value):
     kind = SETTINGS[name].kind
-    is_right = not isinstance(value, bool) and type(value) in {
+    is_right = type(value) in {
         "number": (int, float),
         "choice": (str, int),
     }.get(kind, (type(JSON[kind]),))
@@ -110,6 +111,19 @@ def test_what_json_gave_is_quoted_but_not_at_length():
     with pytest.raises(SettingError) as caught:
         check_json({"prompt": ["x" * 10_000]}, "The settings")
     assert len(str(caught.value)) < 150
+
+
+@pytest.mark.parametrize("group", ["how", "options"])
+def test_a_switch_is_true_or_false(group):
+    switch = Setting("clean", "switch", "Clean", "whether it is cleaned", group)
+    for value in (True, False):
+        assert switch.checked(value) is value
+        switch.check_json(value, "The settings")
+    for value in (1, 0, "true", None, [True], float("nan")):
+        with pytest.raises(SettingError, match="`clean`.*true or false"):
+            switch.checked(value)
+        with pytest.raises(SettingError, match="`clean`"):
+            switch.check_json(value, "The settings")
 
 
 # --- ranges --------------------------------------------------------------------------------------

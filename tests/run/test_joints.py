@@ -10,6 +10,7 @@ import pytest
 
 from mlxvid.catalog import CATALOG
 from mlxvid.errors import MediaError, SettingError
+from mlxvid.media import images
 from mlxvid.media.clip import Clip
 from mlxvid.media.video import Video
 from mlxvid.run import joints
@@ -46,13 +47,13 @@ def test_the_shared_frames_are_those_of_the_whole_clip(tmp_path, ending):
 def test_a_long_clip_is_neither_decoded_nor_kept_whole(tmp_path, monkeypatch):
     path = encoded(tmp_path / "long.mp4", moving(300, 96, 64), options={"g": "24"})
     fitted = []
-    fit = joints.images.fit
+    fit = images.fit
 
     def counted(pixels, width, height):
         fitted.append(pixels.shape[:2])
         return fit(pixels, width, height)
 
-    monkeypatch.setattr(joints.images, "fit", counted)
+    monkeypatch.setattr(images, "fit", counted)
     monkeypatch.setattr(Clip, "load", None)
     request = completed(extend=path, join=path, width=48, height=32)
     assert {frames.shape for frames in request.pictures.values()} == {(SHARED, 32, 48, 3)}

@@ -1,1 +1,1 @@
-"""LTX-Video: text to video on few, large latent positions (arXiv:2501.00103)."""
+"""LTX-Video 0.9, from text, pictures and clips."""

@@ -5,22 +5,25 @@ Facts from Lightricks/LTX-Video (configs, README, licences) and the repositories
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from mlxvid.errors import WeightsError
 from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
-from mlxvid.model.geometry import Defaults, Geometry
+from mlxvid.model.geometry import Defaults
 from mlxvid.model.settings import Setting
 from mlxvid.text.t5_config import T5_XXL, T5Config
 
 from . import releases
 from .config import LTXTransformerConfig
-from .recipes import BLOCKS_2B, NEGATIVE_PROMPT, RECIPES, Recipe
+from .geometry import LTXGeometry
+from .recipes import BLOCKS_2B, NEGATIVE_PROMPT, RECIPES, Recipe, work_size
 from .upsampler_config import LTXUpsamplerConfig
 from .vae_config import LTXVAEConfig
 
-GEOMETRY = Geometry(t_factor=8, s_factor=32, channels=128, patch=(1, 1, 1), causal=True)
+GEOMETRY = LTXGeometry(t_factor=8, s_factor=32, channels=128, patch=(1, 1, 1), causal=True)
 # The pipeline of Diffusers for models that start from pictures and clips at any frame.
 CONDITION = "LTXConditionPipeline"
 # How its other pipelines read a prompt: fewer tokens, and without telling T5 where they end.
@@ -103,7 +106,17 @@ OPTIONS = (
 TAKES = frozenset({"negative_prompt", "loras", "image", "stg", "rescale", "upscale", "prepare"})
 WITH_TIMES = frozenset({"decode_timestep", "decode_noise"})
 # What a model takes that is given pictures and clips at any frame.
-CONDITIONED = frozenset({"last_image", "keyframes", "extend", "join", "image_noise"})
+CONDITIONED = frozenset(
+    {
+        "last_image",
+        "keyframes",
+        "keyframe_clips",
+        "keyframe_strength",
+        "extend",
+        "join",
+        "image_noise",
+    }
+)
 # Frames that a clip has in common with the one that it extends or joins: 8k + 1.
 SHARED_FRAMES = 25
 
@@ -113,6 +126,13 @@ class LTXCard(Card):
     """A card with the release's recipe."""
 
     recipe: Recipe
+
+    def worked_size(self, width: int, height: int, options: Mapping[str, Any]) -> tuple[int, int]:
+        """Of two passes the second one's: twice the first's."""
+        if options.get("upscale") != "on":
+            return width, height
+        wide, high = work_size(width, height, self.geometry.s_factor)
+        return 2 * wide, 2 * high
 
 
 def read(folder: Folder) -> LTXCard:
@@ -131,7 +151,7 @@ def read(folder: Folder) -> LTXCard:
         folder,
         dtype="bfloat16",
         family=FAMILY,
-        geometry=Geometry(vae.t_factor, vae.s_factor, vae.latent_channels, (1, 1, 1)),
+        geometry=LTXGeometry(vae.t_factor, vae.s_factor, vae.latent_channels, (1, 1, 1)),
         defaults=folder.parse("defaults", Defaults) or _defaults(recipe),
         samplers=_samplers(recipe),
         heads=transformer.num_attention_heads,
@@ -261,8 +281,8 @@ FAMILY = Family(
     read=read,
     options=OPTIONS,
     # Of tokens with times of their own, as with pictures; without these a block on Metal holds 8.4
-    # widths. The rotary tables are two of them. The VAE of 0.9.5 and later held 4193 bytes a pixel
-    # of the picture while it decoded frame by frame, at its real widths.
+    # widths. The rotary tables are two of them. The third generation's VAE, at its real widths,
+    # held 4193 bytes a pixel of the picture while it decoded frame by frame.
     memory=Coefficients(
         metal=Block(attention=14.0, forward=10.0, inner=1.0),
         cpu=Block(attention=21.2, forward=11.8, inner=4.0),

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from mlxvid.errors import SettingError
+
 Schedule = Literal["token-shifted", "linear-quadratic"]
 Generation = Literal["A", "B", "C"]
 
@@ -36,6 +38,16 @@ class Strengths:
     stg: float = 0.0
     rescale: float = 0.0
     blocks: tuple[int, ...] = ()
+
+    @property
+    def has_negative(self) -> bool:
+        """Whether there is a pass of the negative prompt."""
+        return self.scale > 1
+
+    @property
+    def has_perturbed(self) -> bool:
+        """Whether there is a perturbed pass."""
+        return self.stg > 0 and bool(self.blocks)
 
 
 @dataclass(frozen=True)
@@ -126,6 +138,29 @@ class Pass:
     def given(self) -> tuple[float, ...]:
         """The given times of the steps that are taken; empty where they follow from a formula."""
         return self.times[self.skip_first : self.steps - self.skip_last]
+
+    def of_steps(self, steps: int) -> Pass:
+        """The pass in another number of steps, of which as large a share is left out; of given
+        times so many, evenly chosen.
+
+        Raises :class:`SettingError` for more steps than there are given times.
+        """
+        if steps == self.steps:
+            return self
+        if self.times and steps > self.steps:
+            raise SettingError(
+                f"This model was distilled to {self.steps} `steps` and can't take {steps}; take "
+                f"{self.steps} or fewer."
+            )
+        chosen = [i * self.steps // steps for i in range(steps)] if self.times else []
+        first = min(round(self.skip_first * steps / self.steps), steps - 1)
+        last = min(round(self.skip_last * steps / self.steps), steps - 1 - first)
+        times = tuple(self.times[i] for i in chosen)
+        return replace(self, steps=steps, skip_first=first, skip_last=last, times=times)
+
+    def guided(self, scale: float, stg: float, rescale: float) -> Pass:
+        """The pass with these at the peaks of its guidance."""
+        return replace(self, guidance=self.guidance.with_peaks(scale, stg, rescale))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .recipes import Pass, Schedule
+
 # Of the linear-quadratic schedule: the noise that the linear steps take away.
 THRESHOLD = 0.025
 # Of the schedule by tokens: the shift (its logarithm) at two numbers of tokens, and the last sigma.
@@ -56,3 +58,18 @@ def given(times: Sequence[float], end: float = 0.0) -> np.ndarray:
     Times at or below the end are left out: steps from there move nothing.
     """
     return np.array([*(time for time in times if time > end), end], np.float64)
+
+
+def sigmas_of(run: Pass, schedule: Schedule, tokens: int) -> np.ndarray:
+    """Those of a pass of a recipe, [evaluations + 1], the last one 0.
+
+    schedule: of passes whose times are not given. tokens: of the latents.
+    """
+    if run.times:
+        return given(run.given)
+    if schedule == "token-shifted":
+        sigmas = token_shifted(run.steps, tokens)
+    else:
+        sigmas = linear_quadratic(run.steps)
+    taken = sigmas[run.skip_first : run.steps - run.skip_last]
+    return np.append(taken, 0.0)

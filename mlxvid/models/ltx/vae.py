@@ -222,6 +222,17 @@ class AutoencoderKLLTXVideo(nn.Module):
         float32, the distribution's mean. tile: as of :meth:`decode`. Raises :class:`SettingError`
         for another number of frames, or a width or height that is no multiple of 32.
         """
+        return self.normalised(self._moments(frames, tile)[..., :-1])
+
+    def sample(self, frames: mx.array, key: mx.array, tile: int | None = None) -> mx.array:
+        """As :meth:`encode`, but drawn from the distribution, as the pipelines have pictures."""
+        moments = self._moments(frames, tile).astype(mx.float32)
+        mean = moments[..., :-1]
+        # One log-variance for all channels, within the bounds of Diffusers' distribution.
+        deviation = mx.exp(0.5 * mx.clip(moments[..., -1:], -30, 20))
+        return self.normalised(mean + deviation * mx.random.normal(mean.shape, key=key))
+
+    def _moments(self, frames: mx.array, tile: int | None) -> mx.array:
         t = self.t_factor
         s = self.s_factor
         f, h, w = frames.shape[1:4]
@@ -236,10 +247,8 @@ class AutoencoderKLLTXVideo(nn.Module):
             return mx.concatenate(list(passed(self.encoder.layers(), part, MAX_POSITIONS)), axis=1)
 
         if tile is None:
-            z = whole(x, 0)
-        else:
-            z = blended(whole, x, tile * s, stride(tile) * s, down=s)
-        return self.normalised(z[..., : self.config.latent_channels])
+            return whole(x, 0)
+        return blended(whole, x, tile * s, stride(tile) * s, down=s)
 
     def decode(
         self,

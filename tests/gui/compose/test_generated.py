@@ -47,6 +47,20 @@ def test_a_number_in_the_table_has_a_field(add_setting, make_panel):
     assert making_of(panel.settings())[setting.name] == 1.25
 
 
+def test_a_switch_is_on_off_or_the_models_own(add_setting, make_panel):
+    setting = add_setting("switch")
+    panel = make_panel()
+    combo = panel.findChild(QComboBox, setting.name)
+    assert setting.name not in panel.settings()
+    for text, value in (("On", True), ("Off", False)):
+        combo.setCurrentIndex(combo.findText(text))
+        assert making_of(panel.settings())[setting.name] is value
+    panel.apply_settings({"prompt": "a ball", setting.name: True})
+    assert combo.currentText() == "On"
+    panel.apply_settings({"prompt": "a ball"})
+    assert setting.name not in panel.settings()
+
+
 def test_a_whole_number_a_text_and_a_choice(add_setting, make_panel):
     whole = add_setting("whole", low=1, high=9)
     text = add_setting("text")

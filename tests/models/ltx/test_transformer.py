@@ -118,6 +118,24 @@ def test_times_that_are_all_the_same_are_not_spread():
         assert mx.allclose(ours(x, text, None, Times.of(times), rope), y, atol=1e-6)
 
 
+def test_few_times_do_not_become_the_modulation_of_every_token():
+    """That, [N, 6C], would be six times as large as the tokens."""
+    ours = ltx.LTXVideoTransformer3DModel(LTXTransformerConfig(**config(2, 256, 1)))
+    tokens = 512
+    x_bytes = 4 * tokens * 512
+    rope = tables(ours.config, coords((8, 8, 8), FPS, True))
+    x = mx.array(random(1, tokens, 5))
+    text = mx.array(random(1, 7, 11))
+    mx.eval(ours.parameters(), rope, x, text)
+    taken = []
+    for times in (np.array([0.5]), np.where(np.arange(tokens) < 64, 0.0, 0.5)[None]):
+        before = mx.get_active_memory()
+        mx.reset_peak_memory()
+        mx.eval(ours(x, text, None, Times.of(times), rope))
+        taken.append(mx.get_peak_memory() - before)
+    assert taken[1] < taken[0] + 6 * x_bytes
+
+
 def test_padding_is_cut_where_every_row_has_it():
     text = mx.array(random(2, 7, 11))
     short, mask = cut(text, np.arange(7) < np.array([[3], [5]]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from diffusers import (
     FlowMatchEulerDiscreteScheduler,
     LTXConditionPipeline,
     LTXImageToVideoPipeline,
+    LTXLatentUpsamplePipeline,
     LTXPipeline,
     LTXVideoTransformer3DModel,
 )
@@ -100,4 +102,35 @@ def write_model(
     pipeline(generation, kind).save_pretrained(folder)
     if upscales:
         upsampler().save_pretrained(folder / "latent_upsampler")
+    return folder
+
+
+def from_picture(pipe: LTXPipeline) -> LTXImageToVideoPipeline:
+    """The reference's pipeline from a first picture, of the parts of another."""
+    made = LTXImageToVideoPipeline(**pipe.components)
+    made.set_progress_bar_config(disable=True)
+    return made
+
+
+def upsampling(pipe: LTXConditionPipeline, network: LTXLatentUpsamplerModel):
+    """The reference's pipeline that makes the latents of another twice as large."""
+    made = LTXLatentUpsamplePipeline(vae=pipe.vae, latent_upsampler=network)
+    made.set_progress_bar_config(disable=True)
+    return made
+
+
+def saved(
+    pipe: LTXPipeline,
+    folder: Path,
+    release: str | None,
+    network: LTXLatentUpsamplerModel | None = None,
+) -> Path:
+    """The folder of a model in the Diffusers layout, marked as a release of LTX-Video, or not."""
+    pipe.save_pretrained(folder)
+    if network is not None:
+        network.save_pretrained(folder / "latent_upsampler")
+    if release is not None:
+        index = folder / "model_index.json"
+        values = json.loads(index.read_text())
+        index.write_text(json.dumps({**values, "ltx_release": release}))
     return folder

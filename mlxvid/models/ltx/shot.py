@@ -1,0 +1,142 @@
+"""A run of LTX-Video: one pass, or a small one and then a few steps at twice its size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from mlxvid.model.base import Passes, Shot, Stage
+from mlxvid.model.conditions import Conditions
+from mlxvid.model.guidance import NEGATIVE, PROMPT
+from mlxvid.model.request import Request
+from mlxvid.schedulers import Predict, Scheduler
+from mlxvid.schedulers.given import GivenByStrength
+
+from . import rope
+from .conditioning import Item, Tokens, placed
+from .guidance import guided
+from .keys import key_of
+from .recipes import Pass
+from .transformer import Rope, Times, cut
+from .upsampler import adain
+
+
+class LTXShot(Shot):
+    """Passes one after the other, each with a schedule and guidance of its own."""
+
+    def __init__(self, model: Any, request: Request, noise: mx.array, passes: Passes):
+        super().__init__(model, request, noise, passes)
+        self.runs: Sequence[Pass] = model.runs(request)
+
+    @property
+    def steps(self) -> Sequence[int]:
+        return [run.evaluations for run in self.runs]
+
+    def stage(self, number: int, x: mx.array) -> Stage:
+        if number > 0:
+            x = self._larger(x)
+        run = self.runs[number]
+        shape = x.shape[1:4]
+        scheduler = self.model.pass_scheduler(run, self.request, int(np.prod(shape)))
+        if number > 0:
+            noise = mx.random.normal(x.shape, key=key_of(self.request.seed, "second pass"))
+            x = scheduler.noised(x, noise, 0)
+        items = self._items(number)
+        tokens = placed(x, items, *self._positions, key_of(self.request.seed, "given", number))
+        if items:
+            scheduler = GivenByStrength(scheduler, tokens.x, tokens.edit, self._renoise(tokens))
+        texts = {name: conditions.only("text", "mask") for name, conditions in self.passes.items()}
+        return TokenStage(scheduler, texts, run, tokens, shape)
+
+    def _larger(self, x: mx.array) -> mx.array:
+        """Latents twice as large, with the statistics that they had."""
+        upsampler = self.model.network("latent_upsampler")
+        vae = self.model.network("vae")
+        larger = vae.normalised(upsampler(vae.scaled_back(x)))
+        larger = adain(larger, x, 1.0)
+        mx.eval(larger)
+        return larger
+
+    @property
+    def _positions(self) -> tuple[float, bool, int]:
+        """The frame rate, whether positions in time are causal, and frames a latent frame."""
+        return self.request.fps, self.model.recipe.causal, self.model.card.geometry.t_factor
+
+    def _items(self, number: int) -> list[Item]:
+        """What is given, at the size of pass `number`."""
+        conditions = self.passes[PROMPT]
+        return [
+            Item(item.frame, conditions[f"given {number} {i}"], item.strength)
+            for i, item in enumerate(self.request.placed)
+        ]
+
+    def _renoise(self, tokens: Tokens) -> Callable[[int], mx.array] | None:
+        """The noise with which step i shows the network what is given and held; None for none."""
+        scale = float(self.request.options.get("image_noise", 0.0))
+        if not scale:
+            return None
+        shape = tokens.x.shape
+        seed = self.request.seed
+        return lambda i: scale * mx.random.normal(shape, key=key_of(seed, "renoise", i))
+
+    def predictor(self, stage: Any, step: int, latent_frames: int) -> Predict:
+        """The guided velocity. latent_frames: here, tokens."""
+        network = self.model.network("transformer")
+        if stage.rope is None:
+            stage.rope = rope.tables(network.config, stage.tokens.coords)
+        guidance = stage.run.guidance
+
+        def velocity(
+            x: mx.array, time: float, conditions: Conditions, unattended: Collection[int] = ()
+        ) -> mx.array:
+            times = Times.of(np.minimum(stage.tokens.edit, time))
+            text, mask = cut(conditions["text"], np.array(conditions["mask"]))
+            output = network(x, text, mask, times, stage.rope, unattended)
+            return output[..., : x.shape[-1]].astype(mx.float32)
+
+        def combined(x: mx.array, time: float) -> mx.array:
+            strengths = guidance.at(time)
+            prompt = velocity(x, time, stage.passes[PROMPT])
+            negative = None
+            perturbed = None
+            if strengths.has_negative:
+                negative = velocity(x, time, stage.passes[NEGATIVE])
+            if strengths.has_perturbed:
+                perturbed = velocity(x, time, stage.passes[PROMPT], strengths.blocks)
+            return guided(strengths, prompt, negative, perturbed, guidance.star)
+
+        strengths = guidance.at(stage.scheduler.times[step].item())
+        stage.calls = 1 + strengths.has_negative + strengths.has_perturbed
+        return combined
+
+
+class TokenStage(Stage):
+    """A pass over tokens: those of what is given, and then the clip's own.
+
+    tokens: what it begins with. shape: (F, H, W) of the clip's latents in it.
+    """
+
+    calls = 1
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        passes: Passes,
+        run: Pass,
+        tokens: Tokens,
+        shape: tuple[int, ...],
+    ):
+        super().__init__(scheduler, passes)
+        self.run = run
+        self.tokens = tokens
+        self.shape = shape
+        self.rope: Rope | None = None
+
+    def begin(self, x: mx.array) -> mx.array:
+        return self.tokens.x
+
+    def merged(self, x: mx.array, y: mx.array) -> mx.array:
+        return y[:, self.tokens.extra :].reshape(1, *self.shape, -1)

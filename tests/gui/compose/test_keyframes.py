@@ -1,0 +1,94 @@
+"""Keyframes in the window: pictures and clips, with a strength where the model takes one."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtWidgets import QDoubleSpinBox, QSpinBox
+
+from mlxvid.gui.compose.pictures import PicturesBox
+from mlxvid.gui.compose.wells import PictureWell
+from mlxvid.model.card import ABILITIES
+from tests.gui.clips import write_clip
+
+PLAIN = frozenset({"image", "last_image", "keyframes"})
+WHOLE = PLAIN | ABILITIES
+
+
+@pytest.fixture
+def box(qtbot):
+    box = PicturesBox()
+    box.messages = []
+    box.message.connect(box.messages.append)
+    qtbot.addWidget(box)
+    box.set_takes(WHOLE)
+    box.set_frames(33)
+    box.show()
+    return box
+
+
+@pytest.fixture
+def clip(home):
+    return write_clip(home / "clip.mp4")
+
+
+def keyframes(box) -> list[tuple[PictureWell, QSpinBox, QDoubleSpinBox]]:
+    """The well, the frame and the strength of each."""
+    kinds = ((PictureWell, "keyframe"), (QSpinBox, "keyframe_number"))
+    parts = [box.findChildren(kind, name) for kind, name in kinds]
+    return list(zip(*parts, box.findChildren(QDoubleSpinBox, "keyframe_strength"), strict=True))
+
+
+def new(box) -> PictureWell:
+    return box.findChild(PictureWell, "keyframes")
+
+
+def test_a_keyframe_has_a_strength_where_the_model_takes_one(box, picture):
+    new(box).set_path(picture)
+    ((_, frame, strength),) = keyframes(box)
+    assert strength.isVisible()
+    assert (strength.minimum(), strength.maximum()) == (0, 1)
+    frame.setValue(8)
+    assert box.settings() == {"keyframes": {"8": str(picture)}}
+    strength.setValue(0.25)
+    assert box.settings() == {"keyframes": {"8": [str(picture), 0.25]}}
+    box.set_takes(PLAIN)
+    assert not strength.isVisible()
+    assert box.settings() == {"keyframes": {"8": str(picture)}}
+    box.set_takes(WHOLE)
+    assert box.settings() == {"keyframes": {"8": [str(picture), 0.25]}}
+
+
+def test_a_clip_is_a_keyframe_where_the_model_takes_one(box, clip):
+    new(box).set_path(clip)
+    ((well, _, _),) = keyframes(box)
+    assert box.messages == []
+    assert box.settings() == {"keyframes": {"16": str(clip)}}
+    box.set_takes(PLAIN)
+    assert not well.isVisible()
+    assert box.settings() == {}
+    new(box).set_path(clip)
+    assert "is a video" in box.messages[-1]
+    assert len(keyframes(box)) == 1
+
+
+def test_what_a_clip_holds_is_shown_again(box, picture, clip):
+    settings = {
+        "frames": 33,
+        "keyframes": {
+            "0": [str(picture), 0.5],
+            "8": str(clip),
+            "16": [str(clip), 0.25],
+            "32": str(picture),
+        },
+    }
+    box.set_settings(settings)
+    last = settings["keyframes"].pop("32")
+    assert box.settings() == {"last_image": last, "keyframes": settings["keyframes"]}
+    box.set_settings({"frames": 33, "keyframes": {"0": str(picture)}})
+    assert box.settings() == {"image": str(picture)}
+
+
+def test_a_clip_for_the_first_frame_stays_one(box, clip):
+    box.set_settings({"frames": 33, "keyframes": {"0": str(clip)}})
+    assert box.settings() == {"keyframes": {"0": str(clip)}}
+    assert box.messages == []
