@@ -195,7 +195,8 @@ class CentredConv3d(nn.Module):
         frames = max(0, x.shape[1] - k_t + 1)
         if not frames:
             return mx.zeros((x.shape[0], 0, *x.shape[2:4], self.weight.shape[0]), x.dtype)
-        return _sum_of_taps(self, [x[:, tap : tap + frames] for tap in range(k_t)])
+        inputs = [x[:, tap : tap + frames] for tap in range(k_t)]
+        return _sum_of_taps(self, inputs, one_by_one=True)
 
 
 def _begin(
@@ -209,9 +210,16 @@ def _begin(
 
 
 def _sum_of_taps(
-    layer: nn.Module, inputs: list[mx.array], first: int = 0, space_stride: int = 1
+    layer: nn.Module,
+    inputs: list[mx.array],
+    first: int = 0,
+    space_stride: int = 1,
+    one_by_one: bool = False,
 ) -> mx.array:
-    """The convolution of the frames that each tap in time meets. first: the number of the first."""
+    """The convolution of the frames that each tap in time meets. first: the number of the first.
+
+    one_by_one: large results are evaluated tap by tap, so that one workspace is held at a time.
+    """
     k_h, k_w = layer.weight.shape[2:4]
     if k_h == k_w == 1:
         matrix = layer.weight[:, first:].reshape(layer.weight.shape[0], -1)
@@ -220,6 +228,8 @@ def _sum_of_taps(
         padding = (k_h // 2, k_w // 2)
         y = conv_frames(inputs[0], layer.weight[:, first], space_stride, padding)
         for tap, part in enumerate(inputs[1:], first + 1):
+            if one_by_one and y.size > MAX_LAZY_VALUES:
+                mx.eval(y)
             y = y + conv_frames(part, layer.weight[:, tap], space_stride, padding)
     return y + layer.bias if "bias" in layer else y
 

@@ -28,6 +28,9 @@ STAGES: tuple[Stage, ...] = ("encode", "denoise", "decode")
 ABILITIES = frozenset({"keyframe_clips", "keyframe_strength"})
 """What a card may take besides settings: clips among the `keyframes`, and a strength of each."""
 
+CLIP_TO_CLIP = frozenset({"video", "strength"})
+"""What a card takes whose model can begin from a noised clip."""
+
 
 @dataclass(frozen=True)
 class Part:

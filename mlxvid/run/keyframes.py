@@ -32,6 +32,12 @@ class Item(NamedTuple):
     given: Still | GivenClip
     strength: float
 
+    def original(self, frames: np.ndarray) -> np.ndarray:
+        """What tells it from others: a picture as it was given, of a clip the `frames` that are
+        taken.
+        """
+        return self.given.pixels if isinstance(self.given, Still) else frames
+
     @property
     def kind(self) -> str:
         """What it is, for messages."""

@@ -39,17 +39,28 @@ class LTXShot(Shot):
         if number > 0:
             x = self._larger(x)
         run = self.runs[number]
-        shape = x.shape[1:4]
-        scheduler = self.model.pass_scheduler(run, self.request, int(np.prod(shape)))
+        scheduler = self.model.pass_scheduler(run, self.request, x.shape[1:4])
         if number > 0:
             noise = mx.random.normal(x.shape, key=key_of(self.request.seed, "second pass"))
             x = scheduler.noised(x, noise, 0)
-        items = self._items(number)
-        tokens = placed(x, items, *self._positions, key_of(self.request.seed, "given", number))
+        items = self.items(number)
+        tokens = placed(x, items, *self.positions, key_of(self.request.seed, "given", number))
         if items:
-            scheduler = GivenByStrength(scheduler, tokens.x, tokens.edit, self._renoise(tokens))
-        texts = {name: conditions.only("text", "mask") for name, conditions in self.passes.items()}
-        return TokenStage(scheduler, texts, run, tokens, shape)
+            scheduler = self.with_items(scheduler, tokens)
+        return TokenStage(scheduler, self.texts(0), run, tokens, x.shape[1:4])
+
+    def texts(self, number: int) -> Passes:
+        """The text of each pass, of the prompt's texts the one with that number or the last."""
+        passes = {}
+        for name, conditions in self.passes.items():
+            which = min(number, conditions["text"].shape[1] - 1)
+            text = conditions["text"][:, which]
+            passes[name] = Conditions({"text": text, "mask": conditions["mask"][:, which]})
+        return passes
+
+    def with_items(self, scheduler: Scheduler, tokens: Tokens) -> Scheduler:
+        """A scheduler that keeps what is given in `tokens`."""
+        return GivenByStrength(scheduler, tokens.x, tokens.edit, self._renoise(tokens))
 
     def _larger(self, x: mx.array) -> mx.array:
         """Latents twice as large, with the statistics that they had."""
@@ -61,11 +72,11 @@ class LTXShot(Shot):
         return larger
 
     @property
-    def _positions(self) -> tuple[float, bool, int]:
+    def positions(self) -> tuple[float, bool, int]:
         """The frame rate, whether positions in time are causal, and frames a latent frame."""
         return self.request.fps, self.model.recipe.causal, self.model.card.geometry.t_factor
 
-    def _items(self, number: int) -> list[Item]:
+    def items(self, number: int) -> list[Item]:
         """What is given, at the size of pass `number`."""
         conditions = self.passes[PROMPT]
         return [
@@ -92,7 +103,7 @@ class LTXShot(Shot):
         def velocity(
             x: mx.array, time: float, conditions: Conditions, unattended: Collection[int] = ()
         ) -> mx.array:
-            times = Times.of(np.minimum(stage.tokens.edit, time))
+            times = Times.of(stage.tokens.times(time))
             text, mask = cut(conditions["text"], np.array(conditions["mask"]))
             output = network(x, text, mask, times, stage.rope, unattended)
             return output[..., : x.shape[-1]].astype(mx.float32)

@@ -64,7 +64,9 @@ class Shortcut(nn.Module):
             self.conv_shortcut = CentredConv(in_channels, out_channels, kernel=1)
 
     def shortcut(self, x: mx.array) -> mx.array:
-        return self.conv_shortcut.conv(self.norm3(x)) if "norm3" in self and x.size else x
+        if "norm3" not in self:
+            return x
+        return self.conv_shortcut.conv(self.norm3(x) if x.size else x)
 
 
 class CausalResnet(Shortcut):

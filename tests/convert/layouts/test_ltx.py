@@ -105,6 +105,34 @@ def test_a_single_file(kind, name, release, made, source, tmp_path, caplog):
         mx.eval(components.network(part, card.family.parts[part]).parameters())
 
 
+@pytest.mark.parametrize(
+    ("generation", "pipeline", "release"),
+    [
+        ("A", "LTXPipeline", "0.9.0"),
+        ("B", "LTXPipeline", "0.9.1"),
+        ("C", "LTXConditionPipeline", "0.9.6-distilled"),
+        ("C", "LTXConditionPipeline", "0.9.8-2b-distilled"),
+    ],
+)
+def test_the_frames_are_those_of_the_model_in_the_diffusers_layout(
+    generation, pipeline, release, source, tmp_path
+):
+    pipe = tiny.pipeline(generation, pipeline)
+    folder = tiny.saved(pipe, tmp_path / "diffusers", release, tiny.upsampler())
+    model = Made(pipe.transformer, pipe.vae)
+    metadata = model.metadata(causal_temporal_positioning=generation == "C")
+    ltx_release.save(source / f"ltxv-{release}.safetensors", model.file(), metadata)
+    ltx_release.save(source / "upscaler.safetensors", tiny.upsampler().state_dict())
+    out = convert(source, tmp_path / "out", "float32")
+    frames = []
+    for place in (folder, out):
+        clip = mlxvid.load(str(place)).generate(
+            "a red ball", width=128, height=128, frames=9, steps=3, seed=1, guidance=1.0
+        )
+        frames.append(clip.frames)
+    assert (frames[0] == frames[1]).all() and frames[0].std() > 1
+
+
 # Of these Diffusers' own defaults have entries for levels that there are not, and names of nothing.
 NOT_COMPARED = {"_class_name", "downsample_type", "decoder_inject_noise"}
 

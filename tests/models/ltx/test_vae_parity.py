@@ -92,6 +92,22 @@ def test_decode(pair, frames, height, width, monkeypatch):
     close(whole(pair[0].decode(mx.array(z), TIME, key)), expected)
 
 
+def test_blended_tiles(pair, monkeypatch):
+    """Tiles of 3 positions every 2 are Diffusers' of 96 pixels every 64. It draws noise anew for
+    each, so that here there is none.
+    """
+    ours, theirs = pair
+    monkeypatch.setattr(torch, "randn", lambda shape, **_: torch.zeros(shape))
+    theirs.enable_tiling(96, 96, tile_sample_stride_height=64, tile_sample_stride_width=64)
+    try:
+        x = np.tanh(random(1, 9, 128, 96, 3))
+        close(ours.encode(mx.array(x), tile=3), their_latents(theirs, x))
+        z = random(1, 2, 4, 3, CHANNELS)
+        close(whole(ours.decode(mx.array(z), TIME, tile=3)), their_frames(theirs, z))
+    finally:
+        theirs.disable_tiling()
+
+
 @pytest.mark.parametrize("generation", sorted(RELEASED))
 def test_every_tensor_of_the_releases_has_its_place(generation):
     with torch.device("meta"):
