@@ -2,12 +2,13 @@
 is rebuilt around it.
 
 ``python -m tests.run.unchanged_clips`` records them anew, for a change that is meant to change
-them.
+them; with names of cases after it these alone.
 """
 
 from __future__ import annotations
 
 import hashlib
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,7 @@ SMALL = dict(width=48, height=32, frames=9, steps=3)
 MINI = dict(width=64, height=48, frames=9, steps=3)
 LATTE = dict(width=48, height=32, steps=3)
 OPENSORA = dict(width=48, height=32, frames=17, steps=3)
+LTX = dict(width=64, height=32, frames=9, steps=3)
 
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "mini": ("mini", MINI),
@@ -72,6 +74,18 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         {**OPENSORA, "frames": 34, "steps": 2, "join": picture(10, 48, 32, 17)},
     ),
     "opensora-picture": ("opensora", {**OPENSORA, "frames": 1, "options": {"aesthetic": 0.0}}),
+    "ltx": ("ltx", {**LTX, "options": {"upscale": "off"}}),
+    "ltx-guided": ("ltx-0.9.1", {**LTX, "guidance": 2.0, "options": {"stg": 0}}),
+    "ltx-two-passes": ("ltx", LTX),
+    "ltx-given": (
+        "ltx",
+        {
+            **LTX,
+            "frames": 17,
+            "keyframes": {0: picture(11, 64, 32), 8: (picture(12, 64, 32, 9), 0.7)},
+            "options": {"prepare": "off"},  # as this machine's H.264 has it
+        },
+    ),
     **{
         f"latte-{sampler}": ("latte", {**LATTE, "sampler": sampler, "frames": 1})
         for sampler in (
@@ -93,11 +107,19 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 def writers() -> dict[str, Callable[[Path], Any]]:
     """By model, what writes it to a folder."""
     from tests.models.latte import tiny as tiny_latte
+    from tests.models.ltx import tiny as tiny_ltx
     from tests.models.opensora import tiny as tiny_opensora
     from tests.models.wan import tiny as tiny_wan
 
     def latte(folder: Path) -> None:
         tiny_latte.pipeline().save_pretrained(folder)
+
+    def ltx(folder: Path) -> None:
+        pipeline = tiny_ltx.pipeline("C", "LTXConditionPipeline")
+        tiny_ltx.saved(pipeline, folder, "0.9.8-13b-distilled", tiny_ltx.upsampler())
+
+    def ltx_0_9_1(folder: Path) -> None:
+        tiny_ltx.saved(tiny_ltx.pipeline("B", "LTXPipeline"), folder, "0.9.1")
 
     return {
         **{
@@ -106,6 +128,8 @@ def writers() -> dict[str, Callable[[Path], Any]]:
         },
         "latte": latte,
         "opensora": tiny_opensora.write_model,
+        "ltx": ltx,
+        "ltx-0.9.1": ltx_0_9_1,
     }
 
 
@@ -144,9 +168,12 @@ def arithmetic() -> str:
 
 
 def main() -> None:
+    names = sys.argv[1:] or list(CASES)
+    with np.load(RECORDED) as recorded:
+        clips = {case: recorded[case] for case in CASES if case in recorded}
     with tempfile.TemporaryDirectory() as folder:
         models = Models(Path(folder))
-        clips = {case: models.frames(case) for case in CASES}
+        clips |= {case: models.frames(case) for case in names}
     np.savez_compressed(RECORDED, arithmetic=np.array(arithmetic()), **clips)
     print(f"{len(clips)} clips, {RECORDED.stat().st_size / 1e3:.0f} kB")
 
