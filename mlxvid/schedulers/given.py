@@ -145,7 +145,8 @@ class GivenByStrength(_GivenFrames):
 class GivenBlended(_GivenFrames):
     """What is given is mixed into the latents before and after each step.
 
-    The network sees them as they are before the first of these. given: like the latents. share: float32 that broadcasts to them, 0 where nothing is given.
+    The network sees them as they are before the first of these. given: like the latents. share:
+    float32 that broadcasts to them, 0 where nothing is given.
     """
 
     def __init__(self, inner: Scheduler, given: mx.array, share: mx.array):

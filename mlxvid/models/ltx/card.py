@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mlxvid.errors import WeightsError
-from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
+from mlxvid.model.card import CLIP_TO_CLIP, Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults
 from mlxvid.model.settings import Setting
@@ -103,7 +103,15 @@ OPTIONS = (
         choices=_SWITCH,
     ),
 )
-TAKES = frozenset({"negative_prompt", "loras", "image", "stg", "rescale", "upscale", "prepare"})
+TAKES = CLIP_TO_CLIP | {
+    "negative_prompt",
+    "loras",
+    "image",
+    "stg",
+    "rescale",
+    "upscale",
+    "prepare",
+}
 WITH_TIMES = frozenset({"decode_timestep", "decode_noise"})
 # What a model takes that is given pictures and clips at any frame.
 CONDITIONED = frozenset(

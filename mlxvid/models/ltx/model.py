@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import mlx.core as mx
@@ -153,6 +154,14 @@ class Model(base.Model):
                     latents[f"given {number} {i}"] = vae.sample(sized, key)
                 mx.eval(latents)
         return Conditions(latents)
+
+    def clip_latents(self, request: Request, watch: Watch) -> mx.array | None:
+        """As every model's, at the size of the first pass."""
+        if request.video is not None:
+            width, height = self.pass_sizes(request)[0]
+            sized = bilinear(mx.array(request.video), height, width)
+            request = replace(request, video=np.array(sized))
+        return super().clip_latents(request, watch)
 
     # --- frames ----------------------------------------------------------------------------------
 

@@ -32,22 +32,33 @@ class LTXShot(Shot):
         self.runs: Sequence[Pass] = model.runs(request)
 
     @property
+    def first(self) -> int:
+        """The step of the first pass to begin with, later than 0 where there is a clip to begin
+        from.
+        """
+        return min(self.request.first, self.runs[0].evaluations - 1)
+
+    @property
     def steps(self) -> Sequence[int]:
-        return [run.evaluations for run in self.runs]
+        counts = [run.evaluations for run in self.runs]
+        return [counts[0] - self.first, *counts[1:]]
 
     def stage(self, number: int, x: mx.array) -> Stage:
         if number > 0:
             x = self._larger(x)
         run = self.runs[number]
         scheduler = self.model.pass_scheduler(run, self.request, x.shape[1:4])
+        first = 0 if number else self.first
         if number > 0:
             noise = mx.random.normal(x.shape, key=key_of(self.request.seed, "second pass"))
             x = scheduler.noised(x, noise, 0)
+        elif self.clip is not None:
+            x = scheduler.noised(self.clip, x, first)
         items = self.items(number)
         tokens = placed(x, items, *self.positions, key_of(self.request.seed, "given", number))
         if items:
             scheduler = self.with_items(scheduler, tokens)
-        return TokenStage(scheduler, self.texts(0), run, tokens, x.shape[1:4])
+        return TokenStage(scheduler, self.texts(0), run, tokens, x.shape[1:4], first)
 
     def texts(self, number: int) -> Passes:
         """The text of each pass, of the prompt's texts the one with that number or the last."""
@@ -139,8 +150,9 @@ class TokenStage(Stage):
         run: Pass,
         tokens: Tokens,
         shape: tuple[int, ...],
+        first: int,
     ):
-        super().__init__(scheduler, passes)
+        super().__init__(scheduler, passes, first)
         self.run = run
         self.tokens = tokens
         self.shape = shape
