@@ -29,7 +29,6 @@ CONDITION = "LTXConditionPipeline"
 # How its other pipelines read a prompt: fewer tokens, and without telling T5 where they end.
 PLAIN_TOKENS = 128
 
-_SWITCH = ("on", "off")
 OPTIONS = (
     Setting(
         "stg",
@@ -77,11 +76,10 @@ OPTIONS = (
     ),
     Setting(
         "upscale",
-        "choice",
+        "switch",
         "Two passes",
         "first at two thirds of the size, then a second pass over latents made twice as large",
         "options",
-        choices=_SWITCH,
     ),
     Setting(
         "image_noise",
@@ -96,11 +94,10 @@ OPTIONS = (
     ),
     Setting(
         "prepare",
-        "choice",
+        "switch",
         "Prepare pictures",
         "as the release does: softened and compressed, which the motion comes from",
         "options",
-        choices=_SWITCH,
     ),
 )
 TAKES = CLIP_TO_CLIP | {
@@ -137,7 +134,7 @@ class LTXCard(Card):
 
     def worked_size(self, width: int, height: int, options: Mapping[str, Any]) -> tuple[int, int]:
         """Of two passes the second one's: twice the first's."""
-        if options.get("upscale") != "on":
+        if not options.get("upscale"):
             return width, height
         wide, high = work_size(width, height, self.geometry.s_factor)
         return 2 * wide, 2 * high
@@ -239,15 +236,15 @@ def _takes(recipe: Recipe) -> frozenset[str]:
     return takes | CONDITIONED if recipe.generation == "C" else takes
 
 
-def _options(recipe: Recipe, upscales: bool) -> dict[str, float | str]:
+def _options(recipe: Recipe, upscales: bool) -> dict[str, float | str | bool]:
     """The recipe's values of the family's options. upscales: whether there is an upsampler."""
     guidance = recipe.alone.guidance
     two = upscales and recipe.second is not None
-    options: dict[str, float | str] = {
+    options: dict[str, float | str | bool] = {
         "stg": float(guidance.stg),
         "rescale": float(guidance.rescale),
-        "upscale": "on" if two else "off",
-        "prepare": "on",
+        "upscale": two,
+        "prepare": True,
     }
     if recipe.decode_time is not None and recipe.decode_noise is not None:
         options["decode_timestep"] = recipe.decode_time
@@ -303,7 +300,7 @@ FAMILY = Family(
     ),
     # A look within the least time. The size is that of the first of two passes towards 1216x704,
     # and the seed's noise so the same: the composition stays when both passes are made.
-    presets={"draft": {"width": 800, "height": 448, "options": {"upscale": "off"}}},
+    presets={"draft": {"width": 800, "height": 448, "options": {"upscale": False}}},
     needed=(
         (
             "tokenizer/spiece.model",

@@ -79,7 +79,7 @@ class Model(base.Model):
         passes where there is one.
         """
         recipe = self.recipe
-        if request.options.get("upscale") != "on":
+        if not request.options.get("upscale"):
             passes = [recipe.alone]
         elif recipe.first is None or recipe.second is None:
             raise SettingError(
@@ -99,7 +99,7 @@ class Model(base.Model):
 
     def pass_sizes(self, request: Request) -> list[tuple[int, int]]:
         """(width, height) in pixels that each pass works at."""
-        if request.options.get("upscale") != "on":
+        if not request.options.get("upscale"):
             return [(request.width, request.height)]
         side = self.card.geometry.s_factor
         width, height = work_size(request.width, request.height, side)
@@ -142,7 +142,7 @@ class Model(base.Model):
         if not request.placed:
             return Conditions({})
         vae = self.network("vae", watch)
-        is_prepared = request.options.get("prepare") == "on"
+        is_prepared = request.options.get("prepare")
         latents = {}
         with watch.task("encode"):
             for i, item in enumerate(request.placed):
@@ -182,7 +182,7 @@ class Model(base.Model):
         if time is not None and share:
             noise = mx.random.normal(latents.shape, key=key_of(seed, "decode"))
             latents = (1 - share) * latents + share * noise
-        if options.get("upscale") == "on":
+        if options.get("upscale"):
             latents = tone_mapped(latents, self.recipe.tone_mapping)
         key = key_of(seed, "decode", 1)
         for part in self.network("vae", watch).decode(latents, time, key):

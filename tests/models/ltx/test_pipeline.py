@@ -38,7 +38,7 @@ from .pipelines import (  # noqa: E402
 from .reference import CHANNELS  # noqa: E402
 
 # What the releases do and Diffusers doesn't.
-PLAIN = {"stg": 0, "rescale": 0, "decode_noise": 0, "prepare": "off", "upscale": "off"}
+PLAIN = {"stg": 0, "rescale": 0, "decode_noise": 0, "prepare": False, "upscale": False}
 
 
 # --- 0.9.0 and 0.9.1 -----------------------------------------------------------------------------
