@@ -5,6 +5,7 @@ Facts from Lightricks/LTX-Video (configs, README, licences) and the repositories
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +21,7 @@ from . import releases
 from .config import LTXTransformerConfig
 from .geometry import LTXGeometry
 from .recipes import BLOCKS_2B, NEGATIVE_PROMPT, RECIPES, Recipe, work_size
+from .tiles import largest_tile
 from .upsampler_config import LTXUpsamplerConfig
 from .vae_config import LTXVAEConfig
 
@@ -138,6 +140,18 @@ class LTXCard(Card):
             return width, height
         wide, high = work_size(width, height, self.geometry.s_factor)
         return 2 * wide, 2 * high
+
+    def together(
+        self, frames: int, width: int, height: int, options: Mapping[str, Any]
+    ) -> tuple[int, int, int]:
+        """Of two passes a tile of the second one, or the first one."""
+        frames = self.geometry.at_once(frames, width, height)
+        if not options.get("upscale"):
+            return frames, width, height
+        side = self.geometry.s_factor
+        high, wide = largest_tile(height // side, width // side)
+        first = (width // 2, height // 2)
+        return frames, *max((wide * side, high * side), first, key=math.prod)
 
 
 def read(folder: Folder) -> LTXCard:
@@ -286,17 +300,17 @@ FAMILY = Family(
     read=read,
     options=OPTIONS,
     # Of tokens with times of their own, as with pictures; without these a block on Metal holds 8.4
-    # widths. The rotary tables are two of them. The third generation's VAE, at its real widths,
-    # held 4193 bytes a pixel of the picture while it decoded frame by frame.
+    # widths. The rotary tables are two of them. The third generation's VAE, at a quarter of its
+    # widths, held 18.2 values a pixel and frame of eight while it decoded frame by frame; tiles
+    # would hold the whole clip instead.
     memory=Coefficients(
         metal=Block(attention=14.0, forward=10.0, inner=1.0),
         cpu=Block(attention=21.2, forward=11.8, inner=4.0),
-        decode_values=131,
+        decode_values=75,
         decode_chunk=1,
         decode_tile=4096,
         decode_halo=0,
         most_scores=2**26,
-        small_tile=768,
     ),
     # A look within the least time. The size is that of the first of two passes towards 1216x704,
     # and the seed's noise so the same: the composition stays when both passes are made.
