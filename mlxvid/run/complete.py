@@ -82,7 +82,7 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
         if line:
             log.warning(line)
     guidance = SETTINGS["guidance"].checked(given.get("guidance", defaults.guidance))
-    if negative_prompt and card.passes(guidance) == 1:
+    if negative_prompt != defaults.negative_prompt and card.passes(guidance) == 1:
         log.warning("The negative prompt does nothing at this `guidance`.")
     sampler = given.get("sampler", defaults.sampler)
     attention = given.get("attention", card.attention_modes[0])

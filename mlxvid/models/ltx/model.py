@@ -48,6 +48,7 @@ class Model(base.Model):
         self.tokenizer = load_tokenizer(place, self.recipe.text_tokens)
 
     def shot(self, request: Request, noise: mx.array, watch: Watch) -> Shot:
+        self.runs(request)  # what can't be made is refused before anything is loaded for it
         kind = LTXShot if len(self.windows(request)) == 1 else WindowsShot
         return kind(self, request, noise, self.conditions(request, watch))
 

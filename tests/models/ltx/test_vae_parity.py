@@ -15,7 +15,6 @@ from mlx.utils import tree_flatten
 
 from mlxvid.models.ltx.vae import AutoencoderKLLTXVideo
 from mlxvid.models.ltx.vae_config import LTXVAEConfig
-from mlxvid.models.ltx.vae_noise import Noise
 
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
@@ -25,6 +24,7 @@ from .reference import (  # noqa: E402
     COUNTS,
     RELEASED,
     TINY,
+    TheSameNoise,
     channels_first,
     channels_last,
     close,
@@ -74,21 +74,6 @@ def their_frames(theirs, latents: np.ndarray, time: float = TIME) -> np.ndarray:
 
 def whole(parts) -> mx.array:
     return mx.concatenate(list(parts), axis=1)
-
-
-class TheSameNoise:
-    """What stands for torch.randn: the noise that our decoder draws, in the order of its calls."""
-
-    def __init__(self, key: mx.array, height: int, width: int):
-        self.noise = Noise(key, height, width)
-        self.block = None
-
-    def __call__(self, shape, **_) -> torch.Tensor:
-        number = 0 if self.block is None else 1
-        block = self.block or self.noise.of_block()
-        self.block = block if number == 0 else None
-        drawn = block(number, mx.zeros((1, 1, *shape, 1)))
-        return torch.from_numpy(np.array(drawn[..., 0]))
 
 
 @pytest.mark.parametrize(("frames", "height", "width"), [(1, 32, 64), (9, 96, 32), (25, 32, 96)])
