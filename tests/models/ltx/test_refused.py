@@ -56,7 +56,7 @@ def test_two_passes_without_an_upsampler(folder_of, tmp_path):
     folder = shutil.copytree(folder_of("0.9.8-2b-distilled"), tmp_path / "model")
     shutil.rmtree(folder / "latent_upsampler")
     pipe = mlxvid.load(str(folder))
-    assert pipe.model.card.options["upscale"] == "off"
+    assert pipe.model.card.options["upscale"] is False
     message = refused(pipe, options={"upscale": True})
     place = folder / "latent_upsampler"
     assert re.search(facts(place, "Lightricks/ltxv-spatial-upscaler", "`upscale`"), message)
