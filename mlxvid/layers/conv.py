@@ -124,7 +124,8 @@ class CausalConv3d(nn.Module):
 
     The padding in time is the first frame, repeated, or zeros unless `repeat_first`; in space it
     is zeros. With a `stride` in time there is one result for that many frames, and each chunk must
-    be a multiple of it; `space_stride` is that of height and width. The weight is
+    be a multiple of it; `space_stride` is that of height and width. With `one_by_one` large results
+    are evaluated tap by tap, so that one workspace is held at a time. The weight is
     [out, k_t, k_h, k_w, in] (PyTorch's [out, in, k_t, k_h, k_w] with the input channels moved last,
     see :func:`channels_last`).
 
@@ -141,8 +142,10 @@ class CausalConv3d(nn.Module):
         stride: int = 1,
         repeat_first: bool = True,
         space_stride: int = 1,
+        one_by_one: bool = False,
     ):
         super().__init__()
+        self.one_by_one = one_by_one
         self.stride = stride
         self.space_stride = space_stride
         self.repeat_first = repeat_first
@@ -161,7 +164,7 @@ class CausalConv3d(nn.Module):
         # In a short chunk the first taps meet only the zeros before the clip: they are left out.
         idle = 0 if self.repeat_first else max(0, missing - frames + 1)
         inputs = [x[:, tap : tap + frames : self.stride] for tap in range(idle, k_t)]
-        return _sum_of_taps(self, inputs, idle, self.space_stride)
+        return _sum_of_taps(self, inputs, idle, self.space_stride, self.one_by_one)
 
 
 class CentredConv3d(nn.Module):
@@ -218,7 +221,7 @@ def _sum_of_taps(
 ) -> mx.array:
     """The convolution of the frames that each tap in time meets. first: the number of the first.
 
-    one_by_one: large results are evaluated tap by tap, so that one workspace is held at a time.
+    one_by_one: as of :class:`CausalConv3d`.
     """
     k_h, k_w = layer.weight.shape[2:4]
     if k_h == k_w == 1:

@@ -288,6 +288,14 @@ class Card:
         """
         return width, height
 
+    def together(
+        self, frames: int, width: int, height: int, options: Mapping[str, Any]
+    ) -> tuple[int, int, int]:
+        """The most (frames, width, height) that are denoised together, of a clip worked at that
+        size.
+        """
+        return self.geometry.at_once(frames, width, height), width, height
+
     def passes(self, guidance: float, true_guidance: float = 1.0) -> int:
         """Rows of conditions that the network evaluates a step: 2 with classifier-free guidance.
 

@@ -208,7 +208,8 @@ class _Costs:
         """What a clip asks of the stages."""
         geometry = self.card.geometry
         size = self.card.worked_size(counts.width, counts.height, self.options)
-        piece = plan_geometry(geometry.at_once(counts.frames, *size), *size, geometry)
+        together = self.card.together(counts.frames, *size, self.options)
+        piece = plan_geometry(*together, geometry)
         scores = {"full": piece.pairs_full, "spatial": piece.pairs_spatial}
         factored = max(piece.pairs_spatial, piece.pairs_temporal)
         transformer = stage_weights("denoise", self.loaded(bits), self.card.family)

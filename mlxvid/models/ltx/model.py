@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import mlx.core as mx
@@ -79,7 +80,7 @@ class Model(base.Model):
         passes where there is one.
         """
         recipe = self.recipe
-        if request.options.get("upscale") != "on":
+        if not request.options.get("upscale"):
             passes = [recipe.alone]
         elif recipe.first is None or recipe.second is None:
             raise SettingError(
@@ -99,7 +100,7 @@ class Model(base.Model):
 
     def pass_sizes(self, request: Request) -> list[tuple[int, int]]:
         """(width, height) in pixels that each pass works at."""
-        if request.options.get("upscale") != "on":
+        if not request.options.get("upscale"):
             return [(request.width, request.height)]
         side = self.card.geometry.s_factor
         width, height = work_size(request.width, request.height, side)
@@ -142,7 +143,7 @@ class Model(base.Model):
         if not request.placed:
             return Conditions({})
         vae = self.network("vae", watch)
-        is_prepared = request.options.get("prepare") == "on"
+        is_prepared = request.options.get("prepare")
         latents = {}
         with watch.task("encode"):
             for i, item in enumerate(request.placed):
@@ -154,6 +155,14 @@ class Model(base.Model):
                     latents[f"given {number} {i}"] = vae.sample(sized, key)
                 mx.eval(latents)
         return Conditions(latents)
+
+    def clip_latents(self, request: Request, watch: Watch) -> mx.array | None:
+        """As every model's, at the size of the first pass."""
+        if request.video is not None:
+            width, height = self.pass_sizes(request)[0]
+            sized = bilinear(mx.array(request.video), height, width)
+            request = replace(request, video=np.array(sized))
+        return super().clip_latents(request, watch)
 
     # --- frames ----------------------------------------------------------------------------------
 
@@ -174,7 +183,7 @@ class Model(base.Model):
         if time is not None and share:
             noise = mx.random.normal(latents.shape, key=key_of(seed, "decode"))
             latents = (1 - share) * latents + share * noise
-        if options.get("upscale") == "on":
+        if options.get("upscale"):
             latents = tone_mapped(latents, self.recipe.tone_mapping)
         key = key_of(seed, "decode", 1)
         for part in self.network("vae", watch).decode(latents, time, key):

@@ -8,6 +8,7 @@ LTXI2VLongMultiPromptPipeline.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import mlx.core as mx
@@ -42,6 +43,10 @@ class WindowsShot(LTXShot):
         self.windows: list[range] = model.windows(request)
         self.runs = [self.runs[0]] * len(self.windows)
 
+    @property
+    def steps(self) -> Sequence[int]:
+        return [self.runs[0].evaluations - self.first] * len(self.windows)
+
     def stage(self, number: int, x: mx.array) -> Stage:
         window = self.windows[number]
         seed = self.request.seed
@@ -49,6 +54,8 @@ class WindowsShot(LTXShot):
         own = self.noise[:, window.start : window.stop]
         run = self.runs[number]
         scheduler = self.model.pass_scheduler(run, self.request, own.shape[1:4], number)
+        if self.clip is not None:
+            own = scheduler.noised(self.clip[:, window.start : window.stop], own, self.first)
         items = self._inside(number)
         tokens = placed(own, items, *self.positions, key_of(seed, "given", number))
         shared = self.model.card.geometry.shared
@@ -60,7 +67,7 @@ class WindowsShot(LTXShot):
             scheduler = _blending(scheduler, tokens, before)
         if items:
             scheduler = self.with_items(scheduler, tokens)
-        known = (scheduler, self.texts(number), run, tokens, own.shape[1:4])
+        known = (scheduler, self.texts(number), run, tokens, own.shape[1:4], self.first)
         return WindowStage(*known, shot=self, number=number, shared=shared)
 
     def _inside(self, number: int) -> list[Item]:

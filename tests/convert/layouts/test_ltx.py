@@ -272,7 +272,7 @@ def test_an_upsampler_comes_along_and_a_vae_may_have_a_file_of_its_own(made, sou
     assert_same(tensors_in(out / "latent_upsampler"), dict(upsampler))
     assert_same(tensors_in(out / "vae"), dict(made["large"].vae.state_dict()))
     card = card_of(out)
-    assert card.options["upscale"] == "on" and "latent_upsampler" in card.family.parts
+    assert card.options["upscale"] is True and "latent_upsampler" in card.family.parts
     again = convert(out, tmp_path / "again", "bfloat16")
     assert (again / "latent_upsampler" / "config.json").is_file()
 
@@ -351,7 +351,7 @@ def test_what_is_made_of_a_name_of_the_catalog(made, source, tmp_path, monkeypat
     out = convert(name, tmp_path / "out")
     card = card_of(out)
     assert card.recipe.release == "0.9.8-2b-distilled"
-    assert card.options["upscale"] == "on"
+    assert card.options["upscale"] is True
     # Of the upsampler's repository its own folder alone, which has a VAE beside it.
     inside = asked["Lightricks/ltxv-spatial-upscaler-0.9.7"]
     assert all(pattern.startswith("latent_upsampler/") for pattern in inside)

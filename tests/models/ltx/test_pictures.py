@@ -76,7 +76,7 @@ def test_a_picture_is_prepared_unless_it_is_not_wanted(tmp_path, monkeypatch):
     picture = photo(3)
     usual = pipe.generate("a red ball", image=picture, **shared).frames
     by_hand = prepared(picture[None])[0]
-    plain = {"prepare": "off"}
+    plain = {"prepare": False}
     same = pipe.generate("a red ball", image=by_hand, options=plain, **shared).frames
     other = pipe.generate("a red ball", image=picture, options=plain, **shared).frames
     assert np.array_equal(usual, same) and not np.array_equal(usual, other)

@@ -18,7 +18,7 @@ from tests.facts import facts
 SMALL = dict(width=64, height=64, frames=17, seed=1)
 PICTURE = np.full((64, 64, 3), 90, np.uint8)
 CASES = {
-    "two passes": ("0.9.5", {"options": {"upscale": "on"}}, ("0.9.5", "one pass", "`upscale`")),
+    "two passes": ("0.9.5", {"options": {"upscale": True}}, ("0.9.5", "one pass", "`upscale`")),
     "many steps": ("0.9.8-2b-distilled", {"steps": 9}, ("8 `steps`", 9, "or fewer")),
     "many steps, one pass": ("0.9.6-distilled", {"steps": 12}, ("8 `steps`", 12, "or fewer")),
     "a frame in the middle": ("0.9.0", {"keyframes": {8: PICTURE}}, ("`keyframes`",)),
@@ -56,8 +56,8 @@ def test_two_passes_without_an_upsampler(folder_of, tmp_path):
     folder = shutil.copytree(folder_of("0.9.8-2b-distilled"), tmp_path / "model")
     shutil.rmtree(folder / "latent_upsampler")
     pipe = mlxvid.load(str(folder))
-    assert pipe.model.card.options["upscale"] == "off"
-    message = refused(pipe, options={"upscale": "on"})
+    assert pipe.model.card.options["upscale"] is False
+    message = refused(pipe, options={"upscale": True})
     place = folder / "latent_upsampler"
     assert re.search(facts(place, "Lightricks/ltxv-spatial-upscaler", "`upscale`"), message)
 

@@ -144,7 +144,7 @@ def test_fresh_noise_beside_pictures(distilled):
         height=64,
         frames=17,
         latents=latents,
-        options={"prepare": "off"},
+        options={"prepare": False},
         **SHARED,
     )
     compare(clip, decoded(pipe, result))

@@ -102,7 +102,7 @@ def test_previews_are_of_the_size_of_the_pass(folder_of):
 # --- other clips ---------------------------------------------------------------------------------
 
 OTHER = np.stack(pictures(33, 96, 64, seed=2))
-EXACT = {"prepare": "off", "image_noise": 0, "stg": 0}
+EXACT = {"prepare": False, "image_noise": 0, "stg": 0}
 
 
 def latents_of(clip: Clip) -> np.ndarray:

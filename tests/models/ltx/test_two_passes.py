@@ -87,8 +87,8 @@ def test_two_passes(distilled, monkeypatch, strength):
         frames=FRAMES,
         fps=FPS,
         latents=latents,
-        options={"prepare": "off", "image_noise": 0},
+        options={"prepare": False, "image_noise": 0},
         seed=SEED,
     )
-    assert clip.settings["options"]["upscale"] == "on"
+    assert clip.settings["options"]["upscale"] is True
     compare(clip, decoded(pipe, result, (SIDE, SIDE), tone_mapping=0.6))

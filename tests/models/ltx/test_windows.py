@@ -91,7 +91,7 @@ def test_windows_are_the_references(model, monkeypatch, steps):
         guidance=1.0,
         latents=latents,
         seed=SEED,
-        options={"upscale": "off"},
+        options={"upscale": False},
         **SIZE,
     )
     assert np.abs(made[0].transpose(0, 4, 1, 2, 3) - wanted.numpy()).max() < 1e-4
