@@ -111,6 +111,15 @@ _TABLE = (
         needs_support=True,
         digits=2,
     ),
+    Setting(
+        "control",
+        "clip",
+        "Follow",
+        "a clip to follow, of depths, poses, edges or the like: as the LoRA was trained that is "
+        "used with it",
+        metavar="CLIP",
+        needs_support=True,
+    ),
     _side("width"),
     _side("height"),
     Setting(

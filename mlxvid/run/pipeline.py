@@ -128,6 +128,8 @@ class Pipeline:
         given = [item.frames for item in request.placed]
         if request.video is not None:
             given.append(request.video)
+        if request.control is not None:
+            given.append(request.control)
         checkpoint = Checkpoint(kept_settings, [np.array(noise), *given])
         frames = Frames(on_frames)
         components = self.model.components

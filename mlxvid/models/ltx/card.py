@@ -121,6 +121,7 @@ CONDITIONED = frozenset(
         "keyframe_strength",
         "extend",
         "join",
+        "control",
         "image_noise",
     }
 )

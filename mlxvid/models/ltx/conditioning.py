@@ -97,16 +97,27 @@ def after(
     [1, f, h, w, C] of what comes before it, mixed into noise.
     """
     noise = mx.random.normal(latents.shape, key=key)
-    front = _lerp(noise, latents, mixture).reshape(1, -1, latents.shape[-1])
+    made = _in_front(tokens, _lerp(noise, latents, mixture), 1.0, fps, causal)
+    return made._replace(mixed=made.extra - tokens.extra, mixture=mixture)
+
+
+def following(tokens: Tokens, latents: mx.array, fps: float, causal: bool) -> Tokens:
+    """`tokens` with those of a clip in front that they follow, at its own positions, never changed:
+    latents [1, f, h, w, C]. So IC-LoRAs were trained (Lightricks/LTX-Video-Trainer).
+    """
+    return _in_front(tokens, latents, 0.0, fps, causal)
+
+
+def _in_front(tokens: Tokens, latents: mx.array, edit: float, fps: float, causal: bool) -> Tokens:
+    """`tokens` with others in front, at the positions of the clip's beginning."""
+    _, f, h, w, channels = latents.shape
+    front = latents.reshape(1, -1, channels)
     count = front.shape[1]
-    _, f, h, w, _ = latents.shape
     return Tokens(
         mx.concatenate([front, tokens.x], axis=1),
-        np.concatenate([np.ones((1, count), np.float32), tokens.edit], axis=1),
+        np.concatenate([np.full((1, count), edit, np.float32), tokens.edit], axis=1),
         np.concatenate([coords((f, h, w), fps, causal), tokens.coords], axis=1),
         count + tokens.extra,
-        count,
-        mixture,
     )
 
 

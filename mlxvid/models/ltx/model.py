@@ -6,6 +6,7 @@ pipelines differ from it: docs/ltx-video.md says where.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -34,6 +35,8 @@ from .shot import LTXShot
 from .upsampler import tone_mapped
 from .windows import WindowsShot, texts_of
 
+log = logging.getLogger("mlxvid")
+
 
 class Model(base.Model):
     """One LTX-Video model. Its card's recipe says how it is sampled."""
@@ -50,7 +53,22 @@ class Model(base.Model):
     def shot(self, request: Request, noise: mx.array, watch: Watch) -> Shot:
         self.runs(request)  # what can't be made is refused before anything is loaded for it
         kind = LTXShot if len(self.windows(request)) == 1 else WindowsShot
+        if request.control is not None:
+            self._check_control(kind is WindowsShot)
         return kind(self, request, noise, self.conditions(request, watch))
+
+    def _check_control(self, in_windows: bool) -> None:
+        """Raise :class:`SettingError` for a clip to follow that can't be."""
+        if in_windows:
+            raise SettingError(
+                f"Only a clip that is made at once can follow a `control` clip: give {LONGEST} "
+                "`frames` or fewer, and one text as the `prompt`."
+            )
+        if not self.components.loras:
+            log.warning(
+                "Without a LoRA that was trained for it a model makes little of `control`; "
+                "docs/ltx-video.md names some."
+            )
 
     def windows(self, request: Request) -> list[range]:
         """The latent frames that are made together: all of them, or those of each window of a clip
@@ -139,21 +157,30 @@ class Model(base.Model):
         return Conditions(arrays)
 
     def encode_inputs(self, request: Request, watch: Watch) -> Conditions:
-        """The latents [1, f, h, w, C] of what is given, by pass and number: "given 0 0"."""
-        if not request.placed:
+        """The latents [1, f, h, w, C] of what is given, by pass and number: "given 0 0"; and of the
+        clip that is followed, by pass: "control 0".
+        """
+        control = request.control
+        if not request.placed and control is None:
             return Conditions({})
         vae = self.network("vae", watch)
         is_prepared = request.options.get("prepare")
-        latents = {}
+        latents: dict[str, mx.array] = {}
+
+        def encode(name: str, frames: np.ndarray, i: int) -> None:
+            pixels = mx.array(frames).astype(mx.float32)[None] / 127.5 - 1
+            for number, (width, height) in enumerate(self.pass_sizes(request)):
+                sized = bilinear(pixels, height, width)
+                key = key_of(request.seed, "encode", i)
+                latents[name.format(number)] = vae.sample(sized, key)
+            mx.eval(latents)
+
         with watch.task("encode"):
             for i, item in enumerate(request.placed):
                 frames = prepared(item.frames) if is_prepared else item.frames
-                pixels = mx.array(frames).astype(mx.float32)[None] / 127.5 - 1
-                for number, (width, height) in enumerate(self.pass_sizes(request)):
-                    sized = bilinear(pixels, height, width)
-                    key = key_of(request.seed, "encode", i)
-                    latents[f"given {number} {i}"] = vae.sample(sized, key)
-                mx.eval(latents)
+                encode(f"given {{}} {i}", frames, i)
+            if control is not None:
+                encode("control {}", control, len(request.placed))
         return Conditions(latents)
 
     def clip_latents(self, request: Request, watch: Watch) -> mx.array | None:

@@ -16,7 +16,7 @@ from mlxvid.schedulers import Predict, Scheduler
 from mlxvid.schedulers.given import GivenByStrength
 
 from . import rope
-from .conditioning import Item, Tokens, placed
+from .conditioning import Item, Tokens, following, placed
 from .config import LTXTransformerConfig
 from .guidance import guided
 from .keys import key_of
@@ -59,7 +59,10 @@ class LTXShot(Shot):
             x = scheduler.noised(self.clip, x, first)
         items = self.items(number)
         tokens = placed(x, items, *self.positions, key_of(self.request.seed, "given", number))
-        if items:
+        if self.request.control is not None:
+            fps, causal, _ = self.positions
+            tokens = following(tokens, self.passes[PROMPT][f"control {number}"], fps, causal)
+        if tokens.edit.min() < 1:
             scheduler = self.with_items(scheduler, tokens)
         # Where there is little noise left, tiles agree on what is in the picture.
         tiled = number > 0

@@ -59,6 +59,28 @@ def packed(latents: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
+def encoded(pipe: LTXConditionPipeline, frames: np.ndarray, number: int) -> torch.Tensor:
+    """Normalised latents of uint8 or float [F, H, W, 3] from 0 to 255, as ours draws them.
+
+    number: of what is given.
+    """
+    pixels = torch.from_numpy(frames.astype(np.float32)).permute(3, 0, 1, 2)[None] / 127.5 - 1
+    found = pipe.vae.encode(pixels).latent_dist
+    z = found.mean + found.std * drawn(found.mean.shape, "encode", number)
+    shape = (1, -1, 1, 1, 1)
+    return (z - pipe.vae.latents_mean.view(shape)) / pipe.vae.latents_std.view(shape)
+
+
+def resized(frames: np.ndarray, side: int) -> np.ndarray:
+    """Frames [F, H, W, 3] at another size, as the release does: bilinear, not smoothed."""
+    pixels = torch.from_numpy(frames.astype(np.float32)).permute(0, 3, 1, 2)
+    sized = torch.nn.functional.interpolate(
+        pixels, size=(side, side), mode="bilinear", align_corners=False
+    )
+    return sized.permute(0, 2, 3, 1).numpy()
+
+
+@torch.no_grad()
 def sampled(
     pipe: LTXConditionPipeline,
     prompts: Sequence[str],

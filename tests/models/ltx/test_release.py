@@ -28,10 +28,9 @@ from .pipelines import (  # noqa: E402
     drawn,
     noise,
     pictures,
-    ready,
 )
 from .reference import CHANNELS, TheSameNoise  # noqa: E402
-from .release import Given, Strengths, decoded, fresh_noise, sampled  # noqa: E402
+from .release import Given, Strengths, decoded, encoded, fresh_noise, sampled  # noqa: E402
 
 SHARED = dict(negative_prompt=NEGATIVE, fps=FPS, seed=SEED)
 
@@ -97,16 +96,6 @@ def distilled(tmp_path_factory):
     return pipe, tiny_ltx.saved(pipe, folder, "0.9.6-distilled")
 
 
-@torch.no_grad()
-def encoded(pipe, still: np.ndarray, number: int) -> torch.Tensor:
-    """A picture's latents, as ours draws them."""
-    pixels = ready([still]).transpose(0, 1)[None] * 2 - 1
-    found = pipe.vae.encode(pixels).latent_dist
-    z = found.mean + found.std * drawn(found.mean.shape, "encode", number)
-    shape = (1, -1, 1, 1, 1)
-    return (z - pipe.vae.latents_mean.view(shape)) / pipe.vae.latents_std.view(shape)
-
-
 def test_fresh_noise_in_every_step(distilled):
     pipe, folder = distilled
     latents = noise(17, 96, 64)
@@ -123,10 +112,10 @@ def test_fresh_noise_beside_pictures(distilled):
     latents = noise(17, 96, 64)
     first, later = pictures(2, 96, 64)
     x = torch.from_numpy(latents).clone()
-    x[:, :, :1] = encoded(pipe, first, 0)
+    x[:, :, :1] = encoded(pipe, first[None], 0)
     key = mx.random.split(key_of(SEED, "given", 0), 2)[1]
     extra = np.array(mx.random.normal((1, 1, 2, 3, CHANNELS), key=key)).transpose(0, 4, 1, 2, 3)
-    ahead = torch.lerp(torch.from_numpy(extra), encoded(pipe, later, 1), 0.5)
+    ahead = torch.lerp(torch.from_numpy(extra), encoded(pipe, later[None], 1), 0.5)
     result = sampled(
         pipe,
         [PROMPT],

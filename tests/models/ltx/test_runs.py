@@ -32,6 +32,7 @@ RUNS = {
     "one pass": ("0.9.5", [3], dict(steps=3)),
     "two passes": ("0.9.8-2b-distilled", [4, 2], dict(steps=4)),
     "two passes, given": ("0.9.8-2b-distilled", [3, 1], dict(steps=3, keyframes=GIVEN)),
+    "following a clip": ("0.9.5", [2], dict(steps=2, guidance=1.0, control=CLIP)),
     "fresh noise, given": (
         "0.9.6-distilled",
         [3],
@@ -147,7 +148,7 @@ def test_a_clip_with_clips_in_it_is_repeated_and_decoded_bit_for_bit(folder_of, 
     Clip(CLIP[:1], 24).save("first.png")
     folder = str(folder_of("0.9.8-2b-distilled"))
     size = ["--width", "96", "--height", "64", "--frames", "17", "--steps", "3", "--seed", "5"]
-    given = ["--image", "first.png", "--keyframe", "given.mp4@8:0.7"]
+    given = ["--image", "first.png", "--keyframe", "given.mp4@8:0.7", "--control", "given.mp4"]
     quiet = ["--progress", "none"]
     code = main(["--model", folder, "--prompt", PROMPT, *size, *given, *quiet, "-o", "one/"])
     assert code == 0, capsys.readouterr().err
@@ -156,3 +157,4 @@ def test_a_clip_with_clips_in_it_is_repeated_and_decoded_bit_for_bit(folder_of, 
     two = Clip.load("two")
     assert np.array_equal(one.frames, two.frames) and one.settings == two.settings
     assert one.settings["keyframes"]["8"] == [str(here / "given.mp4"), 0.7]
+    assert one.settings["control"] == str(here / "given.mp4")
