@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mlxvid.errors import WeightsError
 from mlxvid.model.folder import Folder
+from mlxvid.model.tiny import FOLDER as TINY_DECODER
 from mlxvid.weights.files import average_folder, component_files
 
 from . import families, sources
@@ -36,7 +37,7 @@ def read_release(folder: Path) -> Release:
     notes = []
     for path in _subfolders(folder):
         group = component_files(path)
-        if not group:
+        if not group or path.name == TINY_DECODER:
             continue
         average = average_folder(folder, path.name)
         if path.name in parts and average is not None:
@@ -63,7 +64,7 @@ def read_release(folder: Path) -> Release:
     for place in [folder, *_subfolders(folder)]:
         # Two of them may be links to the same folder.
         for path in sources.files_in(place):
-            if not sources.is_weights(path):
+            if not sources.is_weights(path) or place.name == TINY_DECODER:
                 files[str(path.relative_to(folder))] = path
     return Release(f"a Diffusers folder ({kind})", model.index, components, files, notes)
 

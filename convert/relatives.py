@@ -31,7 +31,7 @@ RELATIVES = (
         OPENSORA,
     ),
     (("double_blocks.0.img_attn_qkv.weight",), "HunyuanVideo", OTHER),
-    (("patchify_proj.weight", "transformer_blocks.0.attn1.to_q.weight"), "LTX-Video", OTHER),
+    (("patchify_proj.weight", "audio_patchify_proj.weight"), "LTX-2", OTHER),
     (("t5_y_embedder.to_q.weight",), "Mochi", OTHER),
     (("input_blocks.0.0.weight", "out.2.weight"), "a UNet of Stable Diffusion's kind", OTHER),
 )

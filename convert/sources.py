@@ -54,7 +54,7 @@ def find(
                 "check the spelling."
             ) from None
         return hub.download(name, revision, PATTERNS, watch, check=_check)
-    return card.folder or assembly.fetched(card, revision, PATTERNS, watch)
+    return card.folder or assembly.released(card, revision, PATTERNS, watch)
 
 
 def _check(repo: str, folder: Path, sizes: Mapping[str, int]) -> None:

@@ -89,6 +89,6 @@ def listing() -> str:
         if not card.folder:
             origin = f"{card.download_bytes / 1e9:.1f} GB to download from {card.repository}"
         clip = f"{usual.width}x{usual.height}, {usual.frames} frames at {usual.fps:g} fps"
-        lines.append(f"{card.name:<24}{clip}; {card.licence}; {origin}")
-        lines.append(f"{'':<24}{card.description}")
+        lines.append(f"{card.name:<26}{clip}; {card.licence}; {origin}")
+        lines.append(f"{'':<26}{card.description}")
     return "\n".join(lines)

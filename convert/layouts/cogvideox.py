@@ -14,8 +14,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mlxvid.errors import WeightsError
-
 from ..release import Component, Release, WeightFile, files_with, left_out, single
 from . import cogvideox_transformer, cogvideox_vae, t5
 
@@ -48,11 +46,8 @@ def read_release(folder: Path, files: Sequence[WeightFile]) -> Release:
         f"VAE of CogVideoX in {folder} (vae/3d-vae.pt in the release)",
         REMEDY,
     )
-    encoders = files_with(files, t5.BIAS_MARKS)
-    text_file = single(
-        [file for file in encoders if t5.UMT5_BIAS not in file.tensors],
-        f"T5 encoder in {folder} (text_encoder of THUDM/CogVideoX-2b)",
-        REMEDY,
+    text_file = t5.encoder_file(
+        files, f"T5 encoder in {folder} (text_encoder of THUDM/CogVideoX-2b)", REMEDY
     )
     parts = cogvideox_transformer.whole(files, head)
     transformer = _transformer(folder, parts)
@@ -63,7 +58,6 @@ def read_release(folder: Path, files: Sequence[WeightFile]) -> Release:
         )
     vae_tensors = cogvideox_vae.tensors(vae_file.tensors)
     vae_config = cogvideox_vae.config(vae_tensors, transformer.config)
-    text_config = t5.config_of(folder, text_file)
     stem = "diffusion_pytorch_model"
     scheduler = cogvideox_transformer.scheduler_config(transformer.config)
     schedule = json.dumps(scheduler, indent=2) + "\n"
@@ -73,10 +67,10 @@ def read_release(folder: Path, files: Sequence[WeightFile]) -> Release:
         components=[
             transformer,
             Component("vae", vae_config, vae_tensors, stem, folder),
-            Component("text_encoder", text_config, text_file.tensors, "model", folder),
+            t5.text_encoder(folder, text_file),
         ],
         files={
-            **_tokenizer(folder),
+            **t5.tokenizer(folder, "the tokenizer of THUDM/CogVideoX-2b", REMEDY),
             "scheduler/scheduler_config.json": schedule.encode(),
         },
         notes=notes,
@@ -87,16 +81,6 @@ def _transformer(folder: Path, parts: Sequence[WeightFile]) -> Component:
     tensors = cogvideox_transformer.tensors(parts, folder / parts[0].path)
     config = cogvideox_transformer.config(tensors)
     return Component("transformer", config, tensors, "diffusion_pytorch_model", folder)
-
-
-def _tokenizer(folder: Path) -> dict[str, Path]:
-    files = t5.tokenizer_in(folder)
-    if files:
-        return files
-    raise WeightsError(
-        f"There is no tokenizer in {folder} (spiece.model, from the tokenizer of "
-        f"THUDM/CogVideoX-2b); {REMEDY}."
-    )
 
 
 def _takes_picture(config: Mapping[str, Any]) -> bool:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mlxvid.errors import WeightsError
 from mlxvid.json_files import read_json
 
 from ..release import Component, Release, WeightFile, files_with, left_out, single
@@ -53,25 +52,19 @@ def read_release(folder: Path, files: Sequence[WeightFile]) -> Release:
     vae = single(
         files_with(files, VAE_MARKS), f"VAE in {folder} (hpcai-tech/OpenSora-VAE-v1.2)", REMEDY
     )
-    encoders = files_with(files, t5.BIAS_MARKS)
-    text = single(
-        [file for file in encoders if t5.UMT5_BIAS not in file.tensors],
-        f"text encoder in {folder} (DeepFloyd/t5-v1_1-xxl)",
-        REMEDY,
-    )
+    text = t5.encoder_file(files, f"text encoder in {folder} (DeepFloyd/t5-v1_1-xxl)", REMEDY)
 
-    text_config = t5.config_of(folder, text)
     stem = "diffusion_pytorch_model"
     components = [
         Component("transformer", _config(folder, transformer), transformer.tensors, stem, folder),
         Component("vae", _config(folder, vae), vae.tensors, stem, folder),
-        Component("text_encoder", text_config, text.tensors, "model", folder),
+        t5.text_encoder(folder, text),
     ]
     return Release(
         title="Open-Sora 1.2",
         index={"_class_name": "OpenSoraPipeline"},
         components=components,
-        files=_tokenizer(folder),
+        files=t5.tokenizer(folder, "DeepFloyd/t5-v1_1-xxl", REMEDY),
         notes=left_out(files, used=(transformer, vae, text)),
     )
 
@@ -80,13 +73,3 @@ def _config(folder: Path, file: WeightFile) -> dict[str, Any]:
     """The config.json beside a weight file; empty where there is none."""
     path = (folder / file.path).parent / "config.json"
     return read_json(path) if path.is_file() else {}
-
-
-def _tokenizer(folder: Path) -> dict[str, Path]:
-    """The tokenizer's files by their path in the new folder."""
-    files = t5.tokenizer_in(folder)
-    if files:
-        return files
-    raise WeightsError(
-        f"There is no tokenizer in {folder} (spiece.model of DeepFloyd/t5-v1_1-xxl); {REMEDY}."
-    )

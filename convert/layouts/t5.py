@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mlxvid.errors import WeightsError
 from mlxvid.json_files import read_json
 from mlxvid.weights.tensors import Tensor
 
-from ..release import WeightFile, block_count, shape_of
+from ..release import Component, WeightFile, block_count, files_with, shape_of, single
 from ..sources import files_in
 
 TOKENIZER_FILES = (
@@ -21,6 +22,48 @@ TOKENIZER_FILES = (
 BIAS_MARKS = frozenset({"encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"})
 # UMT5 has a table of biases in every block, T5 in the first alone.
 UMT5_BIAS = "encoder.block.1.layer.0.SelfAttention.relative_attention_bias.weight"
+EMBEDDING = "shared.weight"
+# The same, as the encoder alone may have it.
+TWIN = "encoder.embed_tokens.weight"
+
+
+def encoder_file(files: Sequence[WeightFile], what: str, remedy: str) -> WeightFile:
+    """The only T5 among the files, which is no UMT5; raises as :func:`single` does."""
+    found = files_with(files, BIAS_MARKS)
+    return single([file for file in found if UMT5_BIAS not in file.tensors], what, remedy)
+
+
+def text_encoder(folder: Path, file: WeightFile) -> Component:
+    """T5's encoder, without the decoder that whole models have; its config.json is the one beside
+    it, or follows from its shapes.
+    """
+    tensors = {}
+    for name, tensor in file.tensors.items():
+        if name.startswith(("shared.", "encoder.")):
+            tensors[name] = tensor
+    if TWIN in tensors:
+        tensors.setdefault(EMBEDDING, tensors.pop(TWIN))
+    path = (folder / file.path).parent / "config.json"
+    own = read_json(path) if path.is_file() else {}
+    # A folder of ComfyUI's has files of many models, and a config.json of another one or none.
+    if own.get("model_type") != "t5":
+        own = encoder_config(tensors, model_type="t5", architecture="T5EncoderModel")
+    return Component("text_encoder", own, tensors, "model", folder)
+
+
+def tokenizer(folder: Path, source: str, remedy: str) -> dict[str, Path]:
+    """T5's tokenizer's files anywhere in `folder`, by their path in the new model's folder.
+
+    source: whose it is, for the message. Raises :class:`WeightsError` where there is none.
+    """
+    paths = list(files_in(folder))
+    for path in paths:
+        if path.name == "spiece.model":
+            return tokenizer_files(path.parent)
+    for path in paths:
+        if path.name == "tokenizer.json" and path.parent.name in ("tokenizer", "text_encoder"):
+            return tokenizer_files(path.parent)
+    raise WeightsError(f"There is no tokenizer in {folder} (spiece.model of {source}); {remedy}.")
 
 
 def encoder_config(
@@ -53,24 +96,6 @@ def encoder_config(
         "eos_token_id": 1,
         "decoder_start_token_id": 0,
     }
-
-
-def config_of(folder: Path, file: WeightFile) -> dict[str, Any]:
-    """The config.json of a T5 v1.1 encoder: the one beside its weights, or from their shapes."""
-    path = (folder / file.path).parent / "config.json"
-    if path.is_file():
-        return read_json(path)
-    return encoder_config(file.tensors, model_type="t5", architecture="T5EncoderModel")
-
-
-def tokenizer_in(folder: Path) -> dict[str, Path]:
-    """The files of the first tokenizer anywhere in `folder`, as :func:`tokenizer_files` has them;
-    empty where there is none.
-    """
-    for path in files_in(folder):
-        if path.name == "spiece.model":
-            return tokenizer_files(path.parent)
-    return {}
 
 
 def tokenizer_files(folder: Path) -> dict[str, Path]:

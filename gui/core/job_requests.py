@@ -46,8 +46,9 @@ def plan_of(settings: dict[str, Any], machine: Machine) -> Plan:
     wanted = ("frames", "width", "height", "fps", "guidance", "attention", "dtype", "quantize")
     known = {name: settings[name] for name in wanted if settings.get(name) is not None}
     from_clip = bool(settings.get("video"))
+    follows = bool(settings.get("control"))
     name = settings.get("model") or DEFAULT_MODEL
-    return plan(name, machine=machine, from_clip=from_clip, **known)
+    return plan(name, machine=machine, from_clip=from_clip, follows=follows, **known)
 
 
 def passes_of(settings: dict[str, Any]) -> float:

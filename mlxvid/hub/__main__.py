@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mlxvid import catalog
+from mlxvid import catalog, models
 from mlxvid.cli import parser as cli
 from mlxvid.errors import ModelNotFoundError, SettingError, WeightsError
 from mlxvid.model.card import Card
@@ -16,6 +16,7 @@ from mlxvid.model.card import Card
 from .assembly import fetched
 from .cache import delete, repositories, size_on_disk, verify
 from .fetch import download_model
+from .tiny import download_tiny
 
 if TYPE_CHECKING:
     from mlxvid.progress import Watch
@@ -40,7 +41,8 @@ def parser() -> cli.Parser:
         "name",
         nargs="?",
         metavar="NAME",
-        help="a name of mlxvid's catalog, or a hub repository (owner/name); not for list",
+        help="a name of mlxvid's catalog, or a hub repository (owner/name), not for list; "
+        f"to download also a tiny decoder: {', '.join(models.tiny_decoders())}",
     )
     p.add_argument(
         "--revision",
@@ -105,9 +107,12 @@ def _reporting(args: argparse.Namespace) -> Iterator[tuple[Callable[..., None], 
 
 
 def _download(args: argparse.Namespace) -> None:
-    card = _card(args)
+    tiny = models.tiny_decoders().get(args.name)
+    card = None if tiny else _card(args)
     with _reporting(args) as (emit, watch):
-        if card is None:
+        if tiny is not None:
+            folder = download_tiny(tiny, watch)
+        elif card is None:
             folder = download_model(args.name, args.revision, watch)
         else:
             folder = fetched(card, args.revision, watch=watch)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mlxvid import catalog, models
 from mlxvid.errors import ModelNotFoundError, WeightsError
+from mlxvid.model.card import Card
 from mlxvid.model.folder import CONVERT
 from mlxvid.weights.files import ENDINGS, SHARD
 
@@ -68,9 +69,16 @@ def original_of(repo: str) -> ModelNotFoundError | None:
                 f"{repo} is the original release, which is not in the Diffusers layout; use "
                 f"{card.name}, or make a model of it with {CONVERT} {repo}."
             )
-        if wanted in (place.repository.lower() for place in card.places if not card.source):
-            return ModelNotFoundError(f"{repo} is a part of {card.name}; use that.")
+    whole = [card.name for card in catalog.CATALOG.values() if _has_part(card, wanted)]
+    if whole:
+        use = "use that" if len(whole) == 1 else "use one of these"
+        return ModelNotFoundError(f"{repo} is a part of {', '.join(whole)}; {use}.")
     return None
+
+
+def _has_part(card: Card, wanted: str) -> bool:
+    """Whether a card's model is put together from the repository of this name, among others."""
+    return wanted in [source.repository.lower() for source in card.sources.values()]
 
 
 def _no_model(repo: str, paths: Iterable[str]) -> ModelNotFoundError:

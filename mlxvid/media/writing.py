@@ -114,8 +114,8 @@ def _add_stream(
 ) -> av.VideoStream:
     """A video stream tagged as BT.709, its chroma samples at the left."""
     options = {**encoding.options, "chroma_sample_location": "left"}
-    if encoding.codec == "libx264" and _has_avx512():
-        options["x264-params"] = "asm=avx2"
+    if encoding.codec == "libx264":
+        options.update(x264_options())
     stream = container.add_stream(encoding.codec, rate=rate, options=options)
     assert isinstance(stream, av.VideoStream)  # as the codec is a video's
     stream.width = width
@@ -129,15 +129,16 @@ def _add_stream(
 
 
 @cache
-def _has_avx512() -> bool:
-    """Whether x264 would use AVX-512.
+def x264_options() -> dict[str, str]:
+    """Options with which x264 makes the same file of the same frames.
 
-    Its macroblock tree then varies with what was in memory, and the same frames make other files.
+    With AVX-512 its macroblock tree varies with what was in memory before.
     """
     try:
-        return " avx512f " in Path("/proc/cpuinfo").read_text()
+        has_avx512 = " avx512f " in Path("/proc/cpuinfo").read_text()
     except OSError:
-        return False
+        has_avx512 = False
+    return {"x264-params": "asm=avx2"} if has_avx512 else {}
 
 
 def _to_yuv(width: int, height: int, time_base: Fraction, pixels: str) -> Graph:

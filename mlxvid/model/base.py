@@ -207,6 +207,20 @@ class Model:
         """Latents [1, F, H, W, C] -> frames [n, H, W, 3] in about [-1, 1], chunk after chunk."""
         raise NotImplementedError
 
+    def finish(
+        self, latents: mx.array, settings: Mapping[str, Any], watch: Watch | None = None
+    ) -> Iterator[mx.array]:
+        """The frames of a finished clip, as :meth:`decode` yields them, for models whose last step
+        depends on the clip's settings: its seed, its size.
+
+        settings: as :meth:`Request.settings` has them, also of latents that were kept.
+        """
+        return self.decode(latents, watch)
+
+    def tiny_latents(self, latents: mx.array) -> mx.array:
+        """Latents as the family's tiny decoder takes them: those of the steps, unless it says."""
+        return latents
+
     @staticmethod
     def attention_call(blocks: Blocks, frames: int) -> AttentionCall:
         """A call of the family's attention blocks of those sizes, with random weights.
@@ -280,13 +294,15 @@ class Shot:
 
     def finished(self, number: int, x: mx.array) -> Iterable[mx.array]:
         """Frames [n, H, W, 3] in about [-1, 1] that are final once stage `number` has made `x`, for
-        models that hand them out as they are done; :meth:`decode` then leaves them out.
+        models that hand them out as they are done; :meth:`finish` then leaves them out.
         """
         return ()
 
-    def decode(self, latents: mx.array, watch: Watch | None = None) -> Iterator[mx.array]:
+    def finish(
+        self, latents: mx.array, settings: Mapping[str, Any], watch: Watch | None = None
+    ) -> Iterator[mx.array]:
         """The clip's frames [n, H, W, 3] in about [-1, 1], chunk after chunk."""
-        return self.model.decode(latents, watch)
+        return self.model.finish(latents, settings, watch)
 
 
 class Stage:

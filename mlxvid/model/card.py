@@ -12,15 +12,17 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from mlxvid.text.streamed import Streamed
 
 from .folder import Folder
 from .geometry import ATTENTION_MODES, Defaults, Geometry
 from .settings import SETTINGS, Setting
+from .tiny import TinyDecoder
 
 Stage = Literal["encode", "denoise", "decode"]
+AnyCard = TypeVar("AnyCard", bound="Card")
 STAGES: tuple[Stage, ...] = ("encode", "denoise", "decode")
 
 ABILITIES = frozenset({"keyframe_clips", "keyframe_strength"})
@@ -79,11 +81,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Source:
-    """A place on the hub: a repository at a pinned revision, and the folder in it."""
+    """A place on the hub: a repository at a pinned revision, and the folder in it, or the one file
+    in which a release has several components.
+    """
 
     repository: str
     revision: str
     subfolder: str = ""
+    file: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +147,7 @@ class Family:
     settings that go together, by name. needed: files that its models have besides their components'
     configs and weights, of each group one at least. layouts: modules of mlxvid.convert.layouts that
     recognise its original releases. examples: of its use, for --help. model: where its class is.
+    tiny_decoder: that goes with its latents; its cards then take `draft_decode`.
     """
 
     package: str
@@ -155,6 +161,7 @@ class Family:
     layouts: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     model: str = ".model:Model"
+    tiny_decoder: TinyDecoder | None = None
 
     @property
     def name(self) -> str:
@@ -191,9 +198,10 @@ class Card:
 
     Of a release: parameters by component, dtype as stored; source: its repository in the Diffusers
     layout; aliases: other names of that; originals: repositories of the same weights in other
-    layouts; sources: those of single components, of a release that is in several places;
-    download_bytes: 0 for a model in the package. Of a model on this machine: folder; note: what its
-    converter left to be said whenever it is loaded.
+    layouts; sources: those of single components, of a release that is in several places, and index:
+    what the model_index.json of these says besides the class, or in its place; download_bytes: 0
+    for a model in the package. Of a model on this machine: folder; note: what its converter left to
+    be said whenever it is loaded.
     """
 
     family: Family
@@ -222,6 +230,7 @@ class Card:
     aliases: tuple[str, ...] = ()
     originals: tuple[str, ...] = ()
     sources: Mapping[str, Source] = field(default_factory=dict)
+    index: Mapping[str, Any] = field(default_factory=dict)
     download_bytes: int = 0
     folder: Path | None = None
     note: str = ""
@@ -236,7 +245,7 @@ class Card:
             raise ValueError(f"card {self.name}: no samplers, or attention that is unknown")
 
     @classmethod
-    def in_folder(cls, folder: Folder, *, dtype: str, **known: Any) -> Card:
+    def in_folder(cls: type[AnyCard], folder: Folder, *, dtype: str, **known: Any) -> AnyCard:
         """The card of a model in a local folder. dtype: as stored, unless its index says."""
         return cls(
             name=str(folder.path),
@@ -265,6 +274,11 @@ class Card:
         return (*own, *self.sources.values())
 
     @property
+    def is_in_files(self) -> bool:
+        """Whether it is released as single files, of which a folder has to be made first."""
+        return any(source.file for source in self.places)
+
+    @property
     def repository(self) -> str | None:
         """The repository that stands for it: its own, or that of its transformer."""
         return self.places[0].repository if self.places else None
@@ -273,6 +287,20 @@ class Card:
     def revision(self) -> str | None:
         """The pinned revision of :attr:`repository`."""
         return self.places[0].revision if self.places else None
+
+    def worked_size(self, width: int, height: int, options: Mapping[str, Any]) -> tuple[int, int]:
+        """The largest (width, height) in pixels at which a clip of that size is denoised and
+        decoded. options: the family's settings of the clip.
+        """
+        return width, height
+
+    def together(
+        self, frames: int, width: int, height: int, options: Mapping[str, Any]
+    ) -> tuple[int, int, int]:
+        """The most (frames, width, height) that are denoised together, of a clip worked at that
+        size.
+        """
+        return self.geometry.at_once(frames, width, height), width, height
 
     def passes(self, guidance: float, true_guidance: float = 1.0) -> int:
         """Rows of conditions that the network evaluates a step: 2 with classifier-free guidance.

@@ -14,8 +14,8 @@ from .strength import first_step
 # What does not stand in the settings as it is.
 _NESTED = frozenset(
     {
-        "placed", "pictures", "sources", "joints", "video", "strength", "options", "digests",
-        "more",
+        "placed", "pictures", "sources", "joints", "video", "strength", "control", "options",
+        "digests", "more",
     }
 )  # fmt: skip
 
@@ -28,10 +28,11 @@ class Request:
     are given, with their places and strengths. pictures: of these the ones that stand on a latent
     frame, by its number, uint8 [H, W, 3], or [N, H, W, 3] for frames of a clip. sources: where
     those came from that were given for frames, by frame; joints: where other clips came from, by
-    "extend", "join" or "video". video: the frames that it is made from, fitted uint8 [F, H, W, 3],
-    and strength, how far it is made anew. options: of the settings that single families add, those
-    that this model takes. digests: of the pictures and clips that were given, by path, or by where
-    they stand for those in memory. more: every other setting of
+    "extend", "join", "video" or "control". video: the frames that it is made from, fitted uint8
+    [F, H, W, 3], and strength, how far it is made anew. control: the frames that it follows, in the
+    same way, of a length that the model could make. options: of the settings that single families
+    add, those that this model takes. digests: of the pictures and clips that were given, by path,
+    or by where they stand for those in memory. more: every other setting of
     :data:`mlxvid.model.settings.SETTINGS` that was given.
     """
 
@@ -53,6 +54,7 @@ class Request:
     joints: Mapping[str, str] = field(default_factory=dict)
     video: np.ndarray | None = None
     strength: float = 1.0
+    control: np.ndarray | None = None
     options: Mapping[str, float | str | bool] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)

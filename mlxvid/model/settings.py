@@ -111,6 +111,15 @@ _TABLE = (
         needs_support=True,
         digits=2,
     ),
+    Setting(
+        "control",
+        "clip",
+        "Follow",
+        "a clip to follow, of depths, poses, edges or the like: as the LoRA was trained that is "
+        "used with it",
+        metavar="CLIP",
+        needs_support=True,
+    ),
     _side("width"),
     _side("height"),
     Setting(
@@ -208,6 +217,14 @@ _TABLE = (
         "factored, full or spatial, for models that can",
         "how",
         metavar="MODE",
+        needs_support=True,
+    ),
+    Setting(
+        "draft_decode",
+        "switch",
+        "Draft",
+        "decode with the model's tiny decoder: in a fraction of the time, less finely",
+        "how",
         needs_support=True,
     ),
     Setting(

@@ -15,12 +15,14 @@ from mlxvid.model.card import Card, Family
 from mlxvid.model.folder import Folder
 from mlxvid.model.quantization import check_config
 from mlxvid.model.settings import Setting
+from mlxvid.model.tiny import TinyDecoder
 
 FAMILIES = (
     "factored",
     "wan",
     "latte",
     "opensora",
+    "ltx",
     "cogvideox",
 )
 
@@ -46,6 +48,12 @@ def options() -> dict[str, Setting]:
 def by_pipeline() -> dict[str, Family]:
     """The family that runs each class of model_index.json."""
     return {pipeline: family for family in families() for pipeline in family.pipelines}
+
+
+def tiny_decoders() -> dict[str, TinyDecoder]:
+    """The tiny decoders that go with families' models, by name."""
+    found = [family.tiny_decoder for family in families()]
+    return {tiny.name: tiny for tiny in found if tiny is not None}
 
 
 def presets() -> dict[str, dict[str, object]]:

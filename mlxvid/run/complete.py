@@ -22,7 +22,7 @@ from .clips import IN_MEMORY, GivenClip
 from .joints import Joint, kept_size, open_joints, rate
 from .keyframes import by_latent_frame, fitted, given_items
 from .sources import digest_of_pixels, digests
-from .video import open_video, read_video, strength_of
+from .video import open_video, read_control, read_video, strength_of
 
 log = logging.getLogger("mlxvid")
 
@@ -36,7 +36,7 @@ _RULED = frozenset(
     {
         "prompt", "negative_prompt", "width", "height", "resolution", "aspect", "frames", "fps",
         "steps", "guidance", "seed", "sampler", "attention", "shift", "image", "last_image",
-        "keyframes", "extend", "join", "video", "strength", "options",
+        "keyframes", "extend", "join", "video", "strength", "control", "options",
     }
 )  # fmt: skip
 
@@ -64,6 +64,7 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
     frames, note = geometry.round_frames(given.get("frames", defaults.frames))
     steps = SETTINGS["steps"].checked(given.get("steps", defaults.steps))
     video = open_video(given)
+    control = GivenClip(given["control"]) if "control" in given else None
     items = given_items(card, given, frames)
     joints = open_joints(card, given, frames)
     fps = SETTINGS["fps"].checked(given["fps"]) if "fps" in given else None
@@ -74,15 +75,16 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
     sizes = [item.given.size for item in items]
     sizes += [joint.size for joint in joints.values()]
     kind = "picture"
-    if video:
-        sizes = [video.size]
+    whole = video or (None if sizes else control)
+    if whole:
+        sizes = [whole.size]
         kind = "clip"
     width, height, notes = _size(width, height, sizes[0] if sizes else None, card, kind)
     for line in [note, size_note, *notes]:
         if line:
             log.warning(line)
     guidance = SETTINGS["guidance"].checked(given.get("guidance", defaults.guidance))
-    if negative_prompt and card.passes(guidance) == 1:
+    if negative_prompt != defaults.negative_prompt and card.passes(guidance) == 1:
         log.warning("The negative prompt does nothing at this `guidance`.")
     sampler = given.get("sampler", defaults.sampler)
     attention = given.get("attention", card.attention_modes[0])
@@ -95,6 +97,9 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
     if video:
         made_from = read_video(video, frames, width, height, geometry)
         frames = len(made_from)
+    followed = None
+    if control:
+        followed = read_control(control, frames, width, height, geometry)
     sources = {at.frame: item.given.source for at, item in zip(keyframes, items, strict=True)}
     named = [
         _Named(f"frame {at.frame}", item.given.source, item.original(at.frames))
@@ -103,6 +108,8 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
     named += [_Named(name, joint.source, shared[name].frames) for name, joint in joints.items()]
     if video and made_from is not None:
         named.append(_Named("video", video.source, made_from))
+    if control and followed is not None:
+        named.append(_Named("control", control.source, followed))
     more = {name: value for name, value in given.items() if name not in _RULED}
     return Request(
         prompt=prompt,
@@ -110,7 +117,7 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
         width=width,
         height=height,
         frames=frames,
-        fps=rate(joints, fps, (video and video.fps) or defaults.fps),
+        fps=rate(joints, fps, (whole and whole.fps) or defaults.fps),
         steps=steps,
         guidance=guidance,
         seed=SETTINGS["seed"].checked(given.get("seed", secrets.randbelow(2**31))),
@@ -120,9 +127,10 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
         placed=placed,
         pictures=by_latent_frame(placed, frames, geometry),
         sources=sources,
-        joints=_sources(joints, video),
+        joints=_sources(joints, video=video, control=control),
         video=made_from,
         strength=strength_of(given, steps) if video else 1.0,
+        control=followed,
         options=options,
         digests=_digests(named),
         more={name: SETTINGS[name].checked(value) for name, value in more.items()},
@@ -236,10 +244,10 @@ def _digests(given: Sequence[_Named]) -> dict[str, str]:
     return found
 
 
-def _sources(joints: Mapping[str, Joint], video: GivenClip | None) -> dict[str, str]:
+def _sources(joints: Mapping[str, Joint], **clips: GivenClip | None) -> dict[str, str]:
     """Where other clips came from, by setting."""
-    found = {name: joint.source for name, joint in joints.items()}
-    return {**found, "video": video.source} if video else found
+    found = {name: clip.source for name, clip in clips.items() if clip is not None}
+    return {name: joint.source for name, joint in joints.items()} | found
 
 
 def _size(

@@ -93,6 +93,7 @@ def require_fit(card: Card, loading: Mapping[str, Any], making: Mapping[str, Any
             width=width,
             height=height,
             from_clip=making.get("video") is not None,
+            follows=making.get("control") is not None,
         )
     except SettingError:  # which loading and making say better
         return

@@ -128,8 +128,8 @@ def _read(card: Card, frame: int, keyframe: Keyframe) -> Item:
     except MediaError as error:
         if is_path and not takes_clips and is_video(Path(source)):
             raise SettingError(
-                f"This model takes pictures for its frames and no clips: give one of the frames of "
-                f"{source} in `keyframes`."
+                f"This model takes pictures for its frames and no clips: give one of the frames in "
+                f"{source} as a picture."
             ) from error
         raise
     return Item(frame, Still(pixels, source if is_path else IN_MEMORY), keyframe.strength)

@@ -46,6 +46,7 @@ class KeptLatents:
     def __init__(self, path: Path | None, hold: Hold | None = None, way: str = "decode_saved"):
         self.path = path
         self.way = way
+        self._stays = False
         self._hold = hold
         self._removal: weakref.finalize | None = None
 
@@ -63,12 +64,21 @@ class KeptLatents:
                 kept.discard()
             self._unsaved[:] = [weakref.ref(kept) for kept in [*waiting, self] if kept.path]
 
+    def stay(self) -> None:
+        """The clip is a draft: the file is not removed when it is saved, and how to make the whole
+        one of it is logged.
+        """
+        path = self.leave()
+        self._stays = path is not None and self.way == "decode_saved"
+        if self._stays:
+            log.warning("This clip is a draft; `%s` %s makes the whole one.", self.way, path)
+
     def discard(self) -> None:
-        """The clip is saved: remove the file, unless somebody moved it out of the cache or is at
-        it.
+        """The clip is saved: remove the file, unless it is to stay, or somebody moved it out of the
+        cache or is at it.
         """
         self._let_stay()
-        if self._is_ours():
+        if self._is_ours() and not self._stays:
             assert self.path is not None
             remove(self.path)
         self.path = None

@@ -42,6 +42,7 @@ from .planning import held_by
 from .previews import Previews
 from .smaller_pieces import in_smaller_pieces
 from .sources import digests, sources
+from .tiny import Tiny
 from .turns import one_at_a_time
 
 log = logging.getLogger("mlxvid")
@@ -50,6 +51,7 @@ OnProgress = Callable[[Progress], None]
 
 SMALLER = "make the clip smaller or shorter"
 CLOSE = "close other programs"
+DRAFT = "draft_decode"
 STOPPED_MIDWAY = "Stopped; what is done so far is kept, and `resume` goes on from there."
 
 
@@ -71,6 +73,7 @@ class Pipeline:
         self.name = name
         self.revision = revision
         self.commit = commit
+        self._tiny = Tiny(model)
 
     @one_at_a_time
     @awake()
@@ -111,6 +114,8 @@ class Pipeline:
         runs out.
         """
         request = complete(self.model.card, {"prompt": prompt, **settings})
+        if request.more.get(DRAFT):
+            self._tiny.require()
         advice = self.model.advice(prompt)
         if advice:
             log.warning(advice)
@@ -124,6 +129,8 @@ class Pipeline:
         given = [item.frames for item in request.placed]
         if request.video is not None:
             given.append(request.video)
+        if request.control is not None:
+            given.append(request.control)
         checkpoint = Checkpoint(kept_settings, [np.array(noise), *given])
         frames = Frames(on_frames)
         components = self.model.components
@@ -139,7 +146,7 @@ class Pipeline:
             state = self._begun(checkpoint, resume)
             try:
                 shot = in_smaller_pieces(lambda: self._shot(request, noise, watch))
-                shown = Previews(self.model)
+                shown = Previews(self.model, self._tiny)
                 if previews:
                     shown.prepare(watch)
                 run = Denoising(shot, watch, checkpoint, kept_settings, frames, shown)
@@ -223,7 +230,8 @@ class Pipeline:
         on_progress: OnProgress | None = None,
         cancel: Cancel | None = None,
     ) -> Clip:
-        """The clip of a run that failed while its latents were being decoded or saved.
+        """The clip of a run that failed while its latents were being decoded or saved, or of a
+        draft: now decoded by the model's own decoder.
 
         path: the file that it kept. Raises :class:`MediaError` for a file that holds no kept
         latents and :class:`WeightsError` for those of another model.
@@ -235,6 +243,7 @@ class Pipeline:
                 f"The latents in {path} were made by {settings.get('model')}; load that model to "
                 "decode them."
             )
+        settings.pop(DRAFT, None)
         fps = settings.get("fps", card.defaults.fps)
         watch = Watch(on_progress, cancel)
         kept = KeptLatents(Path(path), in_use.take(Path(path)))
@@ -281,18 +290,26 @@ class Pipeline:
         kept: KeptLatents,
         frames: Frames,
     ) -> Clip:
-        """The clip, whose latents are in the file `kept` until it is saved or let go."""
+        """The clip, whose latents are in the file `kept` until it is saved or let go; those of a
+        draft stay.
+        """
         mx.clear_cache()
+        draft = bool(settings.get(DRAFT))
         try:
             with kept.named():
-                # Loaded first, so that this is told as a stage of its own.
-                self.model.network("vae", watch)
+                if not draft:
+                    # Loaded first, so that this is told as a stage of its own.
+                    self.model.network("vae", watch)
                 begun = frames.count
 
                 def decode() -> None:
                     frames.again(begun)
                     watch.begin("decode", self.model.card.geometry.pixel_frames(latents.shape[1]))
-                    for pixels in decoder.decode(latents, watch):
+                    if draft:
+                        parts = self._tiny.decode(latents)
+                    else:
+                        parts = decoder.finish(latents, settings, watch)
+                    for pixels in parts:
                         watch.done(count=frames.add(pixels))
 
                 in_smaller_pieces(decode)
@@ -303,7 +320,9 @@ class Pipeline:
             raise
         except RuntimeError as error:
             raise checks.in_words(error, f"{SMALLER} or {CLOSE}") from error
-        if not self.keeps_unsaved:
+        if draft:
+            kept.stay()
+        elif not self.keeps_unsaved:
             kept.until_dropped()
         return clip
 

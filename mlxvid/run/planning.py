@@ -4,7 +4,7 @@ memory, and whether this machine has it. Nothing is loaded or downloaded for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -96,10 +96,12 @@ def plan(
     dtype: str | None = None,
     quantize: int | None = None,
     from_clip: bool = False,
+    follows: bool = False,
     machine: Machine | None = None,
 ) -> Plan:
     """Count and estimate a clip of a catalog model, or of one in a local folder; what is None is
-    the model's default, and `machine` is this one. from_clip: whether it is made from another.
+    the model's default, and `machine` is this one. from_clip: whether it is made from another;
+    follows: whether it follows one as long, a `control`.
 
     Raises :class:`ModelNotFoundError` for an unknown model, :class:`WeightsError` for a folder that
     holds none, and :class:`SettingError` for settings that no clip can have.
@@ -126,8 +128,10 @@ def plan(
         attention=attention,
         dtype=dtype or (_own_dtype(card.folder) if card.folder and read else None),
         passes=card.passes(guidance),
-        from_clip=from_clip,
+        from_clip=from_clip or follows,
+        follows=follows,
         machine=machine,
+        options=card.options,
     )
     loaded = costs.loaded(quantize)
     stage_bytes = costs.stages(asked, quantize)
@@ -166,8 +170,10 @@ def held_by(
         attention=request.attention,
         dtype=dtype,
         passes=card.passes(request.guidance),
-        from_clip=request.video is not None,
+        from_clip=request.video is not None or request.control is not None,
+        follows=request.control is not None,
         machine=this_machine(),
+        options=request.options,
     )
     size = (request.frames, request.width, request.height)
     load = costs.load(plan_geometry(*size, card.geometry), quantize)
@@ -179,7 +185,8 @@ class _Costs:
     """What clips of one model cost on a machine, at any size and bits a weight.
 
     weights: as stored. passes: rows of conditions a step. from_clip: whether they are made from
-    others.
+    others. follows: whether they follow others, whose tokens go through the network with theirs.
+    options: of the family's, those that have a value.
     """
 
     card: Card
@@ -188,7 +195,9 @@ class _Costs:
     dtype: str | None
     passes: int
     from_clip: bool
+    follows: bool
     machine: Machine
+    options: Mapping[str, Any]
 
     def loaded(self, bits: int | None) -> Weights:
         """The weights in memory."""
@@ -206,23 +215,26 @@ class _Costs:
     def load(self, counts: Counts, bits: int | None) -> Load:
         """What a clip asks of the stages."""
         geometry = self.card.geometry
-        size = (counts.width, counts.height)
-        piece = plan_geometry(geometry.at_once(counts.frames, *size), *size, geometry)
+        size = self.card.worked_size(counts.width, counts.height, self.options)
+        together = self.card.together(counts.frames, *size, self.options)
+        piece = plan_geometry(*together, geometry)
         scores = {"full": piece.pairs_full, "spatial": piece.pairs_spatial}
         factored = max(piece.pairs_spatial, piece.pairs_temporal)
         transformer = stage_weights("denoise", self.loaded(bits), self.card.family)
-        together = in_one_batch(
-            piece.tokens, self.passes, transformer, self.card, self.dtype, self.machine
+        clips = 2 if self.follows else 1
+        tokens = clips * piece.tokens
+        batched = in_one_batch(
+            tokens, self.passes, transformer, self.card, self.dtype, self.machine
         )
         return Load(
             frames=counts.frames,
             latent_frames=counts.latent_shape[0],
             t_factor=geometry.t_factor,
-            width=counts.width,
-            height=counts.height,
-            tokens=piece.tokens,
-            scores=scores.get(self.attention, factored),
-            batch=self.passes if together else 1,
+            width=size[0],
+            height=size[1],
+            tokens=tokens,
+            scores=clips**2 * scores.get(self.attention, factored),
+            batch=self.passes if batched else 1,
             dtype=self.dtype,
             from_clip=self.from_clip,
         )

@@ -36,7 +36,7 @@ def repeatable(settings: Mapping[str, Any], source: str) -> dict[str, Any]:
     given = (Keyframe.of(value, frame) for frame, value in kept["keyframes"].items())
     sources = {
         *(keyframe.source for keyframe in given),
-        *map(kept.get, ("extend", "join", "video")),
+        *map(kept.get, ("extend", "join", "video", "control")),
     }
     if settings.get("latents") == "given" or IN_MEMORY in sources:
         raise SettingError(

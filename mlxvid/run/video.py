@@ -1,4 +1,4 @@
-"""Clip to clip: the clip that another is made from, read and cut to what the model can make."""
+"""The clip that another is made from, or follows, read and cut to what the model can make."""
 
 from __future__ import annotations
 
@@ -81,11 +81,30 @@ def read_video(
     return pixels[:kept]
 
 
+def read_control(
+    clip: GivenClip, frames: int, width: int, height: int, geometry: Geometry
+) -> np.ndarray:
+    """The first frames of a clip that one of `frames` follows, uint8 [N, height, width, 3]: as many
+    of them as the model could make. That the rest is free is logged.
+    """
+    pixels = clip.first(frames, width, height)
+    kept = _most(len(pixels), geometry)
+    if kept < frames:
+        log.warning(
+            "%s has %d frames, so that of the new clip's %d the first %d follow it.",
+            clip.source,
+            len(pixels),
+            frames,
+            kept,
+        )
+    return pixels[:kept]
+
+
 def _most(frames: int, geometry: Geometry) -> int:
     """The most frames up to `frames` that the model can make."""
     for count in range(frames, 0, -1):
         if geometry.round_frames(count)[0] == count:
             return count
     raise SettingError(
-        f"The `video` has fewer frames ({frames}) than this model can make; give a longer one."
+        f"The clip has fewer frames ({frames}) than this model can make; give a longer one."
     )

@@ -19,8 +19,8 @@ to the level of the others.
 
 There are two kinds:
 
-* flow samplers, made with (steps, shift), for a model that predicts the velocity noise - x0 at
-  x = (1 - s) x0 + s noise;
+* flow samplers, made with (steps, shift) and, where they add noise, a seed, for a model that
+  predicts the velocity noise - x0 at x = (1 - s) x0 + s noise;
 * noise samplers, made with (steps, NoiseConfig, seed), for a diffusion model that predicts the
   noise, x0, or a mixture of both ("v") at x = sqrt(1 - s^2) x0 + s noise.
 """
@@ -34,13 +34,14 @@ from mlxvid.errors import SettingError
 from .base import Predict, Scheduler
 from .denoising import DDIM, DDPM, PNDM, DPMSolverSDE
 from .exponential import DEIS, DPMSolver, DPMSolverSingle
-from .flow import FlowEuler, FlowHeun, flow_sigmas, trained_sigmas
+from .flow import FlowEuler, FlowHeun, FlowStochastic, flow_sigmas, trained_sigmas
 from .karras import EulerAncestral, EulerDiscrete, HeunDiscrete, KDPM2Ancestral
 from .noise import NoiseConfig
 from .unipc import UniPC, UniPCDiscrete
 
 SAMPLERS: dict[str, type[Scheduler]] = {
     "euler": FlowEuler,
+    "euler-stochastic": FlowStochastic,
     "heun": FlowHeun,
     "unipc": UniPC,
     "ddim": DDIM,
@@ -68,6 +69,7 @@ __all__ = [
     "EulerDiscrete",
     "FlowEuler",
     "FlowHeun",
+    "FlowStochastic",
     "HeunDiscrete",
     "KDPM2Ancestral",
     "NoiseConfig",

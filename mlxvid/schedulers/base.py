@@ -83,3 +83,17 @@ class Scheduler:
     def restore(self, state: Mapping[str, mx.array]) -> None:
         """Continue the run of the scheduler whose :meth:`state` is given."""
         self.memory = dict(state)
+
+
+class FreshNoise:
+    """What a sampler has that adds noise in its steps."""
+
+    seed: int
+
+    def fresh_noise(self, like: mx.array, i: int) -> mx.array:
+        """Normal noise in float32, which depends on the seed, step `i` and the shape alone.
+
+        So :meth:`Scheduler.state` need not hold it.
+        """
+        key = mx.random.split(mx.random.key(self.seed), i + 1)[i]
+        return mx.random.normal(like.shape, key=key)

@@ -11,7 +11,7 @@ import numpy as np
 
 from mlxvid.errors import SettingError
 
-from .base import Level, Predict, combine
+from .base import FreshNoise, Level, Predict, combine
 from .noise import NoiseConfig, NoiseScheduler, Trajectory, levels_from_times, noise_from_x0
 
 # Diffusers' names of the posterior's variance; "fixed_small_log" only computes it in another way. A
@@ -54,11 +54,10 @@ class DDIM(NoiseScheduler):
         return self._clipped(x, x0, level)[0], noise
 
 
-class AncestralScheduler(NoiseScheduler):
+class AncestralScheduler(FreshNoise, NoiseScheduler):
     """A sampler that replaces a part of the noise by fresh noise in every step.
 
-    The part is that of DDPM's posterior (arXiv:2006.11239, eq. 7), or DDIM's with eta = 1. Fresh
-    noise depends on the seed and the step alone, so that :meth:`state` need not hold it.
+    The part is that of DDPM's posterior (arXiv:2006.11239, eq. 7), or DDIM's with eta = 1.
     """
 
     def step(self, predict: Predict, x: mx.array, i: int) -> tuple[mx.array, mx.array]:
@@ -79,11 +78,6 @@ class AncestralScheduler(NoiseScheduler):
         kept = self.kept(i)
         fresh = (1 - kept**2) ** 0.5 * self.fresh_noise(noise, i)
         return combine(x0, kept * noise + fresh, end)
-
-    def fresh_noise(self, like: mx.array, i: int) -> mx.array:
-        """Normal noise in float32, which depends on the seed, step `i` and the shape alone."""
-        key = mx.random.split(mx.random.key(self.seed), i + 1)[i]
-        return mx.random.normal(like.shape, key=key)
 
 
 class DDPM(AncestralScheduler):

@@ -1,4 +1,4 @@
-"""Rectified flows: the spacings of their sigmas, and Euler's and Heun's methods.
+"""Rectified flows: the spacings of their sigmas, and their methods.
 
 Latents are x(s) = (1 - s) x0 + s noise, and the model predicts the velocity dx/ds = noise - x0
 (Liu et al., arXiv:2209.03003).
@@ -11,7 +11,7 @@ from collections.abc import Callable
 import mlx.core as mx
 import numpy as np
 
-from .base import Level, Predict, Scheduler
+from .base import FreshNoise, Level, Predict, Scheduler
 
 Spacing = Callable[[int, float], np.ndarray]
 """spacing(steps, shift): sigmas from 1 to 0, float64 [steps + 1]."""
@@ -69,6 +69,24 @@ class FlowEuler(FlowScheduler):
         velocity = predict(x, self.times[i].item())
         h = (self.sigmas[i + 1] - self.sigmas[i]).item()
         return x + h * velocity, self._x0(x, velocity, i)
+
+
+class FlowStochastic(FreshNoise, FlowEuler):
+    """Each step goes to x0 as it is predicted, and back with fresh noise.
+
+    Consistency models' sampling (arXiv:2303.01469, algorithm 1), for models distilled to few steps.
+    Diffusers' FlowMatchEulerDiscreteScheduler with `stochastic_sampling`.
+    """
+
+    def __init__(
+        self, steps: int, shift: float = 1.0, spacing: Spacing = flow_sigmas, seed: int = 0
+    ):
+        super().__init__(steps, shift, spacing)
+        self.seed = seed
+
+    def step(self, predict: Predict, x: mx.array, i: int) -> tuple[mx.array, mx.array]:
+        x0 = self._x0(x, predict(x, self.times[i].item()), i)
+        return self.noised(x0, self.fresh_noise(x, i), i + 1), x0
 
 
 class FlowHeun(FlowEuler):

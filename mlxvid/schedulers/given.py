@@ -9,6 +9,9 @@ import numpy as np
 
 from .base import Predict, Scheduler
 
+# Edit ratios are float32: one that is as near as this to a sigma is the same.
+SAME = 1e-6
+
 
 class _GivenFrames(Scheduler):
     """A scheduler that steps as `inner` does, but for the frames that are given."""
@@ -96,6 +99,72 @@ class GivenStill(_GivenFrames):
         return mx.where(_over_frames(new), (1 - sigma) * x + sigma * self.fresh(i), x)
 
 
+class GivenByStrength(_GivenFrames):
+    """What is given stands still until sigma has come down to its noise, then goes on from there.
+
+    Of models that know each token's own sigma, the lesser of the schedule's and its edit ratio.
+    Latents are tokens [B, N, C] or [B, F, H, W, C]. given: as the latents, without noise, anything
+    where nothing is given. edit: float32 over leading axes of the latents, [B or 1, N] or
+    [B or 1, F] for instance, 1 less the strength: 1 for what is free, 0 for what never moves, else
+    the share of the clip's own noise that it begins with, and the sigma at which it begins to move.
+    renoise(i): noise like the latents, always the same for the same i; in step i the network sees
+    what never moves with this noise times sigma squared, and without it if None. After the step
+    the latents have it so too, as in the reference.
+    """
+
+    def __init__(
+        self,
+        inner: Scheduler,
+        given: mx.array,
+        edit: np.ndarray,
+        renoise: Callable[[int], mx.array] | None = None,
+    ):
+        super().__init__(inner)
+        self.given = given
+        self.edit = edit
+        self.renoise = renoise
+
+    def begin(self, noise: mx.array) -> mx.array:
+        edit = _over_tokens(self.edit, noise)
+        return (1 - edit) * self.given + edit * self.inner.begin(noise)
+
+    def step(self, predict: Predict, x: mx.array, i: int) -> tuple[mx.array, mx.array]:
+        shown = self._shown(x, i)
+        moved, x0 = self.inner.step(predict, shown, i)
+        moves = _over_tokens(self.edit > self.sigmas[i].item() - SAME, x)
+        return mx.where(moves, moved, shown), mx.where(moves, x0, x)
+
+    def _shown(self, x: mx.array, i: int) -> mx.array:
+        """The latents as the network sees them in step i."""
+        if self.renoise is None:
+            return x
+        noisy = self.given + self.sigmas[i].item() ** 2 * self.renoise(i)
+        return mx.where(_over_tokens(self.edit < SAME, x), noisy, x)
+
+
+class GivenBlended(_GivenFrames):
+    """What is given is mixed into the latents before and after each step.
+
+    The network sees them as they are before the first of these. given: like the latents. share:
+    float32 that broadcasts to them, 0 where nothing is given.
+    """
+
+    def __init__(self, inner: Scheduler, given: mx.array, share: mx.array):
+        super().__init__(inner)
+        self.given = given
+        self.share = share
+
+    def begin(self, noise: mx.array) -> mx.array:
+        return self._blended(self.inner.begin(noise))
+
+    def step(self, predict: Predict, x: mx.array, i: int) -> tuple[mx.array, mx.array]:
+        moved, x0 = self.inner.step(lambda _, time: predict(x, time), self._blended(x), i)
+        return self._blended(moved), x0
+
+    def _blended(self, x: mx.array) -> mx.array:
+        return (1 - self.share) * x + self.share * self.given
+
+
 def moving(edit: np.ndarray, sigma: float) -> np.ndarray:
     """Which frames are denoised at `sigma`, bool [B, F]. edit: as for :class:`GivenStill`."""
     return edit >= sigma
@@ -104,3 +173,8 @@ def moving(edit: np.ndarray, sigma: float) -> np.ndarray:
 def _over_frames(mask: np.ndarray) -> mx.array:
     """A mask [B, F] as it lies over latents [B, F, H, W, C]."""
     return mx.array(mask)[:, :, None, None, None]
+
+
+def _over_tokens(values: np.ndarray, x: mx.array) -> mx.array:
+    """Values over the leading axes of latents `x` as they lie over all of them."""
+    return mx.array(values.reshape(*values.shape, *(1,) * (x.ndim - values.ndim)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,6 +36,11 @@ def read_weights(folder: Path, mapped: bool = False) -> dict[str, mx.array | Ten
         )
     if is_average(files[0].name):
         log.warning(f"Taken: {files[0]}, the average over the training.")
+    return read_files(files, mapped)
+
+
+def read_files(files: Sequence[Path], mapped: bool = False) -> dict[str, mx.array | Tensor]:
+    """All tensors of these files, as :func:`read_weights` has them."""
     if files[0].suffix != ".safetensors":
         return dict(joined(files, torch_file.read))
     weights: dict[str, mx.array | Tensor] = {}

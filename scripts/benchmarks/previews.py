@@ -1,5 +1,5 @@
-"""Rough previews of the embedded model: what the fit and each preview cost, and how like the clip
-they are.
+"""Rough previews: of the embedded model, what the fit and each preview cost, and how like the clip
+they are; and what a tiny decoder's cost beside a released model's step.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from mlxvid.cli.events import strip
 from mlxvid.run import latent_map
 
+from . import tiny_decoder
 from .timing import median_seconds
 
 PROMPTS = (
@@ -53,6 +54,7 @@ def bench(repeats: int) -> None:
     wide = latent_map.LatentMap(matrices)
     cost = median_seconds(lambda: strip(wide.frames(large, geometry)), repeats)
     print(f"a preview of 81 frames of 832x480, 16 channels: {cost * 1000:.0f} ms")
+    tiny_decoder.bench(min(repeats, 3))
 
 
 def likeness(shown: np.ndarray, frames: np.ndarray) -> tuple[float, float]:

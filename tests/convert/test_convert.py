@@ -54,7 +54,12 @@ def test_everything_but_the_weights_is_copied_as_it_is(tiny_folder, tmp_path):
     ):
         (source / foreign).parent.mkdir(exist_ok=True)
         (source / foreign).write_bytes(b"no model")
+    tiny_decoder = source / "tiny_vae" / "tae.safetensors"
+    tiny_decoder.parent.mkdir()
+    tiny_decoder.write_bytes(b"as it is")
     out = convert(source, tmp_path / "half", "bfloat16")
+    assert (out / "tiny_vae" / "tae.safetensors").read_bytes() == b"as it is"
+    shutil.rmtree(out / "tiny_vae")
     assert bytes_in(out).keys() == bytes_in(tiny_folder).keys()
     for name, content in bytes_in(tiny_folder).items():
         assert name.endswith(".safetensors") or bytes_in(out)[name] == content

@@ -10,12 +10,14 @@ from __future__ import annotations
 import mlxvid  # noqa: F401  first, so that OpenBLAS is loaded before MLX
 
 # isort: split
+import importlib
 import json
 import subprocess
 import sys
 from typing import Any, NamedTuple
 
 import mlx.core as mx
+import mlx.nn as nn
 from mlx.utils import tree_map
 
 from mlxvid.catalog import CATALOG
@@ -28,7 +30,7 @@ TEXT = (32, 64)  # tokens of a prompt, and their width
 
 class Case(NamedTuple):
     """Latents [rows, frames, height, width] through blocks of some heads; inner: the feed-forward's
-    width.
+    width. patch: latent positions on either side of a token.
     """
 
     heads: int
@@ -39,10 +41,11 @@ class Case(NamedTuple):
     attention: str = "factored"
     dtype: str = "float32"
     rows: int = 1
+    patch: int = 2
 
     @property
     def tokens(self) -> int:
-        return self.frames * (self.height // 2) * (self.width // 2)
+        return self.frames * (self.height // self.patch) * (self.width // self.patch)
 
 
 # Of the released widths and sizes: only shapes are looked at.
@@ -68,6 +71,11 @@ TRACED = {
     "cogvideox-2b": [Case(30, 13, 60, 90, dtype="float16"), Case(30, 5, 60, 90, rows=2)],
     "cogvideox-5b": [Case(48, 13, 60, 90, dtype="bfloat16"), Case(48, 7, 60, 90)],
     "cogvideox1.5-5b": [Case(48, 11, 96, 170, dtype="bfloat16")],
+    "ltxv-2b-0.9.8-distilled": [
+        Case(32, 16, 22, 38, dtype="bfloat16", patch=1),
+        Case(32, 7, 14, 25, patch=1),
+    ],
+    "ltxv-13b-0.9.8-dev": [Case(32, 16, 22, 38, dtype="bfloat16", patch=1)],
 }
 # Of a few heads: what is held grows with the width.
 MEASURED = {
@@ -87,57 +95,38 @@ MEASURED = {
     "cogvideox-2b": [Case(4, 5, 30, 44), Case(6, 3, 30, 52, rows=2)],
     "cogvideox-5b": [Case(4, 5, 30, 44), Case(6, 3, 30, 52, rows=2)],
     "cogvideox1.5-5b": [Case(4, 5, 30, 44), Case(6, 3, 30, 52, rows=2)],
+    "ltxv-2b-0.9.8-distilled": [Case(4, 5, 10, 12, patch=1), Case(8, 4, 8, 10, patch=1)],
+    "ltxv-13b-0.9.8-dev": [Case(3, 5, 10, 12, patch=1), Case(4, 4, 8, 10, patch=1)],
 }
 
 
+def lazy(network: nn.Module, dtype: mx.Dtype) -> Any:
+    """The network with weights of zero that are never made, so that one of any size takes no
+    memory.
+    """
+    network.set_dtype(dtype)
+    network.update(tree_map(lambda p: mx.zeros(p.shape, p.dtype), network.parameters()))
+    return network
+
+
 def call_of(model: str, case: Case) -> tuple[Any, mx.array]:
-    """A network of a few blocks as a function of latents, and the latents."""
+    """A network of a few blocks as a function of latents, and the latents.
+
+    Of a family whose attention can't be measured by itself, the module `blocks` beside its tests
+    has it.
+    """
     card = CATALOG[model]
     dtype = getattr(mx, case.dtype)
     channels = card.geometry.channels
-    latents = mx.zeros((case.rows, case.frames, case.height, case.width, channels))
+    frames = case.frames * card.geometry.patch[0]
+    latents = mx.zeros((case.rows, frames, case.height, case.width, channels))
     if "attention" in card.takes:
         sides = (case.height, case.width)
         blocks = Blocks(case.heads, card.head_dim, 1, channels, sides, (1, 2, 2), dtype)
         call = card.family.load(card.family.model).attention_call(blocks, case.frames)
         return lambda x: call(x, case.attention), latents
-    if model.startswith("cogvideox"):
-        return cogvideox_call(model, case)
-    from mlxvid.models.wan.config import WanTransformerConfig
-    from mlxvid.models.wan.transformer import WanTransformer3DModel
-
-    config = WanTransformerConfig(
-        num_attention_heads=case.heads, ffn_dim=case.inner, num_layers=2, text_dim=TEXT[1]
-    )
-    network = WanTransformer3DModel(config)
-    network.set_dtype(dtype)
-    # Lazy, so that a traced network of any size takes no memory.
-    network.update(tree_map(lambda p: mx.zeros(p.shape, p.dtype), network.parameters()))
-    text = mx.zeros((case.rows, *TEXT))
-    times = mx.zeros((case.rows,))
-    return lambda x: network(x, times, text), latents
-
-
-def cogvideox_call(model: str, case: Case) -> tuple[Any, mx.array]:
-    from mlxvid.models.cogvideox.config import CogVideoXConfig
-    from mlxvid.models.cogvideox.transformer import CogVideoXTransformer3DModel
-
-    patch_t = 2 if "1.5" in model else None
-    config = CogVideoXConfig(
-        num_attention_heads=case.heads,
-        num_layers=2,
-        text_embed_dim=TEXT[1],
-        use_rotary_positional_embeddings=model != "cogvideox-2b",
-        patch_size_t=patch_t,
-    )
-    network = CogVideoXTransformer3DModel(config)
-    network.set_dtype(getattr(mx, case.dtype))
-    network.update(tree_map(lambda p: mx.zeros(p.shape, p.dtype), network.parameters()))
-    text = mx.zeros((case.rows, *TEXT))
-    times = mx.zeros((case.rows,))
-    frames = case.frames * (patch_t or 1)
-    latents = mx.zeros((case.rows, frames, case.height, case.width, config.in_channels))
-    return lambda x: network(x, times, text), latents
+    blocks = importlib.import_module(f"tests.models.{card.family.name}.blocks")
+    return blocks.call(case, card, dtype), latents
 
 
 def measured(model: str, case: Case) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from dataclasses import is_dataclass
 
 import mlx.nn as nn
@@ -28,11 +29,12 @@ class TestFamily:
     def test_its_model_is_one(self, family):
         cls = family.load(family.model)
         assert issubclass(cls, base.Model)
-        for method in ("encode_text", "predict", "decode"):
+        for method in ("encode_text", "decode"):
             assert getattr(cls, method) is not getattr(base.Model, method), method
-        # Steps come from the model's scheduler, or from a shot of the family's own.
-        own_scheduler = cls.scheduler is not base.Model.scheduler
-        assert own_scheduler or cls.shot is not base.Model.shot
+        # Steps and predictions come from the model, or from a shot of the family's own.
+        for method in ("scheduler", "predict"):
+            own = getattr(cls, method) is not getattr(base.Model, method)
+            assert own or cls.shot is not base.Model.shot, method
 
     def test_its_parts_are_networks_with_configs(self, family):
         for component, part in family.parts.items():
@@ -41,6 +43,12 @@ class TestFamily:
             assert not part.quantized or hasattr(network, "quantizable")
             assert list(inspect.signature(network).parameters) == ["config"]
         assert {part.stage for part in family.parts.values()} == {"encode", "denoise", "decode"}
+
+    def test_its_tiny_decoder_is_a_file_of_the_release(self, family):
+        tiny = family.tiny_decoder
+        cards = [card for card in CARDS if card.family is family]
+        assert all(("draft_decode" in card.takes) == (tiny is not None) for card in cards)
+        assert tiny is None or re.fullmatch("[0-9a-f]{40}", tiny.blob) and tiny.name in tiny.url
 
     def test_its_layouts_are_modules_of_the_converter(self, family):
         for layout in family.layouts:

@@ -183,7 +183,7 @@ class CachedChunks(Shot):
     def finished(self, number: int, x: mx.array) -> Iterable[mx.array]:
         return self.model.decode(x[:, number * CHUNK : (number + 1) * CHUNK])
 
-    def decode(self, latents: mx.array, watch: Watch | None = None) -> Iterator[mx.array]:
+    def finish(self, latents: mx.array, settings, watch=None) -> Iterator[mx.array]:
         yield from ()
 
 

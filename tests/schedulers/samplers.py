@@ -6,7 +6,7 @@ import mlx.core as mx
 
 from mlxvid.schedulers import SAMPLERS, NoiseConfig, Predict, Scheduler, sampler
 
-FLOW = ("euler", "heun", "unipc")
+FLOW = ("euler", "euler-stochastic", "heun", "unipc")
 NOISE = tuple(name for name in SAMPLERS if name not in FLOW)
 STOCHASTIC = ("ddpm", "euler-ancestral", "kdpm2-ancestral", "dpm++-sde")
 CONFIG = NoiseConfig(clip_sample=False)

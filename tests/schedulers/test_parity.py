@@ -189,6 +189,20 @@ def test_flow_match_euler(steps, shift):
     same(run(sampler("euler")(steps, shift, trained_sigmas)), reference_run(theirs, steps))
 
 
+@pytest.mark.parametrize("steps", [1, 2, 5, 20])
+def test_stochastic_flow_match_euler(steps, monkeypatch):
+    """For a reference without times of tokens, which negates the model's output."""
+    ours = sampler("euler-stochastic")(steps, 3.0, trained_sigmas, 4)
+    numbers = iter(range(steps))
+
+    def drawn(shape, **others):
+        return torch.from_numpy(np.array(ours.fresh_noise(mx.zeros(shape), next(numbers))))
+
+    theirs = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0, stochastic_sampling=True)
+    monkeypatch.setattr(sys.modules[type(theirs).__module__], "randn_tensor", drawn)
+    same(run(ours), reference_run(theirs, steps))
+
+
 NOISE_SAMPLERS = {
     "ddim": diffusers.DDIMScheduler,
     "ddpm": diffusers.DDPMScheduler,

@@ -8,6 +8,7 @@ from typing import Any
 from mlxvid.model.card import CLIP_TO_CLIP, Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults, Geometry
+from mlxvid.model.tiny import TinyDecoder
 from mlxvid.text.clip_vision_config import CLIPVisionConfig
 from mlxvid.text.t5_config import UMT5_XXL, UMT5Config
 
@@ -18,7 +19,7 @@ from .vae_config import WanVAEConfig
 GEOMETRY = Geometry(t_factor=4, s_factor=8, channels=16, patch=(1, 2, 2), causal=True)
 SAMPLERS = ("unipc", "euler", "heun")
 TEXT_TOKENS = 512  # the transformer sees as many, zeros where the prompt has ended
-TAKES = frozenset({"negative_prompt", "shift", "loras"})
+TAKES = frozenset({"negative_prompt", "shift", "loras", "draft_decode"})
 
 # What the models were tuned to be steered away from: in Chinese as they learned it (overexposed,
 # static, subtitles, paintings, worst quality, extra fingers, badly drawn hands and faces, fused
@@ -166,6 +167,8 @@ FAMILY = Family(
         ("scheduler/scheduler_config.json",),
     ),
     layouts=("wan",),
+    # It takes the transformer's latents, of mean 0 and deviation 1, as its own examples give them.
+    tiny_decoder=TinyDecoder("taew2_1", "ec1a2be453a250aa406e912bb630c34463ba0b2f"),
     examples=(
         '--model wan2.1-t2v-1.3b --prompt "a fox runs through snow" --quantize 8 -o fox.mp4',
         '--model wan2.1-i2v-14b-480p --prompt "she smiles" --image her.jpg '

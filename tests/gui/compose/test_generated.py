@@ -135,6 +135,23 @@ def test_options_of_the_model_s_family(panel, qtbot):
     assert panel.settings()["options"] == {NUMBER.name: 0.5}
 
 
+# A model for each set of options that models take.
+OPTION_SETS = {
+    frozenset(option.name for option in card.family.options) & card.takes: name
+    for name, card in CATALOG.items()
+}
+
+
+@pytest.mark.parametrize("name", OPTION_SETS.values())
+def test_a_model_s_options_are_shown_and_no_others(panel, name):
+    panel.advanced.set_open(True)
+    panel.picker.set_name(name)
+    every = {option.name for card in CATALOG.values() for option in card.family.options}
+    shown = {option for option in every if panel.findChild(QWidget, option).isVisible()}
+    assert shown == every & CATALOG[name].takes
+    assert "options" not in panel.settings()  # untouched they are the model's own
+
+
 def test_the_tab_key_goes_through_the_fields_in_their_order(panel):
     panel.advanced.set_open(True)
     panel.picker.set_name(WITH_OPTIONS.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import mlxvid
@@ -24,3 +25,21 @@ def test_the_embedded_model_keeps_a_clips_motion():
     free = mini.generate(back, **settings).frames
     assert column_of_red(kept[-3]) < column_of_red(kept[2]) - 5
     assert column_of_red(free[-3]) > column_of_red(free[2]) + 5
+
+
+def test_the_embedded_model_paints_a_clips_thing_anew():
+    """At half of its strength the motion is the clip's and the colour the prompt's."""
+    mini = mlxvid.load("mini")
+    settings = dict(seed=2, steps=8, frames=17)
+    clip = mini.generate("a red ball moving left on a white background", **settings)
+    prompt = "a blue ball moving left on a white background"
+    made = mini.generate(prompt, video=clip, strength=0.5, **settings).frames
+    for number in (2, 8, 14):
+        as_red = made[number][..., ::-1]
+        assert abs(column_of_red(as_red) - column_of_red(clip.frames[number])) < 5
+        assert amount_of_red(as_red) > 20 * amount_of_red(made[number])
+
+
+def amount_of_red(frame: np.ndarray) -> int:
+    """How many pixels are more red than anything else."""
+    return int((frame[..., 0].astype(int) - frame[..., 1:].max(-1) > 60).sum())

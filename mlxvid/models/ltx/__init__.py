@@ -1,0 +1,1 @@
+"""LTX-Video 0.9, from text, pictures and clips."""

@@ -1,0 +1,479 @@
+"""The card of LTX-Video 0.9: what its models are, make and take, without weights.
+
+Facts from Lightricks/LTX-Video (configs, README, licences) and the repositories on the hub.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mlxvid.errors import WeightsError
+from mlxvid.model.card import CLIP_TO_CLIP, Block, Card, Coefficients, Family, Part, Source
+from mlxvid.model.folder import Folder
+from mlxvid.model.geometry import Defaults
+from mlxvid.model.settings import Setting
+from mlxvid.text.t5_config import T5_XXL, T5Config
+
+from . import releases
+from .config import LTXTransformerConfig
+from .geometry import LTXGeometry
+from .recipes import BLOCKS_2B, NEGATIVE_PROMPT, RECIPES, Recipe, work_size
+from .tiles import largest_tile
+from .upsampler_config import LTXUpsamplerConfig
+from .vae_config import LTXVAEConfig
+
+GEOMETRY = LTXGeometry(t_factor=8, s_factor=32, channels=128, patch=(1, 1, 1), causal=True)
+# The pipeline of Diffusers for models that start from pictures and clips at any frame.
+CONDITION = "LTXConditionPipeline"
+# How its other pipelines read a prompt: fewer tokens, and without telling T5 where they end.
+PLAIN_TOKENS = 128
+
+OPTIONS = (
+    Setting(
+        "stg",
+        "number",
+        "Spatio-temporal guidance",
+        "how strongly the clip is steered away from one with less attention; 0: not at all",
+        "options",
+        low=0,
+        high=20,
+        metavar="SCALE",
+        digits=2,
+    ),
+    Setting(
+        "rescale",
+        "number",
+        "Rescaling",
+        "how far guidance is kept from raising contrast, 0 to 1",
+        "options",
+        low=0,
+        high=1,
+        metavar="SHARE",
+        digits=2,
+    ),
+    Setting(
+        "decode_timestep",
+        "number",
+        "Decoder's time",
+        "how much noise the decoder takes the latents to have, 0 to 1",
+        "options",
+        low=0,
+        high=1,
+        metavar="TIME",
+        digits=3,
+    ),
+    Setting(
+        "decode_noise",
+        "number",
+        "Decoder's noise",
+        "the share of noise that the decoder is given with the latents",
+        "options",
+        low=0,
+        high=1,
+        metavar="SHARE",
+        digits=3,
+    ),
+    Setting(
+        "upscale",
+        "switch",
+        "Two passes",
+        "first at two thirds of the size, then a second pass over latents made twice as large",
+        "options",
+    ),
+    Setting(
+        "image_noise",
+        "number",
+        "Noise on pictures",
+        "noise on what is given and held, which brings more motion; 0 leaves it exact",
+        "options",
+        low=0,
+        high=1,
+        metavar="SCALE",
+        digits=3,
+    ),
+    Setting(
+        "prepare",
+        "switch",
+        "Prepare pictures",
+        "as the release does: softened and compressed, which the motion comes from",
+        "options",
+    ),
+)
+TAKES = CLIP_TO_CLIP | {
+    "negative_prompt",
+    "loras",
+    "image",
+    "stg",
+    "rescale",
+    "upscale",
+    "prepare",
+}
+WITH_TIMES = frozenset({"decode_timestep", "decode_noise"})
+# What a model takes that is given pictures and clips at any frame.
+CONDITIONED = frozenset(
+    {
+        "last_image",
+        "keyframes",
+        "keyframe_clips",
+        "keyframe_strength",
+        "extend",
+        "join",
+        "control",
+        "image_noise",
+    }
+)
+# Frames that a clip has in common with the one that it extends or joins: 8k + 1.
+SHARED_FRAMES = 25
+
+
+@dataclass(frozen=True, kw_only=True)
+class LTXCard(Card):
+    """A card with the release's recipe."""
+
+    recipe: Recipe
+
+    def worked_size(self, width: int, height: int, options: Mapping[str, Any]) -> tuple[int, int]:
+        """Of two passes the second one's: twice the first's."""
+        if not options.get("upscale"):
+            return width, height
+        wide, high = work_size(width, height, self.geometry.s_factor)
+        return 2 * wide, 2 * high
+
+    def together(
+        self, frames: int, width: int, height: int, options: Mapping[str, Any]
+    ) -> tuple[int, int, int]:
+        """Of two passes a tile of the second one, or the first one."""
+        frames = self.geometry.at_once(frames, width, height)
+        if not options.get("upscale"):
+            return frames, width, height
+        side = self.geometry.s_factor
+        high, wide = largest_tile(height // side, width // side)
+        first = (width // 2, height // 2)
+        return frames, *max((wide * side, high * side), first, key=math.prod)
+
+
+def read(folder: Folder) -> LTXCard:
+    """The card of the model in `folder`: which release it is, and so how it is sampled.
+
+    Raises :class:`WeightsError` where its parts don't belong together.
+    """
+    transformer = folder.config("transformer", LTXTransformerConfig)
+    vae = folder.config("vae", LTXVAEConfig)
+    text = folder.config("text_encoder", T5Config)
+    widths = (transformer.in_channels, transformer.caption_channels)
+    folder.require_match(widths, (vae.latent_channels, text.d_model))
+    upscales = _has_upsampler(folder)
+    recipe, certain = _recipe(folder, transformer, vae)
+    card = LTXCard.in_folder(
+        folder,
+        dtype="bfloat16",
+        family=FAMILY,
+        geometry=LTXGeometry(vae.t_factor, vae.s_factor, vae.latent_channels, (1, 1, 1)),
+        defaults=folder.parse("defaults", Defaults) or _defaults(recipe),
+        samplers=_samplers(recipe),
+        heads=transformer.num_attention_heads,
+        head_dim=transformer.attention_head_dim,
+        takes=_takes(recipe),
+        options=_options(recipe, upscales),
+        shared_frames=SHARED_FRAMES,
+        streamed={"text_encoder": text.streamed(recipe.text_tokens)},
+        recipe=recipe,
+    )
+    return card if certain else replace(card, note=card.note or releases.uncertain(recipe))
+
+
+def _has_upsampler(folder: Folder) -> bool:
+    return (folder.path / "latent_upsampler" / "config.json").is_file()
+
+
+def _recipe(folder: Folder, transformer: LTXTransformerConfig, vae: LTXVAEConfig) -> releases.Told:
+    """The recipe for a folder, with what its configs say otherwise; and whether it is certain."""
+    named = folder.index.get(releases.KEY)
+    if named is not None:
+        if not isinstance(named, str) or named not in RECIPES:
+            raise WeightsError(
+                f"{folder.path / 'model_index.json'} names the release {named!r}, and there are: "
+                f"{', '.join(RECIPES)}; convert the model again."
+            )
+        recipe = RECIPES[named]
+        certain = True
+    else:
+        found = releases.told(vae.generation, transformer.num_layers, _names(folder))
+        if found is None:
+            raise WeightsError(
+                f"The parts of {folder.path} come from different models: no release has a "
+                f"transformer of {transformer.num_layers} blocks with the VAE of generation "
+                f"{vae.generation}; download or convert the model again."
+            )
+        recipe, certain = found
+        if not recipe.causal and folder.index["_class_name"] != CONDITION:
+            recipe = replace(recipe, text_tokens=PLAIN_TOKENS, text_mask=False)
+    if transformer.causal_temporal_positioning is not None:
+        recipe = replace(recipe, causal=transformer.causal_temporal_positioning)
+    return releases.Told(recipe, certain)
+
+
+def _names(folder: Folder) -> list[str]:
+    """What the folder and its components were called, the nearest first."""
+    path = folder.path.resolve()
+    # In the hub's cache a snapshot is two levels below the folder with the repository's name.
+    names = [folder.path.name, path.name, path.parents[1].name if len(path.parents) > 1 else ""]
+    configs = [folder.index, folder.json("transformer"), folder.json("vae")]
+    for config in configs:
+        name = config.get("_name_or_path")
+        if isinstance(name, str):
+            names.append(name)
+    return names
+
+
+def _samplers(recipe: Recipe) -> tuple[str, ...]:
+    return ("euler-stochastic", "euler") if recipe.stochastic else ("euler",)
+
+
+def _defaults(recipe: Recipe) -> Defaults:
+    return Defaults(
+        recipe.width,
+        recipe.height,
+        frames=recipe.frames,
+        fps=recipe.fps,
+        steps=recipe.alone.steps,
+        guidance=float(recipe.alone.guidance.scale),
+        negative_prompt=NEGATIVE_PROMPT,
+        sampler=_samplers(recipe)[0],
+    )
+
+
+def _takes(recipe: Recipe) -> frozenset[str]:
+    takes = TAKES if recipe.decode_time is None else TAKES | WITH_TIMES
+    return takes | CONDITIONED if recipe.generation == "C" else takes
+
+
+def _options(recipe: Recipe, upscales: bool) -> dict[str, float | str | bool]:
+    """The recipe's values of the family's options. upscales: whether there is an upsampler."""
+    guidance = recipe.alone.guidance
+    two = upscales and recipe.second is not None
+    options: dict[str, float | str | bool] = {
+        "stg": float(guidance.stg),
+        "rescale": float(guidance.rescale),
+        "upscale": two,
+        "prepare": True,
+    }
+    if recipe.decode_time is not None and recipe.decode_noise is not None:
+        options["decode_timestep"] = recipe.decode_time
+        options["decode_noise"] = recipe.decode_noise
+    if recipe.generation == "C":
+        options["image_noise"] = recipe.image_noise
+    return options
+
+
+FAMILY = Family(
+    package=__package__,
+    pipelines=("LTXPipeline", "LTXImageToVideoPipeline", CONDITION),
+    parts={
+        "text_encoder": Part(
+            "mlxvid.text.t5:T5EncoderModel",
+            T5Config,
+            "encode",
+            "bfloat16",
+            quantized=True,
+            streamed=True,
+        ),
+        "transformer": Part(
+            ".transformer:LTXVideoTransformer3DModel",
+            LTXTransformerConfig,
+            "denoise",
+            "bfloat16",
+            quantized=True,
+            loras=True,
+        ),
+        "vae": Part(".vae:AutoencoderKLLTXVideo", LTXVAEConfig, "decode", "float32"),
+        "latent_upsampler": Part(
+            ".upsampler:LTXLatentUpsamplerModel",
+            LTXUpsamplerConfig,
+            "denoise",
+            "float32",
+            optional=True,
+        ),
+    },
+    read=read,
+    options=OPTIONS,
+    # Of tokens with times of their own, as with pictures; without these a block on Metal holds 8.4
+    # widths. The rotary tables are two of them. The third generation's VAE, at a quarter of its
+    # widths, held 18.2 values a pixel and frame of eight while it decoded frame by frame; tiles
+    # would hold the whole clip instead.
+    memory=Coefficients(
+        metal=Block(attention=14.0, forward=10.0, inner=1.0),
+        cpu=Block(attention=21.2, forward=11.8, inner=4.0),
+        decode_values=75,
+        decode_chunk=1,
+        decode_tile=4096,
+        decode_halo=0,
+        most_scores=2**26,
+    ),
+    # A look within the least time. The size is that of the first of two passes towards 1216x704,
+    # and the seed's noise so the same: the composition stays when both passes are made.
+    presets={"draft": {"width": 800, "height": 448, "options": {"upscale": False}}},
+    needed=(
+        (
+            "tokenizer/spiece.model",
+            "tokenizer/tokenizer.json",
+            "text_encoder/spiece.model",
+            "text_encoder/tokenizer.json",
+        ),
+    ),
+    layouts=("ltx",),
+    examples=(
+        '--model ltxv-2b-0.9.6-distilled --prompt "waves roll onto a beach at dusk" -o waves.mp4',
+        '--model ltxv-13b-0.9.8-distilled --prompt "she turns and smiles" --image her.jpg',
+    ),
+)
+
+# T5 v1.1 XXL's encoder in bfloat16, half of what the releases' own repositories have in float32,
+# with its tokenizer beside it.
+_TEXT = Source("city96/t5-v1_1-xxl-encoder-bf16", "1b9c856aadb864af93c1dcdc226c2774fa67bc86")
+_TEXT_BYTES = 9_526_000_000
+_UPSAMPLER = Source(
+    "Lightricks/ltxv-spatial-upscaler-0.9.7",
+    "c96c168c2bd8bbc82c9fe8259e5f89f8b2ea293f",
+    "latent_upsampler",
+)
+_UPSAMPLER_BYTES = 505_000_000
+# All single files, and the first release in the Diffusers layout.
+_MAIN = "Lightricks/LTX-Video"
+_MAIN_REVISION = "8984fa25007f376c1a299016d0957a37a2f797bb"
+
+_VAE_PARAMETERS = {"A": 419_193_905, "B": 934_976_690, "C": 1_246_913_778}
+
+
+def _folders(repository: str, revision: str) -> dict[str, Source]:
+    """The parts of a release in the Diffusers layout."""
+    return {
+        "transformer": Source(repository, revision, "transformer"),
+        "vae": Source(repository, revision, "vae"),
+    }
+
+
+def _file(name: str) -> dict[str, Source]:
+    """A release whose transformer and VAE are in one file."""
+    return {"transformer": Source(_MAIN, _MAIN_REVISION, file=name)}
+
+
+def _release(
+    name: str, release: str, description: str, sources: dict[str, Source], download_bytes: int
+) -> LTXCard:
+    """The card of a release, after its recipe. download_bytes: of its transformer and VAE."""
+    recipe = RECIPES[release]
+    is_large = recipe.blocks > BLOCKS_2B
+    parameters = {
+        "text_encoder": 4_762_310_656,
+        "transformer": 13_042_569_344 if is_large else 1_923_385_472,
+        "vae": _VAE_PARAMETERS[recipe.generation],
+    }
+    sources = {**sources, "text_encoder": _TEXT}
+    download_bytes += _TEXT_BYTES
+    upscales = recipe.second is not None
+    if upscales:
+        parameters["latent_upsampler"] = 126_250_624
+        sources["latent_upsampler"] = _UPSAMPLER
+        download_bytes += _UPSAMPLER_BYTES
+    pipeline = CONDITION if recipe.generation == "C" else FAMILY.pipelines[0]
+    return LTXCard(
+        family=FAMILY,
+        name=name,
+        title=f"LTX-Video {release}",
+        licence=recipe.licence,
+        description=description,
+        geometry=GEOMETRY,
+        defaults=_defaults(recipe),
+        samplers=_samplers(recipe),
+        heads=32,
+        head_dim=128 if is_large else 64,
+        takes=_takes(recipe),
+        options=_options(recipe, upscales),
+        shared_frames=SHARED_FRAMES,
+        streamed={"text_encoder": T5_XXL.streamed(recipe.text_tokens)},
+        parameters=parameters,
+        sources=sources,
+        index={"_class_name": pipeline, releases.KEY: release},
+        download_bytes=download_bytes,
+        recipe=recipe,
+    )
+
+
+CARDS = (
+    _release(
+        "ltx-video-0.9.0",
+        "0.9.0",
+        "The first release: clips from text, or from a first picture.",
+        _folders(_MAIN, _MAIN_REVISION),
+        9_370_000_000,
+    ),
+    _release(
+        "ltx-video-0.9.1",
+        "0.9.1",
+        "The first release with a decoder that adds detail.",
+        _folders("diffusers/LTX-Video-0.9.1", "a248b564f0d86b8537474efe2b9f0e05a63e087c"),
+        5_720_000_000,
+    ),
+    _release(
+        "ltx-video-0.9.5",
+        "0.9.5",
+        "Takes pictures and clips at any frame.",
+        _folders("Lightricks/LTX-Video-0.9.5", "e58e28c39631af4d1468ee57a853764e11c1d37e"),
+        6_340_000_000,
+    ),
+    _release(
+        "ltxv-2b-0.9.6-dev",
+        "0.9.6-dev",
+        "The best of the small ones where time is no matter: 40 steps with guidance.",
+        _file("ltxv-2b-0.9.6-dev-04-25.safetensors"),
+        6_340_000_000,
+    ),
+    _release(
+        "ltxv-2b-0.9.6-distilled",
+        "0.9.6-distilled",
+        "The quickest: eight steps without guidance, in one pass.",
+        _file("ltxv-2b-0.9.6-distilled-04-25.safetensors"),
+        6_340_000_000,
+    ),
+    _release(
+        "ltxv-13b-0.9.7-dev",
+        "0.9.7-dev",
+        "The first large one: 30 steps with guidance that changes, in two passes.",
+        _folders("Lightricks/LTX-Video-0.9.7-dev", "2101082f5eb5540770a2df43747feadb6f69b889"),
+        28_600_000_000,
+    ),
+    _release(
+        "ltxv-13b-0.9.7-distilled",
+        "0.9.7-distilled",
+        "The first large one in few steps: seven, then three at twice the size.",
+        _file("ltxv-13b-0.9.7-distilled.safetensors"),
+        28_600_000_000,
+    ),
+    _release(
+        "ltxv-2b-0.9.8-distilled",
+        "0.9.8-2b-distilled",
+        "The one to begin with: small, seven steps, then three at twice the size.",
+        _file("ltxv-2b-0.9.8-distilled.safetensors"),
+        6_340_000_000,
+    ),
+    _release(
+        "ltxv-13b-0.9.8-dev",
+        "0.9.8-13b-dev",
+        "The finest, and the slowest: 30 steps with guidance that changes, in two passes.",
+        _file("ltxv-13b-0.9.8-dev.safetensors"),
+        28_600_000_000,
+    ),
+    _release(
+        "ltxv-13b-0.9.8-distilled",
+        "0.9.8-13b-distilled",
+        "The large one in few steps: seven, then three at twice the size.",
+        _folders(
+            "Lightricks/LTX-Video-0.9.8-13B-distilled", "7c64400e1861cc0d7b98d570a1926d5408ec60cd"
+        ),
+        28_600_000_000,
+    ),
+)
