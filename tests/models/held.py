@@ -92,9 +92,9 @@ MEASURED = {
         Case(2, 30, 16, 16),
         Case(2, 30, 16, 16, attention="full"),
     ],
-    "cogvideox-2b": [Case(4, 5, 30, 44), Case(6, 3, 30, 52, rows=2)],
-    "cogvideox-5b": [Case(4, 5, 30, 44), Case(6, 3, 30, 52, rows=2)],
-    "cogvideox1.5-5b": [Case(4, 5, 30, 44), Case(6, 3, 30, 52, rows=2)],
+    "cogvideox-2b": [Case(2, 5, 24, 40), Case(3, 3, 24, 40, rows=2)],
+    "cogvideox-5b": [Case(2, 5, 24, 40), Case(3, 3, 24, 40, rows=2)],
+    "cogvideox1.5-5b": [Case(2, 5, 24, 40), Case(3, 3, 24, 40, rows=2)],
     "ltxv-2b-0.9.8-distilled": [Case(4, 5, 10, 12, patch=1), Case(8, 4, 8, 10, patch=1)],
     "ltxv-13b-0.9.8-dev": [Case(3, 5, 10, 12, patch=1), Case(4, 4, 8, 10, patch=1)],
 }

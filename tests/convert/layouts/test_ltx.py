@@ -347,7 +347,7 @@ def test_what_is_made_of_a_name_of_the_catalog(made, source, tmp_path, monkeypat
     monkeypatch.setattr(assembly, "download_file", lambda repository, file, *_: source / file)
     with pytest.raises(mlxvid.ModelNotFoundError) as error:
         mlxvid.load(name)
-    assert_states(error.value, name, f"mlxvid.convert {name} --out")
+    assert_states(error.value, name, f"mlxvid.convert {name} ")
     out = convert(name, tmp_path / "out")
     card = card_of(out)
     assert card.recipe.release == "0.9.8-2b-distilled"
