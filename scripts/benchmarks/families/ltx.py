@@ -18,11 +18,11 @@ LATENTS = (1, 9, 12, 20, 128)  # [B, F, H, W, C]
 TOKENS = 9 * 12 * 20
 WORDS = 128
 FPS = 25.0
-# A quarter of the released widths.
+# Half of the released widths.
 VAE: dict[str, Any] = dict(
-    latent_channels=32,
-    block_out_channels=[32, 64, 128, 256, 512],
-    decoder_block_out_channels=[64, 128, 256],
+    latent_channels=64,
+    block_out_channels=[64, 128, 256, 512, 1024],
+    decoder_block_out_channels=[128, 256, 512],
     down_block_types=["LTXVideo095DownBlock3D"] * 4,
     downsample_type=["spatial", "temporal", "spatiotemporal", "spatiotemporal"],
     layers_per_block=[4, 6, 6, 2, 2],
@@ -34,7 +34,7 @@ VAE: dict[str, Any] = dict(
     upsample_factor=[2] * 3,
     timestep_conditioning=True,
 )
-VAE_LATENTS = (1, 3, 8, 12, 32)
+VAE_LATENTS = (1, 2, 6, 8, 64)
 DECODE_TIME = 0.05
 
 
