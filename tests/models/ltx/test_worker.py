@@ -50,7 +50,7 @@ def test_a_clip_in_two_passes_by_the_worker(worker, folder_of):
     saved = worker.until("saved", "error")
     assert saved["event"] == "saved", saved
     options = saved["settings"]["options"]
-    assert (options["upscale"], options["decode_noise"]) == ("on", 0.0)
+    assert (options["upscale"], options["decode_noise"]) == (True, 0.0)
     shown = [event for event in worker.passed if event["event"] == "preview"]
     # The first pass is half as large as the second, which is as large as what was asked for.
     assert {(event["width"], event["height"]) for event in shown} == {(32, 32), (64, 64)}
