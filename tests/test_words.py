@@ -18,7 +18,7 @@ from tests import ROOT
 NAMES = re.compile(
     r"(?i:(?<![a-z])wan(?![a-z]))|Wan(?![a-z])"  # not in "want"
     r"|(?i:(?<![a-z])latte(?![nr]))"  # not in "flatten" and "latter"
-    r"|(?i:open-?sora)"
+    r"|(?i:open-?sora)|(?i:(?<![a-z])ltx(?![a-z]))|(?i:ltxv)"
     r"|models[./]factored|FactoredPipeline"
 )
 ROOMS = ("mlxvid", "gui", "scripts")

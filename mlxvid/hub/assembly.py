@@ -39,7 +39,7 @@ def fetched(
         if made is None:
             raise ModelNotFoundError(
                 f"{card.name} is released as a single file, of which a model has to be made first, "
-                f"once: {CONVERT} {card.name} --out FOLDER; then give FOLDER as the `model`."
+                f"once, with {CONVERT} {card.name} (-h says how); the folder is then the `model`."
             )
         return made
     if not card.sources:

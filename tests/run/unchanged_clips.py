@@ -74,7 +74,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         {**OPENSORA, "frames": 34, "steps": 2, "join": picture(10, 48, 32, 17)},
     ),
     "opensora-picture": ("opensora", {**OPENSORA, "frames": 1, "options": {"aesthetic": 0.0}}),
-    "ltx": ("ltx", {**LTX, "options": {"upscale": "off"}}),
+    "ltx": ("ltx", {**LTX, "options": {"upscale": False}}),
     "ltx-guided": ("ltx-0.9.1", {**LTX, "guidance": 2.0, "options": {"stg": 0}}),
     "ltx-two-passes": ("ltx", LTX),
     "ltx-given": (
@@ -83,7 +83,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
             **LTX,
             "frames": 17,
             "keyframes": {0: picture(11, 64, 32), 8: (picture(12, 64, 32, 9), 0.7)},
-            "options": {"prepare": "off"},  # as this machine's H.264 has it
+            "options": {"prepare": False},  # as this machine's H.264 has it
         },
     ),
     **{

@@ -80,6 +80,9 @@ def test_diffusion_models(name, steps, first):
     same(ours(sampler(name)(steps, NoiseConfig(**SCALED)), first), theirs(reference, steps, first))
 
 
+FLOWS = ("euler", "euler-stochastic", "heun", "unipc")
+
+
 @pytest.mark.parametrize("name", SAMPLERS)
 @pytest.mark.parametrize("first", [1, 4, 6])
 def test_every_sampler_begins_anywhere_and_goes_on_where_it_stopped(name, first):
@@ -93,7 +96,7 @@ def test_every_sampler_begins_anywhere_and_goes_on_where_it_stopped(name, first)
 
         def predict(x: mx.array, time: float) -> mx.array:
             nearest = level[min(level, key=lambda known: abs(known - time))]
-            if name in ("euler", "heun", "unipc"):
+            if name in FLOWS:
                 return (x - x0) / nearest.noise
             return (x - nearest.signal * x0) / nearest.noise
 

@@ -76,7 +76,7 @@ class Model(base.Model):
 
         Raises :class:`SettingError` for more texts than windows.
         """
-        geometry = self.card.geometry
+        geometry: Any = self.card.geometry
         latent_frames = geometry.latent_frames(request.frames)
         texts = texts_of(request.prompt)
         if request.frames <= LONGEST and len(texts) == 1:

@@ -128,7 +128,7 @@ class LTXShot(Shot):
                 return output.astype(mx.float32)
             whole = mx.zeros(x.shape)
             for part in parts:
-                own = Times.of(times[:, part.index])
+                own = Times.of(times[:, part.tokens])
                 output = network(x[:, part.where], text, mask, own, part.rope, unattended)
                 whole = whole.at[:, part.where].add(part.weight * output.astype(mx.float32))
             return whole
@@ -153,10 +153,11 @@ class LTXShot(Shot):
 class Part(NamedTuple):
     """Tokens that go through the network together: all, or those of a tile.
 
-    where: `index` as an array. weight float32 [n, 1]: their share of the velocity.
+    tokens: their numbers, and where, the same as an array. weight float32 [n, 1]: their share of
+    the velocity.
     """
 
-    index: np.ndarray
+    tokens: np.ndarray
     where: mx.array
     weight: mx.array
     rope: Rope
@@ -192,10 +193,13 @@ class TokenStage(Stage):
         """What goes through the network one after the other, all together making the picture."""
         if not self._parts:
             coords = self.tokens.coords
-            cuts = tiles(coords, *self.shape[1:], SCALES[1]) if self.tiled else [everything(coords)]
-            for index, weight in cuts:
-                tables = rope.tables(config, coords[:, index])
-                self._parts.append(Part(index, mx.array(index), mx.array(weight)[:, None], tables))
+            _, height, width = self.shape
+            tiled = self.tiled
+            cuts = tiles(coords, height, width, SCALES[1]) if tiled else [everything(coords)]
+            for numbers, weight in cuts:
+                tables = rope.tables(config, coords[:, numbers])
+                share = mx.array(weight)[:, None]
+                self._parts.append(Part(numbers, mx.array(numbers), share, tables))
         return self._parts
 
     def begin(self, x: mx.array) -> mx.array:

@@ -21,9 +21,9 @@ OVERLAP = 8
 
 
 class Tile(NamedTuple):
-    """index: the tokens in it, ascending. weight float32 [n]: each one's share of its velocity."""
+    """tokens: those in it, by number, ascending. weight float32 [n]: their shares of a velocity."""
 
-    index: np.ndarray
+    tokens: np.ndarray
     weight: np.ndarray
 
 

@@ -26,19 +26,19 @@ def test_tiles_cover_the_picture_once(height, width):
     found = tiles(places, height, width, 32)
     total = np.zeros(places.shape[1])
     for tile in found:
-        total[tile.index] += tile.weight
-        assert len(tile.index) <= 2 * module.LARGEST
+        total[tile.tokens] += tile.weight
+        assert len(tile.tokens) <= 2 * module.LARGEST
     assert np.abs(total - 1).max() < 1e-6
     assert len(found) == np.prod(grid(height, width))
     high, wide = largest_tile(height, width)
-    assert max(len(tile.index) for tile in found) == 2 * high * wide
+    assert max(len(tile.tokens) for tile in found) == 2 * high * wide
 
 
 def test_a_picture_that_is_small_enough_is_one_tile():
     assert grid(28, 50) == grid(50, 28) == (1, 1)
     (tile,) = tiles(coords((3, 28, 50), 24, True), 28, 50, 32)
     whole = everything(coords((3, 28, 50), 24, True))
-    assert np.array_equal(tile.index, whole.index) and np.array_equal(tile.weight, whole.weight)
+    assert np.array_equal(tile.tokens, whole.tokens) and np.array_equal(tile.weight, whole.weight)
     assert grid(44, 80) == (1, 4)
 
 
@@ -46,7 +46,7 @@ def test_tokens_in_front_are_in_the_tiles_where_they_stand():
     own = coords((2, 44, 80), 24, True)
     front = coords((1, 44, 80), 24, True, 9)
     found = tiles(np.concatenate([front, own], axis=1), 44, 80, 32)
-    assert all(len(tile.index) == 3 * 44 * 26 for tile in found)
+    assert all(len(tile.tokens) == 3 * 44 * 26 for tile in found)
 
 
 @pytest.fixture

