@@ -91,11 +91,11 @@ def read_control(
     kept = _most(len(pixels), geometry)
     if kept < frames:
         log.warning(
-            "%s has %d frames, so that of the new clip's %d the first %d follow it.",
-            clip.source,
-            len(pixels),
+            "Of the new clip's %d frames the first %d follow %s, which has %d.",
             frames,
             kept,
+            clip.source,
+            len(pixels),
         )
     return pixels[:kept]
 

@@ -104,6 +104,8 @@ def adain(latents: mx.array, reference: mx.array, factor: float = 1.0) -> mx.arr
     x = latents.astype(mx.float32)
     mean, deviation = _statistics(x)
     wanted_mean, wanted_deviation = _statistics(reference.astype(mx.float32))
+    if prod(reference.shape[1:4]) == 1:
+        wanted_deviation = deviation  # a single position has none of its own
     moved = (x - mean) / deviation * wanted_deviation + wanted_mean
     return x + factor * (moved - x)
 

@@ -45,10 +45,17 @@ class ItsOwnValues:
         return attn.to_out[0](attn.to_v(hidden_states))
 
 
-def places(pipe: LTXConditionPipeline, latents: torch.Tensor, frame: int = 0) -> torch.Tensor:
-    """Seconds, rows and columns [1, 3, N] of latents [1, C, F, H, W] that begin at a frame."""
+def places(
+    pipe: LTXConditionPipeline, latents: torch.Tensor, frame: int = 0, causal: bool = True
+) -> torch.Tensor:
+    """Seconds, rows and columns [1, 3, N] of latents [1, C, F, H, W] that begin at a frame.
+
+    causal: whether the first latent frame is one frame.
+    """
     ids = pipe._prepare_video_ids(1, *latents.shape[2:])
     coords = pipe._scale_video_ids(ids, frame_index=frame).float()
+    if not causal:
+        coords = (ids * torch.tensor([8, 32, 32])[:, None]).float()
     coords[:, 0] *= 1 / FPS
     return coords
 
@@ -92,6 +99,7 @@ def sampled(
     held: torch.Tensor | None = None,
     renoise: Callable[[int, torch.Size], torch.Tensor] | None = None,
     fresh: Callable[[int, torch.Size], torch.Tensor] | None = None,
+    causal: bool = True,
 ) -> torch.Tensor:
     """The clip's latents [1, C, F, H, W] after the last step, which ends at 0.
 
@@ -104,7 +112,7 @@ def sampled(
     frames = torch.zeros(latents.shape[2]) if held is None else held
     mask = frames.repeat_interleave(area)[None]
     x = packed(latents)
-    coords = places(pipe, latents)
+    coords = places(pipe, latents, causal=causal)
     for item in reversed(ahead):
         tokens = packed(item.latents)
         x = torch.cat([tokens, x], 1)
@@ -166,16 +174,19 @@ def decoded(
     size: tuple[int, int] | None = None,
     tone_mapping: float = 0.0,
 ) -> torch.Tensor:
-    """Frames [F, H, W, 3] from 0 to 1 of normalised latents, with the decoder's noise and time.
+    """Frames [F, H, W, 3] from 0 to 1 of normalised latents, with the decoder's noise and time
+    where it has these.
 
     size: (height, width), to which they are then resized.
     """
-    mixed = 0.975 * latents + 0.025 * drawn(latents.shape, "decode")
+    timed = pipe.vae.config.timestep_conditioning
+    mixed = 0.975 * latents + 0.025 * drawn(latents.shape, "decode") if timed else latents
     scale = 0.75 * tone_mapping
     mixed = mixed * (1 - 0.8 * scale * torch.sigmoid(4 * scale * (mixed.abs() - 1)))
     shape = (1, -1, 1, 1, 1)
     z = mixed * pipe.vae.latents_std.view(shape) + pipe.vae.latents_mean.view(shape)
-    frames = pipe.vae.decode(z, torch.tensor([0.05])).sample[0].transpose(0, 1)
+    time = torch.tensor([0.05]) if timed else None
+    frames = pipe.vae.decode(z, time).sample[0].transpose(0, 1)
     if size is not None:
         frames = torch.nn.functional.interpolate(
             frames, size=size, mode="bilinear", align_corners=False

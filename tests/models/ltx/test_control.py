@@ -102,7 +102,7 @@ def test_what_is_said(folder_of, caplog):
     clip = pipe.generate("a red ball", control=DEPTHS[:12], **shared, width=96, height=64)
     assert len(clip.frames) == 17
     lines = "\n".join(record.getMessage() for record in caplog.records)
-    assert re.search(facts("12 frames", "17", "first 9 follow"), lines)
+    assert re.search(facts("17 frames", "first 9 follow", "has 12"), lines)
     assert re.search(facts("Without a LoRA", "`control`"), lines)
     caplog.clear()
     wide = np.zeros((17, 32, 64, 3), np.uint8)

@@ -16,6 +16,8 @@ from mlxvid.models.ltx.keys import key_of
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 
+from diffusers import FlowMatchEulerDiscreteScheduler  # noqa: E402
+from diffusers.pipelines.ltx.pipeline_ltx import calculate_shift  # noqa: E402
 from diffusers.pipelines.ltx.pipeline_ltx_condition import linear_quadratic_schedule  # noqa: E402
 
 from . import tiny as tiny_ltx  # noqa: E402
@@ -82,6 +84,32 @@ def test_two_passes_with_the_guidance_of_13b_dev(dev):
     )
     assert clip.settings["guidance"] == 8 and clip.settings["options"]["stg"] == 4
     compare(clip, decoded(pipe, result, (160, 160)))
+
+
+# --- the recipe of the first releases -------------------------------------------------------------
+
+
+def test_the_guidance_and_the_texts_of_the_first_release(tmp_path):
+    """Which tells T5 where a prompt ends, in 256 tokens, as Diffusers' pipeline for it doesn't."""
+    pipe = tiny_ltx.pipeline("A", "LTXConditionPipeline", blocks=20)
+    folder = tiny_ltx.saved(pipe, tmp_path / "a", "0.9.0")
+    latents = noise(17, 96, 64)
+    steps = 3
+    scheduler = FlowMatchEulerDiscreteScheduler(**tiny_ltx.SHIFTED)
+    mu = calculate_shift(3 * 2 * 3, 1024, 4096, 0.95, 2.05)
+    scheduler.set_timesteps(sigmas=np.linspace(1, 1 / steps, steps), mu=mu)
+    result = sampled(
+        pipe,
+        (PROMPT, NEGATIVE),
+        torch.from_numpy(latents),
+        scheduler.sigmas[:-1].tolist(),
+        lambda time: Strengths(3, 1, 0.7, (19,)),
+        causal=False,
+    )
+    clip = mlxvid.load(str(folder)).generate(
+        PROMPT, width=96, height=64, frames=17, steps=steps, latents=latents, **SHARED
+    )
+    compare(clip, decoded(pipe, result))
 
 
 # --- 0.9.6-distilled -----------------------------------------------------------------------------

@@ -100,6 +100,13 @@ def test_previews_are_of_the_size_of_the_pass(folder_of):
     assert clip.frames.shape == (17, 64, 96, 3)
 
 
+def test_a_single_picture_in_two_passes(folder_of):
+    """Whose first pass has a single latent position, and so no deviation."""
+    pipe = mlxvid.load(str(folder_of("0.9.8-2b-distilled")))
+    clip = pipe.generate(PROMPT, width=64, height=64, frames=1, steps=2, seed=1)
+    assert clip.frames.shape == (1, 64, 64, 3) and clip.frames.std() > 5
+
+
 # --- other clips ---------------------------------------------------------------------------------
 
 OTHER = np.stack(pictures(33, 96, 64, seed=2))
