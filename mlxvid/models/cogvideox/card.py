@@ -10,6 +10,7 @@ from mlxvid.model.card import CLIP_TO_CLIP, Block, Card, Coefficients, Family, P
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import MAX_SIDE, Defaults
 from mlxvid.model.settings import Setting
+from mlxvid.model.tiny import TinyDecoder
 from mlxvid.text.t5_config import T5_XXL, T5Config
 
 from .config import CogVideoXConfig
@@ -49,7 +50,9 @@ OPTIONS = (
         metavar="WHAT",
     ),
 )
-TAKES = frozenset({"negative_prompt", "loras"} | {option.name for option in OPTIONS})
+TAKES = frozenset(
+    {"negative_prompt", "loras", "draft_decode"} | {option.name for option in OPTIONS}
+)
 PICTURE = frozenset({"image"})
 
 # 1.5: pixels of its clips, and the longest ones. Its config's sizes are only those of its table of
@@ -164,6 +167,7 @@ FAMILY = Family(
         "vae": Part(".vae:AutoencoderKLCogVideoX", CogVideoXVAEConfig, "decode", "float32"),
     },
     read=read,
+    tiny_decoder=TinyDecoder("taecvx", "64e2fd755c9356db4c5c1e24d4a67135640a1085"),
     options=OPTIONS,
     # The VAE works on batches of 8 frames, the first of 9, and each layer keeps the two frames
     # before: counted in the traced graph of a batch, 630 values a pixel and frame, and 4064 a pixel

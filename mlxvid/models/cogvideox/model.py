@@ -139,6 +139,10 @@ class Model(base.Model):
         for part in self.network("vae", watch).decode(latents, tile):
             yield part[0]
 
+    def tiny_latents(self, latents: mx.array) -> mx.array:
+        """Not scaled, as the VAE's encoder makes them."""
+        return latents / self.folder.config("vae", CogVideoXVAEConfig).scaling_factor
+
     def _tile(self, frames: int, height: int, width: int) -> tuple[int, int] | None:
         """The tiles in which the VAE takes that many frames at once, in latent positions: the
         reference's where the whole picture would take too much memory, else None.
