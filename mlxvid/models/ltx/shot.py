@@ -69,12 +69,15 @@ class LTXShot(Shot):
         return TokenStage(scheduler, self.texts(0), run, tokens, x.shape[1:4], first, tiled)
 
     def texts(self, number: int) -> Passes:
-        """The text of each pass, of the prompt's texts the one with that number or the last."""
+        """The text of each pass, without padding: of the prompt's texts the one with that number,
+        or the last.
+        """
         passes = {}
         for name, conditions in self.passes.items():
             which = min(number, conditions["text"].shape[1] - 1)
-            text = conditions["text"][:, which]
-            passes[name] = Conditions({"text": text, "mask": conditions["mask"][:, which]})
+            mask = np.array(conditions["mask"][:, which])
+            text, _ = cut(conditions["text"][:, which], mask)
+            passes[name] = Conditions({"text": text})
         return passes
 
     def with_items(self, scheduler: Scheduler, tokens: Tokens) -> Scheduler:
@@ -122,14 +125,14 @@ class LTXShot(Shot):
             x: mx.array, time: float, conditions: Conditions, unattended: Collection[int] = ()
         ) -> mx.array:
             times = stage.tokens.times(time)
-            text, mask = cut(conditions["text"], np.array(conditions["mask"]))
+            text = conditions["text"]
             if len(parts) == 1:
-                output = network(x, text, mask, Times.of(times), parts[0].rope, unattended)
+                output = network(x, text, None, Times.of(times), parts[0].rope, unattended)
                 return output.astype(mx.float32)
             whole = mx.zeros(x.shape)
             for part in parts:
                 own = Times.of(times[:, part.tokens])
-                output = network(x[:, part.where], text, mask, own, part.rope, unattended)
+                output = network(x[:, part.where], text, None, own, part.rope, unattended)
                 whole = whole.at[:, part.where].add(part.weight * output.astype(mx.float32))
             return whole
 
