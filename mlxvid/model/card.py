@@ -193,8 +193,9 @@ class Card:
     options: of the family's options, those that have a value when none is given. shared_frames:
     frames that a clip has in common with the one that it extends or joins. shift(width, height): of
     the noise schedule, None for a model without one. guidance_is_input: guidance is an input of the
-    network, which then takes one pass a step. streamed: what its parts that can be streamed hold
-    then. precise: parameters by component that are never quantized, where they are many.
+    network, which then takes one pass a step. batches: several passes may go through the network at
+    once. streamed: what its parts that can be streamed hold then. precise: parameters by component
+    that are never quantized, where they are many.
 
     Of a release: parameters by component, dtype as stored; source: its repository in the Diffusers
     layout; aliases: other names of that; originals: repositories of the same weights in other
@@ -220,6 +221,7 @@ class Card:
     shared_frames: int = 0
     shift: Callable[[int, int], float | None] = _no_shift
     guidance_is_input: bool = False
+    batches: bool = True
     streamed: Mapping[str, Streamed] = field(default_factory=dict)
     precise: Mapping[str, int] = field(default_factory=dict)
     licence: str = ""

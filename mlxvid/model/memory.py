@@ -134,8 +134,11 @@ def in_one_batch(
 ) -> bool:
     """Whether `rows` of conditions, of `tokens` each, go through the transformer together.
 
-    They do where they are few, and what is held of all fits beside the weights.
+    They do where the model batches them, they are few, and what is held of all fits beside the
+    weights.
     """
+    if not card.batches:
+        return False
     held = int(
         rows * tokens * _block_values(card, machine) * value_bytes(card, dtype, machine.metal)
     )

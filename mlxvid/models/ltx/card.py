@@ -181,6 +181,7 @@ def read(folder: Folder) -> LTXCard:
         options=_options(recipe, upscales),
         shared_frames=SHARED_FRAMES,
         streamed={"text_encoder": text.streamed(recipe.text_tokens)},
+        batches=False,  # a pass may leave blocks out, and texts end at different places
         recipe=recipe,
     )
     return card if certain else replace(card, note=card.note or releases.uncertain(recipe))
@@ -400,6 +401,7 @@ def _release(
         sources=sources,
         index={"_class_name": pipeline, releases.KEY: release},
         download_bytes=download_bytes,
+        batches=False,  # a pass may leave blocks out, and texts end at different places
         recipe=recipe,
     )
 
