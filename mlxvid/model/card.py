@@ -290,9 +290,7 @@ class Card:
         """The pinned revision of :attr:`repository`."""
         return self.places[0].revision if self.places else None
 
-    def worked_size(
-        self, frames: int, width: int, height: int, options: Mapping[str, Any]
-    ) -> tuple[int, int]:
+    def worked_size(self, width: int, height: int, options: Mapping[str, Any]) -> tuple[int, int]:
         """The largest (width, height) in pixels at which a clip of that size is denoised and
         decoded. options: the family's settings of the clip.
         """

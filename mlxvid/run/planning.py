@@ -215,7 +215,7 @@ class _Costs:
     def load(self, counts: Counts, bits: int | None) -> Load:
         """What a clip asks of the stages."""
         geometry = self.card.geometry
-        size = self.card.worked_size(counts.frames, counts.width, counts.height, self.options)
+        size = self.card.worked_size(counts.width, counts.height, self.options)
         together = self.card.together(counts.frames, *size, self.options)
         piece = plan_geometry(*together, geometry)
         scores = {"full": piece.pairs_full, "spatial": piece.pairs_spatial}

@@ -19,7 +19,7 @@ from mlxvid.text.t5_config import T5_XXL, T5Config
 
 from . import releases
 from .config import LTXTransformerConfig
-from .geometry import LONGEST, LTXGeometry
+from .geometry import LTXGeometry
 from .recipes import BLOCKS_2B, NEGATIVE_PROMPT, RECIPES, Recipe, work_size
 from .tiles import largest_tile
 from .upsampler_config import LTXUpsamplerConfig
@@ -135,11 +135,9 @@ class LTXCard(Card):
 
     recipe: Recipe
 
-    def worked_size(
-        self, frames: int, width: int, height: int, options: Mapping[str, Any]
-    ) -> tuple[int, int]:
-        """Of two passes the second one's: twice the first's. A long clip is made in one."""
-        if not options.get("upscale") or frames > LONGEST:
+    def worked_size(self, width: int, height: int, options: Mapping[str, Any]) -> tuple[int, int]:
+        """Of two passes the second one's: twice the first's."""
+        if not options.get("upscale"):
             return width, height
         wide, high = work_size(width, height, self.geometry.s_factor)
         return 2 * wide, 2 * high
@@ -148,8 +146,9 @@ class LTXCard(Card):
         self, frames: int, width: int, height: int, options: Mapping[str, Any]
     ) -> tuple[int, int, int]:
         """Of two passes a tile of the second one, or the first one."""
-        if not options.get("upscale") or frames > LONGEST:
-            return self.geometry.at_once(frames, width, height), width, height
+        frames = self.geometry.at_once(frames, width, height)
+        if not options.get("upscale"):
+            return frames, width, height
         side = self.geometry.s_factor
         high, wide = largest_tile(height // side, width // side)
         first = (width // 2, height // 2)

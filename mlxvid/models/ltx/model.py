@@ -33,7 +33,7 @@ from .recipes import Pass, work_size
 from .schedules import sigmas_of
 from .shot import LTXShot
 from .upsampler import tone_mapped
-from .windows import WindowsShot, in_windows, texts_of
+from .windows import WindowsShot, texts_of
 
 log = logging.getLogger("mlxvid")
 
@@ -51,20 +51,15 @@ class Model(base.Model):
         self.tokenizer = load_tokenizer(place, self.recipe.text_tokens)
 
     def shot(self, request: Request, noise: mx.array, watch: Watch) -> Shot:
-        # What can't be made is refused before anything is loaded for it.
-        self.runs(request)
-        self.windows(request)
-        many = in_windows(request.prompt, request.frames)
+        self.runs(request)  # what can't be made is refused before anything is loaded for it
+        kind = LTXShot if len(self.windows(request)) == 1 else WindowsShot
         if request.control is not None:
-            self._check_control(many)
-        if many and request.options.get("upscale"):
-            log.warning("A clip that is made in windows is made in one pass, at its full size.")
-        kind = WindowsShot if many else LTXShot
+            self._check_control(kind is WindowsShot)
         return kind(self, request, noise, self.conditions(request, watch))
 
-    def _check_control(self, many: bool) -> None:
-        """Raise :class:`SettingError` for a clip to follow that can't be. many: made in windows."""
-        if many:
+    def _check_control(self, in_windows: bool) -> None:
+        """Raise :class:`SettingError` for a clip to follow that can't be."""
+        if in_windows:
             raise SettingError(
                 f"Only a clip that is made at once can follow a `control` clip: give {LONGEST} "
                 "`frames` or fewer, and one text as the `prompt`."
@@ -76,15 +71,16 @@ class Model(base.Model):
             )
 
     def windows(self, request: Request) -> list[range]:
-        """The latent frames that are made together: all of them, or those of each window.
+        """The latent frames that are made together: all of them, or those of each window of a clip
+        that is long, or whose prompt has several texts.
 
-        Raises :class:`SettingError` for more texts in the prompt than windows.
+        Raises :class:`SettingError` for more texts than windows.
         """
         geometry: Any = self.card.geometry
         latent_frames = geometry.latent_frames(request.frames)
-        if not in_windows(request.prompt, request.frames):
-            return [range(latent_frames)]
         texts = texts_of(request.prompt)
+        if request.frames <= LONGEST and len(texts) == 1:
+            return [range(latent_frames)]
         windows = geometry.windows(latent_frames)
         if len(texts) > len(windows):
             raise SettingError(
@@ -102,7 +98,7 @@ class Model(base.Model):
         passes where there is one.
         """
         recipe = self.recipe
-        if not _upscales(request.settings()):
+        if not request.options.get("upscale"):
             passes = [recipe.alone]
         elif recipe.first is None or recipe.second is None:
             raise SettingError(
@@ -122,7 +118,7 @@ class Model(base.Model):
 
     def pass_sizes(self, request: Request) -> list[tuple[int, int]]:
         """(width, height) in pixels that each pass works at."""
-        if not _upscales(request.settings()):
+        if not request.options.get("upscale"):
             return [(request.width, request.height)]
         side = self.card.geometry.s_factor
         width, height = work_size(request.width, request.height, side)
@@ -214,14 +210,8 @@ class Model(base.Model):
         if time is not None and share:
             noise = mx.random.normal(latents.shape, key=key_of(seed, "decode"))
             latents = (1 - share) * latents + share * noise
-        if _upscales(settings):
+        if options.get("upscale"):
             latents = tone_mapped(latents, self.recipe.tone_mapping)
         key = key_of(seed, "decode", 1)
         for part in self.network("vae", watch).decode(latents, time, key):
             yield bilinear(part[0], settings["height"], settings["width"])
-
-
-def _upscales(settings: Mapping[str, Any]) -> bool:
-    """Whether a clip with these settings is made in two passes."""
-    wanted = settings.get("options", {}).get("upscale")
-    return bool(wanted) and not in_windows(settings["prompt"], settings["frames"])

@@ -19,7 +19,6 @@ from mlxvid.schedulers import Scheduler
 from mlxvid.schedulers.given import GivenBlended
 
 from .conditioning import Item, Tokens, after, placed
-from .geometry import LONGEST
 from .keys import key_of
 from .shot import LTXShot, TokenStage
 from .upsampler import adain
@@ -36,18 +35,13 @@ def texts_of(prompt: str) -> list[str]:
     return [text for text in texts if text] or [""]
 
 
-def in_windows(prompt: str, frames: int) -> bool:
-    """Whether a clip is made in windows: one that is long, or whose prompt has several texts."""
-    return frames > LONGEST or len(texts_of(prompt)) > 1
-
-
 class WindowsShot(LTXShot):
     """A run in as many stages as the clip has windows."""
 
     def __init__(self, model: Any, request: Request, noise: mx.array, passes: Passes):
         super().__init__(model, request, noise, passes)
         self.windows: list[range] = model.windows(request)
-        self.runs = list(self.runs) * len(self.windows)
+        self.runs = [self.runs[0]] * len(self.windows)
 
     @property
     def steps(self) -> Sequence[int]:

@@ -117,18 +117,3 @@ def test_texts():
 def test_more_texts_than_windows(model):
     with pytest.raises(SettingError, match=r"`prompt` has 3 texts.*2 windows.*`frames`"):
         mlxvid.load(str(model[1])).generate("a|b|c", frames=97, **SIZE)
-
-
-def test_windows_are_made_in_one_pass(tmp_path, caplog):
-    """At the size that is asked for, whatever the release does otherwise; which is said."""
-    pipe = tiny_ltx.pipeline("C", "LTXConditionPipeline")
-    folder = tiny_ltx.saved(pipe, tmp_path / "m", "0.9.8-13b-distilled", tiny_ltx.upsampler())
-    loaded = mlxvid.load(str(folder))
-    assert loaded.model.card.options["upscale"] is True
-    settings = dict(width=64, height=96, frames=97, steps=2, seed=1)
-    asked = loaded.generate("a red ball|a blue star", **settings)
-    assert any("in one pass" in record.message for record in caplog.records)
-    off = loaded.generate("a red ball|a blue star", options={"upscale": False}, **settings)
-    assert np.array_equal(asked.frames, off.frames) and asked.frames.shape == (97, 96, 64, 3)
-    long = loaded.model.card.worked_size(265, 1216, 704, {"upscale": True})
-    assert long == (1216, 704) != loaded.model.card.worked_size(257, 1216, 704, {"upscale": True})
