@@ -12,6 +12,7 @@ from . import catalog
 from .cli import parser as cli
 from .cli.asked import (
     Asked,
+    check_preset,
     interrupted,
     is_latents,
     left_behind,
@@ -125,12 +126,14 @@ def make_all(
     check_targets(targets, {**to_load, **to_make}, asked.source, overwrite)
     card = known_card(to_load)
     if card is not None:  # checked before anything is downloaded
+        check_preset(args.preset, card)
         to_make = with_length(to_make, args.seconds, card, targets)
         if not args.force:
             require_fit(card, to_load, to_make)
     emit("load", model=to_load.get("model", catalog.DEFAULT_MODEL))
     pipe = load(**to_load, on_progress=on_progress)
     pipe.keeps_unsaved = True
+    check_preset(args.preset, pipe.model.card)
     note_commit(pipe.loaded, asked.made, asked.source)
     to_make = with_length(to_make, args.seconds, pipe.model.card, targets)
     if card is None and not args.force:

@@ -43,7 +43,10 @@ def plan_of(settings: dict[str, Any], machine: Machine) -> Plan:
 
     Raises :class:`MlxvidError` for settings that no clip can have, and for models not here.
     """
-    wanted = ("frames", "width", "height", "fps", "guidance", "attention", "dtype", "quantize")
+    wanted = (
+        *("frames", "width", "height", "fps", "guidance", "attention", "dtype", "quantize"),
+        "options",
+    )
     known = {name: settings[name] for name in wanted if settings.get(name) is not None}
     from_clip = bool(settings.get("video"))
     follows = bool(settings.get("control"))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from mlxvid import in_use, models
 from mlxvid.errors import SettingError
 from mlxvid.media.clip import read_settings
+from mlxvid.model.card import Card
 from mlxvid.model.settings import SETTINGS, loading, making
 from mlxvid.run.repeat import repeatable, require_same
 
@@ -165,6 +166,15 @@ def _keyframes(
             keyframes.pop(earlier.get("frames", 0) + frame, None)
         keyframes[frame] = path
     return keyframes
+
+
+def check_preset(name: str | None, card: Card) -> None:
+    """Raise :class:`SettingError` for a preset that was made for other models."""
+    own = card.family.presets
+    if name is None or name in own:
+        return
+    remedy = f"take one of its own: {', '.join(sorted(own))}" if own else "leave it out"
+    raise SettingError(f"The `preset` {name} was not made for {card.name}; {remedy}.")
 
 
 def only(settings: Mapping[str, Any], names: Mapping[str, Any]) -> Settings:

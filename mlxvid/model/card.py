@@ -290,6 +290,14 @@ class Card:
         """The pinned revision of :attr:`repository`."""
         return self.places[0].revision if self.places else None
 
+    def settled(
+        self, options: Mapping[str, Any], frames: int, prompt: str
+    ) -> tuple[Mapping[str, Any], str | None]:
+        """The family's settings that a clip of `frames` with that prompt is made with, and a line
+        for the user about those that are not as in `options`.
+        """
+        return options, None
+
     def worked_size(self, width: int, height: int, options: Mapping[str, Any]) -> tuple[int, int]:
         """The largest (width, height) in pixels at which a clip of that size is denoised and
         decoded. options: the family's settings of the clip.

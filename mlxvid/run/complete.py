@@ -60,7 +60,6 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
     negative_prompt = _text("negative_prompt", given.get("negative_prompt") or "")
     negative_prompt = negative_prompt or defaults.negative_prompt
     width, height = named_size(given, geometry)
-    options = _options(card, given.get("options", {}))
     frames, note = geometry.round_frames(given.get("frames", defaults.frames))
     steps = SETTINGS["steps"].checked(given.get("steps", defaults.steps))
     video = open_video(given)
@@ -97,6 +96,9 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
     if video:
         made_from = read_video(video, frames, width, height, geometry)
         frames = len(made_from)
+    options, note = card.settled(_options(card, given.get("options", {})), frames, prompt)
+    if note:
+        log.warning(note)
     followed = None
     if control:
         followed = read_control(control, frames, width, height, geometry)

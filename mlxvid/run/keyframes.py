@@ -15,6 +15,7 @@ from PIL import Image
 from mlxvid.errors import MediaError, SettingError, shown
 from mlxvid.media import images
 from mlxvid.media.clip import Clip
+from mlxvid.media.formats import VIDEO
 from mlxvid.media.parts import is_clip, is_video
 from mlxvid.model.card import Card
 from mlxvid.model.geometry import Geometry
@@ -137,7 +138,8 @@ def _read(card: Card, frame: int, keyframe: Keyframe) -> Item:
 
 def _is_clip(source: Any) -> bool:
     if isinstance(source, str):
-        return is_clip(Path(source))
+        path = Path(source)
+        return is_clip(path) or path.suffix.lower() in VIDEO
     return isinstance(source, Clip) or (isinstance(source, np.ndarray) and source.ndim == 4)
 
 
@@ -185,6 +187,19 @@ def twice(frame: int) -> SettingError:
     return SettingError(f"Two pictures are given for frame {frame}; leave one of them out.")
 
 
+def _overlap(one: Placed, other: Placed) -> SettingError:
+    """What is said where two things are given for the same frames."""
+    if one.frame == other.frame:
+        return twice(one.frame)
+    earlier, later = sorted((one, other), key=lambda item: item.frame)
+    last = earlier.frame + len(earlier.frames) - 1
+    return SettingError(
+        f"The clip that is given for frame {earlier.frame} goes on to frame {last}, so nothing "
+        f"else can be given for frame {later.frame}: give it for a later one, or leave one of them "
+        "out."
+    )
+
+
 def by_latent_frame(
     placed: Iterable[Placed], frames: int, geometry: Geometry
 ) -> dict[int, np.ndarray]:
@@ -194,14 +209,15 @@ def by_latent_frame(
     Raises :class:`SettingError` where two of them have a latent frame in common.
     """
     found: dict[int, np.ndarray] = {}
-    taken: set[int] = set()
+    taken: dict[int, Placed] = {}
     for item in placed:
         slot, at = geometry.slot(item.frame, frames)
         if at != item.frame:
             continue
-        covered = set(range(slot, slot + geometry.latent_frames(len(item.frames))))
-        if covered & taken:
-            raise twice(at)
-        taken |= covered
+        covered = range(slot, slot + geometry.latent_frames(len(item.frames)))
+        for latent in covered:
+            if latent in taken:
+                raise _overlap(item, taken[latent])
+            taken[latent] = item
         found[slot] = item.frames if len(item.frames) > 1 else item.frames[0]
     return found

@@ -97,11 +97,13 @@ def plan(
     quantize: int | None = None,
     from_clip: bool = False,
     follows: bool = False,
+    options: Mapping[str, Any] | None = None,
     machine: Machine | None = None,
 ) -> Plan:
     """Count and estimate a clip of a catalog model, or of one in a local folder; what is None is
     the model's default, and `machine` is this one. from_clip: whether it is made from another;
-    follows: whether it follows one as long, a `control`.
+    follows: whether it follows one as long, a `control`; options: of its family's settings those
+    that are not the model's own.
 
     Raises :class:`ModelNotFoundError` for an unknown model, :class:`WeightsError` for a folder that
     holds none, and :class:`SettingError` for settings that no clip can have.
@@ -131,7 +133,7 @@ def plan(
         from_clip=from_clip or follows,
         follows=follows,
         machine=machine,
-        options=card.options,
+        options={**card.options, **(options or {})},
     )
     loaded = costs.loaded(quantize)
     stage_bytes = costs.stages(asked, quantize)
@@ -215,8 +217,9 @@ class _Costs:
     def load(self, counts: Counts, bits: int | None) -> Load:
         """What a clip asks of the stages."""
         geometry = self.card.geometry
-        size = self.card.worked_size(counts.width, counts.height, self.options)
-        together = self.card.together(counts.frames, *size, self.options)
+        options, _ = self.card.settled(self.options, counts.frames, "")
+        size = self.card.worked_size(counts.width, counts.height, options)
+        together = self.card.together(counts.frames, *size, options)
         piece = plan_geometry(*together, geometry)
         scores = {"full": piece.pairs_full, "spatial": piece.pairs_spatial}
         factored = max(piece.pairs_spatial, piece.pairs_temporal)

@@ -86,6 +86,7 @@ BAD_FLAGS = {
     "a LoRA": ([*PROMPT, "--lora", "style.safetensors"], ("LoRA",)),
     "two ways back": (["--from", "a", "--resume"], ("--resume", "--from", HELP)),
     "settings for a run": (["--resume", "--steps", "4"], ("--resume", "--model", "--steps")),
+    "a preset of others": ([*PROMPT, "--preset", "draft"], ("--preset draft", "leave it out")),
     "a preset of none": ([*PROMPT, "--preset", "slow"], ("--preset", "slow", HELP)),
 }
 

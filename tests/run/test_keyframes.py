@@ -173,6 +173,10 @@ def test_what_is_not_there_or_neither_picture_nor_clip_is_a_media_error(tmp_path
             completed(card, keyframes={8: odd})
         with pytest.raises(MediaError, match=facts("gone.png")):
             completed(card, keyframes={8: tmp_path / "gone.png"})
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(b"neither")
+    with pytest.raises(MediaError, match=facts("cut.mp4", "not a clip")):
+        completed(WHOLE, keyframes={8: cut})
 
 
 # --- places --------------------------------------------------------------------------------------
@@ -191,8 +195,10 @@ def test_frames_are_counted_from_the_end_too():
 
 def test_what_overlaps_is_refused():
     clip = moving(9, 32, 32)
-    with pytest.raises(SettingError, match=facts("Two pictures", "frame 12")):
+    with pytest.raises(SettingError, match=facts("frame 8", "frame 16", "frame 12", "later")):
         completed(keyframes={8: clip, 12: picture()})
+    with pytest.raises(SettingError, match=facts("frame 0", "frame 8", "later")):
+        completed(keyframes={8: picture(), 0: moving(33, 32, 32)})
     assert len(completed(keyframes={8: clip, 20: picture()}).placed) == 2
 
 

@@ -19,8 +19,9 @@ from mlxvid.text.t5_config import T5_XXL, T5Config
 
 from . import releases
 from .config import LTXTransformerConfig
-from .geometry import LTXGeometry
+from .geometry import LONGEST, LTXGeometry
 from .recipes import BLOCKS_2B, NEGATIVE_PROMPT, RECIPES, Recipe, work_size
+from .texts import in_windows
 from .tiles import largest_tile
 from .upsampler_config import LTXUpsamplerConfig
 from .vae_config import LTXVAEConfig
@@ -135,6 +136,18 @@ class LTXCard(Card):
 
     recipe: Recipe
 
+    def settled(
+        self, options: Mapping[str, Any], frames: int, prompt: str
+    ) -> tuple[Mapping[str, Any], str | None]:
+        """Of a clip that is made in windows, without a second pass."""
+        if not options.get("upscale") or not in_windows(frames, prompt):
+            return options, None
+        note = (
+            f"A clip of more than {LONGEST} frames, or with several texts, is made in windows: in "
+            "one pass at the whole size, without `upscale`."
+        )
+        return {**options, "upscale": False}, note
+
     def worked_size(self, width: int, height: int, options: Mapping[str, Any]) -> tuple[int, int]:
         """Of two passes the second one's: twice the first's."""
         if not options.get("upscale"):
@@ -165,7 +178,7 @@ def read(folder: Folder) -> LTXCard:
     text = folder.config("text_encoder", T5Config)
     widths = (transformer.in_channels, transformer.caption_channels)
     folder.require_match(widths, (vae.latent_channels, text.d_model))
-    upscales = _has_upsampler(folder)
+    upscales = _has_upsampler(folder, vae.latent_channels)
     recipe, certain = _recipe(folder, transformer, vae)
     card = LTXCard.in_folder(
         folder,
@@ -186,8 +199,15 @@ def read(folder: Folder) -> LTXCard:
     return card if certain else replace(card, note=card.note or releases.uncertain(recipe))
 
 
-def _has_upsampler(folder: Folder) -> bool:
-    return (folder.path / "latent_upsampler" / "config.json").is_file()
+def _has_upsampler(folder: Folder, channels: int) -> bool:
+    """Whether there is an upsampler. Raises :class:`WeightsError` for one of other latents, or one
+    that makes more frames: before a first pass is made for it.
+    """
+    if not (folder.path / "latent_upsampler" / "config.json").is_file():
+        return False
+    upsampler = folder.config("latent_upsampler", LTXUpsamplerConfig)
+    folder.require_match((upsampler.in_channels, upsampler.factors), (channels, (1, 2, 2)))
+    return True
 
 
 def _recipe(folder: Folder, transformer: LTXTransformerConfig, vae: LTXVAEConfig) -> releases.Told:
@@ -201,6 +221,7 @@ def _recipe(folder: Folder, transformer: LTXTransformerConfig, vae: LTXVAEConfig
             )
         recipe = RECIPES[named]
         certain = True
+        folder.require_match((vae.generation,), (recipe.generation,))
     else:
         found = releases.told(vae.generation, transformer.num_layers, _names(folder))
         if found is None:

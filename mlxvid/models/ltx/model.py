@@ -32,8 +32,9 @@ from .pictures import prepared
 from .recipes import Pass, work_size
 from .schedules import sigmas_of
 from .shot import LTXShot
+from .texts import in_windows, texts_of
 from .upsampler import tone_mapped
-from .windows import WindowsShot, texts_of
+from .windows import WindowsShot
 
 log = logging.getLogger("mlxvid")
 
@@ -78,9 +79,9 @@ class Model(base.Model):
         """
         geometry: Any = self.card.geometry
         latent_frames = geometry.latent_frames(request.frames)
-        texts = texts_of(request.prompt)
-        if request.frames <= LONGEST and len(texts) == 1:
+        if not in_windows(request.frames, request.prompt):
             return [range(latent_frames)]
+        texts = texts_of(request.prompt)
         windows = geometry.windows(latent_frames)
         if len(texts) > len(windows):
             raise SettingError(

@@ -99,7 +99,7 @@ def adain(latents: mx.array, reference: mx.array, factor: float = 1.0) -> mx.arr
 
     The statistics are over frames and space, of each clip of the batch by itself; the two differ in
     size. factor: 0 leaves the latents as they are, 1 is all the way. Whether both are normalised or
-    neither makes no difference.
+    neither makes no difference. Of a reference of one position only the mean is known.
     """
     x = latents.astype(mx.float32)
     mean, deviation = _statistics(x)

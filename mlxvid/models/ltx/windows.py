@@ -23,16 +23,9 @@ from .keys import key_of
 from .shot import LTXShot, TokenStage
 from .upsampler import adain
 
-SEPARATOR = "|"
 # How much of the shared frames is mixed in, and how far a window is drawn to the first one's look.
 STRENGTH = 0.5
 LIKENESS = 0.25
-
-
-def texts_of(prompt: str) -> list[str]:
-    """The prompts of the windows, in order; the last one holds for all windows after it."""
-    texts = [text.strip() for text in prompt.split(SEPARATOR)]
-    return [text for text in texts if text] or [""]
 
 
 class WindowsShot(LTXShot):

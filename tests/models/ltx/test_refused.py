@@ -5,13 +5,14 @@ from __future__ import annotations
 import mlxvid  # before MLX
 
 # isort: split
+import json
 import re
 import shutil
 
 import numpy as np
 import pytest
 
-from mlxvid.errors import SettingError
+from mlxvid.errors import SettingError, WeightsError
 from mlxvid.media.clip import Clip
 from tests.facts import facts
 
@@ -60,6 +61,23 @@ def test_two_passes_without_an_upsampler(folder_of, tmp_path):
     message = refused(pipe, options={"upscale": True})
     place = folder / "latent_upsampler"
     assert re.search(facts(place, "Lightricks/ltxv-spatial-upscaler", "`upscale`"), message)
+
+
+@pytest.mark.parametrize("changed", [{"in_channels": 8}, {"temporal_upsample": True}])
+def test_an_upsampler_of_other_latents(folder_of, tmp_path, changed):
+    folder = shutil.copytree(folder_of("0.9.8-2b-distilled"), tmp_path / "model")
+    config = folder / "latent_upsampler" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), **changed}))
+    with pytest.raises(WeightsError, match=facts(folder, "different models")):
+        mlxvid.load(str(folder))
+
+
+def test_a_vae_of_another_generation(folder_of, tmp_path):
+    folder = shutil.copytree(folder_of("0.9.5"), tmp_path / "model")
+    shutil.rmtree(folder / "vae")
+    shutil.copytree(folder_of("0.9.0") / "vae", folder / "vae")
+    with pytest.raises(WeightsError, match=facts(folder, "different models")):
+        mlxvid.load(str(folder))
 
 
 def test_sizes_and_lengths_are_rounded_and_said(folder_of, caplog):

@@ -96,6 +96,14 @@ def test_defaults_are_the_reference_s():
     assert ours == {name: theirs[name] for name in ours}
 
 
+def test_adain_to_one_position_has_its_mean_alone():
+    z = mx.array(random(2, 1, 2, 2, 3))
+    like = mx.array(random(2, 1, 1, 1, 3, seed=1))
+    made = adain(z, like)
+    close(made.mean((1, 2, 3)), like[:, 0, 0, 0])
+    close(made.std((1, 2, 3)), z.std((1, 2, 3)))
+
+
 @pytest.mark.parametrize("factor", [1.0, 0.25])
 def test_adain_is_the_pipeline_s(factor):
     z = random(2, 3, 4, 6, 5) * 3 + 1

@@ -15,7 +15,8 @@ from mlxvid.errors import SettingError
 from mlxvid.models.ltx.geometry import LTXGeometry
 from mlxvid.models.ltx.keys import key_of
 from mlxvid.models.ltx.recipes import DISTILLED
-from mlxvid.models.ltx.windows import texts_of
+from mlxvid.models.ltx.texts import texts_of
+from mlxvid.run.planning import plan
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
@@ -117,3 +118,18 @@ def test_texts():
 def test_more_texts_than_windows(model):
     with pytest.raises(SettingError, match=r"`prompt` has 3 texts.*2 windows.*`frames`"):
         mlxvid.load(str(model[1])).generate("a|b|c", frames=97, **SIZE)
+
+
+@pytest.mark.parametrize("asked", [{"frames": 97, "prompt": "a|b"}, {"frames": 265}])
+def test_windows_are_one_pass_at_the_whole_size(folder_of, caplog, asked):
+    pipe = mlxvid.load(str(folder_of("0.9.8-2b-distilled")))
+    request = {"prompt": "a", "steps": 1, "seed": 1, "width": 64, "height": 64, **asked}
+    clip = pipe.generate(**request)
+    assert clip.settings["options"]["upscale"] is False
+    assert sum("without `upscale`" in record.getMessage() for record in caplog.records) == 1
+    long = plan(pipe.model.card, frames=265, width=64, height=64)
+    alone = plan(pipe.model.card, frames=265, width=64, height=64, options={"upscale": False})
+    assert long.stage_bytes == alone.stage_bytes
+    short = {"frames": 97, "width": 640, "height": 640}
+    one = plan(pipe.model.card, **short, options={"upscale": False})
+    assert one.peak_bytes < plan(pipe.model.card, **short).peak_bytes
