@@ -14,6 +14,7 @@ from mlxvid.model.settings import SETTINGS
 from mlxvid.model.strength import USUAL_STRENGTH, first_step
 
 from .clips import GivenClip
+from .planning import counted
 
 log = logging.getLogger("mlxvid")
 
@@ -67,16 +68,16 @@ def read_video(
     # Of a file that doesn't say how many it has one more, which tells whether any are left out.
     pixels = clip.first(frames if clip.count else frames + 1, width, height)
     if max(clip.count, len(pixels)) > frames:
-        log.warning("Of %s the first %d frames are taken.", clip.source, frames)
+        log.warning("%s is cut after %s.", clip.called, counted(frames, "frame"))
     if len(pixels) >= frames:
         return pixels[:frames]
     kept = _most(len(pixels), geometry)
     log.warning(
-        "%s has %d frames, fewer than the %d of the new clip, which is %d frames long instead.",
-        clip.source,
-        len(pixels),
+        "%s has %s, fewer than the %d of the new clip, which is %s long instead.",
+        clip.called,
+        counted(len(pixels), "frame"),
         frames,
-        kept,
+        counted(kept, "frame"),
     )
     return pixels[:kept]
 
@@ -91,9 +92,9 @@ def read_control(
     kept = _most(len(pixels), geometry)
     if kept < frames:
         log.warning(
-            "%s has %d frames, so that of the new clip's %d the first %d follow it.",
-            clip.source,
-            len(pixels),
+            "%s has %s, so that of the new clip's %d the first %d follow it.",
+            clip.called,
+            counted(len(pixels), "frame"),
             frames,
             kept,
         )
