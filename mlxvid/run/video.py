@@ -36,7 +36,7 @@ def open_video(given: Mapping[str, Any]) -> GivenClip | None:
     for name in _AT_FRAMES:
         if given.get(name) is not None and not _is_empty(given[name]):
             raise SettingError(
-                f"A clip is made from a `video` or from `{name}`: leave one of them out."
+                f"A clip can't have both `video` and `{name}`; leave one of them out."
             )
     return GivenClip(given["video"])
 
