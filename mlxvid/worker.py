@@ -20,7 +20,8 @@ from .cli.reporter import Reporter
 from .cli.requests import lines, parse, switch
 from .errors import CancelledError, SettingError
 from .model.machine import this_machine
-from .model.settings import check_json, check_known, loading, making
+from .model.settings import check_json, loading
+from .run.complete import check_making
 from .run.jobs import check_targets, require_fit, save, with_length
 from .run.repeat import keyframes_of
 from .run.sources import changed_sources
@@ -225,7 +226,7 @@ class Worker:
         request = job.request
         given = request.get("settings", {})
         settings = {name: value for name, value in given.items() if value is not None}
-        check_known(settings, making())
+        check_making(settings)
         if not isinstance(request.get("output"), str) or "prompt" not in settings:
             raise SettingError(
                 'A generate request needs "output" (a path) and settings with a `prompt`.'

@@ -33,6 +33,11 @@ class GivenClip:
         self.fps = self.parts.fps
 
     @property
+    def called(self) -> str:
+        """What messages begin with that are about it."""
+        return "The clip in memory" if self.source == IN_MEMORY else self.source
+
+    @property
     def size(self) -> tuple[int, int]:
         """Its width and height."""
         return self.parts.width, self.parts.height

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,7 +51,7 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
     pictures that can't be read.
     """
     given = {name: value for name, value in settings.items() if value is not None}
-    check_known(given, making())
+    check_making(given)
     _check_texts(given)
     _check_taken(card, given)
     defaults = card.defaults
@@ -137,6 +137,14 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
         digests=_digests(named),
         more={name: SETTINGS[name].checked(value) for name, value in more.items()},
     )
+
+
+def check_making(names: Iterable[str]) -> None:
+    """Raise :class:`SettingError` for the first of `names` that is no setting of a clip."""
+    for name in names:
+        if name in models.options():
+            raise SettingError(f"`{name}` is a setting of single models: give it in `options`.")
+    check_known(names, making())
 
 
 def named_size(given: Mapping[str, Any], geometry: Geometry) -> tuple[int | None, int | None]:

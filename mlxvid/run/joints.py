@@ -101,14 +101,17 @@ def kept_size(
     can = width * height <= _LARGEST
     if not (can and plan(card, frames=frames, width=width, height=height).fits):
         note = (
-            f"{joint.source} has frames of {as_asked}, more than this model can make here; the new "
-            "clip's are smaller (`width` and `height` ask for others)."
+            f"{joint.clip.called} has frames of {as_asked}, more than this model can make here; "
+            "the new clip's are smaller (`width` and `height` ask for others)."
         )
         return None, note
     if (width, height) == joint.size:
         return (width, height), None
-    note = f"{joint.source} has frames of {as_asked}, the new clip of {width}x{height}, which are "
-    return (width, height), note + "the nearest that this model can make."
+    note = (
+        f"{joint.clip.called} has frames of {as_asked}, the new clip of {width}x{height}, which "
+        "are the nearest that this model can make."
+    )
+    return (width, height), note
 
 
 def rate(joints: Mapping[str, Joint], given: float | None, default: float) -> float:
@@ -124,7 +127,7 @@ def rate(joints: Mapping[str, Joint], given: float | None, default: float) -> fl
             log.warning(
                 "%s plays at %.6g frames a second and the new clip at %.6g: between them the speed "
                 "changes (`fps` sets it).",
-                joint.source,
+                joint.clip.called,
                 other,
                 fps,
             )

@@ -22,6 +22,7 @@ from mlxvid.model.geometry import Geometry
 from mlxvid.model.keyframes import Keyframe, Placed
 
 from .clips import IN_MEMORY, GivenClip, Still, absolute
+from .planning import counted
 
 log = logging.getLogger("mlxvid")
 
@@ -174,10 +175,9 @@ def _fitted(item: Item, width: int, height: int, frames: int, geometry: Geometry
         frame, count = geometry.place(item.frame, len(pixels), frames)
     if count < max(given.count, len(pixels)):
         log.warning(
-            "Of the clip for frame %d the first %d frames are taken, as many as this model can be "
-            "given there.",
+            "The clip for frame %d is cut after %s, as many as this model can be given there.",
             frame,
-            count,
+            counted(count, "frame"),
         )
     return Placed(frame, pixels[:count], item.strength)
 
@@ -195,8 +195,8 @@ def _overlap(one: Placed, other: Placed) -> SettingError:
     last = earlier.frame + len(earlier.frames) - 1
     return SettingError(
         f"The clip that is given for frame {earlier.frame} goes on to frame {last}, so nothing "
-        f"else can be given for frame {later.frame}: give it for a later one, or leave one of them "
-        "out."
+        f"else can be given for frame {later.frame}: leave one of them out, or give it for another "
+        "frame."
     )
 
 

@@ -14,6 +14,7 @@ from mlxvid.model.settings import SETTINGS
 from mlxvid.model.strength import USUAL_STRENGTH, first_step
 
 from .clips import GivenClip
+from .planning import counted
 
 log = logging.getLogger("mlxvid")
 
@@ -35,7 +36,7 @@ def open_video(given: Mapping[str, Any]) -> GivenClip | None:
     for name in _AT_FRAMES:
         if given.get(name) is not None and not _is_empty(given[name]):
             raise SettingError(
-                f"A clip is made from a `video` or from `{name}`: leave one of them out."
+                f"A clip can't have both `video` and `{name}`; leave one of them out."
             )
     return GivenClip(given["video"])
 
@@ -67,16 +68,16 @@ def read_video(
     # Of a file that doesn't say how many it has one more, which tells whether any are left out.
     pixels = clip.first(frames if clip.count else frames + 1, width, height)
     if max(clip.count, len(pixels)) > frames:
-        log.warning("Of %s the first %d frames are taken.", clip.source, frames)
+        log.warning("%s is cut after %s.", clip.called, counted(frames, "frame"))
     if len(pixels) >= frames:
         return pixels[:frames]
     kept = _most(len(pixels), geometry)
     log.warning(
-        "%s has %d frames, fewer than the %d of the new clip, which is %d frames long instead.",
-        clip.source,
-        len(pixels),
+        "%s has %s, fewer than the %d of the new clip, which is %s long instead.",
+        clip.called,
+        counted(len(pixels), "frame"),
         frames,
-        kept,
+        counted(kept, "frame"),
     )
     return pixels[:kept]
 
@@ -94,7 +95,7 @@ def read_control(
             "Of the new clip's %d frames the first %d follow %s, which has %d.",
             frames,
             kept,
-            clip.source,
+            clip.called,
             len(pixels),
         )
     return pixels[:kept]

@@ -6,6 +6,7 @@ What only an FP8 runtime needs is left out.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 
 import mlx.core as mx
 import numpy as np
@@ -18,16 +19,20 @@ from .tensors import Tensor
 # The ends of names in ComfyUI's files, older and newer; the weight itself ends in ".weight".
 SCALES = (".scale_weight", ".weight_scale")
 # Scales of activations, notes on the format, and the empty tensor that marks a scaled file.
-UNUSED = (".scale_input", ".input_scale", ".comfy_quant", "scaled_fp8")
+MARK = "scaled_fp8"
+UNUSED = (".scale_input", ".input_scale", ".comfy_quant", MARK)
 
 
 def with_scales(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """The tensors, each FP8 weight with its scale.
 
-    Raises :class:`WeightsError` for a scale that fits no FP8 weight.
+    Raises :class:`WeightsError` for a scale that fits no FP8 weight, and for a file that is marked
+    as scaled and has lost its scales.
     """
     kept = {name: tensor for name, tensor in tensors.items() if not name.endswith(UNUSED)}
     scales = [name for name in kept if name.endswith(SCALES)]
+    if not scales and any(name.endswith(MARK) for name in tensors):
+        _require_16_bits(kept.values())
     for name in scales:
         scale = kept.pop(name)
         target = name.rpartition(".")[0] + ".weight"
@@ -39,6 +44,15 @@ def with_scales(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
             )
         kept[target] = dataclasses.replace(weight, scale=_broadcastable(scale, weight))
     return kept
+
+
+def _require_16_bits(tensors: Iterable[Tensor]) -> None:
+    for tensor in tensors:
+        if tensor.dtype in FP8:
+            raise WeightsError(
+                f"{tensor.where} is in FP8 and has no scale, though the file is marked as one with "
+                "scales; download it again, or get the model in 16 bits."
+            )
 
 
 def _broadcastable(scale: Tensor, weight: Tensor) -> np.ndarray:

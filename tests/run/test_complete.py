@@ -327,3 +327,8 @@ def test_unknown_words_bring_advice(tiny):
     advice = tiny.model.advice("a red dragon")
     assert "dragon" in advice and "red" not in advice.partition(".")[0]
     assert advice.endswith("It knows balls and stars.")
+
+
+def test_a_setting_of_single_models_belongs_into_options(card):
+    with pytest.raises(SettingError, match=facts("`aesthetic`", "`options`")):
+        completed(card, aesthetic=5.0)

@@ -128,8 +128,8 @@ def test_a_clip_gives_as_many_whole_latent_frames_as_are_left(files, kind, notes
     assert request.settings()["keyframes"] == {"8": [files[kind], 0.5], "28": files[kind]}
     assert files[kind] in request.digests
     assert len(notes()) == 2
-    assert "frame 8" in notes()[0] and "first 9 frames" in notes()[0]
-    assert "frame 28" in notes()[1] and "first 5 frames" in notes()[1]
+    assert "frame 8" in notes()[0] and "after 9 frames" in notes()[0]
+    assert "frame 28" in notes()[1] and "after 5 frames" in notes()[1]
 
 
 def test_clips_in_memory_are_taken_and_told_apart_by_their_frames():
@@ -195,9 +195,11 @@ def test_frames_are_counted_from_the_end_too():
 
 def test_what_overlaps_is_refused():
     clip = moving(9, 32, 32)
-    with pytest.raises(SettingError, match=facts("frame 8", "frame 16", "frame 12", "later")):
+    with pytest.raises(
+        SettingError, match=facts("frame 8", "frame 16", "frame 12", "another frame")
+    ):
         completed(keyframes={8: clip, 12: picture()})
-    with pytest.raises(SettingError, match=facts("frame 0", "frame 8", "later")):
+    with pytest.raises(SettingError, match=facts("frame 0", "frame 8", "another")):
         completed(keyframes={8: picture(), 0: moving(33, 32, 32)})
     assert len(completed(keyframes={8: clip, 20: picture()}).placed) == 2
 

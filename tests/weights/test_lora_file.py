@@ -59,6 +59,13 @@ def test_fp8_with_scales(scale, tmp_path):
     assert_same(found, expected)
 
 
+def test_fp8_that_has_lost_its_scales(tmp_path):
+    tensors = factors("float8_e4m3fn")
+    save_file({**tensors, "scaled_fp8": torch.zeros(2)}, str(tmp_path / "a.safetensors"))
+    with pytest.raises(WeightsError, match=facts(KEYS[0], "no scale", "16 bits")):
+        read(tmp_path / "a.safetensors")
+
+
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int32"])
 def test_integers_are_named(dtype, tmp_path):
     save_file(factors(dtype), str(tmp_path / "a.safetensors"))

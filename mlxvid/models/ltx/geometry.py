@@ -38,6 +38,11 @@ class LTXGeometry(Geometry):
         """Latent frames that a window has in common with the one before."""
         return OVERLAP // self.t_factor
 
+    def least_frames(self, windows: int) -> int:
+        """The fewest frames of a clip that is made in so many windows."""
+        size = WINDOW // self.t_factor
+        return self.pixel_frames((windows - 1) * (size - self.shared) + self.shared + 1)
+
     def windows(self, latent_frames: int) -> list[range]:
         """The latent frames of each window of a long clip."""
         size = WINDOW // self.t_factor

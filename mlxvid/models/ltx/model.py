@@ -85,8 +85,9 @@ class Model(base.Model):
         windows = geometry.windows(latent_frames)
         if len(texts) > len(windows):
             raise SettingError(
-                f"The `prompt` has {len(texts)} texts, and a clip of {request.frames} frames is "
-                f"made in {len(windows)} windows; give as many `frames` as the texts need."
+                f"The `prompt` has {len(texts)} texts, more than a clip of {request.frames} frames "
+                f"has windows ({len(windows)}); make it of {geometry.least_frames(len(texts))} "
+                "`frames` or more."
             )
         return windows
 

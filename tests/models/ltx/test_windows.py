@@ -105,6 +105,9 @@ def test_which_windows_a_clip_has():
     for length in range(1, 60):
         theirs_too = theirs.split_into_temporal_windows(length, 10, 3, 8)
         assert [(w.start, w.stop) for w in geometry.windows(length)] == theirs_too
+    for windows in range(2, 9):
+        least = geometry.latent_frames(geometry.least_frames(windows))
+        assert len(geometry.windows(least)) == windows == len(geometry.windows(least - 1)) + 1
     assert geometry.at_once(257, 64, 32) == 257
     assert geometry.at_once(2001, 64, 32) == geometry.at_once(265, 64, 32) < 110
 
@@ -116,7 +119,7 @@ def test_texts():
 
 
 def test_more_texts_than_windows(model):
-    with pytest.raises(SettingError, match=r"`prompt` has 3 texts.*2 windows.*`frames`"):
+    with pytest.raises(SettingError, match=r"`prompt` has 3 texts.*97.*\(2\).*137 `frames`"):
         mlxvid.load(str(model[1])).generate("a|b|c", frames=97, **SIZE)
 
 
