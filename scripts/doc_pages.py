@@ -208,7 +208,10 @@ def _number(value: float | None) -> str:
 def _presets_section() -> str:
     rows = []
     for name, settings in models.presets().items():
-        given = [f"`{setting}` {value}" for setting, value in settings.items()]
+        given = []
+        for setting, value in settings.items():
+            inner = value if isinstance(value, dict) else {setting: value}
+            given += [f"`{one}` {of_it}" for one, of_it in inner.items()]
         rows.append((f"`{name}`", ", ".join(given)))
     about = "`--preset NAME` on the command line; flags that are given besides win."
     return f"## Presets\n\n{about}\n\n{_table(('preset', 'settings'), rows)}"

@@ -24,6 +24,8 @@ HAND_MADE = frozenset(
         "keyframes",
         "extend",
         "join",
+        "video",
+        "strength",
         "width",
         "height",
         "resolution",

@@ -14,6 +14,7 @@ from mlxvid.gui.widgets.fields import decimal, whole
 from mlxvid.model.geometry import MAX_FRAMES
 from mlxvid.model.keyframes import Keyframe
 from mlxvid.model.settings import SETTINGS
+from mlxvid.model.strength import USUAL_STRENGTH
 
 from .setting_fields import hint
 from .wells import ClipWell, KeyframeWell, PictureWell
@@ -39,6 +40,12 @@ class PicturesBox(QWidget):
         self._connected(self._new, "keyframes")
         self._new.changed.connect(self._add_new)
         self._clips = {name: self._well(name, ClipWell) for name in ("extend", "join")}
+        self._video = self._well("video", ClipWell)
+        self._strength = _strength(SETTINGS["strength"].label, hint(SETTINGS["strength"]))
+        self._strength.setObjectName("strength")
+        self._strength.setValue(USUAL_STRENGTH)
+        self._strength.valueChanged.connect(self.changed)
+        self._made_from = _stacked(self._video, self._strength)
         self._keys: list[_Keyframe] = []
         self._takes: frozenset[str] = frozenset()
         self._frames = 1
@@ -66,12 +73,15 @@ class PicturesBox(QWidget):
             key.frame.setMaximum(max(0, frames - 1))
 
     def settings(self) -> dict[str, object]:
-        """`image`, `last_image`, `keyframes`, `extend` and `join`, in JSON's types."""
+        """Those of pictures and clips, and `strength` with a `video`, in JSON's types."""
         found: dict[str, object] = {}
         wells = {"image": self._start, "last_image": self._last, **self._clips}
+        wells["video"] = self._video
         for name, well in wells.items():
             if name in self._takes and well.path:
                 found[name] = str(well.path)
+        if "video" in found:
+            found["strength"] = round(self._strength.value(), 2)
         keys = [key for key in self._keys if _kind(key) in self._takes]
         if keys:
             found["keyframes"] = {str(key.frame.value()): key.value() for key in keys}
@@ -90,6 +100,8 @@ class PicturesBox(QWidget):
         self._show(self._last, settings.get("last_image") or _plain(pictures, frames - 1))
         for name, well in self._clips.items():
             self._show(well, settings.get(name))
+        self._show(self._video, settings.get("video"))
+        self._strength.setValue(settings.get("strength", USUAL_STRENGTH))
         for key in list(self._keys):
             self._remove(key)
         for frame, keyframe in sorted(pictures.items()):
@@ -165,7 +177,7 @@ class PicturesBox(QWidget):
         places: list[tuple[str, QWidget]] = [("image", self._start)]
         places += [(_kind(key), key) for key in self._keys]
         places += [("keyframes", self._new), ("last_image", self._last)]
-        places += self._clips.items()
+        places += [*self._clips.items(), ("video", self._made_from)]
         shown = 0
         for name, widget in places:
             self._grid.removeWidget(widget)
@@ -183,7 +195,7 @@ class PicturesBox(QWidget):
         stops: list[QWidget] = [self._start]
         for key in self._keys:
             stops += [key.well, key.frame, key.strength]
-        stops += [self._new, self._last]
+        stops += [self._new, self._last, *self._clips.values(), self._video, self._strength]
         for before, after in pairwise(stops):
             QWidget.setTabOrder(before, after)
 
@@ -201,6 +213,22 @@ def _kind(key: _Keyframe) -> str:
     return "keyframe_clips" if key.well.holds_clip else "keyframes"
 
 
+def _strength(name: str, what: str) -> QDoubleSpinBox:
+    """A field for a strength."""
+    return decimal(name, 0, 1, 2, _STEP, what)
+
+
+def _stacked(*widgets: QWidget) -> QWidget:
+    """A widget with others below each other."""
+    box = QWidget()
+    layout = QVBoxLayout(box)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(3)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return box
+
+
 class _Keyframe(QWidget):
     """A picture or a clip, the number of its frame, and how strongly it holds."""
 
@@ -213,9 +241,7 @@ class _Keyframe(QWidget):
         )
         self.frame.setObjectName("keyframe_number")
         self.frame.setValue(frame)
-        self.strength: QDoubleSpinBox = decimal(
-            "Strength of this picture", 0, 1, 2, _STEP, "How strongly it holds; 1 keeps it"
-        )
+        self.strength = _strength("Strength of this picture", "How strongly it holds; 1 keeps it")
         self.strength.setObjectName("keyframe_strength")
         self.strength.setValue(strength)
         layout = QVBoxLayout(self)

@@ -12,6 +12,7 @@ from mlxvid.media.prompt_names import named_after
 from mlxvid.model.machine import Machine
 from mlxvid.model.samplers import evaluations
 from mlxvid.model.settings import loading, making
+from mlxvid.model.strength import USUAL_STRENGTH, first_step
 from mlxvid.run.planning import Alternative, Plan, plan
 
 
@@ -44,7 +45,9 @@ def plan_of(settings: dict[str, Any], machine: Machine) -> Plan:
     """
     wanted = ("frames", "width", "height", "fps", "guidance", "attention", "dtype", "quantize")
     known = {name: settings[name] for name in wanted if settings.get(name) is not None}
-    return plan(settings.get("model") or DEFAULT_MODEL, machine=machine, **known)
+    from_clip = bool(settings.get("video"))
+    name = settings.get("model") or DEFAULT_MODEL
+    return plan(name, machine=machine, from_clip=from_clip, **known)
 
 
 def passes_of(settings: dict[str, Any]) -> float:
@@ -55,6 +58,8 @@ def passes_of(settings: dict[str, Any]) -> float:
     card = card_of(settings.get("model") or DEFAULT_MODEL)
     defaults = card.defaults
     steps = settings.get("steps") or defaults.steps
+    if settings.get("video"):
+        steps -= first_step(steps, settings.get("strength", USUAL_STRENGTH))
     guidance = settings.get("guidance")
     passes = card.passes(defaults.guidance if guidance is None else guidance)
     return float(steps * passes * evaluations(settings.get("sampler") or defaults.sampler))

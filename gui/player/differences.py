@@ -32,6 +32,8 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "sampler": str,
     "attention": lambda value: f"{value} attention",
     "keyframes": lambda value: f"images at {_listed(value)}" if value else "no images",
+    "video": lambda value: f"from {Path(str(value)).name}",
+    "strength": lambda value: f"strength {_number(value)}",
     "loras": lambda value: f"LoRA {_listed(value)}" if value else "no LoRA",
 }
 # Shown after these and the sizes, since they are long.

@@ -55,11 +55,12 @@ def settings_of(args: argparse.Namespace) -> Asked:
         given["prompt"] = prompts[0]
     made = read_settings(args.source) if args.source else {}
     earlier = _kept(repeatable(made, args.source), given) if args.source else {}
-    merged = {**earlier, **models.presets().get(args.preset, {}), **given}
+    preset: Mapping[str, Any] = models.presets().get(args.preset, {})
+    merged = {**earlier, **preset, **given}
     options = {
         name: getattr(args, name) for name in models.options() if getattr(args, name) is not None
     }
-    options = {**earlier.get("options", {}), **options}
+    options = {**earlier.get("options", {}), **preset.get("options", {}), **options}
     if options:
         merged["options"] = options
     if not merged.get("prompt", "").strip():

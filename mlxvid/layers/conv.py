@@ -125,8 +125,9 @@ class CausalConv3d(nn.Module):
     The padding in time is the first frame, repeated, or zeros unless `repeat_first`; in space it
     is zeros, or with `repeat_sides` the outermost positions. With a `stride` in time there is one
     result for that many frames, and each chunk must be a multiple of it; `space_stride` is that of
-    height and width. The weight is [out, k_t, k_h, k_w, in] (PyTorch's [out, in, k_t, k_h, k_w]
-    with the input channels moved last, see :func:`channels_last`).
+    height and width. With `one_by_one` large results are evaluated tap by tap, so that one
+    workspace is held at a time. The weight is [out, k_t, k_h, k_w, in] (PyTorch's
+    [out, in, k_t, k_h, k_w] with the input channels moved last, see :func:`channels_last`).
 
     It is computed as a sum over k_t of 2D convolutions of frames, or as one matrix product where
     k_h = k_w = 1: MLX's conv3d on Metal has been 2-5x slower than that sum (ml-explore/mlx#3625).
@@ -142,8 +143,10 @@ class CausalConv3d(nn.Module):
         repeat_first: bool = True,
         space_stride: int = 1,
         repeat_sides: bool = False,
+        one_by_one: bool = False,
     ):
         super().__init__()
+        self.one_by_one = one_by_one
         self.stride = stride
         self.space_stride = space_stride
         self.repeat_first = repeat_first
@@ -167,7 +170,9 @@ class CausalConv3d(nn.Module):
         # In a short chunk the first taps meet only the zeros before the clip: they are left out.
         idle = 0 if self.repeat_first else max(0, missing - frames + 1)
         inputs = [x[:, tap : tap + frames : self.stride] for tap in range(idle, k_t)]
-        return _sum_of_taps(self, inputs, idle, self.space_stride, padded=self.repeat_sides)
+        return _sum_of_taps(
+            self, inputs, idle, self.space_stride, self.one_by_one, self.repeat_sides
+        )
 
 
 class CentredConv3d(nn.Module):
@@ -201,7 +206,8 @@ class CentredConv3d(nn.Module):
         frames = max(0, x.shape[1] - k_t + 1)
         if not frames:
             return mx.zeros((x.shape[0], 0, *x.shape[2:4], self.weight.shape[0]), x.dtype)
-        return _sum_of_taps(self, [x[:, tap : tap + frames] for tap in range(k_t)])
+        inputs = [x[:, tap : tap + frames] for tap in range(k_t)]
+        return _sum_of_taps(self, inputs, one_by_one=True)
 
 
 def _begin(
@@ -219,11 +225,13 @@ def _sum_of_taps(
     inputs: list[mx.array],
     first: int = 0,
     space_stride: int = 1,
+    one_by_one: bool = False,
     padded: bool = False,
 ) -> mx.array:
     """The convolution of the frames that each tap in time meets.
 
-    first: the number of the first tap. padded: whether the frames have their padding in space.
+    first: the number of the first tap. one_by_one: as of :class:`CausalConv3d`. padded: whether the
+    frames have their padding in space.
     """
     k_h, k_w = layer.weight.shape[2:4]
     if k_h == k_w == 1:
@@ -233,6 +241,8 @@ def _sum_of_taps(
         padding = (0, 0) if padded else (k_h // 2, k_w // 2)
         y = conv_frames(inputs[0], layer.weight[:, first], space_stride, padding)
         for tap, part in enumerate(inputs[1:], first + 1):
+            if one_by_one and y.size > MAX_LAZY_VALUES:
+                mx.eval(y)
             y = y + conv_frames(part, layer.weight[:, tap], space_stride, padding)
     return y + layer.bias if "bias" in layer else y
 

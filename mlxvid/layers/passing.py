@@ -55,6 +55,9 @@ def _through(layer: Layer, parts: Iterator[Part], positions: int) -> Iterator[Pa
 
 def _evaluated(layer: Layer, x: mx.array, stream: Stream) -> mx.array:
     y = layer(x, stream)
+    if not y.shape[1]:
+        mx.eval(stream.arrays())
+        return y
     mx.eval(y, stream.arrays())
     bounds.evaluate(y)
     return y

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import mlx.core as mx
 import mlx.nn as nn
+import numpy as np
 from mlx.utils import tree_flatten
 
 from mlxvid.layers import bounds
@@ -161,6 +162,24 @@ class Model:
         """
         return Conditions({})
 
+    def clip_latents(self, request: Request, watch: Watch) -> mx.array | None:
+        """Latents [1, F, H, W, C] of the clip that the request is made from, evaluated.
+
+        None where there is none, or where nothing but noise would be left of it.
+        """
+        if request.video is None or request.first == 0:
+            return None
+        self.network(self.decoder, watch)
+        with watch.task("encode"), bounds.heard(watch.within(1)):
+            latents = self.encode_clip(request.video).astype(mx.float32)
+            mx.eval(latents)
+        return latents
+
+    def encode_clip(self, frames: np.ndarray) -> mx.array:
+        """Latents of a clip uint8 [F, H, W, 3], as :meth:`decode` takes them."""
+        clip = mx.array(frames).astype(mx.float32)[None] / 127.5 - 1
+        return self.network("vae").encode(clip)
+
     def latent_shape(self, request: Request) -> tuple[int, int, int]:
         """(frames, height, width) of the clip's latents."""
         return self.card.geometry.latent_shape(request.frames, request.width, request.height)
@@ -223,8 +242,9 @@ class Model:
 class Shot:
     """One run of a model: its request, what it begins with, its conditions and its state.
 
-    state: arrays that are kept from one prediction to the next, such as caches; they are saved with
-    an interrupted run and restored with it. A family whose runs have more than one stage, other
+    clip: latents of the clip that it is made from, if any, which its stages begin from; state:
+    arrays that are kept from one prediction to the next, such as caches; they are saved with an
+    interrupted run and restored with it. A family whose runs have more than one stage, other
     guidance or a state of their own has a Shot of its own.
     """
 
@@ -233,16 +253,18 @@ class Shot:
         self.request = request
         self.noise = noise
         self.passes = passes
+        self.clip: mx.array | None = None
         self.state: dict[str, mx.array] = {}
 
     @property
     def steps(self) -> Sequence[int]:
         """The number of steps of each stage, in order."""
-        return (self.request.steps,)
+        return (self.request.steps - self.request.first,)
 
     def stage(self, number: int, x: mx.array) -> Stage:
         """Stage `number`. x: the latents that the stages before it have made, or the noise."""
-        return Stage(self.model.scheduler(self.request), self.passes)
+        scheduler = self.model.scheduler(self.request)
+        return Stage(scheduler, self.passes, self.request.first, self.clip)
 
     def predictor(self, stage: Stage, step: int, latent_frames: int) -> Predict:
         """What the scheduler calls in a step: by default the model's predictions for each pass,
@@ -278,13 +300,20 @@ class Stage:
     """A part of a run, with a scheduler and steps of its own.
 
     passes: the conditions of each pass. first: the step to begin with, later than 0 where what it
-    begins from is a noised clip.
+    begins from is a noised clip. clip: its latents, where these are not what the stage is given.
     """
 
-    def __init__(self, scheduler: Scheduler, passes: Passes, first: int = 0):
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        passes: Passes,
+        first: int = 0,
+        clip: mx.array | None = None,
+    ):
         self.scheduler = scheduler
         self.passes = passes
         self.first = first
+        self.clip = clip
         self.batched: bool | None = None
         """Whether all passes go through the network at once; None before the first step."""
 
@@ -302,7 +331,9 @@ class Stage:
         """The latents that its first step takes, of the clip's latents (at first, noise): sliced,
         noised, upsampled, padded.
         """
-        return self.scheduler.begin(x)
+        if self.clip is None:
+            return self.scheduler.begin(x)
+        return self.scheduler.noised(self.clip, x, self.first)
 
     def merged(self, x: mx.array, y: mx.array) -> mx.array:
         """The clip's latents `x` with the stage's `y` in their place, at any step."""

@@ -28,6 +28,9 @@ STAGES: tuple[Stage, ...] = ("encode", "denoise", "decode")
 ABILITIES = frozenset({"keyframe_clips", "keyframe_strength"})
 """What a card may take besides settings: clips among the `keyframes`, and a strength of each."""
 
+CLIP_TO_CLIP = frozenset({"video", "strength"})
+"""What a card takes whose model can begin from a noised clip."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -284,6 +287,14 @@ class Card:
         decoded. options: the family's settings of the clip.
         """
         return width, height
+
+    def together(
+        self, frames: int, width: int, height: int, options: Mapping[str, Any]
+    ) -> tuple[int, int, int]:
+        """The most (frames, width, height) that are denoised together, of a clip worked at that
+        size.
+        """
+        return self.geometry.at_once(frames, width, height), width, height
 
     def passes(self, guidance: float, true_guidance: float = 1.0) -> int:
         """Rows of conditions that the network evaluates a step: 2 with classifier-free guidance.

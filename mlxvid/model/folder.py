@@ -21,6 +21,8 @@ _KINDS: dict[str, Any] = {
     "float": (int, float),
     "str": str,
     "bool": bool,
+    "dict": dict,
+    "dict | None": (dict, type(None)),
     "list": list,
     "list[int]": list,
     "list[str]": list,

@@ -9,6 +9,15 @@ from typing import Any
 import numpy as np
 
 from .keyframes import Keyframe, Placed
+from .strength import first_step
+
+# What does not stand in the settings as it is.
+_NESTED = frozenset(
+    {
+        "placed", "pictures", "sources", "joints", "video", "strength", "options", "digests",
+        "more",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,10 +28,11 @@ class Request:
     are given, with their places and strengths. pictures: of these the ones that stand on a latent
     frame, by its number, uint8 [H, W, 3], or [N, H, W, 3] for frames of a clip. sources: where
     those came from that were given for frames, by frame; joints: where other clips came from, by
-    "extend" or "join". options: of the settings that single families add, those that this model
-    takes. digests: of the pictures and clips that were given, by path, or by where they stand for
-    those in memory. more: every other setting of :data:`mlxvid.model.settings.SETTINGS` that was
-    given.
+    "extend", "join" or "video". video: the frames that it is made from, fitted uint8 [F, H, W, 3],
+    and strength, how far it is made anew. options: of the settings that single families add, those
+    that this model takes. digests: of the pictures and clips that were given, by path, or by where
+    they stand for those in memory. more: every other setting of
+    :data:`mlxvid.model.settings.SETTINGS` that was given.
     """
 
     prompt: str
@@ -41,19 +51,27 @@ class Request:
     pictures: Mapping[int, np.ndarray] = field(default_factory=dict)
     sources: Mapping[int, str] = field(default_factory=dict)
     joints: Mapping[str, str] = field(default_factory=dict)
+    video: np.ndarray | None = None
+    strength: float = 1.0
     options: Mapping[str, float | str | bool] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def first(self) -> int:
+        """The step to begin with; later than 0 only where it is made from another clip."""
+        return first_step(self.steps, self.strength)
+
     def settings(self) -> dict[str, Any]:
         """The JSON-able settings that make this clip again."""
-        nested = ("placed", "pictures", "sources", "joints", "options", "digests", "more")
-        plain = {name: value for name, value in vars(self).items() if name not in nested}
+        plain = {name: value for name, value in vars(self).items() if name not in _NESTED}
         strengths = {item.frame: item.strength for item in self.placed}
         keyframes = {
             str(frame): Keyframe(source, strengths.get(frame, 1.0)).as_json()
             for frame, source in self.sources.items()
         }
+        strength = {} if self.video is None else {"strength": self.strength}
         options = {"options": dict(self.options)} if self.options else {}
         digests = {"digests": dict(self.digests)} if self.digests else {}
-        return {**plain, "keyframes": keyframes, **self.joints, **options, **self.more, **digests}
+        others = {**self.joints, **strength, **options, **self.more, **digests}
+        return {**plain, "keyframes": keyframes, **others}

@@ -18,6 +18,7 @@ from .setting import MAX_SEED, Setting
 from .setting import MAX_TEXT as MAX_TEXT
 from .setting import Group as Group
 from .setting import is_among as is_among
+from .strength import USUAL_STRENGTH
 
 MAX_STEPS = 1000
 MAX_GUIDANCE = 100.0
@@ -89,6 +90,26 @@ _TABLE = (
         "a clip to lead to: its first frames are the last here",
         metavar="CLIP",
         needs_support=True,
+    ),
+    Setting(
+        "video",
+        "clip",
+        "Made from",
+        "a clip to make anew: its motion stays, as far as the strength lets it",
+        metavar="CLIP",
+        needs_support=True,
+    ),
+    Setting(
+        "strength",
+        "number",
+        "Strength",
+        "how far that clip is made anew: 1 keeps nothing of it but its size and length "
+        f"(default: {USUAL_STRENGTH:g})",
+        low=0,
+        high=1,
+        metavar="X",
+        needs_support=True,
+        digits=2,
     ),
     _side("width"),
     _side("height"),

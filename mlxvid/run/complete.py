@@ -6,7 +6,7 @@ import logging
 import math
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,10 +18,11 @@ from mlxvid.model.keyframes import Placed
 from mlxvid.model.request import Request
 from mlxvid.model.settings import SETTINGS, check_known, is_among, making
 
-from .clips import IN_MEMORY, Still
+from .clips import IN_MEMORY, GivenClip
 from .joints import Joint, kept_size, open_joints, rate
-from .keyframes import Item, by_latent_frame, fitted, given_items
+from .keyframes import by_latent_frame, fitted, given_items
 from .sources import digest_of_pixels, digests
+from .video import open_video, read_video, strength_of
 
 log = logging.getLogger("mlxvid")
 
@@ -35,7 +36,7 @@ _RULED = frozenset(
     {
         "prompt", "negative_prompt", "width", "height", "resolution", "aspect", "frames", "fps",
         "steps", "guidance", "seed", "sampler", "attention", "shift", "image", "last_image",
-        "keyframes", "extend", "join", "options",
+        "keyframes", "extend", "join", "video", "strength", "options",
     }
 )  # fmt: skip
 
@@ -61,6 +62,8 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
     width, height = named_size(given, geometry)
     options = _options(card, given.get("options", {}))
     frames, note = geometry.round_frames(given.get("frames", defaults.frames))
+    steps = SETTINGS["steps"].checked(given.get("steps", defaults.steps))
+    video = open_video(given)
     items = given_items(card, given, frames)
     joints = open_joints(card, given, frames)
     fps = SETTINGS["fps"].checked(given["fps"]) if "fps" in given else None
@@ -70,12 +73,16 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
         width, height = size or (None, None)
     sizes = [item.given.size for item in items]
     sizes += [joint.size for joint in joints.values()]
-    width, height, notes = _size(width, height, sizes[0] if sizes else None, card)
+    kind = "picture"
+    if video:
+        sizes = [video.size]
+        kind = "clip"
+    width, height, notes = _size(width, height, sizes[0] if sizes else None, card, kind)
     for line in [note, size_note, *notes]:
         if line:
             log.warning(line)
     guidance = SETTINGS["guidance"].checked(given.get("guidance", defaults.guidance))
-    if negative_prompt and card.passes(guidance) == 1:
+    if negative_prompt != defaults.negative_prompt and card.passes(guidance) == 1:
         log.warning("The negative prompt does nothing at this `guidance`.")
     sampler = given.get("sampler", defaults.sampler)
     attention = given.get("attention", card.attention_modes[0])
@@ -84,7 +91,18 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
     }
     keyframes = fitted(items, width, height, frames, geometry)
     placed = [*keyframes, *shared.values()]
+    made_from = None
+    if video:
+        made_from = read_video(video, frames, width, height, geometry)
+        frames = len(made_from)
     sources = {at.frame: item.given.source for at, item in zip(keyframes, items, strict=True)}
+    named = [
+        _Named(f"frame {at.frame}", item.given.source, item.original(at.frames))
+        for item, at in zip(items, keyframes, strict=True)
+    ]
+    named += [_Named(name, joint.source, shared[name].frames) for name, joint in joints.items()]
+    if video and made_from is not None:
+        named.append(_Named("video", video.source, made_from))
     more = {name: value for name, value in given.items() if name not in _RULED}
     return Request(
         prompt=prompt,
@@ -92,8 +110,8 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
         width=width,
         height=height,
         frames=frames,
-        fps=rate(joints, fps, defaults.fps),
-        steps=SETTINGS["steps"].checked(given.get("steps", defaults.steps)),
+        fps=rate(joints, fps, (video and video.fps) or defaults.fps),
+        steps=steps,
         guidance=guidance,
         seed=SETTINGS["seed"].checked(given.get("seed", secrets.randbelow(2**31))),
         sampler=_one_of("sampler", sampler, card.samplers),
@@ -102,9 +120,11 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
         placed=placed,
         pictures=by_latent_frame(placed, frames, geometry),
         sources=sources,
-        joints={name: clip.source for name, clip in joints.items()},
+        joints=_sources(joints, video),
+        video=made_from,
+        strength=strength_of(given, steps) if video else 1.0,
         options=options,
-        digests=_digests(items, keyframes, joints, shared),
+        digests=_digests(named),
         more={name: SETTINGS[name].checked(value) for name, value in more.items()},
     )
 
@@ -199,36 +219,40 @@ def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
 # --- pictures ------------------------------------------------------------------------------------
 
 
-def _digests(
-    items: Sequence[Item],
-    keyframes: Sequence[Placed],
-    joints: Mapping[str, Joint],
-    shared: Mapping[str, Placed],
-) -> dict[str, str]:
-    """Digests of what was given: by path, of what was in memory by frame or setting.
+class _Named(NamedTuple):
+    """Pixels that were given: what names them where they are in memory, and where they are from."""
 
-    items: for frames, which stand at `keyframes`; joints: of which the `shared` frames were read.
-    """
-    named: list[tuple[str, str, np.ndarray]] = []
-    for item, at in zip(items, keyframes, strict=True):
-        given = item.given
-        pixels = given.pixels if isinstance(given, Still) else at.frames
-        named.append((f"frame {at.frame}", given.source, pixels))
-    for name, joint in joints.items():
-        named.append((name, joint.source, shared[name].frames))
-    found = digests(source for _, source, _ in named if source != IN_MEMORY)
-    for name, source, pixels in named:
-        if source == IN_MEMORY:
-            found[name] = digest_of_pixels(pixels)
+    name: str
+    source: str
+    pixels: np.ndarray
+
+
+def _digests(given: Sequence[_Named]) -> dict[str, str]:
+    """Digests of what was given: by path, of what was in memory by frame or setting."""
+    found = digests(one.source for one in given if one.source != IN_MEMORY)
+    for one in given:
+        if one.source == IN_MEMORY:
+            found[one.name] = digest_of_pixels(one.pixels)
     return found
 
 
+def _sources(joints: Mapping[str, Joint], video: GivenClip | None) -> dict[str, str]:
+    """Where other clips came from, by setting."""
+    found = {name: joint.source for name, joint in joints.items()}
+    return {**found, "video": video.source} if video else found
+
+
 def _size(
-    width: int | None, height: int | None, picture: tuple[int, int] | None, card: Card
+    width: int | None,
+    height: int | None,
+    picture: tuple[int, int] | None,
+    card: Card,
+    kind: str = "picture",
 ) -> tuple[int, int, list[str]]:
     """Width and height on the geometry's grid, and a line about each that is not what was asked.
 
-    picture: the width and height of a given one, whose proportions the clip has.
+    picture: the width and height of a given one, or of a clip (`kind`), whose proportions the clip
+    has.
     """
     defaults = card.defaults
     geometry = card.geometry
@@ -239,7 +263,7 @@ def _size(
     aspect = picture[0] / picture[1]
     if not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
         raise SettingError(
-            f"The picture ({picture[0]}x{picture[1]}) is too long and narrow for a clip of its "
+            f"The {kind} ({picture[0]}x{picture[1]}) is too long and narrow for a clip of its "
             f"proportions, which end at {MAX_ASPECT}:1: crop it, or give both `width` and `height` "
             "to have it cropped to them."
         )
@@ -258,7 +282,7 @@ def _size(
     if (new_width, new_height) == (defaults.width, defaults.height):
         return new_width, new_height, []
     note = (
-        f"The clip is {new_width}x{new_height}, after the proportions of the picture "
+        f"The clip is {new_width}x{new_height}, after the proportions of the {kind} "
         f"({picture[0]}x{picture[1]})."
     )
     return new_width, new_height, [note]

@@ -86,7 +86,14 @@ def require_fit(card: Card, loading: Mapping[str, Any], making: Mapping[str, Any
     loading_planned = {name: loading[name] for name in _PLANNED_LOADING if name in loading}
     try:
         width, height = named_size(making, card.geometry)
-        planned = plan(card, **making_planned, **loading_planned, width=width, height=height)
+        planned = plan(
+            card,
+            **making_planned,
+            **loading_planned,
+            width=width,
+            height=height,
+            from_clip=making.get("video") is not None,
+        )
     except SettingError:  # which loading and making say better
         return
     planned.require_fit()

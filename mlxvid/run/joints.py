@@ -75,8 +75,10 @@ def open_joints(card: Card, given: Mapping[str, Any], frames: int) -> dict[str, 
 
 
 def joint_rate(given: Mapping[str, Any]) -> float | None:
-    """The frame rate of the clip that is gone on from, or else led to; None where none says it."""
-    for name in ("extend", "join"):
+    """The frame rate of the clip that is gone on from, led to or made anew; None where none says
+    it.
+    """
+    for name in ("extend", "join", "video"):
         if given.get(name) is not None:
             fps = GivenClip(given[name]).fps
             if fps is not None:

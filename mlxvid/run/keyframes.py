@@ -32,6 +32,12 @@ class Item(NamedTuple):
     given: Still | GivenClip
     strength: float
 
+    def original(self, frames: np.ndarray) -> np.ndarray:
+        """What tells it from others: a picture as it was given, of a clip the `frames` that are
+        taken.
+        """
+        return self.given.pixels if isinstance(self.given, Still) else frames
+
     @property
     def kind(self) -> str:
         """What it is, for messages."""
@@ -122,8 +128,8 @@ def _read(card: Card, frame: int, keyframe: Keyframe) -> Item:
     except MediaError as error:
         if is_path and not takes_clips and is_video(Path(source)):
             raise SettingError(
-                f"This model takes pictures for its frames and no clips: give one of the frames of "
-                f"{source} in `keyframes`."
+                f"This model takes pictures for its frames and no clips: give one of the frames in "
+                f"{source} as a picture."
             ) from error
         raise
     return Item(frame, Still(pixels, source if is_path else IN_MEMORY), keyframe.strength)

@@ -126,6 +126,8 @@ class Pipeline:
         if latents is not None:
             kept_settings["latents"] = "given"
         given = [item.frames for item in request.placed]
+        if request.video is not None:
+            given.append(request.video)
         checkpoint = Checkpoint(kept_settings, [np.array(noise), *given])
         frames = Frames(on_frames)
         components = self.model.components
@@ -140,7 +142,7 @@ class Pipeline:
                 )
             state = self._begun(checkpoint, resume)
             try:
-                shot = in_smaller_pieces(lambda: self.model.shot(request, noise, watch))
+                shot = in_smaller_pieces(lambda: self._shot(request, noise, watch))
                 shown = Previews(self.model, self._tiny)
                 if previews:
                     shown.prepare(watch)
@@ -161,6 +163,11 @@ class Pipeline:
             if kept.way != "resume":
                 checkpoint.remove()
             return self._decoded(shot, result, request.fps, kept_settings, watch, kept, frames)
+
+    def _shot(self, request: Request, noise: mx.array, watch: Watch) -> Shot:
+        shot = self.model.shot(request, noise, watch)
+        shot.clip = self.model.clip_latents(request, watch)
+        return shot
 
     def _begun(self, checkpoint: Checkpoint, resume: bool) -> RunState | None:
         """The state to go on from, where that is wanted; else a line about what there is."""

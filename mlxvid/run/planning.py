@@ -95,10 +95,11 @@ def plan(
     attention: str | None = None,
     dtype: str | None = None,
     quantize: int | None = None,
+    from_clip: bool = False,
     machine: Machine | None = None,
 ) -> Plan:
     """Count and estimate a clip of a catalog model, or of one in a local folder; what is None is
-    the model's default, and `machine` is this one.
+    the model's default, and `machine` is this one. from_clip: whether it is made from another.
 
     Raises :class:`ModelNotFoundError` for an unknown model, :class:`WeightsError` for a folder that
     holds none, and :class:`SettingError` for settings that no clip can have.
@@ -125,6 +126,7 @@ def plan(
         attention=attention,
         dtype=dtype or (_own_dtype(card.folder) if card.folder and read else None),
         passes=card.passes(guidance),
+        from_clip=from_clip,
         machine=machine,
         options=card.options,
     )
@@ -165,6 +167,7 @@ def held_by(
         attention=request.attention,
         dtype=dtype,
         passes=card.passes(request.guidance),
+        from_clip=request.video is not None,
         machine=this_machine(),
         options=request.options,
     )
@@ -177,8 +180,8 @@ def held_by(
 class _Costs:
     """What clips of one model cost on a machine, at any size and bits a weight.
 
-    weights: as stored. passes: rows of conditions a step. options: of the family's, those that have
-    a value.
+    weights: as stored. passes: rows of conditions a step. from_clip: whether they are made from
+    others. options: of the family's, those that have a value.
     """
 
     card: Card
@@ -186,6 +189,7 @@ class _Costs:
     attention: str
     dtype: str | None
     passes: int
+    from_clip: bool
     machine: Machine
     options: Mapping[str, Any]
 
@@ -204,7 +208,8 @@ class _Costs:
         """What a clip asks of the stages."""
         geometry = self.card.geometry
         size = self.card.worked_size(counts.width, counts.height, self.options)
-        piece = plan_geometry(geometry.at_once(counts.frames, *size), *size, geometry)
+        together = self.card.together(counts.frames, *size, self.options)
+        piece = plan_geometry(*together, geometry)
         scores = {"full": piece.pairs_full, "spatial": piece.pairs_spatial}
         factored = max(piece.pairs_spatial, piece.pairs_temporal)
         transformer = stage_weights("denoise", self.loaded(bits), self.card.family)
@@ -221,6 +226,7 @@ class _Costs:
             scores=scores.get(self.attention, factored),
             batch=self.passes if together else 1,
             dtype=self.dtype,
+            from_clip=self.from_clip,
         )
 
     def attempt(self, frames: int, width: int, height: int, bits: int | None) -> Alternative:

@@ -34,7 +34,10 @@ def repeatable(settings: Mapping[str, Any], source: str) -> dict[str, Any]:
     check_json(kept, f"The settings in {source}")
     kept["keyframes"] = keyframes_of(kept.get("keyframes", {}))
     given = (Keyframe.of(value, frame) for frame, value in kept["keyframes"].items())
-    sources = {*(keyframe.source for keyframe in given), kept.get("extend"), kept.get("join")}
+    sources = {
+        *(keyframe.source for keyframe in given),
+        *map(kept.get, ("extend", "join", "video")),
+    }
     if settings.get("latents") == "given" or IN_MEMORY in sources:
         raise SettingError(
             f"{source} was made from arrays that are not in the file; repeat it in Python with the "

@@ -46,7 +46,7 @@ def sources(settings: Mapping[str, Any]) -> Iterator[Source]:
     for frame, given in (settings.get("keyframes") or {}).items():
         source = given[0] if isinstance(given, (list, tuple)) and given else given
         yield from _source(named.get(int(frame), "keyframes"), source)
-    for name in ("image", "last_image", "extend", "join"):
+    for name in ("image", "last_image", "extend", "join", "video"):
         yield from _source(name, settings.get(name))
     for lora in settings.get("loras", ()):
         yield from _source("loras", lora_path(lora))

@@ -94,16 +94,17 @@ class PNDM(NoiseScheduler):
     Diffusers' PNDMScheduler with skip_prk_steps.
     """
 
-    heun_levels: list[Level]
-    """The levels before and after the first step, where there are several."""
+    heun_starts: list[Level]
+    heun_ends: list[Level]
+    """[steps - 1]: the levels before and after each step that may be the first."""
 
     def trajectory(self, steps: int, config: NoiseConfig) -> Trajectory:
         times = config.whole_times(steps, "leading")
         stride = config.num_train_timesteps // steps
-        if steps > 1:
-            # As in the reference, the Heun step starts one stride before the timestep of its
-            # second call.
-            self.heun_levels = levels_from_times(config, times[1] + np.array([stride, 0]))
+        # As in the reference, the Heun step starts one stride before the timestep of its second
+        # call.
+        self.heun_starts = levels_from_times(config, times[1:] + stride)
+        self.heun_ends = levels_from_times(config, times[1:])
         starts = levels_from_times(config, times)
         ends = levels_from_times(config, times - stride, config.set_alpha_to_one is True)
         return Trajectory(times, starts, ends)
@@ -120,11 +121,11 @@ class PNDM(NoiseScheduler):
             mean = _weighted_sum(WEIGHTS[len(outputs)], outputs)
             return combine(*self._split(x, mean, self.starts[i]), self.ends[i]), x0
         ddim = combine(x0, noise, self.ends[i])
-        if self.steps == 1:
+        if i == self.steps - 1:
             return ddim, x0
-        mean = (output + predict(ddim, self.times[1].item())) / 2
-        start, end = self.heun_levels
-        return combine(*self._split(x, mean, start), end), x0
+        mean = (output + predict(ddim, self.times[i + 1].item())) / 2
+        start = self.heun_starts[i]
+        return combine(*self._split(x, mean, start), self.heun_ends[i]), x0
 
 
 def _weighted_sum(weights: tuple[float, ...], outputs: list[mx.array]) -> mx.array:

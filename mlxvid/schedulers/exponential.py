@@ -102,7 +102,7 @@ class DPMSolver(ExponentialScheduler):
         return self._advance(x, predicted, previous, i), x0
 
     def _is_first_order(self, i: int) -> bool:
-        if i == 0:
+        if i == 0 or not self.memory:  # nothing came before
             return True
         is_last = i == self.steps - 1
         return is_last and self.steps < FEW_STEPS and self.config.lower_order_final is not False
@@ -173,7 +173,8 @@ class DPMSolverSingle(ExponentialScheduler):
         end = self.ends[i]
         x0 = self._x0(x, predict(x, self.times[i].item()), i)
         is_last = i == self.steps - 1
-        if i % 2 == 0 or (is_last and self.lower_at_end):
+        begins = i % 2 == 0 or not self.memory
+        if begins or (is_last and self.lower_at_end):
             self.memory = {"x": x, "x0": x0}
             return advance(x, x0, start, end), x0
         pair_x = self.memory["x"]

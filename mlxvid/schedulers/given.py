@@ -142,6 +142,29 @@ class GivenByStrength(_GivenFrames):
         return mx.where(_over_tokens(self.edit < SAME, x), noisy, x)
 
 
+class GivenBlended(_GivenFrames):
+    """What is given is mixed into the latents before and after each step.
+
+    The network sees them as they are before the first of these. given: like the latents. share:
+    float32 that broadcasts to them, 0 where nothing is given.
+    """
+
+    def __init__(self, inner: Scheduler, given: mx.array, share: mx.array):
+        super().__init__(inner)
+        self.given = given
+        self.share = share
+
+    def begin(self, noise: mx.array) -> mx.array:
+        return self._blended(self.inner.begin(noise))
+
+    def step(self, predict: Predict, x: mx.array, i: int) -> tuple[mx.array, mx.array]:
+        moved, x0 = self.inner.step(lambda _, time: predict(x, time), self._blended(x), i)
+        return self._blended(moved), x0
+
+    def _blended(self, x: mx.array) -> mx.array:
+        return (1 - self.share) * x + self.share * self.given
+
+
 def moving(edit: np.ndarray, sigma: float) -> np.ndarray:
     """Which frames are denoised at `sigma`, bool [B, F]. edit: as for :class:`GivenStill`."""
     return edit >= sigma

@@ -32,7 +32,7 @@ class Corrected(Scheduler):
         x0 = self._x0(x, predict(x, self.times[i].item()), i)
         level = self.levels[i]
         end = self.levels[i + 1]
-        if i == 0:
+        if i == 0 or not self.memory:  # nothing came before
             self.memory = {"x": x, "x0": x0}
             return advance(x, x0, level, end), x0
         start = self.levels[i - 1]

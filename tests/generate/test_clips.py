@@ -155,6 +155,15 @@ def test_a_preset_is_its_settings_and_flags_win(name):
     assert settings("--preset", name, "--steps", "6") == {**plain, **preset, "steps": 6}
 
 
+def test_options_of_a_preset_stay_beside_those_that_are_given():
+    presets = models.presets().items()
+    name, values = next(preset for preset in presets if "options" in preset[1])
+    own = next(iter(values["options"]))
+    other = next(o for o in models.options().values() if o.kind == "number" and o.name != own)
+    made = settings("--preset", name, f"--{other.dashed}", str(other.low))
+    assert made["options"] == {**values["options"], other.name: other.low}
+
+
 def test_options_of_single_families_are_options():
     option = next(option for option in models.options().values() if option.kind == "number")
     made = settings(f"--{option.dashed}", str(option.low))

@@ -54,7 +54,7 @@ def add_setting(folder: Path) -> None:
     card = folder / "mlxvid" / "models" / "copied" / "card.py"
     _replace(card, "    examples=(\n", OPTION)
     _replace(card, "takes=TAKES", 'takes=TAKES | ABILITIES | {"dream"}')
-    _replace(card, "card import Block", "card import ABILITIES, Block")
+    _replace(card, "card import ", "card import ABILITIES, ")
     _replace(card, "\nSHIFT =", "\nfrom mlxvid.model.settings import Setting\n\nSHIFT =")
 
 

@@ -111,6 +111,15 @@ def test_a_negative_prompt_without_guidance_is_said(card, caplog):
     assert "negative prompt" in note and "`guidance`" in note
 
 
+def test_of_a_model_s_own_negative_prompt_nothing_is_said(card, caplog):
+    """Also where a clip's settings, which have it, are repeated."""
+    own = dataclasses.replace(card, defaults=dataclasses.replace(card.defaults, **OWN))
+    completed(own)
+    completed(own, negative_prompt=OWN["negative_prompt"])
+    assert notes(caplog) == []
+
+
+OWN: dict[str, Any] = {"negative_prompt": "two green rings", "guidance": 1.0}
 BAD: dict[str, tuple[dict[str, Any], tuple[object, ...]]] = {
     "prompt empty": ({"prompt": " \n"}, ("`prompt`", "empty")),
     "prompt None": ({"prompt": None}, ("`prompt`", "empty")),

@@ -74,6 +74,17 @@ def test_pictures_by_frame_number(loaded):
     assert "frame 0" in loaded.until("error")["message"]
 
 
+def test_a_clip_is_made_anew(loaded):
+    Clip(np.full((9, 32, 32, 3), 90, np.uint8), 10, {}).save(loaded.folder / "given.mp4")
+    loaded.generate(1, "clip", video="given.mp4", strength=0.7, steps=3)
+    event = loaded.until("saved")
+    assert event["settings"]["video"] == str(loaded.folder / "given.mp4")
+    assert (event["settings"]["strength"], event["settings"]["fps"]) == (0.7, 10)
+    for number, odd in enumerate(({"strength": 0.5}, {"video": 5}, {"video": "gone.mp4"}), 2):
+        loaded.generate(number, "clip", **odd)
+        assert loaded.until("error")["message"]
+
+
 def test_previews(loaded):
     settings = {"prompt": "a ball", "width": 512, "height": 16, "frames": 5}
     loaded.send(op="generate", id=1, output="clip.mp4", settings=settings, previews=True)

@@ -121,4 +121,4 @@ class FactoredShot(Shot):
             # later frame's are not.
             first = next(iter(self.passes.values()))["condition"][:, :1]
             scheduler = GivenOnTrajectory(scheduler, first[..., :-1], first[..., -1:], self.noise)
-        return Stage(scheduler, self.passes)
+        return Stage(scheduler, self.passes, self.request.first, self.clip)

@@ -5,12 +5,13 @@ Facts from Lightricks/LTX-Video (configs, README, licences) and the repositories
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from mlxvid.errors import WeightsError
-from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
+from mlxvid.model.card import CLIP_TO_CLIP, Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults
 from mlxvid.model.settings import Setting
@@ -20,6 +21,7 @@ from . import releases
 from .config import LTXTransformerConfig
 from .geometry import LTXGeometry
 from .recipes import BLOCKS_2B, NEGATIVE_PROMPT, RECIPES, Recipe, work_size
+from .tiles import largest_tile
 from .upsampler_config import LTXUpsamplerConfig
 from .vae_config import LTXVAEConfig
 
@@ -29,7 +31,6 @@ CONDITION = "LTXConditionPipeline"
 # How its other pipelines read a prompt: fewer tokens, and without telling T5 where they end.
 PLAIN_TOKENS = 128
 
-_SWITCH = ("on", "off")
 OPTIONS = (
     Setting(
         "stg",
@@ -77,11 +78,10 @@ OPTIONS = (
     ),
     Setting(
         "upscale",
-        "choice",
+        "switch",
         "Two passes",
         "first at two thirds of the size, then a second pass over latents made twice as large",
         "options",
-        choices=_SWITCH,
     ),
     Setting(
         "image_noise",
@@ -96,14 +96,21 @@ OPTIONS = (
     ),
     Setting(
         "prepare",
-        "choice",
+        "switch",
         "Prepare pictures",
         "as the release does: softened and compressed, which the motion comes from",
         "options",
-        choices=_SWITCH,
     ),
 )
-TAKES = frozenset({"negative_prompt", "loras", "image", "stg", "rescale", "upscale", "prepare"})
+TAKES = CLIP_TO_CLIP | {
+    "negative_prompt",
+    "loras",
+    "image",
+    "stg",
+    "rescale",
+    "upscale",
+    "prepare",
+}
 WITH_TIMES = frozenset({"decode_timestep", "decode_noise"})
 # What a model takes that is given pictures and clips at any frame.
 CONDITIONED = frozenset(
@@ -129,10 +136,22 @@ class LTXCard(Card):
 
     def worked_size(self, width: int, height: int, options: Mapping[str, Any]) -> tuple[int, int]:
         """Of two passes the second one's: twice the first's."""
-        if options.get("upscale") != "on":
+        if not options.get("upscale"):
             return width, height
         wide, high = work_size(width, height, self.geometry.s_factor)
         return 2 * wide, 2 * high
+
+    def together(
+        self, frames: int, width: int, height: int, options: Mapping[str, Any]
+    ) -> tuple[int, int, int]:
+        """Of two passes a tile of the second one, or the first one."""
+        frames = self.geometry.at_once(frames, width, height)
+        if not options.get("upscale"):
+            return frames, width, height
+        side = self.geometry.s_factor
+        high, wide = largest_tile(height // side, width // side)
+        first = (width // 2, height // 2)
+        return frames, *max((wide * side, high * side), first, key=math.prod)
 
 
 def read(folder: Folder) -> LTXCard:
@@ -231,15 +250,15 @@ def _takes(recipe: Recipe) -> frozenset[str]:
     return takes | CONDITIONED if recipe.generation == "C" else takes
 
 
-def _options(recipe: Recipe, upscales: bool) -> dict[str, float | str]:
+def _options(recipe: Recipe, upscales: bool) -> dict[str, float | str | bool]:
     """The recipe's values of the family's options. upscales: whether there is an upsampler."""
     guidance = recipe.alone.guidance
     two = upscales and recipe.second is not None
-    options: dict[str, float | str] = {
+    options: dict[str, float | str | bool] = {
         "stg": float(guidance.stg),
         "rescale": float(guidance.rescale),
-        "upscale": "on" if two else "off",
-        "prepare": "on",
+        "upscale": two,
+        "prepare": True,
     }
     if recipe.decode_time is not None and recipe.decode_noise is not None:
         options["decode_timestep"] = recipe.decode_time
@@ -281,21 +300,21 @@ FAMILY = Family(
     read=read,
     options=OPTIONS,
     # Of tokens with times of their own, as with pictures; without these a block on Metal holds 8.4
-    # widths. The rotary tables are two of them. The third generation's VAE, at its real widths,
-    # held 4193 bytes a pixel of the picture while it decoded frame by frame.
+    # widths. The rotary tables are two of them. The third generation's VAE, at a quarter of its
+    # widths, held 18.2 values a pixel and frame of eight while it decoded frame by frame; tiles
+    # would hold the whole clip instead.
     memory=Coefficients(
         metal=Block(attention=14.0, forward=10.0, inner=1.0),
         cpu=Block(attention=21.2, forward=11.8, inner=4.0),
-        decode_values=131,
+        decode_values=75,
         decode_chunk=1,
         decode_tile=4096,
         decode_halo=0,
         most_scores=2**26,
-        small_tile=768,
     ),
     # A look within the least time. The size is that of the first of two passes towards 1216x704,
     # and the seed's noise so the same: the composition stays when both passes are made.
-    presets={"draft": {"width": 800, "height": 448, "options": {"upscale": "off"}}},
+    presets={"draft": {"width": 800, "height": 448, "options": {"upscale": False}}},
     needed=(
         (
             "tokenizer/spiece.model",

@@ -33,13 +33,22 @@ class Tokens(NamedTuple):
 
     x [1, N, C]: what the steps begin with. edit float32 [1, N]: the sigma from which each token
     moves. coords float32 [3, N]: seconds, and y and x in pixels. extra: how many of the tokens,
-    in front, are not the clip's own.
+    in front, are not the clip's own. mixed: of these the first ones, into which something is mixed
+    in every step, and mixture, how much.
     """
 
     x: mx.array
     edit: np.ndarray
     coords: np.ndarray
     extra: int
+    mixed: int = 0
+    mixture: float = 0.0
+
+    def times(self, time: float) -> np.ndarray:
+        """The time of each token, float32 [1, N], in a step at `time`."""
+        shares = np.ones_like(self.edit)
+        shares[:, : self.mixed] = 1 - self.mixture
+        return np.minimum(self.edit, shares * np.float32(time))
 
 
 def placed(
@@ -78,6 +87,26 @@ def placed(
         np.concatenate([*front_edits, own_edits])[None],
         np.concatenate([*places, own_places], axis=1),
         sum(tokens.shape[1] for tokens in front),
+    )
+
+
+def after(
+    tokens: Tokens, latents: mx.array, mixture: float, fps: float, causal: bool, key: mx.array
+) -> Tokens:
+    """`tokens` with others in front, at the positions of the clip's beginning: latents
+    [1, f, h, w, C] of what comes before it, mixed into noise.
+    """
+    noise = mx.random.normal(latents.shape, key=key)
+    front = _lerp(noise, latents, mixture).reshape(1, -1, latents.shape[-1])
+    count = front.shape[1]
+    _, f, h, w, _ = latents.shape
+    return Tokens(
+        mx.concatenate([front, tokens.x], axis=1),
+        np.concatenate([np.ones((1, count), np.float32), tokens.edit], axis=1),
+        np.concatenate([coords((f, h, w), fps, causal), tokens.coords], axis=1),
+        count + tokens.extra,
+        count,
+        mixture,
     )
 
 

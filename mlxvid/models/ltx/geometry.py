@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 from mlxvid.model.geometry import Geometry
 
-from . import windows
+# The longest clip that is made at once: the release advises no more.
+LONGEST = 257
+# Frames of a window of a longer one, and of those the ones that it shares with the window before.
+WINDOW = 80
+OVERLAP = 24
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,18 @@ class LTXGeometry(Geometry):
         return at, whole
 
     def at_once(self, frames: int, width: int, height: int) -> int:
-        if frames <= windows.LONGEST:
+        if frames <= LONGEST:
             return frames
-        together = (windows.WINDOW + windows.OVERLAP) // self.t_factor
-        return self.pixel_frames(together)
+        # The window before has its last frames in front of a window's own.
+        return self.pixel_frames((WINDOW + OVERLAP) // self.t_factor)
+
+    @property
+    def shared(self) -> int:
+        """Latent frames that a window has in common with the one before."""
+        return OVERLAP // self.t_factor
+
+    def windows(self, latent_frames: int) -> list[range]:
+        """The latent frames of each window of a long clip."""
+        size = WINDOW // self.t_factor
+        starts = range(0, max(latent_frames - self.shared, 1), size - self.shared)
+        return [range(start, min(start + size, latent_frames)) for start in starts]

@@ -6,7 +6,9 @@ pipelines differ from it: docs/ltx-video.md says where.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import mlx.core as mx
@@ -23,12 +25,14 @@ from mlxvid.schedulers import FlowEuler, FlowStochastic, Scheduler
 from mlxvid.text.tokenizer import load_tokenizer
 
 from .card import LTXCard
+from .geometry import LONGEST
 from .keys import key_of
 from .pictures import prepared
 from .recipes import Pass, work_size
 from .schedules import sigmas_of
 from .shot import LTXShot
 from .upsampler import tone_mapped
+from .windows import WindowsShot, texts_of
 
 
 class Model(base.Model):
@@ -44,7 +48,28 @@ class Model(base.Model):
         self.tokenizer = load_tokenizer(place, self.recipe.text_tokens)
 
     def shot(self, request: Request, noise: mx.array, watch: Watch) -> Shot:
-        return LTXShot(self, request, noise, self.conditions(request, watch))
+        self.runs(request)  # what can't be made is refused before anything is loaded for it
+        kind = LTXShot if len(self.windows(request)) == 1 else WindowsShot
+        return kind(self, request, noise, self.conditions(request, watch))
+
+    def windows(self, request: Request) -> list[range]:
+        """The latent frames that are made together: all of them, or those of each window of a clip
+        that is long, or whose prompt has several texts.
+
+        Raises :class:`SettingError` for more texts than windows.
+        """
+        geometry = self.card.geometry
+        latent_frames = geometry.latent_frames(request.frames)
+        texts = texts_of(request.prompt)
+        if request.frames <= LONGEST and len(texts) == 1:
+            return [range(latent_frames)]
+        windows = geometry.windows(latent_frames)
+        if len(texts) > len(windows):
+            raise SettingError(
+                f"The `prompt` has {len(texts)} texts, and a clip of {request.frames} frames is "
+                f"made in {len(windows)} windows; give as many `frames` as the texts need."
+            )
+        return windows
 
     # --- passes ----------------------------------------------------------------------------------
 
@@ -55,7 +80,7 @@ class Model(base.Model):
         passes where there is one.
         """
         recipe = self.recipe
-        if request.options.get("upscale") != "on":
+        if not request.options.get("upscale"):
             passes = [recipe.alone]
         elif recipe.first is None or recipe.second is None:
             raise SettingError(
@@ -75,7 +100,7 @@ class Model(base.Model):
 
     def pass_sizes(self, request: Request) -> list[tuple[int, int]]:
         """(width, height) in pixels that each pass works at."""
-        if request.options.get("upscale") != "on":
+        if not request.options.get("upscale"):
             return [(request.width, request.height)]
         side = self.card.geometry.s_factor
         width, height = work_size(request.width, request.height, side)
@@ -84,31 +109,41 @@ class Model(base.Model):
     def latent_shape(self, request: Request) -> tuple[int, int, int]:
         return self.card.geometry.latent_shape(request.frames, *self.pass_sizes(request)[0])
 
-    def pass_scheduler(self, run: Pass, request: Request, tokens: int) -> Scheduler:
-        """The scheduler of a pass over so many tokens of the clip's own."""
-        sigmas = sigmas_of(run, self.recipe.schedule, tokens)
+    def pass_scheduler(
+        self, run: Pass, request: Request, shape: tuple[int, ...], number: int = 0
+    ) -> Scheduler:
+        """The scheduler of a pass over latents of that shape (F, H, W), or over window `number`."""
+        sigmas = sigmas_of(run, self.recipe.schedule, math.prod(shape))
 
         def spacing(steps: int, shift: float) -> np.ndarray:
             return sigmas
 
         if request.sampler == "euler-stochastic":
-            return FlowStochastic(run.evaluations, 1.0, spacing, request.seed)
+            return FlowStochastic(run.evaluations, 1.0, spacing, request.seed + number)
         return FlowEuler(run.evaluations, 1.0, spacing)
 
     # --- conditions ------------------------------------------------------------------------------
 
     def encode_text(self, prompts: list[str], watch: Watch) -> Conditions:
-        """text [B, L, D]: the encoder's states; mask [B, L], true where there is a token."""
-        ids, mask = self.tokenizer([prompt.strip() for prompt in prompts], pad="max")
+        """text [B, K, L, D]: the encoder's states of the prompt's K texts; mask [B, K, L], true
+        where there is a token. The rows before the prompt's have one text for all of them.
+        """
+        texts = texts_of(prompts[-1])
+        ids, mask = self.tokenizer([*(text.strip() for text in prompts[:-1]), *texts], pad="max")
         told = mask if self.recipe.text_mask else mx.ones_like(mask)
-        return Conditions({"text": self.text_states(ids, told, watch), "mask": mask})
+        arrays = {"text": self.text_states(ids, told, watch), "mask": mask}
+        rows = len(prompts) - 1
+        for name, array in arrays.items():
+            others = [mx.broadcast_to(row, (len(texts), *row.shape)) for row in array[:rows]]
+            arrays[name] = mx.stack([*others, array[rows:]])
+        return Conditions(arrays)
 
     def encode_inputs(self, request: Request, watch: Watch) -> Conditions:
         """The latents [1, f, h, w, C] of what is given, by pass and number: "given 0 0"."""
         if not request.placed:
             return Conditions({})
         vae = self.network("vae", watch)
-        is_prepared = request.options.get("prepare") == "on"
+        is_prepared = request.options.get("prepare")
         latents = {}
         with watch.task("encode"):
             for i, item in enumerate(request.placed):
@@ -120,6 +155,14 @@ class Model(base.Model):
                     latents[f"given {number} {i}"] = vae.sample(sized, key)
                 mx.eval(latents)
         return Conditions(latents)
+
+    def clip_latents(self, request: Request, watch: Watch) -> mx.array | None:
+        """As every model's, at the size of the first pass."""
+        if request.video is not None:
+            width, height = self.pass_sizes(request)[0]
+            sized = bilinear(mx.array(request.video), height, width)
+            request = replace(request, video=np.array(sized))
+        return super().clip_latents(request, watch)
 
     # --- frames ----------------------------------------------------------------------------------
 
@@ -140,7 +183,7 @@ class Model(base.Model):
         if time is not None and share:
             noise = mx.random.normal(latents.shape, key=key_of(seed, "decode"))
             latents = (1 - share) * latents + share * noise
-        if options.get("upscale") == "on":
+        if options.get("upscale"):
             latents = tone_mapped(latents, self.recipe.tone_mapping)
         key = key_of(seed, "decode", 1)
         for part in self.network("vae", watch).decode(latents, time, key):

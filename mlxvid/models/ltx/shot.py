@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import mlx.core as mx
 import numpy as np
@@ -17,9 +17,12 @@ from mlxvid.schedulers.given import GivenByStrength
 
 from . import rope
 from .conditioning import Item, Tokens, placed
+from .config import LTXTransformerConfig
 from .guidance import guided
 from .keys import key_of
 from .recipes import Pass
+from .rope import SCALES
+from .tiles import everything, tiles
 from .transformer import Rope, Times, cut
 from .upsampler import adain
 
@@ -32,24 +35,48 @@ class LTXShot(Shot):
         self.runs: Sequence[Pass] = model.runs(request)
 
     @property
+    def first(self) -> int:
+        """The step of the first pass to begin with, later than 0 where there is a clip to begin
+        from.
+        """
+        return min(self.request.first, self.runs[0].evaluations - 1)
+
+    @property
     def steps(self) -> Sequence[int]:
-        return [run.evaluations for run in self.runs]
+        counts = [run.evaluations for run in self.runs]
+        return [counts[0] - self.first, *counts[1:]]
 
     def stage(self, number: int, x: mx.array) -> Stage:
         if number > 0:
             x = self._larger(x)
         run = self.runs[number]
-        shape = x.shape[1:4]
-        scheduler = self.model.pass_scheduler(run, self.request, int(np.prod(shape)))
+        scheduler = self.model.pass_scheduler(run, self.request, x.shape[1:4])
+        first = 0 if number else self.first
         if number > 0:
             noise = mx.random.normal(x.shape, key=key_of(self.request.seed, "second pass"))
             x = scheduler.noised(x, noise, 0)
-        items = self._items(number)
-        tokens = placed(x, items, *self._positions, key_of(self.request.seed, "given", number))
+        elif self.clip is not None:
+            x = scheduler.noised(self.clip, x, first)
+        items = self.items(number)
+        tokens = placed(x, items, *self.positions, key_of(self.request.seed, "given", number))
         if items:
-            scheduler = GivenByStrength(scheduler, tokens.x, tokens.edit, self._renoise(tokens))
-        texts = {name: conditions.only("text", "mask") for name, conditions in self.passes.items()}
-        return TokenStage(scheduler, texts, run, tokens, shape)
+            scheduler = self.with_items(scheduler, tokens)
+        # Where there is little noise left, tiles agree on what is in the picture.
+        tiled = number > 0
+        return TokenStage(scheduler, self.texts(0), run, tokens, x.shape[1:4], first, tiled)
+
+    def texts(self, number: int) -> Passes:
+        """The text of each pass, of the prompt's texts the one with that number or the last."""
+        passes = {}
+        for name, conditions in self.passes.items():
+            which = min(number, conditions["text"].shape[1] - 1)
+            text = conditions["text"][:, which]
+            passes[name] = Conditions({"text": text, "mask": conditions["mask"][:, which]})
+        return passes
+
+    def with_items(self, scheduler: Scheduler, tokens: Tokens) -> Scheduler:
+        """A scheduler that keeps what is given in `tokens`."""
+        return GivenByStrength(scheduler, tokens.x, tokens.edit, self._renoise(tokens))
 
     def _larger(self, x: mx.array) -> mx.array:
         """Latents twice as large, with the statistics that they had."""
@@ -61,11 +88,11 @@ class LTXShot(Shot):
         return larger
 
     @property
-    def _positions(self) -> tuple[float, bool, int]:
+    def positions(self) -> tuple[float, bool, int]:
         """The frame rate, whether positions in time are causal, and frames a latent frame."""
         return self.request.fps, self.model.recipe.causal, self.model.card.geometry.t_factor
 
-    def _items(self, number: int) -> list[Item]:
+    def items(self, number: int) -> list[Item]:
         """What is given, at the size of pass `number`."""
         conditions = self.passes[PROMPT]
         return [
@@ -85,17 +112,23 @@ class LTXShot(Shot):
     def predictor(self, stage: Any, step: int, latent_frames: int) -> Predict:
         """The guided velocity. latent_frames: here, tokens."""
         network = self.model.network("transformer")
-        if stage.rope is None:
-            stage.rope = rope.tables(network.config, stage.tokens.coords)
+        parts = stage.parts(network.config)
         guidance = stage.run.guidance
 
         def velocity(
             x: mx.array, time: float, conditions: Conditions, unattended: Collection[int] = ()
         ) -> mx.array:
-            times = Times.of(np.minimum(stage.tokens.edit, time))
+            times = stage.tokens.times(time)
             text, mask = cut(conditions["text"], np.array(conditions["mask"]))
-            output = network(x, text, mask, times, stage.rope, unattended)
-            return output[..., : x.shape[-1]].astype(mx.float32)
+            if len(parts) == 1:
+                output = network(x, text, mask, Times.of(times), parts[0].rope, unattended)
+                return output.astype(mx.float32)
+            whole = mx.zeros(x.shape)
+            for part in parts:
+                own = Times.of(times[:, part.index])
+                output = network(x[:, part.where], text, mask, own, part.rope, unattended)
+                whole = whole.at[:, part.where].add(part.weight * output.astype(mx.float32))
+            return whole
 
         def combined(x: mx.array, time: float) -> mx.array:
             strengths = guidance.at(time)
@@ -109,14 +142,28 @@ class LTXShot(Shot):
             return guided(strengths, prompt, negative, perturbed, guidance.star)
 
         strengths = guidance.at(stage.scheduler.times[step].item())
-        stage.calls = 1 + strengths.has_negative + strengths.has_perturbed
+        passes = 1 + strengths.has_negative + strengths.has_perturbed
+        stage.calls = passes * len(parts)
         return combined
+
+
+class Part(NamedTuple):
+    """Tokens that go through the network together: all, or those of a tile.
+
+    where: `index` as an array. weight float32 [n, 1]: their share of the velocity.
+    """
+
+    index: np.ndarray
+    where: mx.array
+    weight: mx.array
+    rope: Rope
 
 
 class TokenStage(Stage):
     """A pass over tokens: those of what is given, and then the clip's own.
 
-    tokens: what it begins with. shape: (F, H, W) of the clip's latents in it.
+    tokens: what it begins with. shape: (F, H, W) of the clip's latents in it. tiled: whether a
+    large picture goes through the network in tiles.
     """
 
     calls = 1
@@ -128,12 +175,25 @@ class TokenStage(Stage):
         run: Pass,
         tokens: Tokens,
         shape: tuple[int, ...],
+        first: int,
+        tiled: bool = False,
     ):
-        super().__init__(scheduler, passes)
+        super().__init__(scheduler, passes, first)
         self.run = run
         self.tokens = tokens
         self.shape = shape
-        self.rope: Rope | None = None
+        self.tiled = tiled
+        self._parts: list[Part] = []
+
+    def parts(self, config: LTXTransformerConfig) -> list[Part]:
+        """What goes through the network one after the other, all together making the picture."""
+        if not self._parts:
+            coords = self.tokens.coords
+            cuts = tiles(coords, *self.shape[1:], SCALES[1]) if self.tiled else [everything(coords)]
+            for index, weight in cuts:
+                tables = rope.tables(config, coords[:, index])
+                self._parts.append(Part(index, mx.array(index), mx.array(weight)[:, None], tables))
+        return self._parts
 
     def begin(self, x: mx.array) -> mx.array:
         return self.tokens.x

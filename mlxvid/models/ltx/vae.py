@@ -262,9 +262,9 @@ class AutoencoderKLLTXVideo(nn.Module):
         They are float32 [B, n, 32h, 32w, 3], in about [-1, 1]. time: that the decoders of 0.9.1 and
         later are told, 0 to 1, by default 0: the share of noise that the latents seem to have. key:
         of the noise that 0.9.1's decoder adds, None for none. tile: latent positions on a side of
-        the tiles of larger pictures, by default none: they overlap by an eighth and are blended
-        there, as with Diffusers' `enable_tiling` (16 positions); the result is only near that of
-        one pass, and no frame is complete until the last tile is done.
+        tiles, 2 or more, for larger pictures; by default there are none. Tiles overlap by an eighth
+        and are blended there, as with Diffusers' `enable_tiling` (16 positions): the result is only
+        near that of one pass, and no frame is complete until the last tile is done.
         """
         z = self.scaled_back(latents).astype(self.decoder.conv_in.conv.weight.dtype)
         times = mx.full((z.shape[0],), time or 0.0)

@@ -28,7 +28,12 @@ class CausalConv(nn.Module):
         super().__init__()
         self.stride = stride
         self.conv = CausalConv3d(
-            in_channels, out_channels, (3, 3, 3), stride=stride, space_stride=stride
+            in_channels,
+            out_channels,
+            (3, 3, 3),
+            stride=stride,
+            space_stride=stride,
+            one_by_one=True,
         )
 
     def __call__(self, x: mx.array, stream: Stream) -> mx.array:
@@ -50,8 +55,7 @@ class CentredConv(nn.Module):
 
 def pixel_norm(x: mx.array) -> mx.array:
     """Each position's channels at a mean square of 1; the statistics are in float32."""
-    # A layer that waits for future frames may have none yet.
-    return mx.fast.rms_norm(x, None, 1e-8) if x.size else x
+    return mx.fast.rms_norm(x, None, 1e-8)
 
 
 class Shortcut(nn.Module):
@@ -64,7 +68,7 @@ class Shortcut(nn.Module):
             self.conv_shortcut = CentredConv(in_channels, out_channels, kernel=1)
 
     def shortcut(self, x: mx.array) -> mx.array:
-        return self.conv_shortcut.conv(self.norm3(x)) if "norm3" in self and x.size else x
+        return self.conv_shortcut.conv(self.norm3(x)) if "norm3" in self else x
 
 
 class CausalResnet(Shortcut):
@@ -136,12 +140,16 @@ class CentredResnet(Shortcut):
         if tables is not None:
             h = h * (1 + tables[1]) + tables[0]
         h = self.conv1.conv.within(nn.silu(h))
+        if not h.shape[1]:  # it waits for a frame; Metal has no kernels for nothing
+            return self.conv2.conv.within(h)
         if noise is not None:
             h = h + noise(0, h) * self.per_channel_scale1
         h = pixel_norm(h)
         if tables is not None:
             h = h * (1 + tables[3]) + tables[2]
         h = self.conv2(nn.silu(h), stream)
+        if not h.shape[1]:
+            return h
         if noise is not None:
             h = h + noise(1, h) * self.per_channel_scale2
         # Each convolution is a frame late.
@@ -165,11 +173,13 @@ class Upsampler(nn.Module):
         x = stream.surround(self, x, 1)
         h = self.conv.conv.within(x)
         count = h.shape[1]
+        if not count:  # it waits for a frame
+            return h
         h = from_channels(h)
         if self.repeats:
             rest = from_channels(stream.behind(x, count, lag=1))
             h = h + mx.tile(rest, (1, 1, 1, 1, self.repeats))
-        return stream.split(self, h)[1] if count else h
+        return stream.split(self, h)[1]
 
 
 def shifts_and_scales(time: mx.array, table: mx.array) -> list[mx.array]:

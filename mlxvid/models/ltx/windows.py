@@ -1,66 +1,134 @@
 """Long clips, made window by window, each with a prompt of its own if the prompt has several.
 
-A window begins with the last latent frames of the one before: they stand in front of its tokens,
-half mixed into them in each step, and its statistics are drawn towards those of the first window.
-After Diffusers' LTXI2VLongMultiPromptPipeline.
+A window's network sees the last latent frames of the window before as well: they stand in front of
+its tokens, and are mixed into these in every step. The look of a window is drawn to that of the
+first, and the end of the one before fades into it. After Diffusers'
+LTXI2VLongMultiPromptPipeline.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import mlx.core as mx
 
-# Frames of a window, and of those the ones that it shares with the window before.
-WINDOW = 80
-OVERLAP = 24
-# How much of the shared frames is mixed in, and how far a window is drawn to the first one's looks.
+from mlxvid.model.base import Passes, Stage
+from mlxvid.model.request import Request
+from mlxvid.schedulers import Scheduler
+from mlxvid.schedulers.given import GivenBlended
+
+from .conditioning import Item, Tokens, after, placed
+from .keys import key_of
+from .shot import LTXShot, TokenStage
+from .upsampler import adain
+
+SEPARATOR = "|"
+# How much of the shared frames is mixed in, and how far a window is drawn to the first one's look.
 STRENGTH = 0.5
 LIKENESS = 0.25
-# The longest clip that is made at once: the release advises no more.
-LONGEST = 257
-SEPARATOR = "|"
 
 
 def texts_of(prompt: str) -> list[str]:
     """The prompts of the windows, in order; the last one holds for all windows after it."""
-    return [text.strip() for text in prompt.split(SEPARATOR) if text.strip()]
+    texts = [text.strip() for text in prompt.split(SEPARATOR)]
+    return [text for text in texts if text] or [""]
 
 
-def windows(latent_frames: int, t_factor: int) -> list[range]:
-    """The latent frames of each window."""
-    size = WINDOW // t_factor
-    stride = size - OVERLAP // t_factor
-    starts = range(0, max(latent_frames - OVERLAP // t_factor, 1), stride)
-    return [range(start, min(start + size, latent_frames)) for start in starts]
+class WindowsShot(LTXShot):
+    """A run in as many stages as the clip has windows."""
+
+    def __init__(self, model: Any, request: Request, noise: mx.array, passes: Passes):
+        super().__init__(model, request, noise, passes)
+        self.windows: list[range] = model.windows(request)
+        self.runs = [self.runs[0]] * len(self.windows)
+
+    @property
+    def steps(self) -> Sequence[int]:
+        return [self.runs[0].evaluations - self.first] * len(self.windows)
+
+    def stage(self, number: int, x: mx.array) -> Stage:
+        window = self.windows[number]
+        seed = self.request.seed
+        # Of the clip's own noise: what the window before has made of it stands in front.
+        own = self.noise[:, window.start : window.stop]
+        run = self.runs[number]
+        scheduler = self.model.pass_scheduler(run, self.request, own.shape[1:4], number)
+        if self.clip is not None:
+            own = scheduler.noised(self.clip[:, window.start : window.stop], own, self.first)
+        items = self._inside(number)
+        tokens = placed(own, items, *self.positions, key_of(seed, "given", number))
+        shared = self.model.card.geometry.shared
+        if number > 0:
+            before = x[:, window.start : window.start + shared]
+            fps, causal, _ = self.positions
+            key = key_of(seed, "windows", number)
+            tokens = after(tokens, before, STRENGTH, fps, causal, key)
+            scheduler = _blending(scheduler, tokens, before)
+        if items:
+            scheduler = self.with_items(scheduler, tokens)
+        known = (scheduler, self.texts(number), run, tokens, own.shape[1:4], self.first)
+        return WindowStage(*known, shot=self, number=number, shared=shared)
+
+    def _inside(self, number: int) -> list[Item]:
+        """What is given in a window and in none before it, by the window's own frames."""
+        t_factor = self.model.card.geometry.t_factor
+        own = self.windows[number]
+        earlier = self.windows[number - 1].stop if number else 0
+        items = []
+        for item in self.items(0):
+            latent = -(-item.frame // t_factor)
+            if earlier <= latent < own.stop:
+                room = own.stop - latent
+                frame = item.frame - own.start * t_factor
+                items.append(Item(frame, item.latents[:, :room], item.strength))
+        return items
 
 
-def joined(x: mx.array, own: mx.array, window: range, shared: int) -> mx.array:
-    """The clip's latents `x` [1, F, H, W, C] with those of a later window in their place.
+def _blending(scheduler: Scheduler, tokens: Tokens, before: mx.array) -> Scheduler:
+    """A scheduler that mixes latents [1, f, h, w, C] into the first tokens in every step."""
+    flat = before.reshape(1, -1, before.shape[-1])
+    own = tokens.x.shape[1] - tokens.mixed
+    given = mx.pad(flat, [(0, 0), (0, own), (0, 0)])
+    share = mx.where(mx.arange(tokens.x.shape[1]) < tokens.mixed, tokens.mixture, 0.0)
+    return GivenBlended(scheduler, given, share[:, None])
 
-    shared: latent frames that it has in common with the window before. Of these its own first one,
-    which stands for a single frame, is left out, and the others are faded into.
+
+class WindowStage(TokenStage):
+    """The stage of one window of a clip. The first frame of a later one is not the clip's.
+
+    number: of the window. shared: latent frames that it has in common with the one before. The
+    first window's latents are in the shot's state, as they were before the second one's faded in.
     """
-    own = own[:, 1:]
-    start = window.start + 1
-    fading = max(shared - 1, 1)
-    share = mx.linspace(1, 0, fading + 2)[1:-1].reshape(1, -1, 1, 1, 1)
-    before = x[:, start : start + fading]
-    faded = share * before + (1 - share) * own[:, :fading]
-    rest = own[:, fading:]
-    return mx.concatenate([x[:, :start], faded, rest, x[:, window.stop :]], axis=1)
 
+    def __init__(self, *known: Any, shot: WindowsShot, number: int, shared: int):
+        super().__init__(*known)
+        self.shot = shot
+        self.window = shot.windows[number]
+        self.number = number
+        self.shared = shared
 
-def likened(latents: mx.array, first: mx.array) -> mx.array:
-    """Latents [1, F, H, W, C] whose channels' means and deviations are drawn to those of `first`.
+    def merged(self, x: mx.array, y: mx.array) -> mx.array:
+        own = super().merged(x, y)
+        start = self.window.start
+        if self.number:
+            own = own[:, 1:]
+            start += 1
+        return mx.concatenate([x[:, :start], own, x[:, self.window.stop :]], axis=1)
 
-    By :data:`LIKENESS` (adaptive instance normalisation, arXiv:1703.06868).
-    """
-    axes = (1, 2, 3)
-    mean = latents.mean(axes, keepdims=True)
-    deviation = latents.std(axes, keepdims=True, ddof=1)
-    wanted_mean = _mixed(mean, first.mean(axes, keepdims=True))
-    wanted_deviation = _mixed(deviation, first.std(axes, keepdims=True, ddof=1))
-    return (latents - mean) / (deviation + 1e-6) * wanted_deviation + wanted_mean
+    def preview(self, x: mx.array, x0: mx.array) -> mx.array:
+        """As far as the clip is made by now."""
+        return self.merged(x, x0)[:, : self.window.stop]
 
-
-def _mixed(own: mx.array, first: mx.array) -> mx.array:
-    return (1 - LIKENESS) * own + LIKENESS * first
+    def end(self, x: mx.array, y: mx.array) -> mx.array:
+        own = super().merged(x, y)
+        if not self.number:
+            self.shot.state = {"opening": own}
+            return self.merged(x, y)
+        own = adain(own[:, 1:], self.shot.state["opening"], LIKENESS)
+        start = self.window.start + 1
+        fading = self.shared - 1
+        share = mx.linspace(1, 0, fading + 2)[1:-1].reshape(1, -1, 1, 1, 1)
+        faded = share * x[:, start : start + fading] + (1 - share) * own[:, :fading]
+        parts = [x[:, :start], faded, own[:, fading:], x[:, self.window.stop :]]
+        return mx.concatenate(parts, axis=1)

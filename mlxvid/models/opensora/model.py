@@ -189,7 +189,8 @@ class PiecesShot(Shot):
 
     @property
     def steps(self) -> Sequence[int]:
-        return [self.request.steps] * len(self.model.pieces(self.request))
+        steps = self.request.steps - self.request.first
+        return [steps] * len(self.model.pieces(self.request))
 
     def stage(self, number: int, x: mx.array) -> Stage:
         """Piece `number`, with the text of that piece alone; from the second on, the end of the one
@@ -218,7 +219,8 @@ class PiecesShot(Shot):
                 name: conditions.with_arrays(edit=mx.array(edit))
                 for name, conditions in passes.items()
             }
-        return PieceStage(scheduler, passes, piece)
+        clip = None if self.clip is None else self.clip[:, piece.start : piece.stop]
+        return PieceStage(scheduler, passes, piece, self.request.first, clip)
 
     def _shift(self, piece: range) -> float:
         if self.request.shift:
@@ -248,12 +250,20 @@ class PiecesShot(Shot):
 class PieceStage(Stage):
     """The stage of one piece of a clip: some of its latent frames."""
 
-    def __init__(self, scheduler: Scheduler, passes: Passes, piece: range):
-        super().__init__(scheduler, passes)
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        passes: Passes,
+        piece: range,
+        first: int,
+        clip: mx.array | None,
+    ):
+        super().__init__(scheduler, passes, first, clip)
         self.piece = piece
 
     def begin(self, x: mx.array) -> mx.array:
-        return self.scheduler.begin(x[:, self.piece.start : self.piece.stop])
+        y = super().begin(x[:, self.piece.start : self.piece.stop])
+        return self.scheduler.begin(y)  # which puts given frames in the place of a noised clip's
 
     def merged(self, x: mx.array, y: mx.array) -> mx.array:
         return mx.concatenate([x[:, : self.piece.start], y, x[:, self.piece.stop :]], axis=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
+from mlxvid.model.card import CLIP_TO_CLIP, Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults, Geometry
 from mlxvid.model.tiny import TinyDecoder
@@ -93,7 +93,7 @@ def read(folder: Folder) -> Card:
         heads=transformer.num_attention_heads,
         head_dim=transformer.attention_head_dim,
         inner=transformer.ffn_dim,
-        takes=TAKES | needs,
+        takes=TAKES | (needs or CLIP_TO_CLIP),
         needs=needs,
         shift=own_shift(flow_shift),
         streamed={"text_encoder": text.streamed(TEXT_TOKENS)},
@@ -206,7 +206,7 @@ def _release(
         heads=more.pop("heads", 40),
         head_dim=128,
         inner=more.pop("inner", 13824),
-        takes=TAKES | needs,
+        takes=TAKES | (needs or CLIP_TO_CLIP),
         needs=needs,
         parameters=parameters,
         source=source,

@@ -105,6 +105,34 @@ def test_a_single_file(kind, name, release, made, source, tmp_path, caplog):
         mx.eval(components.network(part, card.family.parts[part]).parameters())
 
 
+@pytest.mark.parametrize(
+    ("generation", "pipeline", "release"),
+    [
+        ("A", "LTXPipeline", "0.9.0"),
+        ("B", "LTXPipeline", "0.9.1"),
+        ("C", "LTXConditionPipeline", "0.9.6-distilled"),
+        ("C", "LTXConditionPipeline", "0.9.8-2b-distilled"),
+    ],
+)
+def test_the_frames_are_those_of_the_model_in_the_diffusers_layout(
+    generation, pipeline, release, source, tmp_path
+):
+    pipe = tiny.pipeline(generation, pipeline)
+    folder = tiny.saved(pipe, tmp_path / "diffusers", release, tiny.upsampler())
+    model = Made(pipe.transformer, pipe.vae)
+    metadata = model.metadata(causal_temporal_positioning=generation == "C")
+    ltx_release.save(source / f"ltxv-{release}.safetensors", model.file(), metadata)
+    ltx_release.save(source / "upscaler.safetensors", tiny.upsampler().state_dict())
+    out = convert(source, tmp_path / "out", "float32")
+    frames = []
+    for place in (folder, out):
+        clip = mlxvid.load(str(place)).generate(
+            "a red ball", width=128, height=128, frames=9, steps=3, seed=1, guidance=1.0
+        )
+        frames.append(clip.frames)
+    assert (frames[0] == frames[1]).all() and frames[0].std() > 1
+
+
 # Of these Diffusers' own defaults have entries for levels that there are not, and names of nothing.
 NOT_COMPARED = {"_class_name", "downsample_type", "decoder_inject_noise"}
 
@@ -244,7 +272,7 @@ def test_an_upsampler_comes_along_and_a_vae_may_have_a_file_of_its_own(made, sou
     assert_same(tensors_in(out / "latent_upsampler"), dict(upsampler))
     assert_same(tensors_in(out / "vae"), dict(made["large"].vae.state_dict()))
     card = card_of(out)
-    assert card.options["upscale"] == "on" and "latent_upsampler" in card.family.parts
+    assert card.options["upscale"] is True and "latent_upsampler" in card.family.parts
     again = convert(out, tmp_path / "again", "bfloat16")
     assert (again / "latent_upsampler" / "config.json").is_file()
 
@@ -323,7 +351,7 @@ def test_what_is_made_of_a_name_of_the_catalog(made, source, tmp_path, monkeypat
     out = convert(name, tmp_path / "out")
     card = card_of(out)
     assert card.recipe.release == "0.9.8-2b-distilled"
-    assert card.options["upscale"] == "on"
+    assert card.options["upscale"] is True
     # Of the upsampler's repository its own folder alone, which has a VAE beside it.
     inside = asked["Lightricks/ltxv-spatial-upscaler-0.9.7"]
     assert all(pattern.startswith("latent_upsampler/") for pattern in inside)

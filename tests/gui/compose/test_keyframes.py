@@ -1,4 +1,4 @@
-"""Keyframes in the window: pictures and clips, with a strength where the model takes one."""
+"""Keyframes and clips to make anew in the window, with a strength where the model takes one."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import pytest
 from PySide6.QtWidgets import QDoubleSpinBox, QSpinBox
 
 from mlxvid.gui.compose.pictures import PicturesBox
-from mlxvid.gui.compose.wells import PictureWell
-from mlxvid.model.card import ABILITIES
+from mlxvid.gui.compose.wells import ClipWell, PictureWell
+from mlxvid.gui.core.job_requests import passes_of, plan_of
+from mlxvid.model.card import ABILITIES, CLIP_TO_CLIP
+from mlxvid.model.machine import GIB, Machine
 from tests.gui.clips import write_clip
 
 PLAIN = frozenset({"image", "last_image", "keyframes"})
@@ -92,3 +94,33 @@ def test_a_clip_for_the_first_frame_stays_one(box, clip):
     box.set_settings({"frames": 33, "keyframes": {"0": str(clip)}})
     assert box.settings() == {"keyframes": {"0": str(clip)}}
     assert box.messages == []
+
+
+def test_a_clip_to_make_anew_has_its_strength(box, clip):
+    box.set_takes(PLAIN | CLIP_TO_CLIP)
+    well = box.findChild(ClipWell, "video")
+    strength = box.findChild(QDoubleSpinBox, "strength")
+    assert well.isVisible() and strength.isVisible()
+    assert box.settings() == {}
+    strength.setValue(0.5)
+    assert box.settings() == {}  # of nothing
+    well.set_path(clip)
+    assert box.settings() == {"video": str(clip), "strength": 0.5}
+    box.set_takes(PLAIN)
+    assert not well.isVisible() and not strength.isVisible()
+    assert box.settings() == {}
+    box.set_settings({"video": str(clip), "strength": 0.25})
+    box.set_takes(PLAIN | CLIP_TO_CLIP)
+    assert box.settings() == {"video": str(clip), "strength": 0.25}
+    box.set_settings({})
+    assert box.settings() == {}
+
+
+def test_a_clip_made_anew_costs_fewer_steps_and_its_encoding():
+    settings = {"model": "mini", "steps": 20, "guidance": 1, "prompt": "a ball"}
+    whole = passes_of(settings)
+    assert passes_of({**settings, "video": "a.mp4", "strength": 0.5}) == whole / 2
+    assert passes_of({**settings, "strength": 0.5}) == whole
+    machine = Machine("test", 64 * GIB, 48 * GIB, metal=True)
+    encoding = plan_of({**settings, "video": "a.mp4"}, machine).stage_bytes["encode"]
+    assert encoding > plan_of(settings, machine).stage_bytes["encode"]

@@ -98,7 +98,7 @@ def test_what_the_model_can_not_do_is_not_shown(panel):
     assert not loras.isVisible()
     assert panel.picker.set_name(WITH_LORAS)
     assert loras.isVisible()
-    assert not panel.pictures.isVisible()
+    assert not panel.findChild(PictureWell, "image").isVisible()
     panel.advanced.set_open(True)
     assert combo(panel, "preset").isVisible()
     assert not combo(panel, "attention").isVisible()

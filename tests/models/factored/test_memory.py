@@ -70,3 +70,16 @@ def test_decoding(frames, width, height):
         assert sum(part.shape[1] for part in parts) == frames
 
     check_estimate(without_weights(planned, "decode", "vae"), decode)
+
+
+@pytest.mark.parametrize(("frames", "width", "height"), [(33, 96, 96), (33, 96, 64), (65, 96, 96)])
+def test_encoding_a_clip(frames, width, height):
+    planned = plan(frames=frames, width=width, height=height, from_clip=True, machine=CPU)
+    vae = FactoredVAE(VAEConfig())
+    pixels = mx.random.randint(0, 256, (frames, height, width, 3)).astype(mx.uint8)
+    mx.eval(vae.parameters(), pixels)
+
+    def encode():
+        mx.eval(vae.encode(pixels.astype(mx.float32)[None] / 127.5 - 1))
+
+    check_estimate(without_weights(planned, "encode", "vae"), encode)

@@ -6,6 +6,7 @@ import mlx.core as mx
 import numpy as np
 import torch
 
+from mlxvid.models.ltx.vae_noise import Noise
 from mlxvid.weights.reading import fill
 
 PLAIN = dict(
@@ -112,3 +113,18 @@ def channels_last(x: torch.Tensor) -> np.ndarray:
 def close(ours: mx.array, theirs: np.ndarray, tolerance: float = 1e-4) -> None:
     assert ours.dtype == mx.float32 and ours.shape == theirs.shape and theirs.std() > 0.01
     assert np.abs(np.array(ours) - theirs).max() < tolerance
+
+
+class TheSameNoise:
+    """What stands for torch.randn: the noise that our decoder draws, in the order of its calls."""
+
+    def __init__(self, key: mx.array, height: int, width: int):
+        self.noise = Noise(key, height, width)
+        self.block = None
+
+    def __call__(self, shape, **_) -> torch.Tensor:
+        number = 0 if self.block is None else 1
+        block = self.block or self.noise.of_block()
+        self.block = block if number == 0 else None
+        drawn = block(number, mx.zeros((1, 1, *shape, 1)))
+        return torch.from_numpy(np.array(drawn[..., 0]))

@@ -40,7 +40,7 @@ def test_every_release_has_a_card_with_its_recipe():
         recipe = card.recipe
         assert card.licence and "Apache" not in card.licence
         assert ("latent_upsampler" in card.sources) == (recipe.second is not None)
-        assert card.options["upscale"] == ("off" if recipe.second is None else "on")
+        assert card.options["upscale"] is (recipe.second is not None)
         assert ("keyframes" in card.takes) == (recipe.generation == "C") == recipe.causal
         assert ("decode_timestep" in card.options) == (recipe.generation != "A")
         assert card.index[KEY] == recipe.release
@@ -154,16 +154,16 @@ def test_the_card_of_a_folder(folders):
     assert first.geometry.latent_frames(9) == 2
     assert (first.heads, first.head_dim) == (tiny.HEADS, tiny.HEAD_DIM)
     # An upsampler is no use to a release that has no second pass.
-    assert third.options["upscale"] == "off"
+    assert third.options["upscale"] is False
 
 
 def test_a_folder_called_after_its_release(folders, tmp_path):
     folder = shutil.copytree(folders["C"], tmp_path / "LTX-Video-0.9.8-2B-distilled")
     card = card_of(folder)
     assert card.recipe.release == "0.9.8-2b-distilled" and not card.note
-    assert card.options["upscale"] == "on"
+    assert card.options["upscale"] is True
     shutil.rmtree(folder / "latent_upsampler")
-    assert card_of(folder).options["upscale"] == "off"
+    assert card_of(folder).options["upscale"] is False
     edited(folder, "model_index.json", **{KEY: "0.9.6-distilled"})
     assert card_of(folder).recipe == RECIPES["0.9.6-distilled"]
     assert card_of(folder).samplers == ("euler-stochastic", "euler")

@@ -15,7 +15,6 @@ from mlx.utils import tree_flatten
 
 from mlxvid.models.ltx.vae import AutoencoderKLLTXVideo
 from mlxvid.models.ltx.vae_config import LTXVAEConfig
-from mlxvid.models.ltx.vae_noise import Noise
 
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
@@ -25,6 +24,7 @@ from .reference import (  # noqa: E402
     COUNTS,
     RELEASED,
     TINY,
+    TheSameNoise,
     channels_first,
     channels_last,
     close,
@@ -76,21 +76,6 @@ def whole(parts) -> mx.array:
     return mx.concatenate(list(parts), axis=1)
 
 
-class TheSameNoise:
-    """What stands for torch.randn: the noise that our decoder draws, in the order of its calls."""
-
-    def __init__(self, key: mx.array, height: int, width: int):
-        self.noise = Noise(key, height, width)
-        self.block = None
-
-    def __call__(self, shape, **_) -> torch.Tensor:
-        number = 0 if self.block is None else 1
-        block = self.block or self.noise.of_block()
-        self.block = block if number == 0 else None
-        drawn = block(number, mx.zeros((1, 1, *shape, 1)))
-        return torch.from_numpy(np.array(drawn[..., 0]))
-
-
 @pytest.mark.parametrize(("frames", "height", "width"), [(1, 32, 64), (9, 96, 32), (25, 32, 96)])
 def test_encode(pair, frames, height, width):
     x = np.tanh(random(2, frames, height, width, 3))
@@ -105,6 +90,22 @@ def test_decode(pair, frames, height, width, monkeypatch):
     expected = their_frames(pair[1], z)
     assert expected.shape == (2, 8 * (frames - 1) + 1, 32 * height, 32 * width, 3)
     close(whole(pair[0].decode(mx.array(z), TIME, key)), expected)
+
+
+def test_blended_tiles(pair, monkeypatch):
+    """Tiles of 3 positions every 2 are Diffusers' of 96 pixels every 64. It draws noise anew for
+    each, so that here there is none.
+    """
+    ours, theirs = pair
+    monkeypatch.setattr(torch, "randn", lambda shape, **_: torch.zeros(shape))
+    theirs.enable_tiling(96, 96, tile_sample_stride_height=64, tile_sample_stride_width=64)
+    try:
+        x = np.tanh(random(1, 9, 128, 96, 3))
+        close(ours.encode(mx.array(x), tile=3), their_latents(theirs, x))
+        z = random(1, 2, 4, 3, CHANNELS)
+        close(whole(ours.decode(mx.array(z), TIME, tile=3)), their_frames(theirs, z))
+    finally:
+        theirs.disable_tiling()
 
 
 @pytest.mark.parametrize("generation", sorted(RELEASED))
