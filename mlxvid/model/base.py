@@ -98,9 +98,7 @@ class Model:
         """What steers each pass: the prompt, and before it the negative prompt where guidance asks
         for it.
         """
-        prompts = {PROMPT: self.prompt(request)}
-        if self.card.passes(request.guidance) == 2:
-            prompts = {NEGATIVE: request.negative_prompt, **prompts}
+        prompts = self.prompts(request)
         text = self.encode_text(list(prompts.values()), watch)
         # Evaluated, so that nothing holds the text encoder when the next component needs the room.
         mx.eval(dict(text))
@@ -108,6 +106,13 @@ class Model:
         passes = {name: text.row(i).joined(others) for i, name in enumerate(prompts)}
         mx.eval([dict(conditions) for conditions in passes.values()])
         return passes
+
+    def prompts(self, request: Request) -> dict[str, str]:
+        """The text of each pass, by what steers it, as :meth:`encode_text` is to have it."""
+        prompts = {PROMPT: self.prompt(request)}
+        if self.card.passes(request.guidance, request.true_guidance) == 2:
+            prompts = {NEGATIVE: request.negative_prompt, **prompts}
+        return prompts
 
     def prompt(self, request: Request) -> str:
         """The prompt as :meth:`encode_text` is to have it."""
@@ -177,8 +182,11 @@ class Model:
 
     def encode_clip(self, frames: np.ndarray) -> mx.array:
         """Latents of a clip uint8 [F, H, W, 3], as :meth:`decode` takes them."""
-        clip = mx.array(frames).astype(mx.float32)[None] / 127.5 - 1
-        return self.network("vae").encode(clip)
+        return self.encoded(mx.array(frames).astype(mx.float32)[None] / 127.5 - 1)
+
+    def encoded(self, frames: mx.array) -> mx.array:
+        """Frames [1, F, H, W, 3] in [-1, 1] as the latents that :meth:`decode` makes them of."""
+        return self.network(self.decoder).encode(frames)
 
     def latent_shape(self, request: Request) -> tuple[int, int, int]:
         """(frames, height, width) of the clip's latents."""
@@ -281,7 +289,8 @@ class Shot:
             fits = rows > 1 and self.model.batched(rows, latent_frames, self.request)
             stage.batched = fits
         batch = stage.batch if stage.batched else None
-        return classifier_free(predict, stage.passes, self.request.guidance, batch)
+        scale = self.model.card.scale(self.request.guidance, self.request.true_guidance)
+        return classifier_free(predict, stage.passes, scale, batch)
 
     def finished(self, number: int, x: mx.array) -> Iterable[mx.array]:
         """Frames [n, H, W, 3] in about [-1, 1] that are final once stage `number` has made `x`, for

@@ -301,5 +301,8 @@ class Card:
 
         true_guidance: that of a model whose `guidance` is an input of the network.
         """
-        scale = true_guidance if self.guidance_is_input else guidance
-        return 1 if scale == 1 else 2
+        return 1 if self.scale(guidance, true_guidance) == 1 else 2
+
+    def scale(self, guidance: float, true_guidance: float = 1.0) -> float:
+        """The scale of classifier-free guidance, as in :meth:`passes`."""
+        return true_guidance if self.guidance_is_input else guidance
