@@ -144,7 +144,8 @@ class Family:
     settings that go together, by name. needed: files that its models have besides their components'
     configs and weights, of each group one at least. layouts: modules of mlxvid.convert.layouts that
     recognise its original releases. examples: of its use, for --help. model: where its class is.
-    tiny_decoder: that goes with its latents; its cards then take `draft_decode`.
+    tiny_decoder: that goes with its latents; its cards then take `draft_decode`. terms: a sentence
+    on where or for whom its licence doesn't hold, which is said before its models are downloaded.
     """
 
     package: str
@@ -159,6 +160,7 @@ class Family:
     examples: tuple[str, ...] = ()
     model: str = ".model:Model"
     tiny_decoder: TinyDecoder | None = None
+    terms: str = ""
 
     @property
     def name(self) -> str:
