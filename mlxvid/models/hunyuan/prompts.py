@@ -21,6 +21,7 @@ BEGIN = "<|begin_of_text|>"
 
 SYSTEM = "<|start_header_id|>system<|end_header_id|>\n\n"
 USER = "<|start_header_id|>user<|end_header_id|>\n\n{}<|eot_id|>"
+ASSISTANT = "<|start_header_id|>assistant<|end_header_id|>\n\n"
 # What to say of a video; there is no space between the sentences.
 ASPECTS = (
     "1. The main content and theme of the video."
@@ -56,6 +57,12 @@ PICTURE = Template(
     SYSTEM + "Describe the image by detailing the color, shape, size, texture, quantity, text, "
     "spatial relationships of the objects and background:<|eot_id|>" + USER,
     36,
+)
+# The picture's one id is the sixth, counted from the begin token.
+FROM_PICTURE = Template(
+    SYSTEM + "<image>\nDescribe the video by detailing the following aspects according to the "
+    "reference image: " + ASPECTS + "\n\n" + USER + ASSISTANT,
+    103,
 )
 
 
