@@ -23,6 +23,7 @@ FAMILIES = (
     "latte",
     "opensora",
     "ltx",
+    "hunyuan",
 )
 
 
