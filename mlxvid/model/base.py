@@ -127,24 +127,31 @@ class Model:
         raise NotImplementedError
 
     def text_states(
-        self, ids: mx.array, mask: mx.array, watch: Watch, name: str = "text_encoder"
+        self,
+        ids: mx.array,
+        mask: mx.array,
+        watch: Watch,
+        name: str = "text_encoder",
+        *others: mx.array,
     ) -> mx.array:
         """What a text encoder makes of token ids [B, L] and their mask, evaluated: where it was
         made of these before, from the cache, without the encoder.
+
+        others: what else it is called with, such as a picture.
         """
-        digest = self._digest(ids, mask, name)
+        digest = self._digest(name, ids, mask, *others)
         states = self.prompt_cache.get(digest)
         if states is not None:
             with watch.task("encode"):
                 return states
         encoder = self.network(name, watch)
         with watch.task("encode"), bounds.heard(watch.within(1)):
-            states = encoder(ids, mask)
+            states = encoder(ids, mask, *others)
             mx.eval(states)
         self.prompt_cache.put(digest, states)
         return states
 
-    def _digest(self, ids: mx.array, mask: mx.array, name: str) -> str:
+    def _digest(self, name: str, *arrays: mx.array) -> str:
         """The name of what an encoder makes of these in the cache."""
         part = self.card.family.parts[name]
         components = self.components
@@ -159,7 +166,7 @@ class Model:
             "quantize": components.quantize,
             "loras": [str(lora) for lora in loras],
         }
-        return digest_of(use, files, ids, mask)
+        return digest_of(use, files, *arrays)
 
     def encode_inputs(self, request: Request, watch: Watch) -> Conditions:
         """The conditions of everything in the request but its text, such as pictures: arrays whose

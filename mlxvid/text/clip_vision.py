@@ -11,7 +11,9 @@ import numpy as np
 from PIL import Image
 
 from mlxvid.errors import WeightsError
+from mlxvid.layers.bounds import evaluate
 from mlxvid.layers.conv import channels_last
+from mlxvid.layers.streaming import in_memory
 
 from .clip_layers import Encoder
 from .clip_vision_config import CLIPVisionConfig
@@ -79,7 +81,9 @@ class CLIPVisionModel(nn.Module):
     def __call__(self, pixels: mx.array) -> mx.array:
         x = self.vision_model.pre_layrnorm(self.vision_model.embeddings(pixels))
         for layer in self.vision_model.encoder.layers[:-1]:
-            x = layer(x)
+            with in_memory(layer):
+                x = layer(x)
+                evaluate(x)
         return x
 
 

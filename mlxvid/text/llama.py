@@ -56,9 +56,9 @@ class LlamaEncoder(nn.Module):
         return isinstance(module, nn.Linear)
 
     def __call__(self, ids: mx.array, mask: mx.array) -> mx.array:
-        return self.states(self.embed_tokens(ids))
+        return self.states_of(self.embed_tokens(ids))
 
-    def states(self, x: mx.array) -> mx.array:
+    def states_of(self, x: mx.array) -> mx.array:
         """The states of embedded tokens [B, L, D]."""
         for number, layer in enumerate(self.layers, 1):
             with in_memory(layer):

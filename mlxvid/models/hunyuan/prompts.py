@@ -73,7 +73,12 @@ class Encoding(Protocol):
     def path(self) -> Path: ...
 
     def text_states(
-        self, ids: mx.array, mask: mx.array, watch: Watch, name: str = "text_encoder"
+        self,
+        ids: mx.array,
+        mask: mx.array,
+        watch: Watch,
+        name: str = "text_encoder",
+        *others: mx.array,
     ) -> mx.array: ...
 
 

@@ -9,13 +9,15 @@ from typing import Any
 import mlx.core as mx
 import torch
 import transformers
-from diffusers import HunyuanVideoPipeline
+from diffusers import HunyuanVideoImageToVideoPipeline, HunyuanVideoPipeline
 
 from mlxvid.progress import Watch
 from mlxvid.text.clip_text import CLIPTextModel
 from mlxvid.text.clip_text_config import CLIPTextConfig
 from mlxvid.text.llama import LlamaEncoder
 from mlxvid.text.llama_config import LlamaConfig
+from mlxvid.text.llava import LlavaEncoder
+from mlxvid.text.llava_config import LlavaConfig
 from tests.text.encoders import randomised, through
 
 from .tokenizers_of import write_clip_tokenizer, write_llama_tokenizer
@@ -41,6 +43,17 @@ CLIP = dict(
     eos_token_id=2,
 )
 
+# A picture of 24 x 24 patches, as the released model has them.
+VISION = dict(
+    hidden_size=24,
+    intermediate_size=40,
+    num_hidden_layers=3,
+    num_attention_heads=3,
+    image_size=48,
+    patch_size=2,
+)
+IMAGE_TOKEN = 5
+
 
 @dataclass
 class Encoders:
@@ -50,9 +63,14 @@ class Encoders:
     networks: dict[str, Any]
 
     def text_states(
-        self, ids: mx.array, mask: mx.array, watch: Watch, name: str = "text_encoder"
+        self,
+        ids: mx.array,
+        mask: mx.array,
+        watch: Watch,
+        name: str = "text_encoder",
+        *others: mx.array,
     ) -> mx.array:
-        return self.networks[name](ids, mask)
+        return self.networks[name](ids, mask, *others)
 
 
 def clip(folder: Path):
@@ -78,6 +96,40 @@ def text_encoders(folder: Path) -> tuple[HunyuanVideoPipeline, Encoders]:
         tokenizer_2=transformers.CLIPTokenizer.from_pretrained(folder / "tokenizer_2"),
     )
     return pipeline, Encoders(folder, {"text_encoder": llama, "text_encoder_2": our_clip})
+
+
+def llava():
+    """A LLaVA of transformers'."""
+    config = transformers.LlavaConfig(
+        text_config=transformers.LlamaConfig(**LLAMA),
+        vision_config=transformers.CLIPVisionConfig(**VISION),
+        image_token_index=IMAGE_TOKEN,
+        pad_token_id=LLAMA["pad_token_id"],
+    )
+    return randomised(transformers.LlavaForConditionalGeneration(config))
+
+
+def picture_encoders(folder: Path) -> tuple[HunyuanVideoImageToVideoPipeline, Encoders]:
+    """The encoders of an image-to-video model in `folder`: the reference's and ours."""
+    write_llama_tokenizer(folder / "tokenizer")
+    (folder / "model_index.json").write_text("{}")
+    their_clip, our_clip = clip(folder)
+    theirs = llava()
+    ours = through(folder / "text_encoder", theirs, LlavaEncoder, LlavaConfig)
+    size = VISION["image_size"]
+    processor = transformers.CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size=size)
+    processor.save_pretrained(folder / "image_processor")
+    pipeline = HunyuanVideoImageToVideoPipeline(
+        text_encoder=theirs,
+        tokenizer=transformers.AutoTokenizer.from_pretrained(folder / "tokenizer"),
+        transformer=None,
+        vae=None,
+        scheduler=None,
+        text_encoder_2=their_clip,
+        tokenizer_2=transformers.CLIPTokenizer.from_pretrained(folder / "tokenizer_2"),
+        image_processor=processor,
+    )
+    return pipeline, Encoders(folder, {"text_encoder": ours, "text_encoder_2": our_clip})
 
 
 def theirs_cut(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
