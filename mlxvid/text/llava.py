@@ -9,7 +9,7 @@ from .clip_vision import CLIPVisionModel
 from .llama import LlamaEncoder
 from .llava_config import LlavaConfig
 
-LANGUAGE = "language_model."
+LANGUAGE = "language_model.model."
 VISION = "vision_tower."
 
 
@@ -41,13 +41,15 @@ class LlavaEncoder(nn.Module):
     def __init__(self, config: LlavaConfig):
         super().__init__()
         self.image_token = config.image_token_index
-        self.language_model = LlamaEncoder(config.text_config)
+        self.language_model = {"model": LlamaEncoder(config.text_config)}
         self.vision_tower = CLIPVisionModel(config.vision_config)
         self.multi_modal_projector = Projector(config)
 
     def pieces(self) -> dict[str, nn.Module]:
         """The layers of both encoders, by their names, whose weights are used one after another."""
-        named = {LANGUAGE + name: layer for name, layer in self.language_model.pieces().items()}
+        named = {
+            LANGUAGE + name: layer for name, layer in self.language_model["model"].pieces().items()
+        }
         for number, layer in enumerate(self.vision_tower.vision_model.encoder.layers):
             named[f"{VISION}vision_model.encoder.layers.{number}"] = layer
         return named
@@ -55,20 +57,21 @@ class LlavaEncoder(nn.Module):
     def sanitize(self, weights: dict[str, mx.array]) -> dict[str, mx.array]:
         """Each encoder's own names, and nothing of what its language model does not run.
 
-        Since transformers 5 some names begin with "model.", and the head stands beside.
+        Since transformers 5 the language model may stand as "model.language_model", with the head
+        beside it.
         """
         language = {}
         vision = {}
         kept = {}
         for name, weight in weights.items():
             name = name.removeprefix("model.")
-            if name.startswith(LANGUAGE):
-                language[name.removeprefix(LANGUAGE)] = weight
+            if name.startswith("language_model."):
+                language[name.removeprefix("language_model.")] = weight
             elif name.startswith(VISION):
                 vision[name.removeprefix(VISION)] = weight
             elif name != "lm_head.weight":
                 kept[name] = weight
-        for name, weight in self.language_model.sanitize(language).items():
+        for name, weight in self.language_model["model"].sanitize(language).items():
             kept[LANGUAGE + name] = weight
         for name, weight in self.vision_tower.sanitize(vision).items():
             kept[VISION + name] = weight
@@ -81,8 +84,9 @@ class LlavaEncoder(nn.Module):
 
     def __call__(self, ids: mx.array, mask: mx.array, pixels: mx.array) -> mx.array:
         picture = self.multi_modal_projector(self.vision_tower(pixels)[:, 1:])
-        x = self.language_model.embed_tokens(ids)
+        language = self.language_model["model"]
+        x = language.embed_tokens(ids)
         placed = ids == self.image_token
         order = mx.maximum(mx.cumsum(placed.astype(mx.int32), axis=1) - 1, 0)
         tokens = mx.take_along_axis(picture.astype(x.dtype), order[..., None], axis=1)
-        return self.language_model.states_of(mx.where(placed[..., None], tokens, x))
+        return language.states_of(mx.where(placed[..., None], tokens, x))
