@@ -166,6 +166,20 @@ def test_it_resumes(models, kind, monkeypatch):
     assert np.array_equal(whole.frames, resumed.frames)
 
 
+@pytest.mark.parametrize(("bits", "least"), [(8, 45), (4, 25)])
+@pytest.mark.parametrize("kind", ["text", "token replace"])
+def test_quantized_it_stays_near(models, kind, bits, least):
+    """In decibels, of the whole clip; text encoders are too narrow here to be quantized."""
+    folder = str(models(kind)[0])
+    asked = dict(width=48, height=32, frames=5, steps=STEPS, seed=1)
+    if kind != "text":
+        asked["image"] = picture(1, 48, 32)
+    exact = mlxvid.load(folder).generate(SHORT, **asked).frames.astype(float)
+    near = mlxvid.load(folder, quantize=bits).generate(SHORT, **asked).frames
+    error = np.square(exact - near).mean()
+    assert 0 < error < 255**2 / 10 ** (least / 10)
+
+
 @pytest.mark.parametrize("kind", tiny.KINDS)
 def test_frames_go_to_latents_and_back(models, kind):
     pipe = mlxvid.load(str(models(kind)[0]))
