@@ -206,6 +206,15 @@ def test_a_catalog_model_comes_at_its_pinned_revision(server, commit, model, mon
     assert mlxvid.load("tiny", on_progress=[].append).model.path.name == commit
 
 
+def test_a_catalog_model_is_sampled_as_its_card_says(server, commit, monkeypatch):
+    usual = dataclasses.replace(CATALOG["mini"].defaults, steps=6)
+    card = dataclasses.replace(CATALOG["mini"], name="tiny", folder=None, defaults=usual)
+    card = dataclasses.replace(card, source=Source(REPO, commit), shift=lambda width, height: 17.0)
+    monkeypatch.setitem(CATALOG, "tiny", card)
+    loaded = mlxvid.load("tiny", on_progress=[].append).model.card
+    assert loaded.defaults.steps == 6 and loaded.shift(64, 64) == 17.0
+
+
 def test_load_can_be_cancelled(server, commit):
     cancel = threading.Event()
     cancel.set()

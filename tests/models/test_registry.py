@@ -131,7 +131,7 @@ def test_what_can_be_streamed_says_what_it_holds(card):
         assert callable(network.pieces) and network.tables
         # Weights of a block of the real encoders, and the width of their feed-forward.
         of_t5 = (193e6, 10240)
-        weights, inner = {"LlamaEncoder": (218.1e6, 14336)}.get(network.__name__, of_t5)
+        weights, inner = {"TextEncoder": (218.1e6, 14336)}.get(network.__name__, of_t5)
         block = card.streamed[name].share * card.parameters[name]
         assert block == pytest.approx(weights, rel=0.001)
         assert card.streamed[name].matrix == 4096 * inner

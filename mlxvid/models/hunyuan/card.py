@@ -8,10 +8,11 @@ from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults, Geometry
 from mlxvid.text.clip_text_config import CLIPTextConfig
-from mlxvid.text.llama_config import LLAMA_3_8B, LlamaConfig
+from mlxvid.text.llama_config import LLAMA_3_8B
 
 from .config import LATENT_CONCAT, HunyuanVideoTransformerConfig
 from .geometry import HiddenFirst
+from .text_encoder_config import TextEncoderConfig
 from .vae_config import HunyuanVideoVAEConfig
 
 SAMPLERS = ("euler", "heun")
@@ -59,16 +60,17 @@ def read(folder: Folder) -> Card:
     """
     transformer = folder.config("transformer", HunyuanVideoTransformerConfig)
     vae = folder.config("vae", HunyuanVideoVAEConfig)
-    text = folder.config("text_encoder", LlamaConfig)
+    text = folder.config("text_encoder", TextEncoderConfig)
     pooled = folder.config("text_encoder_2", CLIPTextConfig)
     kind = transformer.image_condition_type
     is_picture = folder.index["_class_name"] == PICTURE_PIPELINE
     channels = transformer.out_channels or transformer.in_channels
-    ours = (channels, transformer.text_embed_dim, transformer.pooled_projection_dim, is_picture)
-    others = (vae.latent_channels, text.hidden_size, pooled.hidden_size, kind is not None)
-    folder.require_match(ours, others)
     inputs = 2 * channels + 1 if kind == LATENT_CONCAT else channels
     folder.require_match((inputs,), (transformer.in_channels,))
+    widths = (channels, transformer.text_embed_dim, transformer.pooled_projection_dim)
+    folder.require_match(widths, (vae.latent_channels, text.width, pooled.hidden_size))
+    sees_pictures = text.llava is not None
+    folder.require_match((is_picture, is_picture), (kind is not None, sees_pictures))
     scheduler = folder.json("scheduler", "scheduler_config.json")
     shift = float(scheduler.get("shift", SHIFT))
     hidden_first = kind == LATENT_CONCAT
@@ -103,8 +105,8 @@ FAMILY = Family(
     pipelines=(TEXT_PIPELINE, PICTURE_PIPELINE),
     parts={
         "text_encoder": Part(
-            "mlxvid.text.llama:LlamaEncoder",
-            LlamaConfig,
+            ".text_encoder:TextEncoder",
+            TextEncoderConfig,
             "encode",
             "bfloat16",
             quantized=True,
@@ -129,8 +131,8 @@ FAMILY = Family(
     # for MLX's convolutions, which make copies on the CPU that they don't on Metal; its five latent
     # frames count as 20 here.
     memory=Coefficients(
-        metal=Block(attention=7.0, forward=4.0, inner=1.0),
-        cpu=Block(attention=20.5, forward=4.0, inner=2.0),
+        metal=Block(attention=7.2, forward=4.0, inner=0.5),
+        cpu=Block(attention=38.0, forward=4.0, inner=0.5),
         decode_values=700,
         decode_chunk=5,
         decode_tile=256,

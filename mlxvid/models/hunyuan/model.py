@@ -5,23 +5,30 @@ After Diffusers' HunyuanVideoPipeline and HunyuanVideoImageToVideoPipeline.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import mlx.core as mx
+import numpy as np
 
 from mlxvid.model import base
 from mlxvid.model.base import Components, Shot
 from mlxvid.model.card import Card
 from mlxvid.model.conditions import Conditions
+from mlxvid.model.guidance import PROMPT
 from mlxvid.model.request import Request
 from mlxvid.progress import Watch
 from mlxvid.schedulers import Scheduler, sampler
 
 from .config import LATENT_CONCAT, HunyuanVideoTransformerConfig
+from .picture_prompts import picture_conditions
 from .prompts import text_conditions
 from .shot import PictureShot
 
 HIDDEN_FRAMES = 4
+# Of the picture's tokens in the text, one in so many is read: with its latents replacing tokens,
+# or in further channels.
+EVERY_REPLACING = 4
+EVERY_CONCATENATED = 2
 
 
 class Model(base.Model):
@@ -47,10 +54,23 @@ class Model(base.Model):
         of a model that starts from a picture, its latents, `picture` [1, 1, h, w, C].
         """
         prompts = self.prompts(request)
-        texts = text_conditions(self, list(prompts.values()), watch)
+        texts = self._texts(prompts, request, watch)
         mx.eval([dict(text) for text in texts])
         others = self.encode_inputs(request, watch)
         return {name: text.joined(others) for name, text in zip(prompts, texts, strict=True)}
+
+    def _texts(
+        self, prompts: Mapping[str, str], request: Request, watch: Watch
+    ) -> list[Conditions]:
+        """What the text encoders make of each prompt, with the picture where there is one."""
+        if not request.pictures:
+            return text_conditions(self, list(prompts.values()), watch)
+        picture = request.pictures[0]
+        # The negative prompt sees a black one.
+        seen = [picture if name == PROMPT else np.zeros_like(picture) for name in prompts]
+        # Diffusers reads twice as many of the black one as of the picture, where that is replaced.
+        every = EVERY_REPLACING if self.config.replaces_tokens else EVERY_CONCATENATED
+        return picture_conditions(self, list(prompts.values()), seen, every, watch)
 
     def encode_inputs(self, request: Request, watch: Watch) -> Conditions:
         if not request.pictures:
