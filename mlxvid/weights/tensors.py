@@ -128,6 +128,13 @@ class Tensor:
             for view, scale in zip(views, scales, strict=True)
         ]
 
+    def rows(self, start: int, stop: int | None = None) -> Tensor:
+        """A part of the first axis."""
+        part = dataclasses.replace(self, values=self.values[start:stop])
+        if self.scale is None or self.scale.size == 1:
+            return part
+        return dataclasses.replace(part, scale=self.scale[start:stop])
+
     def reshape(self, *shape: int) -> Tensor:
         """The same values, in order, in another shape."""
         try:
@@ -137,6 +144,33 @@ class Tensor:
                 f"{self.where} has the shape {self.shape} where {shape} is needed; "
                 "get the model again."
             ) from None
+
+
+class Stacked(Tensor):
+    """Tensors of one type and width as one, the rows of each after those before.
+
+    It can be read, and not taken apart again.
+    """
+
+    parts: tuple[Tensor, ...]
+
+    def __init__(self, *parts: Tensor):
+        super().__init__(parts[0].values, parts[0].dtype, parts[0].where)
+        object.__setattr__(self, "parts", parts)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        rows = sum(part.shape[0] for part in self.parts)
+        return (rows, *self.parts[0].shape[1:])
+
+    def read(self, start: int = 0, stop: int | None = None) -> mx.array:
+        import mlx.core as mx
+
+        return mx.concatenate([part.read() for part in self.parts])[start:stop]
+
+    def pieces(self) -> Iterator[mx.array]:
+        for part in self.parts:
+            yield from part.pieces()
 
 
 def joined(paths: Iterable[Path], read: Callable[[Path], dict[str, Tensor]]) -> dict[str, Tensor]:

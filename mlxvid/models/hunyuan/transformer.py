@@ -18,6 +18,7 @@ from mlxvid.layers.rope import rope_3d
 
 from .conditions import EPS, ConditionEmbedding, Modulation, TokenRefiner
 from .config import HunyuanVideoTransformerConfig
+from .original import FUSED_LAYERS, lora_tensors, original_name, repackaged_name
 
 SMALLER_PARTS = 8
 
@@ -173,6 +174,12 @@ class SingleBlock(nn.Module):
 
 class HunyuanVideoTransformer3DModel(nn.Module):
     """The velocity of noisy latents in a rectified flow, from a text, or a text and a picture."""
+
+    # By what names LoRAs have its layers.
+    original_name = staticmethod(original_name)
+    repackaged_name = staticmethod(repackaged_name)
+    lora_tensors = staticmethod(lora_tensors)
+    FUSED_LAYERS = FUSED_LAYERS
 
     def __init__(self, config: HunyuanVideoTransformerConfig):
         super().__init__()
