@@ -69,7 +69,7 @@ def _fitted(component: Component, family: Family) -> nn.Module:
             f"{path} has sizes that no network can have; download the model again."
         ) from None
     stand_ins = {name: mx.zeros(tensor.shape) for name, tensor in component.tensors.items()}
-    weights = sanitized(cls, stand_ins, component.source)
+    weights = sanitized(network, stand_ins, component.source)
     if "quantization" in component.config:
         _expect_quantized(network, component, weights)
     fill(network, weights, component.source)

@@ -65,7 +65,11 @@ def passes_of(settings: dict[str, Any]) -> float:
     if settings.get("video"):
         steps -= first_step(steps, settings.get("strength", USUAL_STRENGTH))
     guidance = settings.get("guidance")
-    passes = card.passes(defaults.guidance if guidance is None else guidance)
+    true_guidance = settings.get("true_guidance")
+    passes = card.passes(
+        defaults.guidance if guidance is None else guidance,
+        1.0 if true_guidance is None else true_guidance,
+    )
     return float(steps * passes * evaluations(settings.get("sampler") or defaults.sampler))
 
 

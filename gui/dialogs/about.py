@@ -47,6 +47,7 @@ _LICENCES = {
 _UNKNOWN = "see its web page"
 _PACKAGES = (
     "mlx",
+    "mlx-lm",
     "numpy",
     "huggingface_hub",
     "tokenizers",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import glob
+import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,12 +23,14 @@ from .cache import (
     revision_at,
     watch_or_bar,
 )
-from .kinds import check_model, original_of
+from .kinds import check_model, original_of, terms_of
 from .selection import INDEX, PATTERNS
 from .transfer import Transfer, fetch_all
 
 if TYPE_CHECKING:
     from mlxvid.progress import Watch
+
+log = logging.getLogger("mlxvid")
 
 # Of a repository, its folder, and the sizes of its files by path.
 Check = Callable[[str, Path, Mapping[str, int]], None]
@@ -166,6 +169,9 @@ def _complete(repo: str, revision: CachedRevision, watch: Watch | None) -> Path:
 
     commit = revision.folder.name
     transfers = _transfers(repo, commit, missing)
+    terms = terms_of(repo, revision.folder)
+    if terms:
+        log.warning("%s: %s", repo, terms)
     _require_room(repo, sum(transfer.size - transfer.here for transfer in transfers))
     leave_out_of_backups(hub_cache_folder())
     headers = build_hf_headers(library_name="mlxvid", library_version=__version__)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mlxvid import catalog, models
 from mlxvid.errors import ModelNotFoundError, WeightsError
+from mlxvid.json_files import read_json
 from mlxvid.model.card import Card
 from mlxvid.model.folder import CONVERT
 from mlxvid.weights.files import ENDINGS, SHARD
@@ -74,6 +75,23 @@ def original_of(repo: str) -> ModelNotFoundError | None:
         use = "use that" if len(whole) == 1 else "use one of these"
         return ModelNotFoundError(f"{repo} is a part of {', '.join(whole)}; {use}.")
     return None
+
+
+def terms_of(repo: str, folder: Path) -> str:
+    """What the licence of a repository's model says of where it doesn't hold; "" for nothing.
+
+    folder: of the repository, with its index if it has one.
+    """
+    if (folder / INDEX).is_file():
+        pipeline = read_json(folder / INDEX).get("_class_name")
+        family = models.by_pipeline().get(str(pipeline))
+        return family.terms if family else ""
+    wanted = repo.lower()
+    for card in catalog.CATALOG.values():
+        places = [source.repository for source in card.places]
+        if wanted in (place.lower() for place in (*places, *card.originals)):
+            return card.family.terms
+    return ""
 
 
 def _has_part(card: Card, wanted: str) -> bool:

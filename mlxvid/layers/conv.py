@@ -123,11 +123,11 @@ class CausalConv3d(nn.Module):
     """A (k_t, k_h, k_w) convolution of [B, F, H, W, C] over past and present frames only.
 
     The padding in time is the first frame, repeated, or zeros unless `repeat_first`; in space it
-    is zeros. With a `stride` in time there is one result for that many frames, and each chunk must
-    be a multiple of it; `space_stride` is that of height and width. With `one_by_one` large results
-    are evaluated tap by tap, so that one workspace is held at a time. The weight is
-    [out, k_t, k_h, k_w, in] (PyTorch's [out, in, k_t, k_h, k_w] with the input channels moved last,
-    see :func:`channels_last`).
+    is zeros, or with `repeat_sides` the outermost positions. With a `stride` in time there is one
+    result for that many frames, and each chunk must be a multiple of it; `space_stride` is that of
+    height and width. With `one_by_one` large results are evaluated tap by tap, so that one
+    workspace is held at a time. The weight is [out, k_t, k_h, k_w, in] (PyTorch's
+    [out, in, k_t, k_h, k_w] with the input channels moved last, see :func:`channels_last`).
 
     It is computed as a sum over k_t of 2D convolutions of frames, or as one matrix product where
     k_h = k_w = 1: MLX's conv3d on Metal has been 2-5x slower than that sum (ml-explore/mlx#3625).
@@ -142,6 +142,7 @@ class CausalConv3d(nn.Module):
         stride: int = 1,
         repeat_first: bool = True,
         space_stride: int = 1,
+        repeat_sides: bool = False,
         one_by_one: bool = False,
     ):
         super().__init__()
@@ -149,9 +150,14 @@ class CausalConv3d(nn.Module):
         self.stride = stride
         self.space_stride = space_stride
         self.repeat_first = repeat_first
+        self.repeat_sides = repeat_sides
         _begin(self, in_channels, out_channels, kernel, bias)
 
     def __call__(self, x: mx.array, stream: Stream | None = None) -> mx.array:
+        if self.repeat_sides:
+            y_reach, x_reach = (size // 2 for size in self.weight.shape[2:4])
+            sides = [(0, 0), (0, 0), (y_reach, y_reach), (x_reach, x_reach), (0, 0)]
+            x = mx.pad(x, sides, mode="edge")
         k_t = self.weight.shape[1]
         frames = x.shape[1]
         context = k_t - self.stride
@@ -164,7 +170,9 @@ class CausalConv3d(nn.Module):
         # In a short chunk the first taps meet only the zeros before the clip: they are left out.
         idle = 0 if self.repeat_first else max(0, missing - frames + 1)
         inputs = [x[:, tap : tap + frames : self.stride] for tap in range(idle, k_t)]
-        return _sum_of_taps(self, inputs, idle, self.space_stride, self.one_by_one)
+        return _sum_of_taps(
+            self, inputs, idle, self.space_stride, self.one_by_one, self.repeat_sides
+        )
 
 
 class CentredConv3d(nn.Module):
@@ -218,17 +226,19 @@ def _sum_of_taps(
     first: int = 0,
     space_stride: int = 1,
     one_by_one: bool = False,
+    padded: bool = False,
 ) -> mx.array:
-    """The convolution of the frames that each tap in time meets. first: the number of the first.
+    """The convolution of the frames that each tap in time meets.
 
-    one_by_one: as of :class:`CausalConv3d`.
+    first: the number of the first tap. one_by_one: as of :class:`CausalConv3d`. padded: whether the
+    frames have their padding in space.
     """
     k_h, k_w = layer.weight.shape[2:4]
     if k_h == k_w == 1:
         matrix = layer.weight[:, first:].reshape(layer.weight.shape[0], -1)
         y = mx.concatenate(inputs, axis=-1) @ matrix.T
     else:
-        padding = (k_h // 2, k_w // 2)
+        padding = (0, 0) if padded else (k_h // 2, k_w // 2)
         y = conv_frames(inputs[0], layer.weight[:, first], space_stride, padding)
         for tap, part in enumerate(inputs[1:], first + 1):
             if one_by_one and y.size > MAX_LAZY_VALUES:

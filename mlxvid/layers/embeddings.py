@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -42,10 +43,16 @@ class TextProjection(nn.Module):
     Diffusers' PixArtAlphaTextProjection.
     """
 
-    def __init__(self, channels: int, dim: int):
+    def __init__(
+        self,
+        channels: int,
+        dim: int,
+        activation: Callable[[mx.array], mx.array] = nn.gelu_approx,
+    ):
         super().__init__()
+        self.activation = activation
         self.linear_1 = nn.Linear(channels, dim)
         self.linear_2 = nn.Linear(dim, dim)
 
     def __call__(self, text: mx.array) -> mx.array:
-        return self.linear_2(nn.gelu_approx(self.linear_1(text)))
+        return self.linear_2(self.activation(self.linear_1(text)))

@@ -136,3 +136,33 @@ def _fade(a: mx.array, b: mx.array, overlap: int, axis: int) -> mx.array:
     begin, rest = mx.split(b, [overlap], axis=axis)
     end = mx.split(a, [a.shape[axis] - overlap], axis=axis)[1]
     return mx.concatenate([end * (1 - share) + begin * share, rest], axis=axis)
+
+
+def blended_in_time(
+    function: Callable[[mx.array], mx.array],
+    x: mx.array,
+    tile: int,
+    stride: int,
+    up: int = 1,
+    down: int = 1,
+) -> Iterator[mx.array]:
+    """Apply `function(part)` to a clip [B, 1 + k, ...] in overlapping parts, and blend these.
+
+    For causal networks, to which a part's first frame stands for one frame and the others for
+    several: there is a part of 1 + `tile` frames every `stride`, and of all but the first part the
+    result's first frame is dropped. Where parts overlap, the earlier fades linearly into the later,
+    as in `_temporal_tiled_decode` of Diffusers' autoencoders. up, down: how many times as many, or
+    as few, frames there are besides the first. Yields the result's frames in order, part by part.
+    """
+    step = stride * up // down
+    overlap = (tile - stride) * up // down
+    before = mx.zeros(0)
+    for start in range(0, max(1, x.shape[1] - 1), stride):
+        y = function(x[:, start : start + tile + 1])
+        if start:
+            y = _fade(before, y[:, 1:], overlap, axis=1)
+        made = mx.contiguous(y[:, : step if start else step + 1])
+        before = mx.contiguous(y[:, -overlap:])
+        del y
+        mx.eval(made, before)
+        yield made

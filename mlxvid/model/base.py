@@ -103,9 +103,7 @@ class Model:
         """What steers each pass: the prompt, and before it the negative prompt where guidance asks
         for it.
         """
-        prompts = {PROMPT: self.prompt(request)}
-        if self.card.passes(request.guidance) == 2:
-            prompts = {NEGATIVE: request.negative_prompt, **prompts}
+        prompts = self.prompts(request)
         text = self.encode_text(list(prompts.values()), watch)
         # Evaluated, so that nothing holds the text encoder when the next component needs the room.
         mx.eval(dict(text))
@@ -113,6 +111,13 @@ class Model:
         passes = {name: text.row(i).joined(others) for i, name in enumerate(prompts)}
         mx.eval([dict(conditions) for conditions in passes.values()])
         return passes
+
+    def prompts(self, request: Request) -> dict[str, str]:
+        """The text of each pass, by what steers it, as :meth:`encode_text` is to have it."""
+        prompts = {PROMPT: self.prompt(request)}
+        if self.card.passes(request.guidance, request.true_guidance) == 2:
+            prompts = {NEGATIVE: request.negative_prompt, **prompts}
+        return prompts
 
     def prompt(self, request: Request) -> str:
         """The prompt as :meth:`encode_text` is to have it."""
@@ -127,24 +132,31 @@ class Model:
         raise NotImplementedError
 
     def text_states(
-        self, ids: mx.array, mask: mx.array, watch: Watch, name: str = "text_encoder"
+        self,
+        ids: mx.array,
+        mask: mx.array,
+        watch: Watch,
+        name: str = "text_encoder",
+        *others: mx.array,
     ) -> mx.array:
         """What a text encoder makes of token ids [B, L] and their mask, evaluated: where it was
         made of these before, from the cache, without the encoder.
+
+        others: what else it is called with, such as a picture.
         """
-        digest = self._digest(ids, mask, name)
+        digest = self._digest(name, ids, mask, *others)
         states = self.prompt_cache.get(digest)
         if states is not None:
             with watch.task("encode"):
                 return states
         encoder = self.network(name, watch)
         with watch.task("encode"), bounds.heard(watch.within(1)):
-            states = encoder(ids, mask)
+            states = encoder(ids, mask, *others)
             mx.eval(states)
         self.prompt_cache.put(digest, states)
         return states
 
-    def _digest(self, ids: mx.array, mask: mx.array, name: str) -> str:
+    def _digest(self, name: str, *arrays: mx.array) -> str:
         """The name of what an encoder makes of these in the cache."""
         part = self.card.family.parts[name]
         components = self.components
@@ -159,7 +171,7 @@ class Model:
             "quantize": components.quantize,
             "loras": [str(lora) for lora in loras],
         }
-        return digest_of(use, files, ids, mask)
+        return digest_of(use, files, *arrays)
 
     def encode_inputs(self, request: Request, watch: Watch) -> Conditions:
         """The conditions of everything in the request but its text, such as pictures: arrays whose
@@ -182,8 +194,11 @@ class Model:
 
     def encode_clip(self, frames: np.ndarray) -> mx.array:
         """Latents of a clip uint8 [F, H, W, 3], as :meth:`decode` takes them."""
-        clip = mx.array(frames).astype(mx.float32)[None] / 127.5 - 1
-        return self.network("vae").encode(clip)
+        return self.encoded(mx.array(frames).astype(mx.float32)[None] / 127.5 - 1)
+
+    def encoded(self, frames: mx.array) -> mx.array:
+        """Frames [1, F, H, W, 3] in [-1, 1] as the latents that :meth:`decode` makes them of."""
+        return self.network(self.decoder).encode(frames)
 
     def latent_shape(self, request: Request) -> tuple[int, int, int]:
         """(frames, height, width) of the clip's latents."""
@@ -290,7 +305,7 @@ class Shot:
 
     def scale(self, stage: Stage, step: int) -> float:
         """The guidance scale of a step: the request's, but for models that change it underway."""
-        return self.request.guidance
+        return self.model.card.scale(self.request.guidance, self.request.true_guidance)
 
     def finished(self, number: int, x: mx.array) -> Iterable[mx.array]:
         """Frames [n, H, W, 3] in about [-1, 1] that are final once stage `number` has made `x`, for

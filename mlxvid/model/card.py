@@ -147,7 +147,8 @@ class Family:
     settings that go together, by name. needed: files that its models have besides their components'
     configs and weights, of each group one at least. layouts: modules of mlxvid.convert.layouts that
     recognise its original releases. examples: of its use, for --help. model: where its class is.
-    tiny_decoder: that goes with its latents; its cards then take `draft_decode`.
+    tiny_decoder: that goes with its latents; its cards then take `draft_decode`. terms: a sentence
+    on where or for whom its licence doesn't hold, which is said before its models are downloaded.
     """
 
     package: str
@@ -162,6 +163,7 @@ class Family:
     examples: tuple[str, ...] = ()
     model: str = ".model:Model"
     tiny_decoder: TinyDecoder | None = None
+    terms: str = ""
 
     @property
     def name(self) -> str:
@@ -317,5 +319,8 @@ class Card:
 
         true_guidance: that of a model whose `guidance` is an input of the network.
         """
-        scale = true_guidance if self.guidance_is_input else guidance
-        return 1 if scale == 1 else 2
+        return 1 if self.scale(guidance, true_guidance) == 1 else 2
+
+    def scale(self, guidance: float, true_guidance: float = 1.0) -> float:
+        """The scale of classifier-free guidance, as in :meth:`passes`."""
+        return true_guidance if self.guidance_is_input else guidance

@@ -6,9 +6,9 @@ No MLX here: plans and the desktop app read them too.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_type_hints
 
 from mlxvid.errors import WeightsError
 from mlxvid.json_files import read_json
@@ -21,6 +21,8 @@ _KINDS: dict[str, Any] = {
     "float": (int, float),
     "str": str,
     "bool": bool,
+    "dict": dict,
+    "dict | None": (dict, type(None)),
     "list": list,
     "list[int]": list,
     "list[str]": list,
@@ -126,17 +128,20 @@ class Folder:
 
 
 def from_json(cls: type[Config], values: Any, path: Path) -> Config:
-    """A dataclass from a JSON object.
+    """A dataclass from a JSON object, and what it has of dataclasses from the objects in that.
 
     Unknown keys are ignored, missing ones get the class's defaults. Raises :class:`WeightsError`,
     naming `path`, for values that it can't have.
     """
     values = values if isinstance(values, dict) else {}
     annotations = {field.name: str(field.type) for field in fields(cast(Any, cls))}
+    types = get_type_hints(cls)
     known = {name: values[name] for name in annotations if name in values}
     wrong = ""
     for name, value in known.items():
-        if not wrong and not _possible(name, value, annotations[name]):
+        if is_dataclass(types[name]):
+            known[name] = from_json(types[name], value, path)
+        elif not wrong and not _possible(name, value, annotations[name]):
             wrong = name
     try:
         if not wrong:

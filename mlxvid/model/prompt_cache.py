@@ -39,18 +39,19 @@ def prompts_folder() -> Path | None:
     return None if os.environ.get("MLXVID_PROMPT_CACHE") == "0" else cache_folder("prompts")
 
 
-def digest_of(use: Mapping[str, Any], files: Iterable[Path], ids: mx.array, mask: mx.array) -> str:
-    """The name of what an encoder makes of token ids [B, L] and their mask: a digest of all that it
-    depends on.
+def digest_of(use: Mapping[str, Any], files: Iterable[Path], *arrays: mx.array) -> str:
+    """The name of what an encoder makes of arrays, the first of them token ids [B, L] and their
+    mask: a digest of all that it depends on.
 
     Rows are not told apart: beside another prompt one has other padding, and in products of another
     size other last bits. use: the class, type and bits that the encoder is used with, JSON-able.
     files: those that it is read from.
     """
     arithmetic = [this_machine().name, str(mx.default_device()), version("mlx"), __version__]
-    depends = [arithmetic, dict(use), [_facts(path) for path in files], ids.shape]
+    depends = [arithmetic, dict(use), [_facts(path) for path in files]]
     digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode())
-    for array in (ids, mask):
+    for array in arrays:
+        digest.update(json.dumps(array.shape).encode())
         digest.update(np.array(array).tobytes())
     return digest.hexdigest()
 

@@ -64,6 +64,11 @@ class Request:
         """The step to begin with; later than 0 only where it is made from another clip."""
         return first_step(self.steps, self.strength)
 
+    @property
+    def true_guidance(self) -> float:
+        """The scale of classifier-free guidance where `guidance` is an input of the network."""
+        return self.more.get("true_guidance", 1.0)
+
     def settings(self) -> dict[str, Any]:
         """The JSON-able settings that make this clip again."""
         plain = {name: value for name, value in vars(self).items() if name not in _NESTED}

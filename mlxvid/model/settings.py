@@ -181,6 +181,19 @@ _TABLE = (
         digits=2,
     ),
     Setting(
+        "true_guidance",
+        "number",
+        "True guidance",
+        "how strongly the prompt pulls away from the negative prompt, of a model that is told its "
+        "guidance; 1: not at all, and twice as fast",
+        "how",
+        low=0,
+        high=MAX_GUIDANCE,
+        metavar="SCALE",
+        needs_support=True,
+        digits=2,
+    ),
+    Setting(
         "seed",
         "whole",
         "Seed",

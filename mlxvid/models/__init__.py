@@ -24,6 +24,7 @@ FAMILIES = (
     "opensora",
     "ltx",
     "cogvideox",
+    "hunyuan",
 )
 
 

@@ -83,8 +83,11 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
         if line:
             log.warning(line)
     guidance = SETTINGS["guidance"].checked(given.get("guidance", defaults.guidance))
-    if negative_prompt != defaults.negative_prompt and card.passes(guidance) == 1:
-        log.warning("The negative prompt does nothing at this `guidance`.")
+    true_guidance = SETTINGS["true_guidance"].checked(given.get("true_guidance", 1.0))
+    passes = card.passes(guidance, true_guidance)
+    if negative_prompt != defaults.negative_prompt and passes == 1:
+        name = "true_guidance" if card.guidance_is_input else "guidance"
+        log.warning("The negative prompt does nothing at this `%s`.", name)
     sampler = given.get("sampler", defaults.sampler)
     attention = given.get("attention", card.attention_modes[0])
     shared = {

@@ -105,7 +105,7 @@ def _samples(model: Model) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     key = mx.random.key(CLIPS)
     for clip in drawn_clips(CLIPS, geometry.pixel_frames(LATENT_FRAMES), side):
         if hasattr(network, "encode"):
-            latents = network.encode(mx.array(clip)[None]).astype(mx.float32)
+            latents = model.encoded(mx.array(clip)[None]).astype(mx.float32)
         else:
             shape = (1, LATENT_FRAMES, positions, positions, geometry.channels)
             key, drawn = mx.random.split(key)

@@ -80,7 +80,9 @@ def load(
     if loras:
         _require_loras(card, name)
     if name in catalog.CATALOG:
-        card = replace(card, defaults=catalog.CATALOG[name].defaults)
+        known = catalog.CATALOG[name]
+        # What it was distilled with may stand in its authors' programs only.
+        card = replace(card, defaults=known.defaults, shift=known.shift)
     _limit_memory()
     components = Components(card, dtype, quantize, found)
     components.check_loras()

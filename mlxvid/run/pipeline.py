@@ -253,7 +253,7 @@ class Pipeline:
     def reconstruct(self, frames: np.ndarray) -> np.ndarray:
         """What the VAE alone makes of frames uint8 [1 + 4k, H, W, 3]: encoded and decoded again."""
         x = mx.array(frames).astype(mx.float32)[None] / 127.5 - 1
-        latents = self.model.network("vae").encode(x)
+        latents = self.model.encoded(x)
         return np.concatenate([to_uint8(part) for part in self.model.decode(latents)])
 
     def _noise(self, request: Request, latents: Any) -> mx.array:

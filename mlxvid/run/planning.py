@@ -171,7 +171,7 @@ def held_by(
         weights=read_sizes(folder) if folder else stored_weights(card),
         attention=request.attention,
         dtype=dtype,
-        passes=card.passes(request.guidance),
+        passes=card.passes(request.guidance, request.true_guidance),
         from_clip=request.video is not None or request.control is not None,
         follows=request.control is not None,
         machine=this_machine(),

@@ -11,11 +11,13 @@ import numpy as np
 from PIL import Image
 
 from mlxvid.errors import WeightsError
+from mlxvid.layers.bounds import evaluate
 from mlxvid.layers.conv import channels_last
+from mlxvid.layers.streaming import in_memory
 
+from .clip_layers import Encoder
 from .clip_vision_config import CLIPVisionConfig
 
-ACTIVATIONS = {"quick_gelu": nn.gelu_fast_approx, "gelu": nn.gelu}
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -35,59 +37,6 @@ class Embeddings(nn.Module):
         patches = self.patch_embedding(pixels.astype(self.class_embedding.dtype)).flatten(1, 2)
         first = mx.broadcast_to(self.class_embedding, (len(patches), 1, patches.shape[-1]))
         return mx.concatenate([first, patches], axis=1) + self.position_embedding.weight
-
-
-class Attention(nn.Module):
-    def __init__(self, config: CLIPVisionConfig):
-        super().__init__()
-        dim = config.hidden_size
-        self.heads = config.num_attention_heads
-        self.q_proj = nn.Linear(dim, dim)
-        self.k_proj = nn.Linear(dim, dim)
-        self.v_proj = nn.Linear(dim, dim)
-        self.out_proj = nn.Linear(dim, dim)
-
-    def __call__(self, x: mx.array) -> mx.array:
-        b, n, c = x.shape
-        q = self._heads(self.q_proj(x))
-        k = self._heads(self.k_proj(x))
-        v = self._heads(self.v_proj(x))
-        x = mx.fast.scaled_dot_product_attention(q, k, v, scale=q.shape[-1] ** -0.5)
-        return self.out_proj(x.transpose(0, 2, 1, 3).reshape(b, n, c))
-
-    def _heads(self, x: mx.array) -> mx.array:
-        b, n, _ = x.shape
-        return x.reshape(b, n, self.heads, -1).transpose(0, 2, 1, 3)
-
-
-class MLP(nn.Module):
-    def __init__(self, config: CLIPVisionConfig):
-        super().__init__()
-        self.activation = ACTIVATIONS[config.hidden_act]
-        self.fc1 = nn.Linear(config.hidden_size, config.intermediate_size)
-        self.fc2 = nn.Linear(config.intermediate_size, config.hidden_size)
-
-    def __call__(self, x: mx.array) -> mx.array:
-        return self.fc2(self.activation(self.fc1(x)))
-
-
-class Layer(nn.Module):
-    def __init__(self, config: CLIPVisionConfig):
-        super().__init__()
-        self.layer_norm1 = nn.LayerNorm(config.hidden_size, config.layer_norm_eps)
-        self.self_attn = Attention(config)
-        self.layer_norm2 = nn.LayerNorm(config.hidden_size, config.layer_norm_eps)
-        self.mlp = MLP(config)
-
-    def __call__(self, x: mx.array) -> mx.array:
-        x = x + self.self_attn(self.layer_norm1(x))
-        return x + self.mlp(self.layer_norm2(x))
-
-
-class Encoder(nn.Module):
-    def __init__(self, config: CLIPVisionConfig):
-        super().__init__()
-        self.layers = [Layer(config) for _ in range(config.num_hidden_layers)]
 
 
 class VisionTransformer(nn.Module):
@@ -132,7 +81,9 @@ class CLIPVisionModel(nn.Module):
     def __call__(self, pixels: mx.array) -> mx.array:
         x = self.vision_model.pre_layrnorm(self.vision_model.embeddings(pixels))
         for layer in self.vision_model.encoder.layers[:-1]:
-            x = layer(x)
+            with in_memory(layer):
+                x = layer(x)
+                evaluate(x)
         return x
 
 

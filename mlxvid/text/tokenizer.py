@@ -15,6 +15,8 @@ from mlxvid.errors import WeightsError
 from mlxvid.json_files import read_json
 from mlxvid.paths import require_regular
 
+from .clip_tokenizer import END, END_OF_WORD, VOCABULARY, read_clip_tokenizer
+
 log = logging.getLogger("mlxvid")
 
 # Defaults of transformers' T5Tokenizer, where tokenizer_config.json has no others.
@@ -37,6 +39,8 @@ class Tokenizer:
         self.start = start
         self.end = end
         self.pad = pad
+        self.template = 0
+        """Ids of `max_length` that are taken by what prompts stand in, for the message."""
 
     def encode(self, prompt: str) -> list[int]:
         """The ids of a prompt, without special tokens around it."""
@@ -67,7 +71,7 @@ class Tokenizer:
             log.warning(
                 "The prompt is read only as far as %r: this model takes %d word pieces.",
                 self.decode(ids)[-30:],
-                room,
+                room - self.template,
             )
         return self.start + ids + self.end
 
@@ -180,6 +184,13 @@ class JsonTokenizer(Tokenizer):
             raise WeightsError(
                 f"{path} is missing or is not a tokenizer; download or convert the model again."
             ) from None
+        return cls.made(model, path, max_length, pad_token)
+
+    @classmethod
+    def made(
+        cls, model: tokenizers.Tokenizer, path: Path, max_length: int, pad_token: str
+    ) -> JsonTokenizer:
+        """Of a model that was read from `path`; raises as :meth:`load` does."""
         pad = model.token_to_id(pad_token)
         if pad is None:
             raise WeightsError(
@@ -201,7 +212,7 @@ class JsonTokenizer(Tokenizer):
         return self.model.encode(prompt, add_special_tokens=False).ids
 
     def decode(self, ids: list[int]) -> str:
-        return self.model.decode(ids)
+        return self.model.decode(ids).replace(END_OF_WORD, " ")
 
 
 def _special_ids(model: tokenizers.Tokenizer) -> tuple[list[int], list[int]] | None:
@@ -223,27 +234,32 @@ def _special_ids(model: tokenizers.Tokenizer) -> tuple[list[int], list[int]] | N
 def load_tokenizer(folder: Path, max_length: int) -> Tokenizer:
     """The tokenizer of a Diffusers checkpoint's ``tokenizer`` folder.
 
-    It is read from tokenizer.json, or else from T5's spiece.model. max_length: ids that the model
-    reads, special ones included. Raises :class:`WeightsError` for damaged or missing files.
+    It is read from tokenizer.json, or else from CLIP's vocab.json and merges.txt or T5's
+    spiece.model. max_length: ids that the model reads, special ones included. Raises
+    :class:`WeightsError` for damaged or missing files.
     """
     config_path = folder / "tokenizer_config.json"
     config = read_json(config_path) if config_path.is_file() else {}
     json_path = folder / "tokenizer.json"
     if json_path.is_file():
         return JsonTokenizer.load(json_path, max_length, _pad_token(config))
+    vocabulary = folder / VOCABULARY
+    if vocabulary.is_file():
+        model = read_clip_tokenizer(folder)
+        return JsonTokenizer.made(model, vocabulary, max_length, _pad_token(config, END))
     extra_ids = config.get("extra_ids", EXTRA_IDS)
     if not isinstance(extra_ids, int) or not 0 <= extra_ids <= MAX_EXTRA_IDS:
         raise WeightsError(
             f"{config_path} has {extra_ids!r} for the number of extra ids; "
             "download or convert the model again."
         )
-    model = read_sentencepiece(folder / "spiece.model")
-    return T5SentencePieceTokenizer(model, max_length, extra_ids)
+    pieces = read_sentencepiece(folder / "spiece.model")
+    return T5SentencePieceTokenizer(pieces, max_length, extra_ids)
 
 
-def _pad_token(config: dict[str, Any]) -> str:
+def _pad_token(config: dict[str, Any], default: str = PAD_TOKEN) -> str:
     """The padding token of tokenizer_config.json, where it is a string or an object with one."""
     token = config.get("pad_token")
     if isinstance(token, dict):
         token = token.get("content")
-    return token if isinstance(token, str) else PAD_TOKEN
+    return token if isinstance(token, str) else default

@@ -196,7 +196,7 @@ class Components:
         unread = {key: weight for key, weight in weights.items() if isinstance(weight, Tensor)}
         arrays = {key: array for key, array in weights.items() if isinstance(array, mx.array)}
         arrays |= {key: mx.zeros(tensor.shape) for key, tensor in unread.items()}
-        arrays = sanitized(type(network), arrays, folder)
+        arrays = sanitized(network, arrays, folder)
         if stored:
             self._expect_quantized(network, stored, arrays, config_path)
         fill(network, arrays, folder)

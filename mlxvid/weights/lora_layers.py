@@ -62,14 +62,18 @@ def apply_lora(network: nn.Module, tensors: Tensors, scale: float, source: str) 
     is evaluated here, so that with tensors and weights of the right shapes and any values it tells
     whether a LoRA fits.
 
-    Tensors are found by the network's own names or, where its class has `original_name(name)`, by
-    those of the original release; its `sanitize(weights)` turns their axes. FUSED_LAYERS says which
-    of its layers some trainers have in one, and PICTURE_LAYERS, a pattern, which depend on the
-    pictures that a model reads. `source` is what messages call the LoRA.
+    Tensors are found by the network's own names or, where its class has `original_name(name)` or
+    `repackaged_name(name)`, by those of the original release or another; its `sanitize(weights)`
+    turns their axes. FUSED_LAYERS says which of its layers some trainers have in one, and
+    PICTURE_LAYERS, a pattern, which depend on the pictures that a model reads.
+    `lora_tensors(tensors, source)` changes what releases have otherwise than by their names.
+    `source` is what messages call the LoRA.
 
     Returns a line on what is left out, if anything. Raises :class:`WeightsError`, and leaves the
     network as it was, where nothing has a place or something does not fit.
     """
+    if hasattr(network, "lora_tensors"):
+        tensors = network.lora_tensors(tensors, source)
     found = placed(network, tensors, source)
     left_out = found.left_out
     modules = dict(network.named_modules())

@@ -127,7 +127,8 @@ def _places(network: nn.Module, modules: Modules) -> dict[str, Place]:
         else:
             ours += [f"{name}.{leaf}" if name else leaf for leaf in leaves]
     dotted: dict[str, Place] = {}
-    for rename in (str, getattr(network, "original_name", str)):
+    other_names = [getattr(network, which, str) for which in ("original_name", "repackaged_name")]
+    for rename in (str, *other_names):
         for place in ours:
             dotted.setdefault(rename(place), (place,))
     dotted = {**_fused(network, dotted), **dotted}

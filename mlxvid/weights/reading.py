@@ -65,17 +65,17 @@ def _peeled(weights: dict[str, mx.array | Tensor], file: Path) -> dict[str, mx.a
     return peeled(weights)
 
 
-def sanitized(cls: Any, weights: dict[str, mx.array], source: Path) -> dict[str, mx.array]:
-    """A checkpoint's tensors as the network `cls` has them.
+def sanitized(network: Any, weights: dict[str, mx.array], source: Path) -> dict[str, mx.array]:
+    """A checkpoint's tensors as `network` has them.
 
     Raises :class:`WeightsError` for shapes that no such network has.
     """
     try:
-        return cls.sanitize(weights) if hasattr(cls, "sanitize") else weights
+        return network.sanitize(weights) if hasattr(network, "sanitize") else weights
     except (IndexError, KeyError, ValueError):
         raise WeightsError(
-            f"The tensors in {source} have shapes that no {cls.__name__} has; download the model "
-            "again."
+            f"The tensors in {source} have shapes that no {type(network).__name__} has; download "
+            "the model again."
         ) from None
 
 

@@ -128,6 +128,13 @@ class Tensor:
             for view, scale in zip(views, scales, strict=True)
         ]
 
+    def rows(self, start: int, stop: int | None = None) -> Tensor:
+        """A part of the first axis."""
+        part = dataclasses.replace(self, values=self.values[start:stop])
+        if self.scale is None or self.scale.size == 1:
+            return part
+        return dataclasses.replace(part, scale=self.scale[start:stop])
+
     def reshape(self, *shape: int) -> Tensor:
         """The same values, in order, in another shape."""
         try:

@@ -49,7 +49,7 @@ def read_tiny_decoder(files: Sequence[Path], geometry: Geometry) -> TinyDecoder:
             f"{geometry.s_factor}."
         )
     network = TinyDecoder(config)
-    fill(network, sanitized(TinyDecoder, weights, file), file)
+    fill(network, sanitized(network, weights, file), file)
     network.set_dtype(mx.float32)  # half precision costs Winograd's convolutions much on Metal
     mx.eval(network.parameters())
     return network

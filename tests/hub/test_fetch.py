@@ -15,9 +15,10 @@ import torch
 from huggingface_hub import constants
 
 import mlxvid
-from mlxvid import hub
+from mlxvid import hub, models
 from mlxvid.catalog import CATALOG
 from mlxvid.errors import CancelledError, ModelNotFoundError
+from mlxvid.hub import fetch
 from mlxvid.model.card import Source
 from mlxvid.progress import Watch
 from mlxvid.worker import serve
@@ -205,6 +206,15 @@ def test_a_catalog_model_comes_at_its_pinned_revision(server, commit, model, mon
     assert mlxvid.load("tiny", on_progress=[].append).model.path.name == commit
 
 
+def test_a_catalog_model_is_sampled_as_its_card_says(server, commit, monkeypatch):
+    usual = dataclasses.replace(CATALOG["mini"].defaults, steps=6)
+    card = dataclasses.replace(CATALOG["mini"], name="tiny", folder=None, defaults=usual)
+    card = dataclasses.replace(card, source=Source(REPO, commit), shift=lambda width, height: 17.0)
+    monkeypatch.setitem(CATALOG, "tiny", card)
+    loaded = mlxvid.load("tiny", on_progress=[].append).model.card
+    assert loaded.defaults.steps == 6 and loaded.shift(64, 64) == 17.0
+
+
 def test_load_can_be_cancelled(server, commit):
     cancel = threading.Event()
     cancel.set()
@@ -220,3 +230,30 @@ def test_the_worker_reports_its_download(server, commit):
     reports = [event for event in events if event["event"] == "progress"]
     assert {(event["id"], event["stage"]) for event in reports} == {("a", "download")}
     assert events[-1]["event"] == "loaded" and events[-1]["model"] == REPO
+
+
+def test_where_a_licence_does_not_hold_is_said_before_the_download(
+    server, commit, monkeypatch, caplog
+):
+    own = CATALOG["mini"].family
+    family = dataclasses.replace(own, terms="not on the moon.")
+    monkeypatch.setattr(models, "by_pipeline", lambda: dict.fromkeys(own.pipelines, family))
+
+    def nothing_yet(*_) -> None:
+        assert caplog.messages == [f"{REPO}: not on the moon."]
+
+    monkeypatch.setattr(fetch, "_require_room", nothing_yet)
+    hub.download(REPO, watch=Watch(None, None))
+    hub.download(REPO, watch=Watch(None, None))
+    assert len(caplog.messages) == 1, "what is here is not downloaded again"
+
+
+def test_the_licence_of_an_original_release_is_that_of_its_family(server, monkeypatch, caplog):
+    card = CATALOG["mini"]
+    family = dataclasses.replace(card.family, terms="not on the moon.")
+    card = dataclasses.replace(card, family=family, originals=("org/Original",))
+    monkeypatch.setitem(CATALOG, "mini", card)
+    for repo in ("org/original", "org/other"):
+        server.add(repo, {"a.safetensors": b"a"})
+        hub.download(repo, patterns=["*.safetensors"], watch=Watch(None, None))
+    assert caplog.messages == ["org/original: not on the moon."]

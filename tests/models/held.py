@@ -76,6 +76,10 @@ TRACED = {
         Case(32, 7, 14, 25, patch=1),
     ],
     "ltxv-13b-0.9.8-dev": [Case(32, 16, 22, 38, dtype="bfloat16", patch=1)],
+    "hunyuanvideo": [
+        Case(24, 33, 90, 160, dtype="bfloat16"),
+        Case(24, 16, 40, 64),
+    ],
 }
 # Of a few heads: what is held grows with the width.
 MEASURED = {
@@ -97,6 +101,7 @@ MEASURED = {
     "cogvideox1.5-5b": [Case(2, 5, 24, 40), Case(3, 3, 24, 40, rows=2)],
     "ltxv-2b-0.9.8-distilled": [Case(4, 5, 10, 12, patch=1), Case(8, 4, 8, 10, patch=1)],
     "ltxv-13b-0.9.8-dev": [Case(3, 5, 10, 12, patch=1), Case(4, 4, 8, 10, patch=1)],
+    "hunyuanvideo": [Case(2, 5, 30, 40), Case(3, 3, 24, 40)],
 }
 
 

@@ -21,7 +21,6 @@ import pytest
 import sentencepiece
 from mlx.utils import tree_flatten
 
-from mlxvid.json_files import read_json
 from mlxvid.model.folder import from_json
 from mlxvid.text.clean import clean, clean_caption
 from mlxvid.text.clip_vision import CLIPVisionModel, pixels_of
@@ -29,12 +28,13 @@ from mlxvid.text.clip_vision_config import CLIPVisionConfig
 from mlxvid.text.t5 import T5EncoderModel, UMT5EncoderModel, distance_buckets
 from mlxvid.text.t5_config import T5Config, UMT5Config
 from mlxvid.text.tokenizer import load_tokenizer
-from mlxvid.weights.reading import fill, read_weights
+from mlxvid.weights.reading import fill
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-TOLERANCE = 1e-4
+from .encoders import close, randomised, through  # noqa: E402
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "opensora12"
 T5 = dict(
     vocab_size=50,
@@ -59,35 +59,6 @@ ENCODERS = {
     "t5": (T5EncoderModel, T5Config, transformers.T5EncoderModel, transformers.T5Config),
     "umt5": (UMT5EncoderModel, UMT5Config, transformers.UMT5EncoderModel, transformers.UMT5Config),
 }
-
-
-def randomised(network):
-    """The network with all parameters random, norms, biases and initial zeros included."""
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            scale = 0.3
-            if parameter.ndim > 1:
-                scale = 1.0 if "bias" in name else parameter[0].numel() ** -0.5
-            offset = 1 if "norm" in name and name.endswith("weight") else 0
-            noise = torch.randn(parameter.shape, generator=generator)
-            parameter.copy_(noise * scale + offset)
-    return network.eval()
-
-
-def through(folder, theirs, cls, config_class):
-    """`theirs` saved, and read again as a `cls`."""
-    theirs.save_pretrained(folder)
-    path = folder / "config.json"
-    network = cls(from_json(config_class, read_json(path), path))
-    fill(network, cls.sanitize(read_weights(folder)), folder)
-    return network
-
-
-def close(ours: mx.array, theirs) -> None:
-    theirs = theirs.detach().float().numpy()
-    assert ours.shape == theirs.shape and theirs.std() > 0.01
-    assert np.abs(np.array(ours) - theirs).max() < TOLERANCE
 
 
 @pytest.mark.parametrize("kind", ENCODERS)

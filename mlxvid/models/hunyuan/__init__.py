@@ -1,0 +1,1 @@
+"""HunyuanVideo, from text or a picture."""

@@ -1,0 +1,200 @@
+"""The card of HunyuanVideo (arXiv:2412.03603): what its models are, make and take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
+from mlxvid.model.folder import Folder
+from mlxvid.model.geometry import Defaults, Geometry
+from mlxvid.text.clip_text_config import CLIPTextConfig
+from mlxvid.text.llama_config import LLAMA_3_8B
+
+from .config import LATENT_CONCAT, HunyuanVideoTransformerConfig
+from .geometry import HiddenFirst
+from .text_encoder_config import TextEncoderConfig
+from .vae_config import HunyuanVideoVAEConfig
+
+SAMPLERS = ("euler", "heun")
+SHIFT = 7.0
+# Of the distilled model, which takes six steps.
+FAST_SHIFT = 17.0
+FAST_STEPS = 6
+TEXT_PIPELINE = "HunyuanVideoPipeline"
+PICTURE_PIPELINE = "HunyuanVideoImageToVideoPipeline"
+# Of a prompt in its template, in the longest of them.
+TEXT_TOKENS = 351
+TAKES = frozenset({"negative_prompt", "shift", "loras"})
+LICENCE = "Tencent Hunyuan Community (not for the EU, the UK, South Korea)"
+TERMS = (
+    "its licence, the Tencent Hunyuan Community Licence, does not apply in the European Union, the "
+    "United Kingdom and South Korea: there nobody may use the model; read it before you go on."
+)
+
+
+def fixed_shift(value: float) -> Callable[[int, int], float | None]:
+    """The rule of a model whose schedule has the same shift at every size."""
+    return lambda width, height: value
+
+
+def defaults(fast: bool = False, hidden_first: bool = False) -> Defaults:
+    """The defaults of a model: five seconds at 24 frames a second, at 720p.
+
+    hidden_first: whether it is one whose clips lack the first four frames; its guidance is no input
+    and was not trained for.
+    """
+    return Defaults(
+        1280,
+        720,
+        frames=125 if fast or hidden_first else 129,
+        fps=24.0,
+        steps=FAST_STEPS if fast else 50,
+        guidance=1.0 if hidden_first else 6.0,
+    )
+
+
+def read(folder: Folder) -> Card:
+    """The card of the model in `folder`: whether it starts from a text, or a text and a picture.
+
+    Raises :class:`WeightsError` where its parts don't belong together.
+    """
+    transformer = folder.config("transformer", HunyuanVideoTransformerConfig)
+    vae = folder.config("vae", HunyuanVideoVAEConfig)
+    text = folder.config("text_encoder", TextEncoderConfig)
+    pooled = folder.config("text_encoder_2", CLIPTextConfig)
+    kind = transformer.image_condition_type
+    is_picture = folder.index["_class_name"] == PICTURE_PIPELINE
+    channels = transformer.out_channels or transformer.in_channels
+    inputs = 2 * channels + 1 if kind == LATENT_CONCAT else channels
+    folder.require_match((inputs,), (transformer.in_channels,))
+    widths = (channels, transformer.text_embed_dim, transformer.pooled_projection_dim)
+    folder.require_match(widths, (vae.latent_channels, text.width, pooled.hidden_size))
+    sees_pictures = text.llava is not None
+    folder.require_match((is_picture, is_picture), (kind is not None, sees_pictures))
+    scheduler = folder.json("scheduler", "scheduler_config.json")
+    shift = float(scheduler.get("shift", SHIFT))
+    hidden_first = kind == LATENT_CONCAT
+    patch = (transformer.patch_size_t, transformer.patch_size, transformer.patch_size)
+    geometry = HiddenFirst if hidden_first else Geometry
+    needs = frozenset({"image"}) if is_picture else frozenset()
+    fast = not is_picture and shift == FAST_SHIFT
+    return Card.in_folder(
+        folder,
+        dtype="bfloat16",
+        family=FAMILY,
+        geometry=geometry(vae.t_factor, vae.s_factor, vae.latent_channels, patch),
+        defaults=folder.parse("defaults", Defaults) or defaults(fast, hidden_first),
+        samplers=SAMPLERS,
+        heads=transformer.num_attention_heads,
+        head_dim=transformer.attention_head_dim,
+        inner=transformer.mlp_size,
+        takes=_takes(transformer.guidance_embeds) | needs,
+        needs=needs,
+        shift=fixed_shift(shift),
+        guidance_is_input=transformer.guidance_embeds,
+        streamed={"text_encoder": text.streamed(TEXT_TOKENS)},
+    )
+
+
+def _takes(guidance_is_input: bool) -> frozenset[str]:
+    return TAKES | {"true_guidance"} if guidance_is_input else TAKES
+
+
+FAMILY = Family(
+    package=__package__,
+    pipelines=(TEXT_PIPELINE, PICTURE_PIPELINE),
+    parts={
+        "text_encoder": Part(
+            ".text_encoder:TextEncoder",
+            TextEncoderConfig,
+            "encode",
+            "bfloat16",
+            quantized=True,
+            streamed=True,
+        ),
+        "text_encoder_2": Part(
+            "mlxvid.text.clip_text:CLIPTextModel", CLIPTextConfig, "encode", "float32"
+        ),
+        # Not in float16, in which it makes black clips (huggingface/diffusers#10314).
+        "transformer": Part(
+            ".transformer:HunyuanVideoTransformer3DModel",
+            HunyuanVideoTransformerConfig,
+            "denoise",
+            "bfloat16",
+            quantized=True,
+            loras=True,
+        ),
+        "vae": Part(".vae:AutoencoderKLHunyuanVideo", HunyuanVideoVAEConfig, "decode", "float32"),
+    },
+    read=read,
+    # The VAE's tile of 17 frames was measured at its real width, 822 values a pixel, with stand-ins
+    # for MLX's convolutions, which make copies on the CPU that they don't on Metal; its five latent
+    # frames count as 20 here.
+    memory=Coefficients(
+        metal=Block(attention=7.2, forward=4.0, inner=0.5),
+        cpu=Block(attention=38.0, forward=4.0, inner=0.5),
+        decode_values=700,
+        decode_chunk=5,
+        decode_tile=256,
+        decode_halo=0,
+        most_scores=2**26,
+    ),
+    needed=(
+        ("tokenizer/tokenizer.json",),
+        ("tokenizer_2/vocab.json", "tokenizer_2/tokenizer.json"),
+        ("scheduler/scheduler_config.json",),
+    ),
+    examples=(
+        '--model hunyuanvideo --prompt "a cat walks on the grass" --width 960 --height 544 '
+        "--quantize 4 -o cat.mp4",
+    ),
+    terms=TERMS,
+)
+
+_PARAMETERS = {
+    "text_encoder": 7_505_186_816,
+    "text_encoder_2": 123_060_480,
+    "transformer": 12_821_012_544,
+    "vae": 246_478_803,
+}
+
+
+def _release(name: str, title: str, description: str, source: Source, fast: bool) -> Card:
+    """The card of a release that starts from a text."""
+    return Card(
+        family=FAMILY,
+        name=name,
+        title=title,
+        licence=LICENCE,
+        description=description,
+        geometry=Geometry(t_factor=4, s_factor=8, channels=16, patch=(1, 2, 2)),
+        defaults=defaults(fast),
+        samplers=SAMPLERS,
+        heads=24,
+        head_dim=128,
+        takes=_takes(guidance_is_input=True),
+        shift=fixed_shift(FAST_SHIFT if fast else SHIFT),
+        guidance_is_input=True,
+        parameters=_PARAMETERS,
+        source=source,
+        download_bytes=41_900_000_000,
+        streamed={"text_encoder": LLAMA_3_8B.streamed(TEXT_TOKENS)},
+    )
+
+
+CARDS = (
+    _release(
+        "hunyuanvideo",
+        "HunyuanVideo",
+        "Text to video at 540p and 720p, with guidance in one pass.",
+        Source("hunyuanvideo-community/HunyuanVideo", "e8c2aaa66fe3742a32c11a6766aecbf07c56e773"),
+        fast=False,
+    ),
+    _release(
+        "fasthunyuan",
+        "FastHunyuan",
+        "HunyuanVideo distilled to six steps.",
+        Source("FastVideo/FastHunyuan-diffusers", "7e948fca38562e218ae34485e005956592d36d9b"),
+        fast=True,
+    ),
+)

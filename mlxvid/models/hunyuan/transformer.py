@@ -1,0 +1,279 @@
+"""HunyuanVideo's diffusion transformer: video and text in two streams, then in one.
+
+Names and maths are those of Diffusers' HunyuanVideoTransformer3DModel (arXiv:2412.03603).
+"""
+
+from __future__ import annotations
+
+import mlx.core as mx
+import mlx.nn as nn
+
+from mlxvid.kernels import Rotary
+from mlxvid.kernels.plain import rotate
+from mlxvid.layers import bounds
+from mlxvid.layers.attention import FeedForwardNet, attend
+from mlxvid.layers.patches import fold, unfold
+from mlxvid.layers.pixart import modulated, patch_matrix
+from mlxvid.layers.rope import rope_3d
+
+from .conditions import EPS, ConditionEmbedding, Modulation, TokenRefiner
+from .config import HunyuanVideoTransformerConfig
+from .original import FUSED_LAYERS, lora_tensors, original_name, repackaged_name
+
+SMALLER_PARTS = 8
+
+Clean = mx.array | None
+"""Which tokens are the replaced frame's, [N, 1]; None where none is."""
+
+
+def of_tokens(vectors: mx.array, clean: Clean) -> mx.array:
+    """Each token's vector, [B, 1 or N, C], of one [B, 1, C] or two [B, 2, C] for all of them."""
+    return vectors if clean is None else mx.where(clean, vectors[:, 1:], vectors[:, :1])
+
+
+@mx.compile
+def normed(x: mx.array, shift: mx.array, scale: mx.array, clean: Clean = None) -> mx.array:
+    """Adaptive layer norm of tokens [B, N, C]."""
+    return modulated(x, of_tokens(shift, clean), of_tokens(scale, clean), EPS)
+
+
+@mx.compile
+def gated(x: mx.array, change: mx.array, gate: mx.array, clean: Clean = None) -> mx.array:
+    return x + change * of_tokens(gate, clean)
+
+
+@mx.compile
+def rotated(x: mx.array, cos: mx.array, sin: mx.array) -> mx.array:
+    """Rotary position embedding of heads [B, N, H, D] by interleaved tables [N, D/2].
+
+    Computed in float32, returned in x's type.
+    """
+    return rotate(x[:, :, None], Rotary(cos, sin, "interleaved"))[:, :, 0]
+
+
+class Attention(nn.Module):
+    """Attention over the tokens [B, N, C] of video and text; queries and keys are normed per head.
+
+    In the dual blocks text has layers of its own (`two`); in the single ones the block's last layer
+    is the output's.
+    """
+
+    def __init__(self, config: HunyuanVideoTransformerConfig, two: bool):
+        super().__init__()
+        dim = config.hidden_size
+        self.head_dim = config.attention_head_dim
+        self.to_q = nn.Linear(dim, dim)
+        self.to_k = nn.Linear(dim, dim)
+        self.to_v = nn.Linear(dim, dim)
+        self.norm_q = nn.RMSNorm(self.head_dim, eps=EPS)
+        self.norm_k = nn.RMSNorm(self.head_dim, eps=EPS)
+        if two:
+            self.add_q_proj = nn.Linear(dim, dim)
+            self.add_k_proj = nn.Linear(dim, dim)
+            self.add_v_proj = nn.Linear(dim, dim)
+            self.norm_added_q = nn.RMSNorm(self.head_dim, eps=EPS)
+            self.norm_added_k = nn.RMSNorm(self.head_dim, eps=EPS)
+            self.to_out = [nn.Linear(dim, dim)]
+            self.to_add_out = nn.Linear(dim, dim)
+
+    def over_both(self, x: mx.array, text: mx.array, rope: Rotary) -> tuple[mx.array, mx.array]:
+        """Of video and text, each with its own layers."""
+        q = self._joined(self.norm_q, self.to_q, x, self.norm_added_q, self.add_q_proj, text)
+        k = self._joined(self.norm_k, self.to_k, x, self.norm_added_k, self.add_k_proj, text)
+        v = [self._split(self.to_v, x), self._split(self.add_v_proj, text)]
+        out = self._attended(q, k, mx.concatenate(v, axis=1), rope)
+        video, words = mx.split(out, [x.shape[1]], axis=1)
+        return bounds.linear(self.to_out[0], video), self.to_add_out(words)
+
+    def over_tokens(self, x: mx.array, rope: Rotary) -> mx.array:
+        """Of video and text in one stream, without an output layer."""
+        q = self.norm_q(self._split(self.to_q, x))
+        k = self.norm_k(self._split(self.to_k, x))
+        return self._attended(q, k, self._split(self.to_v, x), rope)
+
+    def _joined(
+        self,
+        norm: nn.Module,
+        layer: nn.Module,
+        x: mx.array,
+        text_norm: nn.Module,
+        text_layer: nn.Module,
+        text: mx.array,
+    ) -> mx.array:
+        video = norm(self._split(layer, x))
+        return mx.concatenate([video, text_norm(self._split(text_layer, text))], axis=1)
+
+    def _split(self, layer: nn.Module, x: mx.array) -> mx.array:
+        """layer(x) in heads, [B, N, C] -> [B, N, H, D]."""
+        return bounds.linear(layer, x).reshape(*x.shape[:2], -1, self.head_dim)
+
+    @staticmethod
+    def _attended(q: mx.array, k: mx.array, v: mx.array, rope: Rotary) -> mx.array:
+        """[B, N, H, D] each -> [B, N, C]."""
+        q = rotated(q, rope.cos, rope.sin)
+        k = rotated(k, rope.cos, rope.sin)
+        out = attend(*(part.transpose(0, 2, 1, 3) for part in (q, k, v)))
+        return out.transpose(0, 2, 1, 3).reshape(*q.shape[:2], -1)
+
+
+class DualBlock(nn.Module):
+    """Joint attention and feed-forward, with layers and modulation of their own for each stream."""
+
+    def __init__(self, config: HunyuanVideoTransformerConfig):
+        super().__init__()
+        dim = config.hidden_size
+        self.norm1 = Modulation(dim, 6)
+        self.norm1_context = Modulation(dim, 6)
+        self.attn = Attention(config, two=True)
+        self.ff = FeedForwardNet(dim, config.mlp_size, dim)
+        self.ff_context = FeedForwardNet(dim, config.mlp_size, dim)
+
+    def __call__(
+        self, x: mx.array, text: mx.array, condition: mx.array, clean: Clean, rope: Rotary
+    ) -> tuple[mx.array, mx.array]:
+        """x [B, N, C]; text [B, L, C]; condition [B, K, C]; rope: of all N + L tokens."""
+        shift, scale, gate, ff_shift, ff_scale, ff_gate = self.norm1(condition)
+        text_parts = self.norm1_context(condition[:, :1])
+        h, words = self.attn.over_both(
+            normed(x, shift, scale, clean), normed(text, *text_parts[:2]), rope
+        )
+        x = gated(x, h, gate, clean)
+        x = gated(x, self.ff(normed(x, ff_shift, ff_scale, clean)), ff_gate, clean)
+        text = gated(text, words, text_parts[2])
+        words = self.ff_context(normed(text, *text_parts[3:5]))
+        return x, gated(text, words, text_parts[5])
+
+
+class SingleBlock(nn.Module):
+    """Attention beside a feed-forward on the tokens [B, N + L, C] of video and text."""
+
+    def __init__(self, config: HunyuanVideoTransformerConfig):
+        super().__init__()
+        dim = config.hidden_size
+        inner = config.mlp_size
+        # Counted as so many times as much work: a part holds nine widths a token, the rest of the
+        # block seven.
+        self._row_ops = SMALLER_PARTS * 2.0 * dim * (dim + 2 * inner)
+        self.norm = Modulation(dim, 3)
+        self.attn = Attention(config, two=False)
+        self.proj_mlp = nn.Linear(dim, inner)
+        self.proj_out = nn.Linear(dim + inner, dim)
+
+    def __call__(self, x: mx.array, condition: mx.array, clean: Clean, rope: Rotary) -> mx.array:
+        shift, scale, gate = self.norm(condition)
+        h = normed(x, shift, scale, clean)
+        both = mx.concatenate([h, self.attn.over_tokens(h, rope)], axis=-1)
+        return gated(x, bounds.in_rows(self._merged, both, self._row_ops), gate, clean)
+
+    def _merged(self, both: mx.array) -> mx.array:
+        """The output layer on attention and feed-forward; both: [..., input and attention]."""
+        h, attended = mx.split(both, 2, axis=-1)
+        inner = nn.gelu_approx(self.proj_mlp(h))
+        return self.proj_out(mx.concatenate([attended, inner], axis=-1))
+
+
+class HunyuanVideoTransformer3DModel(nn.Module):
+    """The velocity of noisy latents in a rectified flow, from a text, or a text and a picture."""
+
+    # By what names LoRAs have its layers.
+    original_name = staticmethod(original_name)
+    repackaged_name = staticmethod(repackaged_name)
+    lora_tensors = staticmethod(lora_tensors)
+    FUSED_LAYERS = FUSED_LAYERS
+
+    def __init__(self, config: HunyuanVideoTransformerConfig):
+        super().__init__()
+        self.config = config
+        dim = config.hidden_size
+        patch = config.patch_size_t * config.patch_size**2
+        self.x_embedder = {"proj": nn.Linear(patch * config.in_channels, dim)}
+        self.context_embedder = TokenRefiner(config)
+        self.time_text_embed = ConditionEmbedding(config)
+        self.transformer_blocks = [DualBlock(config) for _ in range(config.num_layers)]
+        self.single_transformer_blocks = [
+            SingleBlock(config) for _ in range(config.num_single_layers)
+        ]
+        self.norm_out = Modulation(dim, 2)
+        self.proj_out = nn.Linear(dim, patch * (config.out_channels or config.in_channels))
+
+    @staticmethod
+    def sanitize(weights: dict[str, mx.array]) -> dict[str, mx.array]:
+        """The patch convolution as a matrix."""
+        name = "x_embedder.proj.weight"
+        if name not in weights:
+            return weights
+        return {**weights, name: patch_matrix(weights[name])}
+
+    @staticmethod
+    def quantizable(name: str, module: nn.Module) -> bool:
+        """Whether to quantize: the blocks' matrices.
+
+        Patches, text, timestep and output set the scale of everything and stay precise.
+        """
+        in_block = name.startswith(("transformer_blocks.", "single_transformer_blocks."))
+        return in_block and isinstance(module, nn.Linear)
+
+    def rope(self, t: int, h: int, w: int, text: int) -> Rotary:
+        """Rotary tables of a token grid and then of `text` tokens, which have no positions."""
+        axes = self.config.rope_axes_dim
+        tables = rope_3d(
+            t, h, w, (axes[0], axes[1], axes[2]), self.config.rope_theta, "interleaved"
+        )
+        unmoved = (text, tables.cos.shape[1])
+        return Rotary(
+            mx.concatenate([tables.cos, mx.ones(unmoved)]),
+            mx.concatenate([tables.sin, mx.zeros(unmoved)]),
+            "interleaved",
+        )
+
+    def __call__(
+        self,
+        x: mx.array,
+        timestep: mx.array,
+        text: mx.array,
+        pooled: mx.array,
+        guidance: mx.array | None = None,
+    ) -> mx.array:
+        """The velocity (noise - x0), [B, F, H, W, C_out].
+
+        x: noisy latents [B, F, H, W, C_in]; F, H and W are multiples of the patch.
+        timestep [B], 0 to 1000. text [B, L, D]: the encoder's states without padding, all of which
+        are read: prompts of different lengths follow each other. pooled [B, P]: the pooled state
+        of the other text encoder. guidance [B]: 1000 times the scale, where the model has it as an
+        input. Raises ValueError where it is missing, or has no place.
+        """
+        config = self.config
+        if (guidance is not None) != config.guidance_embeds:
+            raise ValueError("guidance is an input of exactly those models with guidance_embeds")
+        dtype = self.proj_out.weight.dtype
+        tokens = self.x_embedder["proj"](
+            fold(x.astype(dtype), config.patch_size_t, config.patch_size)
+        )
+        b, t, h, w, c = tokens.shape
+        n = t * h * w
+        x = tokens.reshape(b, n, c)
+        condition = self.time_text_embed(timestep, pooled.astype(dtype), guidance)
+        text = self.context_embedder(text.astype(dtype), timestep)
+        total = n + text.shape[1]
+        rope = self.rope(t, h, w, text.shape[1])
+        clean = (mx.arange(total) < h * w)[:, None] if config.replaces_tokens else None
+        blocks = len(self.transformer_blocks) + len(self.single_transformer_blocks)
+        pace = bounds.Pace(blocks, bounds.block_ops(b * total, c, config.mlp_size, total))
+        for dual in self.transformer_blocks:
+            x, text = dual(x, text, condition, None if clean is None else clean[:n], rope)
+            x = pace.passed(mx.depends(x, text))  # or the text would hold all of the attention
+        x = mx.concatenate([x, text], axis=1)
+        for single in self.single_transformer_blocks:
+            x = pace.passed(single(x, condition, clean, rope))
+        # Scale before shift, unlike in the blocks.
+        scale, shift = self.norm_out(condition[:, :1])
+        x = self.proj_out(normed(x[:, :n], shift, scale)).reshape(b, t, h, w, -1)
+        return self._unpatched(x)
+
+    def _unpatched(self, x: mx.array) -> mx.array:
+        """[B, t, h, w, ...] -> [B, F, H, W, C]; a patch's channels stand before its positions."""
+        patch = self.config.patch_size_t * self.config.patch_size**2
+        by_position = x.reshape(*x.shape[:4], -1, patch).swapaxes(-1, -2)
+        return unfold(
+            by_position.reshape(x.shape), self.config.patch_size_t, self.config.patch_size
+        )
