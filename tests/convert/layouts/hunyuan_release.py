@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -191,3 +192,12 @@ def write_release(source: Path, kind: str) -> dict[str, nn.Module]:
     write_llama_tokenizer(source / "text_encoder")
     write_clip_tokenizer(source / "text_encoder_2")
     return modules
+
+
+def without(source: Path, copy: Path, *names: str) -> Path:
+    """A copy of a release that lacks these files or folders."""
+    shutil.copytree(source, copy)
+    for name in names:
+        path = copy / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return copy

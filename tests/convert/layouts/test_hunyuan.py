@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import mlx.core as mx
 import numpy as np
@@ -44,25 +43,6 @@ CONDITIONS = {"text": None, "token replace": "token_replace", "latent concat": "
 LANGUAGE = "language_model.model."
 
 
-class Converted(NamedTuple):
-    """A release, what it was made of, and the float32 folder that it is converted to."""
-
-    source: Path
-    modules: dict[str, nn.Module]
-    out: Path
-
-
-@pytest.fixture(scope="module")
-def releases(tmp_path_factory) -> dict[str, Converted]:
-    made = {}
-    for kind in tiny.FOLDERS:
-        folder = tmp_path_factory.mktemp("release")
-        source = folder / "source"
-        modules = tiny.write_release(source, kind)
-        made[kind] = Converted(source, modules, convert(source, folder / "out", "float32"))
-    return made
-
-
 def expected(name: str, module: nn.Module) -> dict[str, torch.Tensor]:
     """A component's tensors as they are to be written."""
     tensors = dict(module.state_dict())
@@ -79,15 +59,15 @@ def expected(name: str, module: nn.Module) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("kind", tiny.FOLDERS)
-def test_every_tensor_is_the_same(kind, releases):
-    _, modules, out = releases[kind]
+def test_every_tensor_is_the_same(kind, hunyuan):
+    _, modules, out = hunyuan[kind]
     for name, module in modules.items():
         assert_same(tensors_in(out / name), expected(name, module))
 
 
 @pytest.mark.parametrize("kind", tiny.FOLDERS)
-def test_the_configs_are_those_that_it_was_made_of(kind, releases):
-    _, modules, out = releases[kind]
+def test_the_configs_are_those_that_it_was_made_of(kind, hunyuan):
+    _, modules, out = hunyuan[kind]
     written = json.loads((out / "transformer" / "config.json").read_text())
     for key, value in modules["transformer"].config.items():
         if not key.startswith("_") and key != "rope_axes_dim":  # which follow from a head of 128
@@ -103,8 +83,8 @@ def test_the_configs_are_those_that_it_was_made_of(kind, releases):
 
 
 @pytest.mark.parametrize("kind", tiny.FOLDERS)
-def test_mlxvid_loads_every_component(kind, releases):
-    out = releases[kind].out
+def test_mlxvid_loads_every_component(kind, hunyuan):
+    out = hunyuan[kind].out
     card = card_of(out)
     assert card.needs == (set() if kind == "text" else {"image"})
     components = loading.Components(card)
@@ -116,8 +96,8 @@ def test_mlxvid_loads_every_component(kind, releases):
 
 
 @pytest.mark.parametrize("kind", ["text", "latent concat"])
-def test_quantized_while_it_is_converted(kind, releases, tmp_path):
-    out = convert(releases[kind].source, tmp_path / "out", "float32", quantize=4)
+def test_quantized_while_it_is_converted(kind, hunyuan, tmp_path):
+    out = convert(hunyuan[kind].source, tmp_path / "out", "float32", quantize=4)
     blocks = tensors_in(out / "transformer")
     assert "single_transformer_blocks.0.proj_mlp.scales" in blocks
     card = card_of(out)
@@ -125,13 +105,13 @@ def test_quantized_while_it_is_converted(kind, releases, tmp_path):
     assert "scales" in network.single_transformer_blocks[0].proj_mlp
 
 
-def test_torch_is_not_needed(releases, tmp_path):
+def test_torch_is_not_needed(hunyuan, tmp_path):
     out = tmp_path / "out"
-    arguments = [str(releases["token replace"].source), "--out", str(out), "--dtype", "float32"]
+    arguments = [str(hunyuan["token replace"].source), "--out", str(out), "--dtype", "float32"]
     command = [sys.executable, "-c", BLOCKED, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, f"{out}\n"), done.stderr
-    assert bytes_in(out) == bytes_in(releases["token replace"].out)
+    assert bytes_in(out) == bytes_in(hunyuan["token replace"].out)
 
 
 # --- FP8 -----------------------------------------------------------------------------------------
@@ -150,8 +130,8 @@ def in_fp8(source: Path, copy: Path, scales: bool = True) -> Path:
     return copy
 
 
-def test_fp8_is_multiplied_by_its_scales(releases, tmp_path):
-    source, modules, _ = releases["text"]
+def test_fp8_is_multiplied_by_its_scales(hunyuan, tmp_path):
+    source, modules, _ = hunyuan["text"]
     out = convert(in_fp8(source, tmp_path / "source"), tmp_path / "out", "float32")
     original = tiny.original_transformer(modules["transformer"].state_dict())
     stored, scales = tiny.quantized(original)
@@ -161,15 +141,15 @@ def test_fp8_is_multiplied_by_its_scales(releases, tmp_path):
     assert_same(tiny.original_transformer(tensors_in(out / "transformer")), original)
 
 
-def test_fp8_without_its_scales_is_refused(releases, tmp_path):
-    source = in_fp8(releases["text"].source, tmp_path / "source", scales=False)
+def test_fp8_without_its_scales_is_refused(hunyuan, tmp_path):
+    source = in_fp8(hunyuan["text"].source, tmp_path / "source", scales=False)
     with pytest.raises(WeightsError) as caught:
         convert(source, tmp_path / "out")
     assert_states(caught.value, "_fp8_map.pt", "FP8")
 
 
-def test_of_a_model_in_16_bits_beside_fp8_the_former_is_taken(releases, tmp_path, caplog):
-    source, _, out = releases["text"]
+def test_of_a_model_in_16_bits_beside_fp8_the_former_is_taken(hunyuan, tmp_path, caplog):
+    source, _, out = hunyuan["text"]
     copy = in_fp8(source, tmp_path / "source")
     kept = f"{tiny.FOLDERS['text']}/{tiny.TRANSFORMER_FILE}"
     shutil.copy(source / kept, copy / kept)
@@ -183,8 +163,8 @@ def test_of_a_model_in_16_bits_beside_fp8_the_former_is_taken(releases, tmp_path
 
 
 @pytest.mark.parametrize("kind", tiny.FOLDERS)
-def test_files_repackaged_for_comfyui(kind, releases, tmp_path):
-    source, modules, out = releases[kind]
+def test_files_repackaged_for_comfyui(kind, hunyuan, tmp_path):
+    source, modules, out = hunyuan[kind]
     folder = tmp_path / "comfy"
     for name in ("diffusion_models", "text_encoders", "vae", "clip_vision"):
         (folder / name).mkdir(parents=True)
@@ -205,9 +185,9 @@ def test_files_repackaged_for_comfyui(kind, releases, tmp_path):
     assert card_of(made).needs == card_of(out).needs
 
 
-def test_a_llava_is_read_for_its_llama_where_there_are_no_pictures(releases, tmp_path):
-    source = without(releases, tmp_path, "text", "text_encoder")
-    llava = releases["token replace"]
+def test_a_llava_is_read_for_its_llama_where_there_are_no_pictures(hunyuan, tmp_path):
+    source = tiny.without(hunyuan["text"].source, tmp_path / "source", "text_encoder")
+    llava = hunyuan["token replace"]
     shutil.copytree(llava.source / "text_encoder", source / "text_encoder")
     made = tensors_in(convert(source, tmp_path / "out", "float32") / "text_encoder")
     theirs = expected("text_encoder", llava.modules["text_encoder"])
@@ -215,7 +195,7 @@ def test_a_llava_is_read_for_its_llama_where_there_are_no_pictures(releases, tmp
     assert_same(made, language)
 
 
-def test_text_encoders_of_comfyui(releases, tmp_path):
+def test_text_encoders_of_comfyui(hunyuan, tmp_path):
     """Single files without configs: FP8 with scales, and the image encoder in one of its own."""
     llama = dict(LLAMA, head_dim=128, num_attention_heads=2, num_key_value_heads=1)
     vision = dict(VISION, hidden_size=64, num_attention_heads=1)
@@ -231,8 +211,10 @@ def test_text_encoders_of_comfyui(releases, tmp_path):
             CLIPTextConfig(**{**CLIP, "hidden_size": 64, "num_attention_heads": 1})
         ),
     }
-    source = without(releases, tmp_path, "token replace", "text_encoder", "text_encoder_2")
-    config = dict(releases["token replace"].modules["transformer"].config)
+    source = tiny.without(
+        hunyuan["token replace"].source, tmp_path / "source", "text_encoder", "text_encoder_2"
+    )
+    config = dict(hunyuan["token replace"].modules["transformer"].config)
     transformer = HunyuanVideoTransformer3DModel.from_config(
         {**config, "pooled_projection_dim": 64}
     )
@@ -285,106 +267,13 @@ def test_text_encoders_of_comfyui(releases, tmp_path):
     assert side["size"] == {"shortest_edge": VISION["image_size"]}
 
 
-# --- what is refused -----------------------------------------------------------------------------
-
-
-def without(releases, tmp_path, kind: str, *names: str) -> Path:
-    source = shutil.copytree(releases[kind].source, tmp_path / "source")
-    for name in names:
-        path = source / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    return source
-
-
-@pytest.mark.parametrize(
-    ("kind", "names", "fact"),
-    [
-        ("text", ["text_encoder/model.safetensors"], "llava-llama-3-8b"),
-        ("text", ["text_encoder_2/model.safetensors"], "clip-vit-large-patch14"),
-        ("text", ["text_encoder/tokenizer.json"], "tokenizer of xtuner"),
-        ("text", ["text_encoder_2/tokenizer.json"], "tokenizer of openai"),
-        ("text", ["hunyuan-video-t2v-720p/vae"], "VAE"),
-        ("text", ["hunyuan-video-t2v-720p/transformers"], "transformer"),
-    ],
-)
-def test_what_is_missing_is_named(kind, names, fact, releases, tmp_path):
-    source = without(releases, tmp_path, kind, *names)
-    with pytest.raises(WeightsError) as caught:
-        convert(source, tmp_path / "out")
-    assert_states(caught.value, fact, str(source))
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_model_for_pictures_needs_the_whole_llava(releases, tmp_path):
-    source = without(releases, tmp_path, "token replace", "text_encoder")
-    shutil.copytree(releases["text"].source / "text_encoder", source / "text_encoder")
-    with pytest.raises(WeightsError) as caught:
-        convert(source, tmp_path / "out")
-    assert_states(caught.value, "image encoder", "llava")
-
-
-def changed(releases, tmp_path, change) -> Path:
-    """A text release whose transformer's tensors were changed."""
-    source = shutil.copytree(releases["text"].source, tmp_path / "source")
-    path = source / tiny.FOLDERS["text"] / tiny.TRANSFORMER_FILE
-    tensors = torch.load(path)["module"]
-    change(tensors)
-    torch.save({"module": tensors}, path)
-    return source
-
-
-def of_other_channels(tensors) -> None:
-    tensors["img_in.proj.weight"] = torch.ones(64, 8, 1, 2, 2)
-
-
-def of_odd_rows(tensors) -> None:
-    name = "double_blocks.0.img_attn_qkv.weight"
-    tensors[name] = tensors[name][:-1]
-
-
-def of_short_rows(tensors) -> None:
-    name = "single_blocks.1.linear1.weight"
-    tensors[name] = tensors[name][:100]
-
-
-def without_a_matrix(tensors) -> None:
-    del tensors["double_blocks.1.txt_mlp.fc2.weight"]
-
-
-def with_more(tensors) -> None:
-    tensors["audio_in.proj.weight"] = torch.ones(3, 3)
-
-
-def of_no_axes(tensors) -> None:
-    tensors["img_in.proj.weight"] = torch.ones(())
-
-
-@pytest.mark.parametrize(
-    ("change", "fact"),
-    [
-        (of_other_channels, "8 channels"),
-        (of_odd_rows, "img_attn_qkv"),
-        (of_short_rows, "single_transformer_blocks.1"),
-        (without_a_matrix, "transformer_blocks.1.ff_context.net.2.weight"),
-        (with_more, "audio_in.proj.weight"),
-        (of_no_axes, "img_in.proj.weight"),
-    ],
-)
-def test_a_transformer_of_another_model_is_refused(change, fact, releases, tmp_path):
-    source = changed(releases, tmp_path, change)
-    with pytest.raises(WeightsError) as caught:
-        convert(source, tmp_path / "out")
-    assert_states(caught.value, fact)
-    assert not (tmp_path / "out").exists()
-
-
 # --- the released sizes --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("inner", ["text_config", "vision_config"])
 @pytest.mark.parametrize("value", [None, 5, []])
-def test_a_llava_s_damaged_config_is_refused(inner, value, releases, tmp_path):
-    source = shutil.copytree(releases["token replace"].source, tmp_path / "source")
+def test_a_llava_s_damaged_config_is_refused(inner, value, hunyuan, tmp_path):
+    source = shutil.copytree(hunyuan["token replace"].source, tmp_path / "source")
     path = source / "text_encoder" / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), inner: value}))
     with pytest.raises(WeightsError) as caught:
