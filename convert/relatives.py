@@ -1,7 +1,7 @@
 """Models that are like those that are run here, and are not run: told by their tensors' names.
 
-Facts from Vchitect/Latte, hpcaitech/Open-Sora, facebookresearch/DiT, Tencent's HunyuanVideo,
-Lightricks' LTX-Video, Genmo's Mochi and Stability's UNet.
+Facts from Vchitect/Latte, hpcaitech/Open-Sora, facebookresearch/DiT, Lightricks'
+LTX-Video, Genmo's Mochi and Stability's UNet.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ RELATIVES = (
         "Open-Sora 2.0, or another model of FLUX's blocks",
         OPENSORA,
     ),
-    (("double_blocks.0.img_attn_qkv.weight",), "HunyuanVideo", OTHER),
     (("patchify_proj.weight", "audio_patchify_proj.weight"), "LTX-2", OTHER),
     (("t5_y_embedder.to_q.weight",), "Mochi", OTHER),
     (("input_blocks.0.0.weight", "out.2.weight"), "a UNet of Stable Diffusion's kind", OTHER),

@@ -260,7 +260,6 @@ RELATIVES = {
     "Open-Sora 1.0 or 1.1": ["x_embedder.proj.weight", "blocks.0.attn_temp.qkv.weight"],
     "Latte": ["x_embedder.proj.weight", "temp_embed", "blocks.0.attn.qkv.weight"],
     "Open-Sora 2.0": ["double_blocks.0.img_attn.qkv.weight", "single_blocks.0.linear1.weight"],
-    "HunyuanVideo": ["double_blocks.0.img_attn_qkv.weight"],
 }
 
 

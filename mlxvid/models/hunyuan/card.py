@@ -144,6 +144,7 @@ FAMILY = Family(
         ("tokenizer_2/vocab.json", "tokenizer_2/tokenizer.json"),
         ("scheduler/scheduler_config.json",),
     ),
+    layouts=("hunyuan",),
     examples=(
         '--model hunyuanvideo --prompt "a cat walks on the grass" --width 960 --height 544 '
         "--quantize 4 -o cat.mp4",

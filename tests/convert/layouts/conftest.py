@@ -1,4 +1,4 @@
-"""Tiny releases of Wan 2.1, converted once."""
+"""Tiny releases of Wan 2.1 and HunyuanVideo, converted once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 from mlxvid.convert import convert
 
-from . import wan_release
+from . import hunyuan_release, wan_release
 
 
 class Converted(NamedTuple):
@@ -30,5 +30,17 @@ def releases(tmp_path_factory) -> dict[str, Converted]:
         source = folder / "source"
         # One has PyTorch's legacy form, the others its zip form.
         modules = wan_release.write_release(source, kind, zipped=kind != "i2v")
+        made[kind] = Converted(source, modules, convert(source, folder / "out", "float32"))
+    return made
+
+
+@pytest.fixture(scope="package")
+def hunyuan(tmp_path_factory) -> dict[str, Converted]:
+    """A tiny release of HunyuanVideo of each kind."""
+    made = {}
+    for kind in hunyuan_release.FOLDERS:
+        folder = tmp_path_factory.mktemp("hunyuan")
+        source = folder / "source"
+        modules = hunyuan_release.write_release(source, kind)
         made[kind] = Converted(source, modules, convert(source, folder / "out", "float32"))
     return made
