@@ -92,6 +92,7 @@ def read(folder: Folder) -> Card:
         needs=needs,
         shift=fixed_shift(shift),
         guidance_is_input=transformer.guidance_embeds,
+        batches=False,  # the prompts of the passes have lengths of their own
         streamed={"text_encoder": text.streamed(TEXT_TOKENS)},
     )
 
@@ -176,6 +177,7 @@ def _release(name: str, title: str, description: str, source: Source, fast: bool
         takes=_takes(guidance_is_input=True),
         shift=fixed_shift(FAST_SHIFT if fast else SHIFT),
         guidance_is_input=True,
+        batches=False,
         parameters=_PARAMETERS,
         source=source,
         download_bytes=41_900_000_000,

@@ -86,10 +86,6 @@ class Model(base.Model):
         kind = sampler(request.sampler, self.card.samplers)
         return kind(request.steps, request.shift)
 
-    def batched(self, rows: int, latent_frames: int, request: Request) -> bool:
-        """Never: the prompts of the passes have lengths of their own."""
-        return False
-
     def predict(
         self, x: mx.array, time: float, conditions: Conditions, request: Request
     ) -> mx.array:
