@@ -154,6 +154,10 @@ class CausalConv3d(nn.Module):
         _begin(self, in_channels, out_channels, kernel, bias)
 
     def __call__(self, x: mx.array, stream: Stream | None = None) -> mx.array:
+        if self.repeat_sides:
+            y_reach, x_reach = (size // 2 for size in self.weight.shape[2:4])
+            sides = [(0, 0), (0, 0), (y_reach, y_reach), (x_reach, x_reach), (0, 0)]
+            x = mx.pad(x, sides, mode="edge")
         k_t = self.weight.shape[1]
         frames = x.shape[1]
         context = k_t - self.stride
@@ -163,10 +167,6 @@ class CausalConv3d(nn.Module):
             missing = context + frames - x.shape[1]
         if missing:
             x = mx.concatenate([_edge(x[:, :1], missing, self.repeat_first), x], axis=1)
-        if self.repeat_sides:
-            y_reach, x_reach = (size // 2 for size in self.weight.shape[2:4])
-            sides = [(0, 0), (0, 0), (y_reach, y_reach), (x_reach, x_reach), (0, 0)]
-            x = mx.pad(x, sides, mode="edge")
         # In a short chunk the first taps meet only the zeros before the clip: they are left out.
         idle = 0 if self.repeat_first else max(0, missing - frames + 1)
         inputs = [x[:, tap : tap + frames : self.stride] for tap in range(idle, k_t)]

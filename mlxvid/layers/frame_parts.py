@@ -12,6 +12,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from . import bounds
+from .conv import MAX_LAZY_VALUES
 from .tiling import chunks
 
 # Positions (frames x height x width) that a layer works on at once, but one frame at least.
@@ -47,6 +48,8 @@ def in_parts(
     for part in chunks(x, part_size(x, unit, up)):
         y = layer(part, slice(start, start + part.shape[1]))
         if y.shape[1] == frames:
+            if y.size > MAX_LAZY_VALUES:
+                bounds.evaluate(y)
             return y
         if not start:
             made = mx.zeros((y.shape[0], frames, *y.shape[2:]), y.dtype)

@@ -43,6 +43,7 @@ class CausalConv(nn.Module):
             stride=stride,
             space_stride=space_stride,
             repeat_sides=True,
+            one_by_one=True,
         )
 
     def __call__(self, x: mx.array, stream: Stream | None = None) -> mx.array:
