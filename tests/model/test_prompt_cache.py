@@ -189,6 +189,7 @@ def weights(tmp_path) -> Path:
         lambda w: digest_of(USE, [w], IDS, mx.ones_like(MASK)),
         lambda w: digest_of(USE, [w], IDS[:1], MASK[:1]),
         lambda w: digest_of(USE, [w], IDS.reshape(3, 2), MASK.reshape(3, 2)),
+        lambda w: digest_of(USE, [w], IDS, MASK, mx.zeros((1, 2, 2, 3))),
     ],
 )
 def test_another_name_for_whatever_the_states_depend_on(other, weights):
