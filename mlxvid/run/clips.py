@@ -100,6 +100,11 @@ class Still:
         return fitted[None]
 
 
+def first_frames(count: int) -> str:
+    """How many of a clip's frames are used, in a sentence that goes on with a participle."""
+    return "the first frame is" if count == 1 else f"the first {count} frames are"
+
+
 def absolute(path: str | os.PathLike) -> str:
     """A file's path from the root, so that repeating the clip finds it from another folder."""
     return os.path.abspath(given_file(path))

@@ -21,8 +21,7 @@ from mlxvid.model.card import Card
 from mlxvid.model.geometry import Geometry
 from mlxvid.model.keyframes import Keyframe, Placed
 
-from .clips import IN_MEMORY, GivenClip, Still, absolute
-from .planning import counted
+from .clips import IN_MEMORY, GivenClip, Still, absolute, first_frames
 
 log = logging.getLogger("mlxvid")
 
@@ -175,9 +174,9 @@ def _fitted(item: Item, width: int, height: int, frames: int, geometry: Geometry
         frame, count = geometry.place(item.frame, len(pixels), frames)
     if count < max(given.count, len(pixels)):
         log.warning(
-            "The clip for frame %d is cut after %s, as many as this model can be given there.",
+            "Of the clip for frame %d %s taken, as many as this model can be given there.",
             frame,
-            counted(count, "frame"),
+            first_frames(count),
         )
     return Placed(frame, pixels[:count], item.strength)
 

@@ -180,7 +180,7 @@ class Pipeline:
                 places = ["its last step"]
             if places:
                 log.warning(
-                    "A run with these settings was interrupted after %s, and `resume` would go on "
+                    "A run with these settings came as far as %s, and `resume` would go on "
                     "from there; it is kept until this one has come as far.",
                     places[0],
                 )

@@ -13,7 +13,7 @@ from mlxvid.model.geometry import Geometry
 from mlxvid.model.settings import SETTINGS
 from mlxvid.model.strength import USUAL_STRENGTH, first_step
 
-from .clips import GivenClip
+from .clips import GivenClip, first_frames
 from .planning import counted
 
 log = logging.getLogger("mlxvid")
@@ -68,7 +68,7 @@ def read_video(
     # Of a file that doesn't say how many it has one more, which tells whether any are left out.
     pixels = clip.first(frames if clip.count else frames + 1, width, height)
     if max(clip.count, len(pixels)) > frames:
-        log.warning("%s is cut after %s.", clip.called, counted(frames, "frame"))
+        log.warning("%s is longer: %s taken.", clip.called, first_frames(frames))
     if len(pixels) >= frames:
         return pixels[:frames]
     kept = _most(len(pixels), geometry)

@@ -128,8 +128,8 @@ def test_a_clip_gives_as_many_whole_latent_frames_as_are_left(files, kind, notes
     assert request.settings()["keyframes"] == {"8": [files[kind], 0.5], "28": files[kind]}
     assert files[kind] in request.digests
     assert len(notes()) == 2
-    assert "frame 8" in notes()[0] and "after 9 frames" in notes()[0]
-    assert "frame 28" in notes()[1] and "after 5 frames" in notes()[1]
+    assert "frame 8" in notes()[0] and "first 9 frames" in notes()[0]
+    assert "frame 28" in notes()[1] and "first 5 frames" in notes()[1]
 
 
 def test_clips_in_memory_are_taken_and_told_apart_by_their_frames():

@@ -54,7 +54,7 @@ def test_the_first_frames_are_taken_with_the_rate(tmp_path, notes, name):
     assert path in request.digests
     assert request.pictures == {} and request.settings()["keyframes"] == {}
     (note,) = notes()
-    assert "after 9 frames" in note
+    assert "first 9 frames" in note
 
 
 def test_the_rate_that_is_given_counts(tmp_path):

@@ -21,11 +21,15 @@ PREFIX = 2
 
 
 class Item(NamedTuple):
-    """Something given: the frame where it begins, its latents [1, f, h, w, C], and its strength."""
+    """Something given: the frame where it begins, its latents [1, f, h, w, C], and its strength.
+
+    continued: whether it begins in the window before, and these are the rest of its latents.
+    """
 
     frame: int
     latents: mx.array
     strength: float
+    continued: bool = False
 
 
 class Tokens(NamedTuple):
@@ -65,7 +69,7 @@ def placed(
     places: list[np.ndarray] = []
     for item, drawn in zip(items, mx.random.split(key, max(len(items), 1)), strict=False):
         latents = item.latents
-        own = 0 if item.frame == 0 else PREFIX
+        own = 0 if item.frame == 0 or item.continued else PREFIX
         start = item.frame // t_factor + own
         inside = latents[:, own:]
         if inside.shape[1]:

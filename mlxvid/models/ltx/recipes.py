@@ -20,8 +20,6 @@ NEGATIVE_PROMPT = "worst quality, inconsistent motion, blurry, jittery, distorte
 DISTILLED = (1.0, 0.9937, 0.9875, 0.9812, 0.975, 0.9094, 0.725, 0.4219)
 # The first pass of two works at this share of the sides that are asked for.
 WORK_SHARE = 0.6666666
-# Of the H.264 round trip through which the release puts pictures that are given.
-PICTURE_CRF = 29
 
 
 @dataclass(frozen=True)

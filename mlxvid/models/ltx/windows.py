@@ -64,17 +64,22 @@ class WindowsShot(LTXShot):
         return WindowStage(*known, shot=self, number=number, shared=shared)
 
     def _inside(self, number: int) -> list[Item]:
-        """What is given in a window and in none before it, by the window's own frames."""
+        """What is given in a window and in none before it, by the window's own frames: of a clip
+        that goes on beyond the window before, the rest.
+        """
         t_factor = self.model.card.geometry.t_factor
         own = self.windows[number]
         earlier = self.windows[number - 1].stop if number else 0
         items = []
         for item in self.items(0):
             latent = -(-item.frame // t_factor)
-            if earlier <= latent < own.stop:
-                room = own.stop - latent
-                frame = item.frame - own.start * t_factor
-                items.append(Item(frame, item.latents[:, :room], item.strength))
+            begin = max(latent, earlier)
+            if not begin < min(own.stop, latent + item.latents.shape[1]):
+                continue
+            continued = begin > latent
+            frame = begin * t_factor if continued else item.frame
+            latents = item.latents[:, begin - latent : own.stop - latent]
+            items.append(Item(frame - own.start * t_factor, latents, item.strength, continued))
         return items
 
 
@@ -109,6 +114,14 @@ class WindowStage(TokenStage):
             start += 1
         return mx.concatenate([x[:, :start], own, x[:, self.window.stop :]], axis=1)
 
+    def _alike(self, own: mx.array) -> mx.array:
+        """The window's latents, all but the first, drawn to the look of the first window; what is
+        given stays as it is, as far as it holds.
+        """
+        drawn = adain(own[:, 1:], self.shot.state["opening"], LIKENESS)
+        edit = self.tokens.edit[:, self.tokens.extra :].reshape(1, *self.shape, 1)
+        return drawn + mx.array(1 - edit[:, 1:]) * (own[:, 1:] - drawn)
+
     def preview(self, x: mx.array, x0: mx.array) -> mx.array:
         """As far as the clip is made by now."""
         return self.merged(x, x0)[:, : self.window.stop]
@@ -118,7 +131,7 @@ class WindowStage(TokenStage):
         if not self.number:
             self.shot.state = {"opening": own}
             return self.merged(x, y)
-        own = adain(own[:, 1:], self.shot.state["opening"], LIKENESS)
+        own = self._alike(own)
         start = self.window.start + 1
         fading = self.shared - 1
         share = mx.linspace(1, 0, fading + 2)[1:-1].reshape(1, -1, 1, 1, 1)

@@ -23,6 +23,8 @@ pytest.importorskip("diffusers")
 
 from diffusers.pipelines.ltx import pipeline_ltx_i2v_long_multi_prompt as theirs  # noqa: E402
 
+from tests.media.moving import moving  # noqa: E402
+
 from . import tiny as tiny_ltx  # noqa: E402
 from .pipelines import FPS, NEGATIVE, SEED, noise  # noqa: E402
 from .reference import CHANNELS  # noqa: E402
@@ -136,3 +138,26 @@ def test_windows_are_one_pass_at_the_whole_size(folder_of, caplog, asked):
     short = {"frames": 97, "width": 640, "height": 640}
     one = plan(pipe.model.card, **short, options={"upscale": False})
     assert one.peak_bytes < plan(pipe.model.card, **short).peak_bytes
+
+
+def test_a_clip_that_is_given_goes_on_in_the_next_window(folder_of, monkeypatch):
+    """It begins in the last latent frame of a window; the others are those of the next, unchanged
+    where they hold.
+    """
+    pipe = mlxvid.load(str(folder_of("0.9.6-distilled")))
+    frames = 1 + 8 * 19
+    clip = moving(25, 64, 32)
+    other = clip.copy()
+    other[1:] = 255 - clip[1:]
+    made = []
+    finish = pipe.model.finish
+    monkeypatch.setattr(
+        pipe.model, "finish", lambda x, *rest: made.append(np.array(x)) or finish(x[:, :1], *rest)
+    )
+    same = dict(frames=frames, steps=1, seed=1, options={"prepare": False}, **SIZE)
+    for prompt, given in (("a|b", clip), ("c|d", clip), ("a|b", other)):
+        pipe.generate(prompt, join=given, **same)
+    first, with_other_texts, with_other_clip = made
+    np.testing.assert_allclose(with_other_texts[:, -3:], first[:, -3:], atol=1e-6)
+    assert np.abs(with_other_texts - first)[:, :-3].max() > 0.1
+    assert np.abs(with_other_clip - first)[:, -3:].max() > 0.1
