@@ -7,6 +7,7 @@ from collections.abc import Callable
 from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults, Geometry
+from mlxvid.model.tiny import TinyDecoder
 from mlxvid.text.clip_text_config import CLIPTextConfig
 from mlxvid.text.llama_config import LLAMA_3_8B
 
@@ -24,7 +25,7 @@ TEXT_PIPELINE = "HunyuanVideoPipeline"
 PICTURE_PIPELINE = "HunyuanVideoImageToVideoPipeline"
 # Of a prompt in its template, in the longest of them.
 TEXT_TOKENS = 351
-TAKES = frozenset({"negative_prompt", "shift", "loras"})
+TAKES = frozenset({"draft_decode", "negative_prompt", "shift", "loras"})
 LICENCE = "Tencent Hunyuan Community (not for the EU, the UK, South Korea)"
 TERMS = (
     "its licence, the Tencent Hunyuan Community Licence, does not apply in the European Union, the "
@@ -128,6 +129,7 @@ FAMILY = Family(
         "vae": Part(".vae:AutoencoderKLHunyuanVideo", HunyuanVideoVAEConfig, "decode", "float32"),
     },
     read=read,
+    tiny_decoder=TinyDecoder("taehv", "373253e5f877b3f6474a7ec874e5559f40381246"),
     # The VAE's tile of 17 frames was measured at its real width, 633 values a pixel, with stand-ins
     # for MLX's convolutions, which make copies on the CPU that they don't on Metal; its five latent
     # frames count as 20 here.
