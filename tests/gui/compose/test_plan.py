@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from PySide6.QtWidgets import QLabel
 
+from mlxvid.catalog import CATALOG
 from mlxvid.gui.compose.plan_line import estimate
 from mlxvid.gui.core.choices import Choices
+from mlxvid.gui.core.job_requests import plan_of
 from mlxvid.model.machine import GIB, Machine
 from tests.gui.cards import WITH_LORAS
 
@@ -81,3 +83,10 @@ def test_the_estimate_is_the_median_rate_of_the_runs_nearest_in_size():
     ]
     far = [(1, 1.0, 9.0)] * 50
     assert estimate(far + near, 100, 40) == pytest.approx(8.0, rel=0.13)
+
+
+def test_the_plan_knows_the_options_of_the_model():
+    two = next(card.name for card in CATALOG.values() if card.options.get("upscale"))
+    machine = Machine("test", 64 * GIB, 48 * GIB, metal=True)
+    one = plan_of({"model": two, "options": {"upscale": False}}, machine)
+    assert one.peak_bytes < plan_of({"model": two}, machine).peak_bytes
