@@ -154,12 +154,18 @@ def _block_values(card: Card, machine: Machine, scores: float = 0.0) -> float:
 
 
 def decode_piece(
-    coefficients: Coefficients, frames: int, width: int, height: int, usable: int
+    coefficients: Coefficients,
+    frames: int,
+    width: int,
+    height: int,
+    usable: int,
+    clip_frames: int = 0,
 ) -> tuple[int, bool]:
-    """Bytes that the VAE holds of the piece that it decodes at a time, and whether it is a small
-    tile: it is where the usual piece would take more than half of what there is.
+    """Bytes that the VAE holds while it decodes, and whether it does so in small tiles: it does
+    where the usual piece would take more than half of what there is, and tiles take less.
 
-    frames, width, height: of the clip that is decoded together, in pixels.
+    frames, width, height: of what is decoded together, in pixels. clip_frames: of the whole clip,
+    of which tiles hold :attr:`Coefficients.tiled_values`.
     """
 
     def size(tile: int, halo: int) -> int:
@@ -169,7 +175,9 @@ def decode_piece(
     usual = size(coefficients.decode_tile, coefficients.decode_halo)
     if coefficients.small_tile is None or usual <= usable // 2:
         return usual, False
-    return size(coefficients.small_tile, 0), True
+    clip = int(coefficients.tiled_values * clip_frames * width * height * VALUE_BYTES)
+    tiled = size(coefficients.small_tile, 0) + clip
+    return (tiled, True) if tiled < usual else (usual, False)
 
 
 def stages(load: Load, weights: Weights, card: Card, machine: Machine) -> dict[Stage, int]:
@@ -249,6 +257,5 @@ def _decoding(load: Load, memory: Coefficients, machine: Machine) -> int:
 
 def _piece(load: Load, memory: Coefficients, machine: Machine) -> int:
     at_once = min(load.latent_frames, memory.decode_chunk) * load.t_factor
-    piece, small = decode_piece(memory, at_once, load.width, load.height, machine.usable)
-    values = memory.tiled_values * load.frames * load.width * load.height if small else 0
-    return piece + int(values * VALUE_BYTES)
+    size = (load.width, load.height)
+    return decode_piece(memory, at_once, *size, machine.usable, load.frames)[0]

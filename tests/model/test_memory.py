@@ -126,6 +126,11 @@ def test_a_small_tile_is_taken_where_the_usual_would_fill_half_of_the_memory():
     assert decode_piece(coefficients, 4, 512, 512, 2 * usual) == (usual, False)
     small = 4 * 64 * 64 * 90 * 4
     assert decode_piece(coefficients, 4, 512, 512, 2 * usual - 2) == (small, True)
+    # Not where they would hold more, with the whole clip.
+    tiles = Coefficients(**{**facts, "tiled_values": 3})
+    clip = 3 * 9 * 512 * 512 * 4
+    assert decode_piece(tiles, 4, 512, 512, usual, clip_frames=9) == (small + clip, True)
+    assert decode_piece(tiles, 4, 512, 512, usual, clip_frames=900) == (usual, False)
     without = Coefficients(**{**facts, "small_tile": None})
     assert decode_piece(without, 4, 512, 512, 1) == (usual, False)
 

@@ -135,7 +135,8 @@ class Model(base.Model):
     def decode(self, latents: mx.array, watch: Watch | None = None) -> Iterator[mx.array]:
         geometry = self.geometry
         at_once = min(latents.shape[1], self.card.family.memory.decode_chunk)
-        tile = self._tile(at_once * geometry.t_factor, *latents.shape[2:4])
+        clip = geometry.pixel_frames(latents.shape[1])
+        tile = self._tile(at_once * geometry.t_factor, *latents.shape[2:4], clip)
         for part in self.network("vae", watch).decode(latents, tile):
             yield part[0]
 
@@ -143,14 +144,17 @@ class Model(base.Model):
         """Not scaled, as the VAE's encoder makes them."""
         return latents / self.folder.config("vae", CogVideoXVAEConfig).scaling_factor
 
-    def _tile(self, frames: int, height: int, width: int) -> tuple[int, int] | None:
+    def _tile(
+        self, frames: int, height: int, width: int, clip_frames: int = 0
+    ) -> tuple[int, int] | None:
         """The tiles in which the VAE takes that many frames at once, in latent positions: the
-        reference's where the whole picture would take too much memory, else None.
+        reference's where the whole picture would take too much memory, else None. clip_frames: of
+        the clip that is decoded, 0 where it is encoded.
         """
         s = self.geometry.s_factor
         usable = this_machine().usable
         memory = self.card.family.memory
-        _, small = decode_piece(memory, frames, width * s, height * s, usable)
+        _, small = decode_piece(memory, frames, width * s, height * s, usable, clip_frames)
         return self.folder.config("vae", CogVideoXVAEConfig).tile if small else None
 
 

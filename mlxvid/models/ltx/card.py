@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mlxvid.errors import WeightsError
-from mlxvid.model.card import CLIP_TO_CLIP, Block, Card, Coefficients, Family, Part, Source
+from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults
-from mlxvid.model.settings import Setting
 from mlxvid.text.t5_config import T5_XXL, T5Config
 
 from . import releases
 from .config import LTXTransformerConfig
 from .geometry import LONGEST, LTXGeometry
+from .options import CONDITIONED, OPTIONS, TAKES, WITH_TIMES
 from .recipes import BLOCKS_2B, NEGATIVE_PROMPT, RECIPES, Recipe, work_size
 from .texts import in_windows
 from .tiles import largest_tile
@@ -32,102 +32,10 @@ CONDITION = "LTXConditionPipeline"
 # How its other pipelines read a prompt: fewer tokens, and without telling T5 where they end.
 PLAIN_TOKENS = 128
 
-OPTIONS = (
-    Setting(
-        "stg",
-        "number",
-        "Spatio-temporal guidance",
-        "how strongly the clip is steered away from one with less attention; 0: not at all",
-        "options",
-        low=0,
-        high=20,
-        metavar="SCALE",
-        digits=2,
-    ),
-    Setting(
-        "rescale",
-        "number",
-        "Rescaling",
-        "how far guidance is kept from raising contrast, 0 to 1",
-        "options",
-        low=0,
-        high=1,
-        metavar="SHARE",
-        digits=2,
-    ),
-    Setting(
-        "decode_timestep",
-        "number",
-        "Decoder's time",
-        "how much noise the decoder takes the latents to have, 0 to 1",
-        "options",
-        low=0,
-        high=1,
-        metavar="TIME",
-        digits=3,
-    ),
-    Setting(
-        "decode_noise",
-        "number",
-        "Decoder's noise",
-        "the share of noise that the decoder is given with the latents",
-        "options",
-        low=0,
-        high=1,
-        metavar="SHARE",
-        digits=3,
-    ),
-    Setting(
-        "upscale",
-        "switch",
-        "Two passes",
-        "first at two thirds of the size, then a second pass over latents made twice as large",
-        "options",
-    ),
-    Setting(
-        "image_noise",
-        "number",
-        "Noise on pictures",
-        "noise on what is given and held, which brings more motion; 0 leaves it exact",
-        "options",
-        low=0,
-        high=1,
-        metavar="SCALE",
-        digits=3,
-    ),
-    Setting(
-        "prepare",
-        "switch",
-        "Prepare pictures",
-        "as the release does: softened and compressed, which the motion comes from",
-        "options",
-    ),
-)
-TAKES = CLIP_TO_CLIP | {
-    "negative_prompt",
-    "loras",
-    "image",
-    "stg",
-    "rescale",
-    "upscale",
-    "prepare",
-}
-WITH_TIMES = frozenset({"decode_timestep", "decode_noise"})
-# What a model takes that is given pictures and clips at any frame.
-CONDITIONED = frozenset(
-    {
-        "last_image",
-        "keyframes",
-        "keyframe_clips",
-        "keyframe_strength",
-        "extend",
-        "join",
-        "control",
-        "image_noise",
-    }
-)
 # Frames that a clip has in common with the one that it extends or joins: 8k + 1.
 SHARED_FRAMES = 25
+# Latent positions on a side of the tiles that are decoded where memory is short.
+SMALL_TILE = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,7 +131,7 @@ def _recipe(folder: Folder, transformer: LTXTransformerConfig, vae: LTXVAEConfig
         certain = True
         folder.require_match((vae.generation,), (recipe.generation,))
     else:
-        found = releases.told(vae.generation, transformer.num_layers, _names(folder))
+        found = releases.told(vae.generation, transformer.num_layers, releases.names(folder))
         if found is None:
             raise WeightsError(
                 f"The parts of {folder.path} come from different models: no release has a "
@@ -236,19 +144,6 @@ def _recipe(folder: Folder, transformer: LTXTransformerConfig, vae: LTXVAEConfig
     if transformer.causal_temporal_positioning is not None:
         recipe = replace(recipe, causal=transformer.causal_temporal_positioning)
     return releases.Told(recipe, certain)
-
-
-def _names(folder: Folder) -> list[str]:
-    """What the folder and its components were called, the nearest first."""
-    path = folder.path.resolve()
-    # In the hub's cache a snapshot is two levels below the folder with the repository's name.
-    names = [folder.path.name, path.name, path.parents[1].name if len(path.parents) > 1 else ""]
-    configs = [folder.index, folder.json("transformer"), folder.json("vae")]
-    for config in configs:
-        name = config.get("_name_or_path")
-        if isinstance(name, str):
-            names.append(name)
-    return names
 
 
 def _samplers(recipe: Recipe) -> tuple[str, ...]:
@@ -324,8 +219,8 @@ FAMILY = Family(
     options=OPTIONS,
     # Of tokens with times of their own, as with pictures; without these a block on Metal holds 8.4
     # widths. The rotary tables are two of them. The third generation's VAE, at a quarter of its
-    # widths, held 18.2 values a pixel and frame of eight while it decoded frame by frame; tiles
-    # would hold the whole clip instead.
+    # widths, held 18.2 values a pixel and frame of eight while it decoded frame by frame; in
+    # tiles it holds the whole clip.
     memory=Coefficients(
         metal=Block(attention=14.0, forward=10.0, inner=1.0),
         cpu=Block(attention=21.2, forward=11.8, inner=4.0),
@@ -334,6 +229,8 @@ FAMILY = Family(
         decode_tile=4096,
         decode_halo=0,
         most_scores=2**26,
+        small_tile=32 * SMALL_TILE,
+        tiled_values=3,
     ),
     # A look within the least time. The size is that of the first of two passes towards 1216x704,
     # and the seed's noise so the same: the composition stays when both passes are made.

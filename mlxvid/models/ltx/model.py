@@ -20,12 +20,14 @@ from mlxvid.layers.resize import bilinear
 from mlxvid.model import base
 from mlxvid.model.base import Components, Shot
 from mlxvid.model.conditions import Conditions
+from mlxvid.model.machine import this_machine
+from mlxvid.model.memory import decode_piece
 from mlxvid.model.request import Request
 from mlxvid.progress import Watch
 from mlxvid.schedulers import FlowEuler, FlowStochastic, Scheduler
 from mlxvid.text.tokenizer import load_tokenizer
 
-from .card import LTXCard
+from .card import SMALL_TILE, LTXCard
 from .geometry import LONGEST
 from .keys import key_of
 from .pictures import prepared
@@ -196,7 +198,8 @@ class Model(base.Model):
     # --- frames ----------------------------------------------------------------------------------
 
     def decode(self, latents: mx.array, watch: Watch | None = None) -> Iterator[mx.array]:
-        for part in self.network("vae", watch).decode(latents, self.recipe.decode_time):
+        time = self.recipe.decode_time
+        for part in self.network("vae", watch).decode(latents, time, tile=self._tile(latents)):
             yield part[0]
 
     def finish(
@@ -215,5 +218,17 @@ class Model(base.Model):
         if options.get("upscale"):
             latents = tone_mapped(latents, self.recipe.tone_mapping)
         key = key_of(seed, "decode", 1)
-        for part in self.network("vae", watch).decode(latents, time, key):
+        for part in self.network("vae", watch).decode(latents, time, key, self._tile(latents)):
             yield bilinear(part[0], settings["height"], settings["width"])
+
+    def _tile(self, latents: mx.array) -> int | None:
+        """Latent positions on a side of the tiles that are decoded one after the other, where whole
+        frames would take too much memory and tiles take less; else None.
+        """
+        memory = self.card.family.memory
+        geometry = self.card.geometry
+        height, width = (side * geometry.s_factor for side in latents.shape[2:4])
+        frames = geometry.pixel_frames(latents.shape[1])
+        usable = this_machine().usable
+        _, small = decode_piece(memory, geometry.t_factor, width, height, usable, frames)
+        return SMALL_TILE if small else None

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from mlxvid.model.folder import Folder
+
 from .recipes import BLOCKS_2B, RECIPES, Generation, Recipe
 
 # The key of model_index.json in which the converter and the catalog say which release it is.
@@ -80,3 +82,16 @@ def uncertain(recipe: Recipe) -> str:
         f"Taken for LTX-Video {recipe.release}, since no name says which release it is; another "
         "one's name in that of the file or folder, as ltxv-13b-0.9.7-distilled, changes that."
     )
+
+
+def names(folder: Folder) -> list[str]:
+    """What the folder and its components were called, the nearest first."""
+    path = folder.path.resolve()
+    # In the hub's cache a snapshot is two levels below the folder with the repository's name.
+    names = [folder.path.name, path.name, path.parents[1].name if len(path.parents) > 1 else ""]
+    configs = [folder.index, folder.json("transformer"), folder.json("vae")]
+    for config in configs:
+        name = config.get("_name_or_path")
+        if isinstance(name, str):
+            names.append(name)
+    return names
