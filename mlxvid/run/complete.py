@@ -100,8 +100,10 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
         made_from = read_video(video, frames, width, height, geometry)
         frames = len(made_from)
     options, note = card.settled(_options(card, given.get("options", {})), frames, prompt)
-    if note:
-        log.warning(note)
+    lines = card.extrapolation_notes(frames, given.get("length_extrapolation"))
+    for line in [note, *lines]:
+        if line:
+            log.warning(line)
     followed = None
     if control:
         followed = read_control(control, frames, width, height, geometry)
