@@ -131,13 +131,13 @@ FAMILY = Family(
         "vae": Part(".vae:AutoencoderKLHunyuanVideo", HunyuanVideoVAEConfig, "decode", "float32"),
     },
     read=read,
-    # The VAE's tile of 17 frames was measured at its real width, 822 values a pixel, with stand-ins
+    # The VAE's tile of 17 frames was measured at its real width, 633 values a pixel, with stand-ins
     # for MLX's convolutions, which make copies on the CPU that they don't on Metal; its five latent
     # frames count as 20 here.
     memory=Coefficients(
         metal=Block(attention=7.2, forward=4.0, inner=0.5),
         cpu=Block(attention=38.0, forward=4.0, inner=0.5),
-        decode_values=700,
+        decode_values=540,
         decode_chunk=5,
         decode_tile=256,
         decode_halo=0,
