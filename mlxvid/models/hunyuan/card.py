@@ -97,6 +97,7 @@ def read(folder: Folder) -> Card:
         guidance_is_input=transformer.guidance_embeds,
         extrapolation=EXTRAPOLATION,
         streamed={"text_encoder": text.streamed(TEXT_TOKENS)},
+        precise={"transformer": transformer.precise},
     )
 
 
@@ -185,6 +186,7 @@ def _release(name: str, title: str, description: str, source: Source, fast: bool
         source=source,
         download_bytes=41_900_000_000,
         streamed={"text_encoder": LLAMA_3_8B.streamed(TEXT_TOKENS)},
+        precise={"transformer": HunyuanVideoTransformerConfig().precise},
     )
 
 
