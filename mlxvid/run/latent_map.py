@@ -79,12 +79,14 @@ def fitted(model: Model, watch: Watch | None = None) -> LatentMap:
     """
     model.network("vae", watch)
     counts = frame_counts(model.card.geometry, LATENT_FRAMES)
-    samples: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {int(n): [] for n in counts}
+    samples: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {int(n): [] for n in counts if n}
     if watch is not None:
         watch.begin("encode", CLIPS)
     for latents, frames in _samples(model):
         start = 0
         for z, count in zip(latents, counts, strict=True):
+            if not count:  # a latent frame that is no part of the clip
+                continue
             group = frames[start : start + count]
             rgb = _shrunk(group, *z.shape[:2]).transpose(1, 2, 0, 3)
             samples[int(count)].append((z.reshape(-1, z.shape[-1]), rgb.reshape(-1, 3 * count)))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import mlx.core as mx
 
-from mlxvid.model.base import Shot, Stage
+from mlxvid.model.base import Passes, Shot, Stage
 from mlxvid.model.guidance import PROMPT
+from mlxvid.schedulers import Scheduler
 
 # The share of noise in what a run begins with; the rest is the picture, in all frames, which keeps
 # clips steady.
@@ -22,11 +23,13 @@ class PictureShot(Shot):
 
 
 class PictureStage(Stage):
-    """picture: its latents [1, 1, h, w, C]. replaced: whether they are the clip's first frame, at
+    """The steps of such a run.
+
+    picture: its latents [1, 1, h, w, C]. replaced: whether they are the clip's first frame, at
     every step.
     """
 
-    def __init__(self, scheduler, passes, picture: mx.array, replaced: bool):
+    def __init__(self, scheduler: Scheduler, passes: Passes, picture: mx.array, replaced: bool):
         super().__init__(scheduler, passes)
         self.picture = picture
         self.replaced = replaced

@@ -12,7 +12,7 @@ from PIL import Image
 
 import mlxvid
 from mlxvid.errors import SettingError
-from mlxvid.run import checkpoint
+from mlxvid.run import checkpoint, latent_map
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
@@ -185,3 +185,14 @@ def test_frames_go_to_latents_and_back(models, kind):
     pipe = mlxvid.load(str(models(kind)[0]))
     frames = np.random.default_rng(0).integers(0, 256, (5, 16, 24, 3), dtype=np.uint8)
     assert pipe.reconstruct(frames).shape == frames.shape
+
+
+def test_rough_previews_of_a_model_with_hidden_frames(models, monkeypatch):
+    monkeypatch.setattr(latent_map, "CLIPS", 3)
+    model = mlxvid.load(str(models("latent concat")[0])).model
+    geometry = model.card.geometry
+    fitted = latent_map.fitted(model)
+    for frames in (1, 9):
+        shape = geometry.latent_shape(frames, 32, 48)
+        latents = np.zeros((*shape, tiny.CHANNELS), np.float32)
+        assert fitted.frames(latents, geometry).shape == (frames, 6, 4, 3)
