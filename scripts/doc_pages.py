@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -37,6 +38,12 @@ CLOSE = 0.9
 
 BEGIN = "<!-- Made by scripts/docs: begin -->"
 END = "<!-- Made by scripts/docs: end -->"
+# Around a table of what fits of the model that is named.
+OF_ONE = re.compile(
+    r"(<!-- Made by scripts/docs of (\S+): begin -->\n).*?(<!-- Made by scripts/docs: end -->)",
+    re.DOTALL,
+)
+MACS_OF_ONE = (16, 24, 36, 64, 128)
 
 GROUPS = {
     "what": "What to make",
@@ -95,6 +102,38 @@ def models_page(text: str) -> str:
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n\n{fit_table()}\n{END}{after}"
+
+
+def model_pages() -> list[Path]:
+    """The pages with such tables."""
+    pages = sorted(DOCS.glob("*.md"))
+    return [page for page in pages if OF_ONE.search(page.read_text(encoding="utf-8"))]
+
+
+def model_page(text: str) -> str:
+    """A page on some models, whose text is given, with its tables of what fits of one of them
+    brought up to date.
+    """
+    return OF_ONE.sub(lambda found: f"{found[1]}\n{largest_table(found[2])}\n{found[3]}", text)
+
+
+def largest_table(model: str) -> str:
+    """The largest clips of a model that fit, by a Mac's memory and bits a weight, as a table."""
+    header = ("Mac", *(f"{bits} bits" if bits else "as stored" for bits in BITS))
+    rows = []
+    for gb in MACS_OF_ONE:
+        plans = [plan(model, quantize=bits, machine=mac(gb)) for bits in BITS]
+        rows.append((f"{gb} GB", *map(_largest, plans)))
+    return _table(header, rows)
+
+
+def _largest(planned: Plan) -> str:
+    """The default clip, or what fits in its place at these bits."""
+    if planned.fits:
+        return f"all {planned.frames} frames at {planned.width}x{planned.height}"
+    others = [other for other in planned.alternatives if other.quantize == planned.quantize]
+    sizes = [f"{other.frames} at {other.width}x{other.height}" for other in others[:2]]
+    return ", or ".join(sizes) or "no"
 
 
 def fit_table() -> str:
@@ -284,8 +323,10 @@ def main() -> None:
     SETTINGS_PAGE.write_text(settings_page(), encoding="utf-8")
     text = MODELS_PAGE.read_text(encoding="utf-8")
     MODELS_PAGE.write_text(models_page(text), encoding="utf-8")
+    for page in model_pages():
+        page.write_text(model_page(page.read_text(encoding="utf-8")), encoding="utf-8")
     write_reference()
-    for path in (SETTINGS_PAGE, MODELS_PAGE, REFERENCE / "index.html"):
+    for path in (SETTINGS_PAGE, MODELS_PAGE, *model_pages(), REFERENCE / "index.html"):
         print(path.relative_to(DOCS.parent))
 
 

@@ -69,6 +69,14 @@ def test_the_table_of_what_fits_is_current():
     assert text == doc_pages.models_page(text), "run scripts/docs"
 
 
+def test_the_tables_of_single_models_are_current():
+    pages = doc_pages.model_pages()
+    assert pages
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        assert text == doc_pages.model_page(text), "run scripts/docs"
+
+
 # --- links ---------------------------------------------------------------------------------------
 
 

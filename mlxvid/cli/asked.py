@@ -19,7 +19,12 @@ from .flags import flag_of
 from .prompts import read_prompt, read_prompts
 
 # They are the other model's, where another is given than that of the clip to repeat.
-_OF_THE_MODEL = frozenset({"revision", "options", "sampler", "shift", "attention", "draft_decode"})
+_OF_THE_MODEL = frozenset(
+    {
+        "revision", "options", "sampler", "shift", "attention", "length_extrapolation",
+        "draft_decode",
+    }
+)  # fmt: skip
 
 Settings = dict[str, Any]
 

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 
 from mlxvid.text.streamed import Streamed
 
+from .extrapolation import Extrapolation
 from .folder import Folder
 from .geometry import ATTENTION_MODES, Defaults, Geometry
 from .settings import SETTINGS, Setting
@@ -196,8 +197,9 @@ class Card:
     frames that a clip has in common with the one that it extends or joins. shift(width, height): of
     the noise schedule, None for a model without one. guidance_is_input: guidance is an input of the
     network, which then takes one pass a step. batches: several passes may go through the network at
-    once. streamed: what its parts that can be streamed hold then. precise: parameters by component
-    that are never quantized, where they are many.
+    once. extrapolation: what makes long clips repeat, of models that take `length_extrapolation`.
+    streamed: what its parts that can be streamed hold then. precise: parameters by component that
+    are never quantized, where they are many.
 
     Of a release: parameters by component, dtype as stored; source: its repository in the Diffusers
     layout; aliases: other names of that; originals: repositories of the same weights in other
@@ -224,6 +226,7 @@ class Card:
     shift: Callable[[int, int], float | None] = _no_shift
     guidance_is_input: bool = False
     batches: bool = True
+    extrapolation: Extrapolation | None = None
     streamed: Mapping[str, Streamed] = field(default_factory=dict)
     precise: Mapping[str, int] = field(default_factory=dict)
     licence: str = ""
@@ -299,6 +302,21 @@ class Card:
         for the user about those that are not as in `options`.
         """
         return options, None
+
+    def lowered(self, asked: bool, latent_frames: int) -> tuple[int, int] | None:
+        """The temporal rotary frequency to lower, counted from 1, and the length for which.
+
+        asked: whether `length_extrapolation` was; else, and for clips that don't repeat, None.
+        """
+        if self.extrapolation is None or not asked:
+            return None
+        return self.extrapolation.lowered(latent_frames)
+
+    def extrapolation_notes(self, frames: int, asked: bool | None) -> list[str]:
+        """Lines on a clip longer than the training's. asked: None where nothing was."""
+        if self.extrapolation is None:
+            return []
+        return list(self.extrapolation.notes(frames, self.geometry, asked))
 
     def worked_size(self, width: int, height: int, options: Mapping[str, Any]) -> tuple[int, int]:
         """The largest (width, height) in pixels at which a clip of that size is denoised and

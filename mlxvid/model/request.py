@@ -69,6 +69,11 @@ class Request:
         """The scale of classifier-free guidance where `guidance` is an input of the network."""
         return self.more.get("true_guidance", 1.0)
 
+    @property
+    def length_extrapolation(self) -> bool:
+        """Whether a clip much longer than the training's is kept from repeating itself."""
+        return self.more.get("length_extrapolation", False)
+
     def settings(self) -> dict[str, Any]:
         """The JSON-able settings that make this clip again."""
         plain = {name: value for name, value in vars(self).items() if name not in _NESTED}

@@ -233,6 +233,15 @@ _TABLE = (
         needs_support=True,
     ),
     Setting(
+        "length_extrapolation",
+        "switch",
+        "Longer than trained",
+        "keep a clip much longer than the training's, up to twice as long, from repeating itself; "
+        "shorter ones stay as they are",
+        "how",
+        needs_support=True,
+    ),
+    Setting(
         "draft_decode",
         "switch",
         "Draft",

@@ -100,8 +100,12 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
         made_from = read_video(video, frames, width, height, geometry)
         frames = len(made_from)
     options, note = card.settled(_options(card, given.get("options", {})), frames, prompt)
-    if note:
-        log.warning(note)
+    others = {name: value for name, value in given.items() if name not in _RULED}
+    more = {name: SETTINGS[name].checked(value) for name, value in others.items()}
+    lines = card.extrapolation_notes(frames, more.get("length_extrapolation"))
+    for line in [note, *lines]:
+        if line:
+            log.warning(line)
     followed = None
     if control:
         followed = read_control(control, frames, width, height, geometry)
@@ -115,7 +119,6 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
         named.append(_Named("video", video.source, made_from))
     if control and followed is not None:
         named.append(_Named("control", control.source, followed))
-    more = {name: value for name, value in given.items() if name not in _RULED}
     return Request(
         prompt=prompt,
         negative_prompt=negative_prompt,
@@ -138,7 +141,7 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
         control=followed,
         options=options,
         digests=_digests(named),
-        more={name: SETTINGS[name].checked(value) for name, value in more.items()},
+        more=more,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from mlxvid.errors import WeightsError
 from mlxvid.model.card import CLIP_TO_CLIP, Block, Card, Coefficients, Family, Part, Source
+from mlxvid.model.extrapolation import Extrapolation
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import MAX_SIDE, Defaults
 from mlxvid.model.settings import Setting
@@ -54,6 +55,9 @@ TAKES = frozenset(
     {"negative_prompt", "loras", "draft_decode"} | {option.name for option in OPTIONS}
 )
 PICTURE = frozenset({"image"})
+LONGER = frozenset({"length_extrapolation"})
+# arXiv:2502.15894; the training's clips have 13 latent frames, and lengths are 1 + 2k of them.
+EXTRAPOLATION = Extrapolation(index=2, period=20, longest=25)
 
 # 1.5: pixels of its clips, and the longest ones. Its config's sizes are only those of its table of
 # positions, which are counted.
@@ -89,6 +93,22 @@ def geometry(
         trained_frames=LONGEST_15,
         by_side=transformer.starts_from_picture,
     )
+
+
+def extrapolation(transformer: CogVideoXConfig) -> Extrapolation | None:
+    """What makes long clips repeat, of 5B from text: the others' positions are no rotary ones, or
+    end, or were trained with other lengths.
+    """
+    is_first = transformer.patch_size_t is None and transformer.use_rotary_positional_embeddings
+    if not is_first or transformer.use_learned_positional_embeddings:
+        return None
+    return EXTRAPOLATION
+
+
+def takes(transformer: CogVideoXConfig) -> frozenset[str]:
+    """What a model can be given."""
+    others = PICTURE if transformer.starts_from_picture else CLIP_TO_CLIP
+    return TAKES | others | (LONGER if extrapolation(transformer) else frozenset())
 
 
 def defaults(clips: CogVideoXGeometry, sampler: str) -> Defaults:
@@ -136,8 +156,9 @@ def read(folder: Folder) -> Card:
         samplers=tuple(SAMPLERS.values()),
         heads=transformer.num_attention_heads,
         head_dim=transformer.attention_head_dim,
-        takes=TAKES | (needs or CLIP_TO_CLIP),
+        takes=takes(transformer),
         needs=needs,
+        extrapolation=extrapolation(transformer),
         options=usual_options(sampler),
         streamed={"text_encoder": text.streamed(transformer.max_text_seq_length)},
         precise={"transformer": transformer.modulation},
@@ -222,8 +243,9 @@ def _release(
         samplers=tuple(SAMPLERS.values()),
         heads=transformer.num_attention_heads,
         head_dim=transformer.attention_head_dim,
-        takes=TAKES | (needs or CLIP_TO_CLIP),
+        takes=takes(transformer),
         needs=needs,
+        extrapolation=extrapolation(transformer),
         options=usual_options(sampler),
         streamed={"text_encoder": T5_XXL.streamed(TEXT_TOKENS)},
         precise={"transformer": transformer.modulation},

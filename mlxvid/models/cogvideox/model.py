@@ -130,7 +130,9 @@ class Model(base.Model):
         if "picture" in conditions:
             x = mx.concatenate([x, conditions["picture"]], axis=-1)
         times = mx.full((x.shape[0],), time * self.noise.num_train_timesteps)
-        return self.network("transformer")(x, times, conditions["text"]).astype(mx.float32)
+        lowered = self.card.lowered(request.length_extrapolation, x.shape[1])
+        velocity = self.network("transformer")(x, times, conditions["text"], lowered)
+        return velocity.astype(mx.float32)
 
     def decode(self, latents: mx.array, watch: Watch | None = None) -> Iterator[mx.array]:
         geometry = self.geometry

@@ -30,12 +30,18 @@ def sines_3d(
     return mx.concatenate(parts, axis=-1).reshape(-1, dim)
 
 
-def rotary(grid: tuple[int, int, int], dim: int, base: tuple[int, int] | None, text: int) -> Rotary:
+def rotary(
+    grid: tuple[int, int, int],
+    dim: int,
+    base: tuple[int, int] | None,
+    text: int,
+    lowered: tuple[int, int] | None = None,
+) -> Rotary:
     """Rotary tables for `text` tokens, which stay as they are, and a grid (time, height, width).
 
     dim: channels a head; a quarter is for time, three eighths each for row and column. base: the
     (height, width) of the training's grid, into which rows and columns are fitted; None: they are
-    counted from 0.
+    counted from 0. lowered: a frequency in time, as in :func:`mlxvid.layers.rope.rope_1d`.
     """
     positions = [np.arange(side, dtype=np.float64) for side in grid]
     if base is not None:
@@ -44,7 +50,8 @@ def rotary(grid: tuple[int, int, int], dim: int, base: tuple[int, int] | None, t
     cosines = []
     sines_ = []
     for axis, (places, channels) in enumerate(zip(positions, dims, strict=True)):
-        cos, sin = rope_1d(places, channels, ROPE_THETA)
+        changed = lowered if axis == 0 else None
+        cos, sin = rope_1d(places, channels, ROPE_THETA, changed)
         cosines.append(_spread(cos, grid, axis))
         sines_.append(_spread(sin, grid, axis))
     cos = mx.concatenate(cosines, axis=-1).reshape(-1, dim // 2)

@@ -221,13 +221,19 @@ class CogVideoXTransformer3DModel(nn.Module):
         in_block = ".attn1." in name or ".ff." in name
         return in_block and isinstance(module, nn.Linear)
 
-    def __call__(self, x: mx.array, timestep: mx.array, text: mx.array) -> mx.array:
+    def __call__(
+        self,
+        x: mx.array,
+        timestep: mx.array,
+        text: mx.array,
+        lowered: tuple[int, int] | None = None,
+    ) -> mx.array:
         """The predicted velocity, [B, F, H, W, out_channels].
 
         x: noisy latents [B, F, H, W, C], with the picture's latents in the last channels where the
         model has them; F, H and W are multiples of the patch. timestep [B], 0 to 1000. text
         [B, L, D]: the encoder's states, all of which are read (padding too: the model was trained
-        so).
+        so). lowered: as in :meth:`rope`.
 
         Raises :class:`SettingError` for a clip that a model with learned positions has none for.
         """
@@ -242,7 +248,7 @@ class CogVideoXTransformer3DModel(nn.Module):
         time = self.time_embedding(timestep)
         if "ofs_embedding" in self:
             time = time + self.ofs_embedding(mx.array([OFS]))
-        rope = self.rope((t, h, w), length)
+        rope = self.rope((t, h, w), length, lowered)
         block_ops = bounds.block_ops(b * tokens, c, 4 * c, tokens)
         pace = bounds.Pace(len(self.transformer_blocks), block_ops)
         for block in self.transformer_blocks:
@@ -251,14 +257,19 @@ class CogVideoXTransformer3DModel(nn.Module):
         by_channel = x.reshape(b, t, h, w, config.outputs, -1).swapaxes(-1, -2)
         return unfold(by_channel.reshape(b, t, h, w, -1), *config.patch[:2])
 
-    def rope(self, grid: tuple[int, int, int], text: int) -> Rotary | None:
-        """Rotary tables of `text` tokens and a grid of tokens; None for a model without."""
+    def rope(
+        self, grid: tuple[int, int, int], text: int, lowered: tuple[int, int] | None = None
+    ) -> Rotary | None:
+        """Rotary tables of `text` tokens and a grid of tokens; None for a model without.
+
+        lowered: a frequency in time, as in :func:`mlxvid.layers.rope.rope_1d`.
+        """
         config = self.config
         if not config.use_rotary_positional_embeddings:
             return None
         # The positions of 1.5 are counted, those of 1.0 are fitted into the training's frame.
         base = config.base_grid if config.patch_size_t is None else None
-        return rotary(grid, config.attention_head_dim, base, text)
+        return rotary(grid, config.attention_head_dim, base, text, lowered)
 
     def _placed(self, text: mx.array, x: mx.array) -> list[mx.array]:
         """Tokens [B, L, C] and [B, t*h*w, C], with the positions added that are not rotary."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
+from mlxvid.model.extrapolation import Extrapolation
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults, Geometry
 from mlxvid.model.tiny import TinyDecoder
@@ -25,7 +26,9 @@ TEXT_PIPELINE = "HunyuanVideoPipeline"
 PICTURE_PIPELINE = "HunyuanVideoImageToVideoPipeline"
 # Of a prompt in its template, in the longest of them.
 TEXT_TOKENS = 351
-TAKES = frozenset({"draft_decode", "negative_prompt", "shift", "loras"})
+TAKES = frozenset({"negative_prompt", "shift", "loras", "draft_decode", "length_extrapolation"})
+# arXiv:2502.15894; the training's longest clips have 33 latent frames.
+EXTRAPOLATION = Extrapolation(index=4, period=50, longest=66)
 LICENCE = "Tencent Hunyuan Community (not for the EU, the UK, South Korea)"
 TERMS = (
     "its licence, the Tencent Hunyuan Community Licence, does not apply in the European Union, the "
@@ -94,7 +97,9 @@ def read(folder: Folder) -> Card:
         shift=fixed_shift(shift),
         guidance_is_input=transformer.guidance_embeds,
         batches=False,  # the prompts of the passes have lengths of their own
+        extrapolation=EXTRAPOLATION,
         streamed={"text_encoder": text.streamed(TEXT_TOKENS)},
+        precise={"transformer": transformer.precise},
     )
 
 
@@ -180,10 +185,12 @@ def _release(name: str, title: str, description: str, source: Source, fast: bool
         shift=fixed_shift(FAST_SHIFT if fast else SHIFT),
         guidance_is_input=True,
         batches=False,
+        extrapolation=EXTRAPOLATION,
         parameters=_PARAMETERS,
         source=source,
         download_bytes=41_900_000_000,
         streamed={"text_encoder": LLAMA_3_8B.streamed(TEXT_TOKENS)},
+        precise={"transformer": HunyuanVideoTransformerConfig().precise},
     )
 
 

@@ -57,6 +57,17 @@ class HunyuanVideoTransformerConfig:
         return int(self.hidden_size * self.mlp_ratio)
 
     @property
+    def precise(self) -> int:
+        """Parameters that are never quantized, within a thirtieth: the matrices of text, times and
+        output.
+        """
+        dim = self.hidden_size
+        # A block of the refiner has 4 of attention, 8 of the feed-forward, 2 of the gates; there
+        # are one or two a timestep's and a text's embedding, and 2 of the output's modulation.
+        squares = 14 * self.num_refiner_layers + (7 if self.guidance_embeds else 6)
+        return dim * (squares * dim + 2 * self.text_embed_dim)
+
+    @property
     def replaces_tokens(self) -> bool:
         """Whether the tokens of the first latent frame are modulated as a clean frame's."""
         return self.image_condition_type == TOKEN_REPLACE

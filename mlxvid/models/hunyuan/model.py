@@ -98,7 +98,9 @@ class Model(base.Model):
             guidance = 1000 * mx.full((rows,), request.guidance, network.proj_out.weight.dtype)
         given = self._with_picture(x, conditions["picture"]) if self.hides_first else x
         times = mx.full((rows,), 1000 * time)
-        output = network(given, times, conditions["text"], conditions["pooled"], guidance)
+        lowered = self.card.lowered(request.length_extrapolation, x.shape[1])
+        text = conditions["text"]
+        output = network(given, times, text, conditions["pooled"], guidance, lowered)
         velocity = output.astype(mx.float32)
         if not self.config.replaces_tokens:
             return velocity

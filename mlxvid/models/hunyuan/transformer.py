@@ -213,12 +213,16 @@ class HunyuanVideoTransformer3DModel(nn.Module):
         in_block = name.startswith(("transformer_blocks.", "single_transformer_blocks."))
         return in_block and isinstance(module, nn.Linear)
 
-    def rope(self, t: int, h: int, w: int, text: int) -> Rotary:
-        """Rotary tables of a token grid and then of `text` tokens, which have no positions."""
+    def rope(
+        self, t: int, h: int, w: int, text: int, lowered: tuple[int, int] | None = None
+    ) -> Rotary:
+        """Rotary tables of a token grid and then of `text` tokens, which have no positions.
+
+        lowered: a frequency in time, as in :func:`mlxvid.layers.rope.rope_1d`.
+        """
         axes = self.config.rope_axes_dim
-        tables = rope_3d(
-            t, h, w, (axes[0], axes[1], axes[2]), self.config.rope_theta, "interleaved"
-        )
+        dims = (axes[0], axes[1], axes[2])
+        tables = rope_3d(t, h, w, dims, self.config.rope_theta, "interleaved", lowered)
         unmoved = (text, tables.cos.shape[1])
         return Rotary(
             mx.concatenate([tables.cos, mx.ones(unmoved)]),
@@ -233,6 +237,7 @@ class HunyuanVideoTransformer3DModel(nn.Module):
         text: mx.array,
         pooled: mx.array,
         guidance: mx.array | None = None,
+        lowered: tuple[int, int] | None = None,
     ) -> mx.array:
         """The velocity (noise - x0), [B, F, H, W, C_out].
 
@@ -240,7 +245,8 @@ class HunyuanVideoTransformer3DModel(nn.Module):
         timestep [B], 0 to 1000. text [B, L, D]: the encoder's states without padding, all of which
         are read: prompts of different lengths follow each other. pooled [B, P]: the pooled state
         of the other text encoder. guidance [B]: 1000 times the scale, where the model has it as an
-        input. Raises ValueError where it is missing, or has no place.
+        input. lowered: as in :meth:`rope`. Raises ValueError where guidance is missing, or has no
+        place.
         """
         config = self.config
         if (guidance is not None) != config.guidance_embeds:
@@ -255,7 +261,7 @@ class HunyuanVideoTransformer3DModel(nn.Module):
         condition = self.time_text_embed(timestep, pooled.astype(dtype), guidance)
         text = self.context_embedder(text.astype(dtype), timestep)
         total = n + text.shape[1]
-        rope = self.rope(t, h, w, text.shape[1])
+        rope = self.rope(t, h, w, text.shape[1], lowered)
         clean = (mx.arange(total) < h * w)[:, None] if config.replaces_tokens else None
         blocks = len(self.transformer_blocks) + len(self.single_transformer_blocks)
         pace = bounds.Pace(blocks, bounds.block_ops(b * total, c, config.mlp_size, total))
