@@ -138,7 +138,8 @@ class Model(base.Model):
         geometry = self.geometry
         at_once = min(latents.shape[1], self.card.family.memory.decode_chunk)
         clip = geometry.pixel_frames(latents.shape[1])
-        tile = self._tile(at_once * geometry.t_factor, *latents.shape[2:4], clip)
+        height, width = latents.shape[2:4]
+        tile = self._tile(at_once * geometry.t_factor, height, width, clip)
         for part in self.network("vae", watch).decode(latents, tile):
             yield part[0]
 
