@@ -84,6 +84,8 @@ class Part:
 class Source:
     """A place on the hub: a repository at a pinned revision, and the folder in it, or the one file
     in which a release has several components.
+
+    The revision is a commit, and "main" where none is known.
     """
 
     repository: str

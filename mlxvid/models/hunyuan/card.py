@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.extrapolation import Extrapolation
@@ -11,8 +12,9 @@ from mlxvid.model.geometry import Defaults, Geometry
 from mlxvid.model.tiny import TinyDecoder
 from mlxvid.text.clip_text_config import CLIPTextConfig
 from mlxvid.text.llama_config import LLAMA_3_8B
+from mlxvid.text.llava_config import LLAVA_LLAMA_3_8B
 
-from .config import LATENT_CONCAT, HunyuanVideoTransformerConfig
+from .config import LATENT_CONCAT, TOKEN_REPLACE, HunyuanVideoTransformerConfig
 from .geometry import HiddenFirst
 from .text_encoder_config import TextEncoderConfig
 from .vae_config import HunyuanVideoVAEConfig
@@ -166,31 +168,58 @@ _PARAMETERS = {
     "transformer": 12_821_012_544,
     "vae": 246_478_803,
 }
+_HIDDEN_FIRST_PARAMETERS = 12_810_991_680
+# LLaVA: Llama with its output, CLIP's vision tower and the projector between them.
+_LLAVA_PARAMETERS = 8_355_272_704
 
 
-def _release(name: str, title: str, description: str, source: Source, fast: bool) -> Card:
-    """The card of a release that starts from a text."""
+def _release(
+    name: str,
+    title: str,
+    description: str,
+    source: Source,
+    fast: bool = False,
+    kind: str | None = None,
+) -> Card:
+    """The card of a release. kind: how it starts from a picture; None from a text alone."""
+    hidden_first = kind == LATENT_CONCAT
+    geometry = HiddenFirst if hidden_first else Geometry
+    needs = frozenset({"image"}) if kind else frozenset()
+    parameters = dict(_PARAMETERS)
+    if kind:
+        parameters["text_encoder"] = _LLAVA_PARAMETERS
+    if hidden_first:
+        parameters["transformer"] = _HIDDEN_FIRST_PARAMETERS
+    transformer = HunyuanVideoTransformerConfig(guidance_embeds=not hidden_first)
+    streamed = LLAMA_3_8B.streamed(TEXT_TOKENS)
+    if kind:
+        streamed = LLAVA_LLAMA_3_8B.streamed(TEXT_TOKENS + LLAVA_LLAMA_3_8B.image_tokens)
+        # Of all that the files have, of which the language model is a part.
+        part = _PARAMETERS["text_encoder"] / _LLAVA_PARAMETERS
+        streamed = replace(streamed, share=part * streamed.share)
     return Card(
         family=FAMILY,
         name=name,
         title=title,
         licence=LICENCE,
         description=description,
-        geometry=Geometry(t_factor=4, s_factor=8, channels=16, patch=(1, 2, 2)),
-        defaults=defaults(fast),
+        geometry=geometry(t_factor=4, s_factor=8, channels=16, patch=(1, 2, 2)),
+        defaults=defaults(fast, hidden_first),
         samplers=SAMPLERS,
         heads=24,
         head_dim=128,
-        takes=_takes(guidance_is_input=True),
+        takes=_takes(guidance_is_input=not hidden_first) | needs,
+        needs=needs,
         shift=fixed_shift(FAST_SHIFT if fast else SHIFT),
-        guidance_is_input=True,
+        guidance_is_input=not hidden_first,
         batches=False,
         extrapolation=EXTRAPOLATION,
-        parameters=_PARAMETERS,
+        parameters=parameters,
         source=source,
-        download_bytes=41_900_000_000,
-        streamed={"text_encoder": LLAMA_3_8B.streamed(TEXT_TOKENS)},
-        precise={"transformer": HunyuanVideoTransformerConfig().precise},
+        # As stored: two bytes a parameter, of the VAE four.
+        download_bytes=round(2 * sum(parameters.values()) + 2 * parameters["vae"], -8),
+        streamed={"text_encoder": streamed},
+        precise={"transformer": transformer.precise},
     )
 
 
@@ -200,7 +229,6 @@ CARDS = (
         "HunyuanVideo",
         "Text to video at 540p and 720p, with guidance in one pass.",
         Source("hunyuanvideo-community/HunyuanVideo", "e8c2aaa66fe3742a32c11a6766aecbf07c56e773"),
-        fast=False,
     ),
     _release(
         "fasthunyuan",
@@ -208,5 +236,19 @@ CARDS = (
         "HunyuanVideo distilled to six steps.",
         Source("FastVideo/FastHunyuan-diffusers", "7e948fca38562e218ae34485e005956592d36d9b"),
         fast=True,
+    ),
+    _release(
+        "hunyuanvideo-i2v",
+        "HunyuanVideo I2V",
+        "Brings a picture to life, which stays the first frame.",
+        Source("hunyuanvideo-community/HunyuanVideo-I2V", "main"),
+        kind=TOKEN_REPLACE,
+    ),
+    _release(
+        "hunyuanvideo-i2v-33ch",
+        "HunyuanVideo I2V 33ch",
+        "Brings a picture to life with more motion; its first release.",
+        Source("hunyuanvideo-community/HunyuanVideo-I2V-33ch", "main"),
+        kind=LATENT_CONCAT,
     ),
 )
