@@ -210,7 +210,7 @@ class Studio:
             self.generating()
         self.window.runner.pause(True)
         os.kill(self.window.client.pid, signal.SIGKILL)
-        wait(lambda: self.window.notices.notice is not None, "The notice")
+        wait(lambda: self.window.notices.notices != [], "The notice")
         self.shoot("error")
 
 

@@ -201,7 +201,7 @@ def test_a_full_disk(open_window, qtbot, home):
     job = ended.args[0]
     assert job.state is State.FAILED
     assert "make room" in job.message
-    assert said(window) == job.message
+    assert job.message in said(window)
     assert list((home / "clips").iterdir()) == []
     assert window.gallery.model.rowCount() == 0
     assert window.client.alive
