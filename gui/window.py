@@ -276,6 +276,7 @@ class Window(QMainWindow):
         self.preferences.set_bytes("splitter", self.splitter.saveState())
         self.preferences.remember("panels", [panel.isChecked() for panel in self._panels()])
         self.preferences.save()
+        self.runner.write_owed()
         self.client.shutdown()
         self.tools.shutdown()
         self.stage.player.close()

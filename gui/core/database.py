@@ -84,7 +84,7 @@ class Database(QObject):
     ) -> int:
         """Add a clip and return its id, NOTHING where it can't be written.
 
-        It replaces one of the same path.
+        It replaces one of the same path. The job that made it is done, in the same transaction.
         """
         values = (
             str(path),
@@ -105,7 +105,14 @@ class Database(QObject):
                 "height, job) VALUES (?,?,?,?,?,?,?,?,?,?)",
                 *values,
             )
-        return change.new_id
+            number = change.new_id
+            if job is not None:
+                change.run("UPDATE jobs SET state = ? WHERE id = ?", State.DONE.value, job)
+        if not change.written:
+            return NOTHING
+        if job is not None:
+            self.jobs_changed.emit()
+        return number
 
     def clips(self, search: str = "", favourites: bool = False) -> list[ClipRow]:
         """The clips whose prompts hold every word of `search`, newest first."""
@@ -182,13 +189,17 @@ class Database(QObject):
             for number, position in positions.items():
                 change.run("UPDATE jobs SET position = ? WHERE id = ?", position, number)
 
-    def set_job_settings(self, number: int, settings: dict[str, Any]) -> None:
-        """Change what a job makes; a running one stays as it is."""
+    def replace_job(self, job: Job) -> None:
+        """Change what a job makes, and its state; one that runs stays as it is."""
         with self._change(self.jobs_changed) as change:
             change.run(
-                "UPDATE jobs SET settings = ? WHERE id = ? AND state != ?",
-                json.dumps(settings),
-                number,
+                "UPDATE jobs SET settings = ?, state = ?, message = ?, resume = ? "
+                "WHERE id = ? AND state != ?",
+                json.dumps(job.settings),
+                job.state.value,
+                job.message,
+                int(job.resume),
+                job.number,
                 State.RUNNING.value,
             )
 

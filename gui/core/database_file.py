@@ -10,6 +10,8 @@ from pathlib import Path
 import platformdirs
 
 FILE_NAME = "library.sqlite"
+# Seconds to wait for another program that is at the file: the window stands still meanwhile.
+PATIENCE = 0.5
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -91,7 +93,7 @@ def _in_memory(path: Path, error: Exception) -> tuple[sqlite3.Connection, str]:
 
 
 def _connect(path: Path | str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path)
+    connection = sqlite3.connect(path, timeout=PATIENCE)
     try:
         connection.row_factory = sqlite3.Row
         # A write must not make the window wait for the disk; a power cut may cost the last change,

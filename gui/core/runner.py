@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import logging
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from mlxvid.metal_errors import MetalError
 from mlxvid.model.machine import Machine
 
 from .choices import Choices
-from .database import Database
+from .database import NOTHING, Database
 from .job_requests import lighter, loading_of, making_of, output_for, passes_of, plan_of
 from .jobs import Job, State
 from .machine import machine_from
@@ -70,6 +73,8 @@ class Runner(QObject):
         self._retried: set[int] = set()  # jobs that go on after the GPU failed, in smaller pieces
         self._loads: dict[str, dict[str, Any]] = {}  # open load requests by their ids
         self._numbers = itertools.count(1)
+        # What could not be written of ended jobs, by their ids: these are not begun again.
+        self._owed: dict[int, Callable[[], bool]] = {}
         # What the worker has loaded, or will have before the next job.
         self._loading: dict[str, Any] | None = None
         self._previews = Previews(self)
@@ -92,19 +97,33 @@ class Runner(QObject):
     # --- commands ---------------------------------------------------------------------------------
 
     def pause(self, paused: bool) -> None:
-        """Pause or resume the queue; the job that runs goes on."""
+        """Pause or resume the queue; the job that runs goes on.
+
+        It stays paused while what ended can't be written down.
+        """
         self._preferences.paused = paused
         if not paused:
             self._deaths = 0
+            if not self.write_owed():
+                self._halt_unwritten()
         self.changed.emit()
         self.advance()
+
+    def write_owed(self) -> bool:
+        """Write down what could not be written before; whether nothing is left of it."""
+        for number, write in list(self._owed.items()):
+            if not write():
+                return False
+            del self._owed[number]
+        return True
 
     def advance(self) -> None:
         """Begin the next waiting job, if nothing runs."""
         if self.current is None and not self.paused:
             waiting = [job for job in self._database.jobs() if job.state is State.WAITING]
-            if waiting:
-                self._begin(waiting[0])
+            free = [job for job in waiting if job.number not in self._owed]
+            if free:
+                self._begin(free[0])
 
     def cancel(self) -> None:
         """Cancel the job that runs; it stops within a step."""
@@ -136,6 +155,9 @@ class Runner(QObject):
 
     def resume(self, number: int) -> None:
         """Let a job that ended early wait again, to go on from its checkpoint, if one was kept."""
+        if not self.write_owed():
+            self._halt_unwritten()
+            return
         job = self._database.job(number)
         if job is not None and job.state not in (State.WAITING, State.RUNNING, State.DONE):
             self._database.set_job_state(number, State.WAITING, resume=True)
@@ -156,9 +178,10 @@ class Runner(QObject):
             return
         self._end_outdated()
         self.current = job
-        if not self._record(job, State.RUNNING):
+        if not self._database.set_job_state(job.number, State.RUNNING):
             # Else it would wait for ever, and be made again and again.
             self.current = None
+            self._halt_unwritten()
             self.changed.emit()
             return
         self.cancelling = False
@@ -195,25 +218,29 @@ class Runner(QObject):
         self._loads[number] = loading
         self._client.load(number, loading)
 
-    def _record(self, job: Job, state: State, message: str = "", resume: bool = False) -> bool:
-        """Write down how far a job is; False, and a queue at rest, where that can't be done."""
-        if self._database.set_job_state(job.number, state, message, resume):
-            return True
+    def _record(self, job: Job, write: Callable[[], bool]) -> None:
+        """Write down what became of a job; where that can't be done the queue rests, and it is
+        written when the queue is resumed.
+        """
+        if not write():
+            self._owed[job.number] = write
+            self._halt_unwritten()
+
+    def _halt_unwritten(self) -> None:
         self._preferences.paused = True
         self.halted.emit(
             f"The queue can't be written, so it is paused: make room on the disk of "
             f"{self._database.path} and see that it may be written, then resume the queue."
         )
-        return False
 
     def _end(self, state: State, message: str = "") -> None:
         """Record that the job that runs has ended early, and begin the next."""
         job = self.current
         assert job is not None
         self._previews.clear()
-        self._record(job, state, message)
+        self._record(job, partial(self._database.set_job_state, job.number, state, message, False))
         self.current = None
-        self.ended.emit(self._database.job(job.number) or job)
+        self.ended.emit(replace(job, state=state, message=message, resume=False))
         self.changed.emit()
         self.advance()
 
@@ -265,19 +292,26 @@ class Runner(QObject):
         self._deaths = 0
         self._previews.clear()
         settings = event["settings"]
-        clip = self._database.add_clip(
-            event["path"],
-            settings,
-            fps=settings.get("fps", 16.0),
-            frames=settings.get("frames", 1),
-            width=settings.get("width", 0),
-            height=settings.get("height", 0),
-            job=job.id,
-        )
+        path = Path(event["path"])
+        kept: list[int] = []
+
+        def write() -> bool:
+            number = self._database.add_clip(
+                path,
+                settings,
+                fps=settings.get("fps", 16.0),
+                frames=settings.get("frames", 1),
+                width=settings.get("width", 0),
+                height=settings.get("height", 0),
+                job=job.id,
+            )
+            kept.append(number)
+            return number != NOTHING
+
+        self._record(job, write)
         self._learn_time(settings, event["seconds"], job.resume)
-        self._record(job, State.DONE)
         self.current = None
-        self.saved.emit(clip, Path(event["path"]))
+        self.saved.emit(kept[0], path)
         self.changed.emit()
         self.advance()
 
@@ -322,7 +356,9 @@ class Runner(QObject):
         self._retried.add(job.number)
         self._previews.clear()
         self.noted.emit(f"{how}: the clip goes on from its last saved step, in smaller pieces.")
-        self._record(job, State.WAITING, resume=True)
+        self._record(
+            job, partial(self._database.set_job_state, job.number, State.WAITING, "", True)
+        )
         self.current = None
         self.changed.emit()
         self.advance()

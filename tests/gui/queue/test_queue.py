@@ -15,6 +15,7 @@ from mlxvid.gui.core.jobs import Job, State
 from mlxvid.gui.core.progress_text import duration, progress_text, share
 from mlxvid.gui.core.runner import DEATHS_IN_A_ROW, Runner
 from mlxvid.gui.core.worker_client import WorkerClient
+from mlxvid.gui.queue.commands import EditJob
 from mlxvid.gui.queue.list_model import JOB, PROGRESS
 from mlxvid.gui.queue.panel import QueuePanel
 
@@ -390,8 +391,22 @@ def test_a_library_that_cannot_be_written_brings_the_queue_to_rest(
     assert runner.paused
     assert runner.current is None
     database._connection.execute("PRAGMA query_only = 0")
-    with qtbot.waitSignal(runner.saved, timeout=20000):
-        runner.pause(False)
+    if when == "end":
+        runner.started.disconnect(fill_the_disk)
+    runner.pause(False)
+    qtbot.waitUntil(lambda: database.jobs() == [], timeout=20000)
+    assert [one.title for one in begun] == ["a", "b"]  # each once
+    assert len(database.clips()) == 2
+
+
+def test_an_edit_that_cannot_be_written_loses_no_job(panel, database):
+    number = panel.model.at(0).number
+    command = EditJob(database, database.job(number), {**SETTINGS, "steps": 9})
+    database._connection.execute("PRAGMA query_only = 1")
+    panel.stack.push(command)
+    database._connection.execute("PRAGMA query_only = 0")
+    assert len(database.jobs()) == 3
+    assert database.job(number).settings["steps"] == SETTINGS["steps"]
 
 
 def test_a_worker_that_is_not_there(database, choices, preferences, qtbot):
