@@ -261,7 +261,7 @@ class ModelsPanel(QWidget):
 
     def ask_to_import(self) -> None:
         """Ask for a checkpoint, and import it."""
-        dialog = ImportDialog(self)
+        dialog = ImportDialog({row.name for row in self.list.rows}, self)
         dialog.chosen.connect(self.import_checkpoint)
         dialog.open()
 
