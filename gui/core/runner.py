@@ -30,10 +30,13 @@ log = logging.getLogger("mlxvid.gui")
 
 # Crashes of the worker in a row after which the queue is paused: the next job would crash it too.
 DEATHS_IN_A_ROW = 3
+# What is said where a finished clip could not be decoded or saved.
+KEPT = "The clip is kept as far as it is made; nothing has to be denoised again."
 
 
 class Runner(QObject):
-    """At most one job runs; `current` is that job, or None.
+    """At most one job runs; `current` is that job, or None. unsaved: the ids of those whose clips
+    are made and could not be saved.
 
     started: a job has begun. progressed: the worker's `progress` event for it. previewed: frames of
     it so far, frames a second. saved: the clip's id, its path. ended: the job as it is now in the
@@ -75,6 +78,8 @@ class Runner(QObject):
         self._numbers = itertools.count(1)
         # What could not be written of ended jobs, by their ids: these are not begun again.
         self._owed: dict[int, Callable[[], bool]] = {}
+        self.unsaved: set[int] = set()
+        self._elsewhere: dict[int, Path] = {}  # where jobs are to be saved, by their ids
         # What the worker has loaded, or will have before the next job.
         self._loading: dict[str, Any] | None = None
         self._previews = Previews(self)
@@ -162,10 +167,16 @@ class Runner(QObject):
         if job is not None and job.state not in (State.WAITING, State.RUNNING, State.DONE):
             self._database.set_job_state(number, State.WAITING, resume=True)
 
+    def save_elsewhere(self, number: int, path: Path) -> None:
+        """Resume a job, and save its clip as this file."""
+        self._elsewhere[number] = path
+        self.resume(number)
+
     # --- from begin to end ------------------------------------------------------------------------
 
     def _begin(self, job: Job) -> None:
-        folder = self._preferences.clips_folder
+        output = self._elsewhere.get(job.number)
+        folder = output.parent if output else self._preferences.clips_folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -185,7 +196,8 @@ class Runner(QObject):
             self.changed.emit()
             return
         self.cancelling = False
-        self._output = output_for(job.settings, folder)
+        self.unsaved.discard(job.number)
+        self._output = output or output_for(job.settings, folder)
         self.started.emit(job)
         self.changed.emit()
         self._load(loading_of(job.settings))
@@ -233,7 +245,7 @@ class Runner(QObject):
             f"{self._database.path} and see that it may be written, then resume the queue."
         )
 
-    def _end(self, state: State, message: str = "") -> None:
+    def _end(self, state: State, message: str = "", kept: bool = False) -> None:
         """Record that the job that runs has ended early, and begin the next."""
         job = self.current
         assert job is not None
@@ -286,7 +298,16 @@ class Runner(QObject):
             self._end(State.CANCELLED, late if event.get("latents") else "Cancelled.")
         elif event["event"] == "error":
             self._deaths = 0
+            self._fail(job, event)
+
+    def _fail(self, job: Job, event: dict[str, Any]) -> None:
+        """End a job with an error: its clip may be made but for decoding or saving it."""
+        if not event.get("reason"):
             self._end(State.FAILED, shown(event["message"]))
+            return
+        if event["kind"] == "MediaError":
+            self.unsaved.add(job.number)
+        self._end(State.FAILED, f"{shown(event['reason'])} {KEPT}", kept=True)
 
     def _keep(self, job: Job, event: dict[str, Any]) -> None:
         self._deaths = 0

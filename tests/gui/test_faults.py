@@ -6,8 +6,10 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from PySide6.QtWidgets import QFileDialog
 
 from mlxvid.gui.core.jobs import Job, State
+from mlxvid.media.clip import Clip
 from tests.gui.test_flow import PATIENCE, SMALL
 from tests.gui.windows import notice_buttons, said
 
@@ -93,3 +95,66 @@ def test_what_was_owed_is_written_when_the_window_closes(open_window, qtbot, hom
     assert window.database.jobs() == []
     assert len(window.database.clips()) == 1
     other.close()
+
+
+def denoised(window) -> list[int]:
+    """The steps of denoising from now on, as they come."""
+    steps: list[int] = []
+
+    def note(job, event) -> None:
+        if event["stage"] == "denoise":
+            steps.append(event["step"])
+
+    window.runner.progressed.connect(note)
+    return steps
+
+
+@pytest.mark.parametrize("way", ["again", "elsewhere"])
+def test_a_disk_that_is_full_at_saving_costs_no_step(open_window, qtbot, home, small_disk, way):
+    clips = small_disk(home / "clips", 100_000)
+    ballast = fill(clips)
+    window = open_window(command=None)
+    with qtbot.waitSignal(window.runner.ended, timeout=PATIENCE) as ended:
+        queue(window, "a red ball")
+    assert ended.args[0].state is State.FAILED
+    assert "make room" in said(window)
+    assert "kept" in said(window)
+    for part in ("--", "`", "decode"):
+        assert part not in said(window).replace(str(home), "")
+    steps = denoised(window)
+    if way == "again":
+        ballast.unlink()
+        target = clips / "a-red-ball-3.mp4"
+        press(window, "Save Again")
+    else:
+        target = home / "other" / "ball.mp4"
+        target.parent.mkdir()
+        press(window, "Save Elsewhere…")
+        window.notices.findChild(QFileDialog).fileSelected.emit(str(target))
+    qtbot.waitUntil(lambda: window.database.clips() != [], timeout=PATIENCE)
+    assert [clip.path for clip in window.database.clips()] == [target]
+    assert len(Clip.load(target).frames) == 9
+    assert steps == []
+    assert window.database.jobs() == []
+
+
+def test_a_clip_that_is_stopped_in_the_decoder_is_decoded_when_it_is_resumed(
+    open_window, qtbot, home
+):
+    window = open_window(command=None)
+
+    def stop(job, event) -> None:
+        if event["stage"] == "decode":
+            window.runner.cancel()
+
+    window.runner.progressed.connect(stop)
+    with qtbot.waitSignal(window.runner.ended, timeout=PATIENCE) as ended:
+        window.database.insert_jobs(
+            [Job({**SMALL, "frames": 401, "prompt": "a red ball", "seed": 3, "force": True})]
+        )
+    assert ended.args[0].state is State.CANCELLED
+    window.runner.progressed.disconnect(stop)
+    steps = denoised(window)
+    window.runner.resume(ended.args[0].number)
+    qtbot.waitUntil(lambda: window.database.clips() != [], timeout=PATIENCE)
+    assert steps == []
