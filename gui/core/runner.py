@@ -13,18 +13,18 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from mlxvid.errors import MlxvidError
-from mlxvid.metal_errors import MetalError
+from mlxvid.metal_errors import MEMORY, MetalError
 from mlxvid.model.machine import Machine
 
 from .choices import Choices
 from .database import NOTHING, Database
-from .job_requests import lighter, loading_of, making_of, output_for, passes_of, plan_of
+from .job_requests import is_tight, lighter, loading_of, making_of, output_for, passes_of, plan_of
 from .jobs import Job, State
 from .machine import machine_from
 from .messages import shown
 from .preferences import Preferences
 from .previews import Previews
-from .worker_client import WorkerClient
+from .worker_client import KILLED, WorkerClient
 
 log = logging.getLogger("mlxvid.gui")
 
@@ -354,6 +354,9 @@ class Runner(QObject):
         self._loads.clear()
         if self.current is None:
             return
+        if how == KILLED and failure is None and is_tight(self.current.settings, self.machine):
+            failure = MEMORY
+            how = f"{KILLED}, most likely by the system because memory ran out"
         if failure is not None and failure.transient and self.current.number not in self._retried:
             self._retry(self.current, how)
             return
