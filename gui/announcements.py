@@ -81,6 +81,10 @@ class Announcements(QObject):
             text = f"The last session left {' and '.join(parts)}."
             self._offer_resume(text, label, interrupted)
 
+    def report_found(self, count: int, folder: Path) -> None:
+        """Say that clips have come into the gallery that no queue has made."""
+        self.inform(f"{_clips(count)} found in {folder} came into the gallery.")
+
     def report_paused(self) -> None:
         """Say that a clip waits because the queue is paused."""
         self._offer_resume("The queue is paused, so the clip waits.", "Resume Queue", [])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QMimeData, Qt
+from PySide6.QtCore import QMimeData, QSize, Qt
 from PySide6.QtGui import (
     QAction,
     QCloseEvent,
@@ -30,6 +30,7 @@ from PySide6.QtWidgets import (
 from mlxvid.errors import MlxvidError
 from mlxvid.gui.compose.panel import ComposePanel
 from mlxvid.gui.core.choices import Choices
+from mlxvid.gui.core.clips_folder import ClipsFolder
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.database_file import data_folder
 from mlxvid.gui.core.drops import files_in, picture_in, take
@@ -77,6 +78,7 @@ class Window(QMainWindow):
         self.choices = choices or Choices(preferences, parent=self)
         self.runner = Runner(database, client, self.choices, preferences, self)
         preferences.models_folder_changed.connect(self.runner.renew_worker)
+        self.clips_folder = ClipsFolder(database, preferences, self)
         self.undo_stack = QUndoStack(self)
         stills = data_folder() / "pictures"
         self.compose = ComposePanel(database, self.choices, preferences)
@@ -130,7 +132,6 @@ class Window(QMainWindow):
         self.setCentralWidget(self.splitter)
         self.setWindowTitle("mlxvid")
         self.setAcceptDrops(True)
-        self.resize(*_SIZE)
 
     def _connect(self) -> None:
         inform = self.announcements.inform
@@ -159,6 +160,7 @@ class Window(QMainWindow):
         self.tools.warning.connect(self.announcements.warn)
         self.runner.saved.connect(self.compose.replan)
         self.database.jobs_changed.connect(self._show_queue_length)
+        self.clips_folder.found.connect(self.announcements.report_found)
 
     def show_side(self, panel: GalleryPanel | QueuePanel) -> None:
         """Bring the clips or the queue to the front."""
@@ -251,7 +253,7 @@ class Window(QMainWindow):
 
     def _restore(self) -> None:
         if not self.restoreGeometry(self.preferences.bytes("geometry")):
-            self.resize(*_SIZE)
+            self.resize(QSize(*_SIZE).boundedTo(self.screen().availableSize()))
         if not self.splitter.restoreState(self.preferences.bytes("splitter")):
             scale = self.fontInfo().pointSizeF() / 9
             left = round(_COMPOSE_WIDTH * scale)
@@ -277,6 +279,7 @@ class Window(QMainWindow):
         self.preferences.remember("panels", [panel.isChecked() for panel in self._panels()])
         self.preferences.save()
         self.runner.write_owed()
+        self.clips_folder.stop()
         self.client.shutdown()
         self.tools.shutdown()
         self.stage.player.close()

@@ -46,6 +46,21 @@ class ClipRow:
     job: int | None
 
 
+@dataclass(frozen=True)
+class FoundClip:
+    """A clip's file that the library doesn't know, as the file itself describes it.
+
+    changed: seconds since 1970. size: width, height.
+    """
+
+    path: Path
+    changed: float
+    settings: dict[str, Any]
+    fps: float
+    frames: int
+    size: tuple[int, int]
+
+
 class Database(QObject):
     """One connection, used by the GUI thread alone.
 
@@ -86,25 +101,10 @@ class Database(QObject):
 
         It replaces one of the same path. The job that made it is done, in the same transaction.
         """
-        values = (
-            str(path),
-            time.time(),
-            str(settings.get("prompt", "")),
-            str(settings.get("model", "")),
-            json.dumps(settings),
-            fps,
-            frames,
-            width,
-            height,
-            job,
-        )
+        clip = FoundClip(Path(path), time.time(), settings, fps, frames, (width, height))
         with self._change(self.clips_changed) as change:
             change.run("DELETE FROM clips WHERE path = ?", str(path))
-            change.run(
-                "INSERT INTO clips (path, created, prompt, model, settings, fps, frames, width, "
-                "height, job) VALUES (?,?,?,?,?,?,?,?,?,?)",
-                *values,
-            )
+            _insert(change, clip, job)
             number = change.new_id
             if job is not None:
                 change.run("UPDATE jobs SET state = ? WHERE id = ?", State.DONE.value, job)
@@ -113,6 +113,21 @@ class Database(QObject):
         if job is not None:
             self.jobs_changed.emit()
         return number
+
+    def add_found(self, clips: Iterable[FoundClip]) -> int:
+        """Add clips whose paths are new, and return how many there were."""
+        known = self.clip_paths()
+        new = [clip for clip in clips if str(clip.path) not in known]
+        if not new:
+            return 0
+        with self._change(self.clips_changed) as change:
+            for clip in new:
+                _insert(change, clip, None)
+        return len(new) if change.written else 0
+
+    def clip_paths(self) -> set[str]:
+        """The files of all clips."""
+        return {row["path"] for row in self._read("SELECT path FROM clips")}
 
     def clips(self, search: str = "", favourites: bool = False) -> list[ClipRow]:
         """The clips whose prompts hold every word of `search`, newest first."""
@@ -316,6 +331,24 @@ class _Change:
 
     def run(self, sql: str, *values: Any) -> None:
         self.new_id = self._connection.execute(sql, values).lastrowid or NOTHING
+
+
+def _insert(change: _Change, clip: FoundClip, job: int | None) -> None:
+    width, height = clip.size
+    change.run(
+        "INSERT INTO clips (path, created, prompt, model, settings, fps, frames, width, "
+        "height, job) VALUES (?,?,?,?,?,?,?,?,?,?)",
+        str(clip.path),
+        clip.changed,
+        str(clip.settings.get("prompt", "")),
+        str(clip.settings.get("model", "")),
+        json.dumps(clip.settings),
+        clip.fps,
+        clip.frames,
+        width,
+        height,
+        job,
+    )
 
 
 def _literal(word: str) -> str:
