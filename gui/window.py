@@ -251,6 +251,13 @@ class Window(QMainWindow):
 
     # --- start and quit ---------------------------------------------------------------------------
 
+    def show_in_front(self) -> None:
+        """Show the window, minimized or behind others."""
+        self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
+        self.show()
+        self.raise_()
+        self.activateWindow()
+
     def _restore(self) -> None:
         if not self.restoreGeometry(self.preferences.bytes("geometry")):
             self.resize(QSize(*_SIZE).boundedTo(self.screen().availableSize()))
