@@ -189,6 +189,7 @@ class Window(QMainWindow):
         if now is None or now.state in (State.RUNNING, State.DONE):
             running = now is not None and now.state is State.RUNNING
             what = "is being made already" if running else "is no longer in the queue"
+            self.compose.take_back(settings)
             self.announcements.warn(
                 f"That clip {what}, so it was not changed: "
                 "press Generate to make another with these settings."
