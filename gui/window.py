@@ -157,7 +157,8 @@ class Window(QMainWindow):
         self.menus.back_chosen.connect(self.leave_compare)
         self.menus.side_chosen.connect(self.show_side)
         self.tools.model_chosen.connect(self.compose.picker.set_name)
-        self.tools.warning.connect(self.announcements.warn)
+        for part in (self.stage, self.gallery, self.tools):
+            part.warning.connect(self.announcements.warn)
         self.runner.saved.connect(self.compose.replan)
         self.database.jobs_changed.connect(self._show_queue_length)
         self.clips_folder.found.connect(self.announcements.report_found)
@@ -276,8 +277,8 @@ class Window(QMainWindow):
         return [self.menus.compose_panel, self.menus.side_panel]
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Save the window's state and end the worker; ask first if a clip is being made."""
-        if self.runner.current is not None and not self._quit_confirmed:
+        """Save the window's state and end the worker; ask first if something is under way."""
+        if self._under_way() and not self._quit_confirmed:
             event.ignore()
             self._ask_to_quit()
             return
@@ -294,11 +295,24 @@ class Window(QMainWindow):
         self.stage.compare.close()
         super().closeEvent(event)
 
+    def _under_way(self) -> dict[str, str]:
+        """What quitting would end, and what then becomes of it."""
+        facts = {}
+        if self.runner.current is not None:
+            facts["a clip is being made"] = (
+                "You can resume it when mlxvid starts again, and the queue is kept."
+            )
+        if self.gallery.exports.job.running or self.stage.player.exports.job.running:
+            facts["a clip is being exported"] = "The export will be lost."
+        if self.tools.busy:
+            facts["a model is being fetched"] = "It goes on when you ask for it again."
+        return facts
+
     def _ask_to_quit(self) -> None:
-        box = QMessageBox(
-            QMessageBox.Icon.NoIcon, "Quit mlxvid", "Quit while a clip is being made?", parent=self
-        )
-        box.setInformativeText("You can resume it when mlxvid starts again, and the queue is kept.")
+        under_way = self._under_way()
+        question = f"Quit while {' and '.join(under_way)}?"
+        box = QMessageBox(QMessageBox.Icon.NoIcon, "Quit mlxvid", question, parent=self)
+        box.setInformativeText(" ".join(under_way.values()))
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         leave = box.addButton("Quit", QMessageBox.ButtonRole.AcceptRole)
         box.setDefaultButton(leave)

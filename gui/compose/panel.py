@@ -155,6 +155,11 @@ class ComposePanel(ComposeForm):
             self.prompt.setFocus()
             self._complain(self.prompt, "The prompt is empty: write what the clip should show.")
             return True
+        self.pictures.set_frames(settings["frames"])
+        conflict = self.pictures.conflict()
+        if conflict:
+            self._complain(self.pictures, conflict)
+            return True
         missing = [need for need in sorted(choice.card.needs) if not settings.get(need)]
         if missing:
             labels = " and a ".join(SETTINGS[need].label.lower() for need in missing)

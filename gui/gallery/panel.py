@@ -54,6 +54,7 @@ class GalleryPanel(QWidget):
     use_as_start = Signal(Path)
     compare = Signal(list)
     message = Signal(str)
+    warning = Signal(str)
 
     def __init__(
         self, database: Database, stills: Path | None = None, parent: QWidget | None = None
@@ -81,6 +82,7 @@ class GalleryPanel(QWidget):
         self.view.selectionModel().selectionChanged.connect(self._update)
         self.thumbnails.failed.connect(self._report_broken)
         self.exports.message.connect(self.message)
+        self.exports.warning.connect(self.warning)
         model = self.model
         for signal in (model.rowsInserted, model.rowsRemoved, model.modelReset):
             signal.connect(self._show_count)

@@ -71,6 +71,11 @@ class ModelJobs(QObject):
         """The job of a model."""
         return self._jobs.get(name)
 
+    @property
+    def busy(self) -> bool:
+        """Whether any job is at work."""
+        return bool(self._jobs)
+
     def stop(self, name: str) -> None:
         """Ask a job to end; a later one resumes what it did."""
         job = self._jobs.get(name)

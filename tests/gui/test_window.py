@@ -152,6 +152,27 @@ def test_quitting_while_a_clip_is_made_asks_first(window):
     )  # which the next start finds, and calls interrupted
 
 
+def test_quitting_during_an_export_or_an_import_asks_first(window, home):
+    source = write_clip(home / "a.mp4")
+    window.gallery.exports.export(source, home / "b.mp4")
+    window.tools.show_models()
+    window.tools.models.import_checkpoint(home / "new", [str(home), "--out", str(home / "new")])
+    window.close()
+    (box,) = window.findChildren(QMessageBox)
+    assert window.isVisible()
+    assert "exported" in box.text()
+    assert "fetched" in box.text()
+    box.reject()
+    window.quit_now()
+    assert not window.isVisible()
+
+
+def test_an_export_that_fails_stays_told(window, home):
+    window.stage.player.exports.warning.emit("It can't be written.")
+    window.notices._timer.timeout.emit()
+    assert said(window) == "It can't be written."
+
+
 def test_size_and_columns_are_as_they_were(open_window, qtbot):
     window = open_window()
     window.resize(1300, 760)
@@ -235,7 +256,7 @@ def test_the_menus_do_what_they_say(window):
     actions["New Clip"].trigger()
     assert window.compose.prompt.toPlainText() == ""
     actions["Generate"].trigger()
-    assert "prompt" in said(window)
+    assert "prompt" in window.compose.complaints[window.compose.prompt].text()
     actions["Side Panel"].trigger()
     assert window.side.isHidden()
     actions["Queue"].trigger()

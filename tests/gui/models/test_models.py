@@ -243,6 +243,18 @@ def test_a_command_that_can_not_be_started(qtbot, monkeypatch):
     assert jobs.job("x") is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "owner/name",
+        " https://huggingface.co/owner/name ",
+        "huggingface.co/owner/name/tree/main?x=1",
+    ],
+)
+def test_an_address_is_as_good_as_a_name(text):
+    assert models_panel._repository(text) == "owner/name"
+
+
 # --- imports --------------------------------------------------------------------------------------
 
 

@@ -97,6 +97,16 @@ def test_a_duplicate_has_another_seed(panel):
     ]
 
 
+def test_duplicates_of_duplicates_are_all_different(panel):
+    choose(panel, 0)
+    for _ in range(2):
+        panel.duplicate_action.trigger()
+    choose(panel, 0, 3)
+    panel.duplicate_action.trigger()
+    seeds = [job.settings["seed"] for job in panel.model.jobs if job.title == "a"]
+    assert seeds == [5, 6, 7, 8, 9]
+
+
 def test_edit_hands_over_the_job(panel, qtbot):
     choose(panel, 0, 1)
     assert not panel.edit_action.isEnabled()
