@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QFileDialog
 
 from mlxvid.gui.core.database import Database
+from mlxvid.gui.core.job_requests import output_for
 from mlxvid.gui.core.jobs import Job, State
 from mlxvid.gui.core.progress_text import duration
 from mlxvid.gui.core.runner import Runner
@@ -78,6 +81,10 @@ class Announcements(QObject):
             text = f"The last session left {' and '.join(parts)}."
             self._offer_resume(text, label, interrupted)
 
+    def report_found(self, count: int, folder: Path) -> None:
+        """Say that clips have come into the gallery that no queue has made."""
+        self.inform(f"{_clips(count)} found in {folder} came into the gallery.")
+
     def report_paused(self) -> None:
         """Say that a clip waits because the queue is paused."""
         self._offer_resume("The queue is paused, so the clip waits.", "Resume Queue", [])
@@ -109,12 +116,31 @@ class Announcements(QObject):
     def _report_end(self, job: Job) -> None:
         if job.state in (State.INTERRUPTED, State.FAILED):
             self._notify(job.message)
-        edit: NoticeAction = ("Edit", lambda: self._edit_job(job.id))
-        if job.state is State.INTERRUPTED:
-            resume: NoticeAction = ("Resume", lambda: self._resume(job))
-            self._bar.show_notice(Notice(job.message, [resume, edit], wrong=True))
-        elif job.state is State.FAILED:
-            self._bar.show_notice(Notice(job.message, [edit], wrong=True))
+            self._bar.show_notice(Notice(job.message, self._ways_on(job), wrong=True))
+
+    def _ways_on(self, job: Job) -> list[NoticeAction]:
+        """What can be done about a job that ended early."""
+        if job.number in self._runner.unsaved:
+            return [
+                ("Save Again", lambda: self._resume(job)),
+                ("Save Elsewhere…", lambda: self._save_elsewhere(job)),
+            ]
+        edit: NoticeAction = ("Edit", lambda: self._edit_job(job.number))
+        if job.state is State.INTERRUPTED or job.resume:
+            return [("Resume", lambda: self._resume(job)), edit]
+        return [edit]
+
+    def _save_elsewhere(self, job: Job) -> None:
+        name = output_for(job.settings, Path.home())
+        dialog = QFileDialog(self._bar, "Save Elsewhere", str(name), "Clip (*.mp4)")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("mp4")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(
+            lambda file: self._runner.save_elsewhere(job.number, Path(file))
+        )
+        dialog.rejected.connect(lambda: self._report_end(job))
+        dialog.open()
 
     def _resume(self, job: Job) -> None:
         self._runner.resume(job.id)

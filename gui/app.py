@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QApplication, QMessageBox
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.database_file import data_folder
 from mlxvid.gui.core.preferences import Appearance, Preferences
+from mlxvid.gui.core.raising import RaiseRequests, ask_to_raise
 from mlxvid.gui.core.worker_client import WorkerClient
 from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.theme import apply_theme, system_is_dark
@@ -82,9 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     follow_appearance(app, preferences)
     lock = lock_data_folder()
     if lock is None:
+        if ask_to_raise(data_folder()):
+            return 0
         # Qt takes over a crashed instance's lock, unless the computer was renamed since.
         text = (
-            "mlxvid is already open: look for its window. "
+            "mlxvid is already open, and does not answer: look for its window. "
             f"If there is none, delete {data_folder() / LOCK} and start mlxvid again."
         )
         QMessageBox.information(None, "mlxvid", text)
@@ -92,6 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     database = Database()
     window = Window(database, preferences, WorkerClient(silence=preferences.silence))
     app.file_opened.connect(window.open_file)
+    requests = RaiseRequests(data_folder(), window)
+    requests.asked.connect(window.show_in_front)
     window.show()
     try:
         return app.exec()

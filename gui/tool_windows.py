@@ -60,6 +60,11 @@ class ToolWindows(QObject):
             action.triggered.connect(then)
             menu.addAction(action)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a download or an import is under way."""
+        return self.models is not None and self.models.jobs.busy
+
     def show_models(self) -> None:
         """Open the model manager, or bring it to the front."""
         if self._dialog is None:

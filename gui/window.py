@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QMimeData, Qt
+from PySide6.QtCore import QMimeData, QSize, Qt
 from PySide6.QtGui import (
     QAction,
     QCloseEvent,
@@ -30,6 +30,7 @@ from PySide6.QtWidgets import (
 from mlxvid.errors import MlxvidError
 from mlxvid.gui.compose.panel import ComposePanel
 from mlxvid.gui.core.choices import Choices
+from mlxvid.gui.core.clips_folder import ClipsFolder
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.database_file import data_folder
 from mlxvid.gui.core.drops import files_in, picture_in, take
@@ -77,6 +78,7 @@ class Window(QMainWindow):
         self.choices = choices or Choices(preferences, parent=self)
         self.runner = Runner(database, client, self.choices, preferences, self)
         preferences.models_folder_changed.connect(self.runner.renew_worker)
+        self.clips_folder = ClipsFolder(database, preferences, self)
         self.undo_stack = QUndoStack(self)
         stills = data_folder() / "pictures"
         self.compose = ComposePanel(database, self.choices, preferences)
@@ -130,7 +132,6 @@ class Window(QMainWindow):
         self.setCentralWidget(self.splitter)
         self.setWindowTitle("mlxvid")
         self.setAcceptDrops(True)
-        self.resize(*_SIZE)
 
     def _connect(self) -> None:
         inform = self.announcements.inform
@@ -156,9 +157,11 @@ class Window(QMainWindow):
         self.menus.back_chosen.connect(self.leave_compare)
         self.menus.side_chosen.connect(self.show_side)
         self.tools.model_chosen.connect(self.compose.picker.set_name)
-        self.tools.warning.connect(self.announcements.warn)
+        for part in (self.stage, self.gallery, self.tools):
+            part.warning.connect(self.announcements.warn)
         self.runner.saved.connect(self.compose.replan)
         self.database.jobs_changed.connect(self._show_queue_length)
+        self.clips_folder.found.connect(self.announcements.report_found)
 
     def show_side(self, panel: GalleryPanel | QueuePanel) -> None:
         """Bring the clips or the queue to the front."""
@@ -187,6 +190,7 @@ class Window(QMainWindow):
         if now is None or now.state in (State.RUNNING, State.DONE):
             running = now is not None and now.state is State.RUNNING
             what = "is being made already" if running else "is no longer in the queue"
+            self.compose.take_back(settings)
             self.announcements.warn(
                 f"That clip {what}, so it was not changed: "
                 "press Generate to make another with these settings."
@@ -249,9 +253,16 @@ class Window(QMainWindow):
 
     # --- start and quit ---------------------------------------------------------------------------
 
+    def show_in_front(self) -> None:
+        """Show the window, minimized or behind others."""
+        self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
+        self.show()
+        self.raise_()
+        self.activateWindow()
+
     def _restore(self) -> None:
         if not self.restoreGeometry(self.preferences.bytes("geometry")):
-            self.resize(*_SIZE)
+            self.resize(QSize(*_SIZE).boundedTo(self.screen().availableSize()))
         if not self.splitter.restoreState(self.preferences.bytes("splitter")):
             scale = self.fontInfo().pointSizeF() / 9
             left = round(_COMPOSE_WIDTH * scale)
@@ -266,8 +277,8 @@ class Window(QMainWindow):
         return [self.menus.compose_panel, self.menus.side_panel]
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Save the window's state and end the worker; ask first if a clip is being made."""
-        if self.runner.current is not None and not self._quit_confirmed:
+        """Save the window's state and end the worker; ask first if something is under way."""
+        if self._under_way() and not self._quit_confirmed:
             event.ignore()
             self._ask_to_quit()
             return
@@ -276,17 +287,32 @@ class Window(QMainWindow):
         self.preferences.set_bytes("splitter", self.splitter.saveState())
         self.preferences.remember("panels", [panel.isChecked() for panel in self._panels()])
         self.preferences.save()
+        self.runner.write_owed()
+        self.clips_folder.stop()
         self.client.shutdown()
         self.tools.shutdown()
         self.stage.player.close()
         self.stage.compare.close()
         super().closeEvent(event)
 
+    def _under_way(self) -> dict[str, str]:
+        """What quitting would end, and what then becomes of it."""
+        facts = {}
+        if self.runner.current is not None:
+            facts["a clip is being made"] = (
+                "You can resume it when mlxvid starts again, and the queue is kept."
+            )
+        if self.gallery.exports.job.running or self.stage.player.exports.job.running:
+            facts["a clip is being exported"] = "The export will be lost."
+        if self.tools.busy:
+            facts["a model is being fetched"] = "It goes on when you ask for it again."
+        return facts
+
     def _ask_to_quit(self) -> None:
-        box = QMessageBox(
-            QMessageBox.Icon.NoIcon, "Quit mlxvid", "Quit while a clip is being made?", parent=self
-        )
-        box.setInformativeText("You can resume it when mlxvid starts again, and the queue is kept.")
+        under_way = self._under_way()
+        question = f"Quit while {' and '.join(under_way)}?"
+        box = QMessageBox(QMessageBox.Icon.NoIcon, "Quit mlxvid", question, parent=self)
+        box.setInformativeText(" ".join(under_way.values()))
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         leave = box.addButton("Quit", QMessageBox.ButtonRole.AcceptRole)
         box.setDefaultButton(leave)

@@ -50,6 +50,10 @@ class MlxvidError(Exception):
     """Where the latents of the run that ended are kept, which the message says too; None for
     nowhere.
     """
+    reason: str | None = None
+    """Where `resume` makes the clip of these latents: the message without how to do that, as one
+    sentence.
+    """
 
     @property
     def setting(self) -> str | None:

@@ -273,6 +273,9 @@ class Worker:
 
 
 def _kept(error: BaseException) -> dict[str, Any]:
-    """Where the latents of the run that it ended are, if they were kept."""
-    path = getattr(error, "latents_path", None)
-    return {"latents": path} if path else {}
+    """Where the latents of the run that it ended are, if they were kept; and the reason alone."""
+    facts = {
+        "latents": getattr(error, "latents_path", None),
+        "reason": getattr(error, "reason", None),
+    }
+    return {name: fact for name, fact in facts.items() if fact}

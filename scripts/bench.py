@@ -13,6 +13,7 @@ examples:
   scripts/bench.py reference FAMILY --rounds 5 --threads 1
   scripts/bench.py previews                   what rough previews cost, and how good they are
   scripts/bench.py gui                        the window's stalls while a clip is made
+  scripts/bench.py gallery                    the gallery of a library of 3,000 clips
   scripts/bench.py gui --idle clip.mp4        the same on one clip, while nothing is made
 """
 
@@ -56,6 +57,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         benches.add_parser("previews", help="rough previews", description=previews.__doc__)
     )
     add_gui(benches.add_parser("gui", help="the app's window"))
+    add_gallery(benches.add_parser("gallery", help="the gallery of a large library"))
     return parser.parse_args(argv)
 
 
@@ -122,6 +124,19 @@ def add_reference(parser: argparse.ArgumentParser) -> None:
 def add_previews(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeats", type=cli.whole, default=10, metavar="N")
     parser.set_defaults(run=lambda args: previews.bench(args.repeats))
+
+
+def add_gallery(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the bench of the gallery."""
+    parser.add_argument("--clips", type=int, default=3000, help="in the library (%(default)s)")
+    parser.set_defaults(run=run_gallery)
+
+
+def run_gallery(args: argparse.Namespace) -> None:
+    """The bench of the gallery, which needs Qt."""
+    from scripts.benchmarks import gallery
+
+    gallery.bench(args.clips)
 
 
 def add_gui(parser: argparse.ArgumentParser) -> None:

@@ -162,7 +162,7 @@ class Studio:
             wait(partial(self._has_at_most, left), "A clip")
         for clip in self.database.clips()[2::5]:
             if not clip.favourite:
-                self.database.set_favourite(clip.id, True)
+                self.database.set_favourites([clip.id], True)
 
     def _has_at_most(self, jobs: int) -> bool:
         """Whether no more jobs than that are left."""
@@ -210,7 +210,7 @@ class Studio:
             self.generating()
         self.window.runner.pause(True)
         os.kill(self.window.client.pid, signal.SIGKILL)
-        wait(lambda: self.window.notices.notice is not None, "The notice")
+        wait(lambda: self.window.notices.notices != [], "The notice")
         self.shoot("error")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.widgets.fields import labelled, line, two_columns, whole
+from mlxvid.gui.widgets.theme import set_role
 from mlxvid.model.settings import SETTINGS
 
 from .advanced import AdvancedBox
@@ -32,6 +33,35 @@ EXAMPLE = "a red ball bouncing on a navy background"
 MAX_TAKES = 99
 # Pixels left and right of the fields.
 _SIDE = 16
+
+
+class Complaint(QLabel):
+    """What is wrong with the field above it; hidden where nothing is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWordWrap(True)
+        self.setObjectName("complaint")
+        self.setAccessibleName("What is wrong")
+        set_role(self, "danger")
+        self._new = False
+        self.hide()
+
+    def say(self, text: str) -> None:
+        """Show a sentence."""
+        self.setText(text)
+        self.setAccessibleDescription(text)
+        self.show()
+        self._new = True
+        QTimer.singleShot(0, self._age)
+
+    def withdraw(self) -> None:
+        """It no longer holds; one of this very moment stays, since refusing changes fields, too."""
+        if not self._new:
+            self.hide()
+
+    def _age(self) -> None:
+        self._new = False
 
 
 class ComposeForm(QWidget):
@@ -109,14 +139,22 @@ class ComposeForm(QWidget):
         seed_row.addWidget(labelled(SETTINGS["seed"].label, self.seed), 1)
         seed_row.addWidget(labelled("Takes", self.takes))
         self.takes.setFixedWidth(self.takes.sizeHint().width() + 12)
+        parts = (self.picker, self.prompt, self.pictures, self.loras, self.advanced)
+        self.complaints: dict[QWidget, Complaint] = {part: Complaint() for part in parts}
         self._fields.addWidget(labelled(SETTINGS["model"].label, self.picker))
+        self._fields.addWidget(self.complaints[self.picker])
         self._fields.addWidget(labelled(SETTINGS["prompt"].label, self.prompt))
+        self._fields.addWidget(self.complaints[self.prompt])
         self._fields.addWidget(self._negative_row)
-        for part in (self.pictures, self.size_box, self.length_box, numbers):
+        self._fields.addWidget(self.pictures)
+        self._fields.addWidget(self.complaints[self.pictures])
+        for part in (self.size_box, self.length_box, numbers):
             self._fields.addWidget(part)
         self._fields.addLayout(seed_row)
         self._fields.addWidget(self._loras_row)
+        self._fields.addWidget(self.complaints[self.loras])
         self._fields.addWidget(self.advanced)
+        self._fields.addWidget(self.complaints[self.advanced])
         self._fields.addStretch(1)
 
     def _foot(self) -> QVBoxLayout:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ class ComposePanel(ComposeForm):
         self._choices = choices
         self._preferences = preferences
         self._editing: Job | None = None
+        self._filling = False
+        self._draft: dict[str, Any] = {}  # what was in the fields before a job was edited
         self._by_model: dict[str, dict[str, Any]] = {}  # the settings last used with each model
         self._name = ""
         self._timer = QTimer(self, singleShot=True, interval=_SETTLE)
@@ -125,9 +128,7 @@ class ComposePanel(ComposeForm):
 
     def generate(self) -> None:
         """Hand over jobs for the clips that are asked for, or say what is missing."""
-        obstacle = self.obstacle()
-        if obstacle:
-            self.message.emit(obstacle)
+        if self._is_hindered():
             return
         settings = self.settings()
         self._database.add_prompt(settings["prompt"])
@@ -144,36 +145,70 @@ class ComposePanel(ComposeForm):
             self.seed.randomize()
         self.submit.emit(jobs)
 
-    def obstacle(self) -> str:
-        """Why the clip can't be made, as a sentence; "" where it can."""
+    def _is_hindered(self) -> bool:
+        """Whether the clip can't be made, which is said beside what is missing."""
+        for complaint in self.complaints.values():
+            complaint.withdraw()
         choice = self.picker.value()
         settings = self.settings()
         if not settings["prompt"]:
             self.prompt.setFocus()
-            return "The prompt is empty: write what the clip should show."
+            self._complain(self.prompt, "The prompt is empty: write what the clip should show.")
+            return True
+        self.pictures.set_frames(settings["frames"])
+        conflict = self.pictures.conflict()
+        if conflict:
+            self._complain(self.pictures, conflict)
+            return True
         missing = [need for need in sorted(choice.card.needs) if not settings.get(need)]
         if missing:
             labels = " and a ".join(SETTINGS[need].label.lower() for need in missing)
-            return f"{choice.title} needs a {labels}: drop a file on its place."
+            needs = f"{choice.title} needs a {labels}: drop a file on its place."
+            self._complain(self.pictures, needs)
+            return True
         self._replan()
-        return "" if self.plan_line.fits else self.plan_line.text
+        if not self.plan_line.fits:
+            self.message.emit(self.plan_line.text)
+        return not self.plan_line.fits
+
+    def _complain(self, part: QWidget, text: str) -> None:
+        """Say what is wrong with a field beside it.
+
+        By a message where nobody sees that, or where it isn't the field that was asked.
+        """
+        if self.isVisible() and not self._filling:
+            self.complaints[part].say(text)
+            self._area.ensureWidgetVisible(self.complaints[part])
+        else:
+            self.message.emit(text)
 
     def edit(self, job: Job) -> None:
-        """Show the settings of a job of the queue, to be changed."""
+        """Show the settings of a job of the queue, to be changed; the draft comes back after it."""
+        if self._editing is None:
+            self._draft = self.settings()
         self._editing = job
         self._fill(job.settings)
         self._show_editing()
         self.prompt.setFocus()
 
     def stop_editing(self) -> None:
-        """Go back to making new clips."""
+        """Go back to making new clips, with what was in the fields before."""
+        if self._editing is None:
+            return
         self._editing = None
+        self._fill(self._draft)
         self._show_editing()
+
+    def take_back(self, settings: dict[str, Any]) -> None:
+        """Show settings that were refused; the prompt in the fields goes into the history."""
+        self._database.add_prompt(self.prompt.toPlainText().strip())
+        self._load_history()
+        self._fill(settings)
 
     def save(self) -> None:
         """Keep the fields for the next start."""
         state = {
-            "settings": self.settings(),
+            "settings": self.settings() if self._editing is None else self._draft,
             "locked": self.seed.locked,
             "takes": self.takes.value(),
             "advanced": self.advanced.open,
@@ -191,7 +226,9 @@ class ComposePanel(ComposeForm):
         self.advanced.fps.valueChanged.connect(self.length_box.set_fps)
         self._timer.timeout.connect(self._replan)
         for part in (self.picker, self.advanced, self.pictures, self.loras):
-            part.message.connect(self.message)
+            part.message.connect(partial(self._complain, part))
+            part.changed.connect(self.complaints[part].withdraw)
+        self.prompt.textChanged.connect(self.complaints[self.prompt].withdraw)
         for prompt in (self.prompt, self.negative):
             prompt.submitted.connect(self.generate)
         for changed in (
@@ -251,10 +288,12 @@ class ComposePanel(ComposeForm):
 
     def _fill(self, settings: dict[str, Any]) -> None:
         """Put settings into the fields; without a prompt among them, the other fields stay."""
+        self._filling = True
         if "prompt" in settings:
             self._fill_all(settings)
         else:
             self._fill_particular(self._particular() | settings, self.picker.value())
+        self._filling = False
         self._timer.start()
 
     def _fill_all(self, settings: dict[str, Any]) -> None:

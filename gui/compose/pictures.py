@@ -67,10 +67,26 @@ class PicturesBox(QWidget):
         self._arrange()
 
     def set_frames(self, frames: int) -> None:
-        """Keep the keyframes within a clip of this length."""
+        """Keep the keyframes within a clip of this length, and say which ones move."""
         self._frames = frames
+        last = max(0, frames - 1)
         for key in self._keys:
-            key.frame.setMaximum(max(0, frames - 1))
+            before = key.frame.value()
+            key.frame.setMaximum(last)
+            if before > last:
+                self.message.emit(f"The picture of frame {before} is for the last one now, {last}.")
+
+    def conflict(self) -> str:
+        """Which pictures are for the same frame, as a sentence; "" where none are."""
+        taken = [key.frame.value() for key in self._keys if _kind(key) in self._takes]
+        if "image" in self._takes and self._start.path:
+            taken.append(0)
+        if "last_image" in self._takes and self._last.path:
+            taken.append(self._frames - 1)
+        twice = [frame for frame in taken if taken.count(frame) > 1]
+        if not twice:
+            return ""
+        return f"Two pictures are for frame {twice[0]}: give one of them another frame."
 
     def settings(self) -> dict[str, object]:
         """Those of pictures and clips, and `strength` with a `video`, in JSON's types."""

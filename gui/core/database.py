@@ -6,13 +6,13 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, Signal, SignalInstance
+from PySide6.QtCore import QObject, Signal
 
 from .database_file import FILE_NAME, data_folder, open_library
 from .jobs import Job, State
@@ -46,15 +46,31 @@ class ClipRow:
     job: int | None
 
 
+@dataclass(frozen=True)
+class FoundClip:
+    """A clip's file that the library doesn't know, as the file itself describes it.
+
+    changed: seconds since 1970. size: width, height.
+    """
+
+    path: Path
+    changed: float
+    settings: dict[str, Any]
+    fps: float
+    frames: int
+    size: tuple[int, int]
+
+
 class Database(QObject):
     """One connection, used by the GUI thread alone.
 
     notice: a sentence for the user where the file could not be opened as it was, else None.
-    message: what goes wrong later. Nothing here raises for a damaged or unwritable file: the app
+    clips_changed: the ids of the clips that are new, gone or different. message: what goes wrong
+    later. Nothing here raises for a damaged or unwritable file: the app
     goes on without what it can't keep, and says so.
     """
 
-    clips_changed = Signal()
+    clips_changed = Signal(list)
     jobs_changed = Signal()
     message = Signal(str)
 
@@ -84,50 +100,60 @@ class Database(QObject):
     ) -> int:
         """Add a clip and return its id, NOTHING where it can't be written.
 
-        It replaces one of the same path.
+        It replaces one of the same path. The job that made it is done, in the same transaction.
         """
-        values = (
-            str(path),
-            time.time(),
-            str(settings.get("prompt", "")),
-            str(settings.get("model", "")),
-            json.dumps(settings),
-            fps,
-            frames,
-            width,
-            height,
-            job,
-        )
-        with self._change(self.clips_changed) as change:
+        clip = FoundClip(Path(path), time.time(), settings, fps, frames, (width, height))
+        rows = self._read("SELECT id FROM clips WHERE path = ?", str(path))
+        ids = [row["id"] for row in rows]
+        with self._change(lambda: self.clips_changed.emit(ids)) as change:
             change.run("DELETE FROM clips WHERE path = ?", str(path))
-            change.run(
-                "INSERT INTO clips (path, created, prompt, model, settings, fps, frames, width, "
-                "height, job) VALUES (?,?,?,?,?,?,?,?,?,?)",
-                *values,
-            )
-        return change.new_id
+            _insert(change, clip, job)
+            ids.append(change.new_id)
+            number = change.new_id
+            if job is not None:
+                change.run("UPDATE jobs SET state = ? WHERE id = ?", State.DONE.value, job)
+        if not change.written:
+            return NOTHING
+        if job is not None:
+            self.jobs_changed.emit()
+        return number
 
-    def clips(self, search: str = "", favourites: bool = False) -> list[ClipRow]:
-        """The clips whose prompts hold every word of `search`, newest first."""
-        where = ["favourite"] if favourites else []
-        where += ["prompt LIKE ? ESCAPE '\\'" for _ in search.split()]
-        condition = f" WHERE {' AND '.join(where)}" if where else ""
-        words = [f"%{_literal(word)}%" for word in search.split()]
-        sql = f"SELECT * FROM clips{condition} ORDER BY created DESC, id DESC"
-        return [_clip(row) for row in self._read(sql, *words)]
+    def add_found(self, clips: Iterable[FoundClip]) -> int:
+        """Add clips whose paths are new, and return how many there were."""
+        known = self.clip_paths()
+        new = [clip for clip in clips if str(clip.path) not in known]
+        if not new:
+            return 0
+        ids: list[int] = []
+        with self._change(lambda: self.clips_changed.emit(ids)) as change:
+            for clip in new:
+                _insert(change, clip, None)
+                ids.append(change.new_id)
+        return len(new) if change.written else 0
+
+    def clip_paths(self) -> set[str]:
+        """The files of all clips."""
+        return {row["path"] for row in self._read("SELECT path FROM clips")}
+
+    def clips(self) -> list[ClipRow]:
+        """All clips, newest first."""
+        return [
+            _clip(row) for row in self._read("SELECT * FROM clips ORDER BY created DESC, id DESC")
+        ]
 
     def clip(self, number: int) -> ClipRow | None:
         """The clip of that id; None where there is none."""
         rows = self._read("SELECT * FROM clips WHERE id = ?", number)
         return _clip(rows[0]) if rows else None
 
-    def set_favourite(self, number: int, favourite: bool) -> None:
-        with self._change(self.clips_changed) as change:
-            change.run("UPDATE clips SET favourite = ? WHERE id = ?", int(favourite), number)
+    def set_favourites(self, ids: list[int], favourite: bool) -> None:
+        with self._change(lambda: self.clips_changed.emit(ids)) as change:
+            for number in ids:
+                change.run("UPDATE clips SET favourite = ? WHERE id = ?", int(favourite), number)
 
     def remove_clip(self, number: int) -> None:
         """Remove a clip from the library; its file stays."""
-        with self._change(self.clips_changed) as change:
+        with self._change(lambda: self.clips_changed.emit([number])) as change:
             change.run("DELETE FROM clips WHERE id = ?", number)
 
     # --- jobs -------------------------------------------------------------------------------------
@@ -149,7 +175,7 @@ class Database(QObject):
         """
         ids: list[int] = []
         end = max((job.position for job in self.jobs()), default=0.0)
-        with self._change(self.jobs_changed) as change:
+        with self._change(self.jobs_changed.emit) as change:
             for count, job in enumerate(jobs, 1):
                 place = end + count if job.id is None else job.position
                 values = (
@@ -170,7 +196,7 @@ class Database(QObject):
 
     def remove_jobs(self, ids: Iterable[int]) -> None:
         """Take jobs out of the queue; a running one stays."""
-        with self._change(self.jobs_changed) as change:
+        with self._change(self.jobs_changed.emit) as change:
             for number in ids:
                 change.run(
                     "DELETE FROM jobs WHERE id = ? AND state != ?", number, State.RUNNING.value
@@ -178,17 +204,21 @@ class Database(QObject):
 
     def place_jobs(self, positions: dict[int, float]) -> None:
         """Give jobs other places in the queue."""
-        with self._change(self.jobs_changed) as change:
+        with self._change(self.jobs_changed.emit) as change:
             for number, position in positions.items():
                 change.run("UPDATE jobs SET position = ? WHERE id = ?", position, number)
 
-    def set_job_settings(self, number: int, settings: dict[str, Any]) -> None:
-        """Change what a job makes; a running one stays as it is."""
-        with self._change(self.jobs_changed) as change:
+    def replace_job(self, job: Job) -> None:
+        """Change what a job makes, and its state; one that runs stays as it is."""
+        with self._change(self.jobs_changed.emit) as change:
             change.run(
-                "UPDATE jobs SET settings = ? WHERE id = ? AND state != ?",
-                json.dumps(settings),
-                number,
+                "UPDATE jobs SET settings = ?, state = ?, message = ?, resume = ? "
+                "WHERE id = ? AND state != ?",
+                json.dumps(job.settings),
+                job.state.value,
+                job.message,
+                int(job.resume),
+                job.number,
                 State.RUNNING.value,
             )
 
@@ -196,7 +226,7 @@ class Database(QObject):
         self, number: int, state: State, message: str = "", resume: bool = False
     ) -> bool:
         """Record how far a job is; whether that could be written."""
-        with self._change(self.jobs_changed) as change:
+        with self._change(self.jobs_changed.emit) as change:
             change.run(
                 "UPDATE jobs SET state = ?, message = ?, resume = ? WHERE id = ?",
                 state.value,
@@ -268,8 +298,8 @@ class Database(QObject):
     # --- statements -------------------------------------------------------------------------------
 
     @contextmanager
-    def _change(self, changed: SignalInstance | None = None) -> Iterator[_Change]:
-        """A transaction, and then the signal; an error of the file is a message, not raised."""
+    def _change(self, changed: Callable[[], None] | None = None) -> Iterator[_Change]:
+        """A transaction, and `changed` after it; an error of the file is a message, not raised."""
         change = _Change(self._connection)
         try:
             with self._connection:
@@ -282,7 +312,7 @@ class Database(QObject):
             )
         else:
             if changed is not None:
-                changed.emit()
+                changed()
 
     def _read(self, sql: str, *values: Any) -> list[sqlite3.Row]:
         try:
@@ -307,9 +337,22 @@ class _Change:
         self.new_id = self._connection.execute(sql, values).lastrowid or NOTHING
 
 
-def _literal(word: str) -> str:
-    """`word` for LIKE, with its wildcards escaped."""
-    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+def _insert(change: _Change, clip: FoundClip, job: int | None) -> None:
+    width, height = clip.size
+    change.run(
+        "INSERT INTO clips (path, created, prompt, model, settings, fps, frames, width, "
+        "height, job) VALUES (?,?,?,?,?,?,?,?,?,?)",
+        str(clip.path),
+        clip.changed,
+        str(clip.settings.get("prompt", "")),
+        str(clip.settings.get("model", "")),
+        json.dumps(clip.settings),
+        clip.fps,
+        clip.frames,
+        width,
+        height,
+        job,
+    )
 
 
 def _clip(row: sqlite3.Row) -> ClipRow:

@@ -10,6 +10,10 @@ from pathlib import Path
 import platformdirs
 
 FILE_NAME = "library.sqlite"
+# Seconds to wait for another program that is at the file: the window stands still meanwhile.
+PATIENCE = 0.5
+# The layout of the tables. A library of a later version of mlxvid has a higher number.
+VERSION = 1
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -50,6 +54,13 @@ CREATE TABLE IF NOT EXISTS prompts (
 """
 
 
+FOUND = "The clips in the clips folder come into the gallery by themselves."
+
+
+class _Newer(Exception):
+    """The library is of a later version."""
+
+
 def data_folder() -> Path:
     """Where the app keeps its data: the folder MLXVID_DATA, or the user's data folder."""
     given = os.environ.get("MLXVID_DATA")
@@ -59,7 +70,8 @@ def data_folder() -> Path:
 def open_library(path: Path) -> tuple[sqlite3.Connection, str | None]:
     """A connection to the library, created if missing, and a notice for the user, if any.
 
-    A damaged file is set aside as ``*.broken-<date>`` and a new one begun. Where the disk allows no
+    A damaged file is set aside as ``*.broken-<date>`` and a new one begun; that of a later mlxvid
+    stays as it is, and this one has its own beside it. Where the disk allows no
     file at all, the library is in memory until the app ends.
     """
     try:
@@ -68,6 +80,13 @@ def open_library(path: Path) -> tuple[sqlite3.Connection, str | None]:
     except (OSError, sqlite3.OperationalError) as error:
         # A full disk or a write-protected folder: nothing is wrong with the file.
         return _in_memory(path, error)
+    except _Newer:
+        own = path.with_name(f"{path.stem}-{VERSION}{path.suffix}")
+        connection, notice = open_library(own)
+        return connection, notice or (
+            f"A later mlxvid made {path.name}, which this one can't read: it uses {own.name}. "
+            f"{FOUND}"
+        )
     except sqlite3.DatabaseError as error:
         return _begun_anew(path, error)
 
@@ -79,7 +98,8 @@ def _begun_anew(path: Path, error: sqlite3.DatabaseError) -> tuple[sqlite3.Conne
     except (OSError, sqlite3.Error) as second:
         return _in_memory(path, second)
     return connection, (
-        f"The library was damaged ({error}): it was renamed to {aside.name}, and a new one begins."
+        f"The library was damaged ({error}): it was renamed to {aside.name}, and a new one begins. "
+        f"{FOUND}"
     )
 
 
@@ -91,7 +111,7 @@ def _in_memory(path: Path, error: Exception) -> tuple[sqlite3.Connection, str]:
 
 
 def _connect(path: Path | str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path)
+    connection = sqlite3.connect(path, timeout=PATIENCE)
     try:
         connection.row_factory = sqlite3.Row
         # A write must not make the window wait for the disk; a power cut may cost the last change,
@@ -101,8 +121,13 @@ def _connect(path: Path | str) -> sqlite3.Connection:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > VERSION:
+            raise _Newer
         connection.executescript(_SCHEMA)
-    except sqlite3.Error:
+        if version < VERSION:
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+    except (sqlite3.Error, _Newer):
         connection.close()
         raise
     return connection

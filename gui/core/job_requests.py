@@ -15,6 +15,9 @@ from mlxvid.model.settings import loading, making
 from mlxvid.model.strength import USUAL_STRENGTH, first_step
 from mlxvid.run.planning import Alternative, Plan, plan
 
+# The share of a machine's memory from which on a clip is likely to have run out of it.
+TIGHT = 0.75
+
 
 def loading_of(settings: dict[str, Any]) -> dict[str, Any]:
     """What mlxvid.load takes: the model, and how its weights are held in memory."""
@@ -71,6 +74,14 @@ def passes_of(settings: dict[str, Any]) -> float:
         1.0 if true_guidance is None else true_guidance,
     )
     return float(steps * passes * evaluations(settings.get("sampler") or defaults.sampler))
+
+
+def is_tight(settings: dict[str, Any], machine: Machine) -> bool:
+    """Whether a clip takes nearly all the memory that the machine can give."""
+    try:
+        return plan_of(settings, machine).peak_bytes >= TIGHT * machine.usable
+    except MlxvidError:
+        return False
 
 
 def lighter(settings: dict[str, Any], machine: Machine) -> str:

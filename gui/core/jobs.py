@@ -30,7 +30,7 @@ class Job:
     settings: flat, as in a clip's file: what mlxvid.load and Pipeline.generate take, the seed
     always among them. id: None until the job is in the database. position: its place in the queue.
     message: why it ended early. resume: go on from the checkpoint of an earlier attempt, where one
-    was kept.
+    was kept; of a job that failed, its clip is made but for decoding or saving it.
     """
 
     settings: dict[str, Any] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from mlxvid.model.machine import Machine, this_machine
@@ -14,6 +15,15 @@ def machine_without_mlx() -> Machine:
     if sys.platform == "darwin":
         return this_machine(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     return this_machine()
+
+
+def memory_kills() -> int:
+    """How many processes Linux has ended for want of memory since it began; 0 elsewhere."""
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
 
 def machine_from(facts: Any) -> Machine | None:

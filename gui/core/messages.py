@@ -11,7 +11,7 @@ _OTHER_NAMES = {
     "resume": "Resume",
     "force": "“Try it even if it should not fit”",
     "list_models": "the Models window",
-    "decode_saved": "mlxvid.generate --decode-only",
+    "decode_saved": "Resume",
 }
 
 

@@ -31,6 +31,7 @@ class Preferences(QObject):
     appearance_changed = Signal()
     silence_changed = Signal(int)
     models_folder_changed = Signal()
+    clips_folder_changed = Signal()
 
     def __init__(self, path: Path | None = None, parent: QObject | None = None):
         super().__init__(parent)
@@ -48,6 +49,7 @@ class Preferences(QObject):
     @clips_folder.setter
     def clips_folder(self, folder: Path) -> None:
         self._settings.setValue("clips_folder", str(folder))
+        self.clips_folder_changed.emit()
 
     @property
     def models_folder(self) -> Path | None:

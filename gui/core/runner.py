@@ -4,33 +4,39 @@ from __future__ import annotations
 
 import itertools
 import logging
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
 from mlxvid.errors import MlxvidError
-from mlxvid.metal_errors import MetalError
+from mlxvid.metal_errors import MEMORY, MetalError
 from mlxvid.model.machine import Machine
 
 from .choices import Choices
-from .database import Database
-from .job_requests import lighter, loading_of, making_of, output_for, passes_of, plan_of
+from .database import NOTHING, Database
+from .job_requests import is_tight, lighter, loading_of, making_of, output_for, passes_of, plan_of
 from .jobs import Job, State
 from .machine import machine_from
 from .messages import shown
 from .preferences import Preferences
 from .previews import Previews
-from .worker_client import WorkerClient
+from .worker_client import KILLED, WorkerClient
 
 log = logging.getLogger("mlxvid.gui")
 
 # Crashes of the worker in a row after which the queue is paused: the next job would crash it too.
 DEATHS_IN_A_ROW = 3
+# What is said where a finished clip could not be decoded or saved.
+KEPT = "The clip is kept as far as it is made; nothing has to be denoised again."
 
 
 class Runner(QObject):
-    """At most one job runs; `current` is that job, or None.
+    """At most one job runs; `current` is that job, or None. unsaved: the ids of those whose clips
+    are made and could not be saved.
 
     started: a job has begun. progressed: the worker's `progress` event for it. previewed: frames of
     it so far, frames a second. saved: the clip's id, its path. ended: the job as it is now in the
@@ -70,6 +76,10 @@ class Runner(QObject):
         self._retried: set[int] = set()  # jobs that go on after the GPU failed, in smaller pieces
         self._loads: dict[str, dict[str, Any]] = {}  # open load requests by their ids
         self._numbers = itertools.count(1)
+        # What could not be written of ended jobs, by their ids: these are not begun again.
+        self._owed: dict[int, Callable[[], bool]] = {}
+        self.unsaved: set[int] = set()
+        self._elsewhere: dict[int, Path] = {}  # where jobs are to be saved, by their ids
         # What the worker has loaded, or will have before the next job.
         self._loading: dict[str, Any] | None = None
         self._previews = Previews(self)
@@ -92,19 +102,33 @@ class Runner(QObject):
     # --- commands ---------------------------------------------------------------------------------
 
     def pause(self, paused: bool) -> None:
-        """Pause or resume the queue; the job that runs goes on."""
+        """Pause or resume the queue; the job that runs goes on.
+
+        It stays paused while what ended can't be written down.
+        """
         self._preferences.paused = paused
         if not paused:
             self._deaths = 0
+            if not self.write_owed():
+                self._halt_unwritten()
         self.changed.emit()
         self.advance()
+
+    def write_owed(self) -> bool:
+        """Write down what could not be written before; whether nothing is left of it."""
+        for number, write in list(self._owed.items()):
+            if not write():
+                return False
+            del self._owed[number]
+        return True
 
     def advance(self) -> None:
         """Begin the next waiting job, if nothing runs."""
         if self.current is None and not self.paused:
             waiting = [job for job in self._database.jobs() if job.state is State.WAITING]
-            if waiting:
-                self._begin(waiting[0])
+            free = [job for job in waiting if job.number not in self._owed]
+            if free:
+                self._begin(free[0])
 
     def cancel(self) -> None:
         """Cancel the job that runs; it stops within a step."""
@@ -136,14 +160,23 @@ class Runner(QObject):
 
     def resume(self, number: int) -> None:
         """Let a job that ended early wait again, to go on from its checkpoint, if one was kept."""
+        if not self.write_owed():
+            self._halt_unwritten()
+            return
         job = self._database.job(number)
         if job is not None and job.state not in (State.WAITING, State.RUNNING, State.DONE):
             self._database.set_job_state(number, State.WAITING, resume=True)
 
+    def save_elsewhere(self, number: int, path: Path) -> None:
+        """Resume a job, and save its clip as this file."""
+        self._elsewhere[number] = path
+        self.resume(number)
+
     # --- from begin to end ------------------------------------------------------------------------
 
     def _begin(self, job: Job) -> None:
-        folder = self._preferences.clips_folder
+        output = self._elsewhere.get(job.number)
+        folder = output.parent if output else self._preferences.clips_folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -156,13 +189,15 @@ class Runner(QObject):
             return
         self._end_outdated()
         self.current = job
-        if not self._record(job, State.RUNNING):
+        if not self._database.set_job_state(job.number, State.RUNNING):
             # Else it would wait for ever, and be made again and again.
             self.current = None
+            self._halt_unwritten()
             self.changed.emit()
             return
         self.cancelling = False
-        self._output = output_for(job.settings, folder)
+        self.unsaved.discard(job.number)
+        self._output = output or output_for(job.settings, folder)
         self.started.emit(job)
         self.changed.emit()
         self._load(loading_of(job.settings))
@@ -195,25 +230,29 @@ class Runner(QObject):
         self._loads[number] = loading
         self._client.load(number, loading)
 
-    def _record(self, job: Job, state: State, message: str = "", resume: bool = False) -> bool:
-        """Write down how far a job is; False, and a queue at rest, where that can't be done."""
-        if self._database.set_job_state(job.number, state, message, resume):
-            return True
+    def _record(self, job: Job, write: Callable[[], bool]) -> None:
+        """Write down what became of a job; where that can't be done the queue rests, and it is
+        written when the queue is resumed.
+        """
+        if not write():
+            self._owed[job.number] = write
+            self._halt_unwritten()
+
+    def _halt_unwritten(self) -> None:
         self._preferences.paused = True
         self.halted.emit(
             f"The queue can't be written, so it is paused: make room on the disk of "
             f"{self._database.path} and see that it may be written, then resume the queue."
         )
-        return False
 
-    def _end(self, state: State, message: str = "") -> None:
+    def _end(self, state: State, message: str = "", kept: bool = False) -> None:
         """Record that the job that runs has ended early, and begin the next."""
         job = self.current
         assert job is not None
         self._previews.clear()
-        self._record(job, state, message)
+        self._record(job, partial(self._database.set_job_state, job.number, state, message, False))
         self.current = None
-        self.ended.emit(self._database.job(job.number) or job)
+        self.ended.emit(replace(job, state=state, message=message, resume=False))
         self.changed.emit()
         self.advance()
 
@@ -259,25 +298,41 @@ class Runner(QObject):
             self._end(State.CANCELLED, late if event.get("latents") else "Cancelled.")
         elif event["event"] == "error":
             self._deaths = 0
+            self._fail(job, event)
+
+    def _fail(self, job: Job, event: dict[str, Any]) -> None:
+        """End a job with an error: its clip may be made but for decoding or saving it."""
+        if not event.get("reason"):
             self._end(State.FAILED, shown(event["message"]))
+            return
+        if event["kind"] == "MediaError":
+            self.unsaved.add(job.number)
+        self._end(State.FAILED, f"{shown(event['reason'])} {KEPT}", kept=True)
 
     def _keep(self, job: Job, event: dict[str, Any]) -> None:
         self._deaths = 0
         self._previews.clear()
         settings = event["settings"]
-        clip = self._database.add_clip(
-            event["path"],
-            settings,
-            fps=settings.get("fps", 16.0),
-            frames=settings.get("frames", 1),
-            width=settings.get("width", 0),
-            height=settings.get("height", 0),
-            job=job.id,
-        )
+        path = Path(event["path"])
+        kept: list[int] = []
+
+        def write() -> bool:
+            number = self._database.add_clip(
+                path,
+                settings,
+                fps=settings.get("fps", 16.0),
+                frames=settings.get("frames", 1),
+                width=settings.get("width", 0),
+                height=settings.get("height", 0),
+                job=job.id,
+            )
+            kept.append(number)
+            return number != NOTHING
+
+        self._record(job, write)
         self._learn_time(settings, event["seconds"], job.resume)
-        self._record(job, State.DONE)
         self.current = None
-        self.saved.emit(clip, Path(event["path"]))
+        self.saved.emit(kept[0], path)
         self.changed.emit()
         self.advance()
 
@@ -299,6 +354,9 @@ class Runner(QObject):
         self._loads.clear()
         if self.current is None:
             return
+        if how == KILLED and failure is None and is_tight(self.current.settings, self.machine):
+            failure = MEMORY
+            how = f"{KILLED}, most likely by the system because memory ran out"
         if failure is not None and failure.transient and self.current.number not in self._retried:
             self._retry(self.current, how)
             return
@@ -322,7 +380,9 @@ class Runner(QObject):
         self._retried.add(job.number)
         self._previews.clear()
         self.noted.emit(f"{how}: the clip goes on from its last saved step, in smaller pieces.")
-        self._record(job, State.WAITING, resume=True)
+        self._record(
+            job, partial(self._database.set_job_state, job.number, State.WAITING, "", True)
+        )
         self.current = None
         self.changed.emit()
         self.advance()

@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, QProcess, QTimer, Signal
 from mlxvid.metal_errors import MEMORY, MetalError, last_words
 
 from .commands import worker_command
+from .machine import memory_kills
 from .protocol import LineParser
 
 log = logging.getLogger("mlxvid.gui")
@@ -23,13 +24,15 @@ PATIENCE = 2000
 # Seconds without an event of a job that are reported. One step of a large model may take many
 # minutes.
 SILENCE = 15 * 60
+# Characters of its last line that are shown where nothing else explains a crash.
+SHOWN = 160
 # Lines of its standard error that are kept to explain a crash.
 LAST_WORDS = 50
 
 _ENDS = ("loaded", "saved", "cancelled", "error")
+KILLED = "The generator was killed"
 _DEATHS: dict[int, str] = {
-    signal.SIGKILL: "The generator was killed, most likely by the system because memory ran out",
-    signal.SIGABRT: "The generator crashed",
+    signal.SIGKILL: KILLED,
     signal.SIGTERM: "The generator was ended by another program",
 }
 
@@ -134,6 +137,7 @@ class WorkerClient(QObject):
         self._errors = bytearray()
         self._open.clear()
         self._last_words.clear()
+        self._kills = memory_kills()
         self._reason = None
         process.readyReadStandardOutput.connect(self._read)
         process.readyReadStandardError.connect(self._read_errors)
@@ -201,12 +205,20 @@ class WorkerClient(QObject):
             self._errors.decode("utf-8", "replace").rstrip()
         )  # a last line without an end
         if status == QProcess.ExitStatus.CrashExit:
-            how = _DEATHS.get(code, f"The generator crashed (signal {code})")
-            likely = MEMORY if code == signal.SIGKILL else None
-            self._bury(how, None if code == signal.SIGTERM else self._failure() or likely)
+            self._bury_crashed(code)
         else:
             last = f": {self._last_words[-1]}" if self._last_words else ""
             self._bury(f"The generator ended by itself (code {code}){last}", self._failure())
+
+    def _bury_crashed(self, number: int) -> None:
+        """A signal ended it. One that is sent from outside has nothing to do with its words."""
+        if number == signal.SIGKILL:
+            self._bury(KILLED, MEMORY if memory_kills() > self._kills else None)
+        elif number in _DEATHS:
+            self._bury(_DEATHS[number])
+        else:
+            last = f": {self._last_words[-1][:SHOWN]}" if self._last_words else ""
+            self._bury(f"The generator crashed (signal {number}{last})", self._failure())
 
     def _failure(self) -> MetalError | None:
         return last_words("\n".join(self._last_words))
@@ -221,8 +233,8 @@ class WorkerClient(QObject):
         log.error("%s", self._reason or how)
         if self._reason is not None:
             self.died.emit(self._reason, None)
-        elif failure is None or how == _DEATHS[signal.SIGKILL]:
-            self.died.emit(how, failure)
+        elif failure is None:
+            self.died.emit(how, None)
         else:
             self.died.emit(f"{failure.happened}, and the generator ended", failure)
 

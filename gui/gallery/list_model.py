@@ -5,6 +5,7 @@ One row each, newest first, filtered by words and favourites.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,11 +22,18 @@ from PySide6.QtCore import (
 from mlxvid.gui.core.database import ClipRow, Database
 from mlxvid.gui.widgets.elided import DOT
 
+# Rows that come or go one by one; a view lays out all of its tiles after each.
+FEW = 8
+
 Index = QModelIndex | QPersistentModelIndex
 
 
 class GalleryModel(QAbstractListModel):
-    """Follows the database; rows that stay keep their places, and so the selection."""
+    """Follows the database, and reads of it only what has changed.
+
+    Rows that stay keep their places, and so the selection; where many come or go the model is
+    reset, and the view keeps the selection.
+    """
 
     ROW = Qt.ItemDataRole.UserRole
     """The role of a ClipRow."""
@@ -33,43 +41,74 @@ class GalleryModel(QAbstractListModel):
     def __init__(self, database: Database, parent: QObject | None = None):
         super().__init__(parent)
         self._database = database
-        self._rows: list[ClipRow] = []
-        self._search = ""
+        self._rows: list[ClipRow] = []  # those shown
+        self._search: list[str] = []
         self._favourites = False
-        database.clips_changed.connect(self.refresh)
-        self.refresh()
+        self._read_all()
+        database.clips_changed.connect(self._follow)
 
     @property
     def filtered(self) -> bool:
         """Whether a filter is set, which may leave out clips."""
-        return bool(self._search.split()) or self._favourites
+        return bool(self._search) or self._favourites
 
     def set_filter(self, search: str, favourites: bool) -> None:
-        """Show clips whose prompts have every word of `search`, or only favourites of these."""
-        self._search = search
+        """Show clips whose tiles have every word of `search`, or only favourites of these."""
+        self._search = search.casefold().split()
         self._favourites = favourites
-        self.refresh()
+        self._show_matching()
 
-    def refresh(self) -> None:
-        """Read the database again.
+    def _read_all(self) -> None:
+        self._all = self._database.clips()
+        self._words = {row.id: _words(row) for row in self._all}
+        self._show_matching()
 
-        Both lists have the same order, so rows are only ever inserted or removed.
-        """
-        rows = self._database.clips(self._search, self._favourites)
+    def _follow(self, ids: list[int]) -> None:
+        """Read what has changed."""
+        if len(ids) > FEW:
+            self._read_all()
+            return
+        for number in ids:
+            self._all = [row for row in self._all if row.id != number]
+            row = self._database.clip(number)
+            self._words.pop(number, None)
+            if row is not None:
+                bisect.insort(self._all, row, key=_order)
+                self._words[number] = _words(row)
+        self._show_matching()
+
+    def _show_matching(self) -> None:
+        matching = [row for row in self._all if self._matches(row)] if self.filtered else self._all
+        self._show(list(matching))
+
+    def _matches(self, row: ClipRow) -> bool:
+        if self._favourites and not row.favourite:
+            return False
+        words = self._words[row.id]
+        return all(word in words for word in self._search)
+
+    def _show(self, rows: list[ClipRow]) -> None:
+        """Show these rows, which have the order of those that are shown."""
         wanted = {row.id for row in rows}
-        for position in reversed(range(len(self._rows))):
-            if self._rows[position].id not in wanted:
-                self.beginRemoveRows(QModelIndex(), position, position)
-                del self._rows[position]
-                self.endRemoveRows()
-        for position, row in enumerate(rows):
-            if position == len(self._rows) or self._rows[position].id != row.id:
-                self.beginInsertRows(QModelIndex(), position, position)
-                self._rows.insert(position, row)
+        present = {row.id for row in self._rows}
+        if len(wanted ^ present) > FEW:
+            self.beginResetModel()
+            self._rows = rows
+            self.endResetModel()
+            return
+        gone = [place for place, row in enumerate(self._rows) if row.id not in wanted]
+        for place in reversed(gone):
+            self.beginRemoveRows(QModelIndex(), place, place)
+            del self._rows[place]
+            self.endRemoveRows()
+        for place, row in enumerate(rows):
+            if row.id not in present:
+                self.beginInsertRows(QModelIndex(), place, place)
+                self._rows.insert(place, row)
                 self.endInsertRows()
-            elif self._rows[position] != row:
-                self._rows[position] = row
-                self.dataChanged.emit(self.index(position), self.index(position))
+            elif self._rows[place] is not row:
+                self._rows[place] = row
+                self.dataChanged.emit(self.index(place), self.index(place))
 
     def index_of(self, number: int) -> QModelIndex:
         """The index of a clip's id; an invalid one if the clip isn't shown."""
@@ -109,6 +148,15 @@ class GalleryModel(QAbstractListModel):
         data = QMimeData()
         data.setUrls([QUrl.fromLocalFile(str(index.data(self.ROW).path)) for index in indexes])
         return data
+
+
+def _order(row: ClipRow) -> tuple[float, int]:
+    return -row.created, -row.id
+
+
+def _words(row: ClipRow) -> str:
+    """What a search finds of a clip: what its tile shows."""
+    return f"{title(row)} {summary(row)}".casefold()
 
 
 def title(row: ClipRow) -> str:

@@ -54,6 +54,7 @@ class GalleryPanel(QWidget):
     use_as_start = Signal(Path)
     compare = Signal(list)
     message = Signal(str)
+    warning = Signal(str)
 
     def __init__(
         self, database: Database, stills: Path | None = None, parent: QWidget | None = None
@@ -81,7 +82,9 @@ class GalleryPanel(QWidget):
         self.view.selectionModel().selectionChanged.connect(self._update)
         self.thumbnails.failed.connect(self._report_broken)
         self.exports.message.connect(self.message)
-        for signal in (self.model.rowsInserted, self.model.rowsRemoved):
+        self.exports.warning.connect(self.warning)
+        model = self.model
+        for signal in (model.rowsInserted, model.rowsRemoved, model.modelReset):
             signal.connect(self._show_count)
         self._show_count()
         self._update()
@@ -126,8 +129,8 @@ class GalleryPanel(QWidget):
 
     def _lay_out(self) -> None:
         self.search = QLineEdit()
-        self.search.setPlaceholderText("Search prompts")
-        self.search.setAccessibleName("Search prompts")
+        self.search.setPlaceholderText("Search clips")
+        self.search.setAccessibleName("Search clips")
         self.search.setClearButtonEnabled(True)
         self.search.addAction(icon("search"), QLineEdit.ActionPosition.LeadingPosition)
         self.search.textChanged.connect(self._typing.start)
@@ -270,14 +273,13 @@ class GalleryPanel(QWidget):
 
     def _toggle_star(self, index: QModelIndex) -> None:
         row = index.data(GalleryModel.ROW)
-        self._database.set_favourite(row.id, not row.favourite)
+        self._database.set_favourites([row.id], not row.favourite)
 
     def _toggle_favourites(self) -> None:
         """Make all selected clips favourites; if they all are, none."""
         rows = self.view.rows()
         wanted = not all(row.favourite for row in rows)
-        for row in rows:
-            self._database.set_favourite(row.id, wanted)
+        self._database.set_favourites([row.id for row in rows], wanted)
         self._update()
 
     # --- the trash --------------------------------------------------------------------------------

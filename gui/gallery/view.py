@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import time
 
-from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, Qt, QTimer, Signal
+from PySide6.QtCore import (
+    QEvent,
+    QItemSelection,
+    QItemSelectionModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    Qt,
+    QTimer,
+    Signal,
+)
 from PySide6.QtGui import QColor, QHideEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QListView, QWidget
 
@@ -48,6 +57,9 @@ class GalleryView(QListView):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setMouseTracking(True)
         model.rowsAboutToBeRemoved.connect(self._leave)
+        self._kept: tuple[list[int], int | None] = ([], None)
+        model.modelAboutToBeReset.connect(self._note_selection)
+        model.modelReset.connect(self._restore_selection)
         thumbnails.ready.connect(self._redraw)
         thumbnails.failed.connect(self._redraw)
 
@@ -60,6 +72,23 @@ class GalleryView(QListView):
         """The selected clips, in the gallery's order."""
         indexes = sorted(self.selectedIndexes(), key=QModelIndex.row)
         return [index.data(GalleryModel.ROW) for index in indexes]
+
+    def _note_selection(self) -> None:
+        self._leave()
+        current = self.currentIndex().data(GalleryModel.ROW)
+        self._kept = ([row.id for row in self.rows()], current.id if current else None)
+
+    def _restore_selection(self) -> None:
+        """Select the same clips again after the model was reset, as far as they are shown."""
+        ids, current = self._kept
+        flags = QItemSelectionModel.SelectionFlag
+        if current is not None:
+            self.selectionModel().setCurrentIndex(self._gallery.index_of(current), flags.NoUpdate)
+        selection = QItemSelection()
+        for index in map(self._gallery.index_of, ids):
+            if index.isValid():
+                selection.select(index, index)
+        self.selectionModel().select(selection, flags.ClearAndSelect)
 
     # --- the grid ---------------------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Collection
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
@@ -31,12 +33,17 @@ TEXT_BITS = [("Same as model", None), ("Off", "none"), ("8 bits", "8"), ("4 bits
 
 
 class ImportDialog(QDialog):
-    """Ask what to import, and how. chosen: the new folder, and the command's arguments."""
+    """Ask what to import, and how; into a folder of its own, so that no model is replaced.
+
+    chosen: the new folder, and the command's arguments.
+    """
 
     chosen = Signal(Path, list)
 
-    def __init__(self, parent: QWidget | None = None):
+    def __init__(self, models: Collection[str], parent: QWidget | None = None):
+        """`models`: the folders of the models that are listed, also of imports under way."""
         super().__init__(parent)
+        self._models = models
         self.setWindowTitle("Import a Checkpoint")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         about = faint_label(
@@ -98,17 +105,31 @@ class ImportDialog(QDialog):
         """Name the new folder after the source, until the user types another."""
         if not self.target.isModified():
             name = Path(source.strip().rstrip("/")).name
-            self.target.setText(str(data_folder() / "models" / name) if name else "")
+            free = self._free_folder(data_folder() / "models" / name)
+            self.target.setText(str(free) if name else "")
+
+    def _free_folder(self, folder: Path) -> Path:
+        """`folder`, or the first of folder-2, folder-3… that no model has."""
+        names = (f"{folder.name}-{number}" for number in itertools.count(2))
+        others = (folder.with_name(name) for name in names)
+        return next(place for place in itertools.chain([folder], others) if self._is_free(place))
+
+    def _is_free(self, folder: Path) -> bool:
+        """Whether nothing is in a folder, nor is about to be."""
+        empty = not folder.exists() or folder.is_dir() and not any(folder.iterdir())
+        return empty and str(folder.resolve()) not in self._models
 
     def _accept(self) -> None:
         source = self.source.text().strip()
         target = self.target.text().strip()
         if not source or not target:
-            self.error.setText("Choose the checkpoint to import, and a folder for the new model.")
-            self.error.show()
-            self._grow()
+            self._refuse("Choose the checkpoint to import, and a folder for the new model.")
             return
         folder = Path(target).expanduser()
+        if not self._is_free(folder):
+            name = self._free_folder(folder).name
+            self._refuse(f"{folder} is taken: choose another folder, such as {name}.")
+            return
         arguments = [source, "--out", str(folder), "--dtype", self.dtype.currentData()]
         if self.bits.currentData():
             arguments += ["--quantize", str(self.bits.currentData())]
@@ -116,6 +137,11 @@ class ImportDialog(QDialog):
             arguments += ["--quantize-text", self.text_bits.currentData()]
         self.chosen.emit(folder, arguments)
         self.accept()
+
+    def _refuse(self, text: str) -> None:
+        self.error.setText(text)
+        self.error.show()
+        self._grow()
 
     def _grow(self) -> None:
         """Make room for the error below the form."""

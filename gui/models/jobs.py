@@ -5,7 +5,6 @@ The process reports in JSON lines; stopped, it keeps what it has.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +14,7 @@ from PySide6.QtCore import QObject, QProcess, QTimer, Signal
 from mlxvid.gui.core.commands import tool_command
 from mlxvid.gui.core.progress_text import duration
 from mlxvid.gui.core.protocol import LineParser
+from mlxvid.metal_errors import last_words
 
 # Milliseconds that a process has to stop before it is killed; what it has downloaded stays either
 # way.
@@ -70,6 +70,11 @@ class ModelJobs(QObject):
     def job(self, name: str) -> ModelJob | None:
         """The job of a model."""
         return self._jobs.get(name)
+
+    @property
+    def busy(self) -> bool:
+        """Whether any job is at work."""
+        return bool(self._jobs)
 
     def stop(self, name: str) -> None:
         """Ask a job to end; a later one resumes what it did."""
@@ -136,8 +141,8 @@ class ModelJobs(QObject):
         if job.stopped:
             self.stopped.emit(name)
         elif status == QProcess.ExitStatus.CrashExit:
-            out_of_memory = code in (signal.SIGKILL, signal.SIGABRT)
-            why = "most likely because memory ran out" if out_of_memory else f"signal {code}"
+            failure = last_words(printed)
+            why = failure.happened if failure else f"signal {code}"
             self.failed.emit(name, _failure(job, why))
         elif code != 0:
             self.failed.emit(name, lines[-1] if lines else _failure(job, f"code {code}"))

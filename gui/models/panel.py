@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,9 @@ from .details import ModelDetails
 from .import_dialog import ImportDialog
 from .jobs import ModelJobs
 from .list_model import FROM_HUB, ROW, ModelList, ModelRow, Presence, size_text, survey
+
+# What a browser or a command shows of a model: its owner and name, and what may follow them.
+_ADDRESS = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/([^/\s?#]+/[^/\s?#]+)")
 
 
 class ModelsPanel(QWidget):
@@ -243,7 +247,8 @@ class ModelsPanel(QWidget):
         dialog.open()
 
     def get_repository(self, repo: str) -> None:
-        """Start to download a repository, and list it."""
+        """Start to download a repository, by its name or its address, and list it."""
+        repo = _repository(repo)
         listed = [row.name for row in self.list.rows if repo in (row.repo, row.name)]
         if not listed and repo.count("/") != 1:
             self.message.emit(f"{repo!r} is not a model's name on the hub: enter it as owner/name.")
@@ -261,7 +266,7 @@ class ModelsPanel(QWidget):
 
     def ask_to_import(self) -> None:
         """Ask for a checkpoint, and import it."""
-        dialog = ImportDialog(self)
+        dialog = ImportDialog({row.name for row in self.list.rows}, self)
         dialog.chosen.connect(self.import_checkpoint)
         dialog.open()
 
@@ -333,6 +338,12 @@ class ModelsPanel(QWidget):
         """End all jobs; what was downloaded is kept."""
         self.jobs.shutdown()
         self._tasks.stop()
+
+
+def _repository(text: str) -> str:
+    """The owner/name in an address on the hub, or in any text without one the text."""
+    found = _ADDRESS.match(text.strip())
+    return found[1] if found else text.strip()
 
 
 def _delete(row: ModelRow, task: Task) -> None:

@@ -24,6 +24,7 @@ class ClipView(QWidget):
     """
 
     message = Signal(str)
+    warning = Signal(str)
 
     def __init__(
         self, canvas: Canvas, reels: int = 1, marks: bool = True, parent: QWidget | None = None

@@ -60,6 +60,7 @@ class Player(ClipView):
         self.transport.add(self._export_button)
         self.exports = ExportBar(Export(self))
         self.exports.message.connect(self.message)
+        self.exports.warning.connect(self.warning)
         self.column.addWidget(self.exports)
 
         self.reel.begun.connect(self._begun)

@@ -23,11 +23,12 @@ COMPARED = 2
 class Stage(QWidget):
     """Show what the user opens, and previews of the clip being made until they look away.
 
-    use_last_frame and message are the player's.
+    use_last_frame, message and warning are the player's.
     """
 
     use_last_frame = Signal(Path)
     message = Signal(str)
+    warning = Signal(str)
 
     def __init__(self, database: Database, runner: Runner, stills: Path):
         super().__init__()
@@ -48,6 +49,7 @@ class Stage(QWidget):
         layout.addWidget(self.strip)
         self.player.use_last_frame.connect(self.use_last_frame)
         self.player.message.connect(self.message)
+        self.player.warning.connect(self.warning)
         self.compare.message.connect(self.message)
         self.strip.watch.connect(self.watch)
         self.strip.set_watched(True)

@@ -92,5 +92,4 @@ class EditJob(QUndoCommand):
     def _put(self, present: Job, wanted: Job) -> None:
         now = self._database.job(present.number)
         if now is not None and now.state is present.state:
-            self._database.remove_jobs([now.number])
-            self._database.insert_jobs([replace(wanted, position=now.position)])
+            self._database.replace_job(wanted)

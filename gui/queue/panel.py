@@ -174,11 +174,17 @@ class QueuePanel(QWidget):
         self.edit_chosen()
 
     def duplicate(self) -> None:
-        """Add the same jobs at the end, each with the seed after its own, to make another clip."""
+        """Add the same jobs at the end, each with the next seed that the queue has not, to make
+        another clip.
+        """
+        taken = [job.settings for job in self.model.jobs]
         copies = []
         for job in self.chosen():
-            seed = int(job.settings.get("seed", 0)) + 1
-            copies.append(Job({**job.settings, "seed": seed}))
+            settings = dict(job.settings)
+            while settings in taken:
+                settings["seed"] = int(settings.get("seed", 0)) + 1
+            taken.append(settings)
+            copies.append(Job(settings))
         self._undo_stack.push(AddJobs(self._database, copies, "Duplicate Clip in Queue"))
 
     def remove(self) -> None:

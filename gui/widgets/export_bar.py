@@ -32,9 +32,10 @@ class ExportJob(Protocol):
 
 
 class ExportBar(QWidget):
-    """Asks for a name, saves the copy, and reports the result by `message`."""
+    """Asks for a name, saves the copy, and reports the result: `message`, or `warning` if none."""
 
     message = Signal(str)
+    warning = Signal(str)
 
     def __init__(self, job: ExportJob, parent: QWidget | None = None):
         super().__init__(parent)
@@ -84,7 +85,7 @@ class ExportBar(QWidget):
 
     def _failed(self, message: str) -> None:
         self.hide()
-        self.message.emit(message)
+        self.warning.emit(message)
 
     def _cancelled(self) -> None:
         self.hide()

@@ -1,4 +1,4 @@
-"""Notices: a line over the picture that says something, and offers what can be done.
+"""Notices: lines over the picture that say something, and offer what can be done.
 
 There is no dialog, and nothing that must be dismissed.
 """
@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QBoxLayout,
@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QPushButton,
     QSizePolicy,
     QToolButton,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -28,6 +29,8 @@ log = logging.getLogger("mlxvid.gui")
 
 # Milliseconds until mere information disappears; problems stay.
 LASTING = 8000
+# Notices in view; the others wait below them.
+MOST_SHOWN = 3
 
 
 NoticeAction = tuple[str, Callable[[], None]]
@@ -47,82 +50,126 @@ class Notice:
     wrong: bool = False
     name: str = ""
 
+    @property
+    def informs(self) -> bool:
+        """Whether it needs no answer, and reports no problem."""
+        return not self.actions and not self.wrong
+
 
 class NoticeBar(QWidget):
-    """Shows the latest notice; mere information never replaces a notice with actions."""
+    """A stack of notices, the newest on top; of mere information only the latest.
+
+    A notice stays until it is closed, answered or withdrawn; information goes by itself. One with
+    the name, or else the text, of an earlier one takes its place.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._notice: Notice | None = None
-        self._sign = _Sign()
-        self._text = QLabel()
-        self._text.setWordWrap(True)
-        self._text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self._text.setAccessibleName("Message")
-        self._text.setObjectName("notice-text")
-        self._buttons: list[QPushButton] = []
-        self._close = QToolButton()
-        self._close.setIcon(icon("close"))
-        self._close.setAccessibleName("Close message")
-        self._close.setToolTip("Close")
-        self._close.setObjectName("notice-close")
-        self._close.clicked.connect(self.clear)
-        self._foot = QHBoxLayout()
-        self._middle = QBoxLayout(QBoxLayout.Direction.LeftToRight)
-        self._middle.addWidget(self._text, 1)
-        self._middle.addLayout(self._foot)
-        self._middle.setAlignment(self._foot, Qt.AlignmentFlag.AlignLeft)
-        row = self._row = QHBoxLayout(self)
-        row.setContentsMargins(14, 6, 8, 6)
-        for layout in (self._foot, self._middle, row):
-            layout.setSpacing(10)
-        row.addWidget(self._sign)
-        row.addLayout(self._middle, 1)
-        row.addWidget(self._close)
+        self._rows: list[_Row] = []  # the newest first
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(0)
+        self._more = QLabel()
+        self._more.setObjectName("notices-more")
+        self._more.setProperty("role", "faint")
+        self._more.setContentsMargins(14, 0, 14, 6)
+        self._column.addWidget(self._more)
         self._timer = QTimer(self, singleShot=True, interval=LASTING)
-        self._timer.timeout.connect(self.clear)
+        self._timer.timeout.connect(self._drop_information)
         self.setProperty("role", "panel")
         self.setAutoFillBackground(True)
         self.hide()
 
     @property
-    def notice(self) -> Notice | None:
-        return self._notice
+    def notices(self) -> list[Notice]:
+        """All that stand, the newest first."""
+        return [row.notice for row in self._rows]
 
     def show_notice(self, notice: Notice) -> None:
         """Show a notice, and log it."""
         log.log(logging.WARNING if notice.wrong else logging.INFO, "%s", notice.text)
-        informs = not notice.actions and not notice.wrong
-        if informs and self._notice is not None and self._notice.actions:
-            return
-        self._notice = notice
-        for button in self._buttons:
-            self._foot.removeWidget(button)
-            button.deleteLater()
-        self._buttons = [self._button(*action) for action in notice.actions]
-        for button in self._buttons:
-            self._foot.addWidget(button)
-        self._text.setText(notice.text)
-        self._text.setAccessibleDescription(notice.text)
-        self._sign.setVisible(notice.wrong)
-        set_role(self._text, "warning" if notice.wrong else "")
-        self._timer.stop()
-        if informs:
+        for row in list(self._rows):
+            same = row.notice.name == notice.name if notice.name else row.notice.text == notice.text
+            if same or notice.informs and row.notice.informs:
+                self._remove(row)
+        row = _Row(notice)
+        row.closed.connect(self._close)
+        self._rows.insert(0, row)
+        self._column.insertWidget(0, row)
+        if notice.informs:
             self._timer.start()
-        self._row.activate()
-        self._arrange()
-        self.show()
+        self._show_rows()
 
     def withdraw(self, name: str) -> None:
-        """Hide the notice of that name, which no longer holds."""
-        if self._notice is not None and self._notice.name == name:
-            self.clear()
+        """Remove the notice of that name, which no longer holds."""
+        for row in [row for row in self._rows if row.notice.name == name]:
+            self._close(row)
 
     def clear(self) -> None:
-        """Hide the notice."""
-        self._notice = None
-        self._timer.stop()
-        self.hide()
+        """Remove all notices."""
+        for row in list(self._rows):
+            self._close(row)
+
+    def _drop_information(self) -> None:
+        for row in [row for row in self._rows if row.notice.informs]:
+            self._close(row)
+
+    def _close(self, row: _Row) -> None:
+        self._remove(row)
+        self._show_rows()
+
+    def _remove(self, row: _Row) -> None:
+        self._rows.remove(row)
+        self._column.removeWidget(row)
+        row.hide()
+        row.deleteLater()
+
+    def _show_rows(self) -> None:
+        for place, row in enumerate(self._rows):
+            row.setVisible(place < MOST_SHOWN)
+        hidden = len(self._rows) - MOST_SHOWN
+        self._more.setText(f"and {hidden} more, shown when these are closed")
+        self._more.setVisible(hidden > 0)
+        self.setVisible(bool(self._rows))
+
+
+class _Row(QWidget):
+    """One notice: its sign, its text, its buttons. closed: itself, once it was answered."""
+
+    closed = Signal(object)
+
+    def __init__(self, notice: Notice) -> None:
+        super().__init__()
+        self.notice = notice
+        sign = _Sign()
+        sign.setVisible(notice.wrong)
+        self._text = QLabel(notice.text)
+        self._text.setWordWrap(True)
+        self._text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self._text.setAccessibleName("Message")
+        self._text.setAccessibleDescription(notice.text)
+        self._text.setObjectName("notice-text")
+        set_role(self._text, "warning" if notice.wrong else "")
+        close = QToolButton()
+        close.setIcon(icon("close"))
+        close.setAccessibleName("Close message")
+        close.setToolTip("Close")
+        close.setObjectName("notice-close")
+        close.clicked.connect(lambda: self.closed.emit(self))
+        self._foot = QHBoxLayout()
+        for action in notice.actions:
+            self._foot.addWidget(self._button(*action))
+        self._middle = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._middle.addWidget(self._text, 1)
+        self._middle.addLayout(self._foot)
+        self._middle.setAlignment(self._foot, Qt.AlignmentFlag.AlignLeft)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(14, 6, 8, 6)
+        for layout in (self._foot, self._middle, row):
+            layout.setSpacing(10)
+        row.addWidget(sign)
+        row.addLayout(self._middle, 1)
+        row.addWidget(close)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         self._arrange()
@@ -133,7 +180,7 @@ class NoticeBar(QWidget):
         buttons = self._foot.sizeHint().width() + self._middle.spacing()
         room = self._middle.geometry().width() - buttons
         fits = self._text.fontMetrics().horizontalAdvance(self._text.text()) <= room
-        if fits or not self._buttons:
+        if fits or not self.notice.actions:
             self._middle.setDirection(QBoxLayout.Direction.LeftToRight)
         else:
             self._middle.setDirection(QBoxLayout.Direction.TopToBottom)
@@ -141,7 +188,7 @@ class NoticeBar(QWidget):
     def _button(self, label: str, then: Callable[[], None]) -> QPushButton:
         button = QPushButton(label)
         button.setObjectName("notice-action")
-        button.clicked.connect(self.clear)
+        button.clicked.connect(lambda: self.closed.emit(self))
         button.clicked.connect(lambda: then())
         return button
 

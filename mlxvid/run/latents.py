@@ -125,10 +125,16 @@ def _naming(error: BaseException, way: str, path: str) -> BaseException | None:
         return DegenerateClipError(str(error), path)
     if isinstance(error, MlxvidError):
         reason = str(error).rstrip(".")
-        return type(error)(f"{reason}; {remedy} makes the clip without denoising again.")
+        named = type(error)(f"{reason}; {remedy} makes the clip without denoising again.")
+        named.reason = str(error)
+        return named
     if isinstance(error, (RuntimeError, MemoryError)):
-        told = checks.in_words(error, f"close other programs, and {remedy} ends the run")
-        return None if told is error else told
+        close = "close other programs"
+        told = checks.in_words(error, f"{close}, and {remedy} ends the run")
+        if not isinstance(told, MlxvidError):
+            return None
+        told.reason = str(checks.in_words(error, close))
+        return told
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -43,6 +44,26 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("MLXVID_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("MLXVID_CLIPS", str(tmp_path / "clips"))
     return tmp_path
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A function that makes a folder a disk of its own, with room for so many bytes."""
+    mounted = []
+
+    def make(folder: Path, size: int) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "mlxvid-test", str(folder)]
+        try:
+            subprocess.run(command, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("this needs the right to mount a tmpfs")
+        mounted.append(folder)
+        return folder
+
+    yield make
+    for folder in mounted:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.fixture

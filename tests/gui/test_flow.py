@@ -150,7 +150,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(window, qtbot, home):
     killed = window.client.pid
     os.kill(killed, signal.SIGKILL)
     qtbot.waitUntil(lambda: said(window) != "")
-    assert "memory ran out" in said(window)
+    assert "The generator was killed: resume" in said(window)
     assert [button.text() for button in notice_buttons(window)] == ["Resume", "Edit"]
     assert window.isVisible()
     states = [job.state for job in window.database.jobs()]
@@ -201,7 +201,7 @@ def test_a_full_disk(open_window, qtbot, home):
     job = ended.args[0]
     assert job.state is State.FAILED
     assert "make room" in job.message
-    assert said(window) == job.message
+    assert job.message in said(window)
     assert list((home / "clips").iterdir()) == []
     assert window.gallery.model.rowCount() == 0
     assert window.client.alive

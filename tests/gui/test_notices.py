@@ -16,7 +16,7 @@ from tests.gui.windows import SETTINGS, notice_buttons, said, write_clip
 
 
 def notice_text(window) -> QLabel:
-    return next(label for label in window.notices.findChildren(QLabel) if label.text())
+    return window.notices.findChildren(QLabel, "notice-text")[-1]
 
 
 def test_what_the_last_session_left_waits_for_a_word(open_window, database):
@@ -32,7 +32,7 @@ def test_what_the_last_session_left_waits_for_a_word(open_window, database):
     assert window.runner.current.settings["prompt"] == "a"
     assert window.runner.current.resume
     assert not window.runner.paused
-    assert window.notices.notice is None
+    assert said(window) == ""
 
 
 def test_a_queue_in_which_nothing_waits_does_not_rest(open_window, database):
@@ -48,14 +48,53 @@ def test_a_corrupt_library_is_told_of(open_window, home):
     assert "library.sqlite.broken-" in said(open_window())
 
 
-def test_a_notice_that_asks_is_not_covered_by_one_that_informs(window):
-    window.announcements.report_paused()
-    window.announcements.inform("By the way.")
-    assert "paused" in said(window)
+def test_no_notice_covers_another(window):
+    answered = []
+    actions = [("Answer", lambda: answered.append(1))]
+    window.notices.show_notice(Notice("This asks.", actions, wrong=True))
     window.announcements.warn("This is wrong.")
+    window.announcements.inform("By the way.")
+    window.announcements.inform("And another thing.")
+    assert said(window) == "And another thing.\nThis is wrong.\nThis asks."
+    window.notices.findChildren(QToolButton)[1].click()
+    assert said(window) == "And another thing.\nThis asks."
+    (button,) = notice_buttons(window)
+    button.click()
+    assert answered == [1]
+    assert said(window) == "And another thing."
+
+
+def test_information_goes_by_itself_and_problems_stay(window):
+    window.announcements.warn("This is wrong.")
+    window.announcements.inform("By the way.")
+    window.notices._timer.timeout.emit()
     assert said(window) == "This is wrong."
-    assert not notice_buttons(window)
-    window.notices.findChild(QToolButton).click()
+
+
+def test_a_problem_that_is_met_again_is_said_once(window):
+    for _ in range(3):
+        window.announcements.warn("This is wrong.")
+        window.announcements.report_paused()
+    assert len(window.notices.notices) == 2
+
+
+def test_of_many_notices_the_newest_are_shown_and_the_others_come_after_them(window, qtbot):
+    for number in range(5):
+        window.announcements.warn(f"Number {number}.")
+    texts = window.notices.findChildren(QLabel, "notice-text")
+    assert {text.text() for text in texts if text.isVisible()} == {
+        "Number 4.",
+        "Number 3.",
+        "Number 2.",
+    }
+    more = window.notices.findChild(QLabel, "notices-more")
+    assert more.isVisible()
+    assert "2 more" in more.text()
+    close = window.notices.findChildren(QToolButton, "notice-close")
+    newest = next(button for button in close if button.isVisible() and button.y() < 40)
+    newest.click()
+    assert "1 more" in more.text()
+    window.notices.clear()
     assert window.notices.isHidden()
 
 
@@ -93,6 +132,7 @@ def test_a_long_notice_has_its_buttons_below(window, qtbot):
     qtbot.wait(50)
     (button,) = notice_buttons(window)
     assert button.y() < notice_text(window).geometry().bottom()
+    window.notices.clear()
     reason = (
         "The generator was killed, most likely by the system because memory ran out: try 17 frames "
         "at 96×96, or close other programs."

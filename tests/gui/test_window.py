@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 
@@ -19,6 +21,7 @@ from PySide6.QtWidgets import (
 from mlxvid import __version__, hub
 from mlxvid.gui.core.jobs import State
 from mlxvid.gui.core.preferences import Appearance, Preferences
+from mlxvid.gui.core.raising import RaiseRequests, ask_to_raise
 from mlxvid.gui.dialogs.about import about_facts
 from mlxvid.gui.dialogs.preferences import PreferencesDialog
 from mlxvid.gui.widgets.export_formats import FORMATS
@@ -55,6 +58,56 @@ def test_a_second_instance_does_not_begin(home, monkeypatch, qapp):
     again = app.lock_data_folder()
     assert again is not None
     again.unlock()
+
+
+def test_a_second_start_raises_the_first_window(window, home, qtbot):
+    from mlxvid.gui import app
+
+    lock = app.lock_data_folder()
+    requests = RaiseRequests(app.data_folder())
+    requests.asked.connect(window.show_in_front)
+    window.showMinimized()
+    second = subprocess.Popen(
+        [sys.executable, "-c", "import sys; from mlxvid.gui import app; sys.exit(app.main(['x']))"]
+    )
+    qtbot.waitUntil(lambda: not window.isMinimized(), timeout=30_000)
+    assert second.wait(timeout=30) == 0
+    lock.unlock()
+
+
+def test_a_first_that_does_not_answer_is_not_waited_for(home):
+    (home / "data").mkdir()
+    assert not ask_to_raise(home / "data", patience=0.05)
+    assert not ask_to_raise(home / "none", patience=0.05)
+
+
+def test_the_first_window_fits_the_screen(home):
+    screen = {"name": "small", "x": 0, "y": 0, "width": 1180, "height": 700}
+    (home / "screen.json").write_text(json.dumps({"screens": [screen]}))
+    script = """
+from mlxvid.gui.app import make_application
+from mlxvid.gui.core.database import Database
+from mlxvid.gui.core.preferences import Preferences
+from mlxvid.gui.core.worker_client import WorkerClient
+from mlxvid.gui.window import Window
+app = make_application(["x"])
+window = Window(Database(), Preferences(), WorkerClient(["true"]))
+window.show()
+app.processEvents()
+print(window.width(), window.height())
+window.quit_now()
+"""
+    platform = f"offscreen:configfile={home / 'screen.json'}"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "QT_QPA_PLATFORM": platform},
+    )
+    width, height = map(int, done.stdout.split())
+    assert width <= 1180, done.stderr
+    assert height <= 700
 
 
 def test_variations_and_extending_from_the_gallery(window, home):
@@ -97,6 +150,27 @@ def test_quitting_while_a_clip_is_made_asks_first(window):
     assert (
         window.database.jobs()[0].state is State.RUNNING
     )  # which the next start finds, and calls interrupted
+
+
+def test_quitting_during_an_export_or_an_import_asks_first(window, home):
+    source = write_clip(home / "a.mp4")
+    window.gallery.exports.export(source, home / "b.mp4")
+    window.tools.show_models()
+    window.tools.models.import_checkpoint(home / "new", [str(home), "--out", str(home / "new")])
+    window.close()
+    (box,) = window.findChildren(QMessageBox)
+    assert window.isVisible()
+    assert "exported" in box.text()
+    assert "fetched" in box.text()
+    box.reject()
+    window.quit_now()
+    assert not window.isVisible()
+
+
+def test_an_export_that_fails_stays_told(window, home):
+    window.stage.player.exports.warning.emit("It can't be written.")
+    window.notices._timer.timeout.emit()
+    assert said(window) == "It can't be written."
 
 
 def test_size_and_columns_are_as_they_were(open_window, qtbot):
@@ -182,7 +256,7 @@ def test_the_menus_do_what_they_say(window):
     actions["New Clip"].trigger()
     assert window.compose.prompt.toPlainText() == ""
     actions["Generate"].trigger()
-    assert "prompt" in said(window)
+    assert "prompt" in window.compose.complaints[window.compose.prompt].text()
     actions["Side Panel"].trigger()
     assert window.side.isHidden()
     actions["Queue"].trigger()

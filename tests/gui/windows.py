@@ -52,11 +52,12 @@ def drop(window, qapp, *paths, image=None) -> None:
 
 
 def said(window) -> str:
-    """The text of the notice; "" where there is none."""
-    return window.notices.notice.text if window.notices.notice else ""
+    """The texts of the notices, a line each, the newest first; "" where there is none."""
+    return "\n".join(notice.text for notice in window.notices.notices)
 
 
 def notice_buttons(window) -> list[QPushButton]:
-    """The buttons of the notice for what can be done."""
+    """The buttons of the notices for what can be done, the newest's first."""
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)  # those of earlier notices
-    return window.notices.findChildren(QPushButton)
+    buttons = window.notices.findChildren(QPushButton)
+    return sorted(buttons, key=lambda button: button.mapTo(window.notices, QPoint()).y())

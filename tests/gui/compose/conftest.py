@@ -9,6 +9,11 @@ from PIL import Image
 from mlxvid.gui.compose.panel import ComposePanel
 
 
+def complaints(panel: ComposePanel) -> list[str]:
+    """What is said beside the fields."""
+    return [complaint.text() for complaint in panel.complaints.values() if complaint.isVisible()]
+
+
 @pytest.fixture
 def make_panel(database, preferences, choices, qtbot):
     """A function that makes a panel; `messages` and `jobs` are what it has emitted."""

@@ -124,3 +124,38 @@ def test_a_clip_made_anew_costs_fewer_steps_and_its_encoding():
     machine = Machine("test", 64 * GIB, 48 * GIB, metal=True)
     encoding = plan_of({**settings, "video": "a.mp4"}, machine).stage_bytes["encode"]
     assert encoding > plan_of(settings, machine).stage_bytes["encode"]
+
+
+def test_pictures_for_the_same_frame_are_told_of_and_none_is_dropped(box, picture):
+    for _ in range(2):
+        new(box).set_path(picture)
+    first, second = (frame for _, frame, _ in keyframes(box))
+    assert first.value() != second.value()
+    assert box.conflict() == ""
+    second.setValue(first.value())
+    assert f"frame {first.value()}:" in box.conflict()
+    second.setValue(32)
+    assert box.conflict() == ""
+    box.findChild(PictureWell, "last_image").set_path(picture)
+    assert "frame 32:" in box.conflict()
+
+
+def test_a_picture_that_a_shorter_clip_moves_is_told_of(box, picture):
+    new(box).set_path(picture)
+    ((_, frame, _),) = keyframes(box)
+    frame.setValue(30)
+    box.set_frames(17)
+    assert frame.value() == 16
+    assert "30" in box.messages[-1]
+    assert "16" in box.messages[-1]
+
+
+def test_two_pictures_for_a_frame_make_no_clip(panel, picture):
+    panel.prompt.set_text("a ball")
+    for _ in range(2):
+        panel.pictures.findChild(PictureWell, "keyframes").set_path(picture)
+    first, second = (frame for _, frame, _ in keyframes(panel.pictures))
+    second.setValue(first.value())
+    panel.button.click()
+    assert panel.jobs == []
+    assert "Two pictures" in panel.complaints[panel.pictures].text()

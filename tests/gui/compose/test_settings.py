@@ -11,6 +11,7 @@ from mlxvid.gui.core.job_requests import making_of
 from mlxvid.gui.core.jobs import Job
 from tests.gui.cards import WITH_CLIPS
 from tests.gui.clips import write_clip
+from tests.gui.compose.conftest import complaints
 
 
 def test_the_model_s_defaults_and_a_seed(panel):
@@ -51,7 +52,7 @@ def test_generate_hands_over_a_job_for_each_take(panel, database):
 def test_without_words_there_is_nothing_to_make(panel):
     panel.prompt.set_text("   ")
     panel.button.click()
-    (message,) = panel.messages
+    (message,) = complaints(panel)
     assert "prompt" in message
     assert panel.jobs == []
 
@@ -177,6 +178,35 @@ def test_editing_a_job(panel, qtbot):
     assert edited.args[1]["seed"] == 5
     assert panel.jobs == []
     assert panel.button.text() == "Generate"
+
+
+@pytest.mark.parametrize("end", ["generate", "stop_editing"])
+def test_the_draft_comes_back_after_an_edit(panel, make_panel, end):
+    panel.apply_settings({"prompt": "my draft", "model": "mini", "steps": 7, "seed": 4})
+    draft = panel.settings()
+    for name in ("a star", "a ring"):  # another, before the first is done
+        panel.edit(Job({**draft, "prompt": name, "steps": 3, "seed": 5}, id=3))
+    panel.save()
+    assert make_panel().settings() == draft
+    getattr(panel, end)()
+    assert panel.settings() == draft
+
+
+def test_a_complaint_stands_beside_its_field_until_it_is_met(panel, qtbot):
+    complaint = panel.complaints[panel.prompt]
+    panel.prompt.set_text("")
+    panel.button.click()
+    assert complaint.isVisible()
+    assert "prompt is empty" in complaint.text()
+    assert panel.messages == []
+    qtbot.wait(10)
+    panel.prompt.set_text("a")
+    assert complaint.isHidden()
+    panel.loras.message.emit("That is no LoRA.")
+    assert panel.complaints[panel.loras].text() == "That is no LoRA."
+    qtbot.wait(10)
+    panel.button.click()
+    assert panel.complaints[panel.loras].isHidden()
 
 
 def test_all_is_as_it_was_at_the_next_start(panel, make_panel):

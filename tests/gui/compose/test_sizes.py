@@ -14,6 +14,7 @@ from mlxvid.gui.widgets.fields import OWN
 from mlxvid.model.machine import GIB, Machine
 from mlxvid.model.settings import SETTINGS
 from tests.gui.cards import LARGEST, WITH_BOTH_PICTURES, WITH_FIRST_PICTURE, WITH_LORAS
+from tests.gui.compose.conftest import complaints
 
 
 def combo(panel, name) -> QComboBox:
@@ -148,7 +149,7 @@ def test_a_picture_that_the_model_needs(panel, picture):
     panel.picker.set_name(WITH_BOTH_PICTURES)
     panel.prompt.set_text("she smiles")
     panel.generate()
-    (message,) = panel.messages
+    (message,) = complaints(panel)
     for name in CATALOG[WITH_BOTH_PICTURES].needs:
         assert SETTINGS[name].label.lower() in message
     assert panel.jobs == []
@@ -178,7 +179,7 @@ def test_the_list_says_what_a_model_costs_and_why_it_can_not_be_had(preferences,
 
 def test_a_model_in_a_folder(panel, choices, preferences, tiny_folder, home):
     panel.picker.add_folder(home)
-    assert "model_index.json" in panel.messages[0]
+    assert "model_index.json" in complaints(panel)[0]
     panel.picker.add_folder(tiny_folder)
     choice = panel.picker.value()
     assert choice.name == str(tiny_folder)

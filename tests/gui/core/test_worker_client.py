@@ -14,6 +14,7 @@ import pytest
 
 from mlxvid.cli.events import strip
 from mlxvid.errors import MediaError
+from mlxvid.gui.core import worker_client
 from mlxvid.gui.core.commands import worker_command
 from mlxvid.gui.core.previews import Previews, frames_of_preview
 from mlxvid.gui.core.protocol import SHOWN, LineParser
@@ -209,7 +210,7 @@ def test_a_worker_without_a_job_may_be_silent(run, qtbot):
 @pytest.mark.parametrize(
     ("number", "words"),
     [
-        (signal.SIGKILL, "memory"),
+        (signal.SIGKILL, "was killed"),
         (signal.SIGTERM, "another program"),
         (signal.SIGABRT, "crashed"),
         (signal.SIGUSR1, f"signal {int(signal.SIGUSR1)}"),
@@ -221,9 +222,21 @@ def test_death_by_a_signal(run, qtbot, number, words):
     with qtbot.waitSignal(client.died):
         os.kill(client.pid, number)
     assert words in heard.deaths[0]
-    assert heard.failures == [MEMORY if number == signal.SIGKILL else None]
+    assert "memory" not in heard.deaths[0]  # which nothing says
+    assert heard.failures == [None]
     assert not client.alive
     assert client.pid == 0
+
+
+def test_a_kill_is_for_memory_where_the_system_says_so(run, qtbot, monkeypatch):
+    counts = iter([3, 4])
+    monkeypatch.setattr(worker_client, "memory_kills", lambda: next(counts))
+    client, heard = run("sys.stdin.read()")
+    client.load("a", {})
+    with qtbot.waitSignal(client.died):
+        os.kill(client.pid, signal.SIGKILL)
+    assert "memory" in heard.deaths[0]
+    assert heard.failures == [MEMORY]
 
 
 ABORTED = "libc++abi: terminating due to uncaught exception of type std::runtime_error: "
@@ -251,6 +264,7 @@ def test_the_last_words_say_why(run, qtbot, words, failure, end):
         client.load("a", {"model": "mini"})
     assert heard.failures == [failure]
     how = heard.deaths[0]
+    assert failure is not None or "and more" in how
     assert ("memory" in how) == (failure is MEMORY)
     assert ("macOS stopped the GPU" in how) == (failure in (WATCHDOG, VICTIM))
 

@@ -30,7 +30,7 @@ def ids(database, folder):
         add(database, folder / f"{prompt}.mp4", prompt, seed=seed)
         for seed, prompt in enumerate(prompts)
     ]
-    database.set_favourite(numbers[2], True)
+    database.set_favourites([numbers[2]], True)
     return numbers
 
 

@@ -109,7 +109,7 @@ def test_the_model_follows_qts_rules(ids, database, qtmodeltester, folder):
     model = GalleryModel(database)
     qtmodeltester.check(model)
     add(database, folder / "one more.mp4", "one more")
-    database.set_favourite(ids[0], True)
+    database.set_favourites([ids[0]], True)
     database.remove_clip(ids[1])
     model.set_filter("red", False)
     model.set_filter("", True)
@@ -117,6 +117,55 @@ def test_the_model_follows_qts_rules(ids, database, qtmodeltester, folder):
         "a red star",
         "a red ball",
     ]
+
+
+def test_the_search_finds_what_a_tile_shows(database):
+    model = GalleryModel(database)
+    facts = {"prompt": "a Red ball, 100% of a_b", "model": "mini", "seed": 4711}
+    database.add_clip("/x/a.mp4", facts, 24, 9, 832, 480)
+    database.add_clip("/x/unnamed.mp4", {"model": "/models/wan/"}, 24, 9, 64, 64)
+    for words, count in (
+        ("red BALL", 1),
+        ("red star", 0),
+        ("100% a_b", 1),
+        ("1%o", 0),
+        ("axb", 0),
+        ("4711", 1),
+        ("832×480", 1),
+        ("mini ball", 1),
+        ("unnamed", 1),
+        ("wan", 1),
+        ("", 2),
+    ):
+        model.set_filter(words, False)
+        assert model.rowCount() == count, words
+
+
+def test_many_rows_that_come_and_go_keep_the_selection(panel, database, qtbot):
+    for number in range(40):
+        database.add_clip(f"/x/{number}.mp4", {"prompt": f"clip n{number}x"}, 24, 9, 64, 64)
+    kept = [panel.model.index(row).data(GalleryModel.ROW).id for row in (0, 30)]
+    select(panel, *kept)
+    panel.search.setText("n9x")
+    qtbot.waitUntil(lambda: panel.model.rowCount() == 1)
+    assert count_text(panel) == "1 clip"
+    assert [row.id for row in panel.view.rows()] == [kept[1]]
+    panel.search.setText("")
+    qtbot.waitUntil(lambda: panel.model.rowCount() == 40)
+    assert [row.id for row in panel.view.rows()] == [kept[1]]
+
+
+def test_only_what_has_changed_is_read(ids, panel, database, monkeypatch):
+    def refuse():
+        raise AssertionError("all clips are read")
+
+    monkeypatch.setattr(database, "clips", refuse)
+    database.set_favourites([ids[0]], True)
+    assert panel.model.index_of(ids[0]).data(GalleryModel.ROW).favourite
+    database.remove_clip(ids[0])
+    assert panel.model.rowCount() == 2
+    panel.model.set_filter("star", False)
+    assert panel.model.rowCount() == 2
 
 
 # --- starting from a clip -------------------------------------------------------------------------

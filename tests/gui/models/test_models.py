@@ -243,6 +243,18 @@ def test_a_command_that_can_not_be_started(qtbot, monkeypatch):
     assert jobs.job("x") is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "owner/name",
+        " https://huggingface.co/owner/name ",
+        "huggingface.co/owner/name/tree/main?x=1",
+    ],
+)
+def test_an_address_is_as_good_as_a_name(text):
+    assert models_panel._repository(text) == "owner/name"
+
+
 # --- imports --------------------------------------------------------------------------------------
 
 
@@ -270,6 +282,33 @@ def test_import_a_checkpoint_and_delete_it(
     with qtbot.waitSignal(panel.changed, timeout=10_000):
         panel.delete(panel.chosen())
     assert preferences.model_folders == [] and panel.list.find(str(out)) is None
+
+
+def test_a_second_import_of_the_same_name_replaces_nothing(panel, qtbot, tiny_folder, tmp_path):
+    models = Path(os.environ["MLXVID_DATA"]) / "models"
+    others = tmp_path / "others" / tiny_folder.name
+    shutil.copytree(tiny_folder, others)
+    panel.ask_to_import()
+    dialog = panel.findChild(models_panel.ImportDialog)
+    dialog.source.setText(str(tiny_folder))
+    dialog.import_button.click()
+    ended(panel, qtbot)
+    first = (models / tiny_folder.name / "model_index.json").stat()
+    for count, expected in ((2, f"{tiny_folder.name}-2"), (3, f"{tiny_folder.name}-3")):
+        panel.ask_to_import()
+        dialog = panel.findChildren(models_panel.ImportDialog)[-1]
+        dialog.source.setText(str(others))
+        assert dialog.target.text() == str(models / expected)
+        dialog.target.setText(str(models / tiny_folder.name))
+        dialog.import_button.click()
+        assert dialog.isVisible()
+        assert expected in dialog.error.text()
+        dialog.target.setText(str(models / expected))
+        dialog.import_button.click()  # another may begin while this one is under way
+        assert len(panel.list.rows) >= count
+    ended(panel, qtbot)
+    assert (models / tiny_folder.name / "model_index.json").stat() == first
+    qtbot.waitUntil(lambda: (models / f"{tiny_folder.name}-3").is_dir(), timeout=60_000)
 
 
 def test_an_import_that_fails_says_why_and_can_be_tried_again(panel, qtbot, tmp_path):

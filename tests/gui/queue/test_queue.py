@@ -1,54 +1,24 @@
-"""The queue: its order and its undo, what the panel offers, and a runner whose workers come to
-grief.
-"""
+"""The queue: its order and its undo, and what the panel offers."""
 
 from __future__ import annotations
-
-import sys
 
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QUndoStack
 
-from mlxvid.gui.core.job_requests import lighter, loading_of, making_of, output_for, passes_of
-from mlxvid.gui.core.jobs import Job, State
+from mlxvid.gui.core.job_requests import (
+    lighter,
+    loading_of,
+    making_of,
+    output_for,
+    passes_of,
+)
+from mlxvid.gui.core.jobs import State
 from mlxvid.gui.core.progress_text import duration, progress_text, share
-from mlxvid.gui.core.runner import DEATHS_IN_A_ROW, Runner
-from mlxvid.gui.core.worker_client import WorkerClient
+from mlxvid.gui.queue.commands import EditJob
 from mlxvid.gui.queue.list_model import JOB, PROGRESS
 from mlxvid.gui.queue.panel import QueuePanel
-
-SETTINGS = {
-    "model": "mini",
-    "prompt": "a ball",
-    "width": 96,
-    "height": 96,
-    "frames": 33,
-    "steps": 20,
-    "guidance": 3.0,
-    "seed": 5,
-    "fps": 16.0,
-}
-
-
-def job(prompt: str, **settings) -> Job:
-    return Job({**SETTINGS, "prompt": prompt, **settings})
-
-
-@pytest.fixture
-def make_runner(database, choices, preferences):
-    """A function that makes a runner whose worker is this script."""
-    clients = []
-
-    def make(script="sys.stdin.read()"):
-        clients.append(
-            WorkerClient([sys.executable, "-S", "-c", f"import sys, os, json\n{script}"])
-        )
-        return Runner(database, clients[-1], choices, preferences)
-
-    yield make
-    for client in clients:
-        client.shutdown()
+from tests.gui.queue.conftest import SETTINGS, job
 
 
 @pytest.fixture
@@ -125,6 +95,16 @@ def test_a_duplicate_has_another_seed(panel):
         5,
         6,
     ]
+
+
+def test_duplicates_of_duplicates_are_all_different(panel):
+    choose(panel, 0)
+    for _ in range(2):
+        panel.duplicate_action.trigger()
+    choose(panel, 0, 3)
+    panel.duplicate_action.trigger()
+    seeds = [job.settings["seed"] for job in panel.model.jobs if job.title == "a"]
+    assert seeds == [5, 6, 7, 8, 9]
 
 
 def test_edit_hands_over_the_job(panel, qtbot):
@@ -273,157 +253,11 @@ def test_what_to_lower(machine):
     assert "close other programs" in lighter({**SETTINGS, "model": "/gone"}, machine)
 
 
-# --- the runner -----------------------------------------------------------------------------------
-
-DIES = "sys.stdin.readline(); os.kill(os.getpid(), 9)"
-# Answers every "generate" but those whose prompt is "die".
-WORKS = """
-for line in sys.stdin:
-    request = json.loads(line)
-    answer = {"id": request["id"]}
-    if request["op"] == "load":
-        answer |= {"event": "loaded", "model": request["model"], "samplers": ["euler", "heun"]}
-    elif request["op"] == "generate":
-        if request["settings"]["prompt"] == "die":
-            os.kill(os.getpid(), 9)
-        settings = {"model": "mini", **request["settings"]}
-        answer |= {"event": "saved", "path": request["output"], "seconds": 8.0}
-        answer["settings"] = settings
-    print(json.dumps(answer), flush=True)
-"""
-
-
-def test_the_queue_goes_on_after_a_death(make_runner, database, choices, qtbot):
-    runner = make_runner(WORKS)
-    ended = []
-    saved = []
-    runner.ended.connect(ended.append)
-    runner.saved.connect(lambda number, path: saved.append(number))
-    database.insert_jobs([job("a"), job("die"), job("b")])
-    qtbot.waitUntil(lambda: len(saved) == 2)
-    assert [row.prompt for row in database.clips()] == ["b", "a"] and database.clips()[
-        0
-    ].width == 96
-    assert [one.title for one in database.jobs()] == ["die"] and ended[0].state is State.INTERRUPTED
-    assert "memory ran out" in ended[0].message
-    assert choices.find("mini").here
-    assert database.timings("mini") == [(324, 40.0, 8.0)] * 2 and runner.current is None
-
-
-def test_a_worker_that_always_dies_brings_the_queue_to_rest(make_runner, database, qtbot):
-    runner = make_runner(DIES)
-    with qtbot.waitSignal(runner.halted) as halted:
-        database.insert_jobs([job(name) for name in "abcde"])
-    assert f"{DEATHS_IN_A_ROW} times in a row" in halted.args[0] and runner.paused
-    states = [one.state for one in database.jobs()]
-    assert states == [State.INTERRUPTED] * DEATHS_IN_A_ROW + [State.WAITING] * (5 - DEATHS_IN_A_ROW)
-
-
-# Aborts as MLX does where macOS stops the GPU: for the prompts "once" and "always", the first as
-# long as it isn't resumed.
-STOPPED = """
-for line in sys.stdin:
-    request = json.loads(line)
-    answer = {"id": request["id"]}
-    if request["op"] == "load":
-        answer |= {"event": "loaded", "model": request["model"], "samplers": ["euler", "heun"]}
-    else:
-        prompt = request["settings"]["prompt"]
-        resumed = request.get("resume"), request.get("smaller_pieces")
-        if prompt == "always" or (prompt == "once" and resumed != (True, True)):
-            words = "[METAL] Command buffer execution failed: Impacting Interactivity"
-            print(words, file=sys.stderr, flush=True)
-            os.abort()
-        settings = {"model": "mini", **request["settings"]}
-        answer |= {"event": "saved", "path": request["output"], "seconds": 8.0}
-        answer["settings"] = settings
-    print(json.dumps(answer), flush=True)
-"""
-
-
-def test_a_job_whose_worker_the_gpu_ended_goes_on_once(make_runner, database, qtbot):
-    runner = make_runner(STOPPED)
-    saved = []
-    ended = []
-    noted = []
-    runner.saved.connect(lambda number, path: saved.append(number))
-    runner.ended.connect(ended.append)
-    runner.noted.connect(noted.append)
-    database.insert_jobs([job("a"), job("once"), job("always"), job("b")])
-    qtbot.waitUntil(lambda: len(saved) == 3, timeout=20000)
-    assert [row.prompt for row in reversed(database.clips())] == ["a", "once", "b"]
-    assert [(one.title, one.state) for one in ended] == [("always", State.INTERRUPTED)]
-    for fact in ("macOS stopped the GPU", "display sleep", "AGX_RELAX_CDM_CTXSTORE_TIMEOUT=1"):
-        assert fact in ended[0].message
-    assert "memory" not in ended[0].message
-    assert len(noted) == 2
-    assert all("smaller pieces" in note for note in noted)
-
-
-@pytest.mark.parametrize("when", ["begin", "end"])
-def test_a_library_that_cannot_be_written_brings_the_queue_to_rest(
-    make_runner, database, preferences, qtbot, when
-):
-    """A connection that only reads stands in for a full disk."""
-    preferences.paused = True
-    runner = make_runner(WORKS)
-    begun = []
-    halted = []
-    runner.started.connect(begun.append)
-    runner.halted.connect(halted.append)
-    database.insert_jobs([job("a"), job("b")])
-
-    def fill_the_disk(*_):
-        database._connection.execute("PRAGMA query_only = 1")
-
-    if when == "begin":
-        fill_the_disk()
-    else:
-        runner.started.connect(fill_the_disk)
-    runner.pause(False)
-    qtbot.waitUntil(lambda: halted != [], timeout=20000)
-    qtbot.wait(200)
-    assert len(begun) == (0 if when == "begin" else 1)
-    assert len(halted) == 1
-    for fact in ("queue", "paused", str(database.path), "room"):
-        assert fact in halted[0]
-    assert runner.paused
-    assert runner.current is None
+def test_an_edit_that_cannot_be_written_loses_no_job(panel, database):
+    number = panel.model.at(0).number
+    command = EditJob(database, database.job(number), {**SETTINGS, "steps": 9})
+    database._connection.execute("PRAGMA query_only = 1")
+    panel.stack.push(command)
     database._connection.execute("PRAGMA query_only = 0")
-    with qtbot.waitSignal(runner.saved, timeout=20000):
-        runner.pause(False)
-
-
-def test_a_worker_that_is_not_there(database, choices, preferences, qtbot):
-    runner = Runner(database, WorkerClient(["/no/such/program"]), choices, preferences)
-    with qtbot.waitSignal(runner.halted):
-        database.insert_jobs([job(name) for name in "abcd"])
-    assert [one.state for one in database.jobs()].count(
-        State.INTERRUPTED
-    ) == DEATHS_IN_A_ROW and runner.current is None
-    assert "resume" in database.jobs()[0].message
-
-
-def test_a_paused_queue_begins_nothing(make_runner, database, preferences, qtbot):
-    preferences.paused = True
-    runner = make_runner(WORKS)
-    database.insert_jobs([job("a")])
-    assert runner.current is None and database.jobs()[0].state is State.WAITING
-    with qtbot.waitSignal(runner.saved):
-        runner.pause(False)
-    assert database.jobs() == []
-
-
-def test_the_model_is_loaded_once_for_jobs_that_share_it(make_runner, database, home, qtbot):
-    error = {"event": "error", "kind": "MediaError", "message": "The disk is full."}
-    runner = make_runner(
-        WORKS.replace(
-            "os.kill(os.getpid(), 9)",
-            f"print(json.dumps({{**answer, **{error}}}), flush=True); continue",
-        )
-    )
-    with qtbot.waitSignal(runner.saved):
-        database.insert_jobs([job("die"), job("b")])
-    assert [(one.title, one.state, one.message) for one in database.jobs()] == [
-        ("die", State.FAILED, "The disk is full.")
-    ]
+    assert len(database.jobs()) == 3
+    assert database.job(number).settings["steps"] == SETTINGS["steps"]

@@ -40,7 +40,7 @@ def test_the_bar_shows_progress_and_reports_the_end(tmp_path, qtbot, clip):
         qtbot.mouseClick(bar.findChild(QPushButton), Qt.MouseButton.LeftButton)
     assert "cancelled" in said.args[0]
     assert not (tmp_path / "third.webm").exists()
-    with qtbot.waitSignal(bar.message, timeout=WAIT) as said:
+    with qtbot.waitSignal(bar.warning, timeout=WAIT) as said:
         bar.export(clip, clip)
     assert "another name" in said.args[0]
     assert not bar.isVisible()
