@@ -64,7 +64,8 @@ class Export(QObject):
         self.failed.emit(message)
 
     def _end(self, task: Task) -> None:
-        if self._task is not None:
+        # Another may have begun since this one was saved.
+        if task is self._task:
             self._task = None
             self.cancelled.emit()
 

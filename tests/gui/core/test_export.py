@@ -101,3 +101,21 @@ def test_a_trim_beyond_the_clip_is_told(tmp_path, qtbot, job, clip):
         job.start(clip, tmp_path / "out.mp4", 50)
     assert f"{clip} has no frames from 50 on" in failed.args[0]
     assert not (tmp_path / "out.mp4").exists()
+
+
+def test_one_begun_when_another_is_saved_is_not_taken_for_cancelled(tmp_path, qtbot, job, clip):
+    """The first one's thread ends only after its file was announced."""
+    cancelled = []
+    job.cancelled.connect(lambda: cancelled.append(True))
+    names = [f"{number}.png" for number in range(8)]
+    left = list(names)
+
+    def start_next() -> None:
+        if left:
+            job.start(clip, tmp_path / left.pop(0), 0, 0)
+
+    job.saved.connect(start_next)
+    start_next()
+    qtbot.waitUntil(lambda: not left and not job.running, timeout=WAIT)
+    assert not cancelled
+    assert all((tmp_path / name).exists() for name in names)

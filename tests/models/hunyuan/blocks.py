@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import mlx.core as mx
 
+from mlxvid.model.card import Card
 from mlxvid.models.hunyuan.config import TOKEN_REPLACE, HunyuanVideoTransformerConfig
 from mlxvid.models.hunyuan.transformer import HunyuanVideoTransformer3DModel
 from tests.models.held import TEXT, Case, lazy
@@ -17,10 +18,10 @@ from tests.models.held import TEXT, Case, lazy
 POOLED = 48
 
 
-def call(case: Case, head_dim: int, dtype: mx.Dtype) -> Callable[[mx.array], mx.array]:
+def call(case: Case, card: Card, dtype: mx.Dtype) -> Callable[[mx.array], mx.array]:
     config = HunyuanVideoTransformerConfig(
         num_attention_heads=case.heads,
-        attention_head_dim=head_dim,
+        attention_head_dim=card.head_dim,
         num_layers=2,
         num_single_layers=2,
         num_refiner_layers=1,
