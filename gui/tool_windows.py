@@ -18,6 +18,7 @@ from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.dialogs.log import LogBook, LogView
 from mlxvid.gui.models.panel import ModelsPanel
+from mlxvid.gui.widgets.notices import Notice, NoticeBar
 
 
 class ToolWindows(QObject):
@@ -46,6 +47,7 @@ class ToolWindows(QObject):
         self._preferences = preferences
         self.book = LogBook(self)
         self.models: ModelsPanel | None = None
+        self.model_notices = NoticeBar()
         self._dialog: QDialog | None = None
         self._log: LogView | None = None
         # The worker may report the machine after the model manager is opened.
@@ -70,15 +72,24 @@ class ToolWindows(QObject):
         if self._dialog is None:
             panel = self.models = ModelsPanel(self._preferences, self._choices.machine)
             panel.use_model.connect(self._use)
-            panel.message.connect(self.message)
+            panel.message.connect(self._tell_of_models)
             panel.changed.connect(self._choices.refresh)
             self._dialog = QDialog(self._window)
             self._dialog.setWindowTitle("Models")
             layout = QVBoxLayout(self._dialog)
             layout.setContentsMargins(0, 0, 0, 0)
-            layout.addWidget(panel)
+            layout.setSpacing(0)
+            layout.addWidget(self.model_notices)
+            layout.addWidget(panel, 1)
             self._dialog.resize(900, 560)
         self._raise(self._dialog)
+
+    def _tell_of_models(self, text: str) -> None:
+        """Say something of models where the user is looking: in their window, if that is open."""
+        if self._dialog is not None and self._dialog.isVisible():
+            self.model_notices.show_notice(Notice(text))
+        else:
+            self.message.emit(text)
 
     def show_log(self) -> None:
         """Open the log, or bring it to the front."""

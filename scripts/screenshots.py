@@ -205,13 +205,29 @@ class Studio:
         self.shoot("generating")
 
     def error(self) -> None:
-        """A worker that the system killed, most likely for want of memory."""
+        """A worker that was killed."""
         if self.window.runner.current is None:
             self.generating()
         self.window.runner.pause(True)
         os.kill(self.window.client.pid, signal.SIGKILL)
         wait(lambda: self.window.notices.notices != [], "The notice")
         self.shoot("error")
+
+    def problems(self) -> None:
+        """A library that can't be written, and a clip without words."""
+        runner = self.window.runner
+        runner.cancel()
+        wait(lambda: runner.current is None, "The end of the clip")
+        runner.pause(True)
+        ids = self.database.insert_jobs([Job({**CLIP, "prompt": PROMPTS[0], "seed": 5})])
+        self.database._connection.execute("PRAGMA query_only = 1")
+        runner.pause(False)
+        self.window.compose.prompt.set_text("")
+        self.window.compose.generate()
+        self.shoot("problems")
+        self.database._connection.execute("PRAGMA query_only = 0")
+        self.database.remove_jobs(ids)
+        self.window.notices.clear()
 
 
 def over(picture: QPixmap, dialog: QPixmap) -> None:
@@ -253,7 +269,7 @@ def parser() -> Parser:
     return p
 
 
-SCENES = ("first_start", "gallery", "compare", "models", "generating", "error")
+SCENES = ("first_start", "gallery", "compare", "models", "generating", "error", "problems")
 
 
 @run
@@ -267,7 +283,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     app.setFont(QFont(fonts[0] if fonts else app.font().family(), 10))
     with tempfile.TemporaryDirectory() as temporary:
         library = args.library or Path(temporary)
-        os.environ["MLXVID_CLIPS"] = str(library / "clips")
         wanted = args.only or SCENES
         if "first_start" in wanted:  # the only one in an empty library
             take(app, args.folder, library / "empty", ["first_start"])
@@ -281,6 +296,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def take(app: QApplication, out: Path, data: Path, scenes: Sequence[str]) -> None:
     """Open the window on the library in `data`, and shoot these scenes."""
     os.environ["MLXVID_DATA"] = str(data)
+    os.environ["MLXVID_CLIPS"] = str(data / "clips")
     preferences = Preferences()
     follow_appearance(app, preferences)
     studio = Studio(out, preferences)

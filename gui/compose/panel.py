@@ -178,9 +178,13 @@ class ComposePanel(ComposeForm):
         """
         if self.isVisible() and not self._filling:
             self.complaints[part].say(text)
-            self._area.ensureWidgetVisible(self.complaints[part])
+            # Once it has its place.
+            QTimer.singleShot(0, self.complaints[part], partial(self._reveal, part))
         else:
             self.message.emit(text)
+
+    def _reveal(self, part: QWidget) -> None:
+        self._area.ensureWidgetVisible(self.complaints[part])
 
     def edit(self, job: Job) -> None:
         """Show the settings of a job of the queue, to be changed; the draft comes back after it."""

@@ -167,6 +167,17 @@ def test_quitting_during_an_export_or_an_import_asks_first(window, home):
     assert not window.isVisible()
 
 
+def test_the_models_window_answers_in_itself(window):
+    window.tools.show_models()
+    window.tools.models.get_repository("nonsense")
+    (notice,) = window.tools.model_notices.notices
+    assert "owner/name" in notice.text
+    assert said(window) == ""
+    window.tools.models.window().close()
+    window.tools.models.get_repository("nonsense")
+    assert "owner/name" in said(window)
+
+
 def test_an_export_that_fails_stays_told(window, home):
     window.stage.player.exports.warning.emit("It can't be written.")
     window.notices._timer.timeout.emit()
