@@ -57,7 +57,7 @@ class AdvancedBox(QWidget):
         bits = [(f"{bits} bits", bits) for bits in sorted(QUANTIZE_BITS, reverse=True)]
         self.quantize = _combo("quantize", [("As they are", None), *bits])
         self.dtype = ChoiceField(SETTINGS["dtype"])
-        self.presets = choice_field("Preset", [], "Settings that a few-step LoRA was made for")
+        self.presets = choice_field("Preset", [], "Settings that go together")
         self.presets.setObjectName("preset")
         self.generated = GeneratedBox()
         self.force = check(_FORCE)
@@ -72,7 +72,7 @@ class AdvancedBox(QWidget):
             "shift": self.shift,
             "quantize": labelled(SETTINGS["quantize"].label, self.quantize),
             "dtype": self.dtype,
-            "preset": labelled("Few-step preset", self.presets),
+            "preset": labelled("Preset", self.presets),
         }
         self.body = QWidget(self)
         table = QWidget()
@@ -122,7 +122,7 @@ class AdvancedBox(QWidget):
             hidden.add("attention")
         if not choice.takes("shift"):
             hidden.add("shift")
-        if not self._presets or not choice.takes("loras"):
+        if not self._presets:
             hidden.add("preset")
         place = 0
         for name, row in self._rows.items():

@@ -37,8 +37,8 @@ def parser() -> cli.Parser:
     how.add_argument(
         "--preset",
         choices=sorted(models.presets()),
-        help="steps, guidance, sampler and shift that a few-step LoRA was made for; flags given "
-        "win",
+        help="settings that go together: for a few-step LoRA, for a draft, for what a Mac's memory "
+        "holds; flags given win",
     )
     how.add_argument(
         "--count",

@@ -154,10 +154,17 @@ FAMILY = Family(
         ("tokenizer_2/vocab.json", "tokenizer_2/tokenizer.json"),
         ("scheduler/scheduler_config.json",),
     ),
+    # What fits a Mac of so many gigabytes, at five seconds (docs/hunyuanvideo.md).
+    presets={
+        "mac-16": {"quantize": 4, "width": 1024, "height": 576},
+        "mac-24": {"quantize": 4},
+        "mac-36": {"quantize": 8},
+    },
     layouts=("hunyuan",),
     examples=(
         '--model hunyuanvideo --prompt "a cat walks on the grass" --width 960 --height 544 '
         "--quantize 4 -o cat.mp4",
+        '--model hunyuanvideo --preset mac-24 --prompt "a cat walks on the grass" -o cat.mp4',
     ),
     terms=TERMS,
 )

@@ -9,6 +9,7 @@ import mlx.nn as nn
 import pytest
 from mlx.utils import tree_flatten
 
+from mlxvid.catalog import CATALOG
 from mlxvid.model.machine import GIB, mac
 from mlxvid.model.memory import RUNTIME_BYTES
 from mlxvid.models.hunyuan.config import HunyuanVideoTransformerConfig
@@ -49,3 +50,16 @@ def test_five_seconds_at_720p(counted, bits, size):
     by_hand = RUNTIME_BYTES + weights + held
     assert planned.stage_bytes["denoise"] == pytest.approx(by_hand, rel=0.02)
     assert planned.peak_bytes == planned.stage_bytes["denoise"]
+
+
+@pytest.mark.parametrize("name", ["hunyuanvideo", "fasthunyuan", "hunyuanvideo-i2v"])
+def test_presets_by_memory(name):
+    card = CATALOG[name]
+    presets = card.family.presets
+    assert presets.keys() == {"mac-16", "mac-24", "mac-36"}
+    for preset, settings in presets.items():
+        machine = mac(int(preset.removeprefix("mac-")) * GIB, "Mac")
+        assert plan(name, machine=machine, **settings).fits, preset
+        size = (settings.get("width", 1280), settings.get("height", 720))
+        assert card.geometry.round_size(*size)[2] == []
+    assert not plan(name, machine=mac(16 * GIB, "Mac"), quantize=4).fits
