@@ -150,7 +150,7 @@ def test_a_clip_that_is_stopped_in_the_decoder_is_decoded_when_it_is_resumed(
     window.runner.progressed.connect(stop)
     with qtbot.waitSignal(window.runner.ended, timeout=PATIENCE) as ended:
         window.database.insert_jobs(
-            [Job({**SMALL, "frames": 401, "prompt": "a red ball", "seed": 3, "force": True})]
+            [Job({**SMALL, "frames": 121, "prompt": "a red ball", "seed": 3, "force": True})]
         )
     assert ended.args[0].state is State.CANCELLED
     window.runner.progressed.disconnect(stop)

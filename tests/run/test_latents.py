@@ -226,6 +226,8 @@ def test_an_output_folder_that_became_something_else(tiny, tmp_path, own_cache, 
     path = only_kept(own_cache)
     assert str(folder) in str(caught.value) and f"`decode_saved` {path}" in str(caught.value)
     assert caught.value.latents_path == str(path)
+    assert str(folder) in caught.value.reason
+    assert "decode_saved" not in caught.value.reason
     clip.save(tmp_path / "clip.mp4")  # the clip is still there to be saved elsewhere
     assert files(own_cache / "latents") == []
 
