@@ -17,18 +17,17 @@ import mlx.nn as nn
 from mlxvid.errors import SettingError
 from mlxvid.layers.autoencoder_kl import posterior
 from mlxvid.layers.conv import Stream, channels_last
+from mlxvid.layers.frame_parts import GroupNorm, in_parts
 from mlxvid.layers.tiling import blended_rows, chunks
 
 from .vae_blocks import (
     CausalConv,
     Downsample,
-    GroupNorm,
     Level,
     MidBlock,
     SpatialNorm,
     Upsample,
     convolved,
-    in_parts,
 )
 from .vae_config import CogVideoXVAEConfig
 
@@ -59,7 +58,7 @@ class Encoder(nn.Module):
         self.conv_out = CausalConv(widths[-1], 2 * config.latent_channels)
 
     def __call__(self, x: mx.array, stream: Stream) -> mx.array:
-        x = in_parts(lambda part, _: self.conv_in(part, stream), x)
+        x = in_parts(lambda part, _: self.conv_in(part, stream), x, x.shape[1])
         for block in self.down_blocks:
             x = block(x, stream)
         x = self.mid_block(x, stream)
@@ -86,7 +85,7 @@ class Decoder(nn.Module):
         self.conv_out = CausalConv(widths[-1], config.out_channels)
 
     def __call__(self, z: mx.array, stream: Stream) -> mx.array:
-        x = in_parts(lambda part, _: self.conv_in(part, stream), z)
+        x = in_parts(lambda part, _: self.conv_in(part, stream), z, z.shape[1])
         x = self.mid_block(x, stream, z)
         for block in self.up_blocks:
             x = block(x, stream, z)

@@ -1,56 +1,19 @@
 """The blocks of CogVideoX's VAE: all map [B, F, H, W, C], a batch of a clip's frames, to the same.
 
 Sources of the maths: Diffusers' ``autoencoder_kl_cogvideox`` and arXiv:2408.06072, section 2.1; the
-decoder's norms are those of arXiv:2209.09002. The norms' statistics are over all frames of a batch,
-so each layer needs the whole batch before the next: within a layer a few frames go at a time.
+decoder's norms are those of arXiv:2209.09002. The norms' statistics are over all frames of a batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 
 import mlx.core as mx
 import mlx.nn as nn
 
-from mlxvid.layers import bounds
 from mlxvid.layers.conv import CausalConv3d, FrameConv2d, Stream
-from mlxvid.layers.tiling import chunks
-
-# Positions (frames x height x width) that a layer works on at once, but one frame at least.
-POSITIONS = 2**16
-NORM_EPS = 1e-6
-
-
-def parts_of(x: mx.array) -> Iterator[mx.array]:
-    """`x` [B, F, H, W, C] in parts of as many frames as :data:`POSITIONS` allows."""
-    b, _, h, w, _ = x.shape
-    return chunks(x, max(1, int(POSITIONS * bounds.share()) // (b * h * w)))
-
-
-def in_parts(
-    layer: Callable[[mx.array, slice], mx.array], x: mx.array, frames: int | None = None
-) -> mx.array:
-    """Apply `layer(part, of)` to a few frames of `x` at a time, each evaluated where it isn't all.
-
-    of: which frames they are. frames: of the result, as many as of `x` unless given.
-    """
-    total = frames or x.shape[1]
-    made = mx.zeros(0)
-    start = 0
-    place = 0
-    for part in parts_of(x):
-        y = layer(part, slice(start, start + part.shape[1]))
-        if y.shape[1] == total:
-            return y
-        if not start:
-            made = mx.zeros((y.shape[0], total, *y.shape[2:]), y.dtype)
-        # In place: joined at the end, the parts would take as much again.
-        made[:, place : place + y.shape[1]] = y
-        mx.eval(made)
-        start += part.shape[1]
-        place += y.shape[1]
-    return made
+from mlxvid.layers.frame_parts import GroupNorm, in_parts
 
 
 class CausalConv(nn.Module):
@@ -62,42 +25,6 @@ class CausalConv(nn.Module):
 
     def __call__(self, x: mx.array, stream: Stream | None = None) -> mx.array:
         return self.conv(x, stream)
-
-
-class GroupNorm(nn.Module):
-    """A group norm as what its input is multiplied by and added to, in float32.
-
-    Both are [B, F, 1, 1, C], and equal for all frames: the statistics are over all of them.
-    """
-
-    def __init__(self, groups: int, channels: int):
-        super().__init__()
-        self.groups = groups
-        self.weight = mx.ones((channels,))
-        self.bias = mx.zeros((channels,))
-
-    def __call__(self, x: mx.array) -> tuple[mx.array, mx.array]:
-        mean = self._mean(x)
-        deviation = mx.rsqrt(self._mean(x, mean) + NORM_EPS)
-        scale = deviation * self.weight
-        return scale, self.bias - mean * scale
-
-    def _mean(self, x: mx.array, centre: mx.array | None = None) -> mx.array:
-        """The mean of each channel's group; with a `centre` that of the squares around it."""
-        frames = []
-        for part in parts_of(x):
-            part = part.astype(mx.float32)
-            if centre is not None:
-                part = mx.square(part - centre[:, :1])
-            # Row by row, then the rows: one sum of millions of values would not be exact.
-            frame = part.mean(axis=3).mean(axis=2)
-            mx.eval(frame)
-            frames.append(frame)
-        channels = mx.concatenate(frames, axis=1).mean(axis=1)
-        b, c = channels.shape
-        groups = channels.reshape(b, self.groups, -1).mean(axis=-1)
-        mean = mx.repeat(groups, c // self.groups, axis=-1).reshape(b, 1, 1, 1, c)
-        return mx.broadcast_to(mean, (b, x.shape[1], 1, 1, c))
 
 
 class SpatialNorm(nn.Module):
@@ -130,7 +57,7 @@ def latent_frames(frames: int, latents: int) -> list[int]:
 
 
 Norm = Callable[..., tuple[mx.array, mx.array]]
-"""norm(x), or norm(x, zq): what `x` is multiplied by and what is added, as GroupNorm has it."""
+"""norm(x), or norm(x, zq): what `x` is multiplied by and what is added, for all frames or each."""
 
 
 def convolved(
@@ -138,11 +65,16 @@ def convolved(
 ) -> mx.array:
     """The norm, SiLU and the convolution of `x`."""
     scale, shift = norm(x) if zq is None else norm(x, zq)
+    frames = x.shape[1]
+    if zq is None:  # the same for all frames
+        shape = (x.shape[0], frames, 1, 1, x.shape[-1])
+        scale = mx.broadcast_to(scale, shape)
+        shift = mx.broadcast_to(shift, shape)
 
     def layer(part: mx.array, of: slice) -> mx.array:
         return conv(nn.silu(_scaled(part, scale[:, of], shift[:, of])), stream)
 
-    return in_parts(layer, x)
+    return in_parts(layer, x, frames)
 
 
 def _scaled(x: mx.array, scale: mx.array, shift: mx.array) -> mx.array:
@@ -216,7 +148,7 @@ class Downsample(nn.Module):
         def layer(part: mx.array, of: slice) -> mx.array:
             return self.conv(mx.pad(part, [(0, 0), (0, 0), (0, 1), (0, 1), (0, 0)]))
 
-        return in_parts(layer, x)
+        return in_parts(layer, x, x.shape[1])
 
 
 class Upsample(nn.Module):
@@ -233,7 +165,7 @@ class Upsample(nn.Module):
 
     def __call__(self, x: mx.array) -> mx.array:
         if not self.in_time:
-            return in_parts(lambda part, _: self.conv(_doubled(part)), x)
+            return in_parts(lambda part, _: self.conv(_doubled(part)), x, x.shape[1])
         alone = x.shape[1] % 2
 
         def layer(part: mx.array, of: slice) -> mx.array:

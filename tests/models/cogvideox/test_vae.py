@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mlxvid.errors import SettingError, WeightsError
+from mlxvid.layers import frame_parts
 from mlxvid.model.folder import from_json
 from mlxvid.models.cogvideox import vae as cogvideox_vae
-from mlxvid.models.cogvideox import vae_blocks
 from mlxvid.models.cogvideox.vae import AutoencoderKLCogVideoX
 from mlxvid.models.cogvideox.vae_config import CogVideoXVAEConfig
 
@@ -98,7 +98,7 @@ def test_memory_does_not_grow_with_the_clip(vae):
 
 def test_memory_is_bounded_within_a_batch_and_by_tiles(vae, monkeypatch):
     at_once = peak(vae, 3, 12)
-    monkeypatch.setattr(vae_blocks, "POSITIONS", 1)
+    monkeypatch.setattr(frame_parts, "POSITIONS", 1)
     by_frames = peak(vae, 3, 12)
     assert by_frames < 0.7 * at_once
     assert peak(vae, 3, 12, (6, 6)) < 0.8 * by_frames

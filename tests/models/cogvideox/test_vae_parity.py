@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from mlx.utils import tree_flatten
 
-from mlxvid.models.cogvideox import vae_blocks
+from mlxvid.layers import frame_parts
 from mlxvid.models.cogvideox.vae import AutoencoderKLCogVideoX
 from mlxvid.models.cogvideox.vae_config import CogVideoXVAEConfig
 from mlxvid.weights.reading import fill
@@ -98,7 +98,7 @@ def test_decode(pair, frames, height, width):
 @pytest.mark.parametrize("positions", [1, 1500])
 def test_a_few_frames_at_a_time(pair, monkeypatch, positions):
     """Within a batch: the norms' statistics stay those of all its frames."""
-    monkeypatch.setattr(vae_blocks, "POSITIONS", positions)
+    monkeypatch.setattr(frame_parts, "POSITIONS", positions)
     x = np.tanh(random(1, 9, 24, 16, 3))
     close(pair[0].encode(mx.array(x)), their_moments(pair[1], x)[0] * SCALE)
     z = random(1, 5, 3, 2, 6) * 0.5
