@@ -162,7 +162,7 @@ def decode_piece(
     clip_frames: int = 0,
 ) -> tuple[int, bool]:
     """Bytes that the VAE holds while it decodes, and whether it does so in small tiles: it does
-    where the usual piece would take more than half of what there is, and tiles take less.
+    where the usual piece would take more than half of what there is, and tiles take no more.
 
     frames, width, height: of what is decoded together, in pixels. clip_frames: of the whole clip,
     of which tiles hold :attr:`Coefficients.tiled_values`.
@@ -177,7 +177,7 @@ def decode_piece(
         return usual, False
     clip = int(coefficients.tiled_values * clip_frames * width * height * VALUE_BYTES)
     tiled = size(coefficients.small_tile, 0) + clip
-    return (tiled, True) if tiled < usual else (usual, False)
+    return (tiled, True) if tiled <= usual else (usual, False)
 
 
 def stages(load: Load, weights: Weights, card: Card, machine: Machine) -> dict[Stage, int]:

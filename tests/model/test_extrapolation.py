@@ -30,7 +30,13 @@ def test_clips_of_the_trained_length_stay_as_they_are(card):
 def test_the_models_that_take_it_are_those_that_know_how():
     for card in cards():
         assert ("length_extrapolation" in card.takes) == (card.extrapolation is not None)
-    assert {card.name for card in LONG} == {"hunyuanvideo", "fasthunyuan", "cogvideox-5b"}
+    assert {card.name for card in LONG} == {
+        "hunyuanvideo",
+        "fasthunyuan",
+        "hunyuanvideo-i2v",
+        "hunyuanvideo-i2v-33ch",
+        "cogvideox-5b",
+    }
 
 
 @pytest.mark.parametrize(
