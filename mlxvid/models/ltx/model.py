@@ -176,7 +176,9 @@ class Model(base.Model):
             for number, (width, height) in enumerate(self.pass_sizes(request)):
                 sized = bilinear(pixels, height, width)
                 key = key_of(request.seed, "encode", i)
-                latents[name.format(number)] = vae.sample(sized, key)
+                # The encoder holds twice as much of a position as the decoder.
+                tile = self._tile(len(frames), height, width, held=2)
+                latents[name.format(number)] = vae.sample(sized, key, tile)
             mx.eval(latents)
 
         with watch.task("encode"):
@@ -198,9 +200,7 @@ class Model(base.Model):
     # --- frames ----------------------------------------------------------------------------------
 
     def decode(self, latents: mx.array, watch: Watch | None = None) -> Iterator[mx.array]:
-        time = self.recipe.decode_time
-        for part in self.network("vae", watch).decode(latents, time, tile=self._tile(latents)):
-            yield part[0]
+        yield from self._decoded(latents, self.recipe.decode_time, None, watch)
 
     def finish(
         self, latents: mx.array, settings: Mapping[str, Any], watch: Watch | None = None
@@ -218,17 +218,27 @@ class Model(base.Model):
         if options.get("upscale"):
             latents = tone_mapped(latents, self.recipe.tone_mapping)
         key = key_of(seed, "decode", 1)
-        for part in self.network("vae", watch).decode(latents, time, key, self._tile(latents)):
-            yield bilinear(part[0], settings["height"], settings["width"])
+        for part in self._decoded(latents, time, key, watch):
+            yield bilinear(part, settings["height"], settings["width"])
 
-    def _tile(self, latents: mx.array) -> int | None:
-        """Latent positions on a side of the tiles that are decoded one after the other, where whole
-        frames would take too much memory and tiles take less; else None.
-        """
-        memory = self.card.family.memory
+    def _decoded(
+        self, latents: mx.array, time: float | None, key: mx.array | None, watch: Watch | None
+    ) -> Iterator[mx.array]:
         geometry = self.card.geometry
         height, width = (side * geometry.s_factor for side in latents.shape[2:4])
-        frames = geometry.pixel_frames(latents.shape[1])
+        tile = self._tile(geometry.pixel_frames(latents.shape[1]), height, width)
+        for part in self.network("vae", watch).decode(latents, time, key, tile):
+            yield part[0]
+
+    def _tile(self, frames: int, height: int, width: int, held: int = 1) -> int | None:
+        """Latent positions on a side of the tiles that the VAE takes one after the other, where
+        whole frames would take too much memory and tiles take no more; else None.
+
+        frames, height, width: of the clip, in pixels. held: how many times as much is held of a
+        position as in the decoder.
+        """
+        memory = self.card.family.memory
+        together = held * self.card.geometry.t_factor
         usable = this_machine().usable
-        _, small = decode_piece(memory, geometry.t_factor, width, height, usable, frames)
+        _, small = decode_piece(memory, together, width, height, usable, frames)
         return SMALL_TILE if small else None
