@@ -12,6 +12,7 @@ from PIL import Image
 from mlxvid import models
 from mlxvid.generate import parser, settings_of
 from mlxvid.media.clip import Clip, read_settings
+from mlxvid.model.settings import loading
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.gif", "clip.webm", "clip.mov", "clip", "clip/"])
@@ -150,9 +151,12 @@ def settings(*flags: str) -> dict:
 @pytest.mark.parametrize("name", models.presets())
 def test_a_preset_is_its_settings_and_flags_win(name):
     preset = models.presets()[name]
+    made = {key: value for key, value in preset.items() if key not in loading()}
     plain = settings()
-    assert settings("--preset", name) == {**plain, **preset}
-    assert settings("--preset", name, "--steps", "6") == {**plain, **preset, "steps": 6}
+    assert settings("--preset", name) == {**plain, **made}
+    assert settings("--preset", name, "--steps", "6") == {**plain, **made, "steps": 6}
+    loaded = settings_of(parser().parse_args(["--prompt", "x", "--preset", name]))[0]
+    assert loaded == {key: value for key, value in preset.items() if key in loading()}
 
 
 def test_options_of_a_preset_stay_beside_those_that_are_given():

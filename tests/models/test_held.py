@@ -58,4 +58,6 @@ def test_blocks_on_metal(model):
 )
 def test_blocks_on_the_cpu(model):
     for case, held in zip(MEASURED[model], in_a_process("measured", model), strict=True):
-        assert 0.9 * held <= estimate(model, case, metal=False) <= 1.1 * held, case
+        # Of so small a case MLX holds up to a seventh less in some processes than in others.
+        most = 1.2 if model == "mini" else 1.1
+        assert 0.9 * held <= estimate(model, case, metal=False) <= most * held, case

@@ -241,7 +241,8 @@ def test_the_peak_is_a_block_and_as_planned(how, tokens, tmp_path):
     assert whole > held["weights"] and piecewise < held["weights"] / 3
     size = components(folder, release, streamed=True, **how).sizes[NAME]
     planned = streamed_bytes(size, T5Config(**STAND_IN).streamed(tokens), metal=False)
-    assert planned == pytest.approx(piecewise, rel=0.15)
+    # In some processes MLX holds a sixth less than in others.
+    assert 0.85 * piecewise <= planned <= 1.25 * piecewise
 
 
 @pytest.mark.parametrize(("room", "streamed", "stays"), [(12, True, True), (130, False, True)])
