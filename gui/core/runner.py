@@ -15,10 +15,11 @@ from PySide6.QtCore import QObject, Signal
 from mlxvid.errors import MlxvidError
 from mlxvid.metal_errors import MEMORY, MetalError
 from mlxvid.model.machine import Machine
+from mlxvid.run.guess import passes_of
 
 from .choices import Choices
 from .database import Database
-from .job_requests import is_tight, lighter, loading_of, making_of, output_for, passes_of, plan_of
+from .job_requests import is_tight, lighter, loading_of, making_of, output_for, plan_of
 from .jobs import Job, State
 from .machine import machine_from
 from .messages import shown

@@ -11,13 +11,13 @@ from mlxvid.gui.core.job_requests import (
     loading_of,
     making_of,
     output_for,
-    passes_of,
 )
 from mlxvid.gui.core.jobs import State
 from mlxvid.gui.core.progress_text import duration, progress_text, share
 from mlxvid.gui.queue.commands import EditJob
 from mlxvid.gui.queue.list_model import JOB, PROGRESS
 from mlxvid.gui.queue.panel import QueuePanel
+from mlxvid.run.guess import passes_of
 from tests.gui.queue.conftest import SETTINGS, job
 
 
