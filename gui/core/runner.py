@@ -17,13 +17,14 @@ from mlxvid.metal_errors import MEMORY, MetalError
 from mlxvid.model.machine import Machine
 
 from .choices import Choices
-from .database import NOTHING, Database
+from .database import Database
 from .job_requests import is_tight, lighter, loading_of, making_of, output_for, passes_of, plan_of
 from .jobs import Job, State
 from .machine import machine_from
 from .messages import shown
 from .preferences import Preferences
 from .previews import Previews
+from .statements import NOTHING
 from .worker_client import KILLED, WorkerClient
 
 log = logging.getLogger("mlxvid.gui")
