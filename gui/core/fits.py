@@ -20,7 +20,6 @@ BITS = (None, 8, 4)
 
 # Operations of a clip that somebody who begins will wait for: about an hour of a small Mac's GPU.
 _PATIENCE = 1e16
-_SMALLEST = {"frames": 1, "width": 64, "height": 64}
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def fit_of(card: Card, machine: Machine) -> Fit:
             usual = plan(card, quantize=bits, machine=machine)
             if usual.fits:
                 return Fit(True, bits=bits, needed=usual.peak_bytes, usable=usable)
-        least = plan(card, quantize=4, machine=machine, **_SMALLEST)
+        least = plan(card, frames=1, width=64, height=64, quantize=4, machine=machine)
     except MlxvidError as error:
         return Fit(False, any=False, usable=usable, error=shown(error))
     if least.fits:
@@ -94,8 +93,9 @@ def recommended(cards: Iterable[Card], machine: Machine) -> Card | None:
     """The model to begin with on a machine: one to download that makes clips of text.
 
     The largest whose usual clip fits with weights of 8 bits or more and takes no day; of several
-    the one that takes least, and of these the latest. Licences that don't hold everywhere, and releases that have to be
-    converted first, are for those who choose them. None where there is no such model.
+    the one that takes least, and of these the latest. Licences that don't hold everywhere, and
+    releases that have to be converted first, are for those who choose them. None where there is no
+    such model.
     """
     best: tuple[int, float] | None = None
     chosen = None
