@@ -17,7 +17,7 @@ from mlxvid.metal_errors import MEMORY, MetalError
 from mlxvid.model.machine import Machine
 
 from .choices import Choices
-from .database import NOTHING, Database
+from .database import Database
 from .file_names import free_path
 from .job_requests import is_tight, lighter, loading_of, making_of, passes_of, plan_of
 from .jobs import Job, State
@@ -25,6 +25,7 @@ from .machine import machine_from
 from .messages import shown
 from .preferences import Preferences
 from .previews import Previews
+from .statements import NOTHING
 from .worker_client import KILLED, WorkerClient
 
 log = logging.getLogger("mlxvid.gui")
