@@ -133,10 +133,13 @@ class Runner(QObject):
             if free:
                 self._begin(free[0])
 
-    def cancel(self, state: State = State.CANCELLED, message: str = "") -> None:
-        """Stop the job that runs within a step; it is then in this state, the last one asked for.
+    def cancel(self) -> None:
+        """Cancel the job that runs; it stops within a step."""
+        self.stop(State.CANCELLED)
 
-        WAITING: it goes on from its checkpoint.
+    def stop(self, state: State, message: str = "") -> None:
+        """Stop the job that runs, to be in this state, the last one asked for; WAITING: to go on
+        from its checkpoint.
         """
         self._wanted = (state, message)
         if self.current is not None and not self.cancelling:

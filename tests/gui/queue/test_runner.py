@@ -88,14 +88,14 @@ def test_clips_too_large_for_the_memory_do_not_stop_the_others(
 def test_a_job_can_be_stopped_to_be_anything(make_runner, database, qtbot):
     runner = make_runner(CANCELS)
     database.insert_jobs([job("a")])
-    runner.cancel(State.INTERRUPTED, "Paused.")
-    runner.cancel(State.WAITING)  # it was thought better of
+    runner.stop(State.INTERRUPTED, "Paused.")
+    runner.stop(State.WAITING)  # it was thought better of
     with qtbot.waitSignal(runner.ended) as ended:
         pass
     assert (ended.args[0].state, ended.args[0].resume) == (State.WAITING, True)
     assert runner.current is not None  # it goes on
     with qtbot.waitSignal(runner.ended) as ended:
-        runner.cancel(State.INTERRUPTED, "Paused.")
+        runner.stop(State.INTERRUPTED, "Paused.")
     assert database.jobs()[0].message == "Paused."
     assert database.jobs()[0].state is State.INTERRUPTED
 
