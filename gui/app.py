@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     app = make_application(sys.argv if arguments is None else arguments)
     preferences = Preferences()
-    preferences.apply_models_folder()
+    preferences.apply_environment()
     follow_appearance(app, preferences)
     lock = lock_data_folder()
     if lock is None:
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     database = Database()
     window = Window(database, preferences, WorkerClient(silence=preferences.silence))
-    app.file_opened.connect(window.open_file)
+    app.file_opened.connect(window.opening.open_file)
     requests = RaiseRequests(data_folder(), window)
     requests.asked.connect(window.show_in_front)
     window.show()

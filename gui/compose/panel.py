@@ -122,10 +122,19 @@ class ComposePanel(ComposeForm):
         self.prompt.setFocus()
 
     def clear(self) -> None:
-        """Empty the prompt and the pictures, and show the model's own settings."""
+        """Empty the prompt and the pictures, and show the settings that new clips begin with, or
+        the model's own.
+        """
         self.stop_editing()
-        self._fill({"prompt": "", "model": self.picker.value().name})
+        begin = self._preferences.new_clip
+        self._fill({"model": self.picker.value().name} | begin | {"prompt": ""})
         self.prompt.setFocus()
+
+    def to_begin_with(self) -> dict[str, Any]:
+        """The model and its settings, for other clips to begin with: no prompt and no files."""
+        left = {name for name, setting in SETTINGS.items() if setting.kind in _FILE_KINDS}
+        kept = self._particular()
+        return {name: value for name, value in kept.items() if name not in left}
 
     def generate(self) -> None:
         """Hand over jobs for the clips that are asked for, or say what is missing."""

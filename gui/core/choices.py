@@ -97,7 +97,12 @@ class Choices(QAbstractListModel):
         self._preferences = preferences
         self.machine = machine or machine_without_mlx()
         self._rows: list[Choice] = []
+        preferences.memory_left_changed.connect(self._measure)
         self.refresh()
+
+    def _measure(self) -> None:
+        """Count with what is left to other programs now, which the worker then knows better."""
+        self.set_machine(machine_without_mlx())
 
     def refresh(self) -> None:
         """Look again at what is on the disk."""

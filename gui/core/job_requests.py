@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from mlxvid.catalog import DEFAULT_MODEL, card_of
 from mlxvid.errors import MlxvidError
-from mlxvid.media.prompt_names import named_after
 from mlxvid.model.machine import Machine
 from mlxvid.model.samplers import evaluations
 from mlxvid.model.settings import loading, making
@@ -28,17 +26,6 @@ def loading_of(settings: dict[str, Any]) -> dict[str, Any]:
 def making_of(settings: dict[str, Any]) -> dict[str, Any]:
     """What Pipeline.generate takes."""
     return {name: settings[name] for name in making() if settings.get(name) not in (None, "", {})}
-
-
-def output_for(settings: dict[str, Any], folder: Path) -> Path:
-    """A path in `folder` that is free, after the prompt and the seed."""
-    stem = f"{named_after(str(settings.get('prompt', '')))}-{settings.get('seed', 0)}"
-    path = folder / f"{stem}.mp4"
-    number = 1
-    while path.exists():
-        number += 1
-        path = folder / f"{stem}-{number}.mp4"
-    return path
 
 
 def plan_of(settings: dict[str, Any], machine: Machine) -> Plan:
@@ -74,6 +61,14 @@ def passes_of(settings: dict[str, Any]) -> float:
         1.0 if true_guidance is None else true_guidance,
     )
     return float(steps * passes * evaluations(settings.get("sampler") or defaults.sampler))
+
+
+def work_of(settings: dict[str, Any], machine: Machine) -> tuple[int, float] | None:
+    """A clip's tokens, and the passes over them; None for models that are not here."""
+    try:
+        return plan_of(settings, machine).tokens, passes_of(settings)
+    except MlxvidError:
+        return None
 
 
 def is_tight(settings: dict[str, Any], machine: Machine) -> bool:
