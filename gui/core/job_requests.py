@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from mlxvid.catalog import DEFAULT_MODEL
 from mlxvid.errors import MlxvidError
-from mlxvid.media.prompt_names import named_after
 from mlxvid.model.machine import Machine
 from mlxvid.model.settings import loading, making
+from mlxvid.run.guess import passes_of
 from mlxvid.run.planning import Alternative, Plan, plan
 
 # The share of a machine's memory from which on a clip is likely to have run out of it.
@@ -28,17 +27,6 @@ def making_of(settings: dict[str, Any]) -> dict[str, Any]:
     return {name: settings[name] for name in making() if settings.get(name) not in (None, "", {})}
 
 
-def output_for(settings: dict[str, Any], folder: Path) -> Path:
-    """A path in `folder` that is free, after the prompt and the seed."""
-    stem = f"{named_after(str(settings.get('prompt', '')))}-{settings.get('seed', 0)}"
-    path = folder / f"{stem}.mp4"
-    number = 1
-    while path.exists():
-        number += 1
-        path = folder / f"{stem}-{number}.mp4"
-    return path
-
-
 def plan_of(settings: dict[str, Any], machine: Machine) -> Plan:
     """What a clip will cost.
 
@@ -53,6 +41,14 @@ def plan_of(settings: dict[str, Any], machine: Machine) -> Plan:
     follows = bool(settings.get("control"))
     name = settings.get("model") or DEFAULT_MODEL
     return plan(name, machine=machine, from_clip=from_clip, follows=follows, **known)
+
+
+def work_of(settings: dict[str, Any], machine: Machine) -> tuple[int, float] | None:
+    """A clip's tokens, and the passes over them; None for models that are not here."""
+    try:
+        return plan_of(settings, machine).tokens, passes_of(settings)
+    except MlxvidError:
+        return None
 
 
 def is_tight(settings: dict[str, Any], machine: Machine) -> bool:
