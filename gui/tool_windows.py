@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QDialog, QMenu, QVBoxLayout, QWidget
 from mlxvid.errors import MlxvidError
 from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.database import Database
+from mlxvid.gui.core.downloads import ModelJobs
 from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.dialogs.log import LogBook, LogView
@@ -39,8 +40,10 @@ class ToolWindows(QObject):
         database: Database,
         choices: Choices,
         preferences: Preferences,
+        jobs: ModelJobs,
     ):
         super().__init__(window)
+        self._jobs = jobs
         self._window = window
         self._database = database
         self._choices = choices
@@ -65,12 +68,12 @@ class ToolWindows(QObject):
     @property
     def busy(self) -> bool:
         """Whether a download or an import is under way."""
-        return self.models is not None and self.models.jobs.busy
+        return self._jobs.busy
 
     def show_models(self) -> None:
         """Open the model manager, or bring it to the front."""
         if self._dialog is None:
-            panel = self.models = ModelsPanel(self._preferences, self._choices.machine)
+            panel = self.models = ModelsPanel(self._preferences, self._choices.machine, self._jobs)
             panel.use_model.connect(self._use)
             panel.message.connect(self._tell_of_models)
             panel.changed.connect(self._choices.refresh)
@@ -131,4 +134,5 @@ class ToolWindows(QObject):
         """Stop downloads when the window closes; they can be resumed."""
         if self.models is not None:
             self.models.shutdown()
+        self._jobs.shutdown()
         self.book.close()

@@ -29,6 +29,7 @@ from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.clips_folder import ClipsFolder
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.database_file import data_folder
+from mlxvid.gui.core.downloads import ModelJobs
 from mlxvid.gui.core.jobs import Job, State, variations
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.runner import Runner
@@ -71,6 +72,7 @@ class Window(QMainWindow):
         unfinished = (State.WAITING, State.INTERRUPTED)
         preferences.paused = any(job.state in unfinished for job in database.jobs())
         self.choices = choices or Choices(preferences, parent=self)
+        self.model_jobs = ModelJobs(self)
         self.runner = Runner(database, client, self.choices, preferences, self)
         preferences.models_folder_changed.connect(self.runner.renew_worker)
         self.clips_folder = ClipsFolder(database, preferences, self)
@@ -88,7 +90,9 @@ class Window(QMainWindow):
         self._arrange()
         panels = Panels(self.compose, self.stage, self.gallery, self.queue, self.side)
         self.menus = Menus(self, panels, self.runner, self.choices, preferences, self.undo_stack)
-        self.tools = ToolWindows(self, self.menus.window_menu, database, self.choices, preferences)
+        self.tools = ToolWindows(
+            self, self.menus.window_menu, database, self.choices, preferences, self.model_jobs
+        )
         self._connect()
         self._restore()
         self._show_queue_length()

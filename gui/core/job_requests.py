@@ -76,6 +76,14 @@ def passes_of(settings: dict[str, Any]) -> float:
     return float(steps * passes * evaluations(settings.get("sampler") or defaults.sampler))
 
 
+def work_of(settings: dict[str, Any], machine: Machine) -> tuple[int, float] | None:
+    """A clip's tokens, and the passes over them; None for models that are not here."""
+    try:
+        return plan_of(settings, machine).tokens, passes_of(settings)
+    except MlxvidError:
+        return None
+
+
 def is_tight(settings: dict[str, Any], machine: Machine) -> bool:
     """Whether a clip takes nearly all the memory that the machine can give."""
     try:

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from mlxvid.gui.core.database import Database
-from mlxvid.gui.core.jobs import Job, State
+from mlxvid.gui.core.jobs import Job, State, grouped
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.theme import faint_label
@@ -149,9 +149,9 @@ class QueuePanel(QWidget):
         return [job for job in map(self.model.at, rows) if job is not None]
 
     def add(self, jobs: list[Job]) -> None:
-        """Put new jobs at the end."""
+        """Put new jobs at the end; several are the takes of one group."""
         text = "Add Clip to Queue" if len(jobs) == 1 else "Add Clips to Queue"
-        self._undo_stack.push(AddJobs(self._database, jobs, text))
+        self._undo_stack.push(AddJobs(self._database, grouped(jobs), text))
 
     def resume(self) -> None:
         for job in self.chosen():

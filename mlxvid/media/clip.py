@@ -99,12 +99,12 @@ class Clip:
         made stay in the cache, and the exception says where. What a format changes is logged on
         the logger ``mlxvid``. Raises :class:`MediaError` as :func:`check_writable` does, and when
         writing fails; :class:`SettingError` when the settings are not JSON-able or the
-        format does not take the `codec`.
+        format or the size does not take the `codec`.
         """
         with self.latents_named():
             target = check_writable(path, len(self.frames), overwrite)
             kind = kind_of(path)
-            encoding = encoding_for(kind, codec)
+            encoding = encoding_for(kind, codec, self.frames.shape[2], self.frames.shape[1])
             comment = pack_tag(self.frames.shape, self.fps, self.settings) if metadata else ""
             _log_changes(self, target, kind, encoding)
             with closing(_save(self, target, kind, encoding, comment)) as steps:

@@ -15,7 +15,8 @@ class Encoding(NamedTuple):
     """How a video is written.
 
     container: FFmpeg's name, and the ending of the file. codec: FFmpeg's name. pixels: how it has
-    them. tag: the codec's four letters in the file, "" for FFmpeg's choice.
+    them. tag: the codec's four letters in the file, "" for FFmpeg's choice. least: the pixels that
+    a side must have.
     """
 
     container: str
@@ -24,6 +25,7 @@ class Encoding(NamedTuple):
     options: dict[str, str]
     container_options: dict[str, str]
     tag: str = ""
+    least: int = 1
 
     @property
     def has_chroma(self) -> bool:
@@ -37,14 +39,16 @@ class Encoding(NamedTuple):
 
 ENCODINGS = {
     "h264": Encoding("mp4", "libx264", "yuv420p", {"crf": "18"}, _MP4),
-    # QuickTime plays HEVC only where it is called hvc1.
+    # QuickTime plays HEVC only if it is called hvc1. With B-frames x265 gives clips of two frames
+    # times that can't be stored; below 64 pixels it writes beyond its own memory.
     "hevc": Encoding(
         "mp4",
         "libx265",
         "yuv420p",
-        {"crf": "20", "preset": "fast", "x265-params": "log-level=error"},
+        {"crf": "20", "preset": "fast", "x265-params": "log-level=error:bframes=0"},
         _MP4,
         "hvc1",
+        64,
     ),
     "vp9": Encoding(
         "webm",
@@ -73,10 +77,10 @@ CODECS = {
 """By a video's ending: the codecs that it takes, the usual one first."""
 
 
-def encoding_for(kind: str, codec: str | None = None) -> Encoding | None:
-    """How a clip of that kind is written, by default as usual; None for pictures.
+def encoding_for(kind: str, codec: str | None, width: int, height: int) -> Encoding | None:
+    """How a clip of that kind and size is written, as usual for `codec` None; None for pictures.
 
-    Raises :class:`SettingError` for a codec that the kind does not take.
+    Raises :class:`SettingError` for a codec that the kind or the size does not take.
     """
     names = CODECS[kind] if kind in VIDEO else ()
     if codec is None:
@@ -86,4 +90,10 @@ def encoding_for(kind: str, codec: str | None = None) -> Encoding | None:
         what = f"{kind} files" if kind.startswith(".") else "Folders of pictures"
         remedy = f"end the name in {takes}" if takes else f"choose one of {', '.join(ENCODINGS)}"
         raise SettingError(f"{what} can't have the `codec` {codec!r}: {remedy}.")
-    return ENCODINGS[codec]
+    encoding = ENCODINGS[codec]
+    if min(width, height) < encoding.least:
+        raise SettingError(
+            f"The `codec` {codec!r} takes no frames of {width}x{height}: "
+            f"choose another, or sides of {encoding.least} and more."
+        )
+    return encoding

@@ -25,7 +25,7 @@ from .moving import SETTINGS, moving, psnr
     ],
 )
 def test_a_codec_writes_what_it_is_called(tmp_path, codec, name, tag, pixels, least):
-    frames = moving(9)
+    frames = moving(9, 96, 64)
     path = Clip(frames, 24, SETTINGS).save(tmp_path / name, codec=codec)
     clip = Clip.load(path)
     assert clip.settings == SETTINGS
@@ -52,7 +52,7 @@ def test_ffv1_loses_nothing_at_any_size(tmp_path):
 
 @pytest.mark.parametrize("codec", ["hevc", "prores-4444"])
 def test_colours_are_those_of_the_frames(tmp_path, codec):
-    frames = np.full((2, 32, 48, 3), (200, 30, 90), np.uint8)
+    frames = np.full((2, 64, 96, 3), (200, 30, 90), np.uint8)
     name = f"clip.{ENCODINGS[codec].container}"
     path = Clip(frames, 8, {}).save(tmp_path / name, codec=codec)
     assert np.abs(Clip.load(path).frames.astype(int) - frames).max() <= 3
@@ -69,6 +69,8 @@ def test_a_codec_of_another_format_is_refused(tmp_path):
         with pytest.raises(SettingError) as refused:
             clip.save(tmp_path / name, codec=codec)
         assert all(word in str(refused.value) for word in words)
+    with pytest.raises(SettingError, match="hevc.*64x48.*64"):
+        clip.save(tmp_path / "clip.mp4", codec="hevc")
     assert not list(tmp_path.iterdir())
 
 
