@@ -10,13 +10,13 @@ from mlxvid.gui.core.job_requests import (
     lighter,
     loading_of,
     making_of,
-    passes_of,
 )
 from mlxvid.gui.core.jobs import State
 from mlxvid.gui.core.progress_text import duration, progress_text, share
 from mlxvid.gui.queue.commands import EditJob
 from mlxvid.gui.queue.list_model import JOB, PROGRESS
 from mlxvid.gui.queue.panel import QueuePanel
+from mlxvid.run.guess import passes_of
 from tests.gui.queue.conftest import SETTINGS, job
 
 
