@@ -148,10 +148,12 @@ class QueuePanel(QWidget):
         rows = sorted(index.row() for index in self.view.selectionModel().selectedIndexes())
         return [job for job in map(self.model.at, rows) if job is not None]
 
-    def add(self, jobs: list[Job]) -> None:
-        """Put new jobs at the end."""
+    def add(self, jobs: list[Job]) -> bool:
+        """Put new jobs at the end; whether they could be written down."""
         text = "Add Clip to Queue" if len(jobs) == 1 else "Add Clips to Queue"
-        self._undo_stack.push(AddJobs(self._database, jobs, text))
+        command = AddJobs(self._database, jobs, text)
+        self._undo_stack.push(command)
+        return command.added
 
     def resume(self) -> None:
         for job in self.chosen():
