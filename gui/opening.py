@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,11 @@ class Opening(QObject):
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.fileSelected.connect(lambda file: self.open_file(Path(file)))
         dialog.open()
+
+    def open_files(self, paths: Sequence[Path]) -> None:
+        """Open the files that the app was started with."""
+        for path in paths:
+            self.open_file(path)
 
     def open_file(self, path: Path) -> None:
         """Show a clip and restore its settings, or use a picture as the start image.

@@ -20,7 +20,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from mlxvid.gui.core.database_file import data_folder
 from mlxvid.gui.core.preferences import Preferences
+from mlxvid.gui.core.session_log import FORMAT, LOGGER, last_lines, log_file
 from mlxvid.gui.widgets.fields import check
 from mlxvid.gui.widgets.theme import faint_label
 
@@ -28,17 +30,20 @@ from .diagnostics import LAST_LINES, Device, report
 
 # Lines that are kept.
 KEPT = 2000
-LOGGER = "mlxvid"
 
 
 class LogBook(QObject):
-    """Keeps the last lines that mlxvid logs, from INFO up, from any thread."""
+    """Keeps the last lines that mlxvid logs, from INFO up, from any thread.
+
+    It begins with those of earlier sessions, which may tell how the last one ended.
+    """
 
     added = Signal(str)
 
     def __init__(self, parent: QObject | None = None):
         super().__init__(parent)
-        self.lines: deque[str] = deque(maxlen=KEPT)
+        self.file = log_file(data_folder())
+        self.lines: deque[str] = deque(last_lines(self.file, KEPT), KEPT)
         self._handler = _Handler(self._keep)
         self._log = logging.getLogger(LOGGER)
         self._level = self._log.level
@@ -59,7 +64,7 @@ class _Handler(logging.Handler):
     def __init__(self, keep: Callable[[str], None]):
         super().__init__()
         self._keep = keep
-        self.setFormatter(logging.Formatter("%(asctime)s  %(levelname)-8s %(message)s", "%H:%M:%S"))
+        self.setFormatter(FORMAT)
 
     def emit(self, record: logging.LogRecord) -> None:
         self._keep(" ".join(self.format(record).splitlines()))
