@@ -149,7 +149,7 @@ class QueuePanel(QWidget):
         return [job for job in map(self.model.at, rows) if job is not None]
 
     def add(self, jobs: list[Job]) -> bool:
-        """Put new jobs at the end, several as the takes of one group; whether they are in it now."""
+        """Put new jobs at the end, several as the takes of one group; whether it has them."""
         text = "Add Clip to Queue" if len(jobs) == 1 else "Add Clips to Queue"
         command = AddJobs(self._database, grouped(jobs), text)
         self._undo_stack.push(command)
