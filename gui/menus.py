@@ -80,7 +80,8 @@ class Menus(QObject):
         self._fill_edit()
         self.clip.addActions(panels.gallery.actions_for_menu())
         self._fill_queue()
-        self.playback.addActions(panels.stage.player.actions_for_menu())
+        self._fill_playback()
+        self.playback.aboutToShow.connect(self._fill_playback)
         self._fill_view()
         self._add(self.window_menu, "Minimize", "Ctrl+M", window.showMinimized)
 
@@ -150,6 +151,11 @@ class Menus(QObject):
         self.queue.addAction(panel.pause_action)
         self.queue.addSeparator()
         self.queue.addActions(panel.actions_on_jobs)
+
+    def _fill_playback(self) -> None:
+        """Show what can be done with what is in view: a clip, or two compared."""
+        self.playback.clear()
+        self.playback.addActions(self._panels.stage.actions_for_menu())
 
     def _fill_view(self) -> None:
         panels = self._panels
