@@ -10,23 +10,21 @@ import mlx.nn as nn
 
 from mlxvid.kernels import Rotary, temporal_attention
 
-from . import bounds
-
-# Attention scores held at once where MLX has no fused attention, on the CPU: 256 MB in float32.
-CPU_SCORES = 2**26
+from . import bounds, processor
+from .processor import gelu_approx
 
 
 def attend(q: mx.array, k: mx.array, v: mx.array, mask: mx.array | None = None) -> mx.array:
     """softmax(q k^T / sqrt(D)) v for q [B, H, N, D] and k, v [B, H, L, D].
 
     mask [B, 1, 1, L]: true for the keys that count, None for all.
-    The queries are split into as many parts as keep one evaluation within its bound on Metal
-    (:mod:`mlxvid.layers.bounds`) and :data:`CPU_SCORES` on the CPU. With more than one part, each
-    is evaluated here.
+    The queries are split into as many parts as keep one evaluation within its bound
+    (:mod:`mlxvid.layers.bounds`). With more than one part, each is evaluated here.
     """
+    if mx.default_device() == mx.cpu:
+        return processor.attend(q, k, v, mask)
     b, h, n, d = q.shape
-    limit = bounds.eval_ops() / (4 * d) if mx.default_device() == mx.gpu else CPU_SCORES
-    count = math.ceil(b * h * n * k.shape[2] / limit)
+    count = math.ceil(b * h * n * k.shape[2] * 4 * d / bounds.eval_ops())
     size = math.ceil(n / count)
     if size >= n:
         return mx.fast.scaled_dot_product_attention(q, k, v, scale=d**-0.5, mask=mask)
@@ -118,7 +116,7 @@ class FeedForward(nn.Module):
         return bounds.in_rows(self._whole, x, 16.0 * x.shape[-1] ** 2)
 
     def _whole(self, x: mx.array) -> mx.array:
-        return self.linear_2(nn.gelu_approx(self.linear_1(x)))
+        return self.linear_2(gelu_approx(self.linear_1(x)))
 
 
 class GELU(nn.Module):
@@ -144,7 +142,7 @@ class FeedForwardNet(nn.Module):
         dim: int,
         inner: int,
         out: int,
-        activation: Callable[[mx.array], mx.array] = nn.gelu_approx,
+        activation: Callable[[mx.array], mx.array] = gelu_approx,
     ):
         super().__init__()
         self._row_ops = 2.0 * inner * (dim + out)

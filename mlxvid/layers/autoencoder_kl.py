@@ -14,6 +14,7 @@ import mlx.nn as nn
 from . import bounds
 from .autoencoder_kl_config import AutoencoderKLConfig
 from .conv import channels_last
+from .processor import silu
 from .tiling import blended, chunks
 
 # Positions (frames x height x width) that a layer works on at a time, but one frame at least: this
@@ -62,8 +63,8 @@ class ResnetBlock2D(nn.Module):
             self.conv_shortcut = Conv2d(in_channels, out_channels, 1)
 
     def __call__(self, x: mx.array) -> mx.array:
-        h = self.conv1(nn.silu(self.norm1(x)))
-        h = self.conv2(nn.silu(self.norm2(h)))
+        h = self.conv1(silu(self.norm1(x)))
+        h = self.conv2(silu(self.norm2(h)))
         return h + (self.conv_shortcut(x) if "conv_shortcut" in self else x)
 
 
@@ -180,7 +181,7 @@ class Encoder(nn.Module):
         x = self.conv_in(x)
         for block in self.down_blocks:
             x = block(x)
-        return self.conv_out(nn.silu(self.conv_norm_out(self.mid_block(x))))
+        return self.conv_out(silu(self.conv_norm_out(self.mid_block(x))))
 
 
 class Decoder(nn.Module):
@@ -203,7 +204,7 @@ class Decoder(nn.Module):
         x = self.mid_block(self.conv_in(z))
         for block in self.up_blocks:
             x = block(x)
-        return self.conv_out(nn.silu(self.conv_norm_out(x)))
+        return self.conv_out(silu(self.conv_norm_out(x)))
 
 
 class AutoencoderKLBase(nn.Module):

@@ -7,7 +7,7 @@ import math
 import mlx.core as mx
 import mlx.nn as nn
 
-from . import bounds
+from . import bounds, processor
 
 # MLX's conv2d on Metal gave zeros, silently, for inputs above about 1.6e9 values
 # (ml-explore/mlx#3979): it gets no more than this at once.
@@ -169,9 +169,9 @@ class CausalConv3d(nn.Module):
             x = mx.concatenate([_edge(x[:, :1], missing, self.repeat_first), x], axis=1)
         # In a short chunk the first taps meet only the zeros before the clip: they are left out.
         idle = 0 if self.repeat_first else max(0, missing - frames + 1)
-        inputs = [x[:, tap : tap + frames : self.stride] for tap in range(idle, k_t)]
+        met = x[:, idle:]
         return _sum_of_taps(
-            self, inputs, idle, self.space_stride, self.one_by_one, self.repeat_sides
+            self, met, idle, self.stride, self.space_stride, self.one_by_one, self.repeat_sides
         )
 
 
@@ -202,12 +202,9 @@ class CentredConv3d(nn.Module):
 
     def within(self, x: mx.array) -> mx.array:
         """The results of those frames that have all that they need in `x`: k_t - 1 fewer."""
-        k_t = self.weight.shape[1]
-        frames = max(0, x.shape[1] - k_t + 1)
-        if not frames:
+        if x.shape[1] < self.weight.shape[1]:
             return mx.zeros((x.shape[0], 0, *x.shape[2:4], self.weight.shape[0]), x.dtype)
-        inputs = [x[:, tap : tap + frames] for tap in range(k_t)]
-        return _sum_of_taps(self, inputs, one_by_one=True)
+        return _sum_of_taps(self, x, one_by_one=True)
 
 
 def _begin(
@@ -222,29 +219,39 @@ def _begin(
 
 def _sum_of_taps(
     layer: nn.Module,
-    inputs: list[mx.array],
+    x: mx.array,
     first: int = 0,
+    stride: int = 1,
     space_stride: int = 1,
     one_by_one: bool = False,
     padded: bool = False,
 ) -> mx.array:
-    """The convolution of the frames that each tap in time meets.
+    """The convolution of frames, as many of them in time as have all that they need in `x`.
 
-    first: the number of the first tap. one_by_one: as of :class:`CausalConv3d`. padded: whether the
-    frames have their padding in space.
+    first: the number of the first tap in time. one_by_one: as of :class:`CausalConv3d`. padded:
+    whether the frames have their padding in space.
     """
-    k_h, k_w = layer.weight.shape[2:4]
+    weight = layer.weight[:, first:]
+    k_t, k_h, k_w = weight.shape[1:4]
+    frames = x.shape[1] - k_t + 1
+    inputs = [x[:, tap : tap + frames : stride] for tap in range(k_t)]
+    padding = (0, 0) if padded else (k_h // 2, k_w // 2)
     if k_h == k_w == 1:
-        matrix = layer.weight[:, first:].reshape(layer.weight.shape[0], -1)
-        y = mx.concatenate(inputs, axis=-1) @ matrix.T
+        y = mx.concatenate(inputs, axis=-1) @ weight.reshape(weight.shape[0], -1).T
+    elif stride == space_stride == 1 and mx.default_device() == mx.cpu:
+        y = processor.convolve(_padded(x, padding), weight)
     else:
-        padding = (0, 0) if padded else (k_h // 2, k_w // 2)
-        y = conv_frames(inputs[0], layer.weight[:, first], space_stride, padding)
-        for tap, part in enumerate(inputs[1:], first + 1):
+        y = conv_frames(inputs[0], weight[:, 0], space_stride, padding)
+        for tap, part in enumerate(inputs[1:], 1):
             if one_by_one and y.size > MAX_LAZY_VALUES:
                 mx.eval(y)
-            y = y + conv_frames(part, layer.weight[:, tap], space_stride, padding)
+            y = y + conv_frames(part, weight[:, tap], space_stride, padding)
     return y + layer.bias if "bias" in layer else y
+
+
+def _padded(x: mx.array, padding: tuple[int, int]) -> mx.array:
+    """Frames [B, F, H, W, C] with so many zeros on each side of height and width."""
+    return mx.pad(x, [(0, 0), (0, 0), (padding[0],) * 2, (padding[1],) * 2, (0, 0)])
 
 
 class FrameConv2d(nn.Conv2d):
@@ -265,6 +272,9 @@ def conv_frames(
 
     As many frames at a time as :data:`MAX_VALUES` allows.
     """
+    if stride in (1, (1, 1)) and mx.default_device() == mx.cpu:
+        sides = (padding, padding) if isinstance(padding, int) else padding
+        return processor.convolve(_padded(x, sides), weight[:, None])
     images = x.reshape(-1, *x.shape[2:])
     values = int(MAX_VALUES * bounds.share())
     batch = max(1, values // math.prod(x.shape[2:]))

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import mlx.core as mx
 import mlx.nn as nn
 
+from .processor import gelu_approx, silu
+
 
 def timestep_embedding(t: mx.array, dim: int, max_period: float = 10000.0) -> mx.array:
     """Sinusoids of timesteps t [B] (0 to 1000), float32 [B, dim].
@@ -34,7 +36,7 @@ class TimestepEmbedding(nn.Module):
     def __call__(self, t: mx.array) -> mx.array:
         weight = self.linear_1.weight
         sinusoids = timestep_embedding(t, weight.shape[-1]).astype(weight.dtype)
-        return self.linear_2(nn.silu(self.linear_1(sinusoids)))
+        return self.linear_2(silu(self.linear_1(sinusoids)))
 
 
 class TextProjection(nn.Module):
@@ -47,7 +49,7 @@ class TextProjection(nn.Module):
         self,
         channels: int,
         dim: int,
-        activation: Callable[[mx.array], mx.array] = nn.gelu_approx,
+        activation: Callable[[mx.array], mx.array] = gelu_approx,
     ):
         super().__init__()
         self.activation = activation

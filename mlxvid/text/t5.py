@@ -9,6 +9,7 @@ import mlx.nn as nn
 import numpy as np
 
 from mlxvid.layers.bounds import evaluate
+from mlxvid.layers.processor import gelu_approx
 from mlxvid.layers.streaming import in_memory
 
 from .t5_config import T5Config
@@ -58,7 +59,7 @@ class DenseReluDense(nn.Module):
     def __call__(self, x: mx.array) -> mx.array:
         # The values overflow float16 from here to the residual sum: the last product is float32
         # whatever the weights' type.
-        gate = nn.gelu_approx(self.wi_0(x)).astype(mx.float32)
+        gate = gelu_approx(self.wi_0(x)).astype(mx.float32)
         return self.wo(gate * self.wi_1(x))
 
 

@@ -19,6 +19,7 @@ from mlxvid.layers import bounds
 from mlxvid.layers.attention import FeedForwardNet, attend
 from mlxvid.layers.embeddings import TimestepEmbedding
 from mlxvid.layers.patches import fold, unfold
+from mlxvid.layers.processor import silu
 
 from .config import CogVideoXConfig
 from .original import PICTURE_LAYERS, original_name
@@ -108,7 +109,7 @@ class LayerNormZero(nn.Module):
 
     def __call__(self, x: mx.array, is_text: mx.array, time: mx.array) -> tuple[mx.array, Pair]:
         """Tokens [B, N, C], normed, and the gates of what is made of them."""
-        modulation = self.linear(nn.silu(time)).astype(mx.float32)[:, None]
+        modulation = self.linear(silu(time)).astype(mx.float32)[:, None]
         shift, scale, gate, text_shift, text_scale, text_gate = mx.split(modulation, 6, axis=-1)
         normed = shifted(self.norm(x), is_text, Pair(text_shift, shift), Pair(text_scale, scale))
         return normed, Pair(text_gate, gate)
@@ -176,7 +177,7 @@ class AdaLayerNorm(nn.Module):
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.norm_eps)
 
     def __call__(self, x: mx.array, time: mx.array) -> mx.array:
-        modulation = self.linear(nn.silu(time)).astype(mx.float32)[:, None]
+        modulation = self.linear(silu(time)).astype(mx.float32)[:, None]
         shift, scale = mx.split(modulation, 2, axis=-1)
         return modulated(self.norm(x), shift, scale)
 

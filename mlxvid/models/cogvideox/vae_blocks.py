@@ -14,6 +14,7 @@ import mlx.nn as nn
 
 from mlxvid.layers.conv import CausalConv3d, FrameConv2d, Stream
 from mlxvid.layers.frame_parts import GroupNorm, in_parts
+from mlxvid.layers.processor import silu
 
 
 class CausalConv(nn.Module):
@@ -72,7 +73,7 @@ def convolved(
         shift = mx.broadcast_to(shift, shape)
 
     def layer(part: mx.array, of: slice) -> mx.array:
-        return conv(nn.silu(_scaled(part, scale[:, of], shift[:, of])), stream)
+        return conv(silu(_scaled(part, scale[:, of], shift[:, of])), stream)
 
     return in_parts(layer, x, frames)
 

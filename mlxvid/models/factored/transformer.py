@@ -18,6 +18,7 @@ from mlxvid.layers.attention import Attention, CrossAttention, FeedForward
 from mlxvid.layers.embeddings import TimestepEmbedding
 from mlxvid.layers.patches import fold, unfold
 from mlxvid.layers.pixart import modulated
+from mlxvid.layers.processor import silu
 from mlxvid.layers.rope import rope_1d, rope_3d
 
 from .config import TransformerConfig
@@ -170,7 +171,7 @@ class FactoredTransformer(nn.Module):
         x = self.patch_embed(x) + self.pos_embed(position_features(t, h, w).astype(dtype))
         x = x.reshape(b, t, h * w, -1)
         emb = self.time_embed(sigma * 1000)
-        ada = self.adaln(nn.silu(emb)).reshape(b, 9, -1)
+        ada = self.adaln(silu(emb)).reshape(b, 9, -1)
         text = self.caption_projection(text)
         mask = mask[:, None, None]
         ropes = self.ropes(t, h, w)

@@ -13,6 +13,7 @@ import mlx.nn as nn
 
 from mlxvid.layers.conv import CausalConv3d, Stream, channels_last
 from mlxvid.layers.patches import fold, unfold
+from mlxvid.layers.processor import silu
 from mlxvid.layers.tiling import chunks, tiled
 
 from .config import VAEConfig
@@ -32,8 +33,8 @@ class ResBlock(nn.Module):
         self.conv2 = CausalConv3d(dim, dim, (3, 1, 1))
 
     def __call__(self, x: mx.array, stream: Stream) -> mx.array:
-        h = self.conv1(nn.silu(self.norm1(x)))
-        return x + self.conv2(nn.silu(self.norm2(h)), stream)
+        h = self.conv1(silu(self.norm1(x)))
+        return x + self.conv2(silu(self.norm2(h)), stream)
 
 
 class Encoder(nn.Module):
@@ -60,7 +61,7 @@ class Encoder(nn.Module):
         x = self.down(fold(x, 1, 2))
         for block in self.coarse:
             x = block(x, stream)
-        return self.conv_out(nn.silu(self.norm_out(x)))
+        return self.conv_out(silu(self.norm_out(x)))
 
 
 class Decoder(nn.Module):
@@ -85,7 +86,7 @@ class Decoder(nn.Module):
         x = unfold(self.up(x), 1, 2)
         for block in self.fine:
             x = block(x, stream)
-        x = unfold(self.conv_out(nn.silu(self.norm_out(x))), *self.patch)
+        x = unfold(self.conv_out(silu(self.norm_out(x))), *self.patch)
         return x[:, spare:]
 
 

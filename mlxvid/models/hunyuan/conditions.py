@@ -7,6 +7,7 @@ import mlx.nn as nn
 
 from mlxvid.layers.attention import FeedForwardNet, attend
 from mlxvid.layers.embeddings import TextProjection, TimestepEmbedding
+from mlxvid.layers.processor import silu
 
 from .config import HunyuanVideoTransformerConfig
 
@@ -24,7 +25,7 @@ class Modulation(nn.Module):
         self.linear = nn.Linear(dim, parts * dim)
 
     def __call__(self, condition: mx.array) -> list[mx.array]:
-        return list(mx.split(self.linear(nn.silu(condition)), self.parts, axis=-1))
+        return list(mx.split(self.linear(silu(condition)), self.parts, axis=-1))
 
 
 class ConditionEmbedding(nn.Module):
@@ -39,7 +40,7 @@ class ConditionEmbedding(nn.Module):
         dim = config.hidden_size
         self.replaces_tokens = config.replaces_tokens
         self.timestep_embedder = TimestepEmbedding(dim)
-        self.text_embedder = TextProjection(config.pooled_projection_dim, dim, nn.silu)
+        self.text_embedder = TextProjection(config.pooled_projection_dim, dim, silu)
         if config.guidance_embeds:
             self.guidance_embedder = TimestepEmbedding(dim)
 
@@ -60,7 +61,7 @@ class TimeTextEmbedding(nn.Module):
     def __init__(self, text_dim: int, dim: int):
         super().__init__()
         self.timestep_embedder = TimestepEmbedding(dim)
-        self.text_embedder = TextProjection(text_dim, dim, nn.silu)
+        self.text_embedder = TextProjection(text_dim, dim, silu)
 
     def __call__(self, timestep: mx.array, text: mx.array) -> mx.array:
         return self.timestep_embedder(timestep) + self.text_embedder(text)
@@ -97,7 +98,7 @@ class RefinerBlock(nn.Module):
         self.norm1 = nn.LayerNorm(dim, eps=EPS)
         self.attn = RefinerAttention(dim, config.num_attention_heads)
         self.norm2 = nn.LayerNorm(dim, eps=EPS)
-        self.ff = FeedForwardNet(dim, REFINER_RATIO * dim, dim, nn.silu)
+        self.ff = FeedForwardNet(dim, REFINER_RATIO * dim, dim, silu)
         self.norm_out = Modulation(dim, 2)
 
     def __call__(self, x: mx.array, condition: mx.array) -> mx.array:

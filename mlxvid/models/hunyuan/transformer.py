@@ -14,6 +14,7 @@ from mlxvid.layers import bounds
 from mlxvid.layers.attention import FeedForwardNet, attend
 from mlxvid.layers.patches import fold, unfold
 from mlxvid.layers.pixart import modulated, patch_matrix
+from mlxvid.layers.processor import gelu_approx
 from mlxvid.layers.rope import rope_3d
 
 from .conditions import EPS, ConditionEmbedding, Modulation, TokenRefiner
@@ -168,7 +169,7 @@ class SingleBlock(nn.Module):
     def _merged(self, both: mx.array) -> mx.array:
         """The output layer on attention and feed-forward; both: [..., input and attention]."""
         h, attended = mx.split(both, 2, axis=-1)
-        inner = nn.gelu_approx(self.proj_mlp(h))
+        inner = gelu_approx(self.proj_mlp(h))
         return self.proj_out(mx.concatenate([attended, inner], axis=-1))
 
 

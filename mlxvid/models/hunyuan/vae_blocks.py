@@ -16,6 +16,7 @@ import mlx.nn as nn
 from mlxvid.layers import bounds
 from mlxvid.layers.conv import CausalConv3d, Stream
 from mlxvid.layers.frame_parts import GroupNorm, in_parts
+from mlxvid.layers.processor import silu
 
 # Attention scores held at once: no platform has fused attention for heads this wide.
 SCORES = 2**25
@@ -67,7 +68,7 @@ def normed(
     scale, shift = norm(x)
 
     def layer(part: mx.array, of: slice) -> mx.array:
-        y = conv(nn.silu(part * scale + shift).astype(part.dtype), stream)
+        y = conv(silu(part * scale + shift).astype(part.dtype), stream)
         return y if kept is None else y + kept(of)
 
     return in_parts(layer, x, x.shape[1])

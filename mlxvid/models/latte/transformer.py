@@ -12,6 +12,7 @@ from mlxvid.layers.attention import FeedForwardNet, attend
 from mlxvid.layers.embeddings import TextProjection, TimestepEmbedding
 from mlxvid.layers.patches import unfold
 from mlxvid.layers.pixart import PatchEmbed, modulated, patch_matrix, sines, sines_2d
+from mlxvid.layers.processor import silu
 
 from .config import LatteConfig
 
@@ -99,7 +100,7 @@ class AdaLayerNormSingle(nn.Module):
 
     def __call__(self, timestep: mx.array) -> tuple[mx.array, mx.array]:
         embedded = self.emb["timestep_embedder"](timestep)
-        return self.linear(nn.silu(embedded)).reshape(timestep.shape[0], 6, -1), embedded
+        return self.linear(silu(embedded)).reshape(timestep.shape[0], 6, -1), embedded
 
 
 class LatteTransformer3DModel(nn.Module):

@@ -22,6 +22,7 @@ from mlxvid.layers.autoencoder_kl import (
     Upsample2D,
     group_norm,
 )
+from mlxvid.layers.processor import silu
 from mlxvid.layers.tiling import chunks
 
 from .vae_config import TemporalDecoderConfig
@@ -113,9 +114,9 @@ class TemporalResnetBlock(nn.Module):
 
     def __call__(self, frames: Frames) -> Iterator[mx.array]:
         norm = self.norm1(frames)
-        inner = list(self.conv1(frames, lambda frame: nn.silu(norm(frame))))
+        inner = list(self.conv1(frames, lambda frame: silu(norm(frame))))
         inner_norm = self.norm2(inner)
-        return self.conv2(inner, lambda frame: nn.silu(inner_norm(frame)))
+        return self.conv2(inner, lambda frame: silu(inner_norm(frame)))
 
 
 class Mixer(nn.Module):
@@ -211,7 +212,7 @@ class TemporalDecoder(nn.Module):
         return self.time_conv_out(frames)
 
     def _to_pixels(self, frame: mx.array) -> mx.array:
-        return self.conv_out(nn.silu(self.conv_norm_out(frame)))
+        return self.conv_out(silu(self.conv_norm_out(frame)))
 
 
 class AutoencoderKLTemporalDecoder(AutoencoderKLBase):

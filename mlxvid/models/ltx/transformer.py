@@ -16,6 +16,7 @@ from mlxvid.layers import bounds
 from mlxvid.layers.attention import FeedForwardNet, attend
 from mlxvid.layers.embeddings import TextProjection, TimestepEmbedding
 from mlxvid.layers.pixart import modulated
+from mlxvid.layers.processor import silu
 
 from .config import LTXTransformerConfig
 from .names import FUSED_LAYERS, original_name
@@ -159,7 +160,7 @@ class AdaLayerNormSingle(nn.Module):
 
     def __call__(self, times: mx.array) -> tuple[mx.array, mx.array]:
         time = self.emb["timestep_embedder"](TIME_SCALE * times)
-        return time, self.linear(nn.silu(time)).reshape(len(times), 6, -1)
+        return time, self.linear(silu(time)).reshape(len(times), 6, -1)
 
 
 class LTXVideoTransformer3DModel(nn.Module):

@@ -14,6 +14,7 @@ import mlx.nn as nn
 from mlxvid.layers import bounds
 from mlxvid.layers.conv import CentredConv3d, FrameConv2d, Stream, channels_last
 from mlxvid.layers.passing import Layer, passed
+from mlxvid.layers.processor import silu
 
 from .upsampler_config import GROUPS, LTXUpsamplerConfig
 from .vae_blocks import from_channels
@@ -30,8 +31,8 @@ class ResBlock(nn.Module):
         self.norm2 = group_norm(channels)
 
     def __call__(self, x: mx.array) -> mx.array:
-        h = nn.silu(self.norm1(convolved(self.conv1, x)))
-        return nn.silu(self.norm2(convolved(self.conv2, h)) + x)
+        h = silu(self.norm1(convolved(self.conv1, x)))
+        return silu(self.norm2(convolved(self.conv2, h)) + x)
 
 
 class LTXLatentUpsamplerModel(nn.Module):
@@ -57,7 +58,7 @@ class LTXLatentUpsamplerModel(nn.Module):
 
     def __call__(self, latents: mx.array) -> mx.array:
         x = latents.astype(self.initial_conv.weight.dtype)
-        x = nn.silu(self.initial_norm(convolved(self.initial_conv, x)))
+        x = silu(self.initial_norm(convolved(self.initial_conv, x)))
         for block in self.res_blocks:
             x = block(x)
         x = from_channels(convolved(self.upsampler[0], x), self.config.factors)

@@ -18,6 +18,7 @@ from mlxvid.errors import SettingError
 from mlxvid.layers.conv import Stream, channels_last
 from mlxvid.layers.embeddings import TimestepEmbedding
 from mlxvid.layers.passing import Layer, passed
+from mlxvid.layers.processor import silu
 from mlxvid.layers.tiling import blended, chunks
 
 from .vae_blocks import (
@@ -95,7 +96,7 @@ class Encoder(nn.Module):
         return self.conv_in(x.reshape(b, f, h // p, w // p, -1), stream)
 
     def last(self, x: mx.array, stream: Stream) -> mx.array:
-        return self.conv_out(nn.silu(pixel_norm(x)), stream)
+        return self.conv_out(silu(pixel_norm(x)), stream)
 
 
 class TimedBlock(nn.Module):
@@ -178,7 +179,7 @@ class Decoder(nn.Module):
         if time is not None:
             shift, scale = shifts_and_scales(time, self.scale_shift_table)
             x = x * (1 + scale) + shift
-        x = self.conv_out(nn.silu(x), stream)
+        x = self.conv_out(silu(x), stream)
         b, f, h, w, c = x.shape
         p = self.patch_size
         x = x.reshape(b, f, h, w, c // p**2, p, p).transpose(0, 1, 2, 6, 3, 5, 4)

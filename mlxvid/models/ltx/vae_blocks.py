@@ -13,6 +13,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from mlxvid.layers.conv import CausalConv3d, CentredConv3d, Stream
+from mlxvid.layers.processor import silu
 
 Noise = Callable[[int, mx.array], mx.array]
 """noise(number, x): of the block's first or second convolution, [H, W] for x [B, F, H, W, C]."""
@@ -80,8 +81,8 @@ class CausalResnet(Shortcut):
         self.conv2 = CausalConv(out_channels, out_channels)
 
     def __call__(self, x: mx.array, stream: Stream) -> mx.array:
-        h = self.conv1(nn.silu(pixel_norm(x)), stream)
-        return self.conv2(nn.silu(pixel_norm(h)), stream) + self.shortcut(x)
+        h = self.conv1(silu(pixel_norm(x)), stream)
+        return self.conv2(silu(pixel_norm(h)), stream) + self.shortcut(x)
 
 
 class Downsampler(nn.Module):
@@ -139,7 +140,7 @@ class CentredResnet(Shortcut):
         h = pixel_norm(x)
         if tables is not None:
             h = h * (1 + tables[1]) + tables[0]
-        h = self.conv1.conv.within(nn.silu(h))
+        h = self.conv1.conv.within(silu(h))
         if not h.shape[1]:  # it waits for a frame; Metal has no kernels for nothing
             return self.conv2.conv.within(h)
         if noise is not None:
@@ -147,7 +148,7 @@ class CentredResnet(Shortcut):
         h = pixel_norm(h)
         if tables is not None:
             h = h * (1 + tables[3]) + tables[2]
-        h = self.conv2(nn.silu(h), stream)
+        h = self.conv2(silu(h), stream)
         if not h.shape[1]:
             return h
         if noise is not None:

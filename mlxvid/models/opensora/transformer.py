@@ -16,6 +16,7 @@ from mlxvid.layers.attention import attend
 from mlxvid.layers.embeddings import timestep_embedding
 from mlxvid.layers.patches import unfold
 from mlxvid.layers.pixart import PatchEmbed, modulated, patch_matrix, sines_2d
+from mlxvid.layers.processor import gelu_approx
 from mlxvid.layers.rope import rope_1d
 
 from .chain import chain
@@ -94,7 +95,7 @@ class MLP(nn.Module):
         return bounds.in_rows(self._whole, x, self._row_ops)
 
     def _whole(self, x: mx.array) -> mx.array:
-        return self.fc2(nn.gelu_approx(self.fc1(x)))
+        return self.fc2(gelu_approx(self.fc1(x)))
 
 
 class Block(nn.Module):

@@ -16,6 +16,7 @@ import mlx.nn as nn
 
 from mlxvid.layers.autoencoder_kl import AutoencoderKL, group_norm, posterior
 from mlxvid.layers.conv import CausalConv3d
+from mlxvid.layers.processor import silu
 from mlxvid.layers.tiling import chunks
 
 from .chain import chain
@@ -67,8 +68,8 @@ class ResBlock(nn.Module):
             self.conv3 = CausalConv(in_channels, out_channels, 1, bias=False)
 
     def __call__(self, x: mx.array) -> mx.array:
-        h = self.conv1(nn.silu(self.norm1(x)))
-        h = self.conv2(nn.silu(self.norm2(h)))
+        h = self.conv1(silu(self.norm1(x)))
+        h = self.conv2(silu(self.norm2(h)))
         return h + (self.conv3(x) if "conv3" in self else x)
 
 
@@ -115,7 +116,7 @@ class Encoder(nn.Module):
         halvings = [*self.conv_blocks, nn.Identity()]
         for level, halving in zip(self.block_res_blocks, halvings, strict=True):
             x = halving(chain(level, x))
-        return self.conv2(nn.silu(self.norm1(chain(self.res_blocks, x))))
+        return self.conv2(silu(self.norm1(chain(self.res_blocks, x))))
 
 
 class Decoder(nn.Module):
@@ -142,7 +143,7 @@ class Decoder(nn.Module):
         doublings = [*self.conv_blocks[::-1], nn.Identity()]
         for level, doubling in zip(self.block_res_blocks[::-1], doublings, strict=True):
             x = doubling(chain(level, x))
-        return self.conv_out(nn.silu(self.norm1(x)))
+        return self.conv_out(silu(self.norm1(x)))
 
 
 class TemporalVAE(nn.Module):

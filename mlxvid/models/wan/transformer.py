@@ -23,6 +23,7 @@ from mlxvid.layers.attention import FeedForwardNet, attend
 from mlxvid.layers.embeddings import TextProjection, TimestepEmbedding
 from mlxvid.layers.patches import fold, unfold
 from mlxvid.layers.pixart import modulated, patch_matrix
+from mlxvid.layers.processor import silu
 from mlxvid.layers.rope import rope_3d
 
 from .config import WanTransformerConfig
@@ -179,7 +180,7 @@ class WanTimeTextImageEmbedding(nn.Module):
         [B, L', C].
         """
         time = self.time_embedder(timestep).astype(mx.float32)
-        ada = self.time_proj(nn.silu(time)).reshape(timestep.shape[0], 6, -1)
+        ada = self.time_proj(silu(time)).reshape(timestep.shape[0], 6, -1)
         text = self.text_embedder(text.astype(self.text_embedder.linear_1.weight.dtype))
         if image is not None:
             image = self.image_embedder(image)

@@ -19,6 +19,7 @@ import mlx.nn as nn
 from mlxvid.errors import SettingError
 from mlxvid.layers import bounds
 from mlxvid.layers.conv import Stream, channels_last
+from mlxvid.layers.processor import silu
 from mlxvid.layers.tiling import blended, chunks, tiled
 
 from .vae_blocks import (
@@ -76,7 +77,7 @@ class Encoder(nn.Module):
     def middle(self, x: mx.array, stream: Stream) -> mx.array:
         """The coarsest level, with attention over the whole picture, to moments."""
         x = self.mid_block(x, stream)
-        return self.conv_out(nn.silu(self.norm_out(x)), stream)
+        return self.conv_out(silu(self.norm_out(x)), stream)
 
 
 class Decoder(nn.Module):
@@ -114,7 +115,7 @@ class Decoder(nn.Module):
         return in_parts([self.up_blocks[-1], self.head], x, stream)
 
     def head(self, x: mx.array, stream: Stream) -> mx.array:
-        return self.conv_out(nn.silu(self.norm_out(x)), stream)
+        return self.conv_out(silu(self.norm_out(x)), stream)
 
 
 class AutoencoderKLWan(nn.Module):

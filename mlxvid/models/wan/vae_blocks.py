@@ -14,6 +14,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from mlxvid.layers.conv import CausalConv3d, FrameConv2d, Stream
+from mlxvid.layers.processor import silu
 from mlxvid.layers.tiling import chunks
 
 Layer = Callable[[mx.array, Stream], mx.array]
@@ -64,7 +65,7 @@ class ResidualBlock(nn.Module):
 
     def __call__(self, x: mx.array, stream: Stream) -> mx.array:
         # One expression: a name for an intermediate array would hold it until the end.
-        h = self.conv2(nn.silu(self.norm2(self.conv1(nn.silu(self.norm1(x)), stream))), stream)
+        h = self.conv2(silu(self.norm2(self.conv1(silu(self.norm1(x)), stream))), stream)
         return h + (self.conv_shortcut(x) if "conv_shortcut" in self else x)
 
 
