@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from PySide6.QtCore import QMetaObject, QObject, QUrl, Signal
+from PySide6.QtCore import QMetaObject, QObject, Qt, QUrl, Signal
 from PySide6.QtGui import QAction, QActionGroup, QDesktopServices, QKeySequence, QUndoStack
 from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QTabWidget, QWidget
 
@@ -168,7 +168,10 @@ class Menus(QObject):
         self.side_panel = self._panel("Side Panel", "Ctrl+Alt+2", panels.side)
         self.view.addSeparator()
         self._fill_appearance(self.view.addMenu("Appearance"))
-        self._add(self.view, "Full Screen", Key.FullScreen, self._toggle_full_screen)
+        self._full_screen = self._add(
+            self.view, "Enter Full Screen", Key.FullScreen, self._toggle_full_screen
+        )
+        self.view.aboutToShow.connect(self._name_full_screen)
 
     def _panel(self, text: str, keys: str, panel: QWidget) -> QAction:
         """An entry that shows or hides a panel."""
@@ -200,10 +203,12 @@ class Menus(QObject):
         self.cancel.setEnabled(self._runner.current is not None)
 
     def _toggle_full_screen(self) -> None:
-        if self._window.isFullScreen():
-            self._window.showNormal()
-        else:
-            self._window.showFullScreen()
+        """A maximized window is that again afterwards."""
+        self._window.setWindowState(self._window.windowState() ^ Qt.WindowState.WindowFullScreen)
+
+    def _name_full_screen(self) -> None:
+        word = "Exit" if self._window.isFullScreen() else "Enter"
+        self._full_screen.setText(f"{word} Full Screen")
 
     def _show_folder(self) -> None:
         folder = self._preferences.clips_folder

@@ -43,6 +43,7 @@ from .announcements import Announcements
 from .help_menu import Help
 from .menus import Menus, Panels
 from .opening import Opening
+from .presence import Presence
 from .tool_windows import ToolWindows
 
 VARIATIONS = 4
@@ -93,6 +94,7 @@ class Window(QMainWindow):
         self.tools = ToolWindows(
             self, self.menus.window_menu, database, self.choices, preferences, self.model_jobs
         )
+        self.presence = Presence(self, self.runner, database, preferences)
         self.help = Help(
             self,
             self.menus.help,
@@ -134,7 +136,6 @@ class Window(QMainWindow):
             self.splitter.addWidget(panel)
             self.splitter.setStretchFactor(place, stretch)
         self.setCentralWidget(self.splitter)
-        self.setWindowTitle("mlxvid")
         self.setAcceptDrops(True)
 
     def _connect(self) -> None:
