@@ -17,7 +17,6 @@ from mlxvid.gui.compose.panel import ComposePanel
 from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.preferences import Appearance, Preferences
 from mlxvid.gui.core.runner import Runner
-from mlxvid.gui.dialogs.about import show_about
 from mlxvid.gui.dialogs.general_page import APPEARANCES
 from mlxvid.gui.gallery.panel import GalleryPanel
 from mlxvid.gui.player.stage import Stage
@@ -85,10 +84,6 @@ class Menus(QObject):
         self.playback.aboutToShow.connect(self._fill_playback)
         self._fill_view()
         self._add(self.window_menu, "Minimize", "Ctrl+M", window.showMinimized)
-        about = self._add(
-            self.help, "About mlxvid", None, lambda: show_about(choices.machine, window)
-        )
-        about.setMenuRole(QAction.MenuRole.AboutRole)
 
     def _add(
         self,

@@ -40,6 +40,7 @@ from mlxvid.gui.widgets.notices import NoticeBar
 from mlxvid.gui.widgets.overlay import Overlay
 
 from .announcements import Announcements
+from .help_menu import Help
 from .menus import Menus, Panels
 from .opening import Opening
 from .tool_windows import ToolWindows
@@ -92,6 +93,13 @@ class Window(QMainWindow):
         self.tools = ToolWindows(
             self, self.menus.window_menu, database, self.choices, preferences, self.model_jobs
         )
+        self.help = Help(
+            self,
+            self.menus.help,
+            self.choices,
+            lambda: self.compose.picker.value().name,
+            self.tools.diagnostics,
+        )
         self._connect()
         self._restore()
         self._show_queue_length()
@@ -131,14 +139,8 @@ class Window(QMainWindow):
 
     def _connect(self) -> None:
         inform = self.announcements.inform
-        for part in (
-            self.compose,
-            self.stage,
-            self.gallery,
-            self.menus,
-            self.tools,
-            self.opening,
-        ):
+        panels = (self.compose, self.stage, self.gallery, self.menus, self.tools)
+        for part in (*panels, self.help, self.opening):
             part.message.connect(inform)
         self.compose.submit.connect(self._submit)
         self.compose.edited.connect(self._change)
