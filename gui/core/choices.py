@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from mlxvid.model.machine import GIB, Machine
 from mlxvid.model.tiny import FOLDER
 from mlxvid.run.planning import plan
 
-from .machine import machine_without_mlx
+from .machine import machine_from, machine_without_mlx
 from .messages import shown
 from .preferences import Preferences
 
@@ -112,6 +112,12 @@ class Choices(QAbstractListModel):
         self._rows = rows
         self.endResetModel()
 
+    def take_machine(self, event: dict[str, Any]) -> None:
+        """Take the machine from a worker's `ready` event, if it is there."""
+        machine = machine_from(event.get("machine"))
+        if machine is not None:
+            self.set_machine(machine)
+
     def set_machine(self, machine: Machine) -> None:
         """The worker knows this machine better."""
         if machine != self.machine:
@@ -120,6 +126,11 @@ class Choices(QAbstractListModel):
 
     def find(self, name: str) -> Choice | None:
         return next((choice for choice in self._rows if choice.name == name), None)
+
+    def lacks(self, settings: Mapping[str, Any]) -> bool:
+        """Whether a clip of these settings needs a model that is not on this machine."""
+        choice = self.find(str(settings.get("model")))
+        return choice is not None and not choice.here
 
     def row_of(self, name: str) -> int:
         """-1 where there is none."""
