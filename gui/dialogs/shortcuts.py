@@ -94,7 +94,7 @@ class ShortcutsDialog(QDialog):
 
 
 def in_columns(sections: list[Section], count: int) -> list[list[Section]]:
-    """The sections in so many columns, in their order, the highest as low as can be."""
+    """The sections in so many columns, in their order, all about as high."""
 
     def height(part: list[Section]) -> int:
         return sum(len(rows) + 2 for _, rows in part)
@@ -104,7 +104,7 @@ def in_columns(sections: list[Section], count: int) -> list[list[Section]]:
         return [sections[begin:end] for begin, end in zip((0, *cuts), ends, strict=True)]
 
     ways = combinations_with_replacement(range(len(sections) + 1), count - 1)
-    return min(map(parted, ways), key=lambda columns: max(map(height, columns)))
+    return min(map(parted, ways), key=lambda columns: sum(height(part) ** 2 for part in columns))
 
 
 def _grid(title: str, rows: list[tuple[str, str]]) -> QGridLayout:
