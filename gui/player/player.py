@@ -8,12 +8,10 @@ import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QMenu, QWidget
 
-from mlxvid.gui.core.export import Export
+from mlxvid.gui.core.export import Source
 from mlxvid.gui.core.stills import keeping
 from mlxvid.gui.core.tasks import Task
 from mlxvid.gui.widgets.elided import ElidedLabel
-from mlxvid.gui.widgets.export_bar import ExportBar
-from mlxvid.gui.widgets.export_formats import Format, fill_export_menu
 from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.theme import small
 
@@ -28,9 +26,11 @@ class Player(ClipView):
     """Show one clip: a file, or the previews of one that is being made.
 
     stills: the folder for frames that become start images; None is the system's temporary folder.
+    export_asked: a list of Sources.
     """
 
     use_last_frame = Signal(Path)
+    export_asked = Signal(list)
 
     def __init__(self, stills: Path | None = None, parent: QWidget | None = None):
         super().__init__(Canvas(), parent=parent)
@@ -51,17 +51,13 @@ class Player(ClipView):
         self.use_last = action(self, "Use Last Frame as Start Image", None, None, self._use_last)
         frame_menu = QMenu(self)
         frame_menu.addActions([self.use_last, self.use_current])
-        export_menu = QMenu(self)
-        fill_export_menu(export_menu, self.export_as)
+        self.export = action(self, "Export…", "export", "Ctrl+E", self._export)
+        self.export.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
         self._frame_button = menu_button(frame_menu, "Use a frame as start image", icon("image"))
-        self._export_button = menu_button(export_menu, "Export", icon("export"))
+        self._export_button = button(self.export)
         self._export_button.setObjectName("export")
         self.transport.add(self._frame_button)
         self.transport.add(self._export_button)
-        self.exports = ExportBar(Export(self))
-        self.exports.message.connect(self.message)
-        self.exports.warning.connect(self.warning)
-        self.column.addWidget(self.exports)
 
         self.reel.begun.connect(self._begun)
         self.reel.grown.connect(self._grown)
@@ -156,14 +152,18 @@ class Player(ClipView):
         self._facts.setText("  ·  ".join(parts))
         for one in (self.actual, self.use_current, self.use_last, self._frame_button):
             one.setEnabled(has_frames)
-        self._export_button.setEnabled(has_frames and self.path is not None)
+        self.export.setEnabled(has_frames and self.path is not None)
 
     # --- what can be done with it -----------------------------------------------------------------
 
-    def export_as(self, form: Format) -> None:
-        """Ask for a name and save what is between the marks in this format."""
-        if self.path is not None:
-            self.exports.ask(self.path, form, self.playhead.first, self._out_mark())
+    def _export(self) -> None:
+        """Ask for the clip to be exported, what is between the marks if there are some."""
+        facts = self.reel.facts
+        if self.path is not None and facts is not None:
+            size = (facts.width, facts.height)
+            part = (self.playhead.first, self._out_mark())
+            source = Source(self.path, self.playhead.count, facts.fps, *size, *part)
+            self.export_asked.emit([source])
 
     def _out_mark(self) -> int | None:
         """The last frame to use; None for the clip's end, which may not be decoded yet."""
