@@ -20,8 +20,6 @@ from PySide6.QtWidgets import (
     QMessageBox,
     QSplitter,
     QTabWidget,
-    QVBoxLayout,
-    QWidget,
 )
 
 from mlxvid.gui.compose.panel import ComposePanel
@@ -40,8 +38,10 @@ from mlxvid.gui.player.stage import Stage
 from mlxvid.gui.queue.commands import EditJob
 from mlxvid.gui.queue.panel import QueuePanel
 from mlxvid.gui.widgets.notices import NoticeBar
+from mlxvid.gui.widgets.overlay import Overlay
 
 from .announcements import Announcements
+from .help_menu import Help
 from .menus import Menus, Panels
 from .opening import Opening
 from .tool_windows import ToolWindows
@@ -95,6 +95,13 @@ class Window(QMainWindow):
         self.tools = ToolWindows(
             self, self.menus.window_menu, database, self.choices, preferences, self.model_jobs
         )
+        self.help = Help(
+            self,
+            self.menus.help,
+            self.choices,
+            lambda: self.compose.picker.value().name,
+            self.tools.diagnostics,
+        )
         self._connect()
         self._restore()
         self._show_queue_length()
@@ -109,13 +116,8 @@ class Window(QMainWindow):
     # --- layout and signals -----------------------------------------------------------------------
 
     def _arrange(self) -> None:
-        middle = QWidget()
-        column = QVBoxLayout(middle)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self.notices)
-        column.addWidget(self.stage, 1)
-        column.addWidget(self.exports.bar)
+        Overlay(self.notices, self.stage.pictures, self.stage)
+        self.stage.layout().addWidget(self.exports.bar)
         self.side = QTabWidget()
         self.side.setDocumentMode(True)
         self.side.addTab(self.gallery, "Clips")
@@ -129,7 +131,9 @@ class Window(QMainWindow):
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.setHandleWidth(1)
         self.splitter.setChildrenCollapsible(False)
-        for place, (panel, stretch) in enumerate(((self.compose, 0), (middle, 1), (self.side, 0))):
+        for place, (panel, stretch) in enumerate(
+            ((self.compose, 0), (self.stage, 1), (self.side, 0))
+        ):
             self.splitter.addWidget(panel)
             self.splitter.setStretchFactor(place, stretch)
         self.setCentralWidget(self.splitter)
@@ -138,7 +142,8 @@ class Window(QMainWindow):
 
     def _connect(self) -> None:
         inform = self.announcements.inform
-        for part in (self.compose, self.stage, self.gallery, self.menus, self.tools):
+        panels = (self.compose, self.stage, self.gallery, self.menus, self.tools)
+        for part in (*panels, self.help, self.opening):
             part.message.connect(inform)
         self.compose.submit.connect(self._submit)
         self.compose.edited.connect(self._change)
@@ -146,7 +151,7 @@ class Window(QMainWindow):
             prompt.handed_on.connect(self.opening.receive)
         self.compose.model_chosen.connect(self.runner.prepare)
         self.queue.edit.connect(self.compose.edit)
-        self.stage.use_last_frame.connect(self.compose.set_start_image)
+        self.stage.use_frame.connect(self.compose.use_picture)
         self.stage.player.export_asked.connect(self.exports.ask)
         self.gallery.export_asked.connect(self.exports.ask)
         self.gallery.open_clip.connect(self.stage.open_clip)
@@ -182,9 +187,9 @@ class Window(QMainWindow):
             self.stage.close_compare()
 
     def _submit(self, jobs: list[Job]) -> None:
-        if self.runner.current is None:
-            self.stage.watch()
-        self.queue.add(jobs)
+        idle = self.runner.current is None
+        if self.queue.add(jobs) and idle:
+            self.stage.follow()
         self.compose.save()
         if self.runner.paused:
             self.announcements.report_paused()
@@ -214,7 +219,7 @@ class Window(QMainWindow):
     # --- dropping ---------------------------------------------------------------------------------
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if self.opening.takes(event.mimeData()):
+        if self.opening.takes(event):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:

@@ -148,10 +148,12 @@ class QueuePanel(QWidget):
         rows = sorted(index.row() for index in self.view.selectionModel().selectedIndexes())
         return [job for job in map(self.model.at, rows) if job is not None]
 
-    def add(self, jobs: list[Job]) -> None:
-        """Put new jobs at the end; several are the takes of one group."""
+    def add(self, jobs: list[Job]) -> bool:
+        """Put new jobs at the end, several as the takes of one group; whether it has them."""
         text = "Add Clip to Queue" if len(jobs) == 1 else "Add Clips to Queue"
-        self._undo_stack.push(AddJobs(self._database, grouped(jobs), text))
+        command = AddJobs(self._database, grouped(jobs), text)
+        self._undo_stack.push(command)
+        return command.added
 
     def resume(self) -> None:
         for job in self.chosen():

@@ -16,7 +16,7 @@ from .studio import Studio, rest, scene, wait
 @scene()
 def export_sheet(studio: Studio) -> None:
     """What is asked of one clip, with a preset for editing."""
-    gallery(studio)
+    gallery.play(studio)
     window = studio.window
     window.preferences.remember("export_folder", str(Path.home()))
     window.stage.player.playhead.mark_in(3)
@@ -31,7 +31,7 @@ def export_sheet(studio: Studio) -> None:
 @scene()
 def exported(studio: Studio) -> None:
     """The line below the clip, once several are made."""
-    gallery(studio)
+    gallery.play(studio)
     window = studio.window
     with tempfile.TemporaryDirectory() as folder:
         copies = []
