@@ -19,6 +19,7 @@ from .catalog import DEFAULT_MODEL, card_of, listing
 from .cli import parser as cli
 from .cli.plan_text import device_text, plan_text
 from .errors import SettingError
+from .model.caching import CACHES
 from .model.card import Card
 from .model.geometry import ATTENTION_MODES, Counts, Geometry, frames_of, plan_geometry
 from .model.machine import GIB, this_machine
@@ -38,9 +39,15 @@ EXAMPLES = """examples:
   python -m mlxvid.plan --device                               this machine, MLX, Metal kernels"""
 
 # The settings that a plan depends on.
-PLANNED = ("frames", "width", "height", "fps", "guidance", "attention", "dtype", "quantize")
+PLANNED = (
+    "frames", "width", "height", "fps", "guidance", "steps", "sampler", "cache", "attention",
+    "dtype", "quantize",
+)  # fmt: skip
 # What a geometry by hand stands in place of.
-OF_A_MODEL = ("model", "guidance", "attention", "dtype", "quantize", "growth", "memory")
+OF_A_MODEL = (
+    "model", "guidance", "steps", "sampler", "cache", "attention", "dtype", "quantize", "growth",
+    "memory",
+)  # fmt: skip
 
 
 def device() -> dict[str, Any]:
@@ -84,6 +91,9 @@ def parser() -> cli.Parser:
     p.add_argument(
         "--guidance", type=cli.not_negative, metavar="SCALE", help="1 needs one pass a step"
     )
+    p.add_argument("--steps", type=cli.whole, metavar="N")
+    p.add_argument("--sampler", metavar="NAME", help="some take two evaluations a step")
+    p.add_argument("--cache", choices=CACHES, help="a step cache leaves out evaluations")
     p.add_argument("--attention", choices=ATTENTION_MODES)
     p.add_argument(
         "--dtype",
@@ -159,7 +169,8 @@ def _planned(card: Card, args: argparse.Namespace) -> Plan:
     if args.seconds:
         args.frames = frames_of(args.seconds, args.fps or card.defaults.fps)
     machine = this_machine(int(args.memory * GIB)) if args.memory else None
-    return plan(card, machine=machine, **{name: getattr(args, name) for name in PLANNED})
+    known = {name: getattr(args, name) for name in PLANNED}
+    return plan(card, machine=machine, **{**known, "cache": args.cache or "off"})
 
 
 def _print_plan(card: Card, planned: Plan, args: argparse.Namespace) -> None:

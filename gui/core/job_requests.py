@@ -9,8 +9,8 @@ from typing import Any
 from mlxvid.catalog import DEFAULT_MODEL, card_of
 from mlxvid.errors import MlxvidError
 from mlxvid.media.prompt_names import named_after
+from mlxvid.model.evaluations import evaluations_of
 from mlxvid.model.machine import Machine
-from mlxvid.model.samplers import evaluations
 from mlxvid.model.settings import loading, making
 from mlxvid.model.strength import USUAL_STRENGTH, first_step
 from mlxvid.run.planning import Alternative, Plan, plan
@@ -48,7 +48,7 @@ def plan_of(settings: dict[str, Any], machine: Machine) -> Plan:
     """
     wanted = (
         *("frames", "width", "height", "fps", "guidance", "attention", "dtype", "quantize"),
-        "options",
+        *("cache", "options"),
     )
     known = {name: settings[name] for name in wanted if settings.get(name) is not None}
     from_clip = bool(settings.get("video"))
@@ -73,7 +73,9 @@ def passes_of(settings: dict[str, Any]) -> float:
         defaults.guidance if guidance is None else guidance,
         1.0 if true_guidance is None else true_guidance,
     )
-    return float(steps * passes * evaluations(settings.get("sampler") or defaults.sampler))
+    sampler = settings.get("sampler") or defaults.sampler
+    # At most: nobody knows what a step cache will leave out.
+    return float(evaluations_of(steps, passes, sampler)[1])
 
 
 def is_tight(settings: dict[str, Any], machine: Machine) -> bool:

@@ -81,6 +81,9 @@ def _cost_rows(plan: Plan) -> list[Row]:
     stages = ", ".join(f"{stage} {gib(size)}" for stage, size in plan.stage_bytes.items())
     machine = plan.machine
     fits = "yes" if plan.fits else f"no; {spelled_as_flags(remedy(plan.alternatives))}"
+    least, most = plan.evaluations
+    found = f"{least:,} to {most:,}, as the step cache finds" if least < most else f"{most:,}"
+    rows.append(("evaluations", f"{found}, of the network with one prompt"))
     rows += [
         ("peak memory", f"about {gib(plan.peak_bytes)} ({stages}; one stage's weights at a time)"),
         ("machine", _machine(machine.name, machine.total, machine.usable)),

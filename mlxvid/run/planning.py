@@ -11,13 +11,16 @@ from typing import Any
 
 from mlxvid import catalog
 from mlxvid.errors import DoesNotFitError, SettingError, shown
+from mlxvid.model.caching import CACHES
 from mlxvid.model.card import Card, Stage
+from mlxvid.model.evaluations import evaluations_of
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Counts, plan_geometry
 from mlxvid.model.machine import GIB, Machine, this_machine
 from mlxvid.model.memory import (
     DTYPE_BYTES,
     QUANTIZED_BITS,
+    VALUE_BYTES,
     Load,
     Weights,
     held_besides,
@@ -54,7 +57,8 @@ class Plan(Counts):
     at_once: frames that are denoised together, fewer than all of a long clip of some models;
     weights: by component and type as they stand in memory; weights_source: "files" or "catalog"
     (stored counts of parameters); stage_bytes: estimated peaks of encode, denoise and decode;
-    peak_bytes: the largest; alternatives: settings that fit, if this does not.
+    peak_bytes: the largest; evaluations: the least and the most of a stage's network, each of one
+    row of conditions; alternatives: settings that fit, if this does not.
     """
 
     model: str
@@ -71,6 +75,7 @@ class Plan(Counts):
     fits: bool
     alternatives: tuple[Alternative, ...]
     at_once: int
+    evaluations: tuple[int, int]
 
     def require_fit(self) -> None:
         """Raise :class:`DoesNotFitError`, naming what would fit, where the clip needs more than the
@@ -92,6 +97,9 @@ def plan(
     height: int | None = None,
     fps: float | None = None,
     guidance: float | None = None,
+    steps: int | None = None,
+    sampler: str | None = None,
+    cache: str = "off",
     attention: str | None = None,
     dtype: str | None = None,
     quantize: int | None = None,
@@ -112,6 +120,10 @@ def plan(
     default = card.defaults
     machine = machine or this_machine()
     attention = card.attention_modes[0] if attention is None else attention
+    steps = SETTINGS["steps"].checked(default.steps if steps is None else steps)
+    sampler = default.sampler if sampler is None else sampler
+    _one_of("sampler", sampler, card.samplers)
+    _one_of("cache", cache, CACHES)
     _one_of("attention", attention, card.attention_modes)
     _one_of("dtype", dtype, (None, *DTYPE_BYTES))
     _one_of("quantize", quantize, (None, *QUANTIZED_BITS))
@@ -130,6 +142,7 @@ def plan(
         attention=attention,
         dtype=dtype or (_own_dtype(card.folder) if card.folder and read else None),
         passes=card.passes(guidance),
+        cache=cache,
         from_clip=from_clip or follows,
         follows=follows,
         machine=machine,
@@ -153,6 +166,7 @@ def plan(
         peak_bytes=peak,
         machine=machine,
         fits=fits,
+        evaluations=evaluations_of(steps, costs.passes, sampler, cache),
         at_once=card.geometry.at_once(asked.frames, asked.width, asked.height),
         alternatives=() if fits else _alternatives(asked, quantize, costs),
     )
@@ -172,6 +186,7 @@ def held_by(
         attention=request.attention,
         dtype=dtype,
         passes=card.passes(request.guidance, request.true_guidance),
+        cache=request.cache,
         from_clip=request.video is not None or request.control is not None,
         follows=request.control is not None,
         machine=this_machine(),
@@ -186,9 +201,9 @@ def held_by(
 class _Costs:
     """What clips of one model cost on a machine, at any size and bits a weight.
 
-    weights: as stored. passes: rows of conditions a step. from_clip: whether they are made from
-    others. follows: whether they follow others, whose tokens go through the network with theirs.
-    options: of the family's, those that have a value.
+    weights: as stored. passes: rows of conditions a step. cache: the step cache. from_clip: whether
+    they are made from others. follows: whether they follow others, whose tokens go through the
+    network with theirs. options: of the family's, those that have a value.
     """
 
     card: Card
@@ -196,6 +211,7 @@ class _Costs:
     attention: str
     dtype: str | None
     passes: int
+    cache: str
     from_clip: bool
     follows: bool
     machine: Machine
@@ -240,7 +256,15 @@ class _Costs:
             batch=self.passes if batched else 1,
             dtype=self.dtype,
             from_clip=self.from_clip,
+            cached=self._cached(piece),
         )
+
+    def _cached(self, piece: Counts) -> int:
+        """Bytes that the step cache keeps of what is denoised together."""
+        if self.cache == "off":
+            return 0
+        # The last input, the last that was computed, and each pass's output.
+        return (2 + self.passes) * piece.latent_values * VALUE_BYTES
 
     def attempt(self, frames: int, width: int, height: int, bits: int | None) -> Alternative:
         """A clip of about that size, and what it takes."""
