@@ -1,11 +1,13 @@
-"""The windows beside the main one: the model manager and the log.
+"""The windows beside the main one: the model manager, the log and the settings.
 
 Each is made when it is first opened.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction, QKeySequence
@@ -14,9 +16,12 @@ from PySide6.QtWidgets import QDialog, QMenu, QVBoxLayout, QWidget
 from mlxvid.errors import MlxvidError
 from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.database import Database
+from mlxvid.gui.core.downloads import ModelJobs
 from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.dialogs.log import LogBook, LogView
+from mlxvid.gui.dialogs.preferences import PreferencesDialog
+from mlxvid.gui.dialogs.reporting import Diagnostics
 from mlxvid.gui.models.panel import ModelsPanel
 from mlxvid.gui.widgets.notices import Notice, NoticeBar
 
@@ -39,17 +44,23 @@ class ToolWindows(QObject):
         database: Database,
         choices: Choices,
         preferences: Preferences,
+        jobs: ModelJobs,
     ):
         super().__init__(window)
+        self._jobs = jobs
         self._window = window
         self._database = database
         self._choices = choices
         self._preferences = preferences
         self.book = LogBook(self)
+        self.diagnostics = Diagnostics(
+            preferences, lambda: list(self.book.lines), self._prompts, self
+        )
         self.models: ModelsPanel | None = None
         self.model_notices = NoticeBar()
         self._dialog: QDialog | None = None
         self._log: LogView | None = None
+        self._settings: PreferencesDialog | None = None
         # The worker may report the machine after the model manager is opened.
         choices.modelReset.connect(self._update_machine)
         menu.addSeparator()
@@ -65,12 +76,12 @@ class ToolWindows(QObject):
     @property
     def busy(self) -> bool:
         """Whether a download or an import is under way."""
-        return self.models is not None and self.models.jobs.busy
+        return self._jobs.busy
 
     def show_models(self) -> None:
         """Open the model manager, or bring it to the front."""
         if self._dialog is None:
-            panel = self.models = ModelsPanel(self._preferences, self._choices.machine)
+            panel = self.models = ModelsPanel(self._preferences, self._choices.machine, self._jobs)
             panel.use_model.connect(self._use)
             panel.message.connect(self._tell_of_models)
             panel.changed.connect(self._choices.refresh)
@@ -94,8 +105,16 @@ class ToolWindows(QObject):
     def show_log(self) -> None:
         """Open the log, or bring it to the front."""
         if self._log is None:
-            self._log = LogView(self.book, self._preferences, self._prompts, self._window)
+            self._log = LogView(self.book, self.diagnostics, self._window)
         self._raise(self._log)
+
+    def show_settings(self, current: Callable[[], dict[str, Any]]) -> None:
+        """Open the settings, or bring them to the front; current: see the dialog."""
+        if self._settings is None:
+            self._settings = PreferencesDialog(
+                self._preferences, self._choices, current, self._window
+            )
+        self._raise(self._settings)
 
     def _update_machine(self) -> None:
         if self.models is not None:
@@ -131,4 +150,5 @@ class ToolWindows(QObject):
         """Stop downloads when the window closes; they can be resumed."""
         if self.models is not None:
             self.models.shutdown()
+        self._jobs.shutdown()
         self.book.close()

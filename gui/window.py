@@ -1,41 +1,34 @@
-"""The main window. It arranges the panels, connects them, and takes dropped files.
+"""The main window. It arranges the panels and connects them.
 
 What each panel does is its own business.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QMimeData, QSize, Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import (
     QAction,
     QCloseEvent,
     QDragEnterEvent,
     QDropEvent,
-    QGuiApplication,
     QUndoStack,
 )
 from PySide6.QtWidgets import (
-    QFileDialog,
     QMainWindow,
     QMessageBox,
     QSplitter,
     QTabWidget,
-    QVBoxLayout,
-    QWidget,
 )
 
-from mlxvid.errors import MlxvidError
 from mlxvid.gui.compose.panel import ComposePanel
 from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.clips_folder import ClipsFolder
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.database_file import data_folder
-from mlxvid.gui.core.drops import files_in, picture_in, take
+from mlxvid.gui.core.downloads import ModelJobs
 from mlxvid.gui.core.jobs import Job, State, variations
-from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.core.worker_client import WorkerClient
@@ -44,9 +37,12 @@ from mlxvid.gui.player.stage import Stage
 from mlxvid.gui.queue.commands import EditJob
 from mlxvid.gui.queue.panel import QueuePanel
 from mlxvid.gui.widgets.notices import NoticeBar
+from mlxvid.gui.widgets.overlay import Overlay
 
 from .announcements import Announcements
+from .help_menu import Help
 from .menus import Menus, Panels
+from .opening import Opening
 from .tool_windows import ToolWindows
 
 VARIATIONS = 4
@@ -76,8 +72,9 @@ class Window(QMainWindow):
         unfinished = (State.WAITING, State.INTERRUPTED)
         preferences.paused = any(job.state in unfinished for job in database.jobs())
         self.choices = choices or Choices(preferences, parent=self)
+        self.model_jobs = ModelJobs(self)
         self.runner = Runner(database, client, self.choices, preferences, self)
-        preferences.models_folder_changed.connect(self.runner.renew_worker)
+        preferences.environment_changed.connect(self.runner.renew_worker)
         self.clips_folder = ClipsFolder(database, preferences, self)
         self.undo_stack = QUndoStack(self)
         stills = data_folder() / "pictures"
@@ -85,14 +82,24 @@ class Window(QMainWindow):
         self.stage = Stage(database, self.runner, stills)
         self.gallery = GalleryPanel(database, stills)
         self.queue = QueuePanel(database, self.runner, self.undo_stack)
+        self.opening = Opening(self, self.stage, self.compose, preferences)
         self.notices = NoticeBar()
         self.announcements = Announcements(
-            self.notices, self.runner, database, self.queue.edit_job, self
+            self.notices, self.runner, database, preferences, self.queue.edit_job, self
         )
         self._arrange()
         panels = Panels(self.compose, self.stage, self.gallery, self.queue, self.side)
         self.menus = Menus(self, panels, self.runner, self.choices, preferences, self.undo_stack)
-        self.tools = ToolWindows(self, self.menus.window_menu, database, self.choices, preferences)
+        self.tools = ToolWindows(
+            self, self.menus.window_menu, database, self.choices, preferences, self.model_jobs
+        )
+        self.help = Help(
+            self,
+            self.menus.help,
+            self.choices,
+            lambda: self.compose.picker.value().name,
+            self.tools.diagnostics,
+        )
         self._connect()
         self._restore()
         self._show_queue_length()
@@ -107,12 +114,7 @@ class Window(QMainWindow):
     # --- layout and signals -----------------------------------------------------------------------
 
     def _arrange(self) -> None:
-        middle = QWidget()
-        column = QVBoxLayout(middle)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self.notices)
-        column.addWidget(self.stage, 1)
+        Overlay(self.notices, self.stage.pictures, self.stage)
         self.side = QTabWidget()
         self.side.setDocumentMode(True)
         self.side.addTab(self.gallery, "Clips")
@@ -126,7 +128,9 @@ class Window(QMainWindow):
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.setHandleWidth(1)
         self.splitter.setChildrenCollapsible(False)
-        for place, (panel, stretch) in enumerate(((self.compose, 0), (middle, 1), (self.side, 0))):
+        for place, (panel, stretch) in enumerate(
+            ((self.compose, 0), (self.stage, 1), (self.side, 0))
+        ):
             self.splitter.addWidget(panel)
             self.splitter.setStretchFactor(place, stretch)
         self.setCentralWidget(self.splitter)
@@ -135,15 +139,15 @@ class Window(QMainWindow):
 
     def _connect(self) -> None:
         inform = self.announcements.inform
-        for part in (self.compose, self.stage, self.gallery, self.menus, self.tools):
+        for part in (self.compose, self.stage, self.gallery, self.menus, self.tools, self.help):
             part.message.connect(inform)
         self.compose.submit.connect(self._submit)
         self.compose.edited.connect(self._change)
         for prompt in (self.compose.prompt, self.compose.negative):
-            prompt.handed_on.connect(self._receive)
+            prompt.handed_on.connect(self.opening.receive)
         self.compose.model_chosen.connect(self.runner.prepare)
         self.queue.edit.connect(self.compose.edit)
-        self.stage.use_last_frame.connect(self.compose.set_start_image)
+        self.stage.use_frame.connect(self.compose.use_picture)
         self.gallery.open_clip.connect(self.stage.open_clip)
         self.gallery.compare.connect(self.stage.open_compare)
         self.gallery.use_settings.connect(self.compose.apply_settings)
@@ -152,12 +156,15 @@ class Window(QMainWindow):
         self.gallery.make_variations.connect(
             lambda settings: self._submit(variations(settings, VARIATIONS))
         )
-        self.menus.open_chosen.connect(self.ask_to_open)
-        self.menus.paste_chosen.connect(self.paste)
+        self.menus.open_chosen.connect(self.opening.ask)
+        self.menus.paste_chosen.connect(self.opening.paste)
         self.menus.back_chosen.connect(self.leave_compare)
         self.menus.side_chosen.connect(self.show_side)
+        self.menus.settings_chosen.connect(
+            lambda: self.tools.show_settings(self.compose.to_begin_with)
+        )
         self.tools.model_chosen.connect(self.compose.picker.set_name)
-        for part in (self.stage, self.gallery, self.tools):
+        for part in (self.stage, self.gallery, self.tools, self.opening):
             part.warning.connect(self.announcements.warn)
         self.runner.saved.connect(self.compose.replan)
         self.database.jobs_changed.connect(self._show_queue_length)
@@ -174,9 +181,9 @@ class Window(QMainWindow):
             self.stage.close_compare()
 
     def _submit(self, jobs: list[Job]) -> None:
-        if self.runner.current is None:
-            self.stage.watch()
-        self.queue.add(jobs)
+        idle = self.runner.current is None
+        if self.queue.add(jobs) and idle:
+            self.stage.follow()
         self.compose.save()
         if self.runner.paused:
             self.announcements.report_paused()
@@ -203,53 +210,15 @@ class Window(QMainWindow):
         text = f"Queue · {count}" if count else "Queue"
         self.side.setTabText(self.side.indexOf(self.queue), text)
 
-    # --- opening, dropping, pasting ---------------------------------------------------------------
-
-    def ask_to_open(self) -> None:
-        """Ask for a clip, whose settings are restored, or a picture to start with."""
-        dialog = QFileDialog(self, "Open a Clip or a Picture", str(self.preferences.clips_folder))
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(lambda file: self.open_file(Path(file)))
-        dialog.open()
-
-    def open_file(self, path: Path) -> None:
-        """Show a clip and restore its settings, or use a picture as the start image.
-
-        Anything else is refused with a sentence.
-        """
-        try:
-            take(
-                path, lambda settings: self._open_clip(path, settings), self.compose.set_start_image
-            )
-        except MlxvidError as error:
-            self.announcements.warn(shown(error))
-
-    def _open_clip(self, path: Path, settings: dict[str, Any]) -> None:
-        self.stage.open(path)
-        self.compose.apply_settings(settings)
-
-    def paste(self) -> None:
-        """Take a picture or file from the clipboard as if it had been dropped."""
-        self._receive(QGuiApplication.clipboard().mimeData())
-
-    def _receive(self, mime: QMimeData) -> None:
-        """Take the first file, or else the pixels, of what was dropped or pasted."""
-        if files_in(mime):
-            self.open_file(files_in(mime)[0])
-        elif mime.hasImage():
-            try:
-                self.compose.set_start_image(picture_in(mime))
-            except MlxvidError as error:
-                self.announcements.warn(shown(error))
+    # --- dropping ---------------------------------------------------------------------------------
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if files_in(event.mimeData()) or event.mimeData().hasImage():
+        if self.opening.takes(event.mimeData()):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
         event.acceptProposedAction()
-        self._receive(event.mimeData())
+        self.opening.receive(event.mimeData())
 
     # --- start and quit ---------------------------------------------------------------------------
 

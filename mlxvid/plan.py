@@ -14,6 +14,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
+from . import models
 from ._before_mlx import float32_is_exact
 from .catalog import DEFAULT_MODEL, card_of, listing
 from .cli import parser as cli
@@ -24,6 +25,7 @@ from .model.card import Card
 from .model.geometry import ATTENTION_MODES, Counts, Geometry, frames_of, plan_geometry
 from .model.machine import GIB, this_machine
 from .model.memory import DTYPE_BYTES, QUANTIZED_BITS
+from .run.guess import evaluations_of, guessed_seconds
 from .run.planning import Plan, plan
 
 __all__ = ["device", "main", "plan"]
@@ -39,15 +41,11 @@ EXAMPLES = """examples:
   python -m mlxvid.plan --device                               this machine, MLX, Metal kernels"""
 
 # The settings that a plan depends on.
-PLANNED = (
-    "frames", "width", "height", "fps", "guidance", "steps", "sampler", "cache", "attention",
-    "dtype", "quantize",
-)  # fmt: skip
+PLANNED = ("frames", "width", "height", "fps", "guidance", "attention", "dtype", "quantize")
+# Those that its evaluations of the network depend on.
+EVALUATED = ("guidance", "steps", "sampler", "cache")
 # What a geometry by hand stands in place of.
-OF_A_MODEL = (
-    "model", "guidance", "steps", "sampler", "cache", "attention", "dtype", "quantize", "growth",
-    "memory",
-)  # fmt: skip
+OF_A_MODEL = ("model", *EVALUATED, "attention", "dtype", "quantize", "growth", "memory")
 
 
 def device() -> dict[str, Any]:
@@ -80,6 +78,7 @@ def parser() -> cli.Parser:
     )
     named = f"a name of --list-models, or a local folder (default: {DEFAULT_MODEL})"
     p.add_argument("--model", metavar="NAME", help=named)
+    samplers = {name for card in models.cards() for name in card.samplers}
     length = p.add_mutually_exclusive_group()
     length.add_argument("--frames", type=cli.frames, metavar="N")
     length.add_argument(
@@ -92,7 +91,7 @@ def parser() -> cli.Parser:
         "--guidance", type=cli.not_negative, metavar="SCALE", help="1 needs one pass a step"
     )
     p.add_argument("--steps", type=cli.whole, metavar="N")
-    p.add_argument("--sampler", metavar="NAME", help="some take two evaluations a step")
+    p.add_argument("--sampler", choices=sorted(samplers), help="some take two evaluations a step")
     p.add_argument("--cache", choices=CACHES, help="a step cache leaves out evaluations")
     p.add_argument("--attention", choices=ATTENTION_MODES)
     p.add_argument(
@@ -170,21 +169,26 @@ def _planned(card: Card, args: argparse.Namespace) -> Plan:
         args.frames = frames_of(args.seconds, args.fps or card.defaults.fps)
     machine = this_machine(int(args.memory * GIB)) if args.memory else None
     known = {name: getattr(args, name) for name in PLANNED}
-    return plan(card, machine=machine, **{**known, "cache": args.cache or "off"})
+    return plan(card, machine=machine, cache=args.cache or "off", **known)
 
 
 def _print_plan(card: Card, planned: Plan, args: argparse.Namespace) -> None:
+    asked = {name: getattr(args, name) for name in EVALUATED}
+    evaluations = evaluations_of({"model": card.name, **asked})
+    guess = guessed_seconds(planned, evaluations[1])
+    facts = {**asdict(planned), "guessed_seconds": guess, "evaluations": evaluations}
+    text = plan_text(planned, guess, evaluations)
     if not args.growth:
-        print(json.dumps(asdict(planned)) if args.json else plan_text(planned))
+        print(json.dumps(facts) if args.json else text)
         return
     from .run.attention_costs import measured, table
 
     rows = measured(card, planned)
     if args.json:
         growth = [asdict(row) for row in rows]
-        print(json.dumps({**asdict(planned), "growth": growth}))
+        print(json.dumps({**facts, "growth": growth}))
         return
-    print(plan_text(planned))
+    print(text)
     size = f"{planned.width}x{planned.height}"
     print(f"\nOne call of a block over space and one over time, {size}, random weights, here:\n")
     for line in table(rows):

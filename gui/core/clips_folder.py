@@ -16,7 +16,8 @@ from mlxvid.errors import MediaError
 from mlxvid.media.formats import VIDEO
 from mlxvid.media.reading import read_tag
 
-from .database import Database, FoundClip
+from .clips_table import FoundClip
+from .database import Database
 from .preferences import Preferences
 from .tasks import Task, Tasks
 

@@ -28,7 +28,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
-from mlxvid.gui.core.database import ClipRow
+from mlxvid.gui.core.clips_table import ClipRow
 from mlxvid.gui.widgets.elided import whole_parts
 from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.painting import fitted

@@ -19,7 +19,8 @@ from PySide6.QtCore import (
     QUrl,
 )
 
-from mlxvid.gui.core.database import ClipRow, Database
+from mlxvid.gui.core.clips_table import ClipRow
+from mlxvid.gui.core.database import Database
 from mlxvid.gui.widgets.elided import DOT
 
 # Rows that come or go one by one; a view lays out all of its tiles after each.

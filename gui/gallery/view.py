@@ -17,7 +17,7 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QColor, QHideEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QListView, QWidget
 
-from mlxvid.gui.core.database import ClipRow
+from mlxvid.gui.core.clips_table import ClipRow
 from mlxvid.gui.widgets.theme import colours
 
 from .delegate import GalleryDelegate, Hover

@@ -12,9 +12,9 @@ from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QRect, Q
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
+from mlxvid.gui.core.downloads import ModelJob, ModelJobs, job_text
 from mlxvid.gui.widgets.theme import Colours, colours, small_font
 
-from .jobs import ModelJob, ModelJobs, job_text
 from .list_model import ROW, ModelRow, Presence
 
 # Pixels: around a row, between its lines, height of the progress bar, diameter of the dot.

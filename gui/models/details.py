@@ -14,10 +14,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from mlxvid.gui.core.downloads import ModelJob, job_text
 from mlxvid.gui.widgets.elided import ElidedLabel
 from mlxvid.gui.widgets.theme import faint_label, set_role
 
-from .jobs import ModelJob, job_text
 from .list_model import ModelRow, Presence, size_text
 
 

@@ -21,6 +21,8 @@ from PySide6.QtWidgets import (
 )
 
 from mlxvid import hub
+from mlxvid.catalog import CATALOG
+from mlxvid.gui.core.downloads import ModelJobs
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.tasks import Task, Tasks
 from mlxvid.gui.core.trash import move_to_trash
@@ -30,7 +32,6 @@ from mlxvid.model.machine import Machine
 from .delegate import ModelsDelegate
 from .details import ModelDetails
 from .import_dialog import ImportDialog
-from .jobs import ModelJobs
 from .list_model import FROM_HUB, ROW, ModelList, ModelRow, Presence, size_text, survey
 
 # What a browser or a command shows of a model: its owner and name, and what may follow them.
@@ -48,16 +49,22 @@ class ModelsPanel(QWidget):
     message = Signal(str)
     changed = Signal()
 
-    def __init__(self, preferences: Preferences, machine: Machine, parent: QWidget | None = None):
+    def __init__(
+        self,
+        preferences: Preferences,
+        machine: Machine,
+        jobs: ModelJobs | None = None,
+        parent: QWidget | None = None,
+    ):
+        """jobs: the window's, which outlive the panel; without them it has its own."""
         super().__init__(parent)
         self._preferences = preferences
         self.machine = machine
         self._tasks = Tasks(1, self)
         self._unlisted: dict[str, ModelRow] = {}  # started, and in no survey yet
         self._imports: dict[str, list[str]] = {}  # the arguments of each, to try it again
-        self._errors: dict[str, str] = {}
         self._surveyed = False
-        self.jobs = ModelJobs(self)
+        self.jobs = jobs or ModelJobs(self)
         self.list = ModelList()
         self.view = QListView()
         self.view.setModel(self.list)
@@ -198,7 +205,7 @@ class ModelsPanel(QWidget):
         if row is None:
             self.details.show_model(None, None, "")
         else:
-            error = self._errors.get(row.name, "")
+            error = self.jobs.failure(row.name)
             self.details.show_model(row, self.jobs.job(row.name), error)
 
     def _follow(self, name: str) -> None:
@@ -219,11 +226,10 @@ class ModelsPanel(QWidget):
         row = self.chosen()
         if row is None:
             return
-        self._errors.pop(row.name, None)
         if row.name in self._imports:
             self.jobs.convert(row.name, self._imports[row.name])
         elif row.repo is not None:
-            self.jobs.download(row.name, row.repo, row.revision)
+            self.jobs.download(row.name, *_place(row))
 
     def _stop(self) -> None:
         row = self.chosen()
@@ -233,8 +239,7 @@ class ModelsPanel(QWidget):
     def _verify(self) -> None:
         row = self.chosen()
         if row is not None and row.repo is not None:
-            self._errors.pop(row.name, None)
-            self.jobs.verify(row.name, row.repo, row.revision)
+            self.jobs.verify(row.name, *_place(row))
 
     def ask_for_repository(self) -> None:
         """Ask for a model that is not in the catalog, and download it."""
@@ -300,7 +305,7 @@ class ModelsPanel(QWidget):
 
     def delete(self, row: ModelRow) -> None:
         """Delete without asking, in the background."""
-        self._errors.pop(row.name, None)
+        self.jobs.forget(row.name)
         self._imports.pop(row.name, None)
         if row.folder is not None:
             folders = self._preferences.model_folders
@@ -329,7 +334,6 @@ class ModelsPanel(QWidget):
         self.refresh()
 
     def _failed(self, name: str, sentence: str) -> None:
-        self._errors[name] = sentence
         self._follow(name)
         self.message.emit(sentence)
         self.refresh()
@@ -344,6 +348,11 @@ def _repository(text: str) -> str:
     """The owner/name in an address on the hub, or in any text without one the text."""
     found = _ADDRESS.match(text.strip())
     return found[1] if found else text.strip()
+
+
+def _place(row: ModelRow) -> tuple[str | None, str | None]:
+    """The repository and revision to fetch; of the catalog's models the command knows them all."""
+    return (None, None) if row.name in CATALOG else (row.repo, row.revision)
 
 
 def _delete(row: ModelRow, task: Task) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlxvid.model.geometry import Counts
@@ -13,8 +13,14 @@ from .flags import spelled_as_flags
 Row = tuple[str, str]
 
 
-def plan_text(counts: Counts) -> str:
-    """The plan, a fact a line."""
+def plan_text(
+    counts: Counts,
+    guess: Mapping[str, float] | None = None,
+    evaluations: tuple[int, int] | None = None,
+) -> str:
+    """The plan, a fact a line. guess: seconds by stage. evaluations: the least and the most of the
+    network.
+    """
     latent = _times(counts.latent_shape)
     clip = _times((counts.frames, counts.height, counts.width))
     grid = _times(counts.token_grid)
@@ -34,6 +40,10 @@ def plan_text(counts: Counts) -> str:
     ]
     if isinstance(counts, Plan):
         rows = [_model_row(counts), *rows, *_cost_rows(counts)]
+    if evaluations is not None:
+        rows.append(("evaluations", _evaluations_text(*evaluations)))
+    if guess is not None:
+        rows.append(("time", _guess_text(guess)))
     return _table(rows)
 
 
@@ -81,15 +91,34 @@ def _cost_rows(plan: Plan) -> list[Row]:
     stages = ", ".join(f"{stage} {gib(size)}" for stage, size in plan.stage_bytes.items())
     machine = plan.machine
     fits = "yes" if plan.fits else f"no; {spelled_as_flags(remedy(plan.alternatives))}"
-    least, most = plan.evaluations
-    found = f"{least:,} to {most:,}, as the step cache finds" if least < most else f"{most:,}"
-    rows.append(("evaluations", f"{found}, of the network with one prompt"))
     rows += [
         ("peak memory", f"about {gib(plan.peak_bytes)} ({stages}; one stage's weights at a time)"),
         ("machine", _machine(machine.name, machine.total, machine.usable)),
         ("fits", fits),
     ]
     return rows
+
+
+def _evaluations_text(least: int, most: int) -> str:
+    found = f"{most:,}" if least == most else f"{least:,} to {most:,}, as the step cache finds"
+    return f"{found} (of the network, with one prompt)"
+
+
+def _guess_text(guess: Mapping[str, float]) -> str:
+    """Guessed seconds by stage, in words, with the stages that take a tenth or more."""
+    total = sum(guess.values())
+    long = [f"{stage} {_minutes(part)}" for stage, part in guess.items() if part >= total / 10]
+    return f"about {_minutes(total)} ({', '.join(long)}), a guess from its operations"
+
+
+def _minutes(seconds: float) -> str:
+    if seconds < 100:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 6000:
+        return f"{round(seconds / 60)} min"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86400:.0f} days"
 
 
 def _machine(name: str, total: int, usable: int, **_: Any) -> str:

@@ -13,7 +13,6 @@ from mlxvid import catalog
 from mlxvid.errors import DoesNotFitError, SettingError, shown
 from mlxvid.model.caching import CACHES
 from mlxvid.model.card import Card, Stage
-from mlxvid.model.evaluations import evaluations_of
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Counts, plan_geometry
 from mlxvid.model.machine import GIB, Machine, this_machine
@@ -30,6 +29,7 @@ from mlxvid.model.memory import (
     stages,
     stored_weights,
 )
+from mlxvid.model.operations import stage_operations
 from mlxvid.model.request import Request
 from mlxvid.model.settings import SETTINGS, is_among
 from mlxvid.weights.sizes import read_sizes
@@ -55,10 +55,10 @@ class Plan(Counts):
     """:class:`Counts` with what the model and the machine add; sizes in bytes.
 
     at_once: frames that are denoised together, fewer than all of a long clip of some models;
+    operations: floating-point ones of encode, of one pass of denoise, and of decode;
     weights: by component and type as they stand in memory; weights_source: "files" or "catalog"
     (stored counts of parameters); stage_bytes: estimated peaks of encode, denoise and decode;
-    peak_bytes: the largest; evaluations: the least and the most of a stage's network, each of one
-    row of conditions; alternatives: settings that fit, if this does not.
+    peak_bytes: the largest; alternatives: settings that fit, if this does not.
     """
 
     model: str
@@ -75,7 +75,7 @@ class Plan(Counts):
     fits: bool
     alternatives: tuple[Alternative, ...]
     at_once: int
-    evaluations: tuple[int, int]
+    operations: dict[Stage, float]
 
     def require_fit(self) -> None:
         """Raise :class:`DoesNotFitError`, naming what would fit, where the clip needs more than the
@@ -97,8 +97,6 @@ def plan(
     height: int | None = None,
     fps: float | None = None,
     guidance: float | None = None,
-    steps: int | None = None,
-    sampler: str | None = None,
     cache: str = "off",
     attention: str | None = None,
     dtype: str | None = None,
@@ -120,9 +118,6 @@ def plan(
     default = card.defaults
     machine = machine or this_machine()
     attention = card.attention_modes[0] if attention is None else attention
-    steps = SETTINGS["steps"].checked(default.steps if steps is None else steps)
-    sampler = default.sampler if sampler is None else sampler
-    _one_of("sampler", sampler, card.samplers)
     _one_of("cache", cache, CACHES)
     _one_of("attention", attention, card.attention_modes)
     _one_of("dtype", dtype, (None, *DTYPE_BYTES))
@@ -166,8 +161,8 @@ def plan(
         peak_bytes=peak,
         machine=machine,
         fits=fits,
-        evaluations=evaluations_of(steps, costs.passes, sampler, cache),
         at_once=card.geometry.at_once(asked.frames, asked.width, asked.height),
+        operations=costs.operations(asked),
         alternatives=() if fits else _alternatives(asked, quantize, costs),
     )
 
@@ -265,6 +260,28 @@ class _Costs:
             return 0
         # The last input, the last that was computed, and each pass's output.
         return (2 + self.passes) * piece.latent_values * VALUE_BYTES
+
+    def operations(self, counts: Counts) -> dict[Stage, float]:
+        """Floating-point operations by stage; of denoise those of one pass."""
+        options, _ = self.card.settled(self.options, counts.frames, "")
+        size = self.card.worked_size(counts.width, counts.height, options)
+        frames, width, height = self.card.together(counts.frames, *size, options)
+        piece = plan_geometry(frames, width, height, self.card.geometry)
+        pieces = size[0] * size[1] * counts.frames / (width * height * frames)
+        clips = 2 if self.follows else 1
+        pairs = {"full": piece.pairs_full, "spatial": piece.pairs_spatial}
+        own_pairs = pairs.get(self.attention, piece.pairs_factored)
+        parameters = {
+            name: sum(size / DTYPE_BYTES.get(kind, 0.5) for kind, size in types.items())
+            for name, types in self.weights.items()
+        }
+        return stage_operations(
+            self.card,
+            self.card.parameters or parameters,
+            tokens=round(pieces * clips * piece.tokens),
+            pairs=round(pieces * clips**2 * own_pairs),
+            pixels=counts.frames * size[0] * size[1],
+        )
 
     def attempt(self, frames: int, width: int, height: int, bits: int | None) -> Alternative:
         """A clip of about that size, and what it takes."""

@@ -11,7 +11,8 @@ from pathlib import Path
 from PySide6.QtWidgets import QApplication
 
 from mlxvid.gui.app import make_application
-from mlxvid.gui.core.database import Database, FoundClip
+from mlxvid.gui.core.clips_table import FoundClip
+from mlxvid.gui.core.database import Database
 from mlxvid.gui.gallery.panel import GalleryPanel
 from mlxvid.gui.widgets.theme import apply_theme
 

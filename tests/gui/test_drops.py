@@ -31,11 +31,11 @@ def test_pixels_become_the_start(window, qapp):
     dropped = window.compose.settings()["image"]
     image.fill(0xFF00FF00)
     QApplication.clipboard().setImage(image)
-    window.paste()
+    window.opening.paste()
     assert dropped.endswith(".png")
     assert window.compose.settings()["image"] not in (dropped, None)
     QApplication.clipboard().setText("words")
-    window.paste()
+    window.opening.paste()
     assert said(window) == ""
 
 
@@ -105,11 +105,11 @@ def test_what_is_not_ours_is_told_in_a_sentence(window, qapp, home):
 
 def test_a_file_opened_in_the_finder(window, qapp, home):
     path = write_clip(home / "clip.mp4")
-    qapp.file_opened.connect(window.open_file)
+    qapp.file_opened.connect(window.opening.open_file)
     qapp.sendEvent(qapp, QFileOpenEvent(str(path)))
     assert window.stage.player.path == path
     assert window.compose.settings()["prompt"] == "a blue star"
     qapp.sendEvent(qapp, QFileOpenEvent(QUrl("mlxvid:nothing")))
     assert said(window) == ""
     assert window.stage.player.path == path
-    qapp.file_opened.disconnect(window.open_file)
+    qapp.file_opened.disconnect(window.opening.open_file)

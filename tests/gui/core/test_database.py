@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from mlxvid.gui.core.database import NOTHING, TIMINGS_KEPT, Database
+from mlxvid.gui.core.database import TIMINGS_KEPT, Database
 from mlxvid.gui.core.database_file import data_folder
 from mlxvid.gui.core.jobs import Job, State, variations
+from mlxvid.gui.core.statements import NOTHING
 
 
 @pytest.fixture

@@ -21,9 +21,9 @@ from mlxvid import hub
 from mlxvid.catalog import CATALOG
 from mlxvid.errors import MediaError
 from mlxvid.gui.core.commands import tool_command
+from mlxvid.gui.core.downloads import ModelJobs, job_text
 from mlxvid.gui.dialogs.log import LogView
 from mlxvid.gui.models import panel as models_panel
-from mlxvid.gui.models.jobs import ModelJobs, job_text
 from mlxvid.gui.models.list_model import ModelRow, Presence, memory_fit, size_text, survey
 from mlxvid.gui.models.panel import ModelsPanel
 from mlxvid.model.machine import GIB, Machine

@@ -1,6 +1,7 @@
-"""Downloads, verifications and imports, each in a process of its own.
+"""Downloads, verifications and imports of models, each in a process of its own.
 
-The process reports in JSON lines; stopped, it keeps what it has.
+The process reports in JSON lines; stopped, it keeps what it has. The window has one ModelJobs, so
+that a model is downloaded once, whoever asks for it.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QProcess, QTimer, Signal
 
-from mlxvid.gui.core.commands import tool_command
-from mlxvid.gui.core.progress_text import duration
-from mlxvid.gui.core.protocol import LineParser
 from mlxvid.metal_errors import last_words
+
+from .commands import tool_command
+from .progress_text import duration
+from .protocol import LineParser
 
 # Milliseconds that a process has to stop before it is killed; what it has downloaded stays either
 # way.
 PATIENCE = 3000
+# A kind of job, the command's module, and its arguments.
+Command = tuple[str, str, Sequence[str]]
 VERBS = {"download": "Downloading", "verify": "Verifying", "convert": "Importing"}
 
 
@@ -54,14 +58,21 @@ class ModelJobs(QObject):
     def __init__(self, parent: QObject | None = None):
         super().__init__(parent)
         self._jobs: dict[str, ModelJob] = {}
+        self._commands: dict[str, Command] = {}  # the last of each model
+        self._failures: dict[str, str] = {}
+        self._paused: set[str] = set()
 
-    def download(self, name: str, repo: str, revision: str | None) -> None:
-        """Download a repository of the hub, or the rest of it."""
-        self._start(name, "download", "mlxvid.hub", ["download", repo, *_at(revision)])
+    def download(self, name: str, repo: str | None = None, revision: str | None = None) -> None:
+        """Download a repository of the hub, or the rest of it; the catalog's model where none is
+        given.
+        """
+        self._start(name, "download", "mlxvid.hub", ["download", repo or name, *_at(revision)])
 
-    def verify(self, name: str, repo: str, revision: str | None) -> None:
-        """Compare a repository's files with their checksums, and remove damaged ones."""
-        self._start(name, "verify", "mlxvid.hub", ["verify", repo, *_at(revision)])
+    def verify(self, name: str, repo: str | None = None, revision: str | None = None) -> None:
+        """Compare a repository's files with their checksums, and remove damaged ones; those of the
+        catalog's model where no repository is given.
+        """
+        self._start(name, "verify", "mlxvid.hub", ["verify", repo or name, *_at(revision)])
 
     def convert(self, name: str, arguments: Sequence[str]) -> None:
         """Import a checkpoint; `arguments` are those of python -m mlxvid.convert."""
@@ -70,6 +81,24 @@ class ModelJobs(QObject):
     def job(self, name: str) -> ModelJob | None:
         """The job of a model."""
         return self._jobs.get(name)
+
+    def again(self, name: str) -> None:
+        """Do once more what was last begun for a model; it goes on from what is kept."""
+        if name in self._commands:
+            self._start(name, *self._commands[name])
+
+    def failure(self, name: str) -> str:
+        """Why the last job of a model failed; "" where it did not."""
+        return self._failures.get(name, "")
+
+    def forget(self, name: str) -> None:
+        """Forget how the last job of a model ended, since the model was removed."""
+        self._failures.pop(name, None)
+        self._paused.discard(name)
+
+    def is_paused(self, name: str) -> bool:
+        """Whether the user stopped the last job of a model."""
+        return name in self._paused
 
     @property
     def busy(self) -> bool:
@@ -104,6 +133,9 @@ class ModelJobs(QObject):
             return
         process = QProcess(self)
         self._jobs[name] = ModelJob(kind, process)
+        self._commands[name] = (kind, module, arguments)
+        self._failures.pop(name, None)
+        self._paused.discard(name)
         process.readyReadStandardOutput.connect(lambda: self._read(name))
         process.finished.connect(lambda code, status: self._finish(name, code, status))
         process.errorOccurred.connect(lambda error: self._not_started(name, error))
@@ -137,17 +169,23 @@ class ModelJobs(QObject):
         for line in lines:
             self.noted.emit(line)
         job.process.deleteLater()
-        self.changed.emit(name)
         if job.stopped:
+            self._paused.add(name)
+            self.changed.emit(name)
             self.stopped.emit(name)
         elif status == QProcess.ExitStatus.CrashExit:
             failure = last_words(printed)
-            why = failure.happened if failure else f"signal {code}"
-            self.failed.emit(name, _failure(job, why))
+            self._fail(name, _failure(job, failure.happened if failure else f"signal {code}"))
         elif code != 0:
-            self.failed.emit(name, lines[-1] if lines else _failure(job, f"code {code}"))
+            self._fail(name, lines[-1] if lines else _failure(job, f"code {code}"))
         else:
+            self.changed.emit(name)
             self.done.emit(name, {**job.result, "kind": job.kind})
+
+    def _fail(self, name: str, sentence: str) -> None:
+        self._failures[name] = sentence
+        self.changed.emit(name)
+        self.failed.emit(name, sentence)
 
     def _not_started(self, name: str, error: QProcess.ProcessError) -> None:
         if error != QProcess.ProcessError.FailedToStart:
@@ -155,10 +193,7 @@ class ModelJobs(QObject):
         job = self._jobs.pop(name, None)
         if job is not None:
             why = job.process.errorString()
-            self.changed.emit(name)
-            self.failed.emit(
-                name, f"The command could not be started ({why}); install mlxvid again."
-            )
+            self._fail(name, f"The command could not be started ({why}); install mlxvid again.")
 
 
 def _at(revision: str | None) -> list[str]:

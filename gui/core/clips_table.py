@@ -1,0 +1,160 @@
+"""The library's clips."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .jobs import GROUP, State
+from .statements import NOTHING, Change, Statements, parsed
+
+
+@dataclass(frozen=True)
+class ClipRow:
+    """A clip on disk.
+
+    created: seconds since 1970. settings: those inside the file. job: the id of the job that made
+    it, if one did. group: what it shares with the clips that were asked for with it, or "".
+    """
+
+    id: int
+    path: Path
+    created: float
+    prompt: str
+    model: str
+    settings: dict[str, Any]
+    fps: float
+    frames: int
+    width: int
+    height: int
+    favourite: bool
+    job: int | None
+    group: str
+
+
+# A clip's row with the group of the job that made it.
+_SELECT = (
+    f"SELECT clips.*, coalesce(json_extract(jobs.settings, '$.{GROUP}'), '') AS \"group\" "
+    "FROM clips LEFT JOIN jobs ON jobs.id = clips.job AND json_valid(jobs.settings)"
+)
+
+
+@dataclass(frozen=True)
+class FoundClip:
+    """A clip's file that the library doesn't know, as the file itself describes it.
+
+    changed: seconds since 1970. size: width, height.
+    """
+
+    path: Path
+    changed: float
+    settings: dict[str, Any]
+    fps: float
+    frames: int
+    size: tuple[int, int]
+
+
+class ClipsTable(Statements):
+    """The clips: their files, what made them, and which are favourites."""
+
+    def add_clip(
+        self,
+        path: str | os.PathLike[str],
+        settings: dict[str, Any],
+        fps: float,
+        frames: int,
+        width: int,
+        height: int,
+        job: int | None = None,
+    ) -> int:
+        """Add a clip and return its id, NOTHING where it can't be written.
+
+        It replaces one of the same path. The job that made it is done, in the same transaction.
+        """
+        clip = FoundClip(Path(path), time.time(), settings, fps, frames, (width, height))
+        rows = self.read("SELECT id FROM clips WHERE path = ?", str(path))
+        ids = [row["id"] for row in rows]
+        with self.change(lambda: self.clips_changed.emit(ids)) as change:
+            change.run("DELETE FROM clips WHERE path = ?", str(path))
+            _insert(change, clip, job)
+            ids.append(change.new_id)
+            number = change.new_id
+            if job is not None:
+                change.run("UPDATE jobs SET state = ? WHERE id = ?", State.DONE.value, job)
+        if not change.written:
+            return NOTHING
+        if job is not None:
+            self.jobs_changed.emit()
+        return number
+
+    def add_found(self, clips: Iterable[FoundClip]) -> int:
+        """Add clips whose paths are new, and return how many there were."""
+        known = self.clip_paths()
+        new = [clip for clip in clips if str(clip.path) not in known]
+        if not new:
+            return 0
+        ids: list[int] = []
+        with self.change(lambda: self.clips_changed.emit(ids)) as change:
+            for clip in new:
+                _insert(change, clip, None)
+                ids.append(change.new_id)
+        return len(new) if change.written else 0
+
+    def clip_paths(self) -> set[str]:
+        """The files of all clips."""
+        return {row["path"] for row in self.read("SELECT path FROM clips")}
+
+    def clips(self) -> list[ClipRow]:
+        """All clips, newest first."""
+        return [
+            _clip(row) for row in self.read(f"{_SELECT} ORDER BY clips.created DESC, clips.id DESC")
+        ]
+
+    def clip(self, number: int) -> ClipRow | None:
+        """The clip of that id; None where there is none."""
+        rows = self.read(f"{_SELECT} WHERE clips.id = ?", number)
+        return _clip(rows[0]) if rows else None
+
+    def set_favourites(self, ids: list[int], favourite: bool) -> None:
+        with self.change(lambda: self.clips_changed.emit(ids)) as change:
+            for number in ids:
+                change.run("UPDATE clips SET favourite = ? WHERE id = ?", int(favourite), number)
+
+    def remove_clip(self, number: int) -> None:
+        """Remove a clip from the library; its file stays."""
+        with self.change(lambda: self.clips_changed.emit([number])) as change:
+            change.run("DELETE FROM clips WHERE id = ?", number)
+
+
+def _insert(change: Change, clip: FoundClip, job: int | None) -> None:
+    width, height = clip.size
+    change.run(
+        "INSERT INTO clips (path, created, prompt, model, settings, fps, frames, width, "
+        "height, job) VALUES (?,?,?,?,?,?,?,?,?,?)",
+        str(clip.path),
+        clip.changed,
+        str(clip.settings.get("prompt", "")),
+        str(clip.settings.get("model", "")),
+        json.dumps(clip.settings),
+        clip.fps,
+        clip.frames,
+        width,
+        height,
+        job,
+    )
+
+
+def _clip(row: sqlite3.Row) -> ClipRow:
+    known = {
+        **dict(row),
+        "path": Path(row["path"]),
+        "settings": parsed(row["settings"]),
+        "favourite": bool(row["favourite"]),
+    }
+    return ClipRow(**{name: known[name] for name in ClipRow.__dataclass_fields__})

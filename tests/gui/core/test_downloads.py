@@ -1,0 +1,57 @@
+"""The window's downloads: one of a model at a time, and how the last of it ended."""
+
+from __future__ import annotations
+
+import pytest
+from huggingface_hub import constants
+
+from mlxvid.gui.core.downloads import ModelJobs
+from tests.hub.fake_hub import FakeHub, folder_files
+
+REPO = "org/tiny"
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch, tiny_folder):
+    """A hub with the tiny model, for the commands that this test starts."""
+    with FakeHub().serving() as server:
+        cache = str(tmp_path / "hub")
+        monkeypatch.setenv("HF_ENDPOINT", server.address)
+        monkeypatch.setenv("HF_HUB_CACHE", cache)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", cache)
+        server.add(REPO, folder_files(tiny_folder))
+        yield server
+
+
+@pytest.fixture
+def jobs(qapp):
+    jobs = ModelJobs()
+    yield jobs
+    jobs.shutdown()
+
+
+def test_a_failed_download_says_why_and_is_done_again(jobs, server, qtbot):
+    server.gated.add(REPO)
+    with qtbot.waitSignal(jobs.failed, timeout=30_000) as failed:
+        jobs.download(REPO)
+    assert "gated" in failed.args[1]
+    assert jobs.failure(REPO) == failed.args[1]
+    server.gated.clear()
+    with qtbot.waitSignal(jobs.done, timeout=30_000) as done:
+        jobs.again(REPO)
+        assert jobs.failure(REPO) == ""
+    assert done.args[1]["kind"] == "download"
+
+
+def test_whoever_asks_second_gets_the_download_that_runs(jobs, server, qtbot):
+    server.pace = 0.2
+    jobs.download(REPO)
+    first = jobs.job(REPO)
+    jobs.download(REPO)
+    assert jobs.job(REPO) is first
+    with qtbot.waitSignal(jobs.stopped, timeout=30_000):
+        jobs.stop(REPO)
+    assert jobs.is_paused(REPO)
+    assert jobs.failure(REPO) == ""
+    jobs.again(REPO)
+    assert not jobs.is_paused(REPO)
