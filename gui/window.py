@@ -139,7 +139,8 @@ class Window(QMainWindow):
 
     def _connect(self) -> None:
         inform = self.announcements.inform
-        for part in (self.compose, self.stage, self.gallery, self.menus, self.tools, self.help):
+        panels = (self.compose, self.stage, self.gallery, self.menus, self.tools)
+        for part in (*panels, self.help, self.opening):
             part.message.connect(inform)
         self.compose.submit.connect(self._submit)
         self.compose.edited.connect(self._change)
@@ -213,7 +214,7 @@ class Window(QMainWindow):
     # --- dropping ---------------------------------------------------------------------------------
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if self.opening.takes(event.mimeData()):
+        if self.opening.takes(event):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
