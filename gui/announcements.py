@@ -11,8 +11,10 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog
 
 from mlxvid.gui.core.database import Database
-from mlxvid.gui.core.job_requests import output_for
+from mlxvid.gui.core.fetching import Fetching
+from mlxvid.gui.core.file_names import free_path
 from mlxvid.gui.core.jobs import Job, State
+from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.progress_text import duration
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.widgets.notices import Notice, NoticeAction, NoticeBar
@@ -36,11 +38,13 @@ class Announcements(QObject):
         bar: NoticeBar,
         runner: Runner,
         database: Database,
+        preferences: Preferences,
         edit: Callable[[int], None],
         parent: QObject | None = None,
     ):
         super().__init__(parent)
         self._bar = bar
+        self._preferences = preferences
         self._runner = runner
         self._database = database
         self._edit_job = edit
@@ -81,9 +85,19 @@ class Announcements(QObject):
             text = f"The last session left {' and '.join(parts)}."
             self._offer_resume(text, label, interrupted)
 
+    def report_crash(self, show_log: Callable[[], None]) -> None:
+        """Say that the last session ended unexpectedly."""
+        action: NoticeAction = ("Show Log", show_log)
+        self._bar.show_notice(Notice("mlxvid ended unexpectedly.", [action], wrong=True))
+
     def report_found(self, count: int, folder: Path) -> None:
         """Say that clips have come into the gallery that no queue has made."""
         self.inform(f"{_clips(count)} found in {folder} came into the gallery.")
+
+    def report_download(self, fetching: Fetching, name: str, sentence: str) -> None:
+        """Say that the download of a model failed, for which clips wait or which was asked for."""
+        again: NoticeAction = ("Try Again", lambda: fetching.again(name))
+        self._bar.show_notice(Notice(sentence, [again], wrong=True, name=f"download {name}"))
 
     def report_paused(self) -> None:
         """Say that a clip waits because the queue is paused."""
@@ -109,6 +123,8 @@ class Announcements(QObject):
 
     def _notify(self, text: str) -> None:
         """Tell someone who is in another app of the end of a long job."""
+        if not self._preferences.notifies:
+            return
         long = time.monotonic() - self._started >= _LONG
         if long and QGuiApplication.applicationState() != Qt.ApplicationState.ApplicationActive:
             notify(text)
@@ -131,7 +147,7 @@ class Announcements(QObject):
         return [edit]
 
     def _save_elsewhere(self, job: Job) -> None:
-        name = output_for(job.settings, Path.home())
+        name = free_path(job.settings, Path.home(), self._preferences.file_names)
         dialog = QFileDialog(self._bar, "Save Elsewhere", str(name), "Clip (*.mp4)")
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("mp4")

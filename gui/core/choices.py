@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,14 @@ from PySide6.QtCore import (
 from mlxvid import models
 from mlxvid.catalog import CATALOG
 from mlxvid.errors import MlxvidError
-from mlxvid.hub.cache import cached
+from mlxvid.hub.assembly import is_here
+from mlxvid.hub.tiny import tiny_path
 from mlxvid.model.card import Card
 from mlxvid.model.machine import GIB, Machine
+from mlxvid.model.tiny import FOLDER
 from mlxvid.run.planning import plan
 
-from .machine import machine_without_mlx
+from .machine import machine_from, machine_without_mlx
 from .messages import shown
 from .own_models import OwnModels
 from .preferences import Preferences
@@ -64,6 +66,15 @@ class Choice:
         place = "on disk" if self.here else size
         return f"{self.card.licence} · {place}" if self.card.licence else place
 
+    @property
+    def has_tiny_decoder(self) -> bool:
+        """Whether the tiny decoder of its family is on this machine."""
+        tiny = self.card.family.tiny_decoder
+        if tiny is None:
+            return False
+        own = self.card.folder is not None and (self.card.folder / FOLDER).is_dir()
+        return own or tiny_path(tiny).is_file()
+
     def takes(self, name: str) -> bool:
         """Whether the model can be given the setting `name`, one that not every model has."""
         return name in self.card.takes
@@ -87,7 +98,12 @@ class Choices(QAbstractListModel):
         self._preferences = preferences
         self.machine = machine or machine_without_mlx()
         self._rows: list[Choice] = []
+        preferences.memory_left_changed.connect(self._measure)
         self.refresh()
+
+    def _measure(self) -> None:
+        """Count with what is left to other programs now, which the worker then knows better."""
+        self.set_machine(machine_without_mlx())
 
     def refresh(self) -> None:
         """Look again at what is on the disk."""
@@ -97,6 +113,12 @@ class Choices(QAbstractListModel):
         self._rows = rows
         self.endResetModel()
 
+    def take_machine(self, event: dict[str, Any]) -> None:
+        """Take the machine from a worker's `ready` event, if it is there."""
+        machine = machine_from(event.get("machine"))
+        if machine is not None:
+            self.set_machine(machine)
+
     def set_machine(self, machine: Machine) -> None:
         """The worker knows this machine better."""
         if machine != self.machine:
@@ -105,6 +127,11 @@ class Choices(QAbstractListModel):
 
     def find(self, name: str) -> Choice | None:
         return next((choice for choice in self._rows if choice.name == name), None)
+
+    def lacks(self, settings: Mapping[str, Any]) -> bool:
+        """Whether a clip of these settings needs a model that is not on this machine."""
+        choice = self.find(str(settings.get("model")))
+        return choice is not None and not choice.here
 
     def row_of(self, name: str) -> int:
         """-1 where there is none."""
@@ -160,8 +187,7 @@ class Choices(QAbstractListModel):
 
 
 def _choice(card: Card, machine: Machine) -> Choice:
-    here = all(cached(place.repository, place.revision) for place in card.places)
-    return Choice(card, here=here, obstacle=_obstacle(card, machine))
+    return Choice(card, here=is_here(card), obstacle=_obstacle(card, machine))
 
 
 def _cards_in(own: OwnModels) -> list[Card]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .jobs import State
+from .jobs import GROUP, State
 from .statements import NOTHING, Change, Statements, parsed
 
 
@@ -20,7 +20,7 @@ class ClipRow:
     """A clip on disk.
 
     created: seconds since 1970. settings: those inside the file. job: the id of the job that made
-    it, if one did.
+    it, if one did. group: what it shares with the clips that were asked for with it, or "".
     """
 
     id: int
@@ -35,6 +35,14 @@ class ClipRow:
     height: int
     favourite: bool
     job: int | None
+    group: str
+
+
+# A clip's row with the group of the job that made it.
+_SELECT = (
+    f"SELECT clips.*, coalesce(json_extract(jobs.settings, '$.{GROUP}'), '') AS \"group\" "
+    "FROM clips LEFT JOIN jobs ON jobs.id = clips.job AND json_valid(jobs.settings)"
+)
 
 
 @dataclass(frozen=True)
@@ -105,12 +113,12 @@ class ClipsTable(Statements):
     def clips(self) -> list[ClipRow]:
         """All clips, newest first."""
         return [
-            _clip(row) for row in self.read("SELECT * FROM clips ORDER BY created DESC, id DESC")
+            _clip(row) for row in self.read(f"{_SELECT} ORDER BY clips.created DESC, clips.id DESC")
         ]
 
     def clip(self, number: int) -> ClipRow | None:
         """The clip of that id; None where there is none."""
-        rows = self.read("SELECT * FROM clips WHERE id = ?", number)
+        rows = self.read(f"{_SELECT} WHERE clips.id = ?", number)
         return _clip(rows[0]) if rows else None
 
     def set_favourites(self, ids: list[int], favourite: bool) -> None:

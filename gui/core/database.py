@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from .clips_table import ClipsTable
+from .history_table import HistoryTable
 from .jobs_table import JobsTable
 
 # The prompts that are kept, and the timings of each model.
@@ -12,7 +13,7 @@ PROMPTS_KEPT = 500
 TIMINGS_KEPT = 200
 
 
-class Database(ClipsTable, JobsTable):
+class Database(ClipsTable, JobsTable, HistoryTable):
     """All tables of the library."""
 
     # --- timings ----------------------------------------------------------------------------------

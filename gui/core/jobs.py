@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,14 @@ class State(str, Enum):
     INTERRUPTED = "interrupted"
     FAILED = "failed"
     CANCELLED = "cancelled"
+
+
+# The states of jobs that are no longer in the queue.
+ENDED = (State.DONE, State.FAILED, State.CANCELLED)
+# The message of a job that the user has set aside.
+PAUSED = "Paused."
+# The setting that jobs made together share. The window's own: the worker doesn't get it.
+GROUP = "group"
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,25 @@ class Job:
             parts.append(f"{given['steps']} steps")
         parts.append(Path(str(given.get("model", ""))).name)
         return " · ".join(parts)
+
+
+def grouped(jobs: Sequence[Job]) -> list[Job]:
+    """Jobs as the takes of one group; a single one is no group."""
+    if len(jobs) < 2:
+        return list(jobs)
+    name = secrets.token_hex(8)
+    return [replace(job, settings={**job.settings, GROUP: name}) for job in jobs]
+
+
+def first_ready(
+    jobs: Iterable[Job], lacks: Callable[[dict[str, Any]], bool], besides: Container[int]
+) -> Job | None:
+    """The first waiting job, besides those of these ids, that lacks no model."""
+    for job in jobs:
+        free = job.state is State.WAITING and job.number not in besides
+        if free and not lacks(job.settings):
+            return job
+    return None
 
 
 def variations(settings: dict[str, Any], count: int) -> list[Job]:

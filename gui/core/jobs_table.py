@@ -14,14 +14,16 @@ class JobsTable(Statements):
     """The jobs: what each makes, how far it is, and their order."""
 
     def jobs(self) -> list[Job]:
-        """The queue in its order: every job that is not done."""
+        """Every job that is not done, in the queue's order; those that failed or were cancelled
+        have left the queue, and can be resumed.
+        """
         sql = "SELECT * FROM jobs WHERE state != ? ORDER BY position, id"
-        return [_job(row) for row in self.read(sql, State.DONE.value)]
+        return [job_in(row) for row in self.read(sql, State.DONE.value)]
 
     def job(self, number: int) -> Job | None:
         """The job of that id, done or not; None where there is none."""
         rows = self.read("SELECT * FROM jobs WHERE id = ?", number)
-        return _job(rows[0]) if rows else None
+        return job_in(rows[0]) if rows else None
 
     def insert_jobs(self, jobs: Iterable[Job]) -> list[int]:
         """Put jobs into the queue and return their ids.
@@ -100,7 +102,8 @@ class JobsTable(Statements):
         return ids
 
 
-def _job(row: sqlite3.Row) -> Job:
+def job_in(row: sqlite3.Row) -> Job:
+    """The job that a row of the table is."""
     return Job(
         parsed(row["settings"]),
         row["id"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -12,15 +13,14 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from mlxvid.errors import MlxvidError
 from mlxvid.metal_errors import MEMORY, MetalError
 from mlxvid.model.machine import Machine
 
 from .choices import Choices
 from .database import Database
-from .job_requests import is_tight, lighter, loading_of, making_of, output_for, passes_of, plan_of
-from .jobs import Job, State
-from .machine import machine_from
+from .file_names import free_path
+from .job_requests import is_tight, lighter, loading_of, making_of, work_of
+from .jobs import Job, State, first_ready
 from .messages import shown
 from .preferences import Preferences
 from .previews import Previews
@@ -71,6 +71,8 @@ class Runner(QObject):
         self._preferences = preferences
         self.current: Job | None = None
         self.cancelling = False
+        self._wanted = (State.CANCELLED, "")  # of the job that is being stopped
+        self._began = 0.0  # on the monotonic clock
         self._output: Path | None = None
         self._deaths = 0
         self._outdated = False  # whether the worker began before a change that it must know
@@ -85,12 +87,14 @@ class Runner(QObject):
         self._loading: dict[str, Any] | None = None
         self._previews = Previews(self)
         self._previews.ready.connect(self._show_preview)
-        client.ready.connect(self._take_machine)
+        client.ready.connect(choices.take_machine)
         client.event_received.connect(self._receive)
         client.died.connect(self._interrupt)
         client.silent.connect(self.silent)
         preferences.silence_changed.connect(client.set_silence)
         database.jobs_changed.connect(self.advance)
+        choices.arrived.connect(lambda name: self.advance())
+        choices.modelReset.connect(self.advance)
 
     @property
     def machine(self) -> Machine:
@@ -124,15 +128,21 @@ class Runner(QObject):
         return True
 
     def advance(self) -> None:
-        """Begin the next waiting job, if nothing runs."""
+        """Begin the next waiting job whose model is here, if nothing runs."""
         if self.current is None and not self.paused:
-            waiting = [job for job in self._database.jobs() if job.state is State.WAITING]
-            free = [job for job in waiting if job.number not in self._owed]
-            if free:
-                self._begin(free[0])
+            job = first_ready(self._database.jobs(), self._choices.lacks, self._owed)
+            if job is not None:
+                self._begin(job)
 
     def cancel(self) -> None:
         """Cancel the job that runs; it stops within a step."""
+        self.stop(State.CANCELLED)
+
+    def stop(self, state: State, message: str = "") -> None:
+        """Stop the job that runs, to be in this state, the last one asked for; WAITING: to go on
+        from its checkpoint.
+        """
+        self._wanted = (state, message)
         if self.current is not None and not self.cancelling:
             self.cancelling = True
             for number in (*self._loads, self.current.number):
@@ -197,14 +207,16 @@ class Runner(QObject):
             self.changed.emit()
             return
         self.cancelling = False
+        self._began = time.monotonic()
         self.unsaved.discard(job.number)
-        self._output = output or output_for(job.settings, folder)
+        pattern = self._preferences.file_names
+        self._output = output or free_path(job.settings, folder, pattern)
         self.started.emit(job)
         self.changed.emit()
         self._load(loading_of(job.settings))
         if self.current is not job:  # the worker could not even be started
             return
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"previews": self._preferences.previews}
         if job.resume:
             options["resume"] = True
         if job.settings.get("force"):
@@ -246,23 +258,20 @@ class Runner(QObject):
             f"{self._database.path} and see that it may be written, then resume the queue."
         )
 
-    def _end(self, state: State, message: str = "", kept: bool = False) -> None:
+    def _end(self, state: State, message: str = "") -> None:
         """Record that the job that runs has ended early, and begin the next."""
         job = self.current
         assert job is not None
+        resume = state is State.WAITING
         self._previews.clear()
-        self._record(job, partial(self._database.set_job_state, job.number, state, message, False))
+        self._database.note_end(job.number, time.monotonic() - self._began)
+        self._record(job, partial(self._database.set_job_state, job.number, state, message, resume))
         self.current = None
-        self.ended.emit(replace(job, state=state, message=message, resume=False))
+        self.ended.emit(replace(job, state=state, message=message, resume=resume))
         self.changed.emit()
         self.advance()
 
     # --- the worker's events ----------------------------------------------------------------------
-
-    def _take_machine(self, event: dict[str, Any]) -> None:
-        machine = machine_from(event.get("machine"))
-        if machine is not None:
-            self._choices.set_machine(machine)
 
     def _receive(self, event: dict[str, Any]) -> None:
         number = event.get("id")
@@ -295,8 +304,11 @@ class Runner(QObject):
         elif event["event"] == "saved":
             self._keep(job, event)
         elif event["event"] == "cancelled":
-            late = "Cancelled; Resume makes the clip, which is denoised already."
-            self._end(State.CANCELLED, late if event.get("latents") else "Cancelled.")
+            state, message = self._wanted
+            if state is State.CANCELLED:
+                late = "Cancelled; Resume makes the clip, which is denoised already."
+                message = late if event.get("latents") else "Cancelled."
+            self._end(state, message)
         elif event["event"] == "error":
             self._deaths = 0
             self._fail(job, event)
@@ -308,7 +320,7 @@ class Runner(QObject):
             return
         if event["kind"] == "MediaError":
             self.unsaved.add(job.number)
-        self._end(State.FAILED, f"{shown(event['reason'])} {KEPT}", kept=True)
+        self._end(State.FAILED, f"{shown(event['reason'])} {KEPT}")
 
     def _keep(self, job: Job, event: dict[str, Any]) -> None:
         self._deaths = 0
@@ -330,21 +342,15 @@ class Runner(QObject):
             kept.append(number)
             return number != NOTHING
 
+        self._database.note_end(job.number, time.monotonic() - self._began)
         self._record(job, write)
-        self._learn_time(settings, event["seconds"], job.resume)
+        work = work_of(settings, self.machine)
+        if work is not None and not job.resume:  # a part of a run doesn't give the time of all
+            self._database.add_timing(str(settings.get("model")), *work, event["seconds"])
         self.current = None
         self.saved.emit(kept[0], path)
         self.changed.emit()
         self.advance()
-
-    def _learn_time(self, settings: dict[str, Any], seconds: float, resumed: bool) -> None:
-        try:
-            tokens = plan_of(settings, self.machine).tokens
-            passes = passes_of(settings)
-        except MlxvidError:  # its folder was removed meanwhile
-            return
-        if not resumed:  # a part of a run doesn't give the time of all of it
-            self._database.add_timing(str(settings.get("model")), tokens, passes, seconds)
 
     def _show_preview(self, frames: Any) -> None:
         if self.current is not None:
@@ -361,14 +367,14 @@ class Runner(QObject):
         if failure is not None and failure.transient and self.current.number not in self._retried:
             self._retry(self.current, how)
             return
+        if failure is not None and failure.memory:
+            # It alone was too large: it isn't tried again by itself, and the others can be made.
+            self._end(State.FAILED, f"{how}: {lighter(self.current.settings, self.machine)}.")
+            return
         self._deaths += 1
         if self._deaths >= DEATHS_IN_A_ROW:
             self._preferences.paused = True
-        remedy = "resume this clip to try again"
-        if failure is not None and failure.memory:
-            remedy = lighter(self.current.settings, self.machine)
-        elif failure is not None:
-            remedy = failure.remedy
+        remedy = "resume this clip to try again" if failure is None else failure.remedy
         self._end(State.INTERRUPTED, f"{how}: {remedy}.")
         if self._deaths >= DEATHS_IN_A_ROW:
             self.halted.emit(

@@ -156,6 +156,7 @@ def read(folder: Folder) -> Card:
         samplers=tuple(SAMPLERS.values()),
         heads=transformer.num_attention_heads,
         head_dim=transformer.attention_head_dim,
+        blocks=transformer.num_layers,
         takes=takes(transformer),
         needs=needs,
         extrapolation=extrapolation(transformer),
@@ -203,6 +204,7 @@ FAMILY = Family(
         most_scores=2**26,
         small_tile=294,
         tiled_values=3,
+        decode_operations=18.9e6,
     ),
     needed=(
         ("tokenizer/spiece.model", "tokenizer/tokenizer.json"),
@@ -212,6 +214,11 @@ FAMILY = Family(
     examples=(
         '--model cogvideox-2b --prompt "a fox runs through snow, …" -o fox.mp4',
         '--model cogvideox-5b-i2v --prompt "she smiles" --image her.jpg --quantize 8',
+    ),
+    prompting=(
+        "A hundred words or two in full sentences, as a caption that leaves nothing out: what is "
+        "seen, what moves, the light and the camera. It was trained with such captions, and short "
+        "prompts make poor clips."
     ),
 )
 
@@ -243,6 +250,7 @@ def _release(
         samplers=tuple(SAMPLERS.values()),
         heads=transformer.num_attention_heads,
         head_dim=transformer.attention_head_dim,
+        blocks=transformer.num_layers,
         takes=takes(transformer),
         needs=needs,
         extrapolation=extrapolation(transformer),

@@ -49,6 +49,7 @@ def read(folder: Folder) -> Card:
         samplers=SAMPLERS,
         heads=transformer.hidden_size // max(1, transformer.attention_head_dim),
         head_dim=transformer.attention_head_dim,
+        blocks=transformer.num_layers,
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
         shift=shift,
@@ -77,12 +78,18 @@ FAMILY = Family(
         decode_tile=256,
         decode_halo=40,
         most_scores=2**26,
+        decode_operations=20e3,
     ),
     examples=(
         '--prompt "a red ball bouncing on a navy background" -o clip.mp4',
         '--prompt "a small green star spinning" --width 128 --height 96 --seconds 1 --seed 7 '
         "-o star.gif",
         '--prompt "a blue ring rising" --image first.png --count 4 -o takes/ring.mp4',
+    ),
+    prompting=(
+        "It draws one plain shape that moves in one way, as in “a small red ball bouncing on a "
+        "navy background”: a size, a colour, a shape, a motion and a background. Anything else "
+        "needs a larger model."
     ),
 )
 
@@ -99,6 +106,7 @@ CARDS = (
         samplers=SAMPLERS,
         heads=3,
         head_dim=64,
+        blocks=6,
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
         shift=shift,

@@ -93,6 +93,7 @@ def read(folder: Folder) -> Card:
         heads=transformer.num_attention_heads,
         head_dim=transformer.attention_head_dim,
         inner=transformer.ffn_dim,
+        blocks=transformer.num_layers,
         takes=TAKES | (needs or CLIP_TO_CLIP),
         needs=needs,
         shift=own_shift(flow_shift),
@@ -155,6 +156,7 @@ FAMILY = Family(
         decode_halo=0,
         most_scores=2**26,
         small_tile=640,
+        decode_operations=8.7e6,
     ),
     # What few-step distillations were made for: Lightning's LoRAs for 4 steps, CausVid's for 4 to
     # 8, neither with guidance.
@@ -173,6 +175,11 @@ FAMILY = Family(
         '--model wan2.1-t2v-1.3b --prompt "a fox runs through snow" --quantize 8 -o fox.mp4',
         '--model wan2.1-i2v-14b-480p --prompt "she smiles" --image her.jpg '
         "--lora fast.safetensors --preset lightning",
+    ),
+    prompting=(
+        "Two to five sentences, about 80 words: the subject and how it looks, the place, what "
+        "moves and how, then the shot, the light and the style. English and Chinese are "
+        "understood."
     ),
 )
 
@@ -206,6 +213,7 @@ def _release(
         heads=more.pop("heads", 40),
         head_dim=128,
         inner=more.pop("inner", 13824),
+        blocks=more.pop("blocks", 40),
         takes=TAKES | (needs or CLIP_TO_CLIP),
         needs=needs,
         parameters=parameters,
@@ -228,6 +236,7 @@ CARDS = (
         {"transformer": 1_418_996_800, **_TEXT_AND_VAE},
         heads=12,
         inner=8960,
+        blocks=30,
         shift=shift_by_size,
     ),
     _release(

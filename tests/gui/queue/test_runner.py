@@ -28,6 +28,13 @@ for line in sys.stdin:
         answer["settings"] = settings
     print(json.dumps(answer), flush=True)
 """
+# Never ends by itself.
+CANCELS = """
+for line in sys.stdin:
+    request = json.loads(line)
+    if request["op"] == "cancel":
+        print(json.dumps({"id": request["id"], "event": "cancelled"}), flush=True)
+"""
 
 
 def test_the_queue_goes_on_after_a_death(make_runner, database, choices, qtbot):
@@ -60,6 +67,37 @@ def test_memory_is_named_where_the_plan_is_near_what_the_machine_has(
     qtbot.waitUntil(lambda: ended != [])
     assert "memory ran out" in ended[0].message
     assert "close other programs" in ended[0].message
+    assert ended[0].state is State.FAILED
+
+
+def test_clips_too_large_for_the_memory_do_not_stop_the_others(
+    make_runner, database, choices, qtbot
+):
+    runner = make_runner(WORKS)
+    need = plan_of(job("die").settings, choices.machine).peak_bytes
+    choices.set_machine(replace(choices.machine, usable=round(1.1 * need)))
+    too_large = [job("die", seed=seed) for seed in range(DEATHS_IN_A_ROW + 1)]
+    with qtbot.waitSignal(runner.saved, timeout=20000):
+        database.insert_jobs([*too_large, job("a")])
+    assert not runner.paused
+    assert [one.state for one in database.jobs()] == [State.FAILED] * len(too_large)
+    assert len(database.history()) == len(too_large) + 1
+    assert all(past.seconds is not None for past in database.history())
+
+
+def test_a_job_can_be_stopped_to_be_anything(make_runner, database, qtbot):
+    runner = make_runner(CANCELS)
+    database.insert_jobs([job("a")])
+    runner.stop(State.INTERRUPTED, "Paused.")
+    runner.stop(State.WAITING)  # it was thought better of
+    with qtbot.waitSignal(runner.ended) as ended:
+        pass
+    assert (ended.args[0].state, ended.args[0].resume) == (State.WAITING, True)
+    assert runner.current is not None  # it goes on
+    with qtbot.waitSignal(runner.ended) as ended:
+        runner.stop(State.INTERRUPTED, "Paused.")
+    assert database.jobs()[0].message == "Paused."
+    assert database.jobs()[0].state is State.INTERRUPTED
 
 
 def test_a_worker_that_always_dies_brings_the_queue_to_rest(make_runner, database, qtbot):
