@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from mlxvid.gui.core.database import Database
+from mlxvid.gui.core.fetching import Fetching
 from mlxvid.gui.core.jobs import Job, State, grouped
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.widgets.icons import icon
@@ -45,13 +46,14 @@ class QueuePanel(QWidget):
         database: Database,
         runner: Runner,
         undo_stack: QUndoStack,
+        fetching: Fetching | None = None,
         parent: QWidget | None = None,
     ):
         super().__init__(parent)
         self._database = database
         self._runner = runner
         self._undo_stack = undo_stack
-        self.model = QueueModel(database, self)
+        self.model = QueueModel(database, fetching, self)
         self.view = QListView(self)
         self.view.setModel(self.model)
         self.view.setItemDelegate(QueueDelegate(self.view))

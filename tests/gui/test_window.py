@@ -133,7 +133,9 @@ def test_quitting_during_an_export_or_an_import_asks_first(window, home):
     clip = Source(source, 9, 8, 48, 32)
     window.exports.start([Copy(clip, home / "b.mp4")], Recipe("webm"))
     window.tools.show_models()
-    window.tools.models.import_checkpoint(home / "new", [str(home), "--out", str(home / "new")])
+    window.tools.models.import_checkpoint(
+        home / "new", "New", [str(home), "--out", str(home / "new")]
+    )
     window.close()
     (box,) = window.findChildren(QMessageBox)
     assert window.isVisible()
@@ -147,7 +149,7 @@ def test_quitting_during_an_export_or_an_import_asks_first(window, home):
 def test_the_models_window_answers_in_itself(window):
     window.tools.show_models()
     window.tools.models.get_repository("nonsense")
-    (notice,) = window.tools.model_notices.notices
+    (notice,) = window.tools.models.notices.notices
     assert "owner/name" in notice.text
     assert said(window) == ""
     window.tools.models.window().close()
