@@ -21,7 +21,6 @@ from mlxvid.gui.dialogs.general_page import APPEARANCES
 from mlxvid.gui.gallery.panel import GalleryPanel
 from mlxvid.gui.player.stage import Stage
 from mlxvid.gui.queue.panel import QueuePanel
-from mlxvid.gui.widgets.export_formats import fill_export_menu
 
 Key = QKeySequence.StandardKey
 
@@ -111,11 +110,7 @@ class Menus(QObject):
         runner.changed.connect(self._follow_runner)
         self._follow_runner()
         self.file.addSeparator()
-        self.export = self.file.addMenu("Export")
-        fill_export_menu(self.export, panels.stage.player.export_as)
-        self.file.aboutToShow.connect(
-            lambda: self.export.setEnabled(panels.stage.player.path is not None)
-        )
+        self.file.addAction(panels.stage.player.export)
         self._add(self.file, "Show Clips Folder", None, self._show_folder)
         # Qt has keys for these on a Mac alone.
         settings = self._add(self.file, "Settings…", "Ctrl+,", self.settings_chosen.emit)

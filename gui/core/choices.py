@@ -28,6 +28,7 @@ from mlxvid.run.planning import plan
 
 from .machine import machine_from, machine_without_mlx
 from .messages import shown
+from .own_models import OwnModels
 from .preferences import Preferences
 
 CHOICE = Qt.ItemDataRole.UserRole
@@ -106,7 +107,7 @@ class Choices(QAbstractListModel):
 
     def refresh(self) -> None:
         """Look again at what is on the disk."""
-        cards = [*CATALOG.values(), *_cards_in(self._preferences.model_folders)]
+        cards = [*CATALOG.values(), *_cards_in(OwnModels(self._preferences))]
         rows = [_choice(card, self.machine) for card in cards]
         self.beginResetModel()
         self._rows = rows
@@ -189,14 +190,17 @@ def _choice(card: Card, machine: Machine) -> Choice:
     return Choice(card, here=is_here(card), obstacle=_obstacle(card, machine))
 
 
-def _cards_in(folders: list[str]) -> list[Card]:
-    """The cards of models in folders; those that are missing or broken by now are left out."""
+def _cards_in(own: OwnModels) -> list[Card]:
+    """The cards of the user's own models, with the names that they have for them; those that are
+    missing or broken by now are left out.
+    """
     found = []
-    for folder in folders:
+    for folder in own.folders:
         try:
-            found.append(models.card_of(Path(folder)))
+            card = models.card_of(Path(folder))
         except MlxvidError:
             continue
+        found.append(replace(card, title=own.title(Path(folder))))
     return found
 
 
