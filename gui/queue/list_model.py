@@ -1,4 +1,4 @@
-"""Qt's model of the queue: the database's jobs in their order, and the progress of one."""
+"""Qt's model of the queue: the jobs that have not ended, and the progress of one."""
 
 from __future__ import annotations
 
@@ -16,18 +16,22 @@ from PySide6.QtCore import (
 )
 
 from mlxvid.gui.core.database import Database
-from mlxvid.gui.core.jobs import Job, State
+from mlxvid.gui.core.jobs import ENDED, Job, State
 
-JOB = Qt.ItemDataRole.UserRole
-PROGRESS = Qt.ItemDataRole.UserRole + 1
+from .pictures import Pictures
+from .roles import BUTTONS, JOB, LINE, PICTURE, PROGRESS
+from .row_buttons import RowButton
+from .words import NAMES, state_line
+
 _MIME = "application/x-mlxvid-jobs"
-
-_WORDS = {
-    State.WAITING: "waiting",
-    State.RUNNING: "running",
-    State.INTERRUPTED: "interrupted",
-    State.FAILED: "failed",
-    State.CANCELLED: "cancelled",
+_PAUSE = RowButton("pause", "pause", "Pause")
+_RESUME = RowButton("resume", "play", "Resume")
+_CANCEL = RowButton("cancel", "close", "Cancel")
+_REMOVE = RowButton("remove", "close", "Remove from the queue")
+_BUTTONS = {
+    State.WAITING: (_PAUSE, _REMOVE),
+    State.RUNNING: (_PAUSE, _CANCEL),
+    State.INTERRUPTED: (_RESUME, _REMOVE),
 }
 
 
@@ -36,17 +40,19 @@ class QueueModel(QAbstractListModel):
 
     dropped = Signal(list, int)
 
-    def __init__(self, database: Database, parent: QObject | None = None):
+    def __init__(self, database: Database, pictures: Pictures, parent: QObject | None = None):
         super().__init__(parent)
         self._database = database
+        self._pictures = pictures
         self._jobs: list[Job] = []
         self._progress: tuple[int, dict[str, Any]] = (-1, {})
         database.jobs_changed.connect(self.reload)
+        pictures.ready.connect(self._show_picture)
         self.reload()
 
     def reload(self) -> None:
         """Read the database again; selections stay where the jobs and their order are the same."""
-        jobs = self._database.jobs()
+        jobs = [job for job in self._database.jobs() if job.state not in ENDED]
         if [job.id for job in jobs] == [job.id for job in self._jobs]:
             self._jobs = jobs
             if jobs:
@@ -62,6 +68,11 @@ class QueueModel(QAbstractListModel):
         row = self.row_of(job.number)
         if row >= 0:
             self.dataChanged.emit(self.index(row), self.index(row), [PROGRESS])
+
+    def _show_picture(self, number: int) -> None:
+        index = self.index(self.row_of(number))
+        if index.isValid():
+            self.dataChanged.emit(index, index, [PICTURE])
 
     def at(self, row: int) -> Job | None:
         return self._jobs[row] if 0 <= row < len(self._jobs) else None
@@ -91,6 +102,9 @@ class QueueModel(QAbstractListModel):
             Qt.ItemDataRole.AccessibleTextRole: lambda: _spoken(job),
             JOB: lambda: job,
             PROGRESS: lambda: self._progress_of(job),
+            LINE: lambda: state_line(job, self._progress_of(job)),
+            PICTURE: lambda: self._pictures.of(job),
+            BUTTONS: lambda: _BUTTONS[job.state],
         }
         return answers[role]() if role in answers else None
 
@@ -141,4 +155,4 @@ def _tooltip(job: Job) -> str:
 
 def _spoken(job: Job) -> str:
     """A job for screen readers."""
-    return f"{job.title}, {_WORDS.get(job.state, '')}. {job.message}"
+    return f"{job.title}, {NAMES[job.state].lower()}. {job.message}"
