@@ -11,8 +11,9 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog
 
 from mlxvid.gui.core.database import Database
-from mlxvid.gui.core.job_requests import output_for
+from mlxvid.gui.core.file_names import free_path
 from mlxvid.gui.core.jobs import Job, State
+from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.progress_text import duration
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.widgets.notices import Notice, NoticeAction, NoticeBar
@@ -36,11 +37,13 @@ class Announcements(QObject):
         bar: NoticeBar,
         runner: Runner,
         database: Database,
+        preferences: Preferences,
         edit: Callable[[int], None],
         parent: QObject | None = None,
     ):
         super().__init__(parent)
         self._bar = bar
+        self._preferences = preferences
         self._runner = runner
         self._database = database
         self._edit_job = edit
@@ -109,6 +112,8 @@ class Announcements(QObject):
 
     def _notify(self, text: str) -> None:
         """Tell someone who is in another app of the end of a long job."""
+        if not self._preferences.notifies:
+            return
         long = time.monotonic() - self._started >= _LONG
         if long and QGuiApplication.applicationState() != Qt.ApplicationState.ApplicationActive:
             notify(text)
@@ -131,7 +136,7 @@ class Announcements(QObject):
         return [edit]
 
     def _save_elsewhere(self, job: Job) -> None:
-        name = output_for(job.settings, Path.home())
+        name = free_path(job.settings, Path.home(), self._preferences.file_names)
         dialog = QFileDialog(self._bar, "Save Elsewhere", str(name), "Clip (*.mp4)")
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("mp4")

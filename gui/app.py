@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     app = make_application(sys.argv if arguments is None else arguments)
     preferences = Preferences()
-    preferences.apply_models_folder()
+    preferences.apply_environment()
     follow_appearance(app, preferences)
     lock = lock_data_folder()
     if lock is None:

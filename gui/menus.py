@@ -18,7 +18,7 @@ from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.preferences import Appearance, Preferences
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.dialogs.about import show_about
-from mlxvid.gui.dialogs.preferences import APPEARANCES, PreferencesDialog
+from mlxvid.gui.dialogs.general_page import APPEARANCES
 from mlxvid.gui.gallery.panel import GalleryPanel
 from mlxvid.gui.player.stage import Stage
 from mlxvid.gui.queue.panel import QueuePanel
@@ -42,13 +42,15 @@ class Menus(QObject):
     """The menu bar of one window; `help` and `window_menu` are there for other parts to add to.
 
     The window handles open_chosen, paste_chosen, back_chosen (from the comparison to the clip) and
-    side_chosen (the panel to bring to the front). message: a sentence for the user.
+    side_chosen (the panel to bring to the front), settings_chosen. message: a sentence for the
+    user.
     """
 
     open_chosen = Signal()
     paste_chosen = Signal()
     back_chosen = Signal()
     side_chosen = Signal(QWidget)
+    settings_chosen = Signal()
     message = Signal(str)
 
     def __init__(
@@ -119,16 +121,12 @@ class Menus(QObject):
             lambda: self.export.setEnabled(panels.stage.player.path is not None)
         )
         self._add(self.file, "Show Clips Folder", None, self._show_folder)
-        settings = self._add(
-            self.file,
-            "Settings…",
-            Key.Preferences,
-            lambda: PreferencesDialog(self._preferences, window).open(),
-        )
+        # Qt has keys for these on a Mac alone.
+        settings = self._add(self.file, "Settings…", "Ctrl+,", self.settings_chosen.emit)
         settings.setMenuRole(QAction.MenuRole.PreferencesRole)
         self.file.addSeparator()
         self._add(self.file, "Close", Key.Close, window.close)
-        leave = self._add(self.file, "Quit", Key.Quit, window.close)
+        leave = self._add(self.file, "Quit", "Ctrl+Q", window.close)
         leave.setMenuRole(QAction.MenuRole.QuitRole)
 
     def _fill_edit(self) -> None:

@@ -1,11 +1,13 @@
-"""The windows beside the main one: the model manager and the log.
+"""The windows beside the main one: the model manager, the log and the settings.
 
 Each is made when it is first opened.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction, QKeySequence
@@ -18,6 +20,7 @@ from mlxvid.gui.core.downloads import ModelJobs
 from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.dialogs.log import LogBook, LogView
+from mlxvid.gui.dialogs.preferences import PreferencesDialog
 from mlxvid.gui.models.panel import ModelsPanel
 from mlxvid.gui.widgets.notices import Notice, NoticeBar
 
@@ -53,6 +56,7 @@ class ToolWindows(QObject):
         self.model_notices = NoticeBar()
         self._dialog: QDialog | None = None
         self._log: LogView | None = None
+        self._settings: PreferencesDialog | None = None
         # The worker may report the machine after the model manager is opened.
         choices.modelReset.connect(self._update_machine)
         menu.addSeparator()
@@ -99,6 +103,14 @@ class ToolWindows(QObject):
         if self._log is None:
             self._log = LogView(self.book, self._preferences, self._prompts, self._window)
         self._raise(self._log)
+
+    def show_settings(self, current: Callable[[], dict[str, Any]]) -> None:
+        """Open the settings, or bring them to the front; current: see the dialog."""
+        if self._settings is None:
+            self._settings = PreferencesDialog(
+                self._preferences, self._choices, current, self._window
+            )
+        self._raise(self._settings)
 
     def _update_machine(self) -> None:
         if self.models is not None:

@@ -74,7 +74,7 @@ class Window(QMainWindow):
         self.choices = choices or Choices(preferences, parent=self)
         self.model_jobs = ModelJobs(self)
         self.runner = Runner(database, client, self.choices, preferences, self)
-        preferences.models_folder_changed.connect(self.runner.renew_worker)
+        preferences.environment_changed.connect(self.runner.renew_worker)
         self.clips_folder = ClipsFolder(database, preferences, self)
         self.undo_stack = QUndoStack(self)
         stills = data_folder() / "pictures"
@@ -85,7 +85,7 @@ class Window(QMainWindow):
         self.opening = Opening(self, self.stage, self.compose, preferences)
         self.notices = NoticeBar()
         self.announcements = Announcements(
-            self.notices, self.runner, database, self.queue.edit_job, self
+            self.notices, self.runner, database, preferences, self.queue.edit_job, self
         )
         self._arrange()
         panels = Panels(self.compose, self.stage, self.gallery, self.queue, self.side)
@@ -156,6 +156,9 @@ class Window(QMainWindow):
         self.menus.paste_chosen.connect(self.opening.paste)
         self.menus.back_chosen.connect(self.leave_compare)
         self.menus.side_chosen.connect(self.show_side)
+        self.menus.settings_chosen.connect(
+            lambda: self.tools.show_settings(self.compose.to_begin_with)
+        )
         self.tools.model_chosen.connect(self.compose.picker.set_name)
         for part in (self.stage, self.gallery, self.tools, self.opening):
             part.warning.connect(self.announcements.warn)

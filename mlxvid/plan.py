@@ -23,6 +23,7 @@ from .model.card import Card
 from .model.geometry import ATTENTION_MODES, Counts, Geometry, frames_of, plan_geometry
 from .model.machine import GIB, this_machine
 from .model.memory import DTYPE_BYTES, QUANTIZED_BITS
+from .run.guess import guessed_seconds, passes_of
 from .run.planning import Plan, plan
 
 __all__ = ["device", "main", "plan"]
@@ -163,17 +164,20 @@ def _planned(card: Card, args: argparse.Namespace) -> Plan:
 
 
 def _print_plan(card: Card, planned: Plan, args: argparse.Namespace) -> None:
+    passes = passes_of({"model": card.name, "guidance": args.guidance})
+    guess = guessed_seconds(planned, passes)
+    facts = {**asdict(planned), "guessed_seconds": guess}
     if not args.growth:
-        print(json.dumps(asdict(planned)) if args.json else plan_text(planned))
+        print(json.dumps(facts) if args.json else plan_text(planned, guess))
         return
     from .run.attention_costs import measured, table
 
     rows = measured(card, planned)
     if args.json:
         growth = [asdict(row) for row in rows]
-        print(json.dumps({**asdict(planned), "growth": growth}))
+        print(json.dumps({**facts, "growth": growth}))
         return
-    print(plan_text(planned))
+    print(plan_text(planned, guess))
     size = f"{planned.width}x{planned.height}"
     print(f"\nOne call of a block over space and one over time, {size}, random weights, here:\n")
     for line in table(rows):

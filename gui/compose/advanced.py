@@ -1,17 +1,18 @@
-"""Settings that are seldom changed, in a box that folds."""
+"""The settings that are seldom changed, folded into a line that tells their values."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QComboBox, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QSignalBlocker, Signal
+from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from mlxvid.gui.core.choices import Choice
 from mlxvid.gui.widgets.fields import check, labelled, pick, two_columns
 from mlxvid.gui.widgets.fields import choice as choice_field
-from mlxvid.gui.widgets.icons import icon
+from mlxvid.gui.widgets.fold import FoldButton
+from mlxvid.model.levels import BEST, DRAFT, STANDARD
 from mlxvid.model.settings import QUANTIZE_BITS, SETTINGS
 
 from .generated import GeneratedBox
@@ -21,11 +22,10 @@ _FORCE = "Try it even if it should not fit"
 
 
 class AdvancedBox(QWidget):
-    """Frames a second, sampler, attention, shift, weights, and every setting without a field of
-    its own elsewhere.
+    """Sampler, attention, shift, weights, and every setting without a field of its own elsewhere.
 
-    changed: a field holds another value. preset: the settings of a preset that was chosen.
-    message: why a file can't be taken.
+    Others' fields come first in it: it is filled by :meth:`hold`. changed: a field holds another
+    value. preset: the settings of a preset that was chosen. message: why a file can't be taken.
     """
 
     changed = Signal()
@@ -34,20 +34,14 @@ class AdvancedBox(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self.body = QWidget(self)
         # With a parent at once, so that the Tab key comes to it before what it unfolds.
-        self._fold = QToolButton(self)
+        self._fold = FoldButton("More settings", self.body, self)
         self._fold.setObjectName("advanced_fold")
-        self._fold.setText("Advanced")
-        self._fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self._fold.setCheckable(True)
-        self._fold.setProperty("role", "fold")
-        self._fold.setAccessibleName("Advanced settings")
-        self._fold.toggled.connect(self._show)
         self._presets: Mapping[str, Mapping[str, Any]] = {}
         self._make_fields()
         self._lay_out()
         self._connect()
-        self._show(False)
 
     def _make_fields(self) -> None:
         self.fps = number_field(SETTINGS["fps"], 1)
@@ -66,7 +60,6 @@ class AdvancedBox(QWidget):
 
     def _lay_out(self) -> None:
         self._rows: dict[str, QWidget] = {
-            "fps": labelled(SETTINGS["fps"].label, self.fps),
             "sampler": labelled(SETTINGS["sampler"].label, self.sampler),
             "attention": labelled(SETTINGS["attention"].label, self.attention),
             "shift": self.shift,
@@ -74,20 +67,18 @@ class AdvancedBox(QWidget):
             "dtype": self.dtype,
             "preset": labelled("Preset", self.presets),
         }
-        self.body = QWidget(self)
         table = QWidget()
         self._grid = two_columns(table)
         for row in self._rows.values():
             row.setParent(table)
-        inside = QVBoxLayout(self.body)
-        inside.setContentsMargins(0, 0, 0, 0)
-        inside.setSpacing(8)
-        for part in (table, self.generated, self.force):
-            inside.addWidget(part)
+        self._table = table
+        self._inside = QVBoxLayout(self.body)
+        self._inside.setContentsMargins(0, 0, 0, 0)
+        self._inside.setSpacing(8)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        layout.addWidget(self._fold, 0, Qt.AlignmentFlag.AlignLeft)
+        layout.addWidget(self._fold)
         layout.addWidget(self.body)
 
     def _connect(self) -> None:
@@ -100,6 +91,15 @@ class AdvancedBox(QWidget):
         self.presets.activated.connect(self._take_preset)
         self.generated.message.connect(self.message)
 
+    def hold(self, parts: Sequence[QWidget]) -> None:
+        """Fold these away too, above its own; the Tab key goes through them in this order."""
+        for part in (*parts, self._table, self.generated, self.force):
+            self._inside.addWidget(part)
+
+    def tell(self, line: str) -> None:
+        """Tell in the line what is folded away."""
+        self._fold.set_line(line)
+
     @property
     def open(self) -> bool:
         return self._fold.isChecked()
@@ -110,7 +110,11 @@ class AdvancedBox(QWidget):
     def set_choice(self, choice: Choice) -> None:
         """Offer what the model can do, and keep what was chosen where it still can be."""
         card = choice.card
-        self._presets = card.family.presets
+        self._presets = {
+            name: settings
+            for name, settings in card.family.presets.items()
+            if name not in (DRAFT, STANDARD, BEST)
+        }
         self.generated.set_card(card)
         _offer(self.sampler, card.samplers, card.defaults.sampler)
         _offer(self.attention, card.attention_modes, card.attention_modes[0])
@@ -166,10 +170,6 @@ class AdvancedBox(QWidget):
         name = self.presets.currentData()
         if name is not None:
             self.preset.emit(dict(self._presets[name]))
-
-    def _show(self, open_: bool) -> None:
-        self._fold.setIcon(icon("down" if open_ else "right"))
-        self.body.setVisible(open_)
 
 
 def _combo(name: str, options: list[tuple[str, object]]) -> QComboBox:

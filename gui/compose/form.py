@@ -20,13 +20,15 @@ from mlxvid.gui.widgets.theme import set_role
 from mlxvid.model.settings import SETTINGS
 
 from .advanced import AdvancedBox
+from .levels import LevelsBar
 from .loras import LorasBox
 from .model_picker import ModelPicker
+from .negative import NegativeBox
 from .pictures import PicturesBox
 from .plan_line import PlanLine
 from .prompt import PromptEdit
 from .seed import SeedBox
-from .setting_fields import hint, number_field, whole_field
+from .setting_fields import number_field, whole_field
 from .size import LengthBox, SizeBox
 
 EXAMPLE = "a red ball bouncing on a navy background"
@@ -77,12 +79,12 @@ class ComposeForm(QWidget):
 
     def _make_fields(self, database: Database, choices: Choices) -> None:
         self.picker = ModelPicker(choices)
-        self.prompt = PromptEdit(SETTINGS["prompt"].label, EXAMPLE, 3)
+        self.prompt = PromptEdit(SETTINGS["prompt"].label, EXAMPLE, 4, grows=True)
         self.prompt.setObjectName("prompt")
-        negative = SETTINGS["negative_prompt"]
-        self.negative = PromptEdit(negative.label, hint(negative), 2)
-        self.negative.setObjectName("negative_prompt")
+        self.negative_box = NegativeBox()
+        self.negative = self.negative_box.edit
         self.pictures = PicturesBox()
+        self.levels = LevelsBar()
         self.size_box = SizeBox()
         self.length_box = LengthBox()
         self.steps = whole_field(SETTINGS["steps"])
@@ -126,36 +128,38 @@ class ComposeForm(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
 
     def _fill_fields(self) -> None:
-        self._negative_row = labelled(SETTINGS["negative_prompt"].label, self.negative)
-        self._negative_row.setObjectName("negative_prompt_row")
         self._loras_row = labelled(SETTINGS["loras"].label, self.loras)
         self._loras_row.setObjectName("loras_row")
-        numbers = QWidget()
-        grid = two_columns(numbers)
-        grid.addWidget(labelled(SETTINGS["steps"].label, self.steps), 0, 0)
-        grid.addWidget(labelled(SETTINGS["guidance"].label, self.guidance), 0, 1)
-        seed_row = QHBoxLayout()
-        seed_row.setSpacing(10)
-        seed_row.addWidget(labelled(SETTINGS["seed"].label, self.seed), 1)
-        seed_row.addWidget(labelled("Takes", self.takes))
-        self.takes.setFixedWidth(self.takes.sizeHint().width() + 12)
+        length_and_takes = QWidget()
+        grid = two_columns(length_and_takes)
+        grid.addWidget(self.length_box, 0, 0)
+        grid.addWidget(labelled("Takes", self.takes), 0, 1)
         parts = (self.picker, self.prompt, self.pictures, self.loras, self.advanced)
         self.complaints: dict[QWidget, Complaint] = {part: Complaint() for part in parts}
         self._fields.addWidget(labelled(SETTINGS["model"].label, self.picker))
         self._fields.addWidget(self.complaints[self.picker])
-        self._fields.addWidget(labelled(SETTINGS["prompt"].label, self.prompt))
+        self._fields.addWidget(labelled(SETTINGS["prompt"].label, self.prompt), 1)
         self._fields.addWidget(self.complaints[self.prompt])
-        self._fields.addWidget(self._negative_row)
+        self._fields.addWidget(self.negative_box)
         self._fields.addWidget(self.pictures)
         self._fields.addWidget(self.complaints[self.pictures])
-        for part in (self.size_box, self.length_box, numbers):
+        for part in (self.levels, self.size_box, length_and_takes):
             self._fields.addWidget(part)
-        self._fields.addLayout(seed_row)
-        self._fields.addWidget(self._loras_row)
-        self._fields.addWidget(self.complaints[self.loras])
+        self.advanced.hold(self._folded())
         self._fields.addWidget(self.advanced)
         self._fields.addWidget(self.complaints[self.advanced])
-        self._fields.addStretch(1)
+
+    def _folded(self) -> list[QWidget]:
+        """What is folded away besides the advanced box's own."""
+        numbers = QWidget()
+        grid = two_columns(numbers)
+        grid.addWidget(labelled(SETTINGS["steps"].label, self.steps), 0, 0)
+        grid.addWidget(labelled(SETTINGS["guidance"].label, self.guidance), 0, 1)
+        grid.addWidget(self.length_box.frames, 1, 0)
+        grid.addWidget(labelled(SETTINGS["fps"].label, self.advanced.fps), 1, 1)
+        seed = labelled(SETTINGS["seed"].label, self.seed)
+        loras = [self._loras_row, self.complaints[self.loras]]
+        return [seed, numbers, self.size_box.pixels, *loras]
 
     def _foot(self) -> QVBoxLayout:
         """The plan and the buttons."""

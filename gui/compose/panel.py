@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,12 @@ from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.jobs import Job
 from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.preferences import Preferences
-from mlxvid.gui.widgets.fields import OWN
 from mlxvid.model.settings import SETTINGS
 from mlxvid.run.repeat import changes
 
 from .form import ComposeForm
-from .setting_fields import hint
+from .levels import at_level, is_at
+from .summary import summary
 
 # The plan follows this many milliseconds after the last change.
 _SETTLE = 60
@@ -121,10 +122,19 @@ class ComposePanel(ComposeForm):
         self.prompt.setFocus()
 
     def clear(self) -> None:
-        """Empty the prompt and the pictures, and show the model's own settings."""
+        """Empty the prompt and the pictures, and show the settings that new clips begin with, or
+        the model's own.
+        """
         self.stop_editing()
-        self._fill({"prompt": "", "model": self.picker.value().name})
+        begin = self._preferences.new_clip
+        self._fill({"model": self.picker.value().name} | begin | {"prompt": ""})
         self.prompt.setFocus()
+
+    def to_begin_with(self) -> dict[str, Any]:
+        """The model and its settings, for other clips to begin with: no prompt and no files."""
+        left = {name for name, setting in SETTINGS.items() if setting.kind in _FILE_KINDS}
+        kept = self._particular()
+        return {name: value for name, value in kept.items() if name not in left}
 
     def generate(self) -> None:
         """Hand over jobs for the clips that are asked for, or say what is missing."""
@@ -177,6 +187,8 @@ class ComposePanel(ComposeForm):
         By a message where nobody sees that, or where it isn't the field that was asked.
         """
         if self.isVisible() and not self._filling:
+            if self.advanced.isAncestorOf(part):
+                self.advanced.set_open(True)
             self.complaints[part].say(text)
             # Once it has its place.
             QTimer.singleShot(0, self.complaints[part], partial(self._reveal, part))
@@ -227,6 +239,8 @@ class ComposePanel(ComposeForm):
         self.plan_line.apply.connect(self._fill)
         self.picker.changed.connect(self._use)
         self.advanced.preset.connect(self._fill)
+        self.levels.chosen.connect(self._take_level)
+        self.size_box.custom.connect(self._ask_for_size)
         self.advanced.fps.valueChanged.connect(self.length_box.set_fps)
         self._timer.timeout.connect(self._replan)
         for part in (self.picker, self.advanced, self.pictures, self.loras):
@@ -236,6 +250,7 @@ class ComposePanel(ComposeForm):
         for prompt in (self.prompt, self.negative):
             prompt.submitted.connect(self.generate)
         for changed in (
+            self.seed.changed,
             self.size_box.changed,
             self.length_box.changed,
             self.steps.valueChanged,
@@ -256,12 +271,11 @@ class ComposePanel(ComposeForm):
         if other and self._name:
             self._by_model[self._name] = self._particular()
         self._name = choice.name
-        own = choice.card.defaults.negative_prompt
-        self._negative_row.setVisible(choice.takes("negative_prompt"))
-        self.negative.setPlaceholderText(OWN if own else hint(SETTINGS["negative_prompt"]))
-        self.negative.setToolTip(own)
+        self.negative_box.setVisible(choice.takes("negative_prompt"))
+        self.negative_box.set_own(choice.card.defaults.negative_prompt)
         self._loras_row.setVisible(choice.takes("loras"))
         self.pictures.set_takes(choice.card.takes)
+        self.levels.set_choice(choice)
         self.size_box.set_card(choice.card)
         self.length_box.set_card(choice.card)
         self.advanced.set_choice(choice)
@@ -309,6 +323,7 @@ class ComposePanel(ComposeForm):
         self._fill_particular(settings, self.picker.value())
         self.prompt.set_text(settings["prompt"])
         self.negative.set_text(settings.get("negative_prompt") or "")
+        self.negative_box.fit()
         self.seed.set_value(settings.get("seed", self.seed.value()))
         self.pictures.set_settings(settings)
 
@@ -323,7 +338,31 @@ class ComposePanel(ComposeForm):
         self.pictures.set_frames(self.length_box.value())
         machine = self._choices.machine
         choice = self.picker.value()
-        self.plan_line.show_plan(self.settings(), choice, machine, self.takes.value())
+        settings = self.settings()
+        self.plan_line.show_plan(settings, choice, machine, self.takes.value())
+        self.advanced.tell(summary(settings, choice.card, self.seed.locked))
+        self.levels.show_level(self._level(settings))
+
+    # --- levels and sizes -------------------------------------------------------------------------
+
+    def _level(self, settings: dict[str, Any]) -> str | None:
+        """The level that these settings are at, whatever their shape."""
+        for name, level in self.levels.levels().items():
+            if is_at(self._shaped(level), settings):
+                return name
+        return None
+
+    def _shaped(self, level: Mapping[str, Any]) -> dict[str, Any]:
+        """A level's settings in the shape that was chosen."""
+        width, height = self.size_box.like(level["width"], level["height"])
+        return {**level, "width": width, "height": height}
+
+    def _take_level(self, level: dict[str, Any]) -> None:
+        self._fill(at_level(self._particular(), self._shaped(level)))
+
+    def _ask_for_size(self) -> None:
+        self.advanced.set_open(True)
+        self.size_box.focus_width()
 
     def replan(self) -> None:
         """Update the plan soon, after a run was timed or a model was downloaded."""

@@ -13,11 +13,12 @@ from PySide6.QtWidgets import QLabel, QProgressBar, QVBoxLayout, QWidget
 from mlxvid.errors import MlxvidError
 from mlxvid.gui.core.choices import GB, Choice
 from mlxvid.gui.core.database import Database
-from mlxvid.gui.core.job_requests import alternative_text, passes_of, plan_of
+from mlxvid.gui.core.job_requests import alternative_text, plan_of
 from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.progress_text import duration
 from mlxvid.gui.widgets.theme import set_role, small
 from mlxvid.model.machine import GIB, Machine
+from mlxvid.run.guess import passes_of
 from mlxvid.run.planning import Alternative, Plan
 
 # The time of the next run follows from this many earlier runs, those nearest in size.

@@ -16,13 +16,14 @@ class PromptEdit(QPlainTextEdit):
     """Several lines of text.
 
     ⌘↑ and ⌘↓ (Ctrl elsewhere) step through earlier prompts and back to the draft; Tab goes to the
-    next field. submitted: ⌘↩ was pressed. handed_on: what was pasted and is no text.
+    next field. lines: its least height; grows: it takes what there is above that. submitted: ⌘↩
+    was pressed. handed_on: what was pasted and is no text.
     """
 
     submitted = Signal()
     handed_on = Signal(QMimeData)
 
-    def __init__(self, name: str, placeholder: str, lines: int):
+    def __init__(self, name: str, placeholder: str, lines: int, grows: bool = False):
         super().__init__()
         self._lines = lines
         self._history: list[str] = []
@@ -31,7 +32,8 @@ class PromptEdit(QPlainTextEdit):
         self.setAccessibleName(name)
         self.setPlaceholderText(placeholder)
         self.setTabChangesFocus(True)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        across = QSizePolicy.Policy.Expanding
+        self.setSizePolicy(across, across if grows else QSizePolicy.Policy.Fixed)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
 
     def set_history(self, prompts: list[str]) -> None:

@@ -6,7 +6,7 @@ from itertools import product
 from math import log
 
 from PySide6.QtCore import QSignalBlocker, Signal
-from PySide6.QtWidgets import QComboBox, QWidget
+from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from mlxvid.catalog import CATALOG, DEFAULT_MODEL
 from mlxvid.gui.widgets.fields import choice as choice_field
@@ -23,32 +23,33 @@ _SHAPES: list[tuple[str, tuple[int, int]]] = [
     ("Tall 9:16", (9, 16)),
     ("Classic 4:3", (4, 3)),
     ("Portrait 3:4", (3, 4)),
+    ("Photo 3:2", (3, 2)),
+    ("Photo 2:3", (2, 3)),
 ]
 # Sides, as a share of the model's own size.
-_RESOLUTIONS: list[tuple[str, float]] = [
-    ("Draft", 0.5),
-    ("Small", 0.75),
-    ("Standard", 1.0),
-    ("Large", 1.5),
-    ("Extra large", 2.0),
-]
+_SCALES = (0.5, 2 / 3, 1.0, 1.5, 2.0)
 # How near a shape is to the model's own to be taken for it: 832x480 is its 16:9.
 _NEAR = 0.05
 _CUSTOM: tuple[str, None] = ("Custom", None)
 
 
 class SizeBox(QWidget):
-    """Shape, resolution, width and height, each following the others. changed: by the user."""
+    """Shape and resolution; width and height are in `pixels`, for another place. Each follows the
+    others.
+
+    changed: by the user. custom: a size is to be typed.
+    """
 
     changed = Signal()
+    custom = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self._card: Card = CATALOG[DEFAULT_MODEL]
-        resolution_hint = "Standard is the size that the model was made for"
+        resolution_hint = "The star marks the size that the model was made for"
         self._shape = choice_field("Shape", [*_SHAPES, _CUSTOM], "The clip's proportions")
         self._shape.setObjectName("shape")
-        self._resolution = choice_field("Resolution", [*_RESOLUTIONS, _CUSTOM], resolution_hint)
+        self._resolution = choice_field("Resolution", [], resolution_hint)
         self._resolution.setObjectName("resolution")
         self._width = whole_field(SETTINGS["width"])
         self._height = whole_field(SETTINGS["height"])
@@ -60,8 +61,10 @@ class SizeBox(QWidget):
         grid = two_columns(self)
         grid.addWidget(labelled("Shape", self._shape), 0, 0)
         grid.addWidget(labelled("Resolution", self._resolution), 0, 1)
-        grid.addWidget(labelled(SETTINGS["width"].label, self._width), 1, 0)
-        grid.addWidget(labelled(SETTINGS["height"].label, self._height), 1, 1)
+        self.pixels = QWidget()
+        below = two_columns(self.pixels)
+        below.addWidget(labelled(SETTINGS["width"].label, self._width), 0, 0)
+        below.addWidget(labelled(SETTINGS["height"].label, self._height), 0, 1)
 
     def set_card(self, card: Card) -> None:
         """Follow another model: its steps, and the nearest size that it can make."""
@@ -82,7 +85,24 @@ class SizeBox(QWidget):
             self._height.setValue(height)
         shape = self._shape_of(width, height)
         pick(self._shape, shape)
-        pick(self._resolution, self._scale_of(shape, width, height))
+        self._offer_sizes(shape or (width, height))
+
+    def like(self, width: int, height: int) -> tuple[int, int]:
+        """The size of the present shape with about as many pixels as this one, which is itself
+        where it has that shape.
+        """
+        present = self.value()
+        multiples = self._card.geometry.multiples
+        for size in ((width, height), (height, width)):
+            if _alike(size, present):
+                return round_size(*size, multiples)[:2]
+        own = self._card.defaults.width * self._card.defaults.height
+        return self._sized(self._shape.currentData() or present, (width * height / own) ** 0.5)
+
+    def focus_width(self) -> None:
+        """Have a width typed."""
+        self._width.setFocus()
+        self._width.selectAll()
 
     def _shape_of(self, width: int, height: int) -> tuple[int, int] | None:
         for _, shape in _SHAPES:
@@ -90,15 +110,22 @@ class SizeBox(QWidget):
                 return shape
         return None
 
-    def _scale_of(self, shape: tuple[int, int] | None, width: int, height: int) -> float | None:
-        for _, scale in _RESOLUTIONS:
-            if shape and self._sized(shape, scale) == (width, height):
-                return scale
-        return None
+    def _offer_sizes(self, shape: tuple[int, int]) -> None:
+        """The sizes of a shape, the present one among them, in pixels."""
+        scales = {self._sized(shape, scale): scale for scale in _SCALES if scale != 1}
+        scales[self._sized(shape, 1)] = 1
+        scales.setdefault(self.value(), self._scale())
+        self._resolution.clear()
+        for (width, height), scale in sorted(scales.items(), key=lambda item: item[1]):
+            star = " ★" if scale == 1 else ""
+            self._resolution.addItem(f"{width}×{height}{star}", scale)
+        self._resolution.addItem("Custom…", None)
+        pick(self._resolution, scales[self.value()])
 
     def _choose(self, field: QComboBox) -> None:
-        if field.currentData() is None:  # "Custom" is not a size: type one
-            self._width.setFocus()
+        if field.currentData() is None:  # no size: one is to be typed
+            self.set_value(*self.value())
+            self.custom.emit()
             return
         shape = self._shape.currentData() or self.value()
         scale = self._resolution.currentData() or self._scale()
@@ -148,7 +175,10 @@ def _around(length: float, step: int) -> tuple[int, int]:
 
 
 class LengthBox(QWidget):
-    """Seconds and frames, each following the other at `fps`. changed: by the user."""
+    """Seconds; the frames are in `frames`, for another place. Each follows the other at `fps`.
+
+    changed: by the user.
+    """
 
     changed = Signal()
 
@@ -162,9 +192,10 @@ class LengthBox(QWidget):
         self._frames = whole_field(SETTINGS["frames"])
         self._seconds.valueChanged.connect(self._take_seconds)
         self._frames.valueChanged.connect(self._take_frames)
-        grid = two_columns(self)
-        grid.addWidget(labelled("Length", self._seconds), 0, 0)
-        grid.addWidget(labelled(SETTINGS["frames"].label, self._frames), 0, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(labelled("Length", self._seconds))
+        self.frames = labelled(SETTINGS["frames"].label, self._frames)
 
     def set_card(self, card: Card) -> None:
         """Follow another model: its steps, and the nearest number of frames that it can make."""

@@ -20,8 +20,10 @@ from mlxvid import models
 from mlxvid.catalog import CATALOG
 from mlxvid.errors import MlxvidError
 from mlxvid.hub.cache import cached
+from mlxvid.hub.tiny import tiny_path
 from mlxvid.model.card import Card
 from mlxvid.model.machine import GIB, Machine
+from mlxvid.model.tiny import FOLDER
 from mlxvid.run.planning import plan
 
 from .machine import machine_without_mlx
@@ -63,6 +65,15 @@ class Choice:
         place = "on disk" if self.here else size
         return f"{self.card.licence} · {place}" if self.card.licence else place
 
+    @property
+    def has_tiny_decoder(self) -> bool:
+        """Whether the tiny decoder of its family is on this machine."""
+        tiny = self.card.family.tiny_decoder
+        if tiny is None:
+            return False
+        own = self.card.folder is not None and (self.card.folder / FOLDER).is_dir()
+        return own or tiny_path(tiny).is_file()
+
     def takes(self, name: str) -> bool:
         """Whether the model can be given the setting `name`, one that not every model has."""
         return name in self.card.takes
@@ -86,7 +97,12 @@ class Choices(QAbstractListModel):
         self._preferences = preferences
         self.machine = machine or machine_without_mlx()
         self._rows: list[Choice] = []
+        preferences.memory_left_changed.connect(self._measure)
         self.refresh()
+
+    def _measure(self) -> None:
+        """Count with what is left to other programs now, which the worker then knows better."""
+        self.set_machine(machine_without_mlx())
 
     def refresh(self) -> None:
         """Look again at what is on the disk."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from mlxvid.catalog import DEFAULT_MODEL, card_of
+from mlxvid.catalog import DEFAULT_MODEL
 from mlxvid.errors import MlxvidError
-from mlxvid.media.prompt_names import named_after
 from mlxvid.model.machine import Machine
-from mlxvid.model.samplers import evaluations
 from mlxvid.model.settings import loading, making
-from mlxvid.model.strength import USUAL_STRENGTH, first_step
+from mlxvid.run.guess import passes_of
 from mlxvid.run.planning import Alternative, Plan, plan
 
 # The share of a machine's memory from which on a clip is likely to have run out of it.
@@ -30,17 +27,6 @@ def making_of(settings: dict[str, Any]) -> dict[str, Any]:
     return {name: settings[name] for name in making() if settings.get(name) not in (None, "", {})}
 
 
-def output_for(settings: dict[str, Any], folder: Path) -> Path:
-    """A path in `folder` that is free, after the prompt and the seed."""
-    stem = f"{named_after(str(settings.get('prompt', '')))}-{settings.get('seed', 0)}"
-    path = folder / f"{stem}.mp4"
-    number = 1
-    while path.exists():
-        number += 1
-        path = folder / f"{stem}-{number}.mp4"
-    return path
-
-
 def plan_of(settings: dict[str, Any], machine: Machine) -> Plan:
     """What a clip will cost.
 
@@ -55,25 +41,6 @@ def plan_of(settings: dict[str, Any], machine: Machine) -> Plan:
     follows = bool(settings.get("control"))
     name = settings.get("model") or DEFAULT_MODEL
     return plan(name, machine=machine, from_clip=from_clip, follows=follows, **known)
-
-
-def passes_of(settings: dict[str, Any]) -> float:
-    """Evaluations of the network in a clip, each over all tokens of one row of conditions.
-
-    Raises :class:`MlxvidError` for models that are not here.
-    """
-    card = card_of(settings.get("model") or DEFAULT_MODEL)
-    defaults = card.defaults
-    steps = settings.get("steps") or defaults.steps
-    if settings.get("video"):
-        steps -= first_step(steps, settings.get("strength", USUAL_STRENGTH))
-    guidance = settings.get("guidance")
-    true_guidance = settings.get("true_guidance")
-    passes = card.passes(
-        defaults.guidance if guidance is None else guidance,
-        1.0 if true_guidance is None else true_guidance,
-    )
-    return float(steps * passes * evaluations(settings.get("sampler") or defaults.sampler))
 
 
 def work_of(settings: dict[str, Any], machine: Machine) -> tuple[int, float] | None:

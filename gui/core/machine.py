@@ -33,4 +33,7 @@ def machine_from(facts: Any) -> Machine | None:
         return None
     if not all(isinstance(facts.get(name), kind) for name, kind in kinds.items()):
         return None
-    return Machine(**{name: facts[name] for name in kinds})
+    chip = facts.get("chip")
+    return Machine(
+        **{name: facts[name] for name in kinds}, chip=chip if isinstance(chip, str) else ""
+    )

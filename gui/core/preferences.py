@@ -11,10 +11,16 @@ from typing import Any
 from PySide6.QtCore import QByteArray, QObject, QSettings, QStandardPaths, Signal
 
 from .database_file import data_folder
+from .file_names import USUAL
 from .worker_client import SILENCE
 
-# The variable that the library reads, here and in the processes that make clips and fetch models.
+# The variables that the library reads, here and in the processes that make clips and fetch models.
 MODELS = "MLXVID_MODELS"
+WORK = "MLXVID_CACHE"
+RESERVE = "MLXVID_RESERVE"
+
+# How a switch is written.
+_SWITCH = {True: "true", False: "false"}
 
 
 class Appearance(str, Enum):
@@ -26,12 +32,17 @@ class Appearance(str, Enum):
 
 
 class Preferences(QObject):
-    """Typed access to QSettings; invalid values are read as the defaults."""
+    """Typed access to QSettings; invalid values are read as the defaults.
+
+    environment_changed: something that a worker only learns when it begins.
+    """
 
     appearance_changed = Signal()
     silence_changed = Signal(int)
     models_folder_changed = Signal()
     clips_folder_changed = Signal()
+    memory_left_changed = Signal()
+    environment_changed = Signal()
 
     def __init__(self, path: Path | None = None, parent: QObject | None = None):
         super().__init__(parent)
@@ -52,26 +63,87 @@ class Preferences(QObject):
         self.clips_folder_changed.emit()
 
     @property
+    def file_names(self) -> str:
+        """The pattern of clips' names."""
+        return self._text("file_names", USUAL) or USUAL
+
+    @file_names.setter
+    def file_names(self, pattern: str) -> None:
+        self._settings.setValue("file_names", pattern)
+
+    @property
     def models_folder(self) -> Path | None:
         """Where downloads go: MLXVID_MODELS, the chosen folder, or None for the usual place."""
-        given = os.environ.get(MODELS) or self._text("models_folder", "")
-        return Path(given) if given else None
+        return self._folder("models_folder", MODELS)
 
     @models_folder.setter
     def models_folder(self, folder: Path | None) -> None:
-        self._settings.setValue("models_folder", "" if folder is None else str(folder))
-        os.environ[MODELS] = "" if folder is None else str(folder)
+        self._set_variable("models_folder", MODELS, "" if folder is None else str(folder))
         self.models_folder_changed.emit()
 
-    def apply_models_folder(self) -> None:
-        """Have this process, and those that it starts, keep models in the chosen folder."""
+    @property
+    def work_folder(self) -> Path | None:
+        """Where unfinished clips are: MLXVID_CACHE, the chosen folder, or None for the usual
+        place.
+        """
+        return self._folder("work_folder", WORK)
+
+    @work_folder.setter
+    def work_folder(self, folder: Path | None) -> None:
+        self._set_variable("work_folder", WORK, "" if folder is None else str(folder))
+
+    @property
+    def memory_left(self) -> int:
+        """GiB of memory that clips leave to other programs; 0 leaves that to mlxvid."""
+        return self._whole("memory_left", 0)
+
+    @memory_left.setter
+    def memory_left(self, gib: int) -> None:
+        self._set_variable("memory_left", RESERVE, str(gib) if gib else "")
+        self.memory_left_changed.emit()
+
+    def apply_environment(self) -> None:
+        """Have this process, and those that it starts, go by the choices that the library reads in
+        the environment.
+        """
         if self.models_folder is not None:
             os.environ[MODELS] = str(self.models_folder)
+        if self.work_folder is not None:
+            os.environ[WORK] = str(self.work_folder)
+        if self.memory_left:
+            os.environ.setdefault(RESERVE, str(self.memory_left))
+
+    @property
+    def notifies(self) -> bool:
+        """Whether the end of a long run is told to someone who is in another app."""
+        return self._switch("notifies", True)
+
+    @notifies.setter
+    def notifies(self, notifies: bool) -> None:
+        self._settings.setValue("notifies", _SWITCH[notifies])
+
+    @property
+    def previews(self) -> bool:
+        """Whether a clip is shown while it is made."""
+        return self._switch("previews", True)
+
+    @previews.setter
+    def previews(self, previews: bool) -> None:
+        self._settings.setValue("previews", _SWITCH[previews])
+
+    @property
+    def new_clip(self) -> dict[str, Any]:
+        """The model and the settings that New Clip begins with; none for the last model's own."""
+        return self.recall("new_clip", {})
+
+    @new_clip.setter
+    def new_clip(self, settings: dict[str, Any]) -> None:
+        self.remember("new_clip", settings)
 
     @property
     def appearance(self) -> Appearance:
-        chosen = self._text("appearance", Appearance.DARK.value)
-        return Appearance(chosen) if chosen in {a.value for a in Appearance} else Appearance.DARK
+        chosen = self._text("appearance", Appearance.SYSTEM.value)
+        return Appearance(chosen) if chosen in {a.value for a in Appearance} else Appearance.SYSTEM
 
     @appearance.setter
     def appearance(self, appearance: Appearance) -> None:
@@ -92,11 +164,11 @@ class Preferences(QObject):
     @property
     def paused(self) -> bool:
         """Whether the queue is paused."""
-        return self._text("paused", "false") == "true"
+        return self._switch("paused", False)
 
     @paused.setter
     def paused(self, paused: bool) -> None:
-        self._settings.setValue("paused", "true" if paused else "false")
+        self._settings.setValue("paused", _SWITCH[paused])
 
     @property
     def model_folders(self) -> list[str]:
@@ -130,6 +202,19 @@ class Preferences(QObject):
     def save(self) -> None:
         """Write to the disk at once."""
         self._settings.sync()
+
+    def _folder(self, name: str, variable: str) -> Path | None:
+        given = os.environ.get(variable) or self._text(name, "")
+        return Path(given) if given else None
+
+    def _set_variable(self, name: str, variable: str, value: str) -> None:
+        """Choose what the library reads in a variable of the environment; "" for the usual."""
+        self._settings.setValue(name, value)
+        os.environ[variable] = value
+        self.environment_changed.emit()
+
+    def _switch(self, name: str, default: bool) -> bool:
+        return self._text(name, _SWITCH[default]) == _SWITCH[True]
 
     def _text(self, name: str, default: str) -> str:
         return str(self._settings.value(name, default, str))

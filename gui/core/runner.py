@@ -18,7 +18,8 @@ from mlxvid.model.machine import Machine
 
 from .choices import Choices
 from .database import Database
-from .job_requests import is_tight, lighter, loading_of, making_of, output_for, work_of
+from .file_names import free_path
+from .job_requests import is_tight, lighter, loading_of, making_of, work_of
 from .jobs import Job, State
 from .machine import machine_from
 from .messages import shown
@@ -208,13 +209,14 @@ class Runner(QObject):
         self.cancelling = False
         self._began = time.monotonic()
         self.unsaved.discard(job.number)
-        self._output = output or output_for(job.settings, folder)
+        pattern = self._preferences.file_names
+        self._output = output or free_path(job.settings, folder, pattern)
         self.started.emit(job)
         self.changed.emit()
         self._load(loading_of(job.settings))
         if self.current is not job:  # the worker could not even be started
             return
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"previews": self._preferences.previews}
         if job.resume:
             options["resume"] = True
         if job.settings.get("force"):

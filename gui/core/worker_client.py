@@ -87,14 +87,13 @@ class WorkerClient(QObject):
         self._send({"op": "load", "id": number, **loading})
 
     def generate(self, number: int, output: str, settings: dict[str, Any], **options: Any) -> None:
-        """Make a clip with previews; `options`: force, resume, smaller_pieces, digests."""
+        """Make a clip; `options`: previews, force, resume, smaller_pieces, digests."""
         self._send(
             {
                 "op": "generate",
                 "id": number,
                 "output": output,
                 "settings": settings,
-                "previews": True,
                 **options,
             }
         )

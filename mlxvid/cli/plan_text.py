@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlxvid.model.geometry import Counts
@@ -13,8 +13,8 @@ from .flags import spelled_as_flags
 Row = tuple[str, str]
 
 
-def plan_text(counts: Counts) -> str:
-    """The plan, a fact a line."""
+def plan_text(counts: Counts, guess: Mapping[str, float] | None = None) -> str:
+    """The plan, a fact a line. guess: seconds by stage."""
     latent = _times(counts.latent_shape)
     clip = _times((counts.frames, counts.height, counts.width))
     grid = _times(counts.token_grid)
@@ -34,6 +34,8 @@ def plan_text(counts: Counts) -> str:
     ]
     if isinstance(counts, Plan):
         rows = [_model_row(counts), *rows, *_cost_rows(counts)]
+    if guess is not None:
+        rows.append(("time", _guess_text(guess)))
     return _table(rows)
 
 
@@ -87,6 +89,23 @@ def _cost_rows(plan: Plan) -> list[Row]:
         ("fits", fits),
     ]
     return rows
+
+
+def _guess_text(guess: Mapping[str, float]) -> str:
+    """Guessed seconds by stage, in words, with the stages that take a tenth or more."""
+    total = sum(guess.values())
+    long = [f"{stage} {_minutes(part)}" for stage, part in guess.items() if part >= total / 10]
+    return f"about {_minutes(total)} ({', '.join(long)}), a guess from its operations"
+
+
+def _minutes(seconds: float) -> str:
+    if seconds < 100:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 6000:
+        return f"{round(seconds / 60)} min"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86400:.0f} days"
 
 
 def _machine(name: str, total: int, usable: int, **_: Any) -> str:

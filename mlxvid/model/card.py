@@ -125,7 +125,8 @@ class Coefficients:
     held at once where attention isn't fused, None for all of them. small_tile: pixels of the side,
     halo included, of the tiles that the VAE takes where its usual piece is too large. tiled_values:
     values a pixel of the clip that are held then, of a VAE whose tiles go through all frames one
-    after another.
+    after another. decode_operations: floating-point operations a pixel of the clip, counted in the
+    reference's decoder by torch's FlopCounterMode on 9 frames of 256x256.
     """
 
     metal: Block
@@ -137,6 +138,7 @@ class Coefficients:
     most_scores: int | None = None
     small_tile: int | None = None
     tiled_values: float = 0.0
+    decode_operations: float = 10e6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +196,9 @@ class Card:
     that this one can be given, and of :data:`ABILITIES` those that it has; needs: those pictures
     among them without which it makes nothing. samplers: the first is not always the default, which
     is in `defaults`. attention_modes: the first is the one that it was trained for. heads,
-    head_dim: of its transformer; inner: the width of its feed-forward, 0 for four times its own.
+    head_dim: of its transformer; inner: the width of its feed-forward, 0 for four times its own;
+    blocks: those that attend over the clip's tokens, one over space and one over time counted as
+    one; 0 where only its size tells.
     options: of the family's options, those that have a value when none is given. shared_frames:
     frames that a clip has in common with the one that it extends or joins. shift(width, height): of
     the noise schedule, None for a model without one. guidance_is_input: guidance is an input of the
@@ -220,6 +224,7 @@ class Card:
     heads: int
     head_dim: int
     inner: int = 0
+    blocks: int = 0
     takes: frozenset[str] = frozenset()
     needs: frozenset[str] = frozenset()
     attention_modes: tuple[str, ...] = ("full",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import re
@@ -10,7 +11,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from mlxvid.errors import SettingError
+
 GIB = 2**30
+
+RESERVE = "MLXVID_RESERVE"
+"""The variable of the environment with the GiB of memory to leave to other programs."""
 
 # Memory left to the system and to other programs: wiring nearly all of it has frozen 16 GB Macs.
 RESERVE_SHARE = 0.2
@@ -44,9 +50,10 @@ class Machine:
 def this_machine(total: int | None = None) -> Machine:
     """The machine at hand, or one like it with `total` bytes of memory.
 
-    Usable is what remains after a reserve of a fifth and at least 2 GiB (half of it all on the
-    smallest machines), and on a Mac no more than Metal recommends to keep in use: what it says
-    itself, and of another Mac what it says on those of that size at least.
+    Usable is what remains after a reserve of a fifth and at least 2 GiB, or what `MLXVID_RESERVE`
+    asks for, never more than half of it all; and on a Mac no more than Metal recommends to keep in
+    use: what it says itself, and of another Mac what it says on those of that size at least. Raises
+    :class:`SettingError` where that variable is no number.
     """
     metal = platform.system() == "Darwin" and platform.machine() == "arm64"
     ceiling = _metal_working_set() if metal and total is None else None
@@ -68,7 +75,21 @@ def mac(total: int, name: str = "Mac", ceiling: int | None = None) -> Machine:
 
 
 def _without_reserve(total: int) -> int:
-    return total - min(max(int(total * RESERVE_SHARE), RESERVE_BYTES), total // 2)
+    reserve = max(int(total * RESERVE_SHARE), RESERVE_BYTES)
+    asked = os.environ.get(RESERVE)
+    if asked:
+        reserve = _gib(asked)
+    return total - min(reserve, total // 2)
+
+
+def _gib(text: str) -> int:
+    try:
+        reserve = float(text)
+    except ValueError:
+        reserve = math.nan
+    if not 0 <= reserve < math.inf:
+        raise SettingError(f"{RESERVE}={text} is no size: give the GiB to leave free, such as 8.")
+    return int(reserve * GIB)
 
 
 def _system() -> str:

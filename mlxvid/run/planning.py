@@ -27,6 +27,7 @@ from mlxvid.model.memory import (
     stages,
     stored_weights,
 )
+from mlxvid.model.operations import stage_operations
 from mlxvid.model.request import Request
 from mlxvid.model.settings import SETTINGS, is_among
 from mlxvid.weights.sizes import read_sizes
@@ -52,6 +53,7 @@ class Plan(Counts):
     """:class:`Counts` with what the model and the machine add; sizes in bytes.
 
     at_once: frames that are denoised together, fewer than all of a long clip of some models;
+    operations: floating-point ones of encode, of one pass of denoise, and of decode;
     weights: by component and type as they stand in memory; weights_source: "files" or "catalog"
     (stored counts of parameters); stage_bytes: estimated peaks of encode, denoise and decode;
     peak_bytes: the largest; alternatives: settings that fit, if this does not.
@@ -71,6 +73,7 @@ class Plan(Counts):
     fits: bool
     alternatives: tuple[Alternative, ...]
     at_once: int
+    operations: dict[Stage, float]
 
     def require_fit(self) -> None:
         """Raise :class:`DoesNotFitError`, naming what would fit, where the clip needs more than the
@@ -154,6 +157,7 @@ def plan(
         machine=machine,
         fits=fits,
         at_once=card.geometry.at_once(asked.frames, asked.width, asked.height),
+        operations=costs.operations(asked),
         alternatives=() if fits else _alternatives(asked, quantize, costs),
     )
 
@@ -240,6 +244,28 @@ class _Costs:
             batch=self.passes if batched else 1,
             dtype=self.dtype,
             from_clip=self.from_clip,
+        )
+
+    def operations(self, counts: Counts) -> dict[Stage, float]:
+        """Floating-point operations by stage; of denoise those of one pass."""
+        options, _ = self.card.settled(self.options, counts.frames, "")
+        size = self.card.worked_size(counts.width, counts.height, options)
+        frames, width, height = self.card.together(counts.frames, *size, options)
+        piece = plan_geometry(frames, width, height, self.card.geometry)
+        pieces = size[0] * size[1] * counts.frames / (width * height * frames)
+        clips = 2 if self.follows else 1
+        pairs = {"full": piece.pairs_full, "spatial": piece.pairs_spatial}
+        own_pairs = pairs.get(self.attention, piece.pairs_factored)
+        parameters = {
+            name: sum(size / DTYPE_BYTES.get(kind, 0.5) for kind, size in types.items())
+            for name, types in self.weights.items()
+        }
+        return stage_operations(
+            self.card,
+            self.card.parameters or parameters,
+            tokens=round(pieces * clips * piece.tokens),
+            pairs=round(pieces * clips**2 * own_pairs),
+            pixels=counts.frames * size[0] * size[1],
         )
 
     def attempt(self, frames: int, width: int, height: int, bits: int | None) -> Alternative:

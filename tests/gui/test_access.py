@@ -126,7 +126,7 @@ def test_every_control_has_a_name(window):
         if not named(w)
     ]
     assert nameless == []
-    dialog = PreferencesDialog(window.preferences, window)
+    dialog = PreferencesDialog(window.preferences, window.choices, dict, window)
     assert [type(w).__name__ for w in controls(dialog) if not named(w)] == []
 
 

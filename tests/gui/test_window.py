@@ -10,20 +10,16 @@ import sys
 import numpy as np
 from PIL import Image
 from PySide6.QtWidgets import (
-    QAbstractSpinBox,
-    QComboBox,
     QDialog,
     QLabel,
     QMessageBox,
-    QPushButton,
 )
 
-from mlxvid import __version__, hub
+from mlxvid import __version__
 from mlxvid.gui.core.jobs import State
-from mlxvid.gui.core.preferences import Appearance, Preferences
+from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.raising import RaiseRequests, ask_to_raise
 from mlxvid.gui.dialogs.about import about_facts
-from mlxvid.gui.dialogs.preferences import PreferencesDialog
 from mlxvid.gui.widgets.export_formats import FORMATS
 from tests.gui.windows import SETTINGS, said, write_clip
 
@@ -202,52 +198,6 @@ def test_size_and_columns_are_as_they_were(open_window, qtbot):
     qtbot.waitUntil(lambda: again.splitter.sizes() == columns)
     assert (again.width(), again.height()) == (1300, 760)
     assert again.compose.prompt.toPlainText() == "a fox"
-
-
-def test_preferences(home, preferences, qtbot):
-    assert (
-        preferences.appearance is Appearance.DARK
-        and preferences.clips_folder == home / "clips"
-        and not preferences.paused
-    )
-    dialog = PreferencesDialog(preferences)
-    qtbot.addWidget(dialog)
-    appearance = dialog.findChild(QComboBox)
-    minutes = dialog.findChild(QAbstractSpinBox)
-    appearance.setCurrentIndex(1)
-    with qtbot.waitSignal(preferences.appearance_changed):
-        appearance.activated.emit(1)
-    with qtbot.waitSignal(preferences.silence_changed):
-        minutes.setValue(3)
-    preferences.save()
-    again = Preferences()
-    assert again.appearance is Appearance.LIGHT and again.silence == 180
-    again._settings.setValue("appearance", "mauve")
-    again._settings.setValue("silence", "-3")
-    assert again.appearance is Appearance.DARK and again.silence == 900
-
-
-def test_the_models_folder_is_the_one_chosen(home, monkeypatch, preferences, qtbot):
-    monkeypatch.setenv("MLXVID_MODELS", "")
-    dialog = PreferencesDialog(preferences)
-    qtbot.addWidget(dialog)
-    usual = hub.hub_cache_folder()
-    (reset,) = [button for button in dialog.findChildren(QPushButton) if button.text() == "Reset"]
-    assert not reset.isEnabled()
-    with qtbot.waitSignal(preferences.models_folder_changed):
-        dialog._take_models(str(home / "disk"))
-    assert hub.hub_cache_folder() == home / "disk"
-    assert reset.isEnabled()
-    # The next session finds it, and what is in the environment wins.
-    monkeypatch.setenv("MLXVID_MODELS", "")
-    Preferences().apply_models_folder()
-    assert hub.hub_cache_folder() == home / "disk"
-    monkeypatch.setenv("MLXVID_MODELS", str(home / "other"))
-    Preferences().apply_models_folder()
-    assert hub.hub_cache_folder() == home / "other"
-    reset.click()
-    assert hub.hub_cache_folder() == usual
-    assert preferences.models_folder is None
 
 
 def test_the_clips_folder_is_the_one_chosen(home, monkeypatch, preferences):

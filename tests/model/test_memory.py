@@ -9,6 +9,7 @@ from pathlib import Path
 import mlx.core as mx
 import pytest
 
+from mlxvid.errors import SettingError
 from mlxvid.model import machine
 from mlxvid.model.card import Block, Coefficients, Family, Part
 from mlxvid.model.machine import GIB, mac, this_machine
@@ -180,3 +181,17 @@ def test_the_ceiling_of_macs_by_their_memory(total, usable):
 def test_a_raised_ceiling_counts_up_to_the_reserve():
     assert mac(32 * GIB, ceiling=24 * GIB).usable == 24 * GIB
     assert mac(32 * GIB, ceiling=31 * GIB).usable == pytest.approx(0.8 * 32 * GIB, abs=1)
+
+
+@pytest.mark.parametrize(("asked", "left"), [("1", 1), ("6.5", 6.5), ("12", 8), ("", 3.2)])
+def test_the_reserve_is_the_one_asked_for_up_to_half(monkeypatch, asked, left):
+    monkeypatch.setenv("MLXVID_RESERVE", asked)
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    assert this_machine(16 * GIB).usable == pytest.approx((16 - left) * GIB, abs=1)
+
+
+@pytest.mark.parametrize("asked", ["much", "-1", "nan", "inf"])
+def test_a_reserve_that_is_no_size_is_refused(monkeypatch, asked):
+    monkeypatch.setenv("MLXVID_RESERVE", asked)
+    with pytest.raises(SettingError, match=f"MLXVID_RESERVE={asked}"):
+        this_machine(16 * GIB)

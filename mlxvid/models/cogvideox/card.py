@@ -156,6 +156,7 @@ def read(folder: Folder) -> Card:
         samplers=tuple(SAMPLERS.values()),
         heads=transformer.num_attention_heads,
         head_dim=transformer.attention_head_dim,
+        blocks=transformer.num_layers,
         takes=takes(transformer),
         needs=needs,
         extrapolation=extrapolation(transformer),
@@ -203,6 +204,7 @@ FAMILY = Family(
         most_scores=2**26,
         small_tile=294,
         tiled_values=3,
+        decode_operations=18.9e6,
     ),
     needed=(
         ("tokenizer/spiece.model", "tokenizer/tokenizer.json"),
@@ -243,6 +245,7 @@ def _release(
         samplers=tuple(SAMPLERS.values()),
         heads=transformer.num_attention_heads,
         head_dim=transformer.attention_head_dim,
+        blocks=transformer.num_layers,
         takes=takes(transformer),
         needs=needs,
         extrapolation=extrapolation(transformer),

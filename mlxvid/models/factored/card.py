@@ -49,6 +49,7 @@ def read(folder: Folder) -> Card:
         samplers=SAMPLERS,
         heads=transformer.hidden_size // max(1, transformer.attention_head_dim),
         head_dim=transformer.attention_head_dim,
+        blocks=transformer.num_layers,
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
         shift=shift,
@@ -77,6 +78,7 @@ FAMILY = Family(
         decode_tile=256,
         decode_halo=40,
         most_scores=2**26,
+        decode_operations=20e3,
     ),
     examples=(
         '--prompt "a red ball bouncing on a navy background" -o clip.mp4',
@@ -99,6 +101,7 @@ CARDS = (
         samplers=SAMPLERS,
         heads=3,
         head_dim=64,
+        blocks=6,
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
         shift=shift,

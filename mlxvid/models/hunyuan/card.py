@@ -93,6 +93,7 @@ def read(folder: Folder) -> Card:
         samplers=SAMPLERS,
         heads=transformer.num_attention_heads,
         head_dim=transformer.attention_head_dim,
+        blocks=transformer.num_layers + transformer.num_single_layers,
         inner=transformer.mlp_size,
         takes=_takes(transformer.guidance_embeds) | needs,
         needs=needs,
@@ -148,6 +149,7 @@ FAMILY = Family(
         decode_tile=256,
         decode_halo=0,
         most_scores=2**26,
+        decode_operations=18.1e6,
     ),
     needed=(
         ("tokenizer/tokenizer.json",),
@@ -215,6 +217,7 @@ def _release(
         samplers=SAMPLERS,
         heads=24,
         head_dim=128,
+        blocks=60,
         takes=_takes(guidance_is_input=not hidden_first) | needs,
         needs=needs,
         shift=fixed_shift(FAST_SHIFT if fast else SHIFT),

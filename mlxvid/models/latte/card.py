@@ -95,6 +95,7 @@ def read(folder: Folder) -> Card:
         samplers=tuple(SAMPLERS.values()),
         heads=transformer.num_attention_heads,
         head_dim=transformer.attention_head_dim,
+        blocks=transformer.num_layers,
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
         streamed={"text_encoder": text.streamed(TEXT_TOKENS)},
@@ -149,6 +150,7 @@ FAMILY = Family(
         decode_tile=1280,
         decode_halo=0,
         most_scores=2**26,
+        decode_operations=9.5e6,
     ),
 )
 
@@ -165,6 +167,7 @@ CARDS = (
         samplers=tuple(SAMPLERS.values()),
         heads=16,
         head_dim=72,
+        blocks=28,
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
         dtype="float16",

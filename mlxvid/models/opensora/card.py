@@ -102,6 +102,7 @@ def read(folder: Folder) -> Card:
         samplers=SAMPLERS,
         heads=transformer.num_heads,
         head_dim=transformer.head_dim,
+        blocks=transformer.depth,
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
         options=USUAL_OPTIONS,
@@ -140,6 +141,7 @@ FAMILY = Family(
         decode_tile=1280,
         decode_halo=0,
         most_scores=2**26,
+        decode_operations=9.5e6,
     ),
     needed=(
         (
@@ -179,6 +181,7 @@ CARDS = (
         samplers=SAMPLERS,
         heads=16,
         head_dim=72,
+        blocks=28,
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
         options=USUAL_OPTIONS,

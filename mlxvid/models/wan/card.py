@@ -93,6 +93,7 @@ def read(folder: Folder) -> Card:
         heads=transformer.num_attention_heads,
         head_dim=transformer.attention_head_dim,
         inner=transformer.ffn_dim,
+        blocks=transformer.num_layers,
         takes=TAKES | (needs or CLIP_TO_CLIP),
         needs=needs,
         shift=own_shift(flow_shift),
@@ -155,6 +156,7 @@ FAMILY = Family(
         decode_halo=0,
         most_scores=2**26,
         small_tile=640,
+        decode_operations=8.7e6,
     ),
     # What few-step distillations were made for: Lightning's LoRAs for 4 steps, CausVid's for 4 to
     # 8, neither with guidance.
@@ -206,6 +208,7 @@ def _release(
         heads=more.pop("heads", 40),
         head_dim=128,
         inner=more.pop("inner", 13824),
+        blocks=more.pop("blocks", 40),
         takes=TAKES | (needs or CLIP_TO_CLIP),
         needs=needs,
         parameters=parameters,
@@ -228,6 +231,7 @@ CARDS = (
         {"transformer": 1_418_996_800, **_TEXT_AND_VAE},
         heads=12,
         inner=8960,
+        blocks=30,
         shift=shift_by_size,
     ),
     _release(

@@ -44,6 +44,10 @@ def test_keys_in_the_prompt(panel, qtbot):
     qtbot.keyClick(panel.prompt, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
     assert [job.settings["prompt"] for job in panel.jobs] == ["a ball"]
     qtbot.keyClick(panel.prompt, Qt.Key.Key_Tab)
+    fold = panel.negative_box.fold
+    assert fold.hasFocus()
+    assert panel.negative.isHidden()
+    qtbot.keyClick(fold, Qt.Key.Key_Space)
     assert panel.negative.hasFocus()
 
 

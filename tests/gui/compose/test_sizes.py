@@ -30,25 +30,35 @@ def pick(panel, name, text) -> None:
 def test_shape_and_resolution_give_sizes_that_the_model_can_make(panel):
     pick(panel, "shape", "Wide 16:9")
     assert panel.size_box.value() == (144, 80)
-    pick(panel, "resolution", "Extra large")
+    pick(panel, "resolution", "256×144")
     assert panel.size_box.value() == (256, 144)
     pick(panel, "shape", "Tall 9:16")
     assert panel.size_box.value() == (144, 256)
     panel.findChild(QSpinBox, "width").setValue(100)
     assert panel.size_box.value() == (96, 256)
     assert (
-        combo(panel, "shape").currentText() == "Custom" == combo(panel, "resolution").currentText()
+        combo(panel, "shape").currentText() == "Custom"
+        and combo(panel, "resolution").currentText() == "96×256"
     )
     panel.size_box.set_value(96, 96)
     assert (combo(panel, "shape").currentText(), combo(panel, "resolution").currentText()) == (
         "Square 1:1",
-        "Standard",
+        "96×96 ★",
     )
     panel.size_box.set_value(320, 320)
     assert (combo(panel, "shape").currentText(), combo(panel, "resolution").currentText()) == (
         "Square 1:1",
-        "Custom",
+        "320×320",
     )
+
+
+def test_a_size_of_ones_own_is_typed(panel, qtbot):
+    width = panel.findChild(QSpinBox, "width")
+    assert not width.isVisible()
+    pick(panel, "resolution", "Custom…")
+    assert combo(panel, "resolution").currentText() == "96×96 ★"
+    assert panel.advanced.open
+    assert width.isVisible()
 
 
 def test_the_model_s_own_shape_is_the_nearest_of_its_kind(panel):
@@ -94,6 +104,7 @@ def test_the_wheel_scrolls_past_a_field_that_is_not_in_use(panel, qapp):
 
 def test_what_the_model_can_not_do_is_not_shown(panel):
     loras = panel.findChild(QWidget, "loras_row")
+    panel.advanced.set_open(True)
     assert panel.findChild(QWidget, "negative_prompt_row").isVisible()
     assert panel.pictures.isVisible()
     assert not loras.isVisible()

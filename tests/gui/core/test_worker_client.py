@@ -164,7 +164,7 @@ def test_requests_are_lines_of_json(run, qtbot):
         "import json\nfor line in sys.stdin:\n    say(json.dumps({'event': 'note', 'text': line}))"
     )
     client.load("load-1", {"model": "mini", "quantize": 8})
-    client.generate(4, "clip.mp4", {"prompt": "Käse\n"}, resume=True)
+    client.generate(4, "clip.mp4", {"prompt": "Käse\n"}, previews=True, resume=True)
     client.cancel(4)
     qtbot.waitUntil(lambda: len(heard.events) == 3)
     assert [json.loads(event["text"]) for event in heard.events] == [

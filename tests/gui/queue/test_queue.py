@@ -10,14 +10,13 @@ from mlxvid.gui.core.job_requests import (
     lighter,
     loading_of,
     making_of,
-    output_for,
-    passes_of,
 )
 from mlxvid.gui.core.jobs import State
 from mlxvid.gui.core.progress_text import duration, progress_text, share
 from mlxvid.gui.queue.commands import EditJob
 from mlxvid.gui.queue.list_model import JOB, PROGRESS
 from mlxvid.gui.queue.panel import QueuePanel
+from mlxvid.run.guess import passes_of
 from tests.gui.queue.conftest import SETTINGS, job
 
 
@@ -230,16 +229,6 @@ def test_settings_become_requests():
         passes_of(SETTINGS) == 40
         and passes_of({**SETTINGS, "guidance": 1.0, "sampler": "heun"}) == 40
     )
-
-
-def test_names_of_clips(tmp_path):
-    assert (
-        output_for({"prompt": "Ein Käse, der FLIEGT!", "seed": 3}, tmp_path).name
-        == "ein-käse-der-fliegt-3.mp4"
-    )
-    (tmp_path / "clip-3.mp4").touch()
-    assert output_for({"prompt": "…/..", "seed": 3}, tmp_path).name == "clip-3-2.mp4"
-    assert len(output_for({"prompt": "word " * 99, "seed": 3}, tmp_path).name) < 70
 
 
 def test_what_to_lower(machine):

@@ -1,0 +1,43 @@
+"""Settings > Models: where models are kept."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from mlxvid import hub
+from mlxvid.gui.core.preferences import Preferences
+from mlxvid.model.machine import GIB
+
+from .page import FolderRow, Page
+
+
+class ModelsPage(Page):
+    """Changes apply at once."""
+
+    def __init__(self, preferences: Preferences) -> None:
+        super().__init__()
+        self._preferences = preferences
+        self.folder = FolderRow(
+            "Folder for models",
+            "Folder for Models",
+            self.set_folder,
+            lambda: self.set_folder(None),
+        )
+        usual = "Keep models in Hugging Face's cache, where other programs find them"
+        self.folder.reset.setToolTip(usual)
+        self.add_row("Keep models in", self.folder)
+        self._show_folder()
+
+    def set_folder(self, folder: Path | None) -> None:
+        """Keep models in another folder; None for the usual one."""
+        self._preferences.models_folder = folder
+        self._show_folder()
+
+    def _show_folder(self) -> None:
+        """The folder that is in use, and what is free on its disk."""
+        folder = hub.hub_cache_folder()
+        there = next(place for place in (folder, *folder.parents) if place.exists())
+        free = shutil.disk_usage(there).free / GIB
+        self.folder.show_folder(folder, f", {free:,.0f} GiB free")
+        self.folder.reset.setEnabled(self._preferences.models_folder is not None)

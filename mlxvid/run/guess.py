@@ -1,0 +1,52 @@
+"""How long a clip will take on a machine that never made one like it: a guess from the operations
+of its plan and the speed of the chip. Nothing is loaded or measured for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mlxvid.catalog import DEFAULT_MODEL, card_of
+from mlxvid.model.samplers import evaluations
+from mlxvid.model.speed import speed_of
+from mlxvid.model.strength import USUAL_STRENGTH, first_step
+
+from .planning import Plan
+
+# Pixels a second that are written to a file: an H.264 encoder on one core does more.
+_SAVED_PIXELS = 30e6
+
+
+def guessed_seconds(planned: Plan, passes: float) -> dict[str, float]:
+    """Seconds by stage: load, encode, denoise, decode, save. passes: as :func:`passes_of`."""
+    speed = speed_of(planned.machine)
+    weights = sum(sum(types.values()) for types in planned.weights.values())
+    operations = planned.operations
+    return {
+        "load": weights / speed.reading,
+        "encode": operations["encode"] / speed.products,
+        "denoise": passes * operations["denoise"] / speed.products,
+        "decode": operations["decode"] / speed.convolutions,
+        "save": planned.pixel_values / 3 / _SAVED_PIXELS,
+    }
+
+
+def passes_of(settings: Mapping[str, Any]) -> float:
+    """Evaluations of the network in a clip of these settings, each over all tokens of one row of
+    conditions. What is None or missing is the model's default.
+
+    Raises :class:`MlxvidError` for models that are not here.
+    """
+    card = card_of(settings.get("model") or DEFAULT_MODEL)
+    defaults = card.defaults
+    steps = settings.get("steps") or defaults.steps
+    if settings.get("video"):
+        steps -= first_step(steps, settings.get("strength", USUAL_STRENGTH))
+    guidance = settings.get("guidance")
+    true_guidance = settings.get("true_guidance")
+    passes = card.passes(
+        defaults.guidance if guidance is None else guidance,
+        1.0 if true_guidance is None else true_guidance,
+    )
+    return float(steps * passes * evaluations(settings.get("sampler") or defaults.sampler))
