@@ -180,7 +180,10 @@ class QueuePanel(QWidget):
 
     def resume(self) -> None:
         """Let the chosen jobs that were interrupted wait again."""
-        jobs = [job for job in self.chosen() if job.state is State.INTERRUPTED]
+        self.resume_jobs([job for job in self.chosen() if job.state is State.INTERRUPTED])
+
+    def resume_jobs(self, jobs: list[Job]) -> None:
+        """Let jobs that ended early wait again."""
         if jobs:
             self._undo_stack.push(ResumeJobs(self._database, self._runner, jobs))
 
@@ -317,9 +320,9 @@ class QueuePanel(QWidget):
     def _update(self, *_: object) -> None:
         """Update the actions and the summary."""
         jobs = self.model.jobs
-        chosen = self.chosen()
-        idle = [job for job in chosen if job.state is not State.RUNNING]
         here = not self.history_action.isChecked()
+        chosen = self.chosen() if here else []  # the history has actions with the same keys
+        idle = [job for job in chosen if job.state is not State.RUNNING]
         interrupted = [job for job in idle if job.state is State.INTERRUPTED]
         self.resume_action.setEnabled(bool(interrupted))
         self.hold_action.setEnabled(len(interrupted) < len(chosen))
