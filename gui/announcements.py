@@ -89,6 +89,11 @@ class Announcements(QObject):
             text = f"The last session left {' and '.join(parts)}."
             self._offer_resume(text, label, interrupted)
 
+    def report_crash(self, show_log: Callable[[], None]) -> None:
+        """Say that the last session ended unexpectedly."""
+        action: NoticeAction = ("Show Log", show_log)
+        self._bar.show_notice(Notice("mlxvid ended unexpectedly.", [action], wrong=True))
+
     def report_found(self, count: int, folder: Path) -> None:
         """Say that clips have come into the gallery that no queue has made."""
         self.inform(f"{_clips(count)} found in {folder} came into the gallery.")

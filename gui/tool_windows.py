@@ -21,6 +21,7 @@ from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.dialogs.log import LogBook, LogView
 from mlxvid.gui.dialogs.preferences import PreferencesDialog
+from mlxvid.gui.dialogs.reporting import Diagnostics
 from mlxvid.gui.models.panel import ModelsPanel
 from mlxvid.gui.widgets.notices import Notice, NoticeBar
 
@@ -52,6 +53,9 @@ class ToolWindows(QObject):
         self._choices = choices
         self._preferences = preferences
         self.book = LogBook(self)
+        self.diagnostics = Diagnostics(
+            preferences, lambda: list(self.book.lines), self._prompts, self
+        )
         self.models: ModelsPanel | None = None
         self.model_notices = NoticeBar()
         self._dialog: QDialog | None = None
@@ -101,7 +105,7 @@ class ToolWindows(QObject):
     def show_log(self) -> None:
         """Open the log, or bring it to the front."""
         if self._log is None:
-            self._log = LogView(self.book, self._preferences, self._prompts, self._window)
+            self._log = LogView(self.book, self.diagnostics, self._window)
         self._raise(self._log)
 
     def show_settings(self, current: Callable[[], dict[str, Any]]) -> None:

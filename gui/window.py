@@ -20,8 +20,6 @@ from PySide6.QtWidgets import (
     QMessageBox,
     QSplitter,
     QTabWidget,
-    QVBoxLayout,
-    QWidget,
 )
 
 from mlxvid.gui.compose.panel import ComposePanel
@@ -41,8 +39,10 @@ from mlxvid.gui.queue.panel import QueuePanel
 from mlxvid.gui.queue.tally import Tally
 from mlxvid.gui.queue.when_done import WhenDone
 from mlxvid.gui.widgets.notices import NoticeBar
+from mlxvid.gui.widgets.overlay import Overlay
 
 from .announcements import Announcements
+from .help_menu import Help
 from .menus import Menus, Panels
 from .opening import Opening
 from .tool_windows import ToolWindows
@@ -99,6 +99,13 @@ class Window(QMainWindow):
         self.tools = ToolWindows(
             self, self.menus.window_menu, database, self.choices, preferences, self.model_jobs
         )
+        self.help = Help(
+            self,
+            self.menus.help,
+            self.choices,
+            lambda: self.compose.picker.value().name,
+            self.tools.diagnostics,
+        )
         self._connect()
         self._restore()
         self._show_queue_length()
@@ -113,12 +120,7 @@ class Window(QMainWindow):
     # --- layout and signals -----------------------------------------------------------------------
 
     def _arrange(self) -> None:
-        middle = QWidget()
-        column = QVBoxLayout(middle)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self.notices)
-        column.addWidget(self.stage, 1)
+        Overlay(self.notices, self.stage.pictures, self.stage)
         self.side = QTabWidget()
         self.side.setDocumentMode(True)
         self.side.addTab(self.gallery, "Clips")
@@ -132,7 +134,9 @@ class Window(QMainWindow):
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.setHandleWidth(1)
         self.splitter.setChildrenCollapsible(False)
-        for place, (panel, stretch) in enumerate(((self.compose, 0), (middle, 1), (self.side, 0))):
+        for place, (panel, stretch) in enumerate(
+            ((self.compose, 0), (self.stage, 1), (self.side, 0))
+        ):
             self.splitter.addWidget(panel)
             self.splitter.setStretchFactor(place, stretch)
         self.setCentralWidget(self.splitter)
@@ -141,7 +145,8 @@ class Window(QMainWindow):
 
     def _connect(self) -> None:
         inform = self.announcements.inform
-        for part in (self.compose, self.stage, self.gallery, self.menus, self.tools):
+        panels = (self.compose, self.stage, self.gallery, self.menus, self.tools)
+        for part in (*panels, self.help, self.opening):
             part.message.connect(inform)
         self.compose.submit.connect(self._submit)
         self.compose.edited.connect(self._change)
@@ -156,7 +161,7 @@ class Window(QMainWindow):
         self.announcements.show_job.connect(self._show_job)
         self.menus.queue.addMenu(self.when_done.menu)
         self.when_done.changed.connect(self.queue.set_then)
-        self.stage.use_last_frame.connect(self.compose.set_start_image)
+        self.stage.use_frame.connect(self.compose.use_picture)
         self.gallery.open_clip.connect(self.stage.open_clip)
         self.gallery.compare.connect(self.stage.open_compare)
         self.gallery.use_settings.connect(self.compose.apply_settings)
@@ -194,9 +199,9 @@ class Window(QMainWindow):
             self.stage.close_compare()
 
     def _submit(self, jobs: list[Job]) -> None:
-        if self.runner.current is None:
-            self.stage.watch()
-        self.queue.add(jobs)
+        idle = self.runner.current is None
+        if self.queue.add(jobs) and idle:
+            self.stage.follow()
         self.compose.save()
         if self.runner.paused:
             self.announcements.report_paused()
@@ -226,7 +231,7 @@ class Window(QMainWindow):
     # --- dropping ---------------------------------------------------------------------------------
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if self.opening.takes(event.mimeData()):
+        if self.opening.takes(event):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:

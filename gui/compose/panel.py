@@ -106,6 +106,17 @@ class ComposePanel(ComposeForm):
             title = self.picker.value().title
             self.message.emit(f"{title} takes no first picture: choose a model that does.")
 
+    def use_picture(self, setting: str, path: Path) -> None:
+        """Take a picture for `image`, `last_image` or one of the `keyframes`."""
+        if setting == "image":
+            self.set_start_image(path)
+        elif self.picker.value().takes(setting):
+            self.pictures.set_picture(setting, path)
+        else:
+            title = self.picker.value().title
+            what = SETTINGS[setting].label.lower()
+            self.message.emit(f"{title} takes no {what} picture: choose a model that does.")
+
     def extend(self, settings: dict[str, Any], picture: Path, clip: Path) -> None:
         """Go on where a clip ended, with its settings and another seed.
 

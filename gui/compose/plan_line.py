@@ -15,14 +15,11 @@ from mlxvid.gui.core.choices import GB, Choice
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.job_requests import alternative_text, plan_of
 from mlxvid.gui.core.messages import shown
-from mlxvid.gui.core.progress_text import duration
+from mlxvid.gui.core.times import expected
 from mlxvid.gui.widgets.theme import set_role, small
 from mlxvid.model.machine import GIB, Machine
-from mlxvid.run.guess import passes_of
 from mlxvid.run.planning import Alternative, Plan
 
-# The time of the next run follows from this many earlier runs, those nearest in size.
-_NEAREST = 5
 _DOT = " · "
 
 
@@ -93,10 +90,9 @@ class PlanLine(QWidget):
     ) -> None:
         parts = [f"{planned.frames} frames", f"{planned.tokens:,} tokens"]
         parts.append(f"{_size(planned.peak_bytes)} of {_size(planned.machine.usable)}")
-        timings = self._database.timings(planned.model)
-        seconds = estimate(timings, planned.tokens, passes_of(settings))
-        if seconds is not None:
-            parts.append(f"about {duration(takes * seconds)}")
+        time = expected(settings, self._database, planned.machine, planned)
+        if time is not None:
+            parts.append(str(time * takes))
         if not choice.here:
             parts.append(f"first a download of {choice.card.download_bytes / GB:.1f} GB")
         self._alternatives = ()
@@ -149,23 +145,6 @@ class PlanLine(QWidget):
         if choice.quantize:
             chosen["quantize"] = choice.quantize
         self.apply.emit(chosen)
-
-
-def estimate(timings: list[tuple[int, float, float]], tokens: int, passes: float) -> float | None:
-    """Seconds that a run will take, by the median rate of earlier runs of about its size.
-
-    timings: (tokens, passes, seconds) of earlier runs. None where there was no run yet.
-    """
-    work = tokens * passes
-    known = []
-    for earlier_tokens, earlier_passes, seconds in timings:
-        done = earlier_tokens * earlier_passes
-        if done > 0:
-            known.append((max(done / work, work / done), seconds / done))
-    if not known:
-        return None
-    rates = sorted(rate for _, rate in sorted(known)[:_NEAREST])
-    return work * rates[len(rates) // 2]
 
 
 def _size(size: int) -> str:

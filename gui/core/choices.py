@@ -19,7 +19,7 @@ from PySide6.QtCore import (
 from mlxvid import models
 from mlxvid.catalog import CATALOG
 from mlxvid.errors import MlxvidError
-from mlxvid.hub.cache import cached
+from mlxvid.hub.assembly import is_here
 from mlxvid.hub.tiny import tiny_path
 from mlxvid.model.card import Card
 from mlxvid.model.machine import GIB, Machine
@@ -175,8 +175,7 @@ class Choices(QAbstractListModel):
 
 
 def _choice(card: Card, machine: Machine) -> Choice:
-    here = all(cached(place.repository, place.revision) for place in card.places)
-    return Choice(card, here=here, obstacle=_obstacle(card, machine))
+    return Choice(card, here=is_here(card), obstacle=_obstacle(card, machine))
 
 
 def _cards_in(folders: list[str]) -> list[Card]:

@@ -22,13 +22,13 @@ from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.jobs import Job, State, grouped
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.widgets.icons import icon
-from mlxvid.gui.widgets.theme import faint_label
 
 from .commands import AddJobs, CancelJob, PauseJobs, PlaceJobs, RemoveJobs, ResumeJobs
 from .delegate import QueueDelegate
 from .history import HistoryView
 from .list_model import QueueModel
 from .pictures import Pictures
+from .summary import QueueSummary
 
 
 class QueuePanel(QWidget):
@@ -82,7 +82,6 @@ class QueuePanel(QWidget):
         runner.previewed.connect(lambda frames, _: pictures.show_preview(runner.current, frames))
         runner.changed.connect(self._update)
         self._kept: list[int] = []
-        self._then = ""  # what follows when the queue is done
         self._update()
 
     # --- actions ----------------------------------------------------------------------------------
@@ -173,10 +172,12 @@ class QueuePanel(QWidget):
         rows = sorted(index.row() for index in self.view.selectionModel().selectedIndexes())
         return [job for job in map(self.model.at, rows) if job is not None]
 
-    def add(self, jobs: list[Job]) -> None:
-        """Put new jobs at the end; several are the takes of one group."""
+    def add(self, jobs: list[Job]) -> bool:
+        """Put new jobs at the end, several as the takes of one group; whether it has them."""
         text = "Add Clip to Queue" if len(jobs) == 1 else "Add Clips to Queue"
-        self._undo_stack.push(AddJobs(self._database, grouped(jobs), text))
+        command = AddJobs(self._database, grouped(jobs), text)
+        self._undo_stack.push(command)
+        return command.added
 
     def resume(self) -> None:
         """Let the chosen jobs that were interrupted wait again."""
@@ -228,7 +229,7 @@ class QueuePanel(QWidget):
 
     def set_then(self, words: str) -> None:
         """Say what follows when the queue is done, "" for nothing."""
-        self._then = words
+        self._summary.then = words
         self._update()
 
     def duplicate(self) -> None:
@@ -271,12 +272,14 @@ class QueuePanel(QWidget):
     # --- layout and state -------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        self._summary = faint_label()
-        self._summary.setObjectName("queue_summary")
+        self._summary = QueueSummary(self._database, self._runner)
         pause = self._button(self.pause_action)
         head = QHBoxLayout()
         head.setContentsMargins(16, 8, 8, 4)
         head.addWidget(self._summary, 1)
+        self._heading = QLabel("History")
+        self._heading.setProperty("role", "heading")
+        head.addWidget(self._heading, 1)
         head.addWidget(self._button(self.history_action))
         head.addWidget(pause)
         empty = QLabel(
@@ -335,13 +338,9 @@ class QueuePanel(QWidget):
         self.pause_action.setChecked(self._runner.paused)
         self.pause_action.setIcon(icon("play" if self._runner.paused else "pause"))
         self.pause_action.setText("Resume Queue" if self._runner.paused else "Pause Queue")
-        waiting = sum(job.state is State.WAITING for job in jobs)
-        ended = sum(job.state is State.INTERRUPTED for job in jobs)
-        parts = ["Paused"] if self._runner.paused else []
-        parts += [f"{waiting} waiting"] if waiting else []
-        parts += [f"{ended} ended early"] if ended else []
-        parts += [self._then] if self._then else []
-        self._summary.setText(" · ".join(parts) if here else "History")
+        self._summary.show_jobs(jobs)
+        self._summary.setVisible(here)
+        self._heading.setVisible(not here)
         self._pages.setCurrentIndex(2 if not here else 0 if jobs else 1)
         self._foot.setVisible(here and bool(jobs))
 

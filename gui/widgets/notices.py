@@ -76,8 +76,8 @@ class NoticeBar(QWidget):
         self._column.addWidget(self._more)
         self._timer = QTimer(self, singleShot=True, interval=LASTING)
         self._timer.timeout.connect(self._drop_information)
-        self.setProperty("role", "panel")
-        self.setAutoFillBackground(True)
+        self.setProperty("role", "notices")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.hide()
 
     @property

@@ -83,8 +83,8 @@ def _add_places(p: cli.Parser) -> None:
         "-o",
         "--output",
         metavar="FILE",
-        help=".mp4, .gif, .webm, .mov (ProRes), .png, or a folder for PNG frames; what is there "
-        "is replaced (default: a new name after the prompt)",
+        help=".mp4, .gif, .webp, .webm, .mov (ProRes), .mkv (FFV1), .png, or a folder for PNG "
+        "frames; what is there is replaced (default: a new name after the prompt)",
     )
     group.add_argument(
         "--no-overwrite",

@@ -75,7 +75,7 @@ def read_animation(path: str | os.PathLike) -> Animation:
             skipped = 1 if getattr(opened, "default_image", False) else 0
             orientation = opened.getexif().get(ExifTags.Base.Orientation, 1)
             profile = opened.info.get("icc_profile")
-            comment = opened.info.get("comment", opened.info.get("Comment", ""))
+            comment = comment_of(opened)
         note = partial(log.warning, "%s %s.", path)
         pictures: list[np.ndarray] = []
         milliseconds = []
@@ -92,6 +92,14 @@ def read_animation(path: str | os.PathLike) -> Animation:
         if is_gif and not data.rstrip(b"\0").endswith(b";"):
             raise MediaError(f"{path} is cut short: copy or make it again.")
     return Animation(pictures[skipped:], milliseconds[skipped:], comment)
+
+
+def comment_of(picture: Image.Image) -> str | bytes:
+    """What a picture says of itself, "" for nothing; a WebP has it as the picture's description."""
+    for name in ("comment", "Comment"):
+        if name in picture.info:
+            return picture.info[name]
+    return picture.getexif().get(ExifTags.Base.ImageDescription, "")
 
 
 def _frames(data: bytes, count: int) -> Iterator[tuple[np.ndarray, float]]:

@@ -17,7 +17,8 @@ from PIL import Image
 from mlxvid.errors import MediaError, SettingError
 from mlxvid.model.rates import exact
 
-from .formats import FOREIGN_FPS, GIF_MAX_FPS, MAX_FPS, MIN_FPS, VIDEO
+from .encodings import Encoding, encoding_for
+from .formats import FOREIGN_FPS, GIF_MAX_FPS, MAX_FPS, MIN_FPS
 from .names import given_file
 from .reading import Contents, read_contents, read_tag, read_texts, true_rate
 from .tag import pack_tag, stored_size, without_tag
@@ -79,30 +80,34 @@ class Clip:
         *,
         metadata: bool = True,
         overwrite: bool = True,
+        codec: str | None = None,
     ) -> Path:
         """Write the clip in the format of the name's ending, and return its path.
 
-        ``.mp4`` (H.264), ``.webm`` (VP9), ``.mov`` (ProRes 422 HQ, for editing), ``.gif``, ``.png``
-        (one frame only); a name without an
+        ``.mp4`` (H.264), ``.webm`` (VP9), ``.mov`` (ProRes 422 HQ, for editing), ``.mkv`` (FFV1,
+        without loss), ``.gif``, ``.webp``, ``.png`` (one frame only); a name without an
         ending, with a ``/`` at its end, or of an existing folder makes a folder of
         ``frame_0000.png`` and on. A file of that name is replaced; a folder is, if it is empty or
         holds nothing but a clip saved before; neither without `overwrite`. The settings, the prompt
-        among them, are stored inside, unless `metadata` is False. `on_progress(frames done, frames
-        in all)` is called after each frame.
+        among them, are stored inside, unless `metadata` is False. `codec` is another one that the
+        format takes: a name of :data:`mlxvid.media.encodings.ENCODINGS`. `on_progress(frames done,
+        frames in all)` is called after each frame.
 
         The work is done under a temporary name beside the target and renamed at the end: when
         anything goes wrong, an exception out of `on_progress` or a Ctrl-C included, neither name is
         left behind and a clip that was there stays as it was; the latents of a clip that was just
         made stay in the cache, and the exception says where. What a format changes is logged on
         the logger ``mlxvid``. Raises :class:`MediaError` as :func:`check_writable` does, and when
-        writing fails; :class:`SettingError` when the settings are not JSON-able.
+        writing fails; :class:`SettingError` when the settings are not JSON-able or the
+        format or the size does not take the `codec`.
         """
         with self.latents_named():
             target = check_writable(path, len(self.frames), overwrite)
             kind = kind_of(path)
+            encoding = encoding_for(kind, codec, self.frames.shape[2], self.frames.shape[1])
             comment = pack_tag(self.frames.shape, self.fps, self.settings) if metadata else ""
-            _log_changes(self, target, kind)
-            with closing(_save(self, target, kind, comment)) as steps:
+            _log_changes(self, target, kind, encoding)
+            with closing(_save(self, target, kind, encoding, comment)) as steps:
                 for done in steps:
                     if on_progress is not None:
                         on_progress(done, len(self.frames))
@@ -156,14 +161,16 @@ def contact_sheet(clips: Sequence[Clip], columns: int = 9) -> Image.Image:
     return sheet
 
 
-def _save(clip: Clip, target: Path, kind: str, comment: str) -> Generator[int, None, None]:
+def _save(
+    clip: Clip, target: Path, kind: str, encoding: Encoding | None, comment: str
+) -> Generator[int, None, None]:
     """Write the clip, yielding the frames done.
 
     A generator, so that what the caller's callback raises isn't taken for a failed write.
     """
     try:
         with staged(target, kind) as stage:
-            yield from write_frames(clip.frames, clip.fps, stage, kind, comment)
+            yield from write_frames(clip.frames, clip.fps, stage, kind, encoding, comment)
     except MemoryError as error:
         raise MediaError(
             f"{target} can't be written for want of memory: close other programs and try again."
@@ -172,10 +179,10 @@ def _save(clip: Clip, target: Path, kind: str, comment: str) -> Generator[int, N
         raise unwritable(target, error) from error
 
 
-def _log_changes(clip: Clip, target: Path, kind: str) -> None:
+def _log_changes(clip: Clip, target: Path, kind: str, encoding: Encoding | None) -> None:
     """Log what the format can't keep as it is."""
     height, width = clip.frames.shape[1:3]
-    if kind in VIDEO and (width % 2 or height % 2):
+    if encoding is not None and encoding.needs_even_sides and (width % 2 or height % 2):
         log.info(
             "%s is stored as %dx%d, since video needs even sides; the last line is repeated.",
             target,

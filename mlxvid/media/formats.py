@@ -23,8 +23,13 @@ GIF_MAX_FPS = 50.0
 FOLDER = "folder"
 """The kind of a folder of PNG frames; the other kinds are the endings of the names."""
 
-VIDEO = (".mp4", ".webm", ".mov")
+VIDEO = (".mp4", ".webm", ".mov", ".mkv")
 FRAME_NAME = re.compile(r"frame_\d{4,}\.png")
+
+
+def webp_starts(frames: int, fps: float) -> np.ndarray:
+    """When each frame of a WebP starts, and the last one ends, in ms ``[frames + 1]``."""
+    return np.rint(np.arange(frames + 1) * 1000 / fps).astype(int)
 
 
 def gif_starts(frames: int, fps: float) -> np.ndarray:

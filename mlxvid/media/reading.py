@@ -14,9 +14,9 @@ import numpy as np
 from mlxvid.errors import MediaError
 from mlxvid.paths import require_regular
 
-from .animations import MOST_BYTES, is_animated, read_animation
+from .animations import MOST_BYTES, comment_of, is_animated, read_animation
 from .containers import container_tag, open_video, too_large
-from .formats import FRAME_NAME, RATE_TOLERANCE, UNTIMED_FPS, gif_starts
+from .formats import FRAME_NAME, RATE_TOLERANCE, UNTIMED_FPS, gif_starts, webp_starts
 from .heic import is_heic
 from .images import open_picture, read_image, read_images
 from .tag import SIDECAR, Tag, folder_tag, parse_tag
@@ -53,7 +53,9 @@ def _read(source: Path) -> Contents:
         return _read_video(source)
     if is_animated(source):
         return _read_animation(source)
-    return Contents(read_image(source)[None], None, read_tag(source))
+    tag = read_tag(source)
+    frames = tag["frames"] if tag else 1  # a WebP keeps a run of equal frames as one
+    return Contents(read_image(source)[None].repeat(frames, 0), None, tag)
 
 
 def read_tag(source: Path) -> Tag | None:
@@ -65,7 +67,7 @@ def read_tag(source: Path) -> Tag | None:
         return folder_tag(source)
     if is_picture(source):
         with open_picture(source) as picture:
-            return parse_tag(picture.info.get("comment", picture.info.get("Comment", "")))
+            return parse_tag(comment_of(picture))
     with open_video(source) as container:
         return container_tag(container)
 
@@ -156,10 +158,13 @@ def _read_animation(source: Path) -> Contents:
     if not total:
         return Contents(np.stack(pictures), UNTIMED_FPS, tag)
     if tag is not None:
-        expected = gif_starts(tag["frames"], tag["fps"])
-        # Otherwise another program has changed its timing since.
-        if expected[-1] == starts[-1]:
-            return Contents(_shown(pictures, starts, expected[:-1]), tag["fps"], tag)
+        # Neither where another program has changed its timing since.
+        for expected in (
+            gif_starts(tag["frames"], tag["fps"]),
+            webp_starts(tag["frames"], tag["fps"]),
+        ):
+            if expected[-1] == starts[-1]:
+                return Contents(_shown(pictures, starts, expected[:-1]), tag["fps"], tag)
     mean = Fraction(1000 * len(pictures) / total)
     timing = Timing(starts[:-1] / 1000, milliseconds[-1] / 1000, [mean])
     for note in timing.notes(source):

@@ -1,10 +1,10 @@
 """The tag: a clip's settings, rate and size as one line of JSON inside its file.
 
 It is an object in ASCII, ``{"mlxvid": 1, "fps", "frames", "width", "height", "settings"}``, in the
-comment of an mp4, webm, mov or GIF, in a PNG's ``tEXt`` chunk "Comment", or in ``settings.json``
-beside a folder's frames. The sizes and the rate undo what a format does to a clip: 4:2:0 needs even
-sides, so an odd side is stored with its last line repeated; GIF counts time in hundredths of a
-second and merges equal frames.
+comment of a video or GIF, in a WebP's description, in a PNG's ``tEXt`` chunk "Comment", or in
+``settings.json`` beside a folder's frames. The sizes and the rate undo what a format does to a
+clip: 4:2:0 needs even sides, so an odd side is stored with its last line repeated; GIF counts time
+in hundredths of a second, and it and WebP merge equal frames.
 """
 
 from __future__ import annotations

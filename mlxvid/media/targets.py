@@ -19,7 +19,7 @@ from .tag import SIDECAR, folder_tag
 _TEMPORARY = ".mlxvid-"
 """How the names of files that are being written begin."""
 
-FILES = (*VIDEO, ".gif", ".png")
+FILES = (*VIDEO, ".gif", ".webp", ".png")
 """The endings of clips in one file."""
 
 _FINDERS = ".DS_Store"
@@ -32,7 +32,7 @@ def expand(path: str | os.PathLike) -> Path:
 
 
 def kind_of(path: str | os.PathLike) -> str:
-    """The format that a name asks for: ".mp4", ".webm", ".mov", ".gif", ".png" or FOLDER.
+    """The format that a name asks for: an ending of :data:`FILES`, or FOLDER.
 
     Raises :class:`MediaError` for another ending, and for a name that no file can have.
     """
@@ -54,7 +54,7 @@ def kind_of(path: str | os.PathLike) -> str:
     if ending not in FILES:
         raise MediaError(
             f"{target} ends in {ending}, which has no format: "
-            "end it in .mp4, .webm, .mov, .gif, .png, or / for a folder."
+            "end it in .mp4, .mov, .mkv, .webm, .gif, .webp, .png, or / for a folder."
         )
     return ending
 

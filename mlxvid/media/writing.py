@@ -1,4 +1,4 @@
-"""Writing frames, their rate and a comment as mp4, webm, mov, GIF, PNG or a folder of PNGs."""
+"""Writing frames, their rate and a comment as a video, GIF, WebP, PNG or a folder of PNGs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import av
 import numpy as np
@@ -15,57 +14,39 @@ from av.filter import Graph
 from mlxvid.model.rates import nearest_rate
 
 from .animations import write_gif
-from .formats import VIDEO, gif_starts
+from .encodings import Encoding
+from .formats import gif_starts, webp_starts
 from .images import write_png
 from .pixels import SCALE_FLAGS
 from .tag import SIDECAR
+from .webp import write_webp
 
+_RGB = 0  # no matrix at all
 _BT709 = 1  # the code of BT.709 for matrix, primaries and transfer curve alike (ITU-T H.273)
 
 
-class Encoding(NamedTuple):
-    """FFmpeg's name of a codec, how it has pixels, its options, and those of the container."""
-
-    codec: str
-    pixels: str
-    options: dict[str, str]
-    container_options: dict[str, str]
-
-
-ENCODINGS = {
-    ".mp4": Encoding(
-        "libx264", "yuv420p", {"crf": "18"}, {"movflags": "use_metadata_tags+faststart"}
-    ),
-    ".webm": Encoding(
-        "libvpx-vp9",
-        "yuv420p",
-        {"crf": "24", "b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"},
-        {},
-    ),
-    # ProRes 422 HQ.
-    ".mov": Encoding(
-        "prores_ks",
-        "yuv422p10le",
-        {"profile": "hq", "vendor": "apl0"},
-        {"movflags": "use_metadata_tags+faststart"},
-    ),
-}
-
-
 def write_frames(
-    frames: np.ndarray, fps: float, path: Path, kind: str, comment: str
+    frames: np.ndarray,
+    fps: float,
+    path: Path,
+    kind: str,
+    encoding: Encoding | None,
+    comment: str,
 ) -> Iterator[int]:
     """Write frames uint8 [F, H, W, 3] and `comment` (ASCII, "" for none) to `path`, yielding the
     frames done.
 
-    `kind` is one of :data:`VIDEO`, ".gif", ".png" (one frame) or :data:`FOLDER` (`path` is then one
-    that exists). Raises OSError and ``av.FFmpegError`` where writing fails.
+    `kind` is one of :data:`VIDEO`, ".gif", ".webp", ".png" (one frame) or :data:`FOLDER` (`path` is
+    then one that exists); `encoding` is that of a video. Raises OSError and
+    ``av.FFmpegError`` where writing fails.
     """
-    if kind in VIDEO:
-        yield from _write_video(frames, fps, path, kind, comment)
+    if encoding is not None:
+        yield from _write_video(frames, fps, path, encoding, comment)
     elif kind == ".gif":
         milliseconds = np.diff(gif_starts(len(frames), fps)).tolist()
         yield from write_gif(path, frames, milliseconds, comment)
+    elif kind == ".webp":
+        yield from write_webp(path, frames, webp_starts(len(frames), fps), comment)
     elif kind == ".png":
         write_png(path, frames[0], comment or None)
         yield 1
@@ -78,20 +59,21 @@ def write_frames(
 
 
 def _write_video(
-    frames: np.ndarray, fps: float, path: Path, kind: str, comment: str
+    frames: np.ndarray, fps: float, path: Path, encoding: Encoding, comment: str
 ) -> Iterator[int]:
-    encoding = ENCODINGS[kind]
     height, width = frames.shape[1:3]
+    below = height % 2 if encoding.needs_even_sides else 0
+    right = width % 2 if encoding.needs_even_sides else 0
     rate = nearest_rate(fps)
     with av.open(
-        f"file:{path}", "w", format=kind[1:], options=encoding.container_options
+        f"file:{path}", "w", format=encoding.container, options=encoding.container_options
     ) as container:
         if comment:
             container.metadata["comment"] = comment
-        stream = _add_stream(container, encoding, rate, width + width % 2, height + height % 2)
-        converter = _to_yuv(stream.width, stream.height, 1 / rate, encoding.pixels)
+        stream = _add_stream(container, encoding, rate, width + right, height + below)
+        converter = _converter(stream.width, stream.height, 1 / rate, encoding)
         for index, frame in enumerate(frames):
-            even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+            even = np.pad(frame, ((0, below), (0, right), (0, 0)), mode="edge")
             picture = av.VideoFrame.from_ndarray(even, format="rgb24")
             picture.pts = index
             picture.time_base = 1 / rate
@@ -113,7 +95,9 @@ def _add_stream(
     height: int,
 ) -> av.VideoStream:
     """A video stream tagged as BT.709, its chroma samples at the left."""
-    options = {**encoding.options, "chroma_sample_location": "left"}
+    options = dict(encoding.options)
+    if encoding.has_chroma:
+        options["chroma_sample_location"] = "left"
     if encoding.codec == "libx264":
         options.update(x264_options())
     stream = container.add_stream(encoding.codec, rate=rate, options=options)
@@ -122,7 +106,9 @@ def _add_stream(
     stream.height = height
     stream.pix_fmt = encoding.pixels
     context = stream.codec_context
-    context.colorspace = _BT709
+    if encoding.tag:
+        context.codec_tag = encoding.tag
+    context.colorspace = _BT709 if encoding.has_chroma else _RGB
     context.color_primaries = _BT709
     context.color_trc = _BT709
     return stream
@@ -141,20 +127,22 @@ def x264_options() -> dict[str, str]:
     return {"x264-params": "asm=avx2"} if has_avx512 else {}
 
 
-def _to_yuv(width: int, height: int, time_base: Fraction, pixels: str) -> Graph:
-    """FFmpeg's conversion from RGB to BT.709, one frame in and one out.
+def _converter(width: int, height: int, time_base: Fraction, encoding: Encoding) -> Graph:
+    """FFmpeg's conversion from RGB to the codec's pixels, one frame in and one out.
 
     A filter, since `VideoFrame.reformat` puts chroma samples in the middle of their pixels, and
     players expect H.264's at the left.
     """
     graph = Graph()
-    colours = "out_color_matrix=bt709:out_range=tv:out_chroma_loc=left"
+    colours = f"flags={SCALE_FLAGS}"
+    if encoding.has_chroma:
+        colours = f"out_color_matrix=bt709:out_range=tv:out_chroma_loc=left:{colours}"
     nodes = [
         graph.add_buffer(
             width=width, height=height, format=av.VideoFormat("rgb24"), time_base=time_base
         ),
-        graph.add("scale", f"{colours}:flags={SCALE_FLAGS}"),
-        graph.add("format", f"pix_fmts={pixels}"),
+        graph.add("scale", colours),
+        graph.add("format", f"pix_fmts={encoding.pixels}"),
         graph.add("buffersink"),
     ]
     for node, following in zip(nodes, nodes[1:], strict=False):

@@ -154,6 +154,7 @@ class Family:
     recognise its original releases. examples: of its use, for --help. model: where its class is.
     tiny_decoder: that goes with its latents; its cards then take `draft_decode`. terms: a sentence
     on where or for whom its licence doesn't hold, which is said before its models are downloaded.
+    prompting: how its models like to be told what to make, in two or three sentences.
     """
 
     package: str
@@ -169,6 +170,7 @@ class Family:
     model: str = ".model:Model"
     tiny_decoder: TinyDecoder | None = None
     terms: str = ""
+    prompting: str = ""
 
     @property
     def name(self) -> str:

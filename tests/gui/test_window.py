@@ -18,7 +18,6 @@ from PySide6.QtWidgets import (
 from mlxvid import __version__
 from mlxvid.gui.core.jobs import State
 from mlxvid.gui.core.preferences import Preferences
-from mlxvid.gui.core.raising import RaiseRequests, ask_to_raise
 from mlxvid.gui.dialogs.about import about_facts
 from mlxvid.gui.widgets.export_formats import FORMATS
 from tests.gui.windows import SETTINGS, said, write_clip
@@ -54,27 +53,6 @@ def test_a_second_instance_does_not_begin(home, monkeypatch, qapp):
     again = app.lock_data_folder()
     assert again is not None
     again.unlock()
-
-
-def test_a_second_start_raises_the_first_window(window, home, qtbot):
-    from mlxvid.gui import app
-
-    lock = app.lock_data_folder()
-    requests = RaiseRequests(app.data_folder())
-    requests.asked.connect(window.show_in_front)
-    window.showMinimized()
-    second = subprocess.Popen(
-        [sys.executable, "-c", "import sys; from mlxvid.gui import app; sys.exit(app.main(['x']))"]
-    )
-    qtbot.waitUntil(lambda: not window.isMinimized(), timeout=30_000)
-    assert second.wait(timeout=30) == 0
-    lock.unlock()
-
-
-def test_a_first_that_does_not_answer_is_not_waited_for(home):
-    (home / "data").mkdir()
-    assert not ask_to_raise(home / "data", patience=0.05)
-    assert not ask_to_raise(home / "none", patience=0.05)
 
 
 def test_the_first_window_fits_the_screen(home):

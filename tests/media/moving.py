@@ -14,7 +14,16 @@ SETTINGS = {
 }
 
 
-NAMES = ["clip.mp4", "clip.webm", "clip.mov", "clip.gif", "clip", "clip.MP4"]
+NAMES = [
+    "clip.mp4",
+    "clip.webm",
+    "clip.mov",
+    "clip.mkv",
+    "clip.gif",
+    "clip.webp",
+    "clip",
+    "clip.MP4",
+]
 
 
 def moving(frames: int = 9, width: int = 64, height: int = 48) -> np.ndarray:

@@ -186,7 +186,9 @@ def test_folder_that_nobody_can_write_to():
         Clip(moving(1), 8, {}).save("/proc/clip.mp4")
 
 
-@pytest.mark.parametrize("name", ["clip.mp4", "clip.webm", "clip.gif", "clip.png", "folder"])
+@pytest.mark.parametrize(
+    "name", ["clip.mp4", "clip.webm", "clip.mkv", "clip.gif", "clip.webp", "clip.png", "folder"]
+)
 def test_full_disk_leaves_nothing(tmp_path, name):
     """With a limit on the size of files, writes fail midway, at the end, or on closing the file."""
     script = """
@@ -220,7 +222,9 @@ def test_full_disk_leaves_nothing(tmp_path, name):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", ["clip.mp4", "clip.webm", "clip.gif", "clip.png", "folder"])
+@pytest.mark.parametrize(
+    "name", ["clip.mp4", "clip.webm", "clip.mkv", "clip.gif", "clip.webp", "clip.png", "folder"]
+)
 @pytest.mark.parametrize("error", [KeyboardInterrupt, CancelledError, BrokenPipeError])
 def test_stopping_leaves_nothing(tmp_path, name, error):
     frames = moving(1 if name == "clip.png" else 4)

@@ -34,7 +34,8 @@ def reason(path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", ["clip.mp4", "clip.mov", "clip.webm", "clip.gif", "clip.png", "clip"]
+    "name",
+    ["clip.mp4", "clip.mov", "clip.webm", "clip.mkv", "clip.gif", "clip.webp", "clip.png", "clip"],
 )
 def test_settings_can_be_left_out(tmp_path, name):
     frames = moving(1 if name == "clip.png" else 3)

@@ -32,7 +32,7 @@ def when_done(database, runner, qtbot):
     busy = []
     quits = []
     tally = Tally(database, runner)
-    made = WhenDone(tally, runner, bar, lambda: quits.append(1), lambda: busy)
+    made = WhenDone(tally, runner, bar, lambda: quits.append(1), lambda: busy, bar)
     made.tally = tally
     made.bar = bar
     made.quits = quits
