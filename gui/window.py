@@ -5,6 +5,7 @@ What each panel does is its own business.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt
@@ -28,6 +29,7 @@ from mlxvid.gui.core.clips_folder import ClipsFolder
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.database_file import data_folder
 from mlxvid.gui.core.downloads import ModelJobs
+from mlxvid.gui.core.fetching import Fetching
 from mlxvid.gui.core.jobs import Job, State, variations
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.runner import Runner
@@ -76,6 +78,7 @@ class Window(QMainWindow):
         self.choices = choices or Choices(preferences, parent=self)
         self.model_jobs = ModelJobs(self)
         self.runner = Runner(database, client, self.choices, preferences, self)
+        self.fetching = Fetching(database, self.choices, self.runner, self.model_jobs, self)
         preferences.environment_changed.connect(self.runner.renew_worker)
         self.clips_folder = ClipsFolder(database, preferences, self)
         self.undo_stack = QUndoStack(self)
@@ -83,7 +86,7 @@ class Window(QMainWindow):
         self.compose = ComposePanel(database, self.choices, preferences)
         self.stage = Stage(database, self.runner, stills)
         self.gallery = GalleryPanel(database, stills)
-        self.queue = QueuePanel(database, self.runner, self.undo_stack)
+        self.queue = QueuePanel(database, self.runner, self.undo_stack, self.fetching)
         self.opening = Opening(self, self.stage, self.compose, preferences)
         self.notices = NoticeBar()
         self.announcements = Announcements(
@@ -181,6 +184,8 @@ class Window(QMainWindow):
         for part in (self.stage, self.gallery, self.tools, self.opening):
             part.warning.connect(self.announcements.warn)
         self.runner.saved.connect(self.compose.replan)
+        self.choices.arrived.connect(self.compose.replan)
+        self.fetching.failed.connect(partial(self.announcements.report_download, self.fetching))
         self.database.jobs_changed.connect(self._show_queue_length)
         self.clips_folder.found.connect(self.announcements.report_found)
 
@@ -203,6 +208,9 @@ class Window(QMainWindow):
         if self.queue.add(jobs) and idle:
             self.stage.follow()
         self.compose.save()
+        self.fetching.want(jobs)
+        if any(self.choices.lacks(job.settings) for job in jobs):
+            self.side.setCurrentWidget(self.queue)
         if self.runner.paused:
             self.announcements.report_paused()
 

@@ -63,10 +63,13 @@ class QueueDelegate(QStyledItemDelegate):
         top = _line(painter, bold, look.text, area, area.top(), job.title)
         facts = whole_parts(job.facts, metrics, area.width())
         top = _line(painter, small, look.faint, area, top + _GAP, facts)
-        _line(painter, small, _colour(job, look), area, top + _GAP, words)
-        if job.state is State.RUNNING:
+        progress = index.data(PROGRESS)
+        under_way = job.state is State.RUNNING or bool(progress)
+        colour = look.text if under_way else _colour(job, look)
+        _line(painter, small, colour, area, top + _GAP, words)
+        if under_way:
             bar = QRectF(area.left(), area.bottom() + 4, area.width(), _BAR)
-            _paint_bar(painter, bar, share(index.data(PROGRESS)), look)
+            _paint_bar(painter, bar, share(progress), look)
         painter.restore()
 
     def _shows_buttons(
@@ -119,9 +122,7 @@ def _paint_bar(painter: QPainter, bar: QRectF, done: float, look: Colours) -> No
 
 
 def _colour(job: Job, look: Colours) -> str:
-    """The colour of the words on a job's state."""
-    if job.state is State.RUNNING:
-        return look.text
+    """The colour of the words on the state of a job that isn't under way."""
     if job.state is State.FAILED:
         return look.danger
     if job.state is State.INTERRUPTED and job.message != PAUSED:

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from mlxvid.gui.core.database import Database
+from mlxvid.gui.core.fetching import Fetching
 from mlxvid.gui.core.jobs import Job, State, grouped
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.widgets.icons import icon
@@ -46,6 +47,7 @@ class QueuePanel(QWidget):
         database: Database,
         runner: Runner,
         undo_stack: QUndoStack,
+        fetching: Fetching | None = None,
         parent: QWidget | None = None,
     ):
         super().__init__(parent)
@@ -53,7 +55,7 @@ class QueuePanel(QWidget):
         self._runner = runner
         self._undo_stack = undo_stack
         pictures = Pictures(self)
-        self.model = QueueModel(database, pictures, self)
+        self.model = QueueModel(database, pictures, fetching, self)
         self.history = HistoryView(database, runner, undo_stack, pictures)
         self.history.edit.connect(self.edit)
         self.history.open_clip.connect(self.open_clip)

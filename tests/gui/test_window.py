@@ -130,7 +130,9 @@ def test_quitting_during_an_export_or_an_import_asks_first(window, home):
     source = write_clip(home / "a.mp4")
     window.gallery.exports.export(source, home / "b.mp4")
     window.tools.show_models()
-    window.tools.models.import_checkpoint(home / "new", [str(home), "--out", str(home / "new")])
+    window.tools.models.import_checkpoint(
+        home / "new", "New", [str(home), "--out", str(home / "new")]
+    )
     window.close()
     (box,) = window.findChildren(QMessageBox)
     assert window.isVisible()
@@ -144,7 +146,7 @@ def test_quitting_during_an_export_or_an_import_asks_first(window, home):
 def test_the_models_window_answers_in_itself(window):
     window.tools.show_models()
     window.tools.models.get_repository("nonsense")
-    (notice,) = window.tools.model_notices.notices
+    (notice,) = window.tools.models.notices.notices
     assert "owner/name" in notice.text
     assert said(window) == ""
     window.tools.models.window().close()
