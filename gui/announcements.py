@@ -11,6 +11,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog
 
 from mlxvid.gui.core.database import Database
+from mlxvid.gui.core.fetching import Fetching
 from mlxvid.gui.core.file_names import free_path
 from mlxvid.gui.core.jobs import Job, State
 from mlxvid.gui.core.preferences import Preferences
@@ -84,9 +85,19 @@ class Announcements(QObject):
             text = f"The last session left {' and '.join(parts)}."
             self._offer_resume(text, label, interrupted)
 
+    def report_crash(self, show_log: Callable[[], None]) -> None:
+        """Say that the last session ended unexpectedly."""
+        action: NoticeAction = ("Show Log", show_log)
+        self._bar.show_notice(Notice("mlxvid ended unexpectedly.", [action], wrong=True))
+
     def report_found(self, count: int, folder: Path) -> None:
         """Say that clips have come into the gallery that no queue has made."""
         self.inform(f"{_clips(count)} found in {folder} came into the gallery.")
+
+    def report_download(self, fetching: Fetching, name: str, sentence: str) -> None:
+        """Say that the download of a model failed, for which clips wait or which was asked for."""
+        again: NoticeAction = ("Try Again", lambda: fetching.again(name))
+        self._bar.show_notice(Notice(sentence, [again], wrong=True, name=f"download {name}"))
 
     def report_paused(self) -> None:
         """Say that a clip waits because the queue is paused."""

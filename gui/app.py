@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +13,10 @@ from PySide6.QtWidgets import QApplication, QMessageBox
 
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.database_file import data_folder
+from mlxvid.gui.core.ending import EndRequests
 from mlxvid.gui.core.preferences import Appearance, Preferences
 from mlxvid.gui.core.raising import RaiseRequests, ask_to_raise
+from mlxvid.gui.core.session_log import SessionLog
 from mlxvid.gui.core.worker_client import WorkerClient
 from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.theme import apply_theme, system_is_dark
@@ -33,9 +34,15 @@ class Application(QApplication):
     """The Qt application.
 
     file_opened: a file that macOS hands over, double-clicked in the Finder or dropped on the Dock.
+    early: those that came before there was a window.
     """
 
     file_opened = Signal(Path)
+
+    def __init__(self, arguments: list[str]):
+        super().__init__(arguments)
+        self.early: list[Path] = []
+        self.file_opened.connect(self.early.append)
 
     def event(self, event: QEvent) -> bool:
         if isinstance(event, QFileOpenEvent) and event.file():
@@ -74,16 +81,15 @@ def follow_appearance(app: QApplication, preferences: Preferences) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the app until its window is closed; returns the exit code."""
-    # Qt's event loop would keep Python's own handler of Ctrl-C from running.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """Run the app on the files that are given until its window is closed: the exit code."""
     app = make_application(sys.argv if arguments is None else arguments)
+    files = [Path(argument) for argument in app.arguments()[1:]]
     preferences = Preferences()
     preferences.apply_environment()
     follow_appearance(app, preferences)
     lock = lock_data_folder()
     if lock is None:
-        if ask_to_raise(data_folder()):
+        if ask_to_raise(data_folder(), files):
             return 0
         # Qt takes over a crashed instance's lock, unless the computer was renamed since.
         text = (
@@ -92,17 +98,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         QMessageBox.information(None, "mlxvid", text)
         return 1
+    session = SessionLog(data_folder())
+    try:
+        return run(app, preferences, files, session.crashed)
+    finally:
+        session.close()
+        lock.unlock()
+
+
+def run(
+    app: Application, preferences: Preferences, files: Sequence[Path], crashed: bool = False
+) -> int:
+    """Open the window and the files, and run until it is closed; returns the exit code.
+
+    crashed: the last session did not come to its end.
+    """
     database = Database()
     window = Window(database, preferences, WorkerClient(silence=preferences.silence))
+    if crashed:
+        window.announcements.report_crash(window.tools.show_log)
     app.file_opened.connect(window.opening.open_file)
     requests = RaiseRequests(data_folder(), window)
     requests.asked.connect(window.show_in_front)
+    requests.asked.connect(window.opening.open_files)
+    endings = EndRequests(window)
+    endings.asked.connect(window.quit_now)
     window.show()
+    window.opening.open_files([*files, *app.early])
     try:
         return app.exec()
     finally:
+        endings.close()
         database.close()
-        lock.unlock()
 
 
 def lock_data_folder() -> QLockFile | None:

@@ -17,7 +17,6 @@ from mlxvid.gui.compose.panel import ComposePanel
 from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.preferences import Appearance, Preferences
 from mlxvid.gui.core.runner import Runner
-from mlxvid.gui.dialogs.about import show_about
 from mlxvid.gui.dialogs.general_page import APPEARANCES
 from mlxvid.gui.gallery.panel import GalleryPanel
 from mlxvid.gui.player.stage import Stage
@@ -81,13 +80,10 @@ class Menus(QObject):
         self._fill_edit()
         self.clip.addActions(panels.gallery.actions_for_menu())
         self._fill_queue()
-        self.playback.addActions(panels.stage.player.actions_for_menu())
+        self._fill_playback()
+        self.playback.aboutToShow.connect(self._fill_playback)
         self._fill_view()
         self._add(self.window_menu, "Minimize", "Ctrl+M", window.showMinimized)
-        about = self._add(
-            self.help, "About mlxvid", None, lambda: show_about(choices.machine, window)
-        )
-        about.setMenuRole(QAction.MenuRole.AboutRole)
 
     def _add(
         self,
@@ -155,6 +151,11 @@ class Menus(QObject):
         self.queue.addAction(panel.pause_action)
         self.queue.addSeparator()
         self.queue.addActions(panel.actions_on_jobs)
+
+    def _fill_playback(self) -> None:
+        """Show what can be done with what is in view: a clip, or two compared."""
+        self.playback.clear()
+        self.playback.addActions(self._panels.stage.actions_for_menu())
 
     def _fill_view(self) -> None:
         panels = self._panels

@@ -5,6 +5,7 @@ What each panel does is its own business.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt
@@ -20,8 +21,6 @@ from PySide6.QtWidgets import (
     QMessageBox,
     QSplitter,
     QTabWidget,
-    QVBoxLayout,
-    QWidget,
 )
 
 from mlxvid.gui.compose.panel import ComposePanel
@@ -30,6 +29,7 @@ from mlxvid.gui.core.clips_folder import ClipsFolder
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.database_file import data_folder
 from mlxvid.gui.core.downloads import ModelJobs
+from mlxvid.gui.core.fetching import Fetching
 from mlxvid.gui.core.jobs import Job, State, variations
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.runner import Runner
@@ -39,8 +39,10 @@ from mlxvid.gui.player.stage import Stage
 from mlxvid.gui.queue.commands import EditJob
 from mlxvid.gui.queue.panel import QueuePanel
 from mlxvid.gui.widgets.notices import NoticeBar
+from mlxvid.gui.widgets.overlay import Overlay
 
 from .announcements import Announcements
+from .help_menu import Help
 from .menus import Menus, Panels
 from .opening import Opening
 from .tool_windows import ToolWindows
@@ -74,6 +76,7 @@ class Window(QMainWindow):
         self.choices = choices or Choices(preferences, parent=self)
         self.model_jobs = ModelJobs(self)
         self.runner = Runner(database, client, self.choices, preferences, self)
+        self.fetching = Fetching(database, self.choices, self.runner, self.model_jobs, self)
         preferences.environment_changed.connect(self.runner.renew_worker)
         self.clips_folder = ClipsFolder(database, preferences, self)
         self.undo_stack = QUndoStack(self)
@@ -81,7 +84,7 @@ class Window(QMainWindow):
         self.compose = ComposePanel(database, self.choices, preferences)
         self.stage = Stage(database, self.runner, stills)
         self.gallery = GalleryPanel(database, stills)
-        self.queue = QueuePanel(database, self.runner, self.undo_stack)
+        self.queue = QueuePanel(database, self.runner, self.undo_stack, self.fetching)
         self.opening = Opening(self, self.stage, self.compose, preferences)
         self.notices = NoticeBar()
         self.announcements = Announcements(
@@ -92,6 +95,13 @@ class Window(QMainWindow):
         self.menus = Menus(self, panels, self.runner, self.choices, preferences, self.undo_stack)
         self.tools = ToolWindows(
             self, self.menus.window_menu, database, self.choices, preferences, self.model_jobs
+        )
+        self.help = Help(
+            self,
+            self.menus.help,
+            self.choices,
+            lambda: self.compose.picker.value().name,
+            self.tools.diagnostics,
         )
         self._connect()
         self._restore()
@@ -107,12 +117,7 @@ class Window(QMainWindow):
     # --- layout and signals -----------------------------------------------------------------------
 
     def _arrange(self) -> None:
-        middle = QWidget()
-        column = QVBoxLayout(middle)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self.notices)
-        column.addWidget(self.stage, 1)
+        Overlay(self.notices, self.stage.pictures, self.stage)
         self.side = QTabWidget()
         self.side.setDocumentMode(True)
         self.side.addTab(self.gallery, "Clips")
@@ -126,7 +131,9 @@ class Window(QMainWindow):
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.setHandleWidth(1)
         self.splitter.setChildrenCollapsible(False)
-        for place, (panel, stretch) in enumerate(((self.compose, 0), (middle, 1), (self.side, 0))):
+        for place, (panel, stretch) in enumerate(
+            ((self.compose, 0), (self.stage, 1), (self.side, 0))
+        ):
             self.splitter.addWidget(panel)
             self.splitter.setStretchFactor(place, stretch)
         self.setCentralWidget(self.splitter)
@@ -135,7 +142,8 @@ class Window(QMainWindow):
 
     def _connect(self) -> None:
         inform = self.announcements.inform
-        for part in (self.compose, self.stage, self.gallery, self.menus, self.tools):
+        panels = (self.compose, self.stage, self.gallery, self.menus, self.tools)
+        for part in (*panels, self.help, self.opening):
             part.message.connect(inform)
         self.compose.submit.connect(self._submit)
         self.compose.edited.connect(self._change)
@@ -143,7 +151,7 @@ class Window(QMainWindow):
             prompt.handed_on.connect(self.opening.receive)
         self.compose.model_chosen.connect(self.runner.prepare)
         self.queue.edit.connect(self.compose.edit)
-        self.stage.use_last_frame.connect(self.compose.set_start_image)
+        self.stage.use_frame.connect(self.compose.use_picture)
         self.gallery.open_clip.connect(self.stage.open_clip)
         self.gallery.compare.connect(self.stage.open_compare)
         self.gallery.use_settings.connect(self.compose.apply_settings)
@@ -163,6 +171,8 @@ class Window(QMainWindow):
         for part in (self.stage, self.gallery, self.tools, self.opening):
             part.warning.connect(self.announcements.warn)
         self.runner.saved.connect(self.compose.replan)
+        self.choices.arrived.connect(self.compose.replan)
+        self.fetching.failed.connect(partial(self.announcements.report_download, self.fetching))
         self.database.jobs_changed.connect(self._show_queue_length)
         self.clips_folder.found.connect(self.announcements.report_found)
 
@@ -177,10 +187,13 @@ class Window(QMainWindow):
             self.stage.close_compare()
 
     def _submit(self, jobs: list[Job]) -> None:
-        if self.runner.current is None:
-            self.stage.watch()
-        self.queue.add(jobs)
+        idle = self.runner.current is None
+        if self.queue.add(jobs) and idle:
+            self.stage.follow()
         self.compose.save()
+        self.fetching.want(jobs)
+        if any(self.choices.lacks(job.settings) for job in jobs):
+            self.side.setCurrentWidget(self.queue)
         if self.runner.paused:
             self.announcements.report_paused()
 
@@ -209,7 +222,7 @@ class Window(QMainWindow):
     # --- dropping ---------------------------------------------------------------------------------
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if self.opening.takes(event.mimeData()):
+        if self.opening.takes(event):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:

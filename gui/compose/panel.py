@@ -106,6 +106,17 @@ class ComposePanel(ComposeForm):
             title = self.picker.value().title
             self.message.emit(f"{title} takes no first picture: choose a model that does.")
 
+    def use_picture(self, setting: str, path: Path) -> None:
+        """Take a picture for `image`, `last_image` or one of the `keyframes`."""
+        if setting == "image":
+            self.set_start_image(path)
+        elif self.picker.value().takes(setting):
+            self.pictures.set_picture(setting, path)
+        else:
+            title = self.picker.value().title
+            what = SETTINGS[setting].label.lower()
+            self.message.emit(f"{title} takes no {what} picture: choose a model that does.")
+
     def extend(self, settings: dict[str, Any], picture: Path, clip: Path) -> None:
         """Go on where a clip ended, with its settings and another seed.
 
@@ -341,6 +352,7 @@ class ComposePanel(ComposeForm):
         choice = self.picker.value()
         settings = self.settings()
         self.plan_line.show_plan(settings, choice, machine, self.takes.value())
+        self.plan_line.dress(self.button, self._editing is not None)
         self.advanced.tell(summary(settings, choice.card, self.seed.locked))
         self.levels.show_level(self._level(settings))
 
@@ -377,7 +389,7 @@ class ComposePanel(ComposeForm):
         editing = self._editing is not None
         self._banner.setVisible(editing)
         self._stop_button.setVisible(editing)
-        self.button.setText("Save Changes" if editing else "Generate")
+        self.plan_line.dress(self.button, editing)
         self.takes.setEnabled(not editing)
 
     def _restore(self) -> None:

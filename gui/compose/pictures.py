@@ -127,6 +127,10 @@ class PicturesBox(QWidget):
         """Begin with this picture."""
         self._start.set_path(path)
 
+    def set_picture(self, setting: str, path: Path) -> None:
+        """End with this picture (`last_image`), or have it in between (`keyframes`)."""
+        (self._last if setting == "last_image" else self._new).set_path(path)
+
     def set_extended(self, path: Path) -> None:
         """Go on from this clip; its last frames replace the first picture."""
         self._start.clear()

@@ -9,10 +9,14 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 SPEEDS = (0.25, 0.5, 1.0, 1.5, 2.0)
+# How many times its rate the shuttle goes at most.
+FASTEST = 8.0
 # The most frames a second that are shown; a faster clip keeps its speed, and some are left out.
 MOST_TICKS = 120
 # Milliseconds between looks for a frame that isn't decoded yet.
 WAIT = 15
+# The place in a frame where it begins, going backwards.
+_LATE = 1 - 1e-6
 
 
 class Playhead(QObject):
@@ -20,7 +24,7 @@ class Playhead(QObject):
 
     Its place follows from the time since it was set moving, so that a late timer makes a frame late
     but never the clip slower. Frames are counted from 0; `first` and `last` are the marks, both
-    included.
+    included. The shuttle goes at a speed of its own, backwards too, until the clip stands.
     """
 
     moved = Signal(int)
@@ -47,6 +51,7 @@ class Playhead(QObject):
         self.first = 0
         self.last = 0
         self.speed = 1.0
+        self._shuttle = 0.0  # times the clip's rate, below 0 backwards; 0 where it is not in use
         self.loop = True
         self.playing = False
         # The place, in frames, at a time of the clock.
@@ -76,24 +81,59 @@ class Playhead(QObject):
         self._go(min(self.index, end))
 
     def rewind(self) -> None:
-        """Clear the marks and go to the first frame, as for another clip."""
+        """Clear the marks and the speed and go to the first frame, as for another clip."""
+        self.set_speed(1.0)
         self._set_marks(0, max(self.count - 1, 0))
         self.seek(0)
 
     # --- moving -----------------------------------------------------------------------------------
 
+    @property
+    def pace(self) -> float:
+        """How many times the clip's rate it goes; below 0 backwards."""
+        return self._shuttle or self.speed
+
     def play(self) -> None:
         if self.playing or self.count < 1:
             return
+        self._start_forward()
+
+    def _start_forward(self) -> None:
         start = self.index if self.first <= self.index < self.last else self.first
+        self._start(start, start)
+
+    def _start(self, index: int, place: float) -> None:
+        """Go to a frame, and on from a place in it."""
         self.playing = True
-        self._anchor(start)
+        self._anchor(place)
         self.playing_changed.emit(True)
-        self._go(start)
+        self._go(index)
         self._wait()
+
+    def shuttle(self, direction: int) -> None:
+        """Go forward (1) or backward (-1); twice as fast each time that it goes so already."""
+        if self.count < 1:
+            return
+        going = self.playing and self._shuttle * direction > 0
+        self._set_shuttle(direction * min(abs(self._shuttle) * 2, FASTEST) if going else direction)
+        if self.playing:
+            self._wait()
+        elif direction > 0:
+            self._start_forward()
+        else:
+            start = self.index if self.first < self.index <= self.last else self.last
+            self._start(start, start + _LATE)
+
+    def _set_shuttle(self, shuttle: float) -> None:
+        before = self.pace
+        self._anchor(self._place())
+        self._shuttle = shuttle
+        if self.pace != before:
+            self.speed_changed.emit(self.pace)
 
     def pause(self) -> None:
         if self.playing:
+            self._set_shuttle(0.0)
             self.playing = False
             self._timer.stop()
             self.playing_changed.emit(False)
@@ -104,7 +144,7 @@ class Playhead(QObject):
     def seek(self, index: int) -> None:
         """Go to a frame, and on from there if playing."""
         index = max(0, min(index, self.count - 1))
-        self._anchor(index)
+        self._anchor(index + _LATE if self.pace < 0 else index)
         self._go(index)
         if self.playing:
             self._wait()
@@ -118,12 +158,15 @@ class Playhead(QObject):
         self.seek(index)
 
     def set_speed(self, speed: float) -> None:
-        if speed != self.speed:
-            self._anchor(self._place())
-            self.speed = speed
+        """Go at this speed, in place of the shuttle's too."""
+        before = self.pace
+        self._anchor(self._place())
+        self._shuttle = 0.0
+        self.speed = speed
+        if self.pace != before:
             self.speed_changed.emit(speed)
-            if self.playing:
-                self._wait()
+        if self.playing:
+            self._wait()
 
     def faster(self) -> None:
         self.set_speed(min((speed for speed in SPEEDS if speed > self.speed), default=SPEEDS[-1]))
@@ -167,9 +210,10 @@ class Playhead(QObject):
     def tick(self) -> None:
         """Go to the place at this time; for the timer, and for tests."""
         place = self._place()
-        if place >= self.last + 1:
+        backward = self.pace < 0
+        if place < self.first if backward else place >= self.last + 1:
             if not self.loop:
-                self._go(self.last)
+                self._go(self.first if backward else self.last)
                 self.pause()
                 return
             place = self.first + (place - self.first) % (self.last - self.first + 1)
@@ -189,13 +233,14 @@ class Playhead(QObject):
         """The place at this time, in frames."""
         if not self.playing:
             return float(self.index)
-        return self._from + (self._clock() - self._since) * self.fps * self.speed
+        return self._from + (self._clock() - self._since) * self.fps * self.pace
 
     def _wait(self) -> None:
         """Wake up when the next frame is due."""
         place = self._place()
-        rate = self.fps * self.speed
-        due = (math.floor(place) + 1 - place) / rate
+        rate = self.fps * abs(self.pace)
+        passed = place - math.floor(place)
+        due = (passed if self.pace < 0 else 1 - passed) / rate
         if self.index + 1 >= self.available and self.available < self.count:
             due = WAIT / 1000
         self._timer.start(math.ceil(1000 * max(due, 1 / MOST_TICKS)))

@@ -15,6 +15,8 @@ _STAGES = {
 }
 # The share of a run's progress at which each stage begins and ends: denoising takes longest.
 _SPANS = {"encode": (0.0, 0.02), "denoise": (0.02, 0.9), "decode": (0.9, 0.98), "save": (0.98, 1.0)}
+# Hours from which on times are told in days.
+_DAYS = 48
 
 
 def progress_text(event: dict[str, Any]) -> str:
@@ -48,6 +50,9 @@ def duration(seconds: float) -> str:
     whole = max(1, round(seconds))
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
+    if hours >= _DAYS:
+        days, hours = divmod(hours, 24)
+        return f"{days} days {hours} h" if hours else f"{days} days"
     if hours:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     if minutes >= 10 or (minutes and not rest):

@@ -1,4 +1,5 @@
-"""How a second start of the app asks the first to show itself: by a file that the first watches.
+"""How a second start of the app asks the first to show itself, and to open the files that it was
+given: by a file that the first watches.
 
 No socket: the bundle leaves out Qt's network.
 """
@@ -6,6 +7,7 @@ No socket: the bundle leaves out Qt's network.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,9 +20,9 @@ _ASKED = "show"
 
 
 class RaiseRequests(QObject):
-    """The first one's ear. asked: somebody has started the app again."""
+    """The first one's ear. asked: somebody has started the app again, with files to open."""
 
-    asked = Signal()
+    asked = Signal(list)
 
     def __init__(self, folder: Path, parent: QObject | None = None):
         super().__init__(parent)
@@ -33,17 +35,19 @@ class RaiseRequests(QObject):
 
     def _hear(self) -> None:
         with suppress(OSError):
-            if self._path.read_text() == _ASKED:
+            asked, *files = self._path.read_text(encoding="utf-8").split("\0")
+            if asked == _ASKED:
                 self._path.write_text("")  # the answer
-                self.asked.emit()
+                self.asked.emit([Path(file) for file in files])
 
 
-def ask_to_raise(folder: Path, patience: float = PATIENCE) -> bool:
-    """Ask the app that has `folder` to show its window; whether it did."""
+def ask_to_raise(folder: Path, files: Sequence[Path] = (), patience: float = PATIENCE) -> bool:
+    """Ask the app that has `folder` to show its window and to open `files`; whether it did."""
     path = folder / FILE_NAME
     end = time.monotonic() + patience
     try:
-        path.write_text(_ASKED)
+        absolute = [str(file.absolute()) for file in files]
+        path.write_text("\0".join([_ASKED, *absolute]), encoding="utf-8")
         while time.monotonic() < end:
             if path.read_text() == "":
                 return True

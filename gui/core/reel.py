@@ -97,10 +97,16 @@ class Reel(QObject):
         return max(min(int(seconds * self.fps + 1e-6), self.count - 1), 0)
 
     def image(self, index: int) -> QImage | None:
-        """A frame, or the last one that is decoded, as a picture over the same memory."""
+        """A frame, or the last one that is decoded, as a picture over the same memory.
+
+        Its size without the device pixel ratio is the clip's own, however small memory has it.
+        """
         if not self.frames:
             return None
-        return image_of(self.frames[min(index, len(self.frames) - 1)])
+        image = image_of(self.frames[min(index, len(self.frames) - 1)])
+        if self.facts is not None and self.reduced:
+            image.setDevicePixelRatio(image.width() / self.facts.width)
+        return image
 
     def _take(self, task: Task, news: _Begun | list[np.ndarray]) -> None:
         if task is not self._task:

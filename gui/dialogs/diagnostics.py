@@ -19,6 +19,7 @@ from PySide6.QtCore import QObject, QProcess, Signal, qVersion
 from mlxvid import __version__
 from mlxvid.gui.core.commands import tool_command
 from mlxvid.gui.core.preferences import Preferences
+from mlxvid.media.prompt_names import named_after
 
 PACKAGES = (
     "mlx",
@@ -113,7 +114,9 @@ def settings_of(preferences: Preferences) -> list[tuple[str, str]]:
     return [
         ("appearance", preferences.appearance.value),
         ("clips in", str(preferences.clips_folder)),
+        ("names", preferences.file_names),
         ("models in", ", ".join(preferences.model_folders) or "no folders added"),
+        ("memory left", f"{preferences.memory_left} GiB" if preferences.memory_left else "usual"),
         ("queue", "paused" if preferences.paused else "running"),
         ("silence", f"{preferences.silence} s"),
     ]
@@ -127,8 +130,9 @@ def without_prompts(lines: Iterable[str], prompts: Sequence[str]) -> list[str]:
     forms: set[str] = set()
     for prompt in prompts:
         words = " ".join(prompt.split())
-        name = re.sub(r"[^\w]+", "-", prompt.lower()).strip("-_")[:48].rstrip("-_")
-        forms |= {prompt.strip(), words, json.dumps(words)[1:-1], name} - {""}
+        forms |= {prompt.strip(), words, json.dumps(words)[1:-1]} - {""}
+        if words:
+            forms.add(named_after(prompt))
     if not forms:
         return list(lines)
     # The longest first, since a prompt may be the beginning of another; whole words, since a prompt

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtGui import QFontDatabase, QGuiApplication
+from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import (
     QDialog,
     QHBoxLayout,
@@ -20,25 +20,31 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from mlxvid.gui.core.preferences import Preferences
+from mlxvid.gui.core.database_file import data_folder
+from mlxvid.gui.core.session_log import FORMAT, LOGGER, last_lines, log_file
 from mlxvid.gui.widgets.fields import check
 from mlxvid.gui.widgets.theme import faint_label
 
-from .diagnostics import LAST_LINES, Device, report
+from .diagnostics import LAST_LINES
+from .page import show_in_files
+from .reporting import Diagnostics
 
 # Lines that are kept.
 KEPT = 2000
-LOGGER = "mlxvid"
 
 
 class LogBook(QObject):
-    """Keeps the last lines that mlxvid logs, from INFO up, from any thread."""
+    """Keeps the last lines that mlxvid logs, from INFO up, from any thread.
+
+    It begins with those of earlier sessions, which may tell how the last one ended.
+    """
 
     added = Signal(str)
 
     def __init__(self, parent: QObject | None = None):
         super().__init__(parent)
-        self.lines: deque[str] = deque(maxlen=KEPT)
+        self.file = log_file(data_folder())
+        self.lines: deque[str] = deque(last_lines(self.file, KEPT), KEPT)
         self._handler = _Handler(self._keep)
         self._log = logging.getLogger(LOGGER)
         self._level = self._log.level
@@ -59,27 +65,19 @@ class _Handler(logging.Handler):
     def __init__(self, keep: Callable[[str], None]):
         super().__init__()
         self._keep = keep
-        self.setFormatter(logging.Formatter("%(asctime)s  %(levelname)-8s %(message)s", "%H:%M:%S"))
+        self.setFormatter(FORMAT)
 
     def emit(self, record: logging.LogRecord) -> None:
         self._keep(" ".join(self.format(record).splitlines()))
 
 
 class LogView(QDialog):
-    """The log in a window. prompts: gives those to hide in a report."""
+    """The log in a window."""
 
-    def __init__(
-        self,
-        book: LogBook,
-        preferences: Preferences,
-        prompts: Callable[[], Sequence[str]],
-        parent: QWidget | None = None,
-    ):
+    def __init__(self, book: LogBook, diagnostics: Diagnostics, parent: QWidget | None = None):
         super().__init__(parent)
         self._book = book
-        self._preferences = preferences
-        self._prompts = prompts
-        self._device = Device(self)
+        self._diagnostics = diagnostics
         self.setWindowTitle("Log")
         self.text = QPlainTextEdit()
         self.text.setReadOnly(True)
@@ -94,6 +92,9 @@ class LogView(QDialog):
         )
         self.copy.clicked.connect(self._ask)
         self._status = faint_label()
+        files = QPushButton("Show File")
+        files.setToolTip("The whole log, with those of earlier sessions")
+        files.clicked.connect(self._show_file)
         close = QPushButton("Close")
         close.clicked.connect(self.close)
         row = QHBoxLayout()
@@ -101,6 +102,7 @@ class LogView(QDialog):
         for widget in (self.copy, self.with_prompts, self._status):
             row.addWidget(widget)
         row.addStretch(1)
+        row.addWidget(files)
         row.addWidget(close)
         column = QVBoxLayout(self)
         column.setContentsMargins(12, 12, 12, 12)
@@ -111,7 +113,7 @@ class LogView(QDialog):
         self.text.setPlainText("\n".join(book.lines))
         self._to_end()
         book.added.connect(self.text.appendPlainText)
-        self._device.known.connect(self._copy)
+        diagnostics.copied.connect(self._note_copied)
 
     def _to_end(self) -> None:
         bar = self.text.verticalScrollBar()
@@ -120,11 +122,11 @@ class LogView(QDialog):
     def _ask(self) -> None:
         self.copy.setEnabled(False)
         self._status.setText("Querying the device…")
-        self._device.ask()
+        self._diagnostics.copy(self.with_prompts.isChecked())
 
-    def _copy(self, device: str) -> None:
-        prompts = None if self.with_prompts.isChecked() else self._prompts()
-        text = report(device, self._preferences, list(self._book.lines), prompts)
-        QGuiApplication.clipboard().setText(text)
+    def _note_copied(self) -> None:
         self.copy.setEnabled(True)
         self._status.setText("Copied.")
+
+    def _show_file(self) -> None:
+        show_in_files(self._book.file.parent)

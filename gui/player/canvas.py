@@ -1,13 +1,13 @@
-"""The canvas: one picture, fitted to the space or at its actual size, on a quiet ground."""
+"""The canvas: one picture, fitted to the space or at its actual size, on a dark neutral ground."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, QSizeF, Qt, Signal
-from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, QSizeF, Qt, Signal, Slot
+from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import QApplication, QSizePolicy, QWidget
 
 from mlxvid.gui.widgets.painting import draw_badge, fitted
-from mlxvid.gui.widgets.theme import colours
+from mlxvid.gui.widgets.theme import ON_STAGE, colours
 
 # Pixels that the mouse may move between press and release of a click.
 CLICK_SLACK = 4
@@ -17,11 +17,15 @@ MARGIN = 24
 class Canvas(QWidget):
     """Show `image`, or a few words if there is none.
 
-    A click plays or pauses; at actual size, dragging moves the picture.
+    A click plays or pauses. Dragging moves the picture at actual size; else it takes the clip
+    elsewhere. zoomed: :attr:`zoom` is another. copied: the frame is wanted on the clipboard.
     """
 
     clicked = Signal()
+    dragged = Signal()
+    copied = Signal()
     pan_changed = Signal(QPointF)
+    zoomed = Signal()
 
     def __init__(self, parent: QWidget | None = None):
         super().__init__(parent)
@@ -33,7 +37,8 @@ class Canvas(QWidget):
         self._text = ""
         self._badge = ""
         self._actual = False
-        self._reduced = False
+        self._fitted = False
+        self._zoom = 0.0
         self._pan = QPointF()
         self._pressed: QPoint | None = None
         self._panned_from = QPointF()
@@ -48,6 +53,7 @@ class Canvas(QWidget):
 
     def set_image(self, image: QImage | None) -> None:
         self._image = image
+        self._follow_zoom()
         self.update()
 
     def clear(self, text: str) -> None:
@@ -89,24 +95,40 @@ class Canvas(QWidget):
         self._actual = actual
         self._pan = QPointF()
         self.setCursor(Qt.CursorShape.OpenHandCursor if actual else Qt.CursorShape.ArrowCursor)
+        self._follow_zoom()
         self.update()
 
-    def set_reduced(self, reduced: bool) -> None:
-        """Say whether pictures are smaller than their clip: these are always fitted."""
-        self._reduced = reduced
+    def set_fitted(self, always: bool) -> None:
+        """Say whether pictures are fitted at actual size too, as previews are."""
+        self._fitted = always
+        self._follow_zoom()
         self.update()
 
     @property
-    def _is_exact(self) -> bool:
-        """Whether one pixel of the picture is one of the display."""
-        return self._actual and not self._reduced
+    def zoom(self) -> float:
+        """How many pixels of the display a pixel of the clip covers; 0 without a picture."""
+        return self._zoom
+
+    def _follow_zoom(self) -> None:
+        zoom = 0.0
+        if self._image is not None and not self._image.isNull():
+            shown = self.place(self._image, self._area()).width()
+            zoom = shown / self._size_on_screen(self._image).width()
+        if zoom != self._zoom:
+            self._zoom = zoom
+            self.zoomed.emit()
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the clip is shown at its actual size."""
+        return self._actual and not self._fitted
 
     def set_pan(self, pan: QPointF) -> None:
         """Move the picture off the middle, at actual size.
 
         It moves until its edge is in the middle, and no further.
         """
-        if self._image is not None and self._is_exact:
+        if self._image is not None and self.is_exact:
             size = self._size_on_screen(self._image)
             limit = QPointF(size.width() / 2, size.height() / 2)
             x = max(-limit.x(), min(pan.x(), limit.x()))
@@ -121,26 +143,40 @@ class Canvas(QWidget):
 
     def place(self, image: QImage, area: QRectF) -> QRectF:
         """The rectangle that a picture covers in `area`."""
-        size = self._size_on_screen(image) if self._is_exact else fitted(QSizeF(image.size()), area)
-        centre = area.center() + (self._pan if self._is_exact else QPointF())
+        own = self._size_on_screen(image)
+        size = own if self.is_exact else fitted(own, area)
+        centre = area.center() + (self._pan if self.is_exact else QPointF())
         corner = QPointF(centre.x() - size.width() / 2, centre.y() - size.height() / 2)
-        if self._is_exact:  # aligned to device pixels, or the picture would be blurred
+        if self.is_exact:  # aligned to device pixels, or the picture would be blurred
             ratio = self.devicePixelRatioF()
             corner = QPointF(round(corner.x() * ratio) / ratio, round(corner.y() * ratio) / ratio)
         return QRectF(corner, size)
 
     def _size_on_screen(self, image: QImage) -> QSizeF:
-        return QSizeF(image.size()) / self.devicePixelRatioF()
+        """The size of the clip of `image`, a pixel of it on each of the display."""
+        return image.deviceIndependentSize() / self.devicePixelRatioF()
+
+    def _area(self) -> QRectF:
+        """Where a single picture may be."""
+        return QRectF(self.rect())
 
     # --- events -----------------------------------------------------------------------------------
 
+    @Slot()
+    def copy(self) -> None:
+        """Answer Edit > Copy, which calls this slot of what has the focus."""
+        self.copied.emit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._follow_zoom()
+
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        palette = colours(self.palette())
-        painter.fillRect(event.rect(), QColor(palette.stage))
+        painter.fillRect(event.rect(), QColor(ON_STAGE.stage))
         self.paint_pictures(painter)
         if self._image is None and self._text:
-            painter.setPen(QColor(palette.faint))
+            painter.setPen(QColor(ON_STAGE.faint))
             room = self.rect().adjusted(MARGIN, MARGIN, -MARGIN, -MARGIN)
             painter.drawText(
                 room, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self._text
@@ -150,17 +186,18 @@ class Canvas(QWidget):
         if self.hasFocus() and self.window().testAttribute(
             Qt.WidgetAttribute.WA_KeyboardFocusChange
         ):
-            painter.setPen(QPen(QColor(palette.accent), 1))
+            painter.setPen(QPen(QColor(colours(self.palette()).accent), 1))
             painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
 
     def paint_pictures(self, painter: QPainter) -> None:
         """Draw the picture; the comparison draws two."""
         if self._image is not None:
-            self.draw(painter, self._image, QRectF(self.rect()))
+            self.draw(painter, self._image, self._area())
 
     def draw(self, painter: QPainter, image: QImage, area: QRectF) -> None:
         """Draw one picture into its place in `area`."""
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, not self._is_exact)
+        same_size = self.is_exact and image.devicePixelRatio() == 1
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, not same_size)
         painter.drawImage(self.place(image, area), image)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
@@ -169,12 +206,22 @@ class Canvas(QWidget):
             self._panned_from = self._pan
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        if self._pressed is not None and self._is_exact:
+        if self._pressed is None:
+            return
+        if self.is_exact:
             self.set_pan(self._panned_from + event.position() - QPointF(self._pressed))
+        elif self._moved(event) >= QApplication.startDragDistance():
+            self._pressed = None
+            self.dragged.emit()
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         if self._pressed is not None:
-            moved = (event.position().toPoint() - self._pressed).manhattanLength()
+            moved = self._moved(event)
             self._pressed = None
             if moved <= CLICK_SLACK:
                 self.clicked.emit()
+
+    def _moved(self, event: QMouseEvent) -> int:
+        """How far the mouse is from where it was pressed."""
+        assert self._pressed is not None
+        return (event.position().toPoint() - self._pressed).manhattanLength()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QHideEvent, QKeyEvent, QShowEvent
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QAction, QCloseEvent, QHideEvent, QShowEvent
+from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
 
 from mlxvid.gui.core.frames import BUDGET
 from mlxvid.gui.core.playhead import Playhead
@@ -13,7 +13,10 @@ from mlxvid.gui.core.tasks import Tasks
 
 from .canvas import Canvas
 from .filmstrip import Filmstrip
-from .transport import TransportBar, action
+from .transport import TransportBar, action, button
+
+# The longest text of the button that says the zoom.
+_WIDEST = "1000 %"
 
 
 class ClipView(QWidget):
@@ -39,6 +42,7 @@ class ClipView(QWidget):
         self.actual = action(self, "Actual Size", None, "Z", None, label="1:1")
         self.actual.setCheckable(True)
         self.actual.toggled.connect(canvas.set_actual)
+        canvas.zoomed.connect(self._show_zoom)
         self._play_when_shown = False  # it was playing when it was hidden
         self.column = QVBoxLayout(self)
         self.column.setContentsMargins(0, 0, 0, 0)
@@ -47,13 +51,25 @@ class ClipView(QWidget):
         self.column.addWidget(self.filmstrip)
         self.column.addWidget(self.transport)
         self.setFocusProxy(canvas)
-        self.addActions(self.actions_for_menu())
+        self.addActions([*self.transport.playback, self.actual])
         canvas.clicked.connect(self.playhead.toggle)
         self.playhead.moved.connect(self.show_frame)
 
     def actions_for_menu(self) -> list[QAction]:
         """The actions on the clip in view, for the window's menu."""
         return [*self.transport.playback, self.actual]
+
+    def zoom_button(self) -> QToolButton:
+        """A button that goes to actual size and back, and says how large the clip is shown."""
+        made = button(self.actual)
+        made.setObjectName("zoom")
+        # As wide as its longest text, or the row would shift when the window is resized.
+        made.setMinimumWidth(made.fontMetrics().horizontalAdvance(_WIDEST) + 20)
+        return made
+
+    def _show_zoom(self) -> None:
+        zoom = self.canvas.zoom
+        self.actual.setIconText(f"{100 * zoom:.0f} %" if zoom else "1:1")
 
     def show_frame(self, index: int) -> None:
         """Put the frame at `index` of the playhead on the canvas."""
@@ -67,13 +83,6 @@ class ClipView(QWidget):
         self.playhead.set_length(0, self.playhead.fps)
         self.canvas.clear(text)
         self.filmstrip.refresh()
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Play or pause on Space, unless a focused button has taken it."""
-        if event.key() == Qt.Key.Key_Space and not event.modifiers():
-            self.playhead.toggle()
-        else:
-            super().keyPressEvent(event)
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Pause, since nobody sees it."""

@@ -46,12 +46,16 @@ class CompareCanvas(Canvas):
 
     def set_wipe(self, wipe: bool) -> None:
         self.wipe = wipe
+        self._follow_zoom()
         self.update()
 
     def set_edge(self, edge: float) -> None:
         self.edge = max(0.0, min(edge, 1.0))
         self.update()
         self.edge_changed.emit(self.edge)
+
+    def _area(self) -> QRectF:
+        return self.areas()[0]
 
     # --- painting ---------------------------------------------------------------------------------
 

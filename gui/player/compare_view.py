@@ -56,8 +56,9 @@ class CompareView(ClipView):
             self, "Move Wipe Right", None, "Shift+Right", partial(self._nudge, NUDGE)
         )
         self.transport.add(QWidget(), 1)
-        for control in (self.side, self.wipe, self.swap, self.actual):
+        for control in (self.side, self.wipe, self.swap):
             self.transport.add(button(control))
+        self.transport.add(self.zoom_button())
         self.addActions([self.side, self.wipe, self.swap, self.edge_left, self.edge_right])
         for reel in self.reels:
             reel.begun.connect(self._measure)

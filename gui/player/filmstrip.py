@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from mlxvid.gui.core.playhead import Playhead
 from mlxvid.gui.core.reel import Reel
-from mlxvid.gui.widgets.theme import colours
+from mlxvid.gui.widgets.theme import ON_STAGE, colours
 
 ROW_HEIGHT = 46
 ROW_GAP = 3
@@ -173,23 +173,23 @@ class Filmstrip(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        palette = colours(self.palette())
+        accent = QColor(colours(self.palette()).accent)
         rows = self.rect().adjusted(0, MARGIN, 0, -MARGIN)
-        painter.fillRect(rows, QColor(palette.stage))
+        painter.fillRect(self.rect(), QColor(ON_STAGE.stage))
         for places, cells in zip(self._places, self._cells, strict=True):
             for place, pixmap in zip(places, cells, strict=True):
-                painter.fillRect(place, QColor(palette.field))
+                painter.fillRect(place, QColor(ON_STAGE.field))
                 if pixmap is not None:
                     painter.drawPixmap(place, pixmap)
         if not self._playhead.count:
             return
         if self._playhead.trimmed:
-            self._paint_marks(painter, rows, QColor(palette.stage), QColor(palette.accent))
+            self._paint_marks(painter, rows, QColor(ON_STAGE.stage), accent)
         self._paint_playhead(painter)
         if self.hasFocus() and self.window().testAttribute(
             Qt.WidgetAttribute.WA_KeyboardFocusChange
         ):
-            painter.setPen(QColor(palette.accent))
+            painter.setPen(accent)
             painter.drawRect(rows.adjusted(0, 0, -1, -1))
 
     def _paint_marks(self, painter: QPainter, rows: QRect, shade: QColor, accent: QColor) -> None:

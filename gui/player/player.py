@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QMimeData, Qt, QTimer, QUrl, Signal
+from PySide6.QtGui import QAction, QDrag, QPixmap
 from PySide6.QtWidgets import QMenu, QWidget
 
 from mlxvid.gui.core.export import Export
-from mlxvid.gui.core.stills import keeping
+from mlxvid.gui.core.reel import image_of
+from mlxvid.gui.core.stills import picking
 from mlxvid.gui.core.tasks import Task
 from mlxvid.gui.widgets.elided import ElidedLabel
 from mlxvid.gui.widgets.export_bar import ExportBar
@@ -19,23 +21,31 @@ from mlxvid.gui.widgets.theme import small
 
 from .canvas import Canvas
 from .clip_view import ClipView
-from .transport import action, button, menu_button
+from .frames_menu import FramesMenu
+from .transport import menu_button
 
+# Milliseconds that a frame stands before it is read from the file, where memory has it smaller.
+SHARPEN = 150
+# Pixels of the picture under the mouse that drags a clip.
+DRAGGED = 96
 NOTHING = "Describe a clip and press Generate,\nor open a clip that you have."
 
 
 class Player(ClipView):
     """Show one clip: a file, or the previews of one that is being made.
 
-    stills: the folder for frames that become start images; None is the system's temporary folder.
+    stills: the folder for frames that become pictures of the next clip (None: the temporary one).
+    use_frame: the setting that a frame is for, and its picture.
     """
 
-    use_last_frame = Signal(Path)
+    use_frame = Signal(str, Path)
 
     def __init__(self, stills: Path | None = None, parent: QWidget | None = None):
         super().__init__(Canvas(), parent=parent)
-        self._stills = stills
         self.reel = self.reels[0]
+        self._sharper: Task | None = None
+        self._standing = QTimer(self, singleShot=True, interval=SHARPEN)
+        self._standing.timeout.connect(self._sharpen)
         self._is_new = True  # the next frames are another clip's, and play from the start
         self._facts = ElidedLabel(mode=Qt.TextElideMode.ElideMiddle)
         self._facts.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -43,17 +53,19 @@ class Player(ClipView):
         self._facts.setAccessibleName("About this clip")
         self._facts.setObjectName("clip-facts")
         self.transport.add(small(self._facts), 1)
-        self.transport.add(button(self.actual))
+        self.transport.add(self.zoom_button())
 
-        self.use_current = action(
-            self, "Use This Frame as Start Image", None, None, self._use_current
-        )
-        self.use_last = action(self, "Use Last Frame as Start Image", None, None, self._use_last)
-        frame_menu = QMenu(self)
-        frame_menu.addActions([self.use_last, self.use_current])
+        self.frames = FramesMenu(self, self.reel, self.playhead, self._tasks, stills)
+        self.frames.used.connect(self.use_frame)
+        self.frames.message.connect(self.message)
+        self.frames.warning.connect(self.warning)
+        self.addActions(self.frames.actions)
+        self.frame_menu = self.frames.menu()
         export_menu = QMenu(self)
         fill_export_menu(export_menu, self.export_as)
-        self._frame_button = menu_button(frame_menu, "Use a frame as start image", icon("image"))
+        self._frame_button = menu_button(
+            self.frame_menu, "Use, save or copy a frame", icon("image")
+        )
         self._export_button = menu_button(export_menu, "Export", icon("export"))
         self._export_button.setObjectName("export")
         self.transport.add(self._frame_button)
@@ -63,6 +75,10 @@ class Player(ClipView):
         self.exports.warning.connect(self.warning)
         self.column.addWidget(self.exports)
 
+        self.canvas.copied.connect(self.frames.copy_frame)
+        self.canvas.dragged.connect(self._drag_clip)
+        self.playhead.marks_changed.connect(self._show_facts)
+        self.playhead.playing_changed.connect(self._standing.start)
         self.reel.begun.connect(self._begun)
         self.reel.grown.connect(self._grown)
         self.reel.ended.connect(self._ended)
@@ -77,7 +93,7 @@ class Player(ClipView):
         """
         self._is_new = True
         self.canvas.set_badge("")
-        self.canvas.set_reduced(False)
+        self.canvas.set_fitted(False)
         self.reel.open(path)
 
     def show_frames(self, frames: np.ndarray, fps: float, badge: str = "") -> None:
@@ -89,7 +105,7 @@ class Player(ClipView):
         """
         self._is_new = self._is_new or self.reel.path is not None
         self.canvas.set_badge(badge)
-        self.canvas.set_reduced(True)
+        self.canvas.set_fitted(True)
         self.reel.show(frames, fps)
 
     def leave_frames(self, badge: str) -> None:
@@ -115,6 +131,25 @@ class Player(ClipView):
     def show_frame(self, index: int) -> None:
         if self.reel.frames:  # until the first one comes, the clip before stays in view
             self.canvas.set_image(self.reel.image(index))
+            self._standing.start()
+
+    def actions_for_menu(self) -> list[QAction]:
+        return [*super().actions_for_menu(), self.frame_menu.menuAction()]
+
+    # --- sharper than memory has it ---------------------------------------------------------------
+
+    def _sharpen(self) -> None:
+        """Read the frame that stands from the file, where memory has it smaller."""
+        if self._sharper is not None:
+            self._sharper.cancel()
+        self._sharper = None
+        if self.reel.reduced and not self.playhead.playing:
+            work = picking(self.path, self.playhead.index)
+            self._sharper = self._tasks.run(work, done=self._show_sharper)
+
+    def _show_sharper(self, task: Task, frame: np.ndarray) -> None:
+        if task is self._sharper and not self._standing.isActive():
+            self.canvas.set_image(image_of(frame))
 
     def _begun(self) -> None:
         if self._is_new:
@@ -147,46 +182,41 @@ class Player(ClipView):
         facts = self.reel.facts
         has_frames = self.reel.count > 0
         parts = []
-        if facts is not None:
+        if self.playhead.trimmed:
+            parts = [self._marked_length()]
+        elif facts is not None:
             size = f"{facts.width} × {facts.height}" if self.path else "Preview"
             parts = [size, f"{facts.fps:g} fps"]
             if self.reel.reduced:
                 width, height = self.reel.reduced
-                parts.append(f"shown at {width} × {height} to fit in memory")
+                parts.append(f"plays at {width} × {height} to fit in memory")
         self._facts.setText("  ·  ".join(parts))
-        for one in (self.actual, self.use_current, self.use_last, self._frame_button):
-            one.setEnabled(has_frames)
+        self.frames.set_enabled(has_frames)
+        self._frame_button.setEnabled(has_frames)
+        self.actual.setEnabled(has_frames and self.path is not None)
         self._export_button.setEnabled(has_frames and self.path is not None)
+
+    def _marked_length(self) -> str:
+        """How much is between the marks."""
+        count = self.playhead.last - self.playhead.first + 1
+        frames = "1 frame" if count == 1 else f"{count} frames"
+        return f"Marked {count / self.playhead.fps:.1f} s, {frames}"
 
     # --- what can be done with it -----------------------------------------------------------------
 
     def export_as(self, form: Format) -> None:
         """Ask for a name and save what is between the marks in this format."""
         if self.path is not None:
-            self.exports.ask(self.path, form, self.playhead.first, self._out_mark())
+            self.exports.ask(self.path, form, self.playhead.first, self.frames.last_index())
 
-    def _out_mark(self) -> int | None:
-        """The last frame to use; None for the clip's end, which may not be decoded yet."""
-        trimmed_end = self.playhead.last < self.playhead.count - 1
-        return self.playhead.last if trimmed_end else None
-
-    def _use_current(self) -> None:
-        self._use(self.playhead.index)
-
-    def _use_last(self) -> None:
-        self._use(self._out_mark())
-
-    def _use(self, index: int | None) -> None:
-        """Save a frame (None: the last) as a picture, and report its path.
-
-        It comes from memory, or from the file if memory has it smaller.
-        """
-        kept = self.reel.frames if self.reel.complete and not self.reel.reduced else []
-        work = keeping(self.path, index, self._stills, kept)
-        self._tasks.run(work, done=self._used, failed=self._unused)
-
-    def _used(self, task: Task, still: Path) -> None:
-        self.use_last_frame.emit(still)
-
-    def _unused(self, task: Task, message: str) -> None:
-        self.message.emit(message)
+    def _drag_clip(self) -> None:
+        """Let the mouse take the file elsewhere."""
+        if self.path is None or self.canvas.image is None:
+            return
+        mime = QMimeData()
+        mime.setUrls([QUrl.fromLocalFile(str(self.path))])
+        drag = QDrag(self.canvas)
+        drag.setMimeData(mime)
+        small_picture = QPixmap.fromImage(self.canvas.image)
+        drag.setPixmap(small_picture.scaledToWidth(DRAGGED))
+        drag.exec(Qt.DropAction.CopyAction)

@@ -5,28 +5,42 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from mlxvid.gui.core.database import Database
-from mlxvid.gui.core.jobs import Job
+from mlxvid.gui.core.jobs import Job, State
 from mlxvid.gui.core.progress_text import progress_text
 from mlxvid.gui.core.runner import Runner
 
+from .clip_view import ClipView
 from .compare_view import CompareView
 from .player import Player
 from .progress_strip import ProgressStrip
 
 COMPARED = 2
+# What stands over the last preview of a clip that ended early.
+_ENDS = {State.FAILED: "Failed", State.INTERRUPTED: "Interrupted"}
 
 
 class Stage(QWidget):
     """Show what the user opens, and previews of the clip being made until they look away.
 
-    use_last_frame, message and warning are the player's.
+    use_frame, message and warning are the player's.
     """
 
-    use_last_frame = Signal(Path)
+    use_frame = Signal(str, Path)
     message = Signal(str)
     warning = Signal(str)
 
@@ -47,17 +61,45 @@ class Stage(QWidget):
         layout.setSpacing(0)
         layout.addWidget(self._pages, 1)
         layout.addWidget(self.strip)
-        self.player.use_last_frame.connect(self.use_last_frame)
+        self.player.use_frame.connect(self.use_frame)
         self.player.message.connect(self.message)
         self.player.warning.connect(self.warning)
         self.compare.message.connect(self.message)
+        self.play = QAction("Play or Pause", self)
+        self.play.setShortcut(QKeySequence(Qt.Key.Key_Space))
+        self.play.triggered.connect(self._play_or_press)
+        self.addAction(self.play)
         self.strip.watch.connect(self.watch)
         self.strip.set_watched(True)
         runner.started.connect(self._begin)
         runner.progressed.connect(self._note_progress)
         runner.previewed.connect(self._show_preview)
         runner.saved.connect(self._show_saved)
-        runner.ended.connect(lambda job: self._leave("Stopped"))
+        runner.ended.connect(lambda job: self._leave(_ENDS.get(job.state, "Stopped")))
+
+    @property
+    def pictures(self) -> list[QWidget]:
+        """Where pictures are; one of them is shown."""
+        return [self.player.canvas, self.compare.canvas]
+
+    @property
+    def view(self) -> ClipView:
+        """The player or the comparison, whichever is shown."""
+        return self.compare if self.comparing else self.player
+
+    def actions_for_menu(self) -> list[QAction]:
+        """The actions on what is in view, for the window's menu."""
+        return [self.play, *self.view.actions_for_menu()]
+
+    def _play_or_press(self) -> None:
+        """Play or pause wherever the focus is; a control that Space presses is pressed."""
+        focus = QApplication.focusWidget()
+        if isinstance(focus, QAbstractButton):
+            focus.click()
+        elif isinstance(focus, QComboBox):
+            focus.showPopup()
+        else:
+            self.view.playhead.toggle()
 
     # --- what is in view --------------------------------------------------------------------------
 
@@ -91,11 +133,15 @@ class Stage(QWidget):
     def comparing(self) -> bool:
         return self._pages.currentIndex() == 1
 
-    def watch(self) -> None:
-        """Show previews of the clip being made from now on, and each clip when it is done."""
+    def follow(self) -> None:
+        """Show previews of the clip being made once there are any, and clips that are done."""
         self._watching = True
         self.strip.set_watched(True)
         self._pages.setCurrentIndex(0)
+
+    def watch(self) -> None:
+        """Show the clip that is being made instead of the one in view."""
+        self.follow()
         if self._runner.current is not None and self.player.path is not None:
             self.player.clear("The first preview appears after a few steps.")
 

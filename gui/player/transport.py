@@ -34,7 +34,12 @@ class TransportBar(QWidget):
         self.to_end = action(self, "Go to End", None, "End", self._to_end)
         self.slower = action(self, "Slower", None, "[", playhead.slower)
         self.faster = action(self, "Faster", None, "]", playhead.faster)
-        self.loop = action(self, "Loop", "loop", "L", None)
+        self.shuttle = [
+            action(self, "Play Backward", None, "J", partial(playhead.shuttle, -1)),
+            action(self, "Stop", None, "K", playhead.pause),
+            action(self, "Play Forward", None, "L", partial(playhead.shuttle, 1)),
+        ]
+        self.loop = action(self, "Loop", "loop", "Shift+L", None)
         self.loop.setCheckable(True)
         self.loop.setChecked(playhead.loop)
         self.loop.toggled.connect(playhead.set_loop)
@@ -51,6 +56,7 @@ class TransportBar(QWidget):
             self.forward,
             self.to_start,
             self.to_end,
+            *self.shuttle,
             self.slower,
             self.faster,
             self.loop,
@@ -132,8 +138,9 @@ class TransportBar(QWidget):
         self.clear_marks.setEnabled(self._playhead.trimmed)
 
     def _update_speed(self, speed: float) -> None:
-        self._speed.setText(f"{speed:g}×")
-        self._speeds[speed].setChecked(True)
+        self._speed.setText(f"{speed:g}×".replace("-", "−"))
+        for of, entry in self._speeds.items():
+            entry.setChecked(of == self._playhead.speed)
 
 
 class PlaceLabel(QLabel):

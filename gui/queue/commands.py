@@ -25,6 +25,11 @@ class AddJobs(QUndoCommand):
         added = (self._database.job(number) for number in ids)
         self._jobs = [job for job in added if job is not None]
 
+    @property
+    def added(self) -> bool:
+        """Whether there are any in the queue by this."""
+        return bool(self._jobs)
+
     def undo(self) -> None:
         """Remove those that still wait; one that has begun can be cancelled."""
         now = (self._database.job(job.number) for job in self._jobs)

@@ -13,7 +13,7 @@ from mlxvid.gui.core.progress_text import progress_text, share
 from mlxvid.gui.widgets.elided import whole_parts
 from mlxvid.gui.widgets.theme import Colours, colours, small_font
 
-from .list_model import JOB, PROGRESS
+from .list_model import JOB, PROGRESS, WAITS_FOR
 
 # Pixels around the lines, between them, and of the bar's height.
 _MARGIN = 12
@@ -52,13 +52,13 @@ class QueueDelegate(QStyledItemDelegate):
         bold, small = _fonts(option.font)
         area = option.rect.adjusted(_MARGIN + 4, _MARGIN, -_MARGIN - 4, -_MARGIN)
         facts = whole_parts(job.facts, QFontMetrics(small), area.width())
-        words, colour = _state_line(job, progress, look)
-        if job.state is State.RUNNING:
+        words, colour = _state_line(job, progress, index.data(WAITS_FOR), look)
+        if progress:
             words = whole_parts(words, QFontMetrics(small), area.width())
         top = _line(painter, bold, look.text, area, area.top(), job.title)
         top = _line(painter, small, look.faint, area, top + _GAP, facts)
         _line(painter, small, colour, area, top + _GAP, words)
-        if job.state is State.RUNNING:
+        if progress or job.state is State.RUNNING:
             top = option.rect.bottom() - _MARGIN + 3
             bar = QRectF(area.left(), top, area.width(), _BAR)
             _paint_bar(painter, bar, share(progress), look)
@@ -87,8 +87,12 @@ def _paint_bar(painter: QPainter, bar: QRectF, done: float, look: Colours) -> No
     painter.drawRoundedRect(bar, 1.5, 1.5)
 
 
-def _state_line(job: Job, progress: dict[str, Any], look: Colours) -> tuple[str, str]:
+def _state_line(
+    job: Job, progress: dict[str, Any], waits_for: str, look: Colours
+) -> tuple[str, str]:
     """The words of the last line, and their colour."""
+    if waits_for:
+        return waits_for, look.text if progress else look.faint
     if job.state is State.RUNNING:
         return progress_text(progress), look.text
     words = _STATES[job.state]

@@ -16,10 +16,13 @@ from PySide6.QtCore import (
 )
 
 from mlxvid.gui.core.database import Database
+from mlxvid.gui.core.fetching import Fetching
 from mlxvid.gui.core.jobs import Job, State
 
 JOB = Qt.ItemDataRole.UserRole
 PROGRESS = Qt.ItemDataRole.UserRole + 1
+# What a job waits for besides its turn, in words; "" for nothing.
+WAITS_FOR = Qt.ItemDataRole.UserRole + 2
 _MIME = "application/x-mlxvid-jobs"
 
 _WORDS = {
@@ -36,9 +39,14 @@ class QueueModel(QAbstractListModel):
 
     dropped = Signal(list, int)
 
-    def __init__(self, database: Database, parent: QObject | None = None):
+    def __init__(
+        self, database: Database, fetching: Fetching | None = None, parent: QObject | None = None
+    ):
         super().__init__(parent)
         self._database = database
+        self._fetching = fetching
+        if fetching is not None:
+            fetching.changed.connect(self._redraw)
         self._jobs: list[Job] = []
         self._progress: tuple[int, dict[str, Any]] = (-1, {})
         database.jobs_changed.connect(self.reload)
@@ -49,12 +57,15 @@ class QueueModel(QAbstractListModel):
         jobs = self._database.jobs()
         if [job.id for job in jobs] == [job.id for job in self._jobs]:
             self._jobs = jobs
-            if jobs:
-                self.dataChanged.emit(self.index(0), self.index(len(jobs) - 1))
+            self._redraw()
             return
         self.beginResetModel()
         self._jobs = jobs
         self.endResetModel()
+
+    def _redraw(self) -> None:
+        if self._jobs:
+            self.dataChanged.emit(self.index(0), self.index(len(self._jobs) - 1))
 
     def set_progress(self, job: Job, event: dict[str, Any]) -> None:
         """The worker's latest `progress` event for a job."""
@@ -91,12 +102,18 @@ class QueueModel(QAbstractListModel):
             Qt.ItemDataRole.AccessibleTextRole: lambda: _spoken(job),
             JOB: lambda: job,
             PROGRESS: lambda: self._progress_of(job),
+            WAITS_FOR: lambda: self._download_of(job)[0],
         }
         return answers[role]() if role in answers else None
 
     def _progress_of(self, job: Job) -> dict[str, Any]:
+        if job.state is State.WAITING:
+            return self._download_of(job)[1]
         number, event = self._progress
         return event if number == job.id and job.state is State.RUNNING else {}
+
+    def _download_of(self, job: Job) -> tuple[str, dict[str, Any]]:
+        return ("", {}) if self._fetching is None else self._fetching.state_of(job)
 
     def flags(self, index: QModelIndex | QPersistentModelIndex) -> Qt.ItemFlag:
         job = self.at(index.row())

@@ -19,14 +19,15 @@ from PySide6.QtWidgets import (
 )
 
 from mlxvid.gui.core.database import Database
+from mlxvid.gui.core.fetching import Fetching
 from mlxvid.gui.core.jobs import Job, State, grouped
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.widgets.icons import icon
-from mlxvid.gui.widgets.theme import faint_label
 
 from .commands import AddJobs, PlaceJobs, RemoveJobs
 from .delegate import QueueDelegate
 from .list_model import QueueModel
+from .summary import QueueSummary
 
 _ENDED = (State.INTERRUPTED, State.FAILED, State.CANCELLED)
 
@@ -45,13 +46,14 @@ class QueuePanel(QWidget):
         database: Database,
         runner: Runner,
         undo_stack: QUndoStack,
+        fetching: Fetching | None = None,
         parent: QWidget | None = None,
     ):
         super().__init__(parent)
         self._database = database
         self._runner = runner
         self._undo_stack = undo_stack
-        self.model = QueueModel(database, self)
+        self.model = QueueModel(database, fetching, self)
         self.view = QListView(self)
         self.view.setModel(self.model)
         self.view.setItemDelegate(QueueDelegate(self.view))
@@ -148,10 +150,12 @@ class QueuePanel(QWidget):
         rows = sorted(index.row() for index in self.view.selectionModel().selectedIndexes())
         return [job for job in map(self.model.at, rows) if job is not None]
 
-    def add(self, jobs: list[Job]) -> None:
-        """Put new jobs at the end; several are the takes of one group."""
+    def add(self, jobs: list[Job]) -> bool:
+        """Put new jobs at the end, several as the takes of one group; whether it has them."""
         text = "Add Clip to Queue" if len(jobs) == 1 else "Add Clips to Queue"
-        self._undo_stack.push(AddJobs(self._database, grouped(jobs), text))
+        command = AddJobs(self._database, grouped(jobs), text)
+        self._undo_stack.push(command)
+        return command.added
 
     def resume(self) -> None:
         for job in self.chosen():
@@ -206,8 +210,7 @@ class QueuePanel(QWidget):
     # --- layout and state -------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        self._summary = faint_label()
-        self._summary.setObjectName("queue_summary")
+        self._summary = QueueSummary(self._database, self._runner)
         pause = self._button(self.pause_action)
         head = QHBoxLayout()
         head.setContentsMargins(16, 8, 8, 4)
@@ -264,12 +267,7 @@ class QueuePanel(QWidget):
         self.pause_action.setChecked(self._runner.paused)
         self.pause_action.setIcon(icon("play" if self._runner.paused else "pause"))
         self.pause_action.setText("Resume Queue" if self._runner.paused else "Pause Queue")
-        waiting = sum(job.state is State.WAITING for job in jobs)
-        ended = sum(job.state in _ENDED for job in jobs)
-        parts = ["Paused"] if self._runner.paused else []
-        parts += [f"{waiting} waiting"] if waiting else []
-        parts += [f"{ended} ended early"] if ended else []
-        self._summary.setText(" · ".join(parts))
+        self._summary.show_jobs(jobs)
         self._pages.setCurrentIndex(0 if jobs else 1)
         self._foot.setVisible(bool(jobs))
 

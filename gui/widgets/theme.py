@@ -19,9 +19,9 @@ AnyWidget = TypeVar("AnyWidget", bound=QWidget)
 class Colours:
     """One set of colours.
 
-    stage: behind the clip. window: between panels. panel: side panels. field: inputs. line:
-    borders. text, faint: text. accent: what is chosen, or the button to press; on_accent: text on
-    it. danger, warning, good: messages.
+    stage: behind the clip, the same in both so that its colours look the same. window: between
+    panels. panel: side panels. field: inputs. line: borders. text, faint: text. accent: what is
+    chosen, or the button to press; on_accent: text on it. danger, warning, good: messages.
     """
 
     stage: str
@@ -55,7 +55,7 @@ DARK = Colours(
     good="#6cc08b",
 )
 LIGHT = Colours(
-    stage="#e4e5e8",
+    stage="#131315",
     window="#ededf0",
     panel="#f7f7f8",
     field="#ffffff",
@@ -69,6 +69,10 @@ LIGHT = Colours(
     warning="#8f5a00",
     good="#1f7a45",
 )
+
+
+# What stands on the stage: text, and places that wait for a picture.
+ON_STAGE = DARK
 
 
 def colours(palette: QPalette) -> Colours:
@@ -163,6 +167,9 @@ QScrollArea[role="panel"] > QWidget > QWidget {{
     background: {c.panel};
 }}
 QWidget[role="stage"] {{ background: {c.stage}; }}
+QWidget[role="notices"] {{
+    background: {c.panel}; border: 1px solid {c.line}; border-radius: 8px;
+}}
 QLabel[role="faint"] {{ color: {c.faint}; }}
 QLabel[role="danger"] {{ color: {c.danger}; }}
 QLabel[role="warning"] {{ color: {c.warning}; }}
@@ -238,7 +245,7 @@ QProgressBar {{
 }}
 QProgressBar::chunk {{ background: {c.accent}; border-radius: 2px; }}
 QProgressBar[role="danger"]::chunk {{ background: {c.danger}; }}
-QSplitter::handle {{ background: {c.stage}; }}
+QSplitter::handle {{ background: {c.line}; }}
 QStatusBar {{ background: {c.window}; color: {c.faint}; }}
 QScrollBar:vertical {{ background: transparent; width: 10px; margin: 0; }}
 QScrollBar:horizontal {{ background: transparent; height: 10px; margin: 0; }}

@@ -13,9 +13,10 @@ from mlxvid.cli import parser as cli
 from mlxvid.errors import ModelNotFoundError, SettingError, WeightsError
 from mlxvid.model.card import Card
 
-from .assembly import fetched
+from .assembly import fetched, patterns_of
 from .cache import delete, repositories, size_on_disk, verify
 from .fetch import download_model
+from .selection import PATTERNS
 from .tiny import download_tiny
 
 if TYPE_CHECKING:
@@ -83,16 +84,18 @@ def _card(args: argparse.Namespace) -> Card | None:
     return card
 
 
-def _places(args: argparse.Namespace) -> list[tuple[str, str | None]]:
-    """The repositories and revisions of what was named: a release may be in several."""
+def _places(args: argparse.Namespace) -> list[tuple[str, str | None, Sequence[str]]]:
+    """The repositories of what was named, their revisions, and the patterns of the files that it
+    requires: a release may be in several.
+    """
     card = _card(args)
     if card is None:
-        return [(args.name, args.revision)]
-    places: list[tuple[str, str | None]] = []
+        return [(args.name, args.revision, PATTERNS)]
+    places: list[tuple[str, str | None, Sequence[str]]] = []
     for source in card.places:
         own = source.repository == card.repository
         revision = args.revision if own and args.revision else source.revision
-        places.append((source.repository, revision))
+        places.append((source.repository, revision, patterns_of(source)))
     return places
 
 
@@ -125,10 +128,10 @@ def _verify(args: argparse.Namespace) -> None:
     places = _places(args)
     bad: list[str] = []
     with _reporting(args) as (emit, watch):
-        for repo, revision in places:
-            bad += verify(repo, revision, watch)
+        for repo, revision, patterns in places:
+            bad += verify(repo, revision, watch, patterns)
         emit("verified", bad=bad)
-    names = ", ".join(repo for repo, _ in places)
+    names = ", ".join(repo for repo, *_ in places)
     if bad:
         more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
         raise WeightsError(
@@ -141,12 +144,12 @@ def _verify(args: argparse.Namespace) -> None:
 
 def _delete(args: argparse.Namespace) -> None:
     places = _places(args)
-    size = sum(delete(repo) for repo, _ in places)
+    size = sum(delete(repo) for repo in dict.fromkeys(repo for repo, *_ in places))
     with _reporting(args) as (emit, _):
         emit("deleted", bytes=size)
     if args.progress == "json":
         return
-    names = ", ".join(repo for repo, _ in places)
+    names = ", ".join(repo for repo, *_ in places)
     if size:
         print(f"{names}: deleted; {size / 1e9:.1f} GB are free again.")
     else:

@@ -19,6 +19,7 @@ from mlxvid.model.folder import CONVERT
 from mlxvid.paths import cache_folder
 from mlxvid.progress import Watch
 
+from .cache import cached
 from .fetch import PATTERNS, download, download_file
 
 
@@ -47,6 +48,27 @@ def fetched(
         return download(card.source.repository, revision or card.source.revision, patterns, watch)
     folders = _folders(card, revision, patterns, watch)
     return linked(card.name, {"_class_name": card.family.pipelines[0], **card.index}, folders)
+
+
+def is_here(card: Card) -> bool:
+    """Whether all of a release is on this machine, so that it is loaded without the hub.
+
+    Of one in single files that is the model of its name that was made of them.
+    """
+    if card.is_in_files:
+        return catalog.local_folder(card.name) is not None
+    own = card.source
+    if own is not None and not cached(own.repository, own.revision):
+        return False
+    return all(
+        cached(source.repository, source.revision, patterns_of(source))
+        for source in card.sources.values()
+    )
+
+
+def patterns_of(source: Source) -> Sequence[str]:
+    """The patterns of the files that are required of a repository for a release."""
+    return [source.file] if source.file else _inside(source, PATTERNS)
 
 
 def released(

@@ -48,15 +48,17 @@ class CachedRevision:
         return sum(self.sizes.values())
 
 
-def cached_revision(repo: str, revision: str | None = None) -> CachedRevision | None:
+def cached_revision(
+    repo: str, revision: str | None = None, patterns: Sequence[str] = PATTERNS
+) -> CachedRevision | None:
     """A repository at `revision` as the cache has it; None where it was never asked for."""
     commit = _commit(repo, revision)
-    return revision_at(repo, commit, PATTERNS) if commit else None
+    return revision_at(repo, commit, patterns) if commit else None
 
 
-def cached(repo: str, revision: str | None = None) -> bool:
-    """Whether every file that is required is in the cache."""
-    found = cached_revision(repo, revision)
+def cached(repo: str, revision: str | None = None, patterns: Sequence[str] = PATTERNS) -> bool:
+    """Whether every file that `patterns` require is in the cache."""
+    found = cached_revision(repo, revision, patterns)
     return found is not None and not found.missing
 
 
@@ -87,14 +89,20 @@ def repositories() -> dict[str, bool]:
     return found
 
 
-def verify(repo: str, revision: str | None = None, watch: Watch | None = None) -> list[str]:
-    """Compare a model's files with their checksums; returns those that are damaged or missing.
+def verify(
+    repo: str,
+    revision: str | None = None,
+    watch: Watch | None = None,
+    patterns: Sequence[str] = PATTERNS,
+) -> list[str]:
+    """Compare a model's files with their checksums; returns those that are damaged or missing of
+    what `patterns` require.
 
     The damaged ones are removed, so that the next download fetches them again. `watch` sees the
     stage "verify", in MB. Raises :class:`ModelNotFoundError` where the cache has nothing of the
     repository.
     """
-    found = cached_revision(repo, revision)
+    found = cached_revision(repo, revision, patterns)
     if found is None:
         raise ModelNotFoundError(f"Nothing of {repo} is on this machine; download it first.")
     total = megabytes(found.size)

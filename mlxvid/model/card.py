@@ -155,7 +155,8 @@ class Family:
     texts: where the function is that makes of a prompt the texts that are tokenized, each cut by
     itself; "" for the prompt as it is. tiny_decoder: that goes with its latents; its cards then
     take `draft_decode`. terms: a sentence on where or for whom its licence doesn't hold, which is
-    said before its models are downloaded.
+    said before its models are downloaded. prompting: how its models like to be told what to make,
+    in two or three sentences.
     """
 
     package: str
@@ -172,6 +173,7 @@ class Family:
     tiny_decoder: TinyDecoder | None = None
     terms: str = ""
     texts: str = ""
+    prompting: str = ""
 
     @property
     def name(self) -> str:

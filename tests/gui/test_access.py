@@ -32,7 +32,7 @@ from mlxvid.gui.compose.wells import PictureWell
 from mlxvid.gui.core.preferences import Appearance
 from mlxvid.gui.dialogs.preferences import PreferencesDialog
 from mlxvid.gui.widgets import icons
-from mlxvid.gui.widgets.theme import DARK, LIGHT, colours
+from mlxvid.gui.widgets.theme import DARK, LIGHT, ON_STAGE, colours
 
 
 @pytest.mark.parametrize(
@@ -70,10 +70,11 @@ def contrast(one: str, other: str) -> float:
 
 @pytest.mark.parametrize("c", [DARK, LIGHT], ids=["dark", "light"])
 def test_writing_can_be_read(c):
-    for ground in (c.panel, c.window, c.field, c.stage):
+    for ground in (c.panel, c.window, c.field):
         assert contrast(c.text, ground) > 7
     for writing in (c.faint, c.danger, c.warning):
         assert contrast(writing, c.panel) > 4.5, writing
+    assert contrast(ON_STAGE.faint, c.stage) > 4.5
 
 
 def named(widget: QWidget) -> bool:

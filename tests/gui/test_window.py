@@ -18,7 +18,6 @@ from PySide6.QtWidgets import (
 from mlxvid import __version__
 from mlxvid.gui.core.jobs import State
 from mlxvid.gui.core.preferences import Preferences
-from mlxvid.gui.core.raising import RaiseRequests, ask_to_raise
 from mlxvid.gui.dialogs.about import about_facts
 from mlxvid.gui.widgets.export_formats import FORMATS
 from tests.gui.windows import SETTINGS, said, write_clip
@@ -54,27 +53,6 @@ def test_a_second_instance_does_not_begin(home, monkeypatch, qapp):
     again = app.lock_data_folder()
     assert again is not None
     again.unlock()
-
-
-def test_a_second_start_raises_the_first_window(window, home, qtbot):
-    from mlxvid.gui import app
-
-    lock = app.lock_data_folder()
-    requests = RaiseRequests(app.data_folder())
-    requests.asked.connect(window.show_in_front)
-    window.showMinimized()
-    second = subprocess.Popen(
-        [sys.executable, "-c", "import sys; from mlxvid.gui import app; sys.exit(app.main(['x']))"]
-    )
-    qtbot.waitUntil(lambda: not window.isMinimized(), timeout=30_000)
-    assert second.wait(timeout=30) == 0
-    lock.unlock()
-
-
-def test_a_first_that_does_not_answer_is_not_waited_for(home):
-    (home / "data").mkdir()
-    assert not ask_to_raise(home / "data", patience=0.05)
-    assert not ask_to_raise(home / "none", patience=0.05)
 
 
 def test_the_first_window_fits_the_screen(home):
@@ -152,7 +130,9 @@ def test_quitting_during_an_export_or_an_import_asks_first(window, home):
     source = write_clip(home / "a.mp4")
     window.gallery.exports.export(source, home / "b.mp4")
     window.tools.show_models()
-    window.tools.models.import_checkpoint(home / "new", [str(home), "--out", str(home / "new")])
+    window.tools.models.import_checkpoint(
+        home / "new", "New", [str(home), "--out", str(home / "new")]
+    )
     window.close()
     (box,) = window.findChildren(QMessageBox)
     assert window.isVisible()
@@ -166,7 +146,7 @@ def test_quitting_during_an_export_or_an_import_asks_first(window, home):
 def test_the_models_window_answers_in_itself(window):
     window.tools.show_models()
     window.tools.models.get_repository("nonsense")
-    (notice,) = window.tools.model_notices.notices
+    (notice,) = window.tools.models.notices.notices
     assert "owner/name" in notice.text
     assert said(window) == ""
     window.tools.models.window().close()

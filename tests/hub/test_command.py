@@ -16,6 +16,7 @@ from mlxvid import hub
 from mlxvid.catalog import CATALOG
 from mlxvid.hub import __main__ as hub_command
 from mlxvid.hub import fetch as hub_fetch
+from mlxvid.hub.assembly import is_here
 from mlxvid.model.card import Source
 
 from .tiny_repository import REPO, VAE
@@ -106,11 +107,16 @@ def test_a_release_in_several_repositories_is_one_model(server, monkeypatch, cap
     for component, repo in places.items():
         files = {"config.json": b"{}", "model.safetensors": component.encode()}
         sources[component] = Source(repo, server.add(repo, files))
+    more = {"text_encoder/model.safetensors": b"text_encoder", "other/model.safetensors": b"other"}
+    commit = server.add("org/more", {"text_encoder/config.json": b"{}", **more})
+    sources["text_encoder"] = Source("org/more", commit, subfolder="text_encoder")
     card = dataclasses.replace(CATALOG["mini"], name="parts", folder=None, sources=sources)
     monkeypatch.setitem(CATALOG, "parts", card)
+    assert not is_here(card)
     quiet = ["--progress", "none"]
     assert hub_command.main(["download", "parts", *quiet]) == 0
     folder = Path(capsys.readouterr().out.strip())
+    assert is_here(card), "what else is in a repository doesn't count"
     for component in places:
         assert (folder / component / "model.safetensors").read_bytes() == component.encode()
     assert hub_command.main(["verify", "parts", *quiet]) == 0

@@ -216,6 +216,11 @@ FAMILY = Family(
         '--model cogvideox-2b --prompt "a fox runs through snow, …" -o fox.mp4',
         '--model cogvideox-5b-i2v --prompt "she smiles" --image her.jpg --quantize 8',
     ),
+    prompting=(
+        "A hundred words or two in full sentences, as a caption that leaves nothing out: what is "
+        "seen, what moves, the light and the camera. It was trained with such captions, and short "
+        "prompts make poor clips."
+    ),
 )
 
 LICENCE = "CogVideoX"

@@ -87,6 +87,11 @@ FAMILY = Family(
         "-o star.gif",
         '--prompt "a blue ring rising" --image first.png --count 4 -o takes/ring.mp4',
     ),
+    prompting=(
+        "It draws one plain shape that moves in one way, as in “a small red ball bouncing on a "
+        "navy background”: a size, a colour, a shape, a motion and a background. Anything else "
+        "needs a larger model."
+    ),
 )
 
 CARDS = (

@@ -172,6 +172,11 @@ FAMILY = Family(
         '--model hunyuanvideo --preset mac-24 --prompt "a cat walks on the grass" -o cat.mp4',
     ),
     terms=TERMS,
+    prompting=(
+        "A few full sentences: the subject, what it does and in which order, the background, then "
+        "the light, the camera and the style. Say how fast it moves. English and Chinese are "
+        "understood."
+    ),
 )
 
 _PARAMETERS = {

@@ -154,6 +154,10 @@ FAMILY = Family(
         most_scores=2**26,
         decode_operations=9.5e6,
     ),
+    prompting=(
+        "One short sentence with one subject and one thing that it does, as in the titles of "
+        "stock footage."
+    ),
 )
 
 CARDS = (

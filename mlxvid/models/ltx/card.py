@@ -252,6 +252,11 @@ FAMILY = Family(
         '--model ltxv-2b-0.9.6-distilled --prompt "waves roll onto a beach at dusk" -o waves.mp4',
         '--model ltxv-13b-0.9.8-distilled --prompt "she turns and smiles" --image her.jpg',
     ),
+    prompting=(
+        "One long paragraph of up to 200 words, in the order of time: the main action first, then "
+        "movements and gestures, how people and things look, the place, the camera and the light. "
+        "Short prompts make poor clips."
+    ),
 )
 
 # T5 v1.1 XXL's encoder in bfloat16, half of what the releases' own repositories have in float32,

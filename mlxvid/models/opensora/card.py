@@ -154,6 +154,10 @@ FAMILY = Family(
         ),
     ),
     layouts=("opensora",),
+    prompting=(
+        "One to three sentences, as a caption: the subject, what it does, the place, the light, "
+        "and how the camera moves."
+    ),
 )
 
 # The release is in two repositories, and goes with the encoder of T5 v1.1 XXL. Its own choice of

@@ -178,6 +178,11 @@ FAMILY = Family(
         '--model wan2.1-i2v-14b-480p --prompt "she smiles" --image her.jpg '
         "--lora fast.safetensors --preset lightning",
     ),
+    prompting=(
+        "Two to five sentences, about 80 words: the subject and how it looks, the place, what "
+        "moves and how, then the shot, the light and the style. English and Chinese are "
+        "understood."
+    ),
 )
 
 _TEXT_AND_VAE = {"text_encoder": 5_680_910_336, "vae": 126_892_531}

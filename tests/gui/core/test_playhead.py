@@ -163,3 +163,40 @@ def test_a_real_timer_moves_it(head, qtbot):
     with qtbot.waitSignals([real.moved] * 6, timeout=5000):
         real.play()
     real.pause()
+
+
+def test_the_shuttle_goes_twice_as_fast_each_time_and_backwards(head, clock):
+    head.shuttle(1)
+    pass_time(head, clock, 2.01)
+    assert head.index == 48
+    for pace in (2, 4, 8, 8):
+        head.shuttle(1)
+        assert head.pace == pace
+    pass_time(head, clock, 1)
+    assert head.index == int(48.24 + 8 * 24)
+    head.shuttle(-1)
+    assert head.pace == -1
+    pass_time(head, clock, 1)
+    assert head.index == int(48.24 + 7 * 24)
+    head.pause()
+    head.shuttle(-1)  # its frame stands as long as every other
+    pass_time(head, clock, 0.99 / 24)
+    assert head.index == int(48.24 + 7 * 24)
+    head.set_speed(2)
+    assert head.playing and head.pace == 2
+    head.pause()
+    assert head.speed == 2
+
+
+def test_backwards_it_loops_between_the_marks_or_stops_at_the_first(head, clock):
+    head.mark_in(100)
+    head.mark_out(147)
+    head.seek(110)
+    head.shuttle(-1)
+    pass_time(head, clock, 0.51 + 2 * 3)
+    assert head.index == 146
+    head.set_loop(False)
+    pass_time(head, clock, 5)
+    assert head.index == 100 and not head.playing and head.pace == 1
+    head.shuttle(-1)  # from the end again
+    assert head.index == 147

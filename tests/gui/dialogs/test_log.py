@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QWidget
 
 from mlxvid.gui.dialogs.about import licences, show_about
 from mlxvid.gui.dialogs.log import KEPT, LogBook, LogView
+from mlxvid.gui.dialogs.reporting import Diagnostics
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def book(qapp):
 def test_what_is_logged_is_kept_and_shown_as_it_comes(book, preferences, qtbot, themed):
     log = logging.getLogger("mlxvid.gui")
     log.info("before %s", "it was opened")
-    view = LogView(book, preferences, list)
+    view = LogView(book, Diagnostics(preferences, list, list))
     qtbot.addWidget(view)
     thread = threading.Thread(target=lambda: log.warning("from a thread,\nin two lines"))
     thread.start()
@@ -46,7 +47,8 @@ def test_the_oldest_lines_go(book):
 
 def test_copy_diagnostics_asks_a_process_for_the_device(book, preferences, qtbot, themed):
     logging.getLogger("mlxvid").info("made a red ball")
-    view = LogView(book, preferences, lambda: ["a red ball"])
+    diagnostics = Diagnostics(preferences, lambda: list(book.lines), lambda: ["a red ball"])
+    view = LogView(book, diagnostics)
     qtbot.addWidget(view)
     for with_prompts, line in ((False, "made <prompt>"), (True, "made a red ball")):
         view.with_prompts.setChecked(with_prompts)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QRectF, QSize, Qt
 from PySide6.QtGui import QFont, QImage
-from PySide6.QtWidgets import QAbstractButton, QLabel, QToolButton
+from PySide6.QtWidgets import QLabel, QToolButton
 
 from mlxvid.gui.player import clip_view
 from mlxvid.gui.player.player import NOTHING, Player
@@ -99,26 +99,27 @@ def test_keys(tmp_path, qtbot, player):
     key(Qt.Key.Key_BracketRight)
     key(Qt.Key.Key_BracketRight)
     assert head.speed == 1.5
-    key(Qt.Key.Key_L)
+    qtbot.keyClick(player.canvas, Qt.Key.Key_L, Qt.KeyboardModifier.ShiftModifier)
     assert not head.loop
     key(Qt.Key.Key_Z)
     assert player.canvas.actual
-    key(Qt.Key.Key_Space)
-    assert head.playing
-    key(Qt.Key.Key_Space)
-    assert not head.playing
-
-
-def test_space_presses_the_button_that_has_the_focus(tmp_path, qtbot, player):
-    load(qtbot, player, write_clip(tmp_path / "clip.mp4"))
-    forward = next(
-        button
-        for button in player.findChildren(QAbstractButton)
-        if button.accessibleName() == "Next Frame"
+    speed = next(
+        button for button in player.findChildren(QToolButton) if button.accessibleName() == "Speed"
     )
-    forward.setFocus(Qt.FocusReason.TabFocusReason)
-    qtbot.keyClick(forward, Qt.Key.Key_Space)
-    assert player.playhead.index == 1 and not player.playhead.playing
+    for which, pace, text in ((Qt.Key.Key_L, 1, "1×"), (Qt.Key.Key_L, 2, "2×")):
+        key(which)
+        assert head.playing and head.pace == pace and speed.text() == text
+    key(Qt.Key.Key_J)
+    assert head.playing and head.pace == -1 and speed.text() == "−1×"
+    key(Qt.Key.Key_K)
+    assert not head.playing and head.pace == 1.5 and speed.text() == "1.5×"
+
+
+def test_the_speed_is_of_one_clip(tmp_path, qtbot, player):
+    load(qtbot, player, write_clip(tmp_path / "clip.mp4"))
+    player.playhead.set_speed(0.25)
+    load(qtbot, player, write_clip(tmp_path / "other.mp4"))
+    assert player.playhead.speed == 1
 
 
 def test_a_click_plays_and_pauses(tmp_path, qtbot, player):
@@ -295,21 +296,21 @@ def test_the_last_frame_becomes_a_picture(tmp_path, qtbot, player, marked):
     load(qtbot, player, path)
     if marked:
         player.playhead.mark_out(5)
-    with qtbot.waitSignal(player.use_last_frame, timeout=WAIT) as used:
-        player.use_last.trigger()
-    assert np.array_equal(read_image(used.args[0]), whole[5 if marked else 8])
-    assert used.args[0].parent == tmp_path / "stills"
+    with qtbot.waitSignal(player.use_frame, timeout=WAIT) as used:
+        player.frames.last.trigger()
+    assert np.array_equal(read_image(used.args[1]), whole[5 if marked else 8])
+    assert used.args[1].parent == tmp_path / "stills"
     player.playhead.seek(3)
-    with qtbot.waitSignal(player.use_last_frame, timeout=WAIT) as used:
-        player.use_current.trigger()
-    assert np.array_equal(read_image(used.args[0]), whole[3])
+    with qtbot.waitSignal(player.use_frame, timeout=WAIT) as used:
+        player.frames.uses[0].trigger()
+    assert np.array_equal(read_image(used.args[1]), whole[3])
 
 
 def test_a_frame_of_a_preview_becomes_a_picture_too(qtbot, player):
     player.show_frames(levels(9), 8)
-    with qtbot.waitSignal(player.use_last_frame, timeout=WAIT) as used:
-        player.use_last.trigger()
-    assert np.array_equal(read_image(used.args[0]), levels(9)[-1])
+    with qtbot.waitSignal(player.use_frame, timeout=WAIT) as used:
+        player.frames.last.trigger()
+    assert np.array_equal(read_image(used.args[1]), levels(9)[-1])
 
 
 def test_frames_that_memory_has_smaller_are_read_from_the_file(tmp_path, qtbot, monkeypatch):
@@ -320,16 +321,16 @@ def test_frames_that_memory_has_smaller_are_read_from_the_file(tmp_path, qtbot, 
     load(qtbot, player, path)
     assert player.reel.reduced == (256, 51)
     assert "256 × 51" in player.findChild(QLabel, "clip-facts").text()
-    with qtbot.waitSignal(player.use_last_frame, timeout=WAIT) as used:
-        player.use_last.trigger()
-    assert np.array_equal(read_image(used.args[0]), Clip.load(path).frames[-1])
+    with qtbot.waitSignal(player.use_frame, timeout=WAIT) as used:
+        player.frames.last.trigger()
+    assert np.array_equal(read_image(used.args[1]), Clip.load(path).frames[-1])
 
 
 def test_a_picture_that_cannot_be_saved_is_reported(tmp_path, qtbot, player):
     load(qtbot, player, write_clip(tmp_path / "clip.mp4"))
     (tmp_path / "stills").write_text("a file where the folder should be")
-    with qtbot.waitSignal(player.message, timeout=WAIT) as said:
-        player.use_last.trigger()
+    with qtbot.waitSignal(player.warning, timeout=WAIT) as said:
+        player.frames.last.trigger()
     assert str(tmp_path / "stills" / "clip-last-") in said.args[0]
 
 

@@ -1,0 +1,97 @@
+"""How long clips will take: by this machine's own runs, or else by a guess."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import floor, log10
+from typing import Any
+
+from PySide6.QtCore import QDateTime, QLocale
+
+from mlxvid.catalog import DEFAULT_MODEL
+from mlxvid.errors import MlxvidError
+from mlxvid.model.machine import Machine
+from mlxvid.run.guess import guessed_seconds, passes_of
+from mlxvid.run.planning import Plan
+
+from .database import Database
+from .job_requests import plan_of
+from .progress_text import duration
+
+# The time of the next run follows from this many earlier runs, those nearest in size.
+_NEAREST = 5
+_DAY = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Seconds of a whole run, to the saved file. guessed: its model never ran here."""
+
+    seconds: float
+    guessed: bool = False
+
+    def __add__(self, other: Expected) -> Expected:
+        return Expected(self.seconds + other.seconds, self.guessed or other.guessed)
+
+    def __mul__(self, count: int) -> Expected:
+        return Expected(count * self.seconds, self.guessed)
+
+    def __str__(self) -> str:
+        """In words; a guess has two digits and says so."""
+        if not self.guessed:
+            return f"about {duration(self.seconds)}"
+        return f"about {duration(_two_digits(self.seconds))}, a guess"
+
+
+def expected(
+    settings: dict[str, Any], database: Database, machine: Machine, planned: Plan | None = None
+) -> Expected | None:
+    """The time of a clip of these settings; None for what can't be planned."""
+    try:
+        planned = planned or plan_of(settings, machine)
+        passes = passes_of(settings)
+    except MlxvidError:
+        return None
+    timings = database.timings(settings.get("model") or DEFAULT_MODEL)
+    seconds = estimate(timings, planned.tokens, passes)
+    if seconds is not None:
+        return Expected(seconds)
+    return Expected(sum(guessed_seconds(planned, passes).values()), guessed=True)
+
+
+def estimate(
+    timings: Sequence[tuple[int, float, float]], tokens: int, passes: float
+) -> float | None:
+    """Seconds that a run will take, by the median rate of earlier runs of about its size.
+
+    timings: (tokens, passes, seconds) of earlier runs. None where there was no run yet.
+    """
+    work = tokens * passes
+    known = []
+    for earlier_tokens, earlier_passes, seconds in timings:
+        done = earlier_tokens * earlier_passes
+        if done > 0:
+            known.append((max(done / work, work / done), seconds / done))
+    if not known:
+        return None
+    rates = sorted(rate for _, rate in sorted(known)[:_NEAREST])
+    return work * rates[len(rates) // 2]
+
+
+def end_in(seconds: float) -> str:
+    """When it is in so many seconds: "at 04:35", "Tuesday at 04:35", or the date."""
+    end = QDateTime.fromSecsSinceEpoch(round(time.time() + seconds))
+    locale = QLocale()
+    hour = f"at {locale.toString(end.time(), QLocale.FormatType.ShortFormat)}"
+    if end.date() == QDateTime.currentDateTime().date():
+        return hour
+    if seconds < 6 * _DAY:
+        return f"{locale.toString(end.date(), 'dddd')} {hour}"
+    return f"on {locale.toString(end.date(), QLocale.FormatType.ShortFormat)}"
+
+
+def _two_digits(seconds: float) -> float:
+    """Seconds with as many digits as a guess deserves."""
+    return round(seconds, 1 - floor(log10(max(seconds, 1.0))))

@@ -1,0 +1,41 @@
+"""Times in words, and where they come from."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import QDateTime, QLocale
+
+from mlxvid.gui.core.progress_text import duration
+from mlxvid.gui.core.times import Expected, end_in, expected
+
+
+def test_a_guess_says_so_with_two_digits():
+    assert str(Expected(3288.0, guessed=True)) == "about 55 min, a guess"
+    assert str(Expected(3288.0)) == "about 54 min"
+
+
+def test_one_guess_makes_the_sum_a_guess():
+    assert (Expected(1.0) + Expected(2.0, guessed=True)) == Expected(3.0, guessed=True)
+
+
+def test_a_model_that_ran_here_is_timed_by_its_runs(database, machine):
+    settings = {"model": "mini", "steps": 20}
+    guess = expected(settings, database, machine)
+    assert guess is not None and guess.guessed
+    database.add_timing("mini", 324, 40.0, 8.0)
+    assert expected(settings, database, machine) == Expected(pytest.approx(8.0))
+
+
+def test_a_model_that_is_not_here_has_no_time(database, machine):
+    assert expected({"model": "/nowhere"}, database, machine) is None
+
+
+def test_long_times_are_days():
+    assert duration(81000) == "22 h 30 min"
+    assert duration(200000) == "2 days 7 h"
+
+
+def test_an_hour_of_another_day_names_the_day():
+    day = QDateTime.currentDateTime().addDays(3).date()
+    assert end_in(3 * 24 * 3600).startswith(QLocale().toString(day, "dddd") + " at ")
+    assert end_in(20 * 24 * 3600).startswith("on ")

@@ -1,0 +1,128 @@
+"""The stage follows what is made, and leaves the picture where it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtWidgets import QToolButton
+
+from mlxvid.gui.core.jobs import Job, State
+from mlxvid.gui.widgets.notices import Notice
+from mlxvid.gui.widgets.theme import LIGHT, apply_theme, colours
+from tests.gui.clips import levels
+from tests.gui.windows import SETTINGS, said, write_clip
+
+WAIT = 10_000
+
+
+def open_clip(qtbot, window, path) -> None:
+    player = window.stage.player
+    with qtbot.waitSignal(player.reel.ended, timeout=WAIT):
+        window.stage.open(path)
+    player.playhead.pause()
+
+
+def test_space_plays_wherever_no_text_is_written_and_nothing_is_pressed(window, qtbot, home):
+    window.activateWindow()
+    open_clip(qtbot, window, write_clip(home / "clip.mp4"))
+    head = window.stage.player.playhead
+    for widget in (window.gallery.view, window.stage.player.canvas, window.side.tabBar()):
+        widget.setFocus()
+        before = head.playing
+        qtbot.keyClick(widget, Qt.Key.Key_Space)
+        assert head.playing is not before
+    head.pause()
+    window.compose.prompt.set_text("a")
+    window.compose.prompt.setFocus()
+    qtbot.keyClick(window.compose.prompt, Qt.Key.Key_Space)
+    assert " " in window.compose.prompt.toPlainText() and not head.playing
+    favourites = window.gallery.favourites
+    favourites.setFocus()
+    qtbot.keyClick(favourites, Qt.Key.Key_Space)
+    assert favourites.isChecked() and not head.playing
+
+
+def test_space_and_the_menu_are_the_comparison_s_while_it_is_shown(window, qtbot, home):
+    window.activateWindow()
+    paths = [write_clip(home / f"{name}.mp4") for name in "ab"]
+    ids = [window.database.add_clip(path, SETTINGS, 16.0, 9, 64, 64) for path in paths]
+    window.stage.open_compare(ids)
+    compare = window.stage.compare
+    qtbot.waitUntil(lambda: all(reel.complete for reel in compare.reels), timeout=WAIT)
+    playing = compare.playhead.playing
+    qtbot.keyClick(window.stage, Qt.Key.Key_Space)
+    assert compare.playhead.playing is not playing
+    window.menus.playback.aboutToShow.emit()
+    assert compare.transport.forward in window.menus.playback.actions()
+    window.leave_compare()
+    window.menus.playback.aboutToShow.emit()
+    assert window.stage.player.transport.forward in window.menus.playback.actions()
+
+
+def test_a_notice_lies_over_the_picture_and_moves_nothing(window, qtbot):
+    canvas = window.stage.player.canvas
+    qtbot.wait(20)
+
+    def place() -> QRect:
+        return QRect(canvas.mapTo(window, QPoint()), canvas.size())
+
+    before = place()
+    window.notices.show_notice(Notice("Something long is wrong. " * 12, wrong=True))
+    qtbot.wait(50)
+    notices = window.notices
+    over = QRect(notices.mapTo(window, QPoint()), notices.size())
+    assert place() == before and before.contains(over)
+    text = notices.findChildren(type(notices._more), "notice-text")[-1]
+    assert text.height() >= text.heightForWidth(text.width())
+    assert notices.findChild(QToolButton, "notice-close").isVisible()
+    notices.clear()
+    assert place() == before
+
+
+def test_the_picture_s_surround_is_the_same_in_both_appearances(window, qtbot, qapp):
+    canvas = window.stage.player.canvas
+    canvas.set_text("")
+
+    def surround():
+        return canvas.grab().toImage().pixelColor(3, 40)
+
+    dark = surround()
+    apply_theme(qapp, dark=False)
+    try:
+        assert colours(canvas.palette()) is LIGHT
+        assert surround() == dark
+        assert dark.lightness() < 40 and dark.saturation() < 40
+    finally:
+        apply_theme(qapp, dark=True)
+
+
+def test_a_job_that_cannot_be_added_changes_nothing_on_the_stage(window, qtbot, home):
+    paths = [write_clip(home / f"{name}.mp4") for name in "ab"]
+    ids = [window.database.add_clip(path, SETTINGS, 16.0, 9, 64, 64) for path in paths]
+    window.stage.open_compare(ids)
+    window.database._connection.execute("PRAGMA query_only = 1")
+    window.compose.prompt.set_text("a ball")
+    window.compose.generate()
+    assert window.runner.current is None and said(window) != ""
+    assert window.stage.comparing
+    window.database._connection.execute("PRAGMA query_only = 0")
+    window.compose.generate()
+    assert not window.stage.comparing
+
+
+@pytest.mark.parametrize(
+    ("state", "badge"),
+    [
+        (State.CANCELLED, "Stopped"),
+        (State.FAILED, "Failed"),
+        (State.INTERRUPTED, "Interrupted"),
+    ],
+)
+def test_the_last_preview_says_what_became_of_its_clip(window, state, badge):
+    window.stage.follow()
+    window.runner.previewed.emit(levels(5), 8.0)
+    window.runner.ended.emit(replace(Job(SETTINGS, 1), state=state, message="It ended."))
+    assert window.stage.player.canvas.badge == badge
+    assert not window.stage.player.playhead.playing
