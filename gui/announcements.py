@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt
-from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog
 
 from mlxvid.gui.core.database import Database
@@ -18,13 +16,10 @@ from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.progress_text import duration
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.widgets.notices import Notice, NoticeAction, NoticeBar
-from mlxvid.macos import notify
 
 # Names by which a notice is withdrawn once it no longer holds.
 _SILENT = "silent"
 _PAUSED = "paused"
-# Seconds after which someone in another app is told of the end by a notification.
-_LONG = 60.0
 
 
 class Announcements(QObject):
@@ -48,9 +43,6 @@ class Announcements(QObject):
         self._runner = runner
         self._database = database
         self._edit_job = edit
-        self._started = time.monotonic()
-        runner.started.connect(self._note_start)
-        runner.saved.connect(lambda *_: self._notify("The clip is done."))
         runner.ended.connect(self._report_end)
         runner.halted.connect(self._report_halt)
         runner.silent.connect(self._report_silence)
@@ -118,20 +110,8 @@ class Announcements(QObject):
         if not self._runner.paused:
             self._bar.withdraw(_PAUSED)
 
-    def _note_start(self) -> None:
-        self._started = time.monotonic()
-
-    def _notify(self, text: str) -> None:
-        """Tell someone who is in another app of the end of a long job."""
-        if not self._preferences.notifies:
-            return
-        long = time.monotonic() - self._started >= _LONG
-        if long and QGuiApplication.applicationState() != Qt.ApplicationState.ApplicationActive:
-            notify(text)
-
     def _report_end(self, job: Job) -> None:
         if job.state in (State.INTERRUPTED, State.FAILED):
-            self._notify(job.message)
             self._bar.show_notice(Notice(job.message, self._ways_on(job), wrong=True))
 
     def _ways_on(self, job: Job) -> list[NoticeAction]:

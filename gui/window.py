@@ -34,6 +34,7 @@ from mlxvid.gui.core.jobs import Job, State, variations
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.core.worker_client import WorkerClient
+from mlxvid.gui.export.exports import Exports
 from mlxvid.gui.gallery.panel import GalleryPanel
 from mlxvid.gui.player.stage import Stage
 from mlxvid.gui.queue.commands import EditJob
@@ -45,6 +46,7 @@ from .announcements import Announcements
 from .help_menu import Help
 from .menus import Menus, Panels
 from .opening import Opening
+from .presence import Presence
 from .tool_windows import ToolWindows
 
 VARIATIONS = 4
@@ -86,6 +88,7 @@ class Window(QMainWindow):
         self.gallery = GalleryPanel(database, stills)
         self.queue = QueuePanel(database, self.runner, self.undo_stack, self.fetching)
         self.opening = Opening(self, self.stage, self.compose, preferences)
+        self.exports = Exports(database, preferences, self)
         self.notices = NoticeBar()
         self.announcements = Announcements(
             self.notices, self.runner, database, preferences, self.queue.edit_job, self
@@ -96,6 +99,7 @@ class Window(QMainWindow):
         self.tools = ToolWindows(
             self, self.menus.window_menu, database, self.choices, preferences, self.model_jobs
         )
+        self.presence = Presence(self, self.runner, database, preferences)
         self.help = Help(
             self,
             self.menus.help,
@@ -118,6 +122,7 @@ class Window(QMainWindow):
 
     def _arrange(self) -> None:
         Overlay(self.notices, self.stage.pictures, self.stage)
+        self.stage.layout().addWidget(self.exports.bar)
         self.side = QTabWidget()
         self.side.setDocumentMode(True)
         self.side.addTab(self.gallery, "Clips")
@@ -137,7 +142,6 @@ class Window(QMainWindow):
             self.splitter.addWidget(panel)
             self.splitter.setStretchFactor(place, stretch)
         self.setCentralWidget(self.splitter)
-        self.setWindowTitle("mlxvid")
         self.setAcceptDrops(True)
 
     def _connect(self) -> None:
@@ -152,6 +156,8 @@ class Window(QMainWindow):
         self.compose.model_chosen.connect(self.runner.prepare)
         self.queue.edit.connect(self.compose.edit)
         self.stage.use_frame.connect(self.compose.use_picture)
+        self.stage.player.export_asked.connect(self.exports.ask)
+        self.gallery.export_asked.connect(self.exports.ask)
         self.gallery.open_clip.connect(self.stage.open_clip)
         self.gallery.compare.connect(self.stage.open_compare)
         self.gallery.use_settings.connect(self.compose.apply_settings)
@@ -168,7 +174,7 @@ class Window(QMainWindow):
             lambda: self.tools.show_settings(self.compose.to_begin_with)
         )
         self.tools.model_chosen.connect(self.compose.picker.set_name)
-        for part in (self.stage, self.gallery, self.tools, self.opening):
+        for part in (self.stage, self.gallery, self.tools, self.opening, self.exports):
             part.warning.connect(self.announcements.warn)
         self.runner.saved.connect(self.compose.replan)
         self.choices.arrived.connect(self.compose.replan)
@@ -280,7 +286,7 @@ class Window(QMainWindow):
             facts["a clip is being made"] = (
                 "You can resume it when mlxvid starts again, and the queue is kept."
             )
-        if self.gallery.exports.job.running or self.stage.player.exports.job.running:
+        if self.exports.job.running:
             facts["a clip is being exported"] = "The export will be lost."
         if self.tools.busy:
             facts["a model is being fetched"] = "It goes on when you ask for it again."

@@ -214,8 +214,8 @@ class Card:
     guidance_is_input: guidance is an input of the network, which then takes one pass a step.
     batches: several passes may go through the network at once. extrapolation: what makes long clips
     repeat, of models that take `length_extrapolation`. streamed: what its parts that can be
-    streamed hold then. precise: parameters by component that are never quantized, where they are
-    many.
+    streamed hold then. precise: parameters by component that easy_threshold: of EasyCache, where
+    none is asked for.
 
     Of a release: parameters by component, dtype as stored; source: its repository in the Diffusers
     layout; aliases: other names of that; originals: repositories of the same weights in other
@@ -247,6 +247,7 @@ class Card:
     extrapolation: Extrapolation | None = None
     streamed: Mapping[str, Streamed] = field(default_factory=dict)
     precise: Mapping[str, int] = field(default_factory=dict)
+    easy_threshold: float = 0.05
     licence: str = ""
     description: str = ""
     dtype: str = "bfloat16"
@@ -356,6 +357,10 @@ class Card:
         true_guidance: that of a model whose `guidance` is an input of the network.
         """
         return 1 if self.scale(guidance, true_guidance) == 1 else 2
+
+    def cache_threshold(self, kind: str, asked: float | None) -> float:
+        """The threshold of a step cache. asked: None for the model's own."""
+        return self.easy_threshold if asked is None else asked
 
     def scale(self, guidance: float, true_guidance: float = 1.0) -> float:
         """The scale of classifier-free guidance, as in :meth:`passes`."""
