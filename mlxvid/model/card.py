@@ -214,8 +214,8 @@ class Card:
     guidance_is_input: guidance is an input of the network, which then takes one pass a step.
     batches: several passes may go through the network at once. extrapolation: what makes long clips
     repeat, of models that take `length_extrapolation`. streamed: what its parts that can be
-    streamed hold then. precise: parameters by component that easy_threshold: of EasyCache, where
-    none is asked for.
+    streamed hold then. precise: parameters by component that are never quantized, where they are
+    many. easy_threshold: of EasyCache, where none is asked for.
 
     Of a release: parameters by component, dtype as stored; source: its repository in the Diffusers
     layout; aliases: other names of that; originals: repositories of the same weights in other
