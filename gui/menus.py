@@ -106,7 +106,9 @@ class Menus(QObject):
         self._add(self.file, "Open…", Key.Open, self.open_chosen.emit)
         self.file.addSeparator()
         self._add(self.file, "Generate", "Ctrl+Return", panels.compose.generate)
-        self.cancel = self._add(self.file, "Cancel Current Clip", "Ctrl+.", runner.cancel)
+        self.cancel = self._add(
+            self.file, "Cancel Current Clip", "Ctrl+.", panels.queue.cancel_current
+        )
         runner.changed.connect(self._follow_runner)
         self._follow_runner()
         self.file.addSeparator()
@@ -143,9 +145,10 @@ class Menus(QObject):
 
     def _fill_queue(self) -> None:
         panel = self._panels.queue
-        self.queue.addAction(panel.pause_action)
+        self.queue.addActions([panel.pause_action, panel.history_action])
         self.queue.addSeparator()
         self.queue.addActions(panel.actions_on_jobs)
+        self.queue.addSeparator()
 
     def _fill_playback(self) -> None:
         """Show what can be done with what is in view: a clip, or two compared."""

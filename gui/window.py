@@ -39,6 +39,8 @@ from mlxvid.gui.gallery.panel import GalleryPanel
 from mlxvid.gui.player.stage import Stage
 from mlxvid.gui.queue.commands import EditJob
 from mlxvid.gui.queue.panel import QueuePanel
+from mlxvid.gui.queue.tally import Tally
+from mlxvid.gui.queue.when_done import WhenDone
 from mlxvid.gui.widgets.notices import NoticeBar
 from mlxvid.gui.widgets.overlay import Overlay
 
@@ -92,6 +94,10 @@ class Window(QMainWindow):
         self.notices = NoticeBar()
         self.announcements = Announcements(
             self.notices, self.runner, database, preferences, self.queue.edit_job, self
+        )
+        self.tally = Tally(database, self.runner, self)
+        self.when_done = WhenDone(
+            self.tally, self.runner, self.notices, self.close, lambda: list(self._under_way()), self
         )
         self._arrange()
         panels = Panels(self.compose, self.stage, self.gallery, self.queue, self.side)
@@ -155,6 +161,13 @@ class Window(QMainWindow):
             prompt.handed_on.connect(self.opening.receive)
         self.compose.model_chosen.connect(self.runner.prepare)
         self.queue.edit.connect(self.compose.edit)
+        self.queue.open_clip.connect(self.stage.open_clip)
+        self.stage.strip.cancel.connect(self.queue.cancel_current)
+        self.tally.done.connect(self.announcements.report_done)
+        self.announcements.resumed.connect(self.queue.resume_jobs)
+        self.announcements.show_job.connect(self._show_job)
+        self.menus.queue.addMenu(self.when_done.menu)
+        self.when_done.changed.connect(self.queue.set_then)
         self.stage.use_frame.connect(self.compose.use_picture)
         self.stage.player.export_asked.connect(self.exports.ask)
         self.gallery.export_asked.connect(self.exports.ask)
@@ -187,6 +200,10 @@ class Window(QMainWindow):
         self.menus.side_panel.setChecked(True)
         self.side.setCurrentWidget(panel)
         panel.view.setFocus()
+
+    def _show_job(self, number: int) -> None:
+        self.show_side(self.queue)
+        self.queue.select(number)
 
     def leave_compare(self) -> None:
         if self.stage.comparing:
@@ -221,7 +238,7 @@ class Window(QMainWindow):
             self.undo_stack.push(EditJob(self.database, now, settings))
 
     def _show_queue_length(self) -> None:
-        count = len(self.database.jobs())
+        count = len(self.queue.model.jobs)
         text = f"Queue · {count}" if count else "Queue"
         self.side.setTabText(self.side.indexOf(self.queue), text)
 

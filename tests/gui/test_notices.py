@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PySide6.QtWidgets import QLabel, QToolButton
 
-from mlxvid.gui.core.jobs import Job, State
+from mlxvid.gui.core.jobs import PAUSED, Job, State
 from mlxvid.gui.player.player import NOTHING
 from mlxvid.gui.widgets.notices import Notice
 from tests.gui.windows import SETTINGS, notice_buttons, said, write_clip
@@ -221,3 +221,23 @@ def test_a_clip_that_ended_early_while_it_was_edited_is_changed(window):
     assert job.settings["steps"] == 5
     assert job.state is State.WAITING
     assert job.message == ""
+
+
+def test_a_queue_with_failures_is_reported_once(window, qtbot):
+    ids = window.database.insert_jobs([Job({**SETTINGS, "prompt": name}) for name in "abc"])
+    window.runner.pause(True)
+    for number in ids[:2]:
+        window.database.set_job_state(number, State.FAILED, "It failed.")
+        window.runner.ended.emit(Job(SETTINGS, id=number, state=State.FAILED, message="It failed."))
+    failed = [window.database.job(number) for number in ids[:2]]
+    window.announcements.report_done(7, failed)
+    assert "7 made, 2 failed." in said(window) and "It failed." not in said(window)
+    (show,) = [button for button in notice_buttons(window) if button.text() == "Show"]
+    show.click()
+    assert window.side.currentWidget() is window.queue
+    assert [past.job.id for past in window.queue.history.chosen()] == [ids[0]]
+
+
+def test_a_clip_that_the_user_paused_is_no_problem(window):
+    window.runner.ended.emit(Job(SETTINGS, id=1, state=State.INTERRUPTED, message=PAUSED))
+    assert said(window) == ""
