@@ -49,6 +49,7 @@ from .help_menu import Help
 from .menus import Menus, Panels
 from .opening import Opening
 from .presence import Presence
+from .side_fold import SideFold
 from .tool_windows import ToolWindows
 
 VARIATIONS = 4
@@ -56,6 +57,7 @@ VARIATIONS = 4
 _COMPOSE_WIDTH = 330
 _SIDE_WIDTH = 290
 _SIZE = (1440, 900)
+_TITLE_BAR = 32
 
 
 class Window(QMainWindow):
@@ -105,6 +107,7 @@ class Window(QMainWindow):
         self.tools = ToolWindows(
             self, self.menus.window_menu, database, self.choices, preferences, self.model_jobs
         )
+        self.side_fold = SideFold(self, self.splitter, self.side, self.menus.side_panel)
         self.presence = Presence(self, self.runner, database, preferences)
         self.help = Help(
             self,
@@ -263,7 +266,8 @@ class Window(QMainWindow):
 
     def _restore(self) -> None:
         if not self.restoreGeometry(self.preferences.bytes("geometry")):
-            self.resize(QSize(*_SIZE).boundedTo(self.screen().availableSize()))
+            room = self.screen().availableSize() - QSize(0, _TITLE_BAR)
+            self.resize(QSize(*_SIZE).boundedTo(room))
         if not self.splitter.restoreState(self.preferences.bytes("splitter")):
             scale = self.fontInfo().pointSizeF() / 9
             left = round(_COMPOSE_WIDTH * scale)
@@ -286,7 +290,8 @@ class Window(QMainWindow):
         self.compose.save()
         self.preferences.set_bytes("geometry", self.saveGeometry())
         self.preferences.set_bytes("splitter", self.splitter.saveState())
-        self.preferences.remember("panels", [panel.isChecked() for panel in self._panels()])
+        panels = [self.menus.compose_panel.isChecked(), self.side_fold.wanted]
+        self.preferences.remember("panels", panels)
         self.preferences.save()
         self.runner.write_owed()
         self.clips_folder.stop()
