@@ -34,10 +34,13 @@ from mlxvid.gui.core.jobs import Job, State, variations
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.core.worker_client import WorkerClient
+from mlxvid.gui.export.exports import Exports
 from mlxvid.gui.gallery.panel import GalleryPanel
 from mlxvid.gui.player.stage import Stage
 from mlxvid.gui.queue.commands import EditJob
 from mlxvid.gui.queue.panel import QueuePanel
+from mlxvid.gui.queue.tally import Tally
+from mlxvid.gui.queue.when_done import WhenDone
 from mlxvid.gui.widgets.notices import NoticeBar
 from mlxvid.gui.widgets.overlay import Overlay
 
@@ -45,6 +48,8 @@ from .announcements import Announcements
 from .help_menu import Help
 from .menus import Menus, Panels
 from .opening import Opening
+from .presence import Presence
+from .side_fold import SideFold
 from .tool_windows import ToolWindows
 
 VARIATIONS = 4
@@ -52,6 +57,7 @@ VARIATIONS = 4
 _COMPOSE_WIDTH = 330
 _SIDE_WIDTH = 290
 _SIZE = (1440, 900)
+_TITLE_BAR = 32
 
 
 class Window(QMainWindow):
@@ -86,9 +92,14 @@ class Window(QMainWindow):
         self.gallery = GalleryPanel(database, stills)
         self.queue = QueuePanel(database, self.runner, self.undo_stack, self.fetching)
         self.opening = Opening(self, self.stage, self.compose, preferences)
+        self.exports = Exports(database, preferences, self)
         self.notices = NoticeBar()
         self.announcements = Announcements(
             self.notices, self.runner, database, preferences, self.queue.edit_job, self
+        )
+        self.tally = Tally(database, self.runner, self)
+        self.when_done = WhenDone(
+            self.tally, self.runner, self.notices, self.close, lambda: list(self._under_way()), self
         )
         self._arrange()
         panels = Panels(self.compose, self.stage, self.gallery, self.queue, self.side)
@@ -96,6 +107,8 @@ class Window(QMainWindow):
         self.tools = ToolWindows(
             self, self.menus.window_menu, database, self.choices, preferences, self.model_jobs
         )
+        self.side_fold = SideFold(self, self.splitter, self.side, self.menus.side_panel)
+        self.presence = Presence(self, self.runner, database, preferences)
         self.help = Help(
             self,
             self.menus.help,
@@ -118,6 +131,7 @@ class Window(QMainWindow):
 
     def _arrange(self) -> None:
         Overlay(self.notices, self.stage.pictures, self.stage)
+        self.stage.layout().addWidget(self.exports.bar)
         self.side = QTabWidget()
         self.side.setDocumentMode(True)
         self.side.addTab(self.gallery, "Clips")
@@ -137,7 +151,6 @@ class Window(QMainWindow):
             self.splitter.addWidget(panel)
             self.splitter.setStretchFactor(place, stretch)
         self.setCentralWidget(self.splitter)
-        self.setWindowTitle("mlxvid")
         self.setAcceptDrops(True)
 
     def _connect(self) -> None:
@@ -151,7 +164,16 @@ class Window(QMainWindow):
             prompt.handed_on.connect(self.opening.receive)
         self.compose.model_chosen.connect(self.runner.prepare)
         self.queue.edit.connect(self.compose.edit)
+        self.queue.open_clip.connect(self.stage.open_clip)
+        self.stage.strip.cancel.connect(self.queue.cancel_current)
+        self.tally.done.connect(self.announcements.report_done)
+        self.announcements.resumed.connect(self.queue.resume_jobs)
+        self.announcements.show_job.connect(self._show_job)
+        self.menus.queue.addMenu(self.when_done.menu)
+        self.when_done.changed.connect(self.queue.set_then)
         self.stage.use_frame.connect(self.compose.use_picture)
+        self.stage.player.export_asked.connect(self.exports.ask)
+        self.gallery.export_asked.connect(self.exports.ask)
         self.gallery.open_clip.connect(self.stage.open_clip)
         self.gallery.compare.connect(self.stage.open_compare)
         self.gallery.use_settings.connect(self.compose.apply_settings)
@@ -168,7 +190,7 @@ class Window(QMainWindow):
             lambda: self.tools.show_settings(self.compose.to_begin_with)
         )
         self.tools.model_chosen.connect(self.compose.picker.set_name)
-        for part in (self.stage, self.gallery, self.tools, self.opening):
+        for part in (self.stage, self.gallery, self.tools, self.opening, self.exports):
             part.warning.connect(self.announcements.warn)
         self.runner.saved.connect(self.compose.replan)
         self.choices.arrived.connect(self.compose.replan)
@@ -181,6 +203,10 @@ class Window(QMainWindow):
         self.menus.side_panel.setChecked(True)
         self.side.setCurrentWidget(panel)
         panel.view.setFocus()
+
+    def _show_job(self, number: int) -> None:
+        self.show_side(self.queue)
+        self.queue.select(number)
 
     def leave_compare(self) -> None:
         if self.stage.comparing:
@@ -215,7 +241,7 @@ class Window(QMainWindow):
             self.undo_stack.push(EditJob(self.database, now, settings))
 
     def _show_queue_length(self) -> None:
-        count = len(self.database.jobs())
+        count = len(self.queue.model.jobs)
         text = f"Queue · {count}" if count else "Queue"
         self.side.setTabText(self.side.indexOf(self.queue), text)
 
@@ -240,7 +266,8 @@ class Window(QMainWindow):
 
     def _restore(self) -> None:
         if not self.restoreGeometry(self.preferences.bytes("geometry")):
-            self.resize(QSize(*_SIZE).boundedTo(self.screen().availableSize()))
+            room = self.screen().availableSize() - QSize(0, _TITLE_BAR)
+            self.resize(QSize(*_SIZE).boundedTo(room))
         if not self.splitter.restoreState(self.preferences.bytes("splitter")):
             scale = self.fontInfo().pointSizeF() / 9
             left = round(_COMPOSE_WIDTH * scale)
@@ -263,7 +290,8 @@ class Window(QMainWindow):
         self.compose.save()
         self.preferences.set_bytes("geometry", self.saveGeometry())
         self.preferences.set_bytes("splitter", self.splitter.saveState())
-        self.preferences.remember("panels", [panel.isChecked() for panel in self._panels()])
+        panels = [self.menus.compose_panel.isChecked(), self.side_fold.wanted]
+        self.preferences.remember("panels", panels)
         self.preferences.save()
         self.runner.write_owed()
         self.clips_folder.stop()
@@ -280,7 +308,7 @@ class Window(QMainWindow):
             facts["a clip is being made"] = (
                 "You can resume it when mlxvid starts again, and the queue is kept."
             )
-        if self.gallery.exports.job.running or self.stage.player.exports.job.running:
+        if self.exports.job.running:
             facts["a clip is being exported"] = "The export will be lost."
         if self.tools.busy:
             facts["a model is being fetched"] = "It goes on when you ask for it again."

@@ -1,4 +1,4 @@
-"""Qt's model of the queue: the database's jobs in their order, and the progress of one."""
+"""Qt's model of the queue: the jobs that have not ended, and the progress of one."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ from PySide6.QtCore import (
 
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.fetching import Fetching
-from mlxvid.gui.core.jobs import Job, State
+from mlxvid.gui.core.jobs import ENDED, Job, State
 
-JOB = Qt.ItemDataRole.UserRole
-PROGRESS = Qt.ItemDataRole.UserRole + 1
-# What a job waits for besides its turn, in words; "" for nothing.
-WAITS_FOR = Qt.ItemDataRole.UserRole + 2
+from .pictures import Pictures
+from .roles import BUTTONS, JOB, LINE, PICTURE, PROGRESS
+from .row_buttons import RowButton
+from .words import NAMES, state_line
+
 _MIME = "application/x-mlxvid-jobs"
-
-_WORDS = {
-    State.WAITING: "waiting",
-    State.RUNNING: "running",
-    State.INTERRUPTED: "interrupted",
-    State.FAILED: "failed",
-    State.CANCELLED: "cancelled",
+_PAUSE = RowButton("pause", "pause", "Pause")
+_RESUME = RowButton("resume", "play", "Resume")
+_CANCEL = RowButton("cancel", "close", "Cancel")
+_REMOVE = RowButton("remove", "close", "Remove from the queue")
+_BUTTONS = {
+    State.WAITING: (_PAUSE, _REMOVE),
+    State.RUNNING: (_PAUSE, _CANCEL),
+    State.INTERRUPTED: (_RESUME, _REMOVE),
 }
 
 
@@ -40,21 +42,27 @@ class QueueModel(QAbstractListModel):
     dropped = Signal(list, int)
 
     def __init__(
-        self, database: Database, fetching: Fetching | None = None, parent: QObject | None = None
+        self,
+        database: Database,
+        pictures: Pictures,
+        fetching: Fetching | None = None,
+        parent: QObject | None = None,
     ):
         super().__init__(parent)
         self._database = database
+        self._pictures = pictures
         self._fetching = fetching
         if fetching is not None:
             fetching.changed.connect(self._redraw)
         self._jobs: list[Job] = []
         self._progress: tuple[int, dict[str, Any]] = (-1, {})
         database.jobs_changed.connect(self.reload)
+        pictures.ready.connect(self._show_picture)
         self.reload()
 
     def reload(self) -> None:
         """Read the database again; selections stay where the jobs and their order are the same."""
-        jobs = self._database.jobs()
+        jobs = [job for job in self._database.jobs() if job.state not in ENDED]
         if [job.id for job in jobs] == [job.id for job in self._jobs]:
             self._jobs = jobs
             self._redraw()
@@ -73,6 +81,11 @@ class QueueModel(QAbstractListModel):
         row = self.row_of(job.number)
         if row >= 0:
             self.dataChanged.emit(self.index(row), self.index(row), [PROGRESS])
+
+    def _show_picture(self, number: int) -> None:
+        index = self.index(self.row_of(number))
+        if index.isValid():
+            self.dataChanged.emit(index, index, [PICTURE])
 
     def at(self, row: int) -> Job | None:
         return self._jobs[row] if 0 <= row < len(self._jobs) else None
@@ -102,7 +115,9 @@ class QueueModel(QAbstractListModel):
             Qt.ItemDataRole.AccessibleTextRole: lambda: _spoken(job),
             JOB: lambda: job,
             PROGRESS: lambda: self._progress_of(job),
-            WAITS_FOR: lambda: self._download_of(job)[0],
+            LINE: lambda: self._download_of(job)[0] or state_line(job, self._progress_of(job)),
+            PICTURE: lambda: self._pictures.of(job),
+            BUTTONS: lambda: _BUTTONS[job.state],
         }
         return answers[role]() if role in answers else None
 
@@ -158,4 +173,4 @@ def _tooltip(job: Job) -> str:
 
 def _spoken(job: Job) -> str:
     """A job for screen readers."""
-    return f"{job.title}, {_WORDS.get(job.state, '')}. {job.message}"
+    return f"{job.title}, {NAMES[job.state].lower()}. {job.message}"

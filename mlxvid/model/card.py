@@ -19,6 +19,7 @@ from mlxvid.text.streamed import Streamed
 from .extrapolation import Extrapolation
 from .folder import Folder
 from .geometry import ATTENTION_MODES, Defaults, Geometry
+from .knows import Knows
 from .settings import SETTINGS, Setting
 from .tiny import TinyDecoder
 
@@ -213,6 +214,8 @@ class Card:
     streamed: what its parts that can be streamed hold then. precise: parameters by component that
     are never quantized, where they are many. easy_threshold: of EasyCache, where none is asked for.
 
+    knows: the words of a model that was trained with few; prompts: that show what it makes.
+
     Of a release: parameters by component, dtype as stored; source: its repository in the Diffusers
     layout; aliases: other names of that; originals: repositories of the same weights in other
     layouts; sources: those of single components, of a release that is in several places, and index:
@@ -243,6 +246,8 @@ class Card:
     streamed: Mapping[str, Streamed] = field(default_factory=dict)
     precise: Mapping[str, int] = field(default_factory=dict)
     easy_threshold: float = 0.05
+    knows: Knows | None = None
+    prompts: tuple[str, ...] = ()
     licence: str = ""
     description: str = ""
     dtype: str = "bfloat16"
@@ -316,6 +321,13 @@ class Card:
         for the user about those that are not as in `options`.
         """
         return options, None
+
+    def advice(self, prompt: str) -> str | None:
+        """A line for a prompt with words that this model never saw, or None."""
+        strange = self.knows.strange(prompt) if self.knows else []
+        if not self.knows or not strange:
+            return None
+        return f"Not known to this model: {', '.join(strange)}. {self.knows.say}"
 
     def lowered(self, asked: bool, latent_frames: int) -> tuple[int, int] | None:
         """The temporal rotary frequency to lower, counted from 1, and the length for which.
