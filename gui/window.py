@@ -149,6 +149,9 @@ class Window(QMainWindow):
         self.compose.model_chosen.connect(self.runner.prepare)
         self.queue.edit.connect(self.compose.edit)
         self.stage.use_frame.connect(self.compose.use_picture)
+        self.stage.inspector.use_settings.connect(self.compose.apply_settings)
+        self.stage.inspector.use_prompt.connect(self.compose.prompt.set_text)
+        self.stage.inspector.use_seed.connect(self.compose.seed.keep)
         self.gallery.open_clip.connect(self.stage.open_clip)
         self.gallery.compare.connect(self.stage.open_compare)
         self.gallery.use_settings.connect(self.compose.apply_settings)
@@ -244,7 +247,7 @@ class Window(QMainWindow):
 
     def _panels(self) -> list[QAction]:
         """The menu entries that show and hide the panels."""
-        return [self.menus.compose_panel, self.menus.side_panel]
+        return [self.menus.compose_panel, self.menus.side_panel, self.stage.info]
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Save the window's state and end the worker; ask first if something is under way."""
