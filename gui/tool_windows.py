@@ -23,7 +23,7 @@ from mlxvid.gui.dialogs.log import LogBook, LogView
 from mlxvid.gui.dialogs.preferences import PreferencesDialog
 from mlxvid.gui.dialogs.reporting import Diagnostics
 from mlxvid.gui.models.panel import ModelsPanel
-from mlxvid.gui.widgets.notices import Notice, NoticeBar
+from mlxvid.gui.widgets.notices import Notice
 
 
 class ToolWindows(QObject):
@@ -57,7 +57,6 @@ class ToolWindows(QObject):
             preferences, lambda: list(self.book.lines), self._prompts, self
         )
         self.models: ModelsPanel | None = None
-        self.model_notices = NoticeBar()
         self._dialog: QDialog | None = None
         self._log: LogView | None = None
         self._settings: PreferencesDialog | None = None
@@ -83,24 +82,20 @@ class ToolWindows(QObject):
         if self._dialog is None:
             panel = self.models = ModelsPanel(self._preferences, self._choices.machine, self._jobs)
             panel.use_model.connect(self._use)
-            panel.message.connect(self._tell_of_models)
+            panel.told.connect(self._tell_of_models)
             panel.changed.connect(self._choices.refresh)
             self._dialog = QDialog(self._window)
             self._dialog.setWindowTitle("Models")
             layout = QVBoxLayout(self._dialog)
             layout.setContentsMargins(0, 0, 0, 0)
-            layout.setSpacing(0)
-            layout.addWidget(self.model_notices)
-            layout.addWidget(panel, 1)
-            self._dialog.resize(900, 560)
+            layout.addWidget(panel)
+            self._dialog.resize(960, 640)
         self._raise(self._dialog)
 
-    def _tell_of_models(self, text: str) -> None:
-        """Say something of models where the user is looking: in their window, if that is open."""
-        if self._dialog is not None and self._dialog.isVisible():
-            self.model_notices.show_notice(Notice(text))
-        else:
-            self.message.emit(text)
+    def _tell_of_models(self, notice: Notice) -> None:
+        """Say it in this window too where the models' own is closed."""
+        if self._dialog is None or not self._dialog.isVisible():
+            (self.warning if notice.wrong else self.message).emit(notice.text)
 
     def show_log(self) -> None:
         """Open the log, or bring it to the front."""
@@ -118,7 +113,7 @@ class ToolWindows(QObject):
 
     def _update_machine(self) -> None:
         if self.models is not None:
-            self.models.set_machine(self._choices.machine)
+            self.models.manager.set_machine(self._choices.machine)
 
     def _prompts(self) -> list[str]:
         """Every prompt that the library has, so that the log can leave them out."""

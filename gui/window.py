@@ -5,6 +5,7 @@ What each panel does is its own business.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt
@@ -28,14 +29,18 @@ from mlxvid.gui.core.clips_folder import ClipsFolder
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.database_file import data_folder
 from mlxvid.gui.core.downloads import ModelJobs
+from mlxvid.gui.core.fetching import Fetching
 from mlxvid.gui.core.jobs import Job, State, variations
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.core.worker_client import WorkerClient
+from mlxvid.gui.export.exports import Exports
 from mlxvid.gui.gallery.panel import GalleryPanel
 from mlxvid.gui.player.stage import Stage
 from mlxvid.gui.queue.commands import EditJob
 from mlxvid.gui.queue.panel import QueuePanel
+from mlxvid.gui.queue.tally import Tally
+from mlxvid.gui.queue.when_done import WhenDone
 from mlxvid.gui.widgets.notices import NoticeBar
 from mlxvid.gui.widgets.overlay import Overlay
 
@@ -43,6 +48,8 @@ from .announcements import Announcements
 from .help_menu import Help
 from .menus import Menus, Panels
 from .opening import Opening
+from .presence import Presence
+from .side_fold import SideFold
 from .tool_windows import ToolWindows
 
 VARIATIONS = 4
@@ -50,6 +57,7 @@ VARIATIONS = 4
 _COMPOSE_WIDTH = 330
 _SIDE_WIDTH = 290
 _SIZE = (1440, 900)
+_TITLE_BAR = 32
 
 
 class Window(QMainWindow):
@@ -74,6 +82,7 @@ class Window(QMainWindow):
         self.choices = choices or Choices(preferences, parent=self)
         self.model_jobs = ModelJobs(self)
         self.runner = Runner(database, client, self.choices, preferences, self)
+        self.fetching = Fetching(database, self.choices, self.runner, self.model_jobs, self)
         preferences.environment_changed.connect(self.runner.renew_worker)
         self.clips_folder = ClipsFolder(database, preferences, self)
         self.undo_stack = QUndoStack(self)
@@ -81,11 +90,16 @@ class Window(QMainWindow):
         self.compose = ComposePanel(database, self.choices, preferences)
         self.stage = Stage(database, self.runner, stills)
         self.gallery = GalleryPanel(database, stills)
-        self.queue = QueuePanel(database, self.runner, self.undo_stack)
+        self.queue = QueuePanel(database, self.runner, self.undo_stack, self.fetching)
         self.opening = Opening(self, self.stage, self.compose, preferences)
+        self.exports = Exports(database, preferences, self)
         self.notices = NoticeBar()
         self.announcements = Announcements(
             self.notices, self.runner, database, preferences, self.queue.edit_job, self
+        )
+        self.tally = Tally(database, self.runner, self)
+        self.when_done = WhenDone(
+            self.tally, self.runner, self.notices, self.close, lambda: list(self._under_way()), self
         )
         self._arrange()
         panels = Panels(self.compose, self.stage, self.gallery, self.queue, self.side)
@@ -93,6 +107,8 @@ class Window(QMainWindow):
         self.tools = ToolWindows(
             self, self.menus.window_menu, database, self.choices, preferences, self.model_jobs
         )
+        self.side_fold = SideFold(self, self.splitter, self.side, self.menus.side_panel)
+        self.presence = Presence(self, self.runner, database, preferences)
         self.help = Help(
             self,
             self.menus.help,
@@ -115,6 +131,7 @@ class Window(QMainWindow):
 
     def _arrange(self) -> None:
         Overlay(self.notices, self.stage.pictures, self.stage)
+        self.stage.layout().addWidget(self.exports.bar)
         self.side = QTabWidget()
         self.side.setDocumentMode(True)
         self.side.addTab(self.gallery, "Clips")
@@ -134,7 +151,6 @@ class Window(QMainWindow):
             self.splitter.addWidget(panel)
             self.splitter.setStretchFactor(place, stretch)
         self.setCentralWidget(self.splitter)
-        self.setWindowTitle("mlxvid")
         self.setAcceptDrops(True)
 
     def _connect(self) -> None:
@@ -148,10 +164,19 @@ class Window(QMainWindow):
             prompt.handed_on.connect(self.opening.receive)
         self.compose.model_chosen.connect(self.runner.prepare)
         self.queue.edit.connect(self.compose.edit)
+        self.queue.open_clip.connect(self.stage.open_clip)
+        self.stage.strip.cancel.connect(self.queue.cancel_current)
+        self.tally.done.connect(self.announcements.report_done)
+        self.announcements.resumed.connect(self.queue.resume_jobs)
+        self.announcements.show_job.connect(self._show_job)
+        self.menus.queue.addMenu(self.when_done.menu)
+        self.when_done.changed.connect(self.queue.set_then)
         self.stage.use_frame.connect(self.compose.use_picture)
         self.stage.inspector.use_settings.connect(self.compose.apply_settings)
         self.stage.inspector.use_prompt.connect(self.compose.prompt.set_text)
         self.stage.inspector.use_seed.connect(self.compose.seed.keep)
+        self.stage.player.export_asked.connect(self.exports.ask)
+        self.gallery.export_asked.connect(self.exports.ask)
         self.gallery.open_clip.connect(self.stage.open_clip)
         self.gallery.compare.connect(self.stage.open_compare)
         self.gallery.use_settings.connect(self.compose.apply_settings)
@@ -168,9 +193,11 @@ class Window(QMainWindow):
             lambda: self.tools.show_settings(self.compose.to_begin_with)
         )
         self.tools.model_chosen.connect(self.compose.picker.set_name)
-        for part in (self.stage, self.gallery, self.tools, self.opening):
+        for part in (self.stage, self.gallery, self.tools, self.opening, self.exports):
             part.warning.connect(self.announcements.warn)
         self.runner.saved.connect(self.compose.replan)
+        self.choices.arrived.connect(self.compose.replan)
+        self.fetching.failed.connect(partial(self.announcements.report_download, self.fetching))
         self.database.jobs_changed.connect(self._show_queue_length)
         self.clips_folder.found.connect(self.announcements.report_found)
 
@@ -179,6 +206,10 @@ class Window(QMainWindow):
         self.menus.side_panel.setChecked(True)
         self.side.setCurrentWidget(panel)
         panel.view.setFocus()
+
+    def _show_job(self, number: int) -> None:
+        self.show_side(self.queue)
+        self.queue.select(number)
 
     def leave_compare(self) -> None:
         if self.stage.comparing:
@@ -189,6 +220,9 @@ class Window(QMainWindow):
         if self.queue.add(jobs) and idle:
             self.stage.follow()
         self.compose.save()
+        self.fetching.want(jobs)
+        if any(self.choices.lacks(job.settings) for job in jobs):
+            self.side.setCurrentWidget(self.queue)
         if self.runner.paused:
             self.announcements.report_paused()
 
@@ -210,7 +244,7 @@ class Window(QMainWindow):
             self.undo_stack.push(EditJob(self.database, now, settings))
 
     def _show_queue_length(self) -> None:
-        count = len(self.database.jobs())
+        count = len(self.queue.model.jobs)
         text = f"Queue · {count}" if count else "Queue"
         self.side.setTabText(self.side.indexOf(self.queue), text)
 
@@ -235,7 +269,8 @@ class Window(QMainWindow):
 
     def _restore(self) -> None:
         if not self.restoreGeometry(self.preferences.bytes("geometry")):
-            self.resize(QSize(*_SIZE).boundedTo(self.screen().availableSize()))
+            room = self.screen().availableSize() - QSize(0, _TITLE_BAR)
+            self.resize(QSize(*_SIZE).boundedTo(room))
         if not self.splitter.restoreState(self.preferences.bytes("splitter")):
             scale = self.fontInfo().pointSizeF() / 9
             left = round(_COMPOSE_WIDTH * scale)
@@ -258,7 +293,8 @@ class Window(QMainWindow):
         self.compose.save()
         self.preferences.set_bytes("geometry", self.saveGeometry())
         self.preferences.set_bytes("splitter", self.splitter.saveState())
-        self.preferences.remember("panels", [panel.isChecked() for panel in self._panels()])
+        panels = [self.menus.compose_panel.isChecked(), self.side_fold.wanted]
+        self.preferences.remember("panels", panels)
         self.preferences.save()
         self.runner.write_owed()
         self.clips_folder.stop()
@@ -275,7 +311,7 @@ class Window(QMainWindow):
             facts["a clip is being made"] = (
                 "You can resume it when mlxvid starts again, and the queue is kept."
             )
-        if self.gallery.exports.job.running or self.stage.player.exports.job.running:
+        if self.exports.job.running:
             facts["a clip is being exported"] = "The export will be lost."
         if self.tools.busy:
             facts["a model is being fetched"] = "It goes on when you ask for it again."

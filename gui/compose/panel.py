@@ -351,6 +351,7 @@ class ComposePanel(ComposeForm):
         choice = self.picker.value()
         settings = self.settings()
         self.plan_line.show_plan(settings, choice, machine, self.takes.value())
+        self.plan_line.dress(self.button, self._editing is not None)
         self.advanced.tell(summary(settings, choice.card, self.seed.locked))
         self.levels.show_level(self._level(settings))
 
@@ -387,7 +388,7 @@ class ComposePanel(ComposeForm):
         editing = self._editing is not None
         self._banner.setVisible(editing)
         self._stop_button.setVisible(editing)
-        self.button.setText("Save Changes" if editing else "Generate")
+        self.plan_line.dress(self.button, editing)
         self.takes.setEnabled(not editing)
 
     def _restore(self) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QLabel, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from mlxvid.errors import MlxvidError
 from mlxvid.gui.core.choices import GB, Choice
 from mlxvid.gui.core.database import Database
+from mlxvid.gui.core.fetching import bytes_to_fetch, why_not
 from mlxvid.gui.core.job_requests import alternative_text, plan_of
 from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.times import expected
@@ -27,7 +28,7 @@ class PlanLine(QWidget):
     """The plan in words, under a bar of memory.
 
     apply: settings that fit, which the user chose. fits: whether the clip can be made, as far as is
-    known.
+    known. lacking: bytes of its model that are still to be downloaded.
     """
 
     apply = Signal(dict)
@@ -36,6 +37,7 @@ class PlanLine(QWidget):
         super().__init__()
         self._database = database
         self.fits = True
+        self.lacking = 0
         self._alternatives: Sequence[Alternative] = ()
         self._plain = ""
         self._parts: list[str] = []  # of a plan that fits; empty where the line is a sentence
@@ -68,6 +70,7 @@ class PlanLine(QWidget):
         self, settings: dict[str, Any], choice: Choice, machine: Machine, takes: int = 1
     ) -> None:
         """Show what clips of these settings cost."""
+        self.lacking = 0 if choice.here else max(1, bytes_to_fetch(choice.card))
         try:
             planned = plan_of(settings, machine)
         except MlxvidError as error:
@@ -80,10 +83,14 @@ class PlanLine(QWidget):
         self._memory.setValue(min(1000, round(1000 * planned.peak_bytes / machine.usable)))
         set_role(self._memory, "" if planned.fits else "danger")
         self.fits = planned.fits or bool(settings.get("force"))
-        if planned.fits:
-            self._show_cost(planned, settings, choice, takes)
-        else:
+        refusal = why_not(choice) if self.lacking else ""
+        if not planned.fits:
             self._show_obstacle(planned, machine)
+        elif refusal:
+            self.fits = False
+            self._set_text(refusal, html.escape(refusal), "danger")
+        else:
+            self._show_cost(planned, settings, choice, takes)
 
     def _show_cost(
         self, planned: Plan, settings: dict[str, Any], choice: Choice, takes: int
@@ -93,12 +100,21 @@ class PlanLine(QWidget):
         time = expected(settings, self._database, planned.machine, planned)
         if time is not None:
             parts.append(str(time * takes))
-        if not choice.here:
-            parts.append(f"first a download of {choice.card.download_bytes / GB:.1f} GB")
+        if self.lacking:
+            parts.append("and its download")
         self._alternatives = ()
         self._set_text(_DOT.join(parts), "", "faint")
         self._parts = parts
         self._break_lines()
+
+    def dress(self, button: QPushButton, editing: bool) -> None:
+        """Have a button say what it does; a download that can't be is refused before the click."""
+        text = "Save Changes" if editing else "Generate"
+        if self.lacking and not editing:
+            text = f"Download {self.lacking / GB:.1f} GB and Generate"
+        button.setText(text)
+        button.setEnabled(editing or self.fits or not self.lacking)
+        button.setToolTip("" if button.isEnabled() else self._plain)
 
     def _show_obstacle(self, planned: Plan, machine: Machine) -> None:
         self._alternatives = planned.alternatives

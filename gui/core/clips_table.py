@@ -94,8 +94,8 @@ class ClipsTable(Statements):
         return number
 
     def add_found(self, clips: Iterable[FoundClip]) -> int:
-        """Add clips whose paths are new, and return how many there were."""
-        known = self.clip_paths()
+        """Add clips whose paths are new and of no export; return how many there were."""
+        known = self.known_paths()
         new = [clip for clip in clips if str(clip.path) not in known]
         if not new:
             return 0
@@ -109,6 +109,23 @@ class ClipsTable(Statements):
     def clip_paths(self) -> set[str]:
         """The files of all clips."""
         return {row["path"] for row in self.read("SELECT path FROM clips")}
+
+    def known_paths(self) -> set[str]:
+        """The files of all clips, and of the copies that were exported of them."""
+        exported = {row["path"] for row in self.read("SELECT path FROM exports")}
+        return self.clip_paths() | exported
+
+    def add_exports(self, paths: Iterable[Path]) -> None:
+        """Note files as copies of clips, which are no clips of their own."""
+        with self.change() as change:
+            for path in paths:
+                change.run("INSERT OR IGNORE INTO exports (path) VALUES (?)", str(path))
+
+    def remove_exports(self, paths: Iterable[Path]) -> None:
+        """Forget copies that were not made after all."""
+        with self.change() as change:
+            for path in paths:
+                change.run("DELETE FROM exports WHERE path = ?", str(path))
 
     def clips(self) -> list[ClipRow]:
         """All clips, newest first."""

@@ -15,12 +15,15 @@ from PySide6.QtCore import QObject, QProcess, QTimer, Signal
 from mlxvid.metal_errors import last_words
 
 from .commands import tool_command
+from .messages import shown
 from .progress_text import duration
 from .protocol import LineParser
 
 # Milliseconds that a process has to stop before it is killed; what it has downloaded stays either
 # way.
 PATIENCE = 3000
+# Lines of what a command printed that are shown where it failed without a sentence.
+LAST_LINES = 12
 # A kind of job, the command's module, and its arguments.
 Command = tuple[str, str, Sequence[str]]
 VERBS = {"download": "Downloading", "verify": "Verifying", "convert": "Importing"}
@@ -60,6 +63,7 @@ class ModelJobs(QObject):
         self._jobs: dict[str, ModelJob] = {}
         self._commands: dict[str, Command] = {}  # the last of each model
         self._failures: dict[str, str] = {}
+        self._last_words: dict[str, list[str]] = {}  # of commands that failed
         self._paused: set[str] = set()
 
     def download(self, name: str, repo: str | None = None, revision: str | None = None) -> None:
@@ -90,6 +94,10 @@ class ModelJobs(QObject):
     def failure(self, name: str) -> str:
         """Why the last job of a model failed; "" where it did not."""
         return self._failures.get(name, "")
+
+    def last_words(self, name: str) -> list[str]:
+        """The last lines that a command printed which failed; [] where it said one sentence."""
+        return self._last_words.get(name, []) if name in self._failures else []
 
     def forget(self, name: str) -> None:
         """Forget how the last job of a model ended, since the model was removed."""
@@ -169,6 +177,8 @@ class ModelJobs(QObject):
         for line in lines:
             self.noted.emit(line)
         job.process.deleteLater()
+        # A sentence that the command itself said is all that there is to read.
+        self._last_words[name] = [] if _said(job) else lines[-LAST_LINES:]
         if job.stopped:
             self._paused.add(name)
             self.changed.emit(name)
@@ -177,7 +187,7 @@ class ModelJobs(QObject):
             failure = last_words(printed)
             self._fail(name, _failure(job, failure.happened if failure else f"signal {code}"))
         elif code != 0:
-            self._fail(name, lines[-1] if lines else _failure(job, f"code {code}"))
+            self._fail(name, _said(job) or _failure(job, lines[-1] if lines else f"code {code}"))
         else:
             self.changed.emit(name)
             self.done.emit(name, {**job.result, "kind": job.kind})
@@ -199,6 +209,12 @@ class ModelJobs(QObject):
 def _at(revision: str | None) -> list[str]:
     """The arguments that choose a revision of a repository."""
     return ["--revision", revision] if revision else []
+
+
+def _said(job: ModelJob) -> str:
+    """The sentence with which a command says why it failed; "" where it said none."""
+    sentence = job.result.get("sentence") if job.result.get("event") == "error" else None
+    return shown(sentence) if isinstance(sentence, str) else ""
 
 
 def _failure(job: ModelJob, why: str) -> str:

@@ -12,7 +12,7 @@ from .jobs_table import job_in
 from .statements import Statements
 
 # The jobs that are listed.
-LISTED = 500
+LISTED = 200
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,11 @@ from PySide6.QtWidgets import (
 from mlxvid.errors import MediaError
 from mlxvid.gui.core.clips_table import ClipRow
 from mlxvid.gui.core.database import Database
-from mlxvid.gui.core.export import Export
+from mlxvid.gui.core.export import Source
 from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.stills import keeping
 from mlxvid.gui.core.tasks import Task, Tasks
 from mlxvid.gui.core.trash import FILE_MANAGER, ON_MAC, move_to_trash, show_in_file_manager
-from mlxvid.gui.widgets.export_bar import ExportBar
-from mlxvid.gui.widgets.export_formats import Format, fill_export_menu
 from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.theme import faint_label
 
@@ -45,7 +43,7 @@ class GalleryPanel(QWidget):
     """The clips of the library; the signals say what the user wants done with them.
 
     stills: the folder for last frames (None: the temporary folder). extend_clip: the settings of
-    the clip to extend, its last frame as a picture, and its file.
+    the clip to extend, its last frame as a picture, and its file. export_asked: Sources.
     """
 
     open_clip = Signal(int)
@@ -54,6 +52,7 @@ class GalleryPanel(QWidget):
     extend_clip = Signal(dict, Path, Path)
     use_as_start = Signal(Path)
     compare = Signal(list)
+    export_asked = Signal(list)
     message = Signal(str)
     warning = Signal(str)
 
@@ -68,7 +67,6 @@ class GalleryPanel(QWidget):
         self.model = GalleryModel(database, self)
         self.thumbnails = Thumbnails(self)
         self.view = GalleryView(self.model, self.thumbnails)
-        self.exports = ExportBar(Export(self))
         self._typing = QTimer(self)
         self._typing.setSingleShot(True)
         self._typing.setInterval(TYPING)
@@ -82,8 +80,6 @@ class GalleryPanel(QWidget):
         self.view.star_clicked.connect(self._toggle_star)
         self.view.selectionModel().selectionChanged.connect(self._update)
         self.thumbnails.failed.connect(self._report_broken)
-        self.exports.message.connect(self.message)
-        self.exports.warning.connect(self.warning)
         model = self.model
         for signal in (model.rowsInserted, model.rowsRemoved, model.modelReset):
             signal.connect(self._show_count)
@@ -106,6 +102,7 @@ class GalleryPanel(QWidget):
         )
         self.favourite_action = self._action("Favourite", ["."], self._toggle_favourites)
         self.favourite_action.setCheckable(True)
+        self.export_action = self._action("Export Selected…", ["Ctrl+Shift+E"], self._export)
         self.show_action = self._action(
             f"Show in {FILE_MANAGER}", ["Ctrl+Shift+R"], self._show_file, for_one=True
         )
@@ -156,7 +153,6 @@ class GalleryPanel(QWidget):
         layout.setSpacing(0)
         layout.addLayout(header)
         layout.addWidget(self.view, 1)
-        layout.addWidget(self.exports)
 
     def actions_for_menu(self) -> list[QAction]:
         """The actions on the selected clips, for the window's menu."""
@@ -184,7 +180,7 @@ class GalleryPanel(QWidget):
     def _update(self) -> None:
         """Enable what can be done with the selection."""
         rows = self.view.rows()
-        readable = [row for row in rows if self.thumbnails.broken(row.id) is None]
+        readable = self._readable()
         one_selected = len(rows) == 1
         for action in self._for_one_clip:
             action.setEnabled(one_selected and len(readable) == 1)
@@ -192,6 +188,7 @@ class GalleryPanel(QWidget):
             action.setEnabled(one_selected and bool(rows[0].settings))  # these need no file
         self.open_action.setEnabled(one_selected)
         self.compare_action.setEnabled(len(rows) == 2 and len(readable) == 2)
+        self.export_action.setEnabled(bool(readable))
         self.favourite_action.setEnabled(bool(rows))
         self.favourite_action.setChecked(bool(rows) and all(row.favourite for row in rows))
         self.delete_action.setEnabled(bool(rows))
@@ -209,10 +206,7 @@ class GalleryPanel(QWidget):
         )
         menu.addSeparator()
         menu.addAction(self.favourite_action)
-        export = menu.addMenu("Export")
-        export.setEnabled(self.show_action.isEnabled())
-        fill_export_menu(export, self._export)
-        menu.addAction(self.show_action)
+        menu.addActions([self.export_action, self.show_action])
         menu.addSeparator()
         menu.addAction(self.delete_action)
         menu.popup(self.view.viewport().mapToGlobal(place))
@@ -221,6 +215,10 @@ class GalleryPanel(QWidget):
 
     def _one(self) -> ClipRow:
         return self.view.rows()[0]
+
+    def _readable(self) -> list[ClipRow]:
+        """The selected clips but those whose files can't be read."""
+        return [row for row in self.view.rows() if self.thumbnails.broken(row.id) is None]
 
     def _open(self) -> None:
         """Open a clip; read the file of a broken one again."""
@@ -263,8 +261,11 @@ class GalleryPanel(QWidget):
         self._extending.pop(task, None)
         self.message.emit(message)
 
-    def _export(self, form: Format) -> None:
-        self.exports.ask(self._one().path, form)
+    def _export(self) -> None:
+        sources = []
+        for row in self._readable():
+            sources.append(Source(row.path, row.frames, row.fps, row.width, row.height))
+        self.export_asked.emit(sources)
 
     def _show_file(self) -> None:
         try:

@@ -22,7 +22,7 @@ _NO_MATTER = {"prompt", "negative_prompt", "seed", "group"}
 
 
 class QueueSummary(QLabel):
-    """Jobs to be made and jobs that ended early, in words."""
+    """Jobs to be made and jobs that ended early, in words; and `then`, what follows after them."""
 
     def __init__(self, database: Database, runner: Runner, parent: QWidget | None = None):
         super().__init__(parent)
@@ -31,6 +31,7 @@ class QueueSummary(QLabel):
         set_role(small(self), "faint")
         self._database = database
         self._runner = runner
+        self.then = ""
         self._jobs: Sequence[Job] = ()
         self._share = 0.0  # of the job that runs
         self._times: dict[str, Expected | None] = {}  # by all that a clip's time depends on
@@ -52,6 +53,7 @@ class QueueSummary(QLabel):
         parts = ["Paused"] if self._runner.paused else []
         parts += [self._to_make(to_make)] if to_make else []
         parts += [f"{ended} ended early"] if ended else []
+        parts += [self.then] if self.then else []
         self.setText(" · ".join(parts))
 
     def _to_make(self, jobs: Sequence[Job]) -> str:

@@ -12,6 +12,7 @@ _SHAPES = {
     "add": '<path d="M12 5v14M5 12h14"/>',
     "cancel": '<rect x="7" y="7" width="10" height="10" rx="1.5"/>',
     "check": '<path d="M6 12.5l4 4 8-9"/>',
+    "clock": '<circle cx="12" cy="12" r="7.5"/><path d="M12 8v4.2l3 1.8"/>',
     "close": '<path d="M7 7l10 10M17 7L7 17"/>',
     "compare": '<rect x="4" y="6" width="16" height="12" rx="1.5"/><path d="M12 3v18"/>',
     "copy": '<rect x="8" y="8" width="11" height="11" rx="2"/><path d="M15 5H7a2 2 0 0 0-2 2v8"/>',

@@ -42,18 +42,19 @@ class Notice:
     """One notice.
 
     actions: a label each, and what its button does. wrong: whether it reports a problem. name: by
-    which it can be withdrawn.
+    which it can be withdrawn. stays: it is closed by hand, though it needs no answer.
     """
 
     text: str
     actions: Sequence[NoticeAction] = ()
     wrong: bool = False
     name: str = ""
+    stays: bool = False
 
     @property
     def informs(self) -> bool:
-        """Whether it needs no answer, and reports no problem."""
-        return not self.actions and not self.wrong
+        """Whether it needs no answer, and reports no problem, so that it goes by itself."""
+        return not self.actions and not self.wrong and not self.stays
 
 
 class NoticeBar(QWidget):

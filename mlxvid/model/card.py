@@ -19,6 +19,7 @@ from mlxvid.text.streamed import Streamed
 from .extrapolation import Extrapolation
 from .folder import Folder
 from .geometry import ATTENTION_MODES, Defaults, Geometry
+from .knows import Knows
 from .settings import SETTINGS, Setting
 from .tiny import TinyDecoder
 
@@ -207,7 +208,9 @@ class Card:
     network, which then takes one pass a step. batches: several passes may go through the network at
     once. extrapolation: what makes long clips repeat, of models that take `length_extrapolation`.
     streamed: what its parts that can be streamed hold then. precise: parameters by component that
-    are never quantized, where they are many.
+    are never quantized, where they are many. easy_threshold: of EasyCache, where none is asked for.
+
+    knows: the words of a model that was trained with few; prompts: that show what it makes.
 
     Of a release: parameters by component, dtype as stored; source: its repository in the Diffusers
     layout; aliases: other names of that; originals: repositories of the same weights in other
@@ -238,6 +241,9 @@ class Card:
     extrapolation: Extrapolation | None = None
     streamed: Mapping[str, Streamed] = field(default_factory=dict)
     precise: Mapping[str, int] = field(default_factory=dict)
+    easy_threshold: float = 0.05
+    knows: Knows | None = None
+    prompts: tuple[str, ...] = ()
     licence: str = ""
     description: str = ""
     dtype: str = "bfloat16"
@@ -312,6 +318,13 @@ class Card:
         """
         return options, None
 
+    def advice(self, prompt: str) -> str | None:
+        """A line for a prompt with words that this model never saw, or None."""
+        strange = self.knows.strange(prompt) if self.knows else []
+        if not self.knows or not strange:
+            return None
+        return f"Not known to this model: {', '.join(strange)}. {self.knows.say}"
+
     def lowered(self, asked: bool, latent_frames: int) -> tuple[int, int] | None:
         """The temporal rotary frequency to lower, counted from 1, and the length for which.
 
@@ -347,6 +360,10 @@ class Card:
         true_guidance: that of a model whose `guidance` is an input of the network.
         """
         return 1 if self.scale(guidance, true_guidance) == 1 else 2
+
+    def cache_threshold(self, kind: str, asked: float | None) -> float:
+        """The threshold of a step cache. asked: None for the model's own."""
+        return self.easy_threshold if asked is None else asked
 
     def scale(self, guidance: float, true_guidance: float = 1.0) -> float:
         """The scale of classifier-free guidance, as in :meth:`passes`."""

@@ -74,6 +74,16 @@ class Request:
         """Whether a clip much longer than the training's is kept from repeating itself."""
         return self.more.get("length_extrapolation", False)
 
+    @property
+    def cache(self) -> str:
+        """The step cache: "off", "easy" or "tea"."""
+        return self.more.get("cache", "off")
+
+    @property
+    def cache_threshold(self) -> float | None:
+        """Of the step cache; None for the model's own."""
+        return self.more.get("cache_threshold")
+
     def settings(self) -> dict[str, Any]:
         """The JSON-able settings that make this clip again."""
         plain = {name: value for name, value in vars(self).items() if name not in _NESTED}

@@ -13,6 +13,7 @@ from typing import Any
 
 from mlxvid.errors import SettingError, shown
 
+from .caching import CACHES
 from .geometry import MAX_FRAMES, MAX_SIDE
 from .setting import MAX_SEED, Setting
 from .setting import MAX_TEXT as MAX_TEXT
@@ -240,6 +241,27 @@ _TABLE = (
         "shorter ones stay as they are",
         "how",
         needs_support=True,
+    ),
+    Setting(
+        "cache",
+        "choice",
+        "Step cache",
+        "easy: leave out the network where earlier steps tell its result, of 12 steps or more",
+        "how",
+        choices=CACHES,
+        metavar="KIND",
+    ),
+    Setting(
+        "cache_threshold",
+        "number",
+        "Cache threshold",
+        "of the step cache: more is faster and further from the whole run; 0 leaves nothing out "
+        "(default: the model's)",
+        "how",
+        low=0,
+        high=10,
+        metavar="X",
+        digits=3,
     ),
     Setting(
         "draft_decode",

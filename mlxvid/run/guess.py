@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlxvid.catalog import DEFAULT_MODEL, card_of
+from mlxvid.model.caching import LEAST_STEPS, first_full
 from mlxvid.model.samplers import evaluations
 from mlxvid.model.speed import speed_of
 from mlxvid.model.strength import USUAL_STRENGTH, first_step
@@ -33,8 +34,15 @@ def guessed_seconds(planned: Plan, passes: float) -> dict[str, float]:
 
 
 def passes_of(settings: Mapping[str, Any]) -> float:
-    """Evaluations of the network in a clip of these settings, each over all tokens of one row of
-    conditions. What is None or missing is the model's default.
+    """The most evaluations of the network in a clip of these settings: :func:`evaluations_of`."""
+    return float(evaluations_of(settings)[1])
+
+
+def evaluations_of(settings: Mapping[str, Any]) -> tuple[int, int]:
+    """The least and the most evaluations of the network in a clip of these settings, each over all
+    tokens of one row of conditions. What is None or missing is the model's default.
+
+    A step cache leaves out at best all but a stage's first steps and its last.
 
     Raises :class:`MlxvidError` for models that are not here.
     """
@@ -49,4 +57,9 @@ def passes_of(settings: Mapping[str, Any]) -> float:
         defaults.guidance if guidance is None else guidance,
         1.0 if true_guidance is None else true_guidance,
     )
-    return float(steps * passes * evaluations(settings.get("sampler") or defaults.sampler))
+    a_step = passes * evaluations(settings.get("sampler") or defaults.sampler)
+    cache = settings.get("cache") or "off"
+    computed = steps
+    if cache != "off" and steps >= LEAST_STEPS:
+        computed = first_full(cache, steps) + 1
+    return computed * a_step, steps * a_step

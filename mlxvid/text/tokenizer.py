@@ -115,11 +115,6 @@ class SentencePieceTokenizer(Tokenizer):
     def decode(self, ids: list[int]) -> str:
         return self.model.decode(ids)
 
-    def unknown(self, prompt: str, known: set[str]) -> list[str]:
-        """The prompt's words, normalised, that are not in `known`."""
-        words = re.sub("[▁,.]", " ", self.model.normalize(prompt)).split()
-        return [word for word in dict.fromkeys(words) if word not in known]
-
 
 class T5SentencePieceTokenizer(SentencePieceTokenizer):
     """A T5's sentencepiece model as transformers reads it.

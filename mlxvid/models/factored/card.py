@@ -7,6 +7,7 @@ from pathlib import Path
 from mlxvid.model.card import CLIP_TO_CLIP, Block, Card, Coefficients, Family, Part
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import ATTENTION_MODES, Defaults, Geometry
+from mlxvid.model.knows import Knows
 
 from .config import TextConfig, TransformerConfig, VAEConfig
 
@@ -53,6 +54,7 @@ def read(folder: Folder) -> Card:
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
         shift=shift,
+        knows=folder.parse("knows", Knows),
     )
 
 
@@ -113,5 +115,14 @@ CARDS = (
         dtype="float32",
         parameters={"text_encoder": 437_376, "transformer": 4_945_984, "vae": 3_260_704},
         folder=ASSETS / "mini",
+        knows=Folder(ASSETS / "mini").parse("knows", Knows),
+        prompts=(
+            "a red ball bouncing on a navy background",
+            "a small green star spinning",
+            "a blue ring rising",
+            "a large yellow triangle falling",
+            "an orange square moving left on a dusk background",
+            "a pink cross shrinking on a black background",
+        ),
     ),
 )

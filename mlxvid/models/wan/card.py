@@ -229,7 +229,7 @@ CARDS = (
     _release(
         "wan2.1-t2v-1.3b",
         "Wan 2.1 T2V 1.3B",
-        "Text to video at 480p; the one to begin with.",
+        "Text to video at 480p; the small one.",
         _480P,
         Source("Wan-AI/Wan2.1-T2V-1.3B-Diffusers", "0fad780a534b6463e45facd96134c9f345acfa5b"),
         28_928_887_859,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QFontMetrics
-from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QToolButton
+from PySide6.QtWidgets import QApplication, QMenu, QToolButton
 
 from mlxvid.gui.gallery.list_model import GalleryModel, length_text, summary, title
 from mlxvid.gui.gallery.panel import EMPTY, NO_MATCH
@@ -229,10 +229,7 @@ def test_extend_and_use_as_start_image(qtbot, ids, panel, database, tmp_path):
     assert panel._extending == {}
 
 
-def test_export_from_the_gallery(qtbot, ids, panel, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        QFileDialog, "getSaveFileName", lambda *args: (str(tmp_path / "given.gif"), args[-1])
-    )
+def test_the_menu_of_clips(qtbot, ids, panel):
     select(panel, ids[0])
     panel.view.customContextMenuRequested.emit(QPoint(10, 10))
     menu = next(
@@ -241,11 +238,19 @@ def test_export_from_the_gallery(qtbot, ids, panel, tmp_path, monkeypatch):
         if isinstance(widget, QMenu) and widget.isVisible()
     )
     texts = [action.text() for action in menu.actions() if action.text()]
-    assert texts[0] == "Open" and texts[-1] == "Move to Trash…" and len(texts) == 10
-    export = next(action.menu() for action in menu.actions() if action.text() == "Export")
-    with qtbot.waitSignal(panel.message, timeout=WAIT) as said:
-        next(action for action in export.actions() if "GIF" in action.text()).trigger()
-    assert "given.gif" in said.args[0]
-    assert str(tmp_path) in said.args[0]
-    assert (tmp_path / "given.gif").exists()
+    assert texts[0] == "Open"
+    assert texts[-1] == "Move to Trash…"
+    assert "Export Selected…" in texts
     menu.close()
+
+
+def test_selected_clips_are_exported(qtbot, ids, panel, folder):
+    (folder / "a blue star.mp4").write_text("damaged")
+    asked = []
+    panel.export_asked.connect(asked.extend)
+    select(panel, *ids)
+    panel.thumbnails.still(ids[1], folder / "a blue star.mp4")
+    qtbot.waitUntil(lambda: panel.thumbnails.broken(ids[1]) is not None, timeout=WAIT)
+    panel.export_action.trigger()
+    assert [source.path.stem for source in asked] == ["a red star", "a red ball"]
+    assert (asked[0].frames, asked[0].fps, asked[0].width, asked[0].height) == (9, 8, 48, 32)
