@@ -34,6 +34,10 @@ CLIP_TO_CLIP = frozenset({"video", "strength"})
 """What a card takes whose model can begin from a noised clip."""
 
 
+GUIDED = frozenset({"guidance_method"})
+"""What a card takes whose model is guided as others are."""
+
+
 @dataclass(frozen=True)
 class Part:
     """A component of a family's models: how it is made, and how its weights are used.

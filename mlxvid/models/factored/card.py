@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlxvid.model.card import CLIP_TO_CLIP, Block, Card, Coefficients, Family, Part
+from mlxvid.model.card import CLIP_TO_CLIP, GUIDED, Block, Card, Coefficients, Family, Part
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import ATTENTION_MODES, Defaults, Geometry
 from mlxvid.model.knows import Knows
@@ -13,14 +13,18 @@ from .config import TextConfig, TransformerConfig, VAEConfig
 
 SHIFT = 1.5  # of the sigmas towards noise
 SAMPLERS = ("euler", "heun")
-TAKES = CLIP_TO_CLIP | {
-    "negative_prompt",
-    "image",
-    "last_image",
-    "keyframes",
-    "attention",
-    "shift",
-}
+TAKES = (
+    CLIP_TO_CLIP
+    | GUIDED
+    | {
+        "negative_prompt",
+        "image",
+        "last_image",
+        "keyframes",
+        "attention",
+        "shift",
+    }
+)
 ASSETS = Path(__file__).parents[2] / "assets"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
+from mlxvid.model.card import GUIDED, Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.extrapolation import Extrapolation
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults, Geometry
@@ -28,7 +28,7 @@ TEXT_PIPELINE = "HunyuanVideoPipeline"
 PICTURE_PIPELINE = "HunyuanVideoImageToVideoPipeline"
 # Of a prompt in its template, in the longest of them.
 TEXT_TOKENS = 351
-TAKES = frozenset({"negative_prompt", "shift", "loras", "draft_decode", "length_extrapolation"})
+TAKES = GUIDED | {"negative_prompt", "shift", "loras", "draft_decode", "length_extrapolation"}
 # arXiv:2502.15894; the training's longest clips have 33 latent frames.
 EXTRAPOLATION = Extrapolation(index=4, period=50, longest=66)
 LICENCE = "Tencent Hunyuan Community (not for the EU, the UK, South Korea)"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mlxvid.errors import WeightsError
 from mlxvid.layers.autoencoder_kl_config import AutoencoderKLConfig
-from mlxvid.model.card import CLIP_TO_CLIP, Block, Card, Coefficients, Family, Part, Source
+from mlxvid.model.card import CLIP_TO_CLIP, GUIDED, Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import ATTENTION_MODES, MAX_FRAMES, Defaults, Geometry, check_whole
 from mlxvid.text.t5_config import T5_XXL, T5Config
@@ -15,7 +15,7 @@ from .config import LatteConfig
 from .vae_config import TemporalDecoderConfig
 
 TEXT_TOKENS = 120
-TAKES = CLIP_TO_CLIP | {"negative_prompt", "attention"}
+TAKES = CLIP_TO_CLIP | GUIDED | {"negative_prompt", "attention"}
 TEMPORAL = "vae_temporal_decoder"
 
 # Diffusers' schedulers that its pipeline takes -> their names here.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mlxvid.model.card import CLIP_TO_CLIP, Block, Card, Coefficients, Family, Part, Source
+from mlxvid.model.card import CLIP_TO_CLIP, GUIDED, Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults, Geometry
 from mlxvid.model.tiny import TinyDecoder
@@ -19,7 +19,7 @@ from .vae_config import WanVAEConfig
 GEOMETRY = Geometry(t_factor=4, s_factor=8, channels=16, patch=(1, 2, 2), causal=True)
 SAMPLERS = ("unipc", "euler", "heun")
 TEXT_TOKENS = 512  # the transformer sees as many, zeros where the prompt has ended
-TAKES = frozenset({"negative_prompt", "shift", "loras", "draft_decode"})
+TAKES = GUIDED | frozenset({"negative_prompt", "shift", "loras", "draft_decode"})
 
 # What the models were tuned to be steered away from: in Chinese as they learned it (overexposed,
 # static, subtitles, paintings, worst quality, extra fingers, badly drawn hands and faces, fused
