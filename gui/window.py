@@ -293,7 +293,8 @@ class Window(QMainWindow):
         self.compose.save()
         self.preferences.set_bytes("geometry", self.saveGeometry())
         self.preferences.set_bytes("splitter", self.splitter.saveState())
-        panels = [self.menus.compose_panel.isChecked(), self.side_fold.wanted]
+        compose = self.menus.compose_panel.isChecked()
+        panels = [compose, self.side_fold.wanted, self.stage.info.isChecked()]
         self.preferences.remember("panels", panels)
         self.preferences.save()
         self.runner.write_owed()
