@@ -172,6 +172,7 @@ class Window(QMainWindow):
         self.menus.queue.addMenu(self.when_done.menu)
         self.when_done.changed.connect(self.queue.set_then)
         self.stage.use_frame.connect(self.compose.use_picture)
+        self.stage.player.playhead.moved.connect(self.compose.pictures.follow_playhead)
         self.stage.player.export_asked.connect(self.exports.ask)
         self.gallery.export_asked.connect(self.exports.ask)
         self.gallery.open_clip.connect(self.stage.open_clip)
