@@ -133,9 +133,18 @@ class ClipsTable(Statements):
             _clip(row) for row in self.read(f"{_SELECT} ORDER BY clips.created DESC, clips.id DESC")
         ]
 
+    def is_empty(self) -> bool:
+        """Whether there is no clip."""
+        return not self.read("SELECT 1 FROM clips LIMIT 1")
+
     def clip(self, number: int) -> ClipRow | None:
         """The clip of that id; None where there is none."""
         rows = self.read(f"{_SELECT} WHERE clips.id = ?", number)
+        return _clip(rows[0]) if rows else None
+
+    def clip_at(self, path: Path) -> ClipRow | None:
+        """The clip in that file; None where the library has none of it."""
+        rows = self.read(f"{_SELECT} WHERE clips.path = ?", str(path))
         return _clip(rows[0]) if rows else None
 
     def set_favourites(self, ids: list[int], favourite: bool) -> None:
