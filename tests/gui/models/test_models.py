@@ -362,13 +362,26 @@ def test_an_import_that_fails_says_why_and_can_be_tried_again(panel, qtbot, tmp_
     assert panel.chosen().title == "Mine"
     assert panel.details.get.text() == "Try Again"
     assert panel.details.get.isVisibleTo(panel)
-    (notice,) = panel.notices.notices
-    assert [label for label, _ in notice.actions] == ["Try Again"]
+    assert panel.notices.notices == []  # the details say it
     (tmp_path / "nothing").rmdir()
     shutil.copytree(tiny_folder, tmp_path / "nothing")
-    notice.actions[0][1]()
-    assert panel.notices.notices == []
+    panel.details.get.click()
     assert ended(panel, qtbot) == "Mine is imported."
+
+
+def test_the_failure_of_a_model_that_is_not_in_view_is_a_notice(panel, qtbot, tmp_path):
+    (tmp_path / "nothing").mkdir()
+    out = tmp_path / "out"
+    panel.import_checkpoint(out, "Mine", [str(tmp_path / "nothing"), "--out", str(out)])
+    panel.select("mini")
+    sentence = ended(panel, qtbot)
+    (notice,) = panel.notices.notices
+    assert notice.text == sentence and notice.wrong
+    ((label, again),) = notice.actions
+    assert label == "Try Again"
+    again()
+    assert panel.notices.notices == []
+    ended(panel, qtbot)
 
 
 def test_what_can_not_be_deleted_is_said(panel, qtbot, monkeypatch):
