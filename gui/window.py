@@ -172,6 +172,9 @@ class Window(QMainWindow):
         self.menus.queue.addMenu(self.when_done.menu)
         self.when_done.changed.connect(self.queue.set_then)
         self.stage.use_frame.connect(self.compose.use_picture)
+        self.stage.inspector.use_settings.connect(self.compose.apply_settings)
+        self.stage.inspector.use_prompt.connect(self.compose.prompt.set_text)
+        self.stage.inspector.use_seed.connect(self.compose.seed.keep)
         self.stage.player.export_asked.connect(self.exports.ask)
         self.gallery.export_asked.connect(self.exports.ask)
         self.gallery.open_clip.connect(self.stage.open_clip)
@@ -279,7 +282,7 @@ class Window(QMainWindow):
 
     def _panels(self) -> list[QAction]:
         """The menu entries that show and hide the panels."""
-        return [self.menus.compose_panel, self.menus.side_panel]
+        return [self.menus.compose_panel, self.menus.side_panel, self.stage.info]
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Save the window's state and end the worker; ask first if something is under way."""
@@ -290,7 +293,8 @@ class Window(QMainWindow):
         self.compose.save()
         self.preferences.set_bytes("geometry", self.saveGeometry())
         self.preferences.set_bytes("splitter", self.splitter.saveState())
-        panels = [self.menus.compose_panel.isChecked(), self.side_fold.wanted]
+        compose = self.menus.compose_panel.isChecked()
+        panels = [compose, self.side_fold.wanted, self.stage.info.isChecked()]
         self.preferences.remember("panels", panels)
         self.preferences.save()
         self.runner.write_owed()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlxvid.model.card import CLIP_TO_CLIP, Block, Card, Coefficients, Family, Part
+from mlxvid.model.card import CLIP_TO_CLIP, GUIDED, Block, Card, Coefficients, Family, Part
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import ATTENTION_MODES, Defaults, Geometry
 from mlxvid.model.knows import Knows
@@ -13,14 +13,18 @@ from .config import TextConfig, TransformerConfig, VAEConfig
 
 SHIFT = 1.5  # of the sigmas towards noise
 SAMPLERS = ("euler", "heun")
-TAKES = CLIP_TO_CLIP | {
-    "negative_prompt",
-    "image",
-    "last_image",
-    "keyframes",
-    "attention",
-    "shift",
-}
+TAKES = (
+    CLIP_TO_CLIP
+    | GUIDED
+    | {
+        "negative_prompt",
+        "image",
+        "last_image",
+        "keyframes",
+        "attention",
+        "shift",
+    }
+)
 ASSETS = Path(__file__).parents[2] / "assets"
 
 
@@ -54,6 +58,7 @@ def read(folder: Folder) -> Card:
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
         shift=shift,
+        prompt_pieces=text.max_length - 1,
         knows=folder.parse("knows", Knows),
     )
 
@@ -112,6 +117,7 @@ CARDS = (
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
         shift=shift,
+        prompt_pieces=TextConfig().max_length - 1,
         dtype="float32",
         parameters={"text_encoder": 437_376, "transformer": 4_945_984, "vae": 3_260_704},
         folder=ASSETS / "mini",
