@@ -41,6 +41,7 @@ from mlxvid.gui.queue.commands import EditJob
 from mlxvid.gui.queue.panel import QueuePanel
 from mlxvid.gui.queue.tally import Tally
 from mlxvid.gui.queue.when_done import WhenDone
+from mlxvid.gui.welcome.page import WelcomePage
 from mlxvid.gui.widgets.notices import NoticeBar
 from mlxvid.gui.widgets.overlay import Overlay
 
@@ -51,6 +52,7 @@ from .opening import Opening
 from .presence import Presence
 from .side_fold import SideFold
 from .tool_windows import ToolWindows
+from .way_in import WayIn
 
 VARIATIONS = 4
 # Widths to begin with, in pixels at a 9 point font.
@@ -89,11 +91,13 @@ class Window(QMainWindow):
         stills = data_folder() / "pictures"
         self.compose = ComposePanel(database, self.choices, preferences)
         self.stage = Stage(database, self.runner, stills)
-        self.gallery = GalleryPanel(database, stills)
+        self.gallery = GalleryPanel(database, preferences, stills)
         self.queue = QueuePanel(database, self.runner, self.undo_stack, self.fetching)
         self.opening = Opening(self, self.stage, self.compose, preferences)
         self.exports = Exports(database, preferences, self)
         self.notices = NoticeBar()
+        self.welcome = WelcomePage(self.choices, self.model_jobs)
+        self.stage.set_welcome(self.welcome)
         self.announcements = Announcements(
             self.notices, self.runner, database, preferences, self.queue.edit_job, self
         )
@@ -108,6 +112,16 @@ class Window(QMainWindow):
             self, self.menus.window_menu, database, self.choices, preferences, self.model_jobs
         )
         self.side_fold = SideFold(self, self.splitter, self.side, self.menus.side_panel)
+        self.way_in = WayIn(
+            self.welcome,
+            self.stage,
+            self.compose,
+            self.opening,
+            self.fetching,
+            self.notices,
+            self.tools,
+            self,
+        )
         self.presence = Presence(self, self.runner, database, preferences)
         self.help = Help(
             self,
@@ -117,6 +131,7 @@ class Window(QMainWindow):
             self.tools.diagnostics,
         )
         self._connect()
+        self.way_in.watch(database, self.runner, self.choices, preferences)
         self._restore()
         self._show_queue_length()
         if left_over:
@@ -130,7 +145,7 @@ class Window(QMainWindow):
     # --- layout and signals -----------------------------------------------------------------------
 
     def _arrange(self) -> None:
-        Overlay(self.notices, self.stage.pictures, self.stage)
+        Overlay(self.notices, [*self.stage.pictures, self.welcome], self.stage)
         self.stage.layout().addWidget(self.exports.bar)
         self.side = QTabWidget()
         self.side.setDocumentMode(True)
@@ -178,6 +193,8 @@ class Window(QMainWindow):
         self.stage.player.export_asked.connect(self.exports.ask)
         self.gallery.export_asked.connect(self.exports.ask)
         self.gallery.open_clip.connect(self.stage.open_clip)
+        player = self.stage.player
+        player.reel.begun.connect(lambda: self.gallery.set_in_view(player.path))
         self.gallery.compare.connect(self.stage.open_compare)
         self.gallery.use_settings.connect(self.compose.apply_settings)
         self.gallery.use_as_start.connect(self.compose.set_start_image)
@@ -221,6 +238,7 @@ class Window(QMainWindow):
             self.stage.follow()
         self.compose.save()
         self.fetching.want(jobs)
+        self.way_in.advise(jobs)
         if any(self.choices.lacks(job.settings) for job in jobs):
             self.side.setCurrentWidget(self.queue)
         if self.runner.paused:
@@ -299,6 +317,7 @@ class Window(QMainWindow):
         self.preferences.save()
         self.runner.write_owed()
         self.clips_folder.stop()
+        self.welcome.stop()
         self.client.shutdown()
         self.tools.shutdown()
         self.stage.player.close()
