@@ -145,7 +145,7 @@ class ModelsPanel(QWidget):
         details.pause.clicked.connect(self._stop)
         details.more.clicked.connect(self._show_menu_below)
         details.remove.clicked.connect(self.ask_to_remove)
-        details.page.connect(open_page)
+        details.page_wanted.connect(open_page)
         self.jobs.changed.connect(self._follow)
         self.list.renamed.connect(self.manager.rename)
         self.manager.surveyed.connect(self._show_survey)
