@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.jobs import Job, State
+from mlxvid.gui.core.playhead import Playhead
 from mlxvid.gui.core.progress_text import progress_text
 from mlxvid.gui.core.runner import Runner
 
@@ -50,6 +51,7 @@ class Stage(QWidget):
         self._runner = runner
         self._watching = True
         self._badge = ""
+        self._playheads: dict[QWidget, Playhead] = {}  # of the pages that others have added
         self.player = Player(stills)
         self.compare = CompareView()
         self.strip = ProgressStrip(runner)
@@ -82,6 +84,16 @@ class Stage(QWidget):
         """Where pictures are; one of them is shown."""
         return [self.player.canvas, self.compare.canvas]
 
+    def add_page(self, page: QWidget, playhead: Playhead) -> None:
+        """Make room for what else is shown in place of a clip, on a playhead of its own."""
+        self._pages.addWidget(page)
+        self._playheads[page] = playhead
+
+    def show_page(self, page: QWidget) -> None:
+        """Show a page that was added."""
+        self._look_away()
+        self._pages.setCurrentWidget(page)
+
     @property
     def view(self) -> ClipView:
         """The player or the comparison, whichever is shown."""
@@ -99,7 +111,8 @@ class Stage(QWidget):
         elif isinstance(focus, QComboBox):
             focus.showPopup()
         else:
-            self.view.playhead.toggle()
+            shown = [head for page, head in self._playheads.items() if page.isVisible()]
+            (*shown, self.view.playhead)[0].toggle()
 
     # --- what is in view --------------------------------------------------------------------------
 
@@ -128,6 +141,11 @@ class Stage(QWidget):
         """Return to the single clip."""
         self._pages.setCurrentIndex(0)
         self.player.setFocus()
+
+    @property
+    def alone(self) -> bool:
+        """Whether a single clip is in view."""
+        return self._pages.currentIndex() == 0
 
     @property
     def comparing(self) -> bool:
