@@ -164,6 +164,7 @@ class Menus(QObject):
         self.view.addSeparator()
         self.compose_panel = self._panel("Compose Panel", "Ctrl+Alt+1", panels.compose)
         self.side_panel = self._panel("Side Panel", "Ctrl+Alt+2", panels.side)
+        self.view.addAction(panels.stage.info)
         self.view.addSeparator()
         self._fill_appearance(self.view.addMenu("Appearance"))
         self._full_screen = self._add(

@@ -50,6 +50,7 @@ from .menus import Menus, Panels
 from .opening import Opening
 from .presence import Presence
 from .side_by_side import SideBySide
+from .side_fold import SideFold
 from .tool_windows import ToolWindows
 
 VARIATIONS = 4
@@ -57,6 +58,7 @@ VARIATIONS = 4
 _COMPOSE_WIDTH = 330
 _SIDE_WIDTH = 290
 _SIZE = (1440, 900)
+_TITLE_BAR = 32
 
 
 class Window(QMainWindow):
@@ -116,6 +118,7 @@ class Window(QMainWindow):
         self.tools = ToolWindows(
             self, self.menus.window_menu, database, self.choices, preferences, self.model_jobs
         )
+        self.side_fold = SideFold(self, self.splitter, self.side, self.menus.side_panel)
         self.presence = Presence(self, self.runner, database, preferences)
         self.help = Help(
             self,
@@ -184,6 +187,9 @@ class Window(QMainWindow):
         self.side_by_side.submit.connect(self._submit)
         self.when_done.changed.connect(self.queue.set_then)
         self.stage.use_frame.connect(self.compose.use_picture)
+        self.stage.inspector.use_settings.connect(self.compose.apply_settings)
+        self.stage.inspector.use_prompt.connect(self.compose.prompt.set_text)
+        self.stage.inspector.use_seed.connect(self.compose.seed.keep)
         self.stage.player.export_asked.connect(self.exports.ask)
         self.gallery.export_asked.connect(self.exports.ask)
         self.gallery.open_clip.connect(self.stage.open_clip)
@@ -278,7 +284,8 @@ class Window(QMainWindow):
 
     def _restore(self) -> None:
         if not self.restoreGeometry(self.preferences.bytes("geometry")):
-            self.resize(QSize(*_SIZE).boundedTo(self.screen().availableSize()))
+            room = self.screen().availableSize() - QSize(0, _TITLE_BAR)
+            self.resize(QSize(*_SIZE).boundedTo(room))
         if not self.splitter.restoreState(self.preferences.bytes("splitter")):
             scale = self.fontInfo().pointSizeF() / 9
             left = round(_COMPOSE_WIDTH * scale)
@@ -290,7 +297,7 @@ class Window(QMainWindow):
 
     def _panels(self) -> list[QAction]:
         """The menu entries that show and hide the panels."""
-        return [self.menus.compose_panel, self.menus.side_panel]
+        return [self.menus.compose_panel, self.menus.side_panel, self.stage.info]
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Save the window's state and end the worker; ask first if something is under way."""
@@ -301,7 +308,9 @@ class Window(QMainWindow):
         self.compose.save()
         self.preferences.set_bytes("geometry", self.saveGeometry())
         self.preferences.set_bytes("splitter", self.splitter.saveState())
-        self.preferences.remember("panels", [panel.isChecked() for panel in self._panels()])
+        compose = self.menus.compose_panel.isChecked()
+        panels = [compose, self.side_fold.wanted, self.stage.info.isChecked()]
+        self.preferences.remember("panels", panels)
         self.preferences.save()
         self.runner.write_owed()
         self.clips_folder.stop()

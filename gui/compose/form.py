@@ -25,6 +25,7 @@ from .loras import LorasBox
 from .model_picker import ModelPicker
 from .negative import NegativeBox
 from .pictures import PicturesBox
+from .piece_count import PieceCount
 from .plan_line import PlanLine
 from .prompt import PromptEdit
 from .seed import SeedBox
@@ -81,6 +82,7 @@ class ComposeForm(QWidget):
         self.picker = ModelPicker(choices)
         self.prompt = PromptEdit(SETTINGS["prompt"].label, EXAMPLE, 4, grows=True)
         self.prompt.setObjectName("prompt")
+        self.piece_count = PieceCount(self.prompt)
         self.negative_box = NegativeBox()
         self.negative = self.negative_box.edit
         self.pictures = PicturesBox()
@@ -138,7 +140,7 @@ class ComposeForm(QWidget):
         self.complaints: dict[QWidget, Complaint] = {part: Complaint() for part in parts}
         self._fields.addWidget(labelled(SETTINGS["model"].label, self.picker))
         self._fields.addWidget(self.complaints[self.picker])
-        self._fields.addWidget(labelled(SETTINGS["prompt"].label, self.prompt), 1)
+        self._fields.addWidget(labelled(SETTINGS["prompt"].label, self.prompt, self.piece_count), 1)
         self._fields.addWidget(self.complaints[self.prompt])
         self._fields.addWidget(self.negative_box)
         self._fields.addWidget(self.pictures)

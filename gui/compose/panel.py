@@ -286,6 +286,7 @@ class ComposePanel(ComposeForm):
         self.negative_box.set_own(choice.card.defaults.negative_prompt)
         self._loras_row.setVisible(choice.takes("loras"))
         self.pictures.set_takes(choice.card.takes)
+        self.piece_count.set_card(choice.card)
         self.levels.set_choice(choice)
         self.size_box.set_card(choice.card)
         self.length_box.set_card(choice.card)

@@ -66,6 +66,11 @@ class SeedBox(QWidget):
         self._text.setCursorPosition(0)
         self.changed.emit()
 
+    def keep(self, seed: int) -> None:
+        """Take a seed for the clips to come."""
+        self.set_value(seed)
+        self.set_locked(True)
+
     def randomize(self) -> None:
         """Take a random seed."""
         self.set_value(secrets.randbelow(RANDOM_SEEDS))

@@ -26,6 +26,7 @@ from mlxvid.model.machine import GIB, Machine
 from mlxvid.model.tiny import FOLDER
 from mlxvid.run.planning import plan
 
+from .licences import licence_to_accept
 from .machine import machine_from, machine_without_mlx
 from .messages import shown
 from .own_models import OwnModels
@@ -41,12 +42,13 @@ class Choice:
     """One model.
 
     here: whether its weights are on this machine. obstacle: why it can't run on this machine, ""
-    where it can.
+    where it can. has_terms: whether its licence is to be accepted before it is downloaded.
     """
 
     card: Card
     here: bool = True
     obstacle: str = ""
+    has_terms: bool = False
 
     @property
     def name(self) -> str:
@@ -108,7 +110,7 @@ class Choices(QAbstractListModel):
     def refresh(self) -> None:
         """Look again at what is on the disk."""
         cards = [*CATALOG.values(), *_cards_in(OwnModels(self._preferences))]
-        rows = [_choice(card, self.machine) for card in cards]
+        rows = [_choice(card, self.machine, self._preferences) for card in cards]
         self.beginResetModel()
         self._rows = rows
         self.endResetModel()
@@ -186,8 +188,13 @@ class Choices(QAbstractListModel):
         )
 
 
-def _choice(card: Card, machine: Machine) -> Choice:
-    return Choice(card, here=is_here(card), obstacle=_obstacle(card, machine))
+def _choice(card: Card, machine: Machine, preferences: Preferences) -> Choice:
+    return Choice(
+        card,
+        here=is_here(card),
+        obstacle=_obstacle(card, machine),
+        has_terms=licence_to_accept(card, preferences) is not None,
+    )
 
 
 def _cards_in(own: OwnModels) -> list[Card]:

@@ -142,6 +142,11 @@ class ClipsTable(Statements):
         rows = self.read(f"{_SELECT} WHERE clips.id = ?", number)
         return _clip(rows[0]) if rows else None
 
+    def clip_at(self, path: Path) -> ClipRow | None:
+        """The clip in that file; None where the library has none of it."""
+        rows = self.read(f"{_SELECT} WHERE clips.path = ?", str(path))
+        return _clip(rows[0]) if rows else None
+
     def set_favourites(self, ids: list[int], favourite: bool) -> None:
         with self.change(lambda: self.clips_changed.emit(ids)) as change:
             for number in ids:

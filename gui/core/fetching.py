@@ -131,6 +131,8 @@ def why_not(choice: Choice) -> str:
     card = choice.card
     if card.is_in_files:
         return "This release has to be converted first: get it in the Models window."
+    if choice.has_terms:
+        return "Its licence has conditions to accept first: get it in the Models window."
     folder = hub.hub_cache_folder()
     there = next(place for place in (folder, *folder.parents) if place.exists())
     free = shutil.disk_usage(there).free

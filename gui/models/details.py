@@ -22,7 +22,7 @@ from mlxvid.gui.widgets.elided import ElidedLabel
 from mlxvid.gui.widgets.theme import faint_label, set_role
 
 from .survey import ModelRow, Presence, size_text
-from .variant_field import VariantField
+from .variant_field import VariantField, label_width
 
 
 class ModelDetails(QWidget):
@@ -47,6 +47,7 @@ class ModelDetails(QWidget):
         self._grid.setHorizontalSpacing(18)
         self._grid.setVerticalSpacing(9)
         self._grid.setColumnStretch(1, 1)
+        self._grid.setColumnMinimumWidth(0, label_width(self))
         self._labels: list[QLabel] = []
         self.variant = VariantField()
         self.variant.changed.connect(self._show_get)
@@ -67,8 +68,8 @@ class ModelDetails(QWidget):
         self.get = QPushButton("Download")
         self.pause = QPushButton("Pause")
         self.pause.setToolTip("Stop for now; what is done so far is kept")
-        self.more = QPushButton("More…")
-        self.more.setToolTip("Rename, verify, and where it is")
+        self.more = QPushButton("More")
+        self.more.setToolTip("What else can be done with it")
         self.remove = QPushButton("Delete…")
         self._lay_out()
 
@@ -201,7 +202,7 @@ def _facts(row: ModelRow) -> list[tuple[str, str, str]]:
     if row.licence:
         facts.append(("Licence", row.licence, ""))
     facts.append(("Status", row.presence.value.capitalize(), ""))
-    if row.total_bytes and not row.complete:
+    if row.total_bytes and not row.complete and not row.variants:
         facts.append(("Download", size_text(row.total_bytes), ""))
     if row.disk_bytes:
         facts.append(("On disk", size_text(row.disk_bytes), ""))

@@ -82,6 +82,7 @@ class ModelsPanel(QWidget):
         self._lay_out()
         self._connect()
         self._show_chosen()
+        self.view.setFocus()
         self.manager.refresh()
 
     def _lay_out(self) -> None:
@@ -261,6 +262,7 @@ class ModelsPanel(QWidget):
             return
         dialog = LicenceDialog(row.title, licence.name, licence.sentence, licence.page, self)
         dialog.accepted.connect(lambda: accept(licence, self._preferences))
+        dialog.accepted.connect(self.changed)
         dialog.accepted.connect(then)
         dialog.open()
 

@@ -127,7 +127,7 @@ class ModelRow:
     @property
     def note(self) -> str:
         """The line below: how it fits, and its licence in a word."""
-        licence = self.licence.partition(" (")[0]
+        licence = self.licence.partition(" (")[0].removesuffix(".txt")
         parts = [self.fit.word if self.fit else "", licence, "Yours" if self.folder else ""]
         return " · ".join(part for part in parts if part)
 

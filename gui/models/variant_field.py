@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
+from PySide6.QtGui import QFontMetrics
+from PySide6.QtWidgets import QComboBox, QGridLayout, QWidget
 
 from mlxvid.gui.core.variants import Variant
 from mlxvid.gui.widgets.fields import choice
-from mlxvid.gui.widgets.theme import faint_label, set_role
+from mlxvid.gui.widgets.theme import faint_label, set_role, small_font
 
 from .survey import ModelRow, size_text
 
@@ -32,14 +33,15 @@ class VariantField(QWidget):
         self._needs = faint_label()
         self._needs.setWordWrap(True)
         self._needs.setObjectName("variant-needs")
-        form = QFormLayout()
-        form.setHorizontalSpacing(18)
-        form.addRow(faint_label("Weights"), self.field)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(6)
-        column.addLayout(form)
-        column.addWidget(self._needs)
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(18)
+        grid.setVerticalSpacing(6)
+        grid.setColumnMinimumWidth(0, label_width(self))
+        grid.setColumnStretch(1, 1)
+        grid.addWidget(faint_label("Weights"), 0, 0)
+        grid.addWidget(self.field, 0, 1)
+        grid.addWidget(self._needs, 1, 1)
 
     def show_model(self, row: ModelRow | None) -> None:
         """Show the variants of a model; the choice is kept while it is the same one."""
@@ -70,7 +72,9 @@ class VariantField(QWidget):
         variant = self.value()
         if variant is None:
             return
-        self._needs.setText(variant.problem or _needs(variant))
+        text = variant.problem or _needs(variant)
+        self._needs.setText(text)
+        self._needs.setVisible(bool(text))
         set_role(self._needs, "warning" if variant.problem else "faint")
 
 
@@ -84,13 +88,17 @@ def _label(variant: Variant, here: bool) -> str:
 
 
 def _needs(variant: Variant) -> str:
-    """What a variant takes on the disk at most, and in memory."""
-    parts = []
-    if variant.copy and variant.download:
-        parts.append(
-            f"Takes {size_text(variant.most)} on the disk at most, {size_text(variant.copy)} once "
-            "the download is let go."
-        )
-    elif variant.most:
-        parts.append(f"Takes {size_text(variant.most)} on the disk.")
-    return " ".join([*parts, variant.memory])
+    """What a copy takes on the disk at most, and in memory; "" for the model as it is released."""
+    if not variant.copy:
+        return ""
+    if not variant.download:
+        return variant.memory
+    return (
+        f"Takes {size_text(variant.most)} on the disk at most, and {size_text(variant.copy)} once "
+        f"the download is let go. {variant.memory}"
+    )
+
+
+def label_width(widget: QWidget) -> int:
+    """The width of the column of labels, in which the details line up."""
+    return QFontMetrics(small_font(widget.font())).horizontalAdvance("Download")

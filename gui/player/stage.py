@@ -19,16 +19,20 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from mlxvid.gui.core.clip_facts import facts_of
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.jobs import Job, State
 from mlxvid.gui.core.playhead import Playhead
 from mlxvid.gui.core.progress_text import progress_text
 from mlxvid.gui.core.runner import Runner
+from mlxvid.gui.widgets.icons import icon
 
 from .clip_view import ClipView
 from .compare_view import CompareView
+from .inspector import Inspector
 from .player import Player
 from .progress_strip import ProgressStrip
+from .transport import button, name_action
 
 COMPARED = 2
 # What stands over the last preview of a clip that ended early.
@@ -56,6 +60,9 @@ class Stage(QWidget):
         self.compare = CompareView()
         self.strip = ProgressStrip(runner)
         self._pages = QStackedWidget()
+        self.inspector = Inspector()
+        self.player.beside.addWidget(self.inspector)
+        self.inspector.hide()
         self._pages.addWidget(self.player)
         self._pages.addWidget(self._with_done_button(self.compare))
         layout = QVBoxLayout(self)
@@ -63,6 +70,15 @@ class Stage(QWidget):
         layout.setSpacing(0)
         layout.addWidget(self._pages, 1)
         layout.addWidget(self.strip)
+        self.info = QAction(icon("info"), "Clip Info", self)
+        self.info.setCheckable(True)
+        self.info.setShortcut(QKeySequence("Ctrl+I"))
+        name_action(self.info, "Clip Info")
+        self.info.toggled.connect(self.inspector.setVisible)
+        self.info.toggled.connect(self._inspect)
+        self.addAction(self.info)
+        self.player.transport.add(button(self.info))
+        self.player.viewed.connect(self._inspect)
         self.player.use_frame.connect(self.use_frame)
         self.player.message.connect(self.message)
         self.player.warning.connect(self.warning)
@@ -189,6 +205,25 @@ class Stage(QWidget):
         """End the previews in the player, if it shows any."""
         if self.player.path is None:
             self.player.leave_frames(badge)
+
+    # --- what is known of it ----------------------------------------------------------------------
+
+    def _inspect(self) -> None:
+        """Tell of what is in view, if anybody looks: a clip, or the one that is being made."""
+        if not self.info.isChecked():
+            return
+        reel = self.player.reel
+        job = self._runner.current
+        if reel.path is None:
+            settings = job.settings if job is not None and reel.count else {}
+            self.inspector.show_facts(facts_of(settings), settings)
+            return
+        row = self._database.clip_at(reel.path)
+        settings = reel.facts.settings if reel.facts else {}
+        seconds = self._database.seconds_of(row.job) if row and row.job is not None else None
+        created = row.created if row else None
+        facts = facts_of(settings, reel.facts, reel.path, created, seconds)
+        self.inspector.show_facts(facts, settings)
 
     def _with_done_button(self, view: QWidget) -> QWidget:
         page = QWidget()

@@ -35,6 +35,7 @@ _SHAPES = {
         '<rect x="4" y="5" width="16" height="14" rx="2"/><circle cx="9" cy="10" r="1.5"/>'
         '<path d="M5 17l5-5 4 4 2-2 3 3"/>'
     ),
+    "info": '<circle cx="12" cy="12" r="8"/><path d="M12 11v5"/>' + _DOT.format(12, 8),
     "last": '<path d="M17 6v12M6 6l8 6-8 6z"/>',
     "lock": (
         '<rect x="6" y="11" width="12" height="8" rx="1.5"/>'

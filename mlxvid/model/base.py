@@ -89,7 +89,7 @@ class Model:
 
     def advice(self, prompt: str) -> str | None:
         """A line for a prompt that this model can't do much with, or None."""
-        return None
+        return self.card.advice(prompt)
 
     def shot(self, request: Request, noise: mx.array, watch: Watch) -> Shot:
         """One run. noise: latents [1, F, H, W, C] to begin with."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import mlx.core as mx
@@ -11,6 +12,12 @@ from .conditions import Conditions
 # What steers a pass.
 NEGATIVE = "negative"
 PROMPT = "prompt"
+
+TINY = 1e-8
+# Of APG: how much of the earlier changes is taken back, as in its paper, and the root mean square
+# of a change at most: its paper's 15 for the 65,536 values of SDXL's latents.
+MOMENTUM = -0.5
+LONGEST = 15 / 256
 
 PredictWith = Callable[[mx.array, float, Conditions], mx.array]
 """The network's output for latents [B, F, H, W, C] at a time, with B rows of conditions."""
@@ -45,3 +52,52 @@ def classifier_free(outputs: Outputs, scale: float) -> mx.array:
     if without_prompt is None:
         return with_prompt
     return without_prompt + scale * (with_prompt - without_prompt)
+
+
+def zero_star(outputs: Outputs, scale: float) -> mx.array:
+    """Classifier-free guidance from the negative prompt's output, as long as the projection of the
+    prompt's on it (CFG-Zero*, arXiv:2503.18886). Of the prompt's pass alone it is its output.
+    """
+    with_prompt = outputs[PROMPT]
+    without_prompt = outputs.get(NEGATIVE)
+    if without_prompt is None:
+        return with_prompt
+    axes = tuple(range(1, with_prompt.ndim))
+    product = (with_prompt * without_prompt).sum(axes, keepdims=True)
+    square = (without_prompt**2).sum(axes, keepdims=True) + TINY
+    without_prompt = product / square * without_prompt
+    return without_prompt + scale * (with_prompt - without_prompt)
+
+
+def projected(
+    outputs: Outputs,
+    scale: float,
+    average: mx.array | None = None,
+    momentum: float = MOMENTUM,
+    eta: float = 0.0,
+    longest: float | None = None,
+) -> tuple[mx.array, mx.array]:
+    """Adaptive projected guidance (APG, arXiv:2410.02416): what the prompt changes, without its
+    part along the prompt's own output, which makes clips garish. Outputs of both passes.
+
+    average: of the earlier changes, which the second result goes on with, by `momentum`; None at
+    the beginning. eta: how much of that part stays. longest: the norm of a change at most, None for
+    :data:`LONGEST` of each value.
+    """
+    with_prompt = outputs[PROMPT]
+    without_prompt = outputs[NEGATIVE]
+    axes = tuple(range(1, with_prompt.ndim))
+    change = with_prompt - without_prompt
+    if average is not None:
+        change = change + momentum * average
+    average = change
+    if longest is None:
+        longest = LONGEST * math.sqrt(change[0].size)
+    change = change * mx.minimum(1.0, longest / (_norm(change, axes) + TINY))
+    direction = with_prompt / (_norm(with_prompt, axes) + TINY)
+    parallel = (change * direction).sum(axes, keepdims=True) * direction
+    return without_prompt + scale * (change - parallel + eta * parallel), average
+
+
+def _norm(x: mx.array, axes: tuple[int, ...]) -> mx.array:
+    return mx.sqrt((x**2).sum(axes, keepdims=True))

@@ -84,6 +84,16 @@ class Request:
         """Of the step cache; None for the model's own."""
         return self.more.get("cache_threshold")
 
+    @property
+    def guidance_interval(self) -> tuple[float, float]:
+        """The shares of the steps from which on and up to which guidance pulls."""
+        return self.more.get("guidance_start", 0.0), self.more.get("guidance_stop", 1.0)
+
+    @property
+    def guidance_method(self) -> str:
+        """One of :data:`mlxvid.model.settings.GUIDANCE_METHODS`."""
+        return self.more.get("guidance_method", "cfg")
+
     def settings(self) -> dict[str, Any]:
         """The JSON-able settings that make this clip again."""
         plain = {name: value for name, value in vars(self).items() if name not in _NESTED}

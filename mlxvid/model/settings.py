@@ -23,6 +23,7 @@ from .strength import USUAL_STRENGTH
 
 MAX_STEPS = 1000
 MAX_GUIDANCE = 100.0
+GUIDANCE_METHODS = ("cfg", "cfg-zero", "apg")
 QUANTIZE_BITS = (4, 8)
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -193,6 +194,39 @@ _TABLE = (
         metavar="SCALE",
         needs_support=True,
         digits=2,
+    ),
+    Setting(
+        "guidance_start",
+        "number",
+        "Guidance from",
+        "the share of the steps from which on guidance pulls; before it a step takes half as long",
+        "how",
+        low=0,
+        high=1,
+        metavar="SHARE",
+        digits=2,
+    ),
+    Setting(
+        "guidance_stop",
+        "number",
+        "Guidance until",
+        "the share of the steps up to which guidance pulls; after it a step takes half as long",
+        "how",
+        low=0,
+        high=1,
+        metavar="SHARE",
+        digits=2,
+    ),
+    Setting(
+        "guidance_method",
+        "choice",
+        "Guidance method",
+        "cfg, the usual one; cfg-zero, steadier where the first steps lead astray; apg, for strong "
+        "guidance without garish colours",
+        "how",
+        choices=GUIDANCE_METHODS,
+        metavar="METHOD",
+        needs_support=True,
     ),
     Setting(
         "seed",

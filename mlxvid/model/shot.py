@@ -15,7 +15,16 @@ from mlxvid.schedulers import Predict, Scheduler
 
 from .caching import first_full
 from .conditions import Conditions
-from .guidance import Outputs, classifier_free, outputs_of
+from .guidance import (
+    NEGATIVE,
+    PROMPT,
+    Outputs,
+    classifier_free,
+    outputs_of,
+    projected,
+    zero_star,
+)
+from .interval import is_within
 from .request import Request
 from .step_cache import CALLS, SKIPPED, EasyCache, Memory, StepCache
 
@@ -24,6 +33,10 @@ Passes = Mapping[str, Conditions]
 
 # Before the names of a shot's memory, where it is saved beside the state.
 MEMORY = "memory."
+# What APG keeps in it.
+AVERAGE = "guidance.average"
+# The share of the steps whose velocity is 0 with CFG-Zero*, as in its paper.
+ZERO_SHARE = 0.04
 
 
 def is_memory(name: str) -> bool:
@@ -71,6 +84,7 @@ class Shot:
 
     def forget(self) -> None:
         """Let go of the memory, which is a stage's own: at the beginning of another."""
+        self.memory.pop(AVERAGE, None)
         if self.cache is not None:
             self.cache.forget()
 
@@ -86,17 +100,23 @@ class Shot:
 
     def predictor(self, stage: Stage, step: int, latent_frames: int) -> Predict:
         """What the scheduler calls in a step: by default the model's predictions for each pass,
-        combined by classifier-free guidance.
+        combined by guidance.
 
         latent_frames: of the latents that it is called with.
         """
-
         if stage.batched is None:  # once: later steps may have another network in memory
             rows = len(stage.passes)
             fits = rows > 1 and self.model.batched(rows, latent_frames, self.request)
             stage.batched = fits
+        number, steps = stage.place(step)
+        method = self.request.guidance_method
+        if method == "cfg-zero" and stage.scheduler.is_flow and number < int(ZERO_SHARE * steps):
+            return lambda x, time: mx.zeros_like(x)
         passes = stage.passes
-        batch = stage.batch if stage.batched else None
+        if not self.is_guided(stage, step):
+            passes = {PROMPT: passes[PROMPT]}
+        stage.used = len(passes)
+        batch = stage.batch if stage.batched and stage.used == len(stage.passes) else None
         scale = self.scale(stage, step)
 
         def predict(x: mx.array, time: float, conditions: Conditions) -> mx.array:
@@ -107,9 +127,19 @@ class Shot:
                 return outputs_of(predict, x, time, passes, batch)
 
             outputs = self.outputs(stage, step, x, time, tuple(passes), evaluate)
+            if method == "cfg-zero":
+                return zero_star(outputs, scale)
+            if method == "apg" and NEGATIVE in outputs:
+                average = self.memory.get(AVERAGE)
+                prediction, self.memory[AVERAGE] = projected(outputs, scale, average)
+                return prediction
             return classifier_free(outputs, scale)
 
         return guided
+
+    def is_guided(self, stage: Stage, step: int) -> bool:
+        """Whether guidance pulls in a step, or the prompt's pass is enough."""
+        return is_within(*stage.place(step), self.request.guidance_interval)
 
     @property
     def counted(self) -> tuple[int, int]:
@@ -131,8 +161,7 @@ class Shot:
         """
         if self.cache is None:
             return evaluate()
-        steps = stage.scheduler.steps - stage.first
-        number = step - stage.first
+        number, steps = stage.place(step)
         full = number < first_full(self.request.cache, steps) or number == steps - 1
         return self.cache(x, time, names, evaluate, full)
 
@@ -173,6 +202,8 @@ class Stage:
         self.clip = clip
         self.batched: bool | None = None
         """Whether all passes go through the network at once; None before the first step."""
+        self.used = len(passes)
+        """How many of the passes the step needs that is made."""
 
     @cached_property
     def batch(self) -> Conditions:
@@ -182,7 +213,11 @@ class Stage:
     @property
     def calls(self) -> int:
         """The calls of a network in a step: one a pass and evaluation, where none are batched."""
-        return self.scheduler.evaluations * (1 if self.batched else len(self.passes))
+        return self.scheduler.evaluations * (1 if self.batched else self.used)
+
+    def place(self, step: int) -> tuple[int, int]:
+        """The number of a step of the scheduler's among those that are made, and of these."""
+        return step - self.first, self.scheduler.steps - self.first
 
     def begin(self, x: mx.array) -> mx.array:
         """The latents that its first step takes, of the clip's latents (at first, noise): sliced,

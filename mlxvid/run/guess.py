@@ -9,6 +9,7 @@ from typing import Any
 
 from mlxvid.catalog import DEFAULT_MODEL, card_of
 from mlxvid.model.caching import LEAST_STEPS, first_full
+from mlxvid.model.interval import is_within
 from mlxvid.model.samplers import evaluations
 from mlxvid.model.speed import speed_of
 from mlxvid.model.strength import USUAL_STRENGTH, first_step
@@ -57,9 +58,13 @@ def evaluations_of(settings: Mapping[str, Any]) -> tuple[int, int]:
         defaults.guidance if guidance is None else guidance,
         1.0 if true_guidance is None else true_guidance,
     )
-    a_step = passes * evaluations(settings.get("sampler") or defaults.sampler)
+    start = settings.get("guidance_start")
+    stop = settings.get("guidance_stop")
+    interval = (0.0 if start is None else start, 1.0 if stop is None else stop)
+    rows = [passes if is_within(step, steps, interval) else 1 for step in range(steps)]
     cache = settings.get("cache") or "off"
-    computed = steps
+    computed = rows
     if cache != "off" and steps >= LEAST_STEPS:
-        computed = first_full(cache, steps) + 1
-    return computed * a_step, steps * a_step
+        computed = [*rows[: first_full(cache, steps)], rows[-1]]
+    calls = evaluations(settings.get("sampler") or defaults.sampler)
+    return calls * sum(computed), calls * sum(rows)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mlxvid")
 
+GUIDANCE = ("guidance_start", "guidance_stop", "guidance_method")
+
 SKIPPED = "skipped"
 """Among a clip's settings: the evaluations that were left out, and of how many."""
 
@@ -36,6 +38,23 @@ def check_cache(card: Card, more: Mapping[str, Any], steps: int) -> None:
             f"A step `cache` has nothing to leave out of {steps} steps: give {LEAST_STEPS} `steps` "
             "or more, or no `cache`."
         )
+
+
+def check_guidance(more: Mapping[str, Any], passes: int) -> None:
+    """Raise :class:`SettingError` for guidance in none of the steps, and say where its settings do
+    nothing. passes: rows of conditions with guidance.
+    """
+    start = more.get("guidance_start", 0.0)
+    stop = more.get("guidance_stop", 1.0)
+    if start >= stop:
+        raise SettingError(
+            f"Guidance from {start:g} of the steps until {stop:g} would pull in none of them: give "
+            "a `guidance_stop` above `guidance_start`, or a `guidance` of 1."
+        )
+    given = [name for name in GUIDANCE if name in more]
+    if given and passes == 1:
+        names = " and ".join(f"`{name}`" for name in given)
+        log.warning("Without guidance %s %s nothing.", names, "do" if len(given) > 1 else "does")
 
 
 def skipped_facts(shot: Shot) -> dict[str, list[int]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlxvid.errors import WeightsError
-from mlxvid.model.card import CLIP_TO_CLIP, Block, Card, Coefficients, Family, Part, Source
+from mlxvid.model.card import CLIP_TO_CLIP, GUIDED, Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.extrapolation import Extrapolation
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import MAX_SIDE, Defaults
@@ -51,7 +51,7 @@ OPTIONS = (
         metavar="WHAT",
     ),
 )
-TAKES = frozenset(
+TAKES = GUIDED | frozenset(
     {"negative_prompt", "loras", "draft_decode"} | {option.name for option in OPTIONS}
 )
 PICTURE = frozenset({"image"})
@@ -161,6 +161,7 @@ def read(folder: Folder) -> Card:
         needs=needs,
         extrapolation=extrapolation(transformer),
         options=usual_options(sampler),
+        prompt_pieces=transformer.max_text_seq_length - 1,
         streamed={"text_encoder": text.streamed(transformer.max_text_seq_length)},
         precise={"transformer": transformer.modulation},
     )
@@ -255,6 +256,7 @@ def _release(
         needs=needs,
         extrapolation=extrapolation(transformer),
         options=usual_options(sampler),
+        prompt_pieces=TEXT_TOKENS - 1,
         streamed={"text_encoder": T5_XXL.streamed(TEXT_TOKENS)},
         precise={"transformer": transformer.modulation},
         parameters={

@@ -123,6 +123,7 @@ class LTXShot(Shot):
         network = self.model.network("transformer")
         parts = stage.parts(network.config)
         guidance = stage.run.guidance
+        is_guided = self.is_guided(stage, step)
 
         def velocity(
             x: mx.array, time: float, conditions: Conditions, unattended: Collection[int] = ()
@@ -142,7 +143,7 @@ class LTXShot(Shot):
         def combined(x: mx.array, time: float) -> mx.array:
             strengths = guidance.at(time)
             names = [PROMPT]
-            if strengths.has_negative:
+            if strengths.has_negative and is_guided:
                 names.append(NEGATIVE)
             if strengths.has_perturbed:
                 names.append(PERTURBED)
@@ -161,7 +162,8 @@ class LTXShot(Shot):
             return guided(strengths, outputs[PROMPT], negative, perturbed, guidance.star)
 
         strengths = guidance.at(stage.scheduler.times[step].item())
-        passes = 1 + strengths.has_negative + strengths.has_perturbed
+        has_negative = strengths.has_negative and is_guided
+        passes = 1 + has_negative + strengths.has_perturbed
         stage.calls = passes * len(parts)
         return combined
 

@@ -6,7 +6,7 @@ Facts from hpcaitech/Open-Sora, tag v1.2.0: its configs and its table of what wa
 from __future__ import annotations
 
 from mlxvid.errors import SettingError, WeightsError
-from mlxvid.model.card import CLIP_TO_CLIP, Block, Card, Coefficients, Family, Part, Source
+from mlxvid.model.card import CLIP_TO_CLIP, GUIDED, Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import ATTENTION_MODES, Defaults
 from mlxvid.model.settings import Setting
@@ -64,6 +64,7 @@ SAMPLERS = ("euler",)
 USUAL_OPTIONS = {"aesthetic": 6.5}
 TAKES = (
     CLIP_TO_CLIP
+    | GUIDED
     | {"image", "last_image", "keyframes", "extend", "join", "attention", "shift"}
     | {option.name for option in OPTIONS}
 )
@@ -107,6 +108,7 @@ def read(folder: Folder) -> Card:
         attention_modes=ATTENTION_MODES,
         options=USUAL_OPTIONS,
         shared_frames=geometry.chunk,
+        prompt_pieces=transformer.model_max_length - 1,
         streamed={"text_encoder": text.streamed(transformer.model_max_length)},
     )
 
@@ -143,6 +145,7 @@ FAMILY = Family(
         most_scores=2**26,
         decode_operations=9.5e6,
     ),
+    texts="mlxvid.text.clean:cleaned_caption",
     needed=(
         (
             "tokenizer/spiece.model",
@@ -190,6 +193,7 @@ CARDS = (
         attention_modes=ATTENTION_MODES,
         options=USUAL_OPTIONS,
         shared_frames=OpenSoraGeometry(4, 8, 4).chunk,
+        prompt_pieces=STDiT3Config().model_max_length - 1,
         streamed={"text_encoder": T5_XXL.streamed(STDiT3Config().model_max_length)},
         parameters={
             "text_encoder": 4_762_310_656,

@@ -29,6 +29,7 @@ from mlxvid.gui.models import panel as models_panel
 from mlxvid.gui.models.list_model import ROW, Shown
 from mlxvid.gui.models.panel import ModelsPanel
 from mlxvid.gui.models.survey import ModelRow, Presence, size_text, survey
+from mlxvid.gui.widgets.licence_dialog import LicenceDialog
 from mlxvid.model.machine import GIB, Machine, mac
 from tests.gui.cards import WITH_FIRST_PICTURE, WITH_LORAS
 from tests.hub.fake_hub import FakeHub, folder_files
@@ -420,3 +421,26 @@ def test_the_model_manager_learns_of_the_machine_when_the_worker_is_ready(
     }
     window.client.ready.emit({"event": "ready", "machine": facts})
     assert window.tools.models.manager.machine == window.choices.machine == machine
+
+
+# --- licences -------------------------------------------------------------------------------------
+
+
+def test_a_licence_with_conditions_is_accepted_before_the_first_download(panel, qtbot, monkeypatch):
+    begun = []
+    monkeypatch.setattr(panel.jobs, "download", lambda name, *_: begun.append(name))
+    asking = [row for row in panel.list.rows if row.card.family.terms]
+    panel.select(asking[0].name)
+    panel.details.get.click()
+    dialog = panel.findChild(LicenceDialog)
+    assert begun == []
+    assert "Licence" in dialog.findChild(QLabel, "licence-text").text()
+    dialog.reject()
+    assert begun == []
+    panel.details.get.click()
+    with qtbot.waitSignal(panel.changed):
+        panel.findChildren(LicenceDialog)[-1].accept_button.click()
+    assert begun == [asking[0].name]
+    panel.select(asking[1].name)  # of the same licence
+    panel.details.get.click()
+    assert begun == [asking[0].name, asking[1].name]
