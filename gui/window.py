@@ -41,6 +41,7 @@ from mlxvid.gui.queue.commands import EditJob
 from mlxvid.gui.queue.panel import QueuePanel
 from mlxvid.gui.queue.tally import Tally
 from mlxvid.gui.queue.when_done import WhenDone
+from mlxvid.gui.welcome.page import WelcomePage
 from mlxvid.gui.widgets.notices import NoticeBar
 from mlxvid.gui.widgets.overlay import Overlay
 
@@ -52,6 +53,7 @@ from .presence import Presence
 from .side_by_side import SideBySide
 from .side_fold import SideFold
 from .tool_windows import ToolWindows
+from .way_in import WayIn
 
 VARIATIONS = 4
 # Widths to begin with, in pixels at a 9 point font.
@@ -95,6 +97,8 @@ class Window(QMainWindow):
         self.opening = Opening(self, self.stage, self.compose, preferences)
         self.exports = Exports(database, preferences, self)
         self.notices = NoticeBar()
+        self.welcome = WelcomePage(self.choices, self.model_jobs)
+        self.stage.set_welcome(self.welcome)
         self.announcements = Announcements(
             self.notices, self.runner, database, preferences, self.queue.edit_job, self
         )
@@ -119,6 +123,16 @@ class Window(QMainWindow):
             self, self.menus.window_menu, database, self.choices, preferences, self.model_jobs
         )
         self.side_fold = SideFold(self, self.splitter, self.side, self.menus.side_panel)
+        self.way_in = WayIn(
+            self.welcome,
+            self.stage,
+            self.compose,
+            self.opening,
+            self.fetching,
+            self.notices,
+            self.tools,
+            self,
+        )
         self.presence = Presence(self, self.runner, database, preferences)
         self.help = Help(
             self,
@@ -128,6 +142,7 @@ class Window(QMainWindow):
             self.tools.diagnostics,
         )
         self._connect()
+        self.way_in.watch(database, self.runner, self.choices, preferences)
         self._restore()
         self._show_queue_length()
         if left_over:
@@ -141,7 +156,7 @@ class Window(QMainWindow):
     # --- layout and signals -----------------------------------------------------------------------
 
     def _arrange(self) -> None:
-        pictures = [*self.stage.pictures, self.side_by_side.takes.canvas]
+        pictures = [*self.stage.pictures, self.welcome, self.side_by_side.takes.canvas]
         Overlay(self.notices, pictures, self.stage)
         self.stage.layout().addWidget(self.exports.bar)
         self.side = QTabWidget()
@@ -236,6 +251,7 @@ class Window(QMainWindow):
             self.stage.follow()
         self.compose.save()
         self.fetching.want(jobs)
+        self.way_in.advise(jobs)
         if any(self.choices.lacks(job.settings) for job in jobs):
             self.side.setCurrentWidget(self.queue)
         if self.runner.paused:
@@ -314,6 +330,7 @@ class Window(QMainWindow):
         self.preferences.save()
         self.runner.write_owed()
         self.clips_folder.stop()
+        self.welcome.stop()
         self.client.shutdown()
         self.tools.shutdown()
         self.stage.player.close()

@@ -137,6 +137,10 @@ class ClipsTable(Statements):
             _clip(row) for row in self.read(f"{_SELECT} ORDER BY clips.created DESC, clips.id DESC")
         ]
 
+    def is_empty(self) -> bool:
+        """Whether there is no clip."""
+        return not self.read("SELECT 1 FROM clips LIMIT 1")
+
     def clip(self, number: int) -> ClipRow | None:
         """The clip of that id; None where there is none."""
         rows = self.read(f"{_SELECT} WHERE clips.id = ?", number)

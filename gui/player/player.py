@@ -126,6 +126,12 @@ class Player(ClipView):
         """The file in view, None for previews."""
         return self.reel.path
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing in view, or only what is left of a file that is gone."""
+        gone = self.path is not None and not self.path.exists()
+        return gone or self.path is None and not self.reel.frames
+
     def show_frame(self, index: int) -> None:
         if self.reel.frames:  # until the first one comes, the clip before stays in view
             self.canvas.set_image(self.reel.image(index))

@@ -167,6 +167,19 @@ class Stage(QWidget):
     def comparing(self) -> bool:
         return self._pages.currentIndex() == 1
 
+    def set_welcome(self, page: QWidget) -> None:
+        """Have a page for when there is nothing to see."""
+        self._welcome = page
+        self._pages.addWidget(page)
+
+    def greet(self, nothing: bool) -> None:
+        """Show that page, where there is nothing else, or the player again."""
+        if nothing and not self.comparing:
+            self.player.clear()
+            self._pages.setCurrentWidget(self._welcome)
+        elif not nothing and self._pages.currentWidget() is self._welcome:
+            self._pages.setCurrentIndex(0)
+
     def follow(self) -> None:
         """Show previews of the clip being made once there are any, and clips that are done."""
         self._watching = True

@@ -166,6 +166,13 @@ QWidget[role="panel"], QScrollArea[role="panel"],
 QScrollArea[role="panel"] > QWidget > QWidget {{
     background: {c.panel};
 }}
+QFrame[role="card"] {{
+    background: {c.panel}; border: 1px solid {c.line}; border-radius: 10px;
+}}
+QPushButton[role="link"] {{
+    background: transparent; border: none; color: {c.accent}; padding: 2px 0; text-align: left;
+}}
+QPushButton[role="link"]:hover, QPushButton[role="link"]:focus {{ text-decoration: underline; }}
 QWidget[role="stage"] {{ background: {c.stage}; }}
 QWidget[role="notices"] {{
     background: {c.panel}; border: 1px solid {c.line}; border-radius: 8px;

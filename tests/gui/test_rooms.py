@@ -16,14 +16,8 @@ FLOORS = {
     **{
         room: {room, "core", "widgets"}
         for room in (
-            "compose",
-            "dialogs",
-            "export",
-            "gallery",
-            "models",
-            "player",
-            "queue",
-            "takes",
+            *("compose", "dialogs", "export", "gallery", "models", "player", "queue"),
+            *("takes", "welcome"),
         )
     },
 }
