@@ -92,7 +92,7 @@ class Window(QMainWindow):
         stills = data_folder() / "pictures"
         self.compose = ComposePanel(database, self.choices, preferences)
         self.stage = Stage(database, self.runner, stills)
-        self.gallery = GalleryPanel(database, stills)
+        self.gallery = GalleryPanel(database, preferences, stills)
         self.queue = QueuePanel(database, self.runner, self.undo_stack, self.fetching)
         self.opening = Opening(self, self.stage, self.compose, preferences)
         self.exports = Exports(database, preferences, self)
@@ -208,6 +208,8 @@ class Window(QMainWindow):
         self.stage.player.export_asked.connect(self.exports.ask)
         self.gallery.export_asked.connect(self.exports.ask)
         self.gallery.open_clip.connect(self.stage.open_clip)
+        player = self.stage.player
+        player.reel.begun.connect(lambda: self.gallery.set_in_view(player.path))
         self.gallery.compare.connect(self.stage.open_compare)
         self.gallery.use_settings.connect(self.compose.apply_settings)
         self.gallery.use_as_start.connect(self.compose.set_start_image)

@@ -23,13 +23,16 @@ from mlxvid.gui.core.clips_table import ClipRow
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.export import Source
 from mlxvid.gui.core.messages import shown
+from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.stills import keeping
 from mlxvid.gui.core.tasks import Task, Tasks
 from mlxvid.gui.core.trash import FILE_MANAGER, ON_MAC, move_to_trash, show_in_file_manager
 from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.theme import faint_label
 
-from .list_model import GalleryModel, title
+from .arrangement import title
+from .list_model import GalleryModel
+from .options import ViewOptions
 from .thumbnails import Thumbnails
 from .view import GalleryView
 
@@ -57,7 +60,11 @@ class GalleryPanel(QWidget):
     warning = Signal(str)
 
     def __init__(
-        self, database: Database, stills: Path | None = None, parent: QWidget | None = None
+        self,
+        database: Database,
+        preferences: Preferences,
+        stills: Path | None = None,
+        parent: QWidget | None = None,
     ):
         super().__init__(parent)
         self._database = database
@@ -67,6 +74,9 @@ class GalleryPanel(QWidget):
         self.model = GalleryModel(database, self)
         self.thumbnails = Thumbnails(self)
         self.view = GalleryView(self.model, self.thumbnails)
+        self.options = ViewOptions(self.model, preferences, self)
+        self.options.tile_changed.connect(self.view.set_least_width)
+        self.view.set_least_width(self.options.tile)
         self._typing = QTimer(self)
         self._typing.setSingleShot(True)
         self._typing.setInterval(TYPING)
@@ -76,7 +86,8 @@ class GalleryPanel(QWidget):
         self._typing.stop()
         self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.view.customContextMenuRequested.connect(self._show_menu)
-        self.view.doubleClicked.connect(self.open_action.trigger)
+        self.view.picked.connect(self._open)
+        self.view.stack_clicked.connect(self.model.toggle_stack)
         self.view.star_clicked.connect(self._toggle_star)
         self.view.selectionModel().selectionChanged.connect(self._update)
         self.thumbnails.failed.connect(self._report_broken)
@@ -89,6 +100,7 @@ class GalleryPanel(QWidget):
     def _make_actions(self) -> None:
         self._for_one_clip: list[QAction] = []
         self.open_action = self._action("Open", ["Return", "Enter"], self._open)
+        self.stack_action = self._action("Show Takes", ["Ctrl+Shift+T"], self._toggle_stack)
         self.compare_action = self._action("Compare", ["Ctrl+K"], self._compare)
         self.settings_action = self._action(
             "Use These Settings", ["Ctrl+U"], self._use_settings, for_one=True
@@ -147,12 +159,17 @@ class GalleryPanel(QWidget):
         header.setSpacing(6)
         header.addWidget(self.search, 1)
         header.addWidget(self.favourites)
+        header.addWidget(self.options.button)
         header.addWidget(self._count)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(header)
         layout.addWidget(self.view, 1)
+
+    def set_in_view(self, path: Path | None) -> None:
+        """Mark the clip that is on the stage; None for none."""
+        self.model.set_in_view(path)
 
     def actions_for_menu(self) -> list[QAction]:
         """The actions on the selected clips, for the window's menu."""
@@ -162,7 +179,8 @@ class GalleryPanel(QWidget):
 
     def _filter(self) -> None:
         self.favourites.setIcon(icon("star-filled" if self.favourites.isChecked() else "star"))
-        self.model.set_filter(self.search.text(), self.favourites.isChecked())
+        self.model.set_search(self.search.text())
+        self.model.arrange(favourites=self.favourites.isChecked())
         self._show_count()
 
     def _show_count(self) -> None:
@@ -189,6 +207,9 @@ class GalleryPanel(QWidget):
         self.open_action.setEnabled(one_selected)
         self.compare_action.setEnabled(len(rows) == 2 and len(readable) == 2)
         self.export_action.setEnabled(bool(readable))
+        stack = self._index().data(GalleryModel.STACK) if one_selected else None
+        self.stack_action.setEnabled(stack is not None)
+        self.stack_action.setText("Hide Takes" if stack and stack.opened else "Show Takes")
         self.favourite_action.setEnabled(bool(rows))
         self.favourite_action.setChecked(bool(rows) and all(row.favourite for row in rows))
         self.delete_action.setEnabled(bool(rows))
@@ -199,7 +220,7 @@ class GalleryPanel(QWidget):
         self._update()
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addActions([self.open_action, self.compare_action])
+        menu.addActions([self.open_action, self.stack_action, self.compare_action])
         menu.addSeparator()
         menu.addActions(
             [self.settings_action, self.variations_action, self.extend_action, self.start_action]
@@ -228,6 +249,13 @@ class GalleryPanel(QWidget):
         else:
             self.thumbnails.forget(row.id)
             self.thumbnails.still(row.id, row.path)
+
+    def _index(self) -> QModelIndex:
+        return self.model.index_of(self._one().id)
+
+    def _toggle_stack(self) -> None:
+        self.model.toggle_stack(self._index())
+        self._update()
 
     def _compare(self) -> None:
         self.compare.emit([row.id for row in self.view.rows()])
