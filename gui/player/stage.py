@@ -160,8 +160,8 @@ class Stage(QWidget):
 
     @property
     def alone(self) -> bool:
-        """Whether a single clip is in view."""
-        return self._pages.currentIndex() == 0
+        """Whether a single clip is in view, or none: no comparison, and no page of others."""
+        return not self.comparing and self._pages.currentWidget() not in self._playheads
 
     @property
     def comparing(self) -> bool:
@@ -174,7 +174,7 @@ class Stage(QWidget):
 
     def greet(self, nothing: bool) -> None:
         """Show that page, where there is nothing else, or the player again."""
-        if nothing and not self.comparing:
+        if nothing and self.alone:
             self.player.clear()
             self._pages.setCurrentWidget(self._welcome)
         elif not nothing and self._pages.currentWidget() is self._welcome:

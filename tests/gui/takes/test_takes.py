@@ -21,15 +21,17 @@ def takes(window, home, qtbot):
     database = window.database
     jobs = grouped([Job({**SETTINGS, "seed": seed}) for seed in range(4)])
     window.runner.pause(True)
+    clips = []
     for seed, number in enumerate(database.insert_jobs(jobs)):
         path = home / "clips" / f"{seed}.mp4"
         path.parent.mkdir(exist_ok=True)
         write_clip(path, frames=6 + seed, fps=8, seed=seed)
         made = {**SETTINGS, "seed": seed}
-        database.add_clip(path, made, 8, 6 + seed, 48, 32, job=number)
+        clips.append(database.add_clip(path, made, 8, 6 + seed, 48, 32, job=number))
     add(database, home / "clips" / "another.mp4", seed=99)
-    view = window.gallery.view
-    view.setCurrentIndex(window.gallery.model.index(2, 0))
+    places = [window.gallery.model.index_of(number) for number in clips]
+    (first,) = [place for place in places if place.isValid()]  # the others are behind it
+    window.gallery.view.setCurrentIndex(first)
     window.side_by_side.show_takes()
     panel = window.side_by_side.takes
     qtbot.waitUntil(lambda: all(reel.complete for reel in panel._reels), timeout=WAIT)
