@@ -202,6 +202,7 @@ class Window(QMainWindow):
         self.side_by_side.submit.connect(self._submit)
         self.when_done.changed.connect(self.queue.set_then)
         self.stage.use_frame.connect(self.compose.use_picture)
+        self.stage.player.playhead.moved.connect(self.compose.pictures.follow_playhead)
         self.stage.inspector.use_settings.connect(self.compose.apply_settings)
         self.stage.inspector.use_prompt.connect(self.compose.prompt.set_text)
         self.stage.inspector.use_seed.connect(self.compose.seed.keep)

@@ -26,6 +26,7 @@ _ELSEWHERE = (
         r"set (?:HF_HOME|MLXVID_MODELS) to a(?:nother)? folder(?: on another disk)?",
         "choose another folder for models in Settings",
     ),
+    (r"log in with `hf auth login`", "set your token in Settings"),
     (r"set AGX_\w+=1 in the environment", "let the GPU work longer in Settings"),
     (rf"python -m mlxvid\.convert {_WORD}(?: \(-h says how\))?", "Import in the Models window"),
     (rf"get it with python -m mlxvid\.hub download {_WORD}, or put", "put"),
