@@ -56,6 +56,10 @@ class Stage(QWidget):
         self._watching = True
         self._badge = ""
         self._playheads: dict[QWidget, Playhead] = {}  # of the pages that others have added
+        self._unseen: tuple[Any, float, str] | None = (
+            None  # the latest preview, while none is shown
+        )
+        self._previewed: dict[str, Any] = {}  # the settings of the clip whose preview is shown
         self.player = Player(stills)
         self.compare = CompareView()
         self.strip = ProgressStrip(runner)
@@ -189,7 +193,9 @@ class Stage(QWidget):
     def watch(self) -> None:
         """Show the clip that is being made instead of the one in view."""
         self.follow()
-        if self._runner.current is not None and self.player.path is not None:
+        if self._unseen is not None:
+            self._show(*self._unseen)
+        elif self._runner.current is not None and self.player.path is not None:
             self.player.clear("The first preview appears after a few steps.")
 
     # --- previews ---------------------------------------------------------------------------------
@@ -200,13 +206,22 @@ class Stage(QWidget):
 
     def _begin(self, job: Job) -> None:
         self._badge = ""
+        self._unseen = None
 
     def _note_progress(self, job: Job, event: dict[str, Any]) -> None:
         self._badge = progress_text(event).split(" · ")[0]
 
     def _show_preview(self, frames: Any, fps: float) -> None:
         if self._watching:
-            self.player.show_frames(frames, fps, self._badge)
+            self._show(frames, fps, self._badge)
+        else:
+            self._unseen = (frames, fps, self._badge)
+
+    def _show(self, frames: Any, fps: float, badge: str) -> None:
+        self._unseen = None
+        job = self._runner.current
+        self._previewed = job.settings if job is not None else {}
+        self.player.show_frames(frames, fps, badge)
 
     def _show_saved(self, number: int, path: Path) -> None:
         if self._watching:
@@ -216,6 +231,7 @@ class Stage(QWidget):
 
     def _leave(self, badge: str) -> None:
         """End the previews in the player, if it shows any."""
+        self._unseen = None
         if self.player.path is None:
             self.player.leave_frames(badge)
 
@@ -226,9 +242,8 @@ class Stage(QWidget):
         if not self.info.isChecked():
             return
         reel = self.player.reel
-        job = self._runner.current
         if reel.path is None:
-            settings = job.settings if job is not None and reel.count else {}
+            settings = self._previewed if reel.count else {}
             self.inspector.show_facts(facts_of(settings), settings)
             return
         row = self._database.clip_at(reel.path)
