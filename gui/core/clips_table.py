@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -164,6 +164,17 @@ class ClipsTable(Statements):
         marks = ", ".join("?" for _ in values)
         with self.change(lambda: self.clips_changed.emit([clip.id])) as change:
             change.run(f"INSERT INTO clips ({names}) VALUES ({marks})", *values.values())
+
+    def move_clips(self, paths: Mapping[int, Path]) -> None:
+        """Give clips, by their ids, other files; a clip that had one of these goes."""
+        ids = list(paths)
+        for number, path in paths.items():
+            same = self.read("SELECT id FROM clips WHERE path = ? AND id != ?", str(path), number)
+            ids += [row["id"] for row in same]
+        with self.change(lambda: self.clips_changed.emit(ids)) as change:
+            for number, path in paths.items():
+                change.run("DELETE FROM clips WHERE path = ? AND id != ?", str(path), number)
+                change.run("UPDATE clips SET path = ? WHERE id = ?", str(path), number)
 
     def remove_clip(self, number: int) -> None:
         """Remove a clip from the library; its file stays."""

@@ -55,7 +55,7 @@ def test_delete_asks_and_moves_to_the_trash(qtbot, ids, panel, database, folder,
 def test_a_clip_that_cannot_be_moved_stays(qtbot, ids, panel, database, folder, trash, tmp_path):
     (tmp_path / "data" / "Trash").write_text("a file where the trash should be")
     said = []
-    panel.message.connect(said.append)
+    panel.warning.connect(said.append)
     path = database.clip(ids[0]).path
     (folder / "a blue star.mp4").unlink()
     panel.delete([database.clip(ids[0]), database.clip(ids[1])])
@@ -78,6 +78,6 @@ def test_show_in_file_manager_needs_a_file(tmp_path, qtbot, ids, panel, database
         show_in_file_manager(tmp_path / "none.mp4")
     select(panel, ids[0])
     database.clip(ids[0]).path.unlink()
-    with qtbot.waitSignal(panel.message) as said:
+    with qtbot.waitSignal(panel.warning) as said:
         panel.show_action.trigger()
     assert str(database.clip(ids[0]).path) in said.args[0]
