@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 from mlxvid.gui.core.clip_facts import facts_of
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.jobs import Job, State
+from mlxvid.gui.core.playhead import Playhead
 from mlxvid.gui.core.progress_text import progress_text
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.widgets.icons import icon
@@ -55,6 +56,7 @@ class Stage(QWidget):
         self._runner = runner
         self._watching = True
         self._badge = ""
+        self._playheads: dict[QWidget, Playhead] = {}  # of the pages that others have added
         self._unseen: tuple[Any, float, str] | None = (
             None  # the latest preview, while none is shown
         )
@@ -106,6 +108,16 @@ class Stage(QWidget):
         """Where pictures are; one of them is shown."""
         return [self.player.canvas, self.compare.canvas]
 
+    def add_page(self, page: QWidget, playhead: Playhead) -> None:
+        """Make room for what else is shown in place of a clip, on a playhead of its own."""
+        self._pages.addWidget(page)
+        self._playheads[page] = playhead
+
+    def show_page(self, page: QWidget) -> None:
+        """Show a page that was added."""
+        self._look_away()
+        self._pages.setCurrentWidget(page)
+
     @property
     def view(self) -> ClipView:
         """The player or the comparison, whichever is shown."""
@@ -131,7 +143,8 @@ class Stage(QWidget):
         elif isinstance(focus, QComboBox):
             focus.showPopup()
         else:
-            self.view.playhead.toggle()
+            shown = [head for page, head in self._playheads.items() if page.isVisible()]
+            (*shown, self.view.playhead)[0].toggle()
 
     # --- what is in view --------------------------------------------------------------------------
 
@@ -162,6 +175,11 @@ class Stage(QWidget):
         self.player.setFocus()
 
     @property
+    def alone(self) -> bool:
+        """Whether a single clip is in view, or none: no comparison, and no page of others."""
+        return not self.comparing and self._pages.currentWidget() not in self._playheads
+
+    @property
     def comparing(self) -> bool:
         return self._pages.currentIndex() == 1
 
@@ -172,7 +190,7 @@ class Stage(QWidget):
 
     def greet(self, nothing: bool) -> None:
         """Show that page, where there is nothing else, or the player again."""
-        if nothing and not self.comparing:
+        if nothing and self.alone:
             self.player.clear()
             self._pages.setCurrentWidget(self._welcome)
         elif not nothing and self._pages.currentWidget() is self._welcome:
