@@ -120,7 +120,7 @@ class Menus(QObject):
         settings = self._add(self.file, "Settings…", "Ctrl+,", self.settings_chosen.emit)
         settings.setMenuRole(QAction.MenuRole.PreferencesRole)
         self.file.addSeparator()
-        self._add(self.file, "Close", Key.Close, window.close)
+        self._add(self.file, "Close", "Ctrl+W", window.close)
         leave = self._add(self.file, "Quit", "Ctrl+Q", window.close)
         leave.setMenuRole(QAction.MenuRole.QuitRole)
 

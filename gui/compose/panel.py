@@ -100,7 +100,7 @@ class ComposePanel(ComposeForm):
         else:
             title = self.picker.value().title
             what = SETTINGS[setting].label.lower()
-            self.message.emit(f"{title} takes no {what} picture: choose a model that does.")
+            self.message.emit(f"{title} takes no {what}: choose a model that does.")
 
     def extend(self, settings: dict[str, Any], picture: Path, clip: Path) -> None:
         """Go on where a clip ended, with its settings and another seed.
