@@ -20,6 +20,7 @@ from mlxvid.gui.widgets.notices import Notice, NoticeAction, NoticeBar
 # Names by which a notice is withdrawn once it no longer holds.
 _SILENT = "silent"
 _PAUSED = "paused"
+_LIBRARY = "library"
 _DONE = "done"
 
 
@@ -54,7 +55,7 @@ class Announcements(QObject):
         runner.noted.connect(self.inform)
         runner.progressed.connect(lambda *_: bar.withdraw(_SILENT))
         runner.changed.connect(self._follow_pause)
-        database.message.connect(self.warn)
+        database.message.connect(self._report_library)
 
     def inform(self, text: str) -> None:
         """Show a message that needs no answer."""
@@ -163,7 +164,18 @@ class Announcements(QObject):
         if self._runner.paused:
             self.report_paused()
 
+    def _report_library(self, text: str) -> None:
+        halts = [notice for notice in self._bar.notices if notice.name == _PAUSED]
+        if not any(self._is_of_library(notice.text) for notice in halts):
+            self._bar.show_notice(Notice(text, wrong=True, name=_LIBRARY))
+
+    def _is_of_library(self, text: str) -> bool:
+        """Whether it says that the library can't be written."""
+        return str(self._database.path) in text
+
     def _report_halt(self, text: str) -> None:
+        if self._is_of_library(text):  # one notice is enough: this one says what comes of it
+            self._bar.withdraw(_LIBRARY)
         self._offer_resume(text, "Resume Queue", [], wrong=True)
 
     def _report_silence(self, seconds: int) -> None:

@@ -118,7 +118,7 @@ class Menus(QObject):
         settings = self._add(self.file, "Settings…", "Ctrl+,", self.settings_chosen.emit)
         settings.setMenuRole(QAction.MenuRole.PreferencesRole)
         self.file.addSeparator()
-        self._add(self.file, "Close", Key.Close, window.close)
+        self._add(self.file, "Close", "Ctrl+W", window.close)
         leave = self._add(self.file, "Quit", "Ctrl+Q", window.close)
         leave.setMenuRole(QAction.MenuRole.QuitRole)
 
@@ -166,6 +166,7 @@ class Menus(QObject):
         self.side_panel = self._panel("Side Panel", "Ctrl+Alt+2", panels.side)
         self.view.addAction(panels.stage.info)
         self.view.addSeparator()
+        self.view.addMenu(panels.gallery.options.menu)
         self._fill_appearance(self.view.addMenu("Appearance"))
         self._full_screen = self._add(
             self.view, "Enter Full Screen", Key.FullScreen, self._toggle_full_screen

@@ -86,8 +86,8 @@ class ComposeForm(QWidget):
         self.negative_box = NegativeBox()
         self.negative = self.negative_box.edit
         self.pictures = PicturesBox()
-        self.levels = LevelsBar()
         self.size_box = SizeBox()
+        self.levels = LevelsBar(self.size_box)
         self.length_box = LengthBox()
         self.steps = whole_field(SETTINGS["steps"])
         self.guidance = number_field(SETTINGS["guidance"], 0.5)

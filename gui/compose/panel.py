@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,8 @@ from mlxvid.model.settings import SETTINGS
 from mlxvid.run.repeat import changes
 
 from .form import ComposeForm
-from .levels import at_level, is_at
+from .levels import at_level
+from .picture_shape import PictureShape
 from .summary import summary
 
 # The plan follows this many milliseconds after the last change.
@@ -58,6 +58,7 @@ class ComposePanel(ComposeForm):
         self._draft: dict[str, Any] = {}  # what was in the fields before a job was edited
         self._by_model: dict[str, dict[str, Any]] = {}  # the settings last used with each model
         self._name = ""
+        self._shape = PictureShape(self.size_box, self.pictures)
         self._timer = QTimer(self, singleShot=True, interval=_SETTLE)
         self._connect()
         self._show_editing()
@@ -115,7 +116,7 @@ class ComposePanel(ComposeForm):
         else:
             title = self.picker.value().title
             what = SETTINGS[setting].label.lower()
-            self.message.emit(f"{title} takes no {what} picture: choose a model that does.")
+            self.message.emit(f"{title} takes no {what}: choose a model that does.")
 
     def extend(self, settings: dict[str, Any], picture: Path, clip: Path) -> None:
         """Go on where a clip ended, with its settings and another seed.
@@ -294,6 +295,8 @@ class ComposePanel(ComposeForm):
         self._fit()
         if other:
             self._fill_particular(self._by_model.get(choice.name, {}), choice)
+            if not self._filling:
+                self._shape.let_go()
             self.model_chosen.emit(choice.name)
         self._timer.start()
 
@@ -319,11 +322,13 @@ class ComposePanel(ComposeForm):
     def _fill(self, settings: dict[str, Any]) -> None:
         """Put settings into the fields; without a prompt among them, the other fields stay."""
         self._filling = True
+        self._shape.hold()
         if "prompt" in settings:
             self._fill_all(settings)
         else:
             self._fill_particular(self._particular() | settings, self.picker.value())
         self._filling = False
+        self._shape.let_go()
         self._timer.start()
 
     def _fill_all(self, settings: dict[str, Any]) -> None:
@@ -354,24 +359,13 @@ class ComposePanel(ComposeForm):
         self.plan_line.show_plan(settings, choice, machine, self.takes.value())
         self.plan_line.dress(self.button, self._editing is not None)
         self.advanced.tell(summary(settings, choice.card, self.seed.locked))
-        self.levels.show_level(self._level(settings))
+        self.levels.follow(settings)
+        self.pictures.show_fit(self.size_box)
 
-    # --- levels and sizes -------------------------------------------------------------------------
-
-    def _level(self, settings: dict[str, Any]) -> str | None:
-        """The level that these settings are at, whatever their shape."""
-        for name, level in self.levels.levels().items():
-            if is_at(self._shaped(level), settings):
-                return name
-        return None
-
-    def _shaped(self, level: Mapping[str, Any]) -> dict[str, Any]:
-        """A level's settings in the shape that was chosen."""
-        width, height = self.size_box.like(level["width"], level["height"])
-        return {**level, "width": width, "height": height}
+    # --- sizes ------------------------------------------------------------------------------------
 
     def _take_level(self, level: dict[str, Any]) -> None:
-        self._fill(at_level(self._particular(), self._shaped(level)))
+        self._fill(at_level(self._particular(), level))
 
     def _ask_for_size(self) -> None:
         self.advanced.set_open(True)

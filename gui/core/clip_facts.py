@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from PySide6.QtCore import QDateTime, QLocale
 
 from mlxvid.catalog import CATALOG
 from mlxvid.model.settings import SETTINGS
@@ -60,7 +61,8 @@ def facts_of(
     if seconds is not None:
         found.append(_plain("seconds", "Time taken", duration(seconds)))
     if created is not None:
-        stamp = time.strftime("%Y-%m-%d %H:%M", time.localtime(created))
+        made = QDateTime.fromSecsSinceEpoch(int(created))
+        stamp = QLocale().toString(made, QLocale.FormatType.ShortFormat)
         found.append(_plain("created", "Made", stamp))
     if path is not None:
         found.append(Fact("file", "File", path.name, str(path)))

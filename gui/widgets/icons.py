@@ -49,6 +49,7 @@ _SHAPES = {
     "pause": '<path d="M9 6v12M15 6v12"/>',
     "play": '<path d="M8 5.5l11 6.5-11 6.5z"/>',
     "resume": '<path d="M19 12a7 7 0 1 1-2.1-5"/><path d="M19 4v4h-4"/>',
+    "playhead": '<path d="M8 5h8v4l-4 4-4-4z"/><path d="M12 13v7"/>',
     "right": '<path d="M10 7l5 5-5 5"/>',
     "search": '<circle cx="11" cy="11" r="5.5"/><path d="M15.2 15.2L20 20"/>',
     "sliders": (

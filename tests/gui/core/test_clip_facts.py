@@ -49,7 +49,7 @@ def test_everything_known_is_told_and_nothing_else():
     assert texts["quantize"] == "8 bits"
     assert texts["seconds"] == "3 min 20 s"
     assert texts["file"] == "a.mp4"
-    assert texts["created"].startswith(("1970", "1969"))
+    assert "70" in texts["created"] or "69" in texts["created"]
     assert not texts.keys() & {"revision", "negative_prompt", "draft_decode", "width"}
     by_name = {fact.name: fact for fact in facts}
     assert by_name["file"].copied == "/clips/a.mp4"
