@@ -30,7 +30,7 @@ _ELSEWHERE = (
     (r"set AGX_\w+=1 in the environment", "let the GPU work longer in Settings"),
     (rf"python -m mlxvid\.convert {_WORD}(?: \(-h says how\))?", "Import in the Models window"),
     (rf"get it with python -m mlxvid\.hub download {_WORD}, or put", "put"),
-    (r", on a Mac with: sips .*", ", on a Mac with Preview"),
+    (r", on a Mac with: sips .*\.png", ", on a Mac with Preview"),
 )
 _PHRASES = [(re.compile(pattern), said) for pattern, said in _ELSEWHERE]
 

@@ -182,18 +182,21 @@ class GalleryDelegate(QStyledItemDelegate):
         font = small_font(option.font, SMALL)
         painter.setFont(font)
         stack: Stack | None = index.data(GalleryModel.STACK)
-        texts = {"bottom left": index.data(GalleryModel.DAY)}
-        if self._thumbnails.broken(row.id) is None:
-            texts["bottom right"] = length_text(row)
+        texts: dict[str, str] = {}
         if stack is not None:
             texts["top left"] = stack_text(stack)
+        if self._thumbnails.broken(row.id) is None:
+            texts["bottom right"] = length_text(row)
+        texts["bottom left"] = index.data(GalleryModel.DAY)  # goes first where room is short
+        boxes: list[QRect] = []
         for corner, text in texts.items():
-            if text:
-                _paint_badge(painter, _badge(picture, text, font, corner), text)
+            box = _badge(picture, text, font, corner)
+            if text and not any(box.intersects(other) for other in boxes):
+                _paint_badge(painter, box, text)
+                boxes.append(box)
         if index.data(GalleryModel.IN_VIEW):
-            bar = QRect(picture.left(), option.rect.bottom() - 3, picture.width(), 3)
-            look = colours(option.palette)
-            painter.fillRect(bar, QColor(look.accent))
+            bar = QRect(picture.left(), picture.bottom() + 3, picture.width(), 3)
+            painter.fillRect(bar, QColor(colours(option.palette).accent))
 
     def _paint_text(
         self,

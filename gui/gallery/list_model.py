@@ -78,6 +78,12 @@ class GalleryModel(QAbstractListModel):
         """The models of all clips."""
         return sorted({row.model for row in self._all if row.model})
 
+    @property
+    def count(self) -> int:
+        """How many clips are shown, with those that stand behind others."""
+        hidden = [stack.count - 1 for stack in self._stacks.values() if not stack.opened]
+        return len(self._rows) + sum(hidden)
+
     def arrange(self, **changes: Any) -> None:
         """Show clips as the changed fields of the arrangement say."""
         before = self.arrangement

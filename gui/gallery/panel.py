@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLineEdit,
     QMenu,
-    QMessageBox,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -30,9 +29,10 @@ from mlxvid.gui.core.trash import FILE_MANAGER, ON_MAC, move_to_trash, show_in_f
 from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.theme import faint_label
 
-from .arrangement import title
 from .list_model import GalleryModel
+from .missing import MissingLine
 from .options import ViewOptions
+from .removal import removal_question
 from .thumbnails import Thumbnails
 from .view import GalleryView
 
@@ -77,6 +77,11 @@ class GalleryPanel(QWidget):
         self.options = ViewOptions(self.model, preferences, self)
         self.options.tile_changed.connect(self.view.set_least_width)
         self.view.set_least_width(self.options.tile)
+        self.missing = MissingLine(database)
+        self.missing.located.connect(self._read_again)
+        self.missing.removed.connect(lambda: self._ask_about(self._missing(), True))
+        self.missing.message.connect(self.message)
+        self.missing.warning.connect(self.warning)
         self._typing = QTimer(self)
         self._typing.setSingleShot(True)
         self._typing.setInterval(TYPING)
@@ -110,7 +115,7 @@ class GalleryPanel(QWidget):
         )
         self.extend_action = self._action("Extend from Last Frame", [], self._extend, for_one=True)
         self.start_action = self._action(
-            "Use Last Frame as Start Image", [], self._use_as_start, for_one=True
+            "Use Last Frame as First Picture", [], self._use_as_start, for_one=True
         )
         self.favourite_action = self._action("Favourite", ["."], self._toggle_favourites)
         self.favourite_action.setCheckable(True)
@@ -166,6 +171,7 @@ class GalleryPanel(QWidget):
         layout.setSpacing(0)
         layout.addLayout(header)
         layout.addWidget(self.view, 1)
+        layout.addWidget(self.missing)
 
     def set_in_view(self, path: Path | None) -> None:
         """Mark the clip that is on the stage; None for none."""
@@ -184,7 +190,7 @@ class GalleryPanel(QWidget):
         self._show_count()
 
     def _show_count(self) -> None:
-        count = self.model.rowCount()
+        count = self.model.count
         text = f"{count} clip{'' if count == 1 else 's'}"
         self._count.setText(text if count else "")
         self._count.setVisible(count > 0)
@@ -212,6 +218,7 @@ class GalleryPanel(QWidget):
         self.stack_action.setText("Hide Takes" if stack and stack.opened else "Show Takes")
         self.favourite_action.setEnabled(bool(rows))
         self.favourite_action.setChecked(bool(rows) and all(row.favourite for row in rows))
+        self.missing.show_rows(self._missing())
         self.delete_action.setEnabled(bool(rows))
 
     def _show_menu(self, place: QPoint) -> None:
@@ -240,6 +247,21 @@ class GalleryPanel(QWidget):
     def _readable(self) -> list[ClipRow]:
         """The selected clips but those whose files can't be read."""
         return [row for row in self.view.rows() if self.thumbnails.broken(row.id) is None]
+
+    def _missing(self) -> list[ClipRow]:
+        """The selected clips that have no files."""
+        found = []
+        for row in self.view.rows():
+            broken = self.thumbnails.broken(row.id)
+            if broken is not None and broken.missing:
+                found.append(row)
+        return found
+
+    def _read_again(self, numbers: list[int]) -> None:
+        for number in numbers:
+            self.thumbnails.forget(number)
+        self.view.viewport().update()
+        self._update()
 
     def _open(self) -> None:
         """Open a clip; read the file of a broken one again."""
@@ -287,7 +309,7 @@ class GalleryPanel(QWidget):
 
     def _failed(self, task: Task, message: str) -> None:
         self._extending.pop(task, None)
-        self.message.emit(message)
+        self.warning.emit(message)
 
     def _export(self) -> None:
         sources = []
@@ -299,7 +321,7 @@ class GalleryPanel(QWidget):
         try:
             show_in_file_manager(self._one().path)
         except MediaError as error:
-            self.message.emit(shown(error))
+            self.warning.emit(shown(error))
 
     def _toggle_star(self, index: QModelIndex) -> None:
         row = index.data(GalleryModel.ROW)
@@ -317,16 +339,10 @@ class GalleryPanel(QWidget):
     def ask_to_delete(self) -> None:
         """Ask once for the whole selection."""
         rows = self.view.rows()
-        what = f"“{_shortened(title(rows[0]))}”" if len(rows) == 1 else f"these {len(rows)} clips"
-        box = QMessageBox(
-            QMessageBox.Icon.NoIcon, "Move to Trash", f"Move {what} to the Trash?", parent=self
-        )
-        pronoun = "it" if len(rows) == 1 else "them"
-        box.setInformativeText(f"You can put {pronoun} back from there.")
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        move = box.addButton("Move to Trash", QMessageBox.ButtonRole.AcceptRole)
-        box.setDefaultButton(move)
-        box.setEscapeButton(box.addButton(QMessageBox.StandardButton.Cancel))
+        self._ask_about(rows, len(self._missing()) == len(rows))
+
+    def _ask_about(self, rows: list[ClipRow], missing: bool) -> None:
+        box = removal_question(rows, missing, self)
         box.accepted.connect(partial(self.delete, rows))
         box.open()
 
@@ -340,11 +356,7 @@ class GalleryPanel(QWidget):
                 if row.path.exists():
                     move_to_trash(row.path)
             except MediaError as error:
-                self.message.emit(shown(error))
+                self.warning.emit(shown(error))
             else:
                 self.thumbnails.forget(row.id)
                 self._database.remove_clip(row.id)
-
-
-def _shortened(text: str, most: int = 60) -> str:
-    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"

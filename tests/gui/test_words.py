@@ -108,6 +108,10 @@ def test_nothing_of_the_command_line_reaches_the_window(room):
             "convert it: Import in the Models window.",
         ),
         (
+            "save it as PNG, on a Mac with: sips -s format png a b.heic -o a b.heic.png.",
+            "save it as PNG, on a Mac with Preview.",
+        ),
+        (
             "let the display sleep, make it smaller, or set AGX_X_Y=1 in the environment",
             "let the display sleep, make it smaller, or let the GPU work longer in Settings",
         ),

@@ -9,6 +9,7 @@ import pytest
 from mlxvid import hub
 from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.preferences import MODELS, RESERVE, WORK, Appearance, Preferences
+from mlxvid.gui.core.worker_client import WorkerClient
 from mlxvid.gui.dialogs.preferences import PreferencesDialog
 from mlxvid.metal_errors import RELAXED
 from mlxvid.model.machine import GIB, mac
@@ -97,6 +98,17 @@ def test_memory_is_left_to_other_programs(preferences, qtbot, monkeypatch, theme
     assert f"{(total - GIB) / GIB:.0f} of {total / GIB:.0f}" in dialog.generation._room.text()
     field.setValue(0)
     assert choices.machine.usable < total - GIB
+
+
+def test_the_worker_goes_by_it(preferences, qtbot, monkeypatch):
+    monkeypatch.setenv(RESERVE, "")
+    preferences.memory_left = 1
+    client = WorkerClient()
+    with qtbot.waitSignal(client.ready, timeout=60_000) as ready:
+        client.load("1", {"model": "mini"})
+    client.shutdown()
+    machine = ready.args[0]["machine"]
+    assert machine["usable"] == machine["total"] - GIB
 
 
 def test_the_gpu_may_work_longer(preferences, qtbot, monkeypatch, themed):

@@ -225,7 +225,7 @@ def test_extend_and_use_as_start_image(qtbot, ids, panel, database, tmp_path):
     assert used.args[0] == still and os.listdir(tmp_path / "stills") == [still.name]
     database.clip(ids[0]).path.unlink()
     for action in (panel.extend_action, panel.start_action):
-        with qtbot.waitSignal(panel.message, timeout=WAIT) as said:
+        with qtbot.waitSignal(panel.warning, timeout=WAIT) as said:
             action.trigger()
         assert database.clip(ids[0]).path.name in said.args[0]
     assert panel._extending == {}

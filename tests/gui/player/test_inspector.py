@@ -83,7 +83,9 @@ def test_it_follows_what_is_in_view(opened, qtbot, home):
     assert text(opened, "size") is None and note.isVisible()
     opened.runner.current = Job({**SETTINGS, "prompt": "a preview"}, 5)
     opened.stage.follow()
-    opened.stage.player.show_frames(levels(5), 8)
+    opened.runner.previewed.emit(levels(5), 8.0)
+    opened.runner.current = Job({**SETTINGS, "prompt": "the next"}, 6)
+    opened.stage.info.toggled.emit(True)
     opened.runner.current = None
     assert text(opened, "prompt") == "a preview" and text(opened, "file") is None
 
