@@ -182,7 +182,7 @@ class Window(QMainWindow):
 
     def _connect(self) -> None:
         inform = self.announcements.inform
-        panels = (self.compose, self.stage, self.gallery, self.menus, self.tools)
+        panels = (self.compose, self.stage, self.gallery, self.menus)
         for part in (*panels, self.help, self.opening):
             part.message.connect(inform)
         self.compose.submit.connect(self._submit)
@@ -226,6 +226,7 @@ class Window(QMainWindow):
         self.menus.settings_chosen.connect(
             lambda: self.tools.show_settings(self.compose.to_begin_with)
         )
+        self.tools.told.connect(self.notices.show_notice)
         self.tools.model_chosen.connect(self.compose.picker.set_name)
         for part in (self.stage, self.gallery, self.tools, self.opening, self.exports):
             part.warning.connect(self.announcements.warn)
