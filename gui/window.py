@@ -50,6 +50,7 @@ from .help_menu import Help
 from .menus import Menus, Panels
 from .opening import Opening
 from .presence import Presence
+from .several import SeveralPictures
 from .side_by_side import SideBySide
 from .side_fold import SideFold
 from .tool_windows import ToolWindows
@@ -200,6 +201,8 @@ class Window(QMainWindow):
         self.menus.queue.addMenu(self.when_done.menu)
         self.menus.clip.addAction(self.side_by_side.show_action)
         self.side_by_side.submit.connect(self._submit)
+        several = SeveralPictures(self.compose, self.undo_stack, self.notices, self)
+        self.opening.several.connect(several.offer)
         self.when_done.changed.connect(self.queue.set_then)
         self.stage.use_frame.connect(self.compose.use_picture)
         self.stage.player.playhead.moved.connect(self.compose.pictures.follow_playhead)
