@@ -188,6 +188,7 @@ class Window(QMainWindow):
             part.message.connect(inform)
         self.compose.submit.connect(self._submit)
         self.compose.edited.connect(self._change)
+        self.compose.replaced.connect(self.undo_stack.push)
         for prompt in (self.compose.prompt, self.compose.negative):
             prompt.handed_on.connect(self.opening.receive)
         self.compose.model_chosen.connect(self.runner.prepare)

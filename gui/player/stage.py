@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -87,10 +88,13 @@ class Stage(QWidget):
         self.player.message.connect(self.message)
         self.player.warning.connect(self.warning)
         self.compare.message.connect(self.message)
-        self.play = QAction("Play or Pause", self)
-        self.play.setShortcut(QKeySequence(Qt.Key.Key_Space))
-        self.play.triggered.connect(self._play_or_press)
-        self.addAction(self.play)
+        # Their keys work in all of the window; a text field takes them first.
+        self._shuttle = [
+            self._action("Play or Pause", "Space", self._play_or_press),
+            self._action("Play Backward", "J", lambda: self.view.playhead.shuttle(-1)),
+            self._action("Stop", "K", lambda: self.view.playhead.pause()),
+            self._action("Play Forward", "L", lambda: self.view.playhead.shuttle(1)),
+        ]
         self.strip.watch.connect(self.watch)
         self.strip.set_watched(True)
         runner.started.connect(self._begin)
@@ -121,7 +125,15 @@ class Stage(QWidget):
 
     def actions_for_menu(self) -> list[QAction]:
         """The actions on what is in view, for the window's menu."""
-        return [self.play, *self.view.actions_for_menu()]
+        own = self.view.transport.play
+        return [*self._shuttle, *(one for one in self.view.actions_for_menu() if one is not own)]
+
+    def _action(self, text: str, key: str, then: Callable[[], None]) -> QAction:
+        made = QAction(text, self)
+        made.setShortcut(QKeySequence(key))
+        made.triggered.connect(lambda: then())
+        self.addAction(made)
+        return made
 
     def _play_or_press(self) -> None:
         """Play or pause wherever the focus is; a control that Space presses is pressed."""
