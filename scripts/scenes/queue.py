@@ -46,6 +46,7 @@ def queue(studio: Studio) -> None:
 @scene()
 def history(studio: Studio) -> None:
     """What was made, and a clip that failed."""
+    studio.window.runner.pause(True)
     (number,) = studio.database.insert_jobs([Job({**CLIP, "prompt": PROMPTS[3], "seed": 3})])
     studio.database.set_job_state(number, State.FAILED, "The clip was too large: make it smaller.")
     studio.database.note_end(number, 12.0)
