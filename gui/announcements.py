@@ -21,6 +21,7 @@ from mlxvid.gui.widgets.notices import Notice, NoticeAction, NoticeBar
 _SILENT = "silent"
 _PAUSED = "paused"
 _LIBRARY = "library"
+_FAULT = "fault"
 _DONE = "done"
 
 
@@ -87,6 +88,12 @@ class Announcements(QObject):
         """Say that the last session ended unexpectedly."""
         action: NoticeAction = ("Show Log", show_log)
         self._bar.show_notice(Notice("mlxvid ended unexpectedly.", [action], wrong=True))
+
+    def report_fault(self, show_log: Callable[[], None], report: Callable[[], None]) -> None:
+        """Say that the app itself has made a mistake."""
+        text = "Something went wrong in mlxvid itself: what you did last may not be done."
+        actions: list[NoticeAction] = [("Show Log", show_log), ("Report a Problem…", report)]
+        self._bar.show_notice(Notice(text, actions, wrong=True, name=_FAULT))
 
     def report_found(self, count: int, folder: Path) -> None:
         """Say that clips have come into the gallery that no queue has made."""

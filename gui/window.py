@@ -50,6 +50,7 @@ from .help_menu import Help
 from .menus import Menus, Panels
 from .opening import Opening
 from .presence import Presence
+from .side_by_side import SideBySide
 from .side_fold import SideFold
 from .tool_windows import ToolWindows
 from .way_in import WayIn
@@ -105,6 +106,16 @@ class Window(QMainWindow):
         self.when_done = WhenDone(
             self.tally, self.runner, self.notices, self.close, lambda: list(self._under_way()), self
         )
+        self.side_by_side = SideBySide(
+            self,
+            self.stage,
+            self.gallery,
+            self.compose,
+            database,
+            self.runner,
+            self.undo_stack,
+            self.notices,
+        )
         self._arrange()
         panels = Panels(self.compose, self.stage, self.gallery, self.queue, self.side)
         self.menus = Menus(self, panels, self.runner, self.choices, preferences, self.undo_stack)
@@ -145,7 +156,8 @@ class Window(QMainWindow):
     # --- layout and signals -----------------------------------------------------------------------
 
     def _arrange(self) -> None:
-        Overlay(self.notices, [*self.stage.pictures, self.welcome], self.stage)
+        pictures = [*self.stage.pictures, self.welcome, self.side_by_side.takes.canvas]
+        Overlay(self.notices, pictures, self.stage)
         self.stage.layout().addWidget(self.exports.bar)
         self.side = QTabWidget()
         self.side.setDocumentMode(True)
@@ -175,6 +187,7 @@ class Window(QMainWindow):
             part.message.connect(inform)
         self.compose.submit.connect(self._submit)
         self.compose.edited.connect(self._change)
+        self.compose.replaced.connect(self.undo_stack.push)
         for prompt in (self.compose.prompt, self.compose.negative):
             prompt.handed_on.connect(self.opening.receive)
         self.compose.model_chosen.connect(self.runner.prepare)
@@ -184,7 +197,10 @@ class Window(QMainWindow):
         self.tally.done.connect(self.announcements.report_done)
         self.announcements.resumed.connect(self.queue.resume_jobs)
         self.announcements.show_job.connect(self._show_job)
+        self.menus.queue.addAction(self.side_by_side.grid_action)
         self.menus.queue.addMenu(self.when_done.menu)
+        self.menus.clip.addAction(self.side_by_side.show_action)
+        self.side_by_side.submit.connect(self._submit)
         self.when_done.changed.connect(self.queue.set_then)
         self.stage.use_frame.connect(self.compose.use_picture)
         self.stage.player.playhead.moved.connect(self.compose.pictures.follow_playhead)
@@ -230,7 +246,7 @@ class Window(QMainWindow):
         self.queue.select(number)
 
     def leave_compare(self) -> None:
-        if self.stage.comparing:
+        if not self.stage.alone:
             self.stage.close_compare()
 
     def _submit(self, jobs: list[Job]) -> None:
@@ -332,7 +348,7 @@ class Window(QMainWindow):
             facts["a clip is being made"] = (
                 "You can resume it when mlxvid starts again, and the queue is kept."
             )
-        if self.exports.job.running:
+        if self.exports.job.running or self.side_by_side.takes.exporting:
             facts["a clip is being exported"] = "The export will be lost."
         if self.tools.busy:
             facts["a model is being fetched"] = "It goes on when you ask for it again."

@@ -38,6 +38,10 @@ class ClipRow:
     group: str
 
 
+_COLUMNS = (
+    *("id", "path", "created", "prompt", "model", "settings"),
+    *("fps", "frames", "width", "height", "favourite", "job"),
+)
 # A clip's row with the group of the job that made it.
 _SELECT = (
     f"SELECT clips.*, coalesce(json_extract(jobs.settings, '$.{GROUP}'), '') AS \"group\" "
@@ -151,6 +155,15 @@ class ClipsTable(Statements):
         with self.change(lambda: self.clips_changed.emit(ids)) as change:
             for number in ids:
                 change.run("UPDATE clips SET favourite = ? WHERE id = ?", int(favourite), number)
+
+    def restore_clip(self, clip: ClipRow) -> None:
+        """Put a clip back that was removed, as it was."""
+        values = {name: getattr(clip, name) for name in _COLUMNS}
+        values |= {"path": str(clip.path), "settings": json.dumps(clip.settings)}
+        names = ", ".join(values)
+        marks = ", ".join("?" for _ in values)
+        with self.change(lambda: self.clips_changed.emit([clip.id])) as change:
+            change.run(f"INSERT INTO clips ({names}) VALUES ({marks})", *values.values())
 
     def move_clips(self, paths: Mapping[int, Path]) -> None:
         """Give clips, by their ids, other files; a clip that had one of these goes."""

@@ -115,7 +115,7 @@ class GalleryPanel(QWidget):
         )
         self.extend_action = self._action("Extend from Last Frame", [], self._extend, for_one=True)
         self.start_action = self._action(
-            "Use Last Frame as Start Image", [], self._use_as_start, for_one=True
+            "Use Last Frame as First Picture", [], self._use_as_start, for_one=True
         )
         self.favourite_action = self._action("Favourite", ["."], self._toggle_favourites)
         self.favourite_action.setCheckable(True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -22,6 +23,7 @@ from PySide6.QtWidgets import (
 from mlxvid.gui.core.clip_facts import facts_of
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.jobs import Job, State
+from mlxvid.gui.core.playhead import Playhead
 from mlxvid.gui.core.progress_text import progress_text
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.widgets.icons import icon
@@ -54,6 +56,7 @@ class Stage(QWidget):
         self._runner = runner
         self._watching = True
         self._badge = ""
+        self._playheads: dict[QWidget, Playhead] = {}  # of the pages that others have added
         self._unseen: tuple[Any, float, str] | None = (
             None  # the latest preview, while none is shown
         )
@@ -85,10 +88,13 @@ class Stage(QWidget):
         self.player.message.connect(self.message)
         self.player.warning.connect(self.warning)
         self.compare.message.connect(self.message)
-        self.play = QAction("Play or Pause", self)
-        self.play.setShortcut(QKeySequence(Qt.Key.Key_Space))
-        self.play.triggered.connect(self._play_or_press)
-        self.addAction(self.play)
+        # Their keys work in all of the window; a text field takes them first.
+        self._shuttle = [
+            self._action("Play or Pause", "Space", self._play_or_press),
+            self._action("Play Backward", "J", lambda: self.view.playhead.shuttle(-1)),
+            self._action("Stop", "K", lambda: self.view.playhead.pause()),
+            self._action("Play Forward", "L", lambda: self.view.playhead.shuttle(1)),
+        ]
         self.strip.watch.connect(self.watch)
         self.strip.set_watched(True)
         runner.started.connect(self._begin)
@@ -102,6 +108,16 @@ class Stage(QWidget):
         """Where pictures are; one of them is shown."""
         return [self.player.canvas, self.compare.canvas]
 
+    def add_page(self, page: QWidget, playhead: Playhead) -> None:
+        """Make room for what else is shown in place of a clip, on a playhead of its own."""
+        self._pages.addWidget(page)
+        self._playheads[page] = playhead
+
+    def show_page(self, page: QWidget) -> None:
+        """Show a page that was added."""
+        self._look_away()
+        self._pages.setCurrentWidget(page)
+
     @property
     def view(self) -> ClipView:
         """The player or the comparison, whichever is shown."""
@@ -109,7 +125,15 @@ class Stage(QWidget):
 
     def actions_for_menu(self) -> list[QAction]:
         """The actions on what is in view, for the window's menu."""
-        return [self.play, *self.view.actions_for_menu()]
+        own = self.view.transport.play
+        return [*self._shuttle, *(one for one in self.view.actions_for_menu() if one is not own)]
+
+    def _action(self, text: str, key: str, then: Callable[[], None]) -> QAction:
+        made = QAction(text, self)
+        made.setShortcut(QKeySequence(key))
+        made.triggered.connect(lambda: then())
+        self.addAction(made)
+        return made
 
     def _play_or_press(self) -> None:
         """Play or pause wherever the focus is; a control that Space presses is pressed."""
@@ -119,7 +143,8 @@ class Stage(QWidget):
         elif isinstance(focus, QComboBox):
             focus.showPopup()
         else:
-            self.view.playhead.toggle()
+            shown = [head for page, head in self._playheads.items() if page.isVisible()]
+            (*shown, self.view.playhead)[0].toggle()
 
     # --- what is in view --------------------------------------------------------------------------
 
@@ -150,6 +175,11 @@ class Stage(QWidget):
         self.player.setFocus()
 
     @property
+    def alone(self) -> bool:
+        """Whether a single clip is in view, or none: no comparison, and no page of others."""
+        return not self.comparing and self._pages.currentWidget() not in self._playheads
+
+    @property
     def comparing(self) -> bool:
         return self._pages.currentIndex() == 1
 
@@ -160,7 +190,7 @@ class Stage(QWidget):
 
     def greet(self, nothing: bool) -> None:
         """Show that page, where there is nothing else, or the player again."""
-        if nothing and not self.comparing:
+        if nothing and self.alone:
             self.player.clear()
             self._pages.setCurrentWidget(self._welcome)
         elif not nothing and self._pages.currentWidget() is self._welcome:

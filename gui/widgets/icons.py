@@ -36,6 +36,7 @@ _SHAPES = {
         '<path d="M5 17l5-5 4 4 2-2 3 3"/>'
     ),
     "info": '<circle cx="12" cy="12" r="8"/><path d="M12 11v5"/>' + _DOT.format(12, 8),
+    "history": '<circle cx="12" cy="12" r="7.5"/><path d="M12 7.5V12l3 2"/>',
     "last": '<path d="M17 6v12M6 6l8 6-8 6z"/>',
     "lock": (
         '<rect x="6" y="11" width="12" height="8" rx="1.5"/>'

@@ -181,6 +181,7 @@ QLabel[role="faint"] {{ color: {c.faint}; }}
 QLabel[role="danger"] {{ color: {c.danger}; }}
 QLabel[role="warning"] {{ color: {c.warning}; }}
 QLabel[role="heading"] {{ font-weight: 600; }}
+QFrame[role="popup"] {{ background: {c.panel}; border: 1px solid {c.line}; }}
 QFrame[role="line"] {{ background: {c.line}; border: none; }}
 
 QLineEdit, QPlainTextEdit, QSpinBox, QDoubleSpinBox, QComboBox {{

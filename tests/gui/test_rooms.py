@@ -17,7 +17,7 @@ FLOORS = {
         room: {room, "core", "widgets"}
         for room in (
             *("compose", "dialogs", "export", "gallery", "models", "player", "queue"),
-            "welcome",
+            *("takes", "welcome"),
         )
     },
 }

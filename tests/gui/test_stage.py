@@ -44,6 +44,24 @@ def test_space_plays_wherever_no_text_is_written_and_nothing_is_pressed(window, 
     assert favourites.isChecked() and not head.playing
 
 
+def test_the_shuttle_s_keys_work_wherever_no_text_is_written(window, qtbot, home):
+    window.activateWindow()
+    open_clip(qtbot, window, write_clip(home / "clip.mp4"))
+    head = window.stage.player.playhead
+    speed = window.stage.player.transport.findChild(QToolButton, "speed")
+    window.gallery.view.setFocus()
+    keys = [(Qt.Key.Key_L, 1, "1×"), (Qt.Key.Key_L, 2, "2×"), (Qt.Key.Key_J, -1, "−1×")]
+    for key, pace, text in keys:
+        qtbot.keyClick(window.gallery.view, key)
+        assert head.playing and head.pace == pace and speed.text() == text
+    qtbot.keyClick(window.gallery.view, Qt.Key.Key_K)
+    assert not head.playing and speed.text() == "1×"
+    window.compose.prompt.set_text("")
+    window.compose.prompt.setFocus()
+    qtbot.keyClicks(window.compose.prompt, "jolly kelp")
+    assert window.compose.prompt.toPlainText() == "jolly kelp" and not head.playing
+
+
 def test_space_and_the_menu_are_the_comparison_s_while_it_is_shown(window, qtbot, home):
     window.activateWindow()
     paths = [write_clip(home / f"{name}.mp4") for name in "ab"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 import pytest
 from PySide6.QtCore import Qt
@@ -14,16 +13,6 @@ from mlxvid.gui.core.trash import move_to_trash, show_in_file_manager
 from tests.gui.clips import write_clip
 
 from .steps import WAIT, select
-
-
-@pytest.fixture
-def trash(tmp_path, monkeypatch):
-    """A trash of the test's own, where the system is one that lets a variable say so."""
-    if sys.platform == "darwin":
-        pytest.skip("macOS has one trash, and it is the user's")
-    (tmp_path / "data").mkdir()
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    return tmp_path / "data" / "Trash" / "files"
 
 
 def answer(qtbot, panel, role) -> str:
