@@ -22,6 +22,7 @@ _SILENT = "silent"
 _PAUSED = "paused"
 _LIBRARY = "library"
 _FAULT = "fault"
+_UNKEPT = "unkept"
 _DONE = "done"
 
 
@@ -94,6 +95,13 @@ class Announcements(QObject):
         text = "Something went wrong in mlxvid itself: what you did last may not be done."
         actions: list[NoticeAction] = [("Show Log", show_log), ("Report a Problem…", report)]
         self._bar.show_notice(Notice(text, actions, wrong=True, name=_FAULT))
+
+    def report_unkept(self, leave: Callable[[], None]) -> None:
+        """Say why the window stays, although it was to close."""
+        folder = self._database.path.parent
+        text = f"What you typed can't be kept in {folder}: make room on its disk, then quit again."
+        actions: list[NoticeAction] = [("Quit Anyway", leave)]
+        self._bar.show_notice(Notice(text, actions, wrong=True, name=_UNKEPT))
 
     def report_found(self, count: int, folder: Path) -> None:
         """Say that clips have come into the gallery that no queue has made."""
