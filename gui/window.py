@@ -214,7 +214,7 @@ class Window(QMainWindow):
         self.gallery.export_asked.connect(self.exports.ask)
         self.gallery.open_clip.connect(self.stage.open_clip)
         player = self.stage.player
-        player.reel.begun.connect(lambda: self.gallery.set_in_view(player.path))
+        player.viewed.connect(lambda: self.gallery.set_in_view(player.path))
         self.gallery.compare.connect(self.stage.open_compare)
         self.gallery.use_settings.connect(self.compose.apply_settings)
         self.gallery.use_as_start.connect(self.compose.set_start_image)
