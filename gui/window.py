@@ -50,6 +50,7 @@ from .menus import Menus, Panels
 from .opening import Opening
 from .presence import Presence
 from .quitting import Quitting, Work
+from .several import SeveralPictures
 from .side_by_side import SideBySide
 from .side_fold import SideFold
 from .tool_windows import ToolWindows
@@ -203,6 +204,8 @@ class Window(QMainWindow):
         self.menus.queue.addMenu(self.when_done.menu)
         self.menus.clip.addAction(self.side_by_side.show_action)
         self.side_by_side.submit.connect(self._submit)
+        several = SeveralPictures(self.compose, self.undo_stack, self.notices, self)
+        self.opening.several.connect(several.offer)
         self.when_done.changed.connect(self.queue.set_then)
         self.stage.use_frame.connect(self.compose.use_picture)
         self.stage.player.playhead.moved.connect(self.compose.pictures.follow_playhead)
@@ -213,7 +216,7 @@ class Window(QMainWindow):
         self.gallery.export_asked.connect(self.exports.ask)
         self.gallery.open_clip.connect(self.stage.open_clip)
         player = self.stage.player
-        player.reel.begun.connect(lambda: self.gallery.set_in_view(player.path))
+        player.viewed.connect(lambda: self.gallery.set_in_view(player.path))
         self.gallery.compare.connect(self.stage.open_compare)
         self.gallery.use_settings.connect(self.compose.apply_settings)
         self.gallery.use_as_start.connect(self.compose.set_start_image)
