@@ -123,6 +123,7 @@ class GalleryPanel(QWidget):
         self.show_action = self._action(
             f"Show in {FILE_MANAGER}", ["Ctrl+Shift+R"], self._show_file, for_one=True
         )
+        self.locate_action = self._action("Locate…", [], self.missing.ask)
         delete_keys = ["Ctrl+Backspace", "Delete"] if ON_MAC else ["Delete"]
         self.delete_action = self._action("Move to Trash…", delete_keys, self.ask_to_delete)
 
@@ -197,8 +198,10 @@ class GalleryPanel(QWidget):
         self.view.set_empty_text(NO_MATCH if self.model.filtered else EMPTY)
 
     def _report_broken(self, number: int, message: str) -> None:
-        """Report a clip that can't be read; its tile shows that too."""
-        self.message.emit(message)
+        """Report a clip that can't be read; that a file is missing its tile says."""
+        broken = self.thumbnails.broken(number)
+        if broken is not None and not broken.missing:
+            self.message.emit(message)
         self._update()
 
     def _update(self) -> None:
@@ -218,7 +221,9 @@ class GalleryPanel(QWidget):
         self.stack_action.setText("Hide Takes" if stack and stack.opened else "Show Takes")
         self.favourite_action.setEnabled(bool(rows))
         self.favourite_action.setChecked(bool(rows) and all(row.favourite for row in rows))
-        self.missing.show_rows(self._missing())
+        missing = self._missing()
+        self.missing.show_rows(missing)
+        self.locate_action.setEnabled(bool(missing))
         self.delete_action.setEnabled(bool(rows))
 
     def _show_menu(self, place: QPoint) -> None:
@@ -235,6 +240,8 @@ class GalleryPanel(QWidget):
         menu.addSeparator()
         menu.addAction(self.favourite_action)
         menu.addActions([self.export_action, self.show_action])
+        if self.locate_action.isEnabled():
+            menu.addAction(self.locate_action)
         menu.addSeparator()
         menu.addAction(self.delete_action)
         menu.popup(self.view.viewport().mapToGlobal(place))
