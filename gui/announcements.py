@@ -20,6 +20,8 @@ from mlxvid.gui.widgets.notices import Notice, NoticeAction, NoticeBar
 # Names by which a notice is withdrawn once it no longer holds.
 _SILENT = "silent"
 _PAUSED = "paused"
+_LIBRARY = "library"
+_FAULT = "fault"
 _DONE = "done"
 
 
@@ -54,7 +56,7 @@ class Announcements(QObject):
         runner.noted.connect(self.inform)
         runner.progressed.connect(lambda *_: bar.withdraw(_SILENT))
         runner.changed.connect(self._follow_pause)
-        database.message.connect(self.warn)
+        database.message.connect(self._report_library)
 
     def inform(self, text: str) -> None:
         """Show a message that needs no answer."""
@@ -86,6 +88,12 @@ class Announcements(QObject):
         """Say that the last session ended unexpectedly."""
         action: NoticeAction = ("Show Log", show_log)
         self._bar.show_notice(Notice("mlxvid ended unexpectedly.", [action], wrong=True))
+
+    def report_fault(self, show_log: Callable[[], None], report: Callable[[], None]) -> None:
+        """Say that the app itself has made a mistake."""
+        text = "Something went wrong in mlxvid itself: what you did last may not be done."
+        actions: list[NoticeAction] = [("Show Log", show_log), ("Report a Problem…", report)]
+        self._bar.show_notice(Notice(text, actions, wrong=True, name=_FAULT))
 
     def report_found(self, count: int, folder: Path) -> None:
         """Say that clips have come into the gallery that no queue has made."""
@@ -163,7 +171,18 @@ class Announcements(QObject):
         if self._runner.paused:
             self.report_paused()
 
+    def _report_library(self, text: str) -> None:
+        halts = [notice for notice in self._bar.notices if notice.name == _PAUSED]
+        if not any(self._is_of_library(notice.text) for notice in halts):
+            self._bar.show_notice(Notice(text, wrong=True, name=_LIBRARY))
+
+    def _is_of_library(self, text: str) -> bool:
+        """Whether it says that the library can't be written."""
+        return str(self._database.path) in text
+
     def _report_halt(self, text: str) -> None:
+        if self._is_of_library(text):  # one notice is enough: this one says what comes of it
+            self._bar.withdraw(_LIBRARY)
         self._offer_resume(text, "Resume Queue", [], wrong=True)
 
     def _report_silence(self, seconds: int) -> None:

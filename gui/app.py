@@ -100,23 +100,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     session = SessionLog(data_folder())
     try:
-        return run(app, preferences, files, session.crashed)
+        return run(app, preferences, files, session)
     finally:
         session.close()
         lock.unlock()
 
 
 def run(
-    app: Application, preferences: Preferences, files: Sequence[Path], crashed: bool = False
+    app: Application, preferences: Preferences, files: Sequence[Path], session: SessionLog
 ) -> int:
-    """Open the window and the files, and run until it is closed; returns the exit code.
-
-    crashed: the last session did not come to its end.
-    """
+    """Open the window and the files, and run until it is closed; returns the exit code."""
     database = Database()
     window = Window(database, preferences, WorkerClient(silence=preferences.silence))
-    if crashed:
+    if session.crashed:
         window.announcements.report_crash(window.tools.show_log)
+    session.failed.connect(
+        lambda: window.announcements.report_fault(window.tools.show_log, window.help.report)
+    )
     app.file_opened.connect(window.opening.open_file)
     requests = RaiseRequests(data_folder(), window)
     requests.asked.connect(window.show_in_front)

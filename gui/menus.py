@@ -22,6 +22,8 @@ from mlxvid.gui.gallery.panel import GalleryPanel
 from mlxvid.gui.player.stage import Stage
 from mlxvid.gui.queue.panel import QueuePanel
 
+from .undo import UndoActions
+
 Key = QKeySequence.StandardKey
 
 
@@ -118,17 +120,12 @@ class Menus(QObject):
         settings = self._add(self.file, "Settings…", "Ctrl+,", self.settings_chosen.emit)
         settings.setMenuRole(QAction.MenuRole.PreferencesRole)
         self.file.addSeparator()
-        self._add(self.file, "Close", Key.Close, window.close)
+        self._add(self.file, "Close", "Ctrl+W", window.close)
         leave = self._add(self.file, "Quit", "Ctrl+Q", window.close)
         leave.setMenuRole(QAction.MenuRole.QuitRole)
 
     def _fill_edit(self) -> None:
-        stack = self._undo_stack
-        undo = stack.createUndoAction(self._window, "Undo")
-        redo = stack.createRedoAction(self._window, "Redo")
-        undo.setShortcuts(Key.Undo)
-        redo.setShortcuts(Key.Redo)
-        self.edit.addActions([undo, redo])
+        self.undo = UndoActions(self.edit, self._undo_stack, self._window)
         self.edit.addSeparator()
         # These act on the focused field; a text field takes the keys before the menu sees them.
         for text, keys, slot in (
@@ -138,6 +135,8 @@ class Menus(QObject):
         ):
             self._add(self.edit, text, keys, partial(_invoke, slot))
         self._add(self.edit, "Paste", Key.Paste, self._paste)
+        self.edit.addSeparator()
+        self._add(self.edit, "Prompts…", "Ctrl+Shift+P", self._panels.compose.prompts.open_list)
 
     def _paste(self) -> None:
         if not _invoke("paste"):
@@ -164,7 +163,9 @@ class Menus(QObject):
         self.view.addSeparator()
         self.compose_panel = self._panel("Compose Panel", "Ctrl+Alt+1", panels.compose)
         self.side_panel = self._panel("Side Panel", "Ctrl+Alt+2", panels.side)
+        self.view.addAction(panels.stage.info)
         self.view.addSeparator()
+        self.view.addMenu(panels.gallery.options.menu)
         self._fill_appearance(self.view.addMenu("Appearance"))
         self._full_screen = self._add(
             self.view, "Enter Full Screen", Key.FullScreen, self._toggle_full_screen

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QDialog, QMenu, QVBoxLayout, QWidget
 
@@ -91,6 +91,16 @@ class ToolWindows(QObject):
             layout.addWidget(panel)
             self._dialog.resize(960, 640)
         self._raise(self._dialog)
+
+    def show_model(self, name: str) -> None:
+        """Open the model manager on one of its models."""
+        self.show_models()
+        panel = self.models
+        assert panel is not None
+        panel.select(name)
+        if panel.list.find(name) is None:  # it has not looked yet
+            once = Qt.ConnectionType.SingleShotConnection
+            panel.list.modelReset.connect(lambda: panel.select(name), once)
 
     def _tell_of_models(self, notice: Notice) -> None:
         """Say it in this window too where the models' own is closed."""

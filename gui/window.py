@@ -41,6 +41,7 @@ from mlxvid.gui.queue.commands import EditJob
 from mlxvid.gui.queue.panel import QueuePanel
 from mlxvid.gui.queue.tally import Tally
 from mlxvid.gui.queue.when_done import WhenDone
+from mlxvid.gui.welcome.page import WelcomePage
 from mlxvid.gui.widgets.notices import NoticeBar
 from mlxvid.gui.widgets.overlay import Overlay
 
@@ -49,8 +50,10 @@ from .help_menu import Help
 from .menus import Menus, Panels
 from .opening import Opening
 from .presence import Presence
+from .side_by_side import SideBySide
 from .side_fold import SideFold
 from .tool_windows import ToolWindows
+from .way_in import WayIn
 
 VARIATIONS = 4
 # Widths to begin with, in pixels at a 9 point font.
@@ -89,17 +92,29 @@ class Window(QMainWindow):
         stills = data_folder() / "pictures"
         self.compose = ComposePanel(database, self.choices, preferences)
         self.stage = Stage(database, self.runner, stills)
-        self.gallery = GalleryPanel(database, stills)
+        self.gallery = GalleryPanel(database, preferences, stills)
         self.queue = QueuePanel(database, self.runner, self.undo_stack, self.fetching)
         self.opening = Opening(self, self.stage, self.compose, preferences)
         self.exports = Exports(database, preferences, self)
         self.notices = NoticeBar()
+        self.welcome = WelcomePage(self.choices, self.model_jobs)
+        self.stage.set_welcome(self.welcome)
         self.announcements = Announcements(
             self.notices, self.runner, database, preferences, self.queue.edit_job, self
         )
         self.tally = Tally(database, self.runner, self)
         self.when_done = WhenDone(
             self.tally, self.runner, self.notices, self.close, lambda: list(self._under_way()), self
+        )
+        self.side_by_side = SideBySide(
+            self,
+            self.stage,
+            self.gallery,
+            self.compose,
+            database,
+            self.runner,
+            self.undo_stack,
+            self.notices,
         )
         self._arrange()
         panels = Panels(self.compose, self.stage, self.gallery, self.queue, self.side)
@@ -108,6 +123,16 @@ class Window(QMainWindow):
             self, self.menus.window_menu, database, self.choices, preferences, self.model_jobs
         )
         self.side_fold = SideFold(self, self.splitter, self.side, self.menus.side_panel)
+        self.way_in = WayIn(
+            self.welcome,
+            self.stage,
+            self.compose,
+            self.opening,
+            self.fetching,
+            self.notices,
+            self.tools,
+            self,
+        )
         self.presence = Presence(self, self.runner, database, preferences)
         self.help = Help(
             self,
@@ -117,6 +142,7 @@ class Window(QMainWindow):
             self.tools.diagnostics,
         )
         self._connect()
+        self.way_in.watch(database, self.runner, self.choices, preferences)
         self._restore()
         self._show_queue_length()
         if left_over:
@@ -130,7 +156,8 @@ class Window(QMainWindow):
     # --- layout and signals -----------------------------------------------------------------------
 
     def _arrange(self) -> None:
-        Overlay(self.notices, self.stage.pictures, self.stage)
+        pictures = [*self.stage.pictures, self.welcome, self.side_by_side.takes.canvas]
+        Overlay(self.notices, pictures, self.stage)
         self.stage.layout().addWidget(self.exports.bar)
         self.side = QTabWidget()
         self.side.setDocumentMode(True)
@@ -160,6 +187,7 @@ class Window(QMainWindow):
             part.message.connect(inform)
         self.compose.submit.connect(self._submit)
         self.compose.edited.connect(self._change)
+        self.compose.replaced.connect(self.undo_stack.push)
         for prompt in (self.compose.prompt, self.compose.negative):
             prompt.handed_on.connect(self.opening.receive)
         self.compose.model_chosen.connect(self.runner.prepare)
@@ -169,12 +197,21 @@ class Window(QMainWindow):
         self.tally.done.connect(self.announcements.report_done)
         self.announcements.resumed.connect(self.queue.resume_jobs)
         self.announcements.show_job.connect(self._show_job)
+        self.menus.queue.addAction(self.side_by_side.grid_action)
         self.menus.queue.addMenu(self.when_done.menu)
+        self.menus.clip.addAction(self.side_by_side.show_action)
+        self.side_by_side.submit.connect(self._submit)
         self.when_done.changed.connect(self.queue.set_then)
         self.stage.use_frame.connect(self.compose.use_picture)
+        self.stage.player.playhead.moved.connect(self.compose.pictures.follow_playhead)
+        self.stage.inspector.use_settings.connect(self.compose.apply_settings)
+        self.stage.inspector.use_prompt.connect(self.compose.prompt.set_text)
+        self.stage.inspector.use_seed.connect(self.compose.seed.keep)
         self.stage.player.export_asked.connect(self.exports.ask)
         self.gallery.export_asked.connect(self.exports.ask)
         self.gallery.open_clip.connect(self.stage.open_clip)
+        player = self.stage.player
+        player.reel.begun.connect(lambda: self.gallery.set_in_view(player.path))
         self.gallery.compare.connect(self.stage.open_compare)
         self.gallery.use_settings.connect(self.compose.apply_settings)
         self.gallery.use_as_start.connect(self.compose.set_start_image)
@@ -209,7 +246,7 @@ class Window(QMainWindow):
         self.queue.select(number)
 
     def leave_compare(self) -> None:
-        if self.stage.comparing:
+        if not self.stage.alone:
             self.stage.close_compare()
 
     def _submit(self, jobs: list[Job]) -> None:
@@ -218,6 +255,7 @@ class Window(QMainWindow):
             self.stage.follow()
         self.compose.save()
         self.fetching.want(jobs)
+        self.way_in.advise(jobs)
         if any(self.choices.lacks(job.settings) for job in jobs):
             self.side.setCurrentWidget(self.queue)
         if self.runner.paused:
@@ -279,7 +317,7 @@ class Window(QMainWindow):
 
     def _panels(self) -> list[QAction]:
         """The menu entries that show and hide the panels."""
-        return [self.menus.compose_panel, self.menus.side_panel]
+        return [self.menus.compose_panel, self.menus.side_panel, self.stage.info]
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Save the window's state and end the worker; ask first if something is under way."""
@@ -290,11 +328,13 @@ class Window(QMainWindow):
         self.compose.save()
         self.preferences.set_bytes("geometry", self.saveGeometry())
         self.preferences.set_bytes("splitter", self.splitter.saveState())
-        panels = [self.menus.compose_panel.isChecked(), self.side_fold.wanted]
+        compose = self.menus.compose_panel.isChecked()
+        panels = [compose, self.side_fold.wanted, self.stage.info.isChecked()]
         self.preferences.remember("panels", panels)
         self.preferences.save()
         self.runner.write_owed()
         self.clips_folder.stop()
+        self.welcome.stop()
         self.client.shutdown()
         self.tools.shutdown()
         self.stage.player.close()
@@ -308,7 +348,7 @@ class Window(QMainWindow):
             facts["a clip is being made"] = (
                 "You can resume it when mlxvid starts again, and the queue is kept."
             )
-        if self.exports.job.running:
+        if self.exports.job.running or self.side_by_side.takes.exporting:
             facts["a clip is being exported"] = "The export will be lost."
         if self.tools.busy:
             facts["a model is being fetched"] = "It goes on when you ask for it again."

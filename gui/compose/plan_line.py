@@ -22,22 +22,27 @@ from mlxvid.model.machine import GIB, Machine
 from mlxvid.run.planning import Alternative, Plan
 
 _DOT = " · "
+# A link to the Models window.
+_MODELS = "models"
 
 
 class PlanLine(QWidget):
     """The plan in words, under a bar of memory.
 
-    apply: settings that fit, which the user chose. fits: whether the clip can be made, as far as is
+    models_wanted: the name of a model that is got in the Models window. apply: settings that fit,
+    which the user chose. fits: whether the clip can be made, as far as is
     known. lacking: bytes of its model that are still to be downloaded.
     """
 
     apply = Signal(dict)
+    models_wanted = Signal(str)
 
     def __init__(self, database: Database):
         super().__init__()
         self._database = database
         self.fits = True
         self.lacking = 0
+        self._name = ""
         self._alternatives: Sequence[Alternative] = ()
         self._plain = ""
         self._parts: list[str] = []  # of a plan that fits; empty where the line is a sentence
@@ -88,7 +93,10 @@ class PlanLine(QWidget):
             self._show_obstacle(planned, machine)
         elif refusal:
             self.fits = False
-            self._set_text(refusal, html.escape(refusal), "danger")
+            self._name = choice.name
+            link = f'<a href="{_MODELS}">Models window</a>'
+            marked_up = html.escape(refusal).replace("Models window", link)
+            self._set_text(refusal, marked_up, "danger")
         else:
             self._show_cost(planned, settings, choice, takes)
 
@@ -156,6 +164,9 @@ class PlanLine(QWidget):
         self._text.setText("<br>".join(map(html.escape, lines)))
 
     def _take(self, link: str) -> None:
+        if link == _MODELS:
+            self.models_wanted.emit(self._name)
+            return
         choice = self._alternatives[int(link)]
         chosen = {"frames": choice.frames, "width": choice.width, "height": choice.height}
         if choice.quantize:

@@ -65,6 +65,13 @@ class PictureWell(QAbstractButton):
     def path(self) -> Path | None:
         return self._path
 
+    @property
+    def sides(self) -> tuple[int, int] | None:
+        """Width and height of its picture, in proportion; None where it shows none."""
+        if self._pixmap.isNull():
+            return None
+        return self._pixmap.width(), self._pixmap.height()
+
     def set_path(self, path: Path | None) -> None:
         """Show this picture, or none.
 

@@ -39,6 +39,11 @@ class HistoryTable(Statements):
         with self.change() as change:
             change.run("INSERT OR REPLACE INTO ends VALUES (?,?,?)", job, time.time(), seconds)
 
+    def seconds_of(self, job: int) -> float | None:
+        """How long a job took; None where that was not noted."""
+        rows = self.read("SELECT seconds FROM ends WHERE job = ?", job)
+        return rows[0]["seconds"] if rows else None
+
     def history(self) -> list[Past]:
         """The jobs that have left the queue, the latest first."""
         states = ",".join(f"'{state.value}'" for state in ENDED)

@@ -374,7 +374,7 @@ class Runner(QObject):
         self._deaths += 1
         if self._deaths >= DEATHS_IN_A_ROW:
             self._preferences.paused = True
-        remedy = "resume this clip to try again" if failure is None else failure.remedy
+        remedy = "resume this clip to try again" if failure is None else shown(failure.remedy)
         self._end(State.INTERRUPTED, f"{how}: {remedy}.")
         if self._deaths >= DEATHS_IN_A_ROW:
             self.halted.emit(

@@ -15,6 +15,7 @@ from mlxvid.run.planning import plan
 from mlxvid.weights.sizes import read_sizes
 
 from .fits import BITS
+from .messages import shown
 
 # Bytes that are left free on a disk: a system with none at all does not survive.
 SPARE = 10**9
@@ -107,7 +108,7 @@ def _memory(card: Card, bits: int | None, machine: Machine) -> tuple[str, bool]:
         usual = plan(card, quantize=bits, machine=machine)
         least = plan(card, frames=1, width=64, height=64, quantize=least_bits, machine=machine)
     except MlxvidError as error:
-        return str(error), False
+        return shown(error), False
     if not least.fits:
         needed = f"{least.peak_bytes / GIB:.0f} GiB"
         return f"It needs at least {needed} of memory, and {usable} are there for it.", False

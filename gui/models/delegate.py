@@ -62,7 +62,7 @@ class ModelsDelegate(QStyledItemDelegate):
             title_area.setRight(_paint_mark(painter, small, title_area, look))
         title = look.text if row.fits else look.faint
         bottom = _paint_line(painter, option.font, title, title_area, row.title)
-        for text, colour in _lines(row, job, look):
+        for text, colour in _lines(row, job, self._jobs.failure(row.name), look):
             line = area.adjusted(0, bottom - area.top() + _GAP, 0, 0)
             shown = whole_parts(text, QFontMetrics(small), line.width())
             bottom = _paint_line(painter, small, colour, line, shown)
@@ -72,11 +72,15 @@ class ModelsDelegate(QStyledItemDelegate):
         painter.restore()
 
 
-def _lines(row: ModelRow, job: ModelJob | None, look: Colours) -> list[tuple[str, str]]:
+def _lines(
+    row: ModelRow, job: ModelJob | None, failure: str, look: Colours
+) -> list[tuple[str, str]]:
     """The lines under the title, and their colours."""
     second = (row.note, look.faint if row.fits else look.warning)
     if job is not None:
         second = (job_text(job), look.text)
+    elif failure:
+        second = (failure, look.danger)
     return [(row.facts, look.faint), second]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import (
@@ -24,15 +26,17 @@ from mlxvid.gui.widgets.theme import faint_label, set_role
 from .survey import ModelRow, Presence, size_text
 from .variant_field import VariantField, label_width
 
+_PAGE = re.compile(re.escape(page_of("")) + r"[\w.-]+/[\w.-]*\w")
+
 
 class ModelDetails(QWidget):
     """One model; the panel connects the buttons.
 
     They are `use`, `get` (download, import or copy, or go on with that), `pause`, `more` and
-    `remove`. page: the address of a page that the user wants to see.
+    `remove`. page_wanted: the address of a page that the user wants to see.
     """
 
-    page = Signal(str)
+    page_wanted = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,6 +70,9 @@ class ModelDetails(QWidget):
         self.use = QPushButton("Use")
         self.use.setToolTip("Make clips with this model")
         self.get = QPushButton("Download")
+        self.page = QPushButton("Open Its Page")
+        self.page.setToolTip("Where access to it is asked for")
+        self.page.clicked.connect(self._want_page)
         self.pause = QPushButton("Pause")
         self.pause.setToolTip("Stop for now; what is done so far is kept")
         self.more = QPushButton("More")
@@ -76,7 +83,7 @@ class ModelDetails(QWidget):
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
-        for button in (self.use, self.get, self.pause, self.more):
+        for button in (self.use, self.get, self.page, self.pause, self.more):
             buttons.addWidget(button)
         buttons.addStretch(1)
         buttons.addWidget(self.remove)
@@ -132,13 +139,22 @@ class ModelDetails(QWidget):
     def _show_buttons(self, row: ModelRow | None, job: ModelJob | None) -> None:
         """Show what can be done with a model now."""
         if row is None:
-            for button in (self.use, self.get, self.pause, self.more, self.remove):
+            for button in (
+                self.use,
+                self.get,
+                self.page,
+                self.pause,
+                self.more,
+                self.remove,
+            ):
                 button.hide()
             return
         idle = job is None
         self.use.setVisible(row.complete and not row.in_files)
         self.use.setEnabled(row.usable and idle)
         self.pause.setVisible(not idle)
+        # Access to a gated model is asked for there, as the error says.
+        self.page.setVisible(bool(self._named_page()) and not self._error.isHidden())
         if job is not None:
             self.pause.setText("Pause" if job.kind == "download" else "Stop")
             self.pause.setEnabled(not job.stopped)
@@ -147,6 +163,14 @@ class ModelDetails(QWidget):
         self.remove.setVisible(idle and _is_removable(row))
         set_role(self.use, "primary" if row.complete else "")
         self._show_get()
+
+    def _named_page(self) -> str:
+        """The page that the error names; "" for none."""
+        found = _PAGE.search(self._error.text())
+        return found[0] if found else ""
+
+    def _want_page(self) -> None:
+        self.page_wanted.emit(self._named_page())
 
     def _show_get(self) -> None:
         """Show what the chosen variant needs to be had."""
@@ -177,7 +201,7 @@ class ModelDetails(QWidget):
             self._labels = []
             for row in range(len(facts)):
                 for column, label in enumerate((faint_label(), _wrapped())):
-                    label.linkActivated.connect(self.page)
+                    label.linkActivated.connect(self.page_wanted)
                     self._grid.addWidget(label, row, column, Qt.AlignmentFlag.AlignTop)
                     self._labels.append(label)
         for row, (name, value, role) in enumerate(facts):

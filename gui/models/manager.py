@@ -164,7 +164,7 @@ class ModelManager(QObject):
     def delete(self, row: ModelRow) -> None:
         """Delete a download, or move what mlxvid made to the trash, in the background."""
         self.jobs.forget(row.name)
-        self.settled.emit(_failure_of(row.name))
+        self.settled.emit(failure_of(row.name))
         task = self._tasks.task(partial(_delete, row))
         self._removals[task] = row
         task.done.connect(self._forget)
@@ -211,12 +211,12 @@ class ModelManager(QObject):
 
     def _failed(self, name: str, sentence: str) -> None:
         actions = [("Try Again", partial(self.jobs.again, name))]
-        self.told.emit(Notice(sentence, actions, wrong=True, name=_failure_of(name)))
+        self.told.emit(Notice(sentence, actions, wrong=True, name=failure_of(name)))
         self.refresh()
 
     def _settle(self, name: str) -> None:
         if self.jobs.job(name) is not None:  # it is tried again
-            self.settled.emit(_failure_of(name))
+            self.settled.emit(failure_of(name))
 
     def stop(self) -> None:
         """End the work on the disk."""
@@ -227,7 +227,7 @@ def _nothing() -> None:
     pass
 
 
-def _failure_of(name: str) -> str:
+def failure_of(name: str) -> str:
     """The name of the notice about a job that failed."""
     return f"failed {name}"
 

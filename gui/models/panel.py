@@ -36,7 +36,7 @@ from .delegate import ModelsDelegate
 from .details import ModelDetails
 from .import_dialog import ImportDialog
 from .list_model import ROW, ModelList, Shown
-from .manager import ModelManager
+from .manager import ModelManager, failure_of
 from .removal import confirm_removal
 from .survey import ModelRow, Presence, Survey, in_order, size_text
 
@@ -145,7 +145,7 @@ class ModelsPanel(QWidget):
         details.pause.clicked.connect(self._stop)
         details.more.clicked.connect(self._show_menu_below)
         details.remove.clicked.connect(self.ask_to_remove)
-        details.page.connect(open_page)
+        details.page_wanted.connect(open_page)
         self.jobs.changed.connect(self._follow)
         self.list.renamed.connect(self.manager.rename)
         self.manager.surveyed.connect(self._show_survey)
@@ -228,7 +228,10 @@ class ModelsPanel(QWidget):
             self._show_chosen()
 
     def _tell(self, notice: Notice) -> None:
-        self.notices.show_notice(notice)
+        """Show a notice, unless the details say the same."""
+        row = self.chosen()
+        if row is None or notice.name != failure_of(row.name):
+            self.notices.show_notice(notice)
         self.told.emit(notice)
 
     # --- actions ----------------------------------------------------------------------------------

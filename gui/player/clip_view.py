@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction, QCloseEvent, QHideEvent, QShowEvent
-from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from mlxvid.gui.core.frames import BUDGET
 from mlxvid.gui.core.playhead import Playhead
@@ -20,7 +20,7 @@ _WIDEST = "1000 %"
 
 
 class ClipView(QWidget):
-    """A canvas over a filmstrip over a row of controls.
+    """A canvas over a filmstrip over a row of controls; `beside` holds what stands beside it.
 
     reels: how many clips share the memory budget of one. Subclasses implement show_frame(), and
     follow the reels.
@@ -47,7 +47,10 @@ class ClipView(QWidget):
         self.column = QVBoxLayout(self)
         self.column.setContentsMargins(0, 0, 0, 0)
         self.column.setSpacing(0)
-        self.column.addWidget(canvas, 1)
+        self.beside = QHBoxLayout()
+        self.beside.setSpacing(1)
+        self.beside.addWidget(canvas, 1)
+        self.column.addLayout(self.beside, 1)
         self.column.addWidget(self.filmstrip)
         self.column.addWidget(self.transport)
         self.setFocusProxy(canvas)

@@ -21,6 +21,8 @@ HANDLE = 7
 REACH = 6
 # Milliseconds between two cells; drawing one takes about one, and leaves the rest to the window.
 PACE = 4
+# So many times larger than its cell a picture is first made coarsely, then smoothly.
+COARSE = 4
 
 
 class Drag(Enum):
@@ -272,11 +274,10 @@ class Filmstrip(QWidget):
 def _cropped(image: QImage, size: QSize, ratio: float) -> QPixmap:
     """A picture that fills `size`, cropped to its middle if the aspect ratios differ."""
     target = size * ratio
-    scaled = image.scaled(
-        target,
-        Qt.AspectRatioMode.KeepAspectRatioByExpanding,
-        Qt.TransformationMode.SmoothTransformation,
-    )
+    cover = Qt.AspectRatioMode.KeepAspectRatioByExpanding
+    if image.width() > COARSE * target.width() and image.height() > COARSE * target.height():
+        image = image.scaled(target * COARSE, cover)  # smoothing all of a large one takes long
+    scaled = image.scaled(target, cover, Qt.TransformationMode.SmoothTransformation)
     corner = QPoint(
         (scaled.width() - target.width()) // 2, (scaled.height() - target.height()) // 2
     )

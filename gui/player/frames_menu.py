@@ -21,9 +21,9 @@ from .transport import action
 
 # The entries that make a frame a picture of the next clip, and the settings that they are for.
 _USES = (
-    ("Use Frame as Start", "image"),
+    ("Use Frame as First Picture", "image"),
     ("Use Frame as Keyframe", "keyframes"),
-    ("Use Frame as Last", "last_image"),
+    ("Use Frame as Last Picture", "last_image"),
 )
 
 
@@ -51,7 +51,7 @@ class FramesMenu(QObject):
             action(view, text, None, None, partial(self._use_current, setting))
             for text, setting in _USES
         ]
-        self.last = action(view, "Use Last Frame as Start", None, None, self._use_last)
+        self.last = action(view, "Use Last Frame as First Picture", None, None, self._use_last)
         self.save = action(view, "Save Frame…", None, "Ctrl+Shift+S", self._ask_to_save)
         self.copy = action(view, "Copy Frame", None, "Ctrl+Shift+C", self.copy_frame)
         self.actions = [*self.uses, self.last, self.save, self.copy]

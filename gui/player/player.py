@@ -9,6 +9,7 @@ from PySide6.QtCore import QMimeData, Qt, QTimer, QUrl, Signal
 from PySide6.QtGui import QAction, QDrag, QPixmap
 from PySide6.QtWidgets import QWidget
 
+from mlxvid.gui.core.clip_facts import length_text
 from mlxvid.gui.core.export import Source
 from mlxvid.gui.core.reel import image_of
 from mlxvid.gui.core.stills import picking
@@ -33,10 +34,12 @@ class Player(ClipView):
     """Show one clip: a file, or the previews of one that is being made.
 
     stills: the folder for frames that become pictures of the next clip (None: the temporary one).
-    use_frame: the setting that a frame is for, and its picture. export_asked: a list of Sources.
+    use_frame: the setting that a frame is for, and its picture. viewed: something else is shown, or
+    more is known of it. export_asked: a list of Sources.
     """
 
     use_frame = Signal(str, Path)
+    viewed = Signal()
     export_asked = Signal(list)
 
     def __init__(self, stills: Path | None = None, parent: QWidget | None = None):
@@ -123,6 +126,12 @@ class Player(ClipView):
         """The file in view, None for previews."""
         return self.reel.path
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing in view, or only what is left of a file that is gone."""
+        gone = self.path is not None and not self.path.exists()
+        return gone or self.path is None and not self.reel.frames
+
     def show_frame(self, index: int) -> None:
         if self.reel.frames:  # until the first one comes, the clip before stays in view
             self.canvas.set_image(self.reel.image(index))
@@ -178,7 +187,8 @@ class Player(ClipView):
         has_frames = self.reel.count > 0
         parts = []
         if self.playhead.trimmed:
-            parts = [self._marked_length()]
+            marked = self.playhead.last - self.playhead.first + 1
+            parts = [f"Marked {length_text(marked, self.playhead.fps)}"]
         elif facts is not None:
             size = f"{facts.width} × {facts.height}" if self.path else "Preview"
             parts = [size, f"{facts.fps:g} fps"]
@@ -186,16 +196,11 @@ class Player(ClipView):
                 width, height = self.reel.reduced
                 parts.append(f"plays at {width} × {height} to fit in memory")
         self._facts.setText("  ·  ".join(parts))
+        self.viewed.emit()
         self.frames.set_enabled(has_frames)
         self._frame_button.setEnabled(has_frames)
         self.actual.setEnabled(has_frames and self.path is not None)
         self.export.setEnabled(has_frames and self.path is not None)
-
-    def _marked_length(self) -> str:
-        """How much is between the marks."""
-        count = self.playhead.last - self.playhead.first + 1
-        frames = "1 frame" if count == 1 else f"{count} frames"
-        return f"Marked {count / self.playhead.fps:.1f} s, {frames}"
 
     # --- what can be done with it -----------------------------------------------------------------
 

@@ -34,11 +34,6 @@ class TransportBar(QWidget):
         self.to_end = action(self, "Go to End", None, "End", self._to_end)
         self.slower = action(self, "Slower", None, "[", playhead.slower)
         self.faster = action(self, "Faster", None, "]", playhead.faster)
-        self.shuttle = [
-            action(self, "Play Backward", None, "J", partial(playhead.shuttle, -1)),
-            action(self, "Stop", None, "K", playhead.pause),
-            action(self, "Play Forward", None, "L", partial(playhead.shuttle, 1)),
-        ]
         self.loop = action(self, "Loop", "loop", "Shift+L", None)
         self.loop.setCheckable(True)
         self.loop.setChecked(playhead.loop)
@@ -56,7 +51,6 @@ class TransportBar(QWidget):
             self.forward,
             self.to_start,
             self.to_end,
-            *self.shuttle,
             self.slower,
             self.faster,
             self.loop,
@@ -107,6 +101,7 @@ class TransportBar(QWidget):
         menu.addActions(group.actions())
         group.triggered.connect(self._choose_speed)
         speeds = menu_button(menu, "Speed")
+        speeds.setObjectName("speed")
         speeds.setText("1×")
         # As wide as its longest text, or the row would shift when the speed changes.
         speeds.setMinimumWidth(speeds.fontMetrics().horizontalAdvance("0.25×") + 16)

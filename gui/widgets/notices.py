@@ -89,6 +89,8 @@ class NoticeBar(QWidget):
     def show_notice(self, notice: Notice) -> None:
         """Show a notice, and log it."""
         log.log(logging.WARNING if notice.wrong else logging.INFO, "%s", notice.text)
+        if notice.informs and any(_says(row.notice, notice) for row in self._rows):
+            return
         for row in list(self._rows):
             same = row.notice.name == notice.name if notice.name else row.notice.text == notice.text
             if same or notice.informs and row.notice.informs:
@@ -132,6 +134,11 @@ class NoticeBar(QWidget):
         self._more.setText(f"and {hidden} more, shown when these are closed")
         self._more.setVisible(hidden > 0)
         self.setVisible(bool(self._rows))
+
+
+def _says(standing: Notice, notice: Notice) -> bool:
+    """Whether a notice that stays says the same as another, and more."""
+    return not standing.informs and standing.text == notice.text
 
 
 class _Row(QWidget):

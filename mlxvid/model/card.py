@@ -157,9 +157,11 @@ class Family:
     settings that go together, by name. needed: files that its models have besides their components'
     configs and weights, of each group one at least. layouts: modules of mlxvid.convert.layouts that
     recognise its original releases. examples: of its use, for --help. model: where its class is.
-    tiny_decoder: that goes with its latents; its cards then take `draft_decode`. terms: a sentence
-    on where or for whom its licence doesn't hold, which is said before its models are downloaded.
-    prompting: how its models like to be told what to make, in two or three sentences.
+    texts: where the function is that makes of a prompt the texts that are tokenized, each cut by
+    itself; "" for the prompt as it is. tiny_decoder: that goes with its latents; its cards then
+    take `draft_decode`. terms: a sentence on where or for whom its licence doesn't hold, which is
+    said before its models are downloaded. prompting: how its models like to be told what to make,
+    in two or three sentences.
     """
 
     package: str
@@ -175,11 +177,16 @@ class Family:
     model: str = ".model:Model"
     tiny_decoder: TinyDecoder | None = None
     terms: str = ""
+    texts: str = ""
     prompting: str = ""
 
     @property
     def name(self) -> str:
         return self.package.rpartition(".")[2]
+
+    def texts_of(self, prompt: str) -> list[str]:
+        """What is tokenized of a prompt, each by itself."""
+        return self.load(self.texts)(prompt) if self.texts else [prompt]
 
     def load(self, place: str) -> Any:
         """The class at `place`, "module:Class", of the family's own where it begins with a dot."""
@@ -205,14 +212,15 @@ class Card:
     is in `defaults`. attention_modes: the first is the one that it was trained for. heads,
     head_dim: of its transformer; inner: the width of its feed-forward, 0 for four times its own;
     blocks: those that attend over the clip's tokens, one over space and one over time counted as
-    one; 0 where only its size tells.
-    options: of the family's options, those that have a value when none is given. shared_frames:
-    frames that a clip has in common with the one that it extends or joins. shift(width, height): of
-    the noise schedule, None for a model without one. guidance_is_input: guidance is an input of the
-    network, which then takes one pass a step. batches: several passes may go through the network at
-    once. extrapolation: what makes long clips repeat, of models that take `length_extrapolation`.
-    streamed: what its parts that can be streamed hold then. precise: parameters by component that
-    are never quantized, where they are many. easy_threshold: of EasyCache, where none is asked for.
+    one; 0 where only its size tells. options: of the family's options, those that have a value when
+    none is given. shared_frames: frames that a clip has in common with the one that it extends or
+    joins. prompt_pieces: word pieces that are read of a text, those that the tokenizer itself adds
+    left out. shift(width, height): of the noise schedule, None for a model without one.
+    guidance_is_input: guidance is an input of the network, which then takes one pass a step.
+    batches: several passes may go through the network at once. extrapolation: what makes long clips
+    repeat, of models that take `length_extrapolation`. streamed: what its parts that can be
+    streamed hold then. precise: parameters by component that are never quantized, where they are
+    many. easy_threshold: of EasyCache, where none is asked for.
 
     knows: the words of a model that was trained with few; prompts: that show what it makes.
 
@@ -239,6 +247,7 @@ class Card:
     attention_modes: tuple[str, ...] = ("full",)
     options: Mapping[str, float | str | bool] = field(default_factory=dict)
     shared_frames: int = 0
+    prompt_pieces: int = 0
     shift: Callable[[int, int], float | None] = _no_shift
     guidance_is_input: bool = False
     batches: bool = True

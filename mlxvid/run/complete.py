@@ -13,7 +13,7 @@ import numpy as np
 from mlxvid import models
 from mlxvid.errors import SettingError, shown
 from mlxvid.model.card import Card
-from mlxvid.model.geometry import MAX_SIDE, Geometry, round_size
+from mlxvid.model.geometry import MAX_ASPECT, MAX_SIDE, Geometry, round_size
 from mlxvid.model.keyframes import Placed
 from mlxvid.model.request import Request
 from mlxvid.model.settings import SETTINGS, check_known, is_among, making
@@ -27,11 +27,6 @@ from .sources import digest_of_pixels, digests
 from .video import open_video, read_control, read_video, strength_of
 
 log = logging.getLogger("mlxvid")
-
-MAX_ASPECT = 8
-"""How many times a clip may be as long as it is high, or as high as long, after a picture's
-proportions; panoramas have up to 4.
-"""
 
 # Settings that are completed here by rules of their own; every other one is checked by its kind.
 _RULED = frozenset(

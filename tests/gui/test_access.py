@@ -162,8 +162,8 @@ def test_the_tab_key_goes_down_the_form(window, qtbot, home):
     first = form.findChild(QComboBox, "model")
     area = form.findChild(QScrollArea)
     stops = [first, *(stop for stop in tab_stops(first) if area.isAncestorOf(stop))]
-    names = ["image", "keyframe", "keyframe_number", "keyframe", "keyframe_number"]
-    names += ["keyframes", "last_image"]
+    keyframe = ["keyframe", "keyframe_number", "at_playhead"]
+    names = ["image", *keyframe, *keyframe, "keyframes", "last_image"]
     begin = stops.index(form.findChild(PictureWell, "image"))
     pictures = stops[begin : begin + len(names)]
     assert [stop.objectName() for stop in pictures] == names

@@ -79,6 +79,14 @@ def test_after_a_crash_the_log_is_offered(home, start, open_window):
     assert "Fatal Python error: Aborted" in text and "app.py" in text
 
 
+def test_a_fault_of_the_app_is_told_once(window):
+    for _ in range(2):
+        window.announcements.report_fault(window.tools.show_log, window.help.report)
+    assert said(window).count("went wrong in mlxvid itself") == 1
+    labels = [button.text() for button in notice_buttons(window)]
+    assert labels == ["Show Log", "Report a Problem…"]
+
+
 def test_files_of_a_second_start_open_in_the_first_window(window, home, qtbot):
     clip = write_clip(home / "a.mp4")
     lock = app.lock_data_folder()

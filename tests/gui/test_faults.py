@@ -64,6 +64,7 @@ def test_a_library_that_cannot_be_written_stops_the_queue_and_makes_nothing_twic
     assert window.runner.current is None
     assert len(list((home / "clips").glob("*.mp4"))) == 1
     qtbot.waitUntil(lambda: "the queue" in said(window).lower() and "paused" in said(window))
+    assert len(window.notices.notices) == 1, said(window)
     press(window, "Resume Queue")  # it still can't be written
     qtbot.wait(100)
     assert begun == ["a red ball"]

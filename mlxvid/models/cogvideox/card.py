@@ -161,6 +161,7 @@ def read(folder: Folder) -> Card:
         needs=needs,
         extrapolation=extrapolation(transformer),
         options=usual_options(sampler),
+        prompt_pieces=transformer.max_text_seq_length - 1,
         streamed={"text_encoder": text.streamed(transformer.max_text_seq_length)},
         precise={"transformer": transformer.modulation},
     )
@@ -255,6 +256,7 @@ def _release(
         needs=needs,
         extrapolation=extrapolation(transformer),
         options=usual_options(sampler),
+        prompt_pieces=TEXT_TOKENS - 1,
         streamed={"text_encoder": T5_XXL.streamed(TEXT_TOKENS)},
         precise={"transformer": transformer.modulation},
         parameters={

@@ -58,6 +58,7 @@ def read(folder: Folder) -> Card:
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
         shift=shift,
+        prompt_pieces=text.max_length - 1,
         knows=folder.parse("knows", Knows),
     )
 
@@ -116,6 +117,7 @@ CARDS = (
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
         shift=shift,
+        prompt_pieces=TextConfig().max_length - 1,
         dtype="float32",
         parameters={"text_encoder": 437_376, "transformer": 4_945_984, "vae": 3_260_704},
         folder=ASSETS / "mini",

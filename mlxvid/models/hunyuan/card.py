@@ -28,6 +28,8 @@ TEXT_PIPELINE = "HunyuanVideoPipeline"
 PICTURE_PIPELINE = "HunyuanVideoImageToVideoPipeline"
 # Of a prompt in its template, in the longest of them.
 TEXT_TOKENS = 351
+# Of the prompt itself.
+PROMPT_PIECES = 256
 TAKES = GUIDED | {"negative_prompt", "shift", "loras", "draft_decode", "length_extrapolation"}
 # arXiv:2502.15894; the training's longest clips have 33 latent frames.
 EXTRAPOLATION = Extrapolation(index=4, period=50, longest=66)
@@ -101,6 +103,7 @@ def read(folder: Folder) -> Card:
         guidance_is_input=transformer.guidance_embeds,
         batches=False,  # the prompts of the passes have lengths of their own
         extrapolation=EXTRAPOLATION,
+        prompt_pieces=PROMPT_PIECES,
         streamed={"text_encoder": text.streamed(TEXT_TOKENS)},
         precise={"transformer": transformer.precise},
     )
@@ -233,6 +236,7 @@ def _release(
         source=source,
         # As stored: two bytes a parameter, of the VAE four.
         download_bytes=round(2 * sum(parameters.values()) + 2 * parameters["vae"], -8),
+        prompt_pieces=PROMPT_PIECES,
         streamed={"text_encoder": streamed},
         precise={"transformer": transformer.precise},
     )

@@ -98,6 +98,7 @@ def read(folder: Folder) -> Card:
         blocks=transformer.num_layers,
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
+        prompt_pieces=TEXT_TOKENS - 1,
         streamed={"text_encoder": text.streamed(TEXT_TOKENS)},
     )
 
@@ -135,6 +136,7 @@ FAMILY = Family(
         ),
     },
     read=read,
+    texts="mlxvid.text.clean:cleaned_caption",
     needed=(
         ("tokenizer/spiece.model", "tokenizer/tokenizer.json"),
         ("scheduler/scheduler_config.json",),
@@ -175,6 +177,7 @@ CARDS = (
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
         dtype="float16",
+        prompt_pieces=TEXT_TOKENS - 1,
         streamed={"text_encoder": T5_XXL.streamed(TEXT_TOKENS)},
         parameters={
             "text_encoder": 4_762_310_656,

@@ -101,6 +101,7 @@ def read(folder: Folder) -> LTXCard:
         takes=_takes(recipe),
         options=_options(recipe, upscales),
         shared_frames=SHARED_FRAMES,
+        prompt_pieces=recipe.text_tokens - 1,
         streamed={"text_encoder": text.streamed(recipe.text_tokens)},
         batches=False,  # a pass may leave blocks out, and texts end at different places
         recipe=recipe,
@@ -245,6 +246,7 @@ FAMILY = Family(
             "text_encoder/tokenizer.json",
         ),
     ),
+    texts=".texts:texts_of",
     layouts=("ltx",),
     examples=(
         '--model ltxv-2b-0.9.6-distilled --prompt "waves roll onto a beach at dusk" -o waves.mp4',
@@ -321,6 +323,7 @@ def _release(
         takes=_takes(recipe),
         options=_options(recipe, upscales),
         shared_frames=SHARED_FRAMES,
+        prompt_pieces=recipe.text_tokens - 1,
         streamed={"text_encoder": T5_XXL.streamed(recipe.text_tokens)},
         parameters=parameters,
         sources=sources,

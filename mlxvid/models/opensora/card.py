@@ -108,6 +108,7 @@ def read(folder: Folder) -> Card:
         attention_modes=ATTENTION_MODES,
         options=USUAL_OPTIONS,
         shared_frames=geometry.chunk,
+        prompt_pieces=transformer.model_max_length - 1,
         streamed={"text_encoder": text.streamed(transformer.model_max_length)},
     )
 
@@ -144,6 +145,7 @@ FAMILY = Family(
         most_scores=2**26,
         decode_operations=9.5e6,
     ),
+    texts="mlxvid.text.clean:cleaned_caption",
     needed=(
         (
             "tokenizer/spiece.model",
@@ -191,6 +193,7 @@ CARDS = (
         attention_modes=ATTENTION_MODES,
         options=USUAL_OPTIONS,
         shared_frames=OpenSoraGeometry(4, 8, 4).chunk,
+        prompt_pieces=STDiT3Config().model_max_length - 1,
         streamed={"text_encoder": T5_XXL.streamed(STDiT3Config().model_max_length)},
         parameters={
             "text_encoder": 4_762_310_656,

@@ -97,6 +97,7 @@ def read(folder: Folder) -> Card:
         takes=TAKES | (needs or CLIP_TO_CLIP),
         needs=needs,
         shift=own_shift(flow_shift),
+        prompt_pieces=TEXT_TOKENS - 1,
         streamed={"text_encoder": text.streamed(TEXT_TOKENS)},
     )
 
@@ -168,6 +169,7 @@ FAMILY = Family(
         ("tokenizer/spiece.model", "tokenizer/tokenizer.json"),
         ("scheduler/scheduler_config.json",),
     ),
+    texts="mlxvid.text.clean:cleaned",
     layouts=("wan",),
     # It takes the transformer's latents, of mean 0 and deviation 1, as its own examples give them.
     tiny_decoder=TinyDecoder("taew2_1", "ec1a2be453a250aa406e912bb630c34463ba0b2f"),
@@ -220,6 +222,7 @@ def _release(
         source=source,
         originals=(source.repository[: -len("-Diffusers")],),
         download_bytes=download_bytes,
+        prompt_pieces=TEXT_TOKENS - 1,
         streamed={"text_encoder": UMT5_XXL.streamed(TEXT_TOKENS)},
         **more,
     )

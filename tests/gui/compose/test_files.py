@@ -184,7 +184,7 @@ def test_keyframes(panel, picture, qtbot):
     assert new.path is None
     panel.findChild(QSpinBox, "frames").setValue(9)
     numbers = panel.findChildren(QSpinBox, "keyframe_number")
-    qtbot.waitUntil(lambda: [number.maximum() for number in numbers] == [8, 8])
+    qtbot.waitUntil(lambda: [number.maximum() for number in numbers] == [9, 9])
     wells = panel.findChildren(PictureWell, "keyframe")
     wells[0].clear()
     assert len(panel.settings()["keyframes"]) == 1
