@@ -199,6 +199,8 @@ class Window(QMainWindow):
         self.tally.done.connect(self.announcements.report_done)
         self.announcements.resumed.connect(self.queue.resume_jobs)
         self.announcements.show_job.connect(self._show_job)
+        self.announcements.show_log.connect(self.tools.show_log)
+        self.announcements.report.connect(self.help.report)
         self.menus.queue.addAction(self.side_by_side.grid_action)
         self.menus.queue.addMenu(self.when_done.menu)
         self.side_by_side.submit.connect(self._submit)
