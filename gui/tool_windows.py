@@ -29,12 +29,12 @@ from mlxvid.gui.widgets.notices import Notice
 class ToolWindows(QObject):
     """Add entries to `menu`, and relay the signals of the windows that they open.
 
-    model_chosen: the name of the model to use, one of the choices. message: a sentence for the
-    user. warning: one about something that is wrong.
+    model_chosen: the name of the model to use, one of the choices. told: a notice about models,
+    whose own window is closed. warning: a sentence about something that is wrong.
     """
 
     model_chosen = Signal(str)
-    message = Signal(str)
+    told = Signal(object)
     warning = Signal(str)
 
     def __init__(
@@ -105,7 +105,7 @@ class ToolWindows(QObject):
     def _tell_of_models(self, notice: Notice) -> None:
         """Say it in this window too where the models' own is closed."""
         if self._dialog is None or not self._dialog.isVisible():
-            (self.warning if notice.wrong else self.message).emit(notice.text)
+            self.told.emit(notice)
 
     def show_log(self) -> None:
         """Open the log, or bring it to the front."""

@@ -87,7 +87,10 @@ class WayIn(QObject):
             self._bar.show_notice(Notice(text, [use], name=f"download {name}"))
 
     def advise(self, jobs: Iterable[Job]) -> None:
-        """Say which words of new prompts their models don't know, once a prompt."""
+        """Say which words of new prompts their models don't know, once a prompt; the clips are made
+        all the same.
+        """
+        self._follow()
         for job in jobs:
             choice = self._choices.find(str(job.settings.get("model")))
             prompt = str(job.settings.get("prompt"))

@@ -18,7 +18,6 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QMainWindow,
-    QMessageBox,
     QSplitter,
     QTabWidget,
 )
@@ -30,7 +29,7 @@ from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.database_file import data_folder
 from mlxvid.gui.core.downloads import ModelJobs
 from mlxvid.gui.core.fetching import Fetching
-from mlxvid.gui.core.jobs import Job, State, variations
+from mlxvid.gui.core.jobs import PAUSED, Job, State, variations
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.core.worker_client import WorkerClient
@@ -50,6 +49,8 @@ from .help_menu import Help
 from .menus import Menus, Panels
 from .opening import Opening
 from .presence import Presence
+from .quitting import Quitting, Work
+from .several import SeveralPictures
 from .side_by_side import SideBySide
 from .side_fold import SideFold
 from .tool_windows import ToolWindows
@@ -77,11 +78,11 @@ class Window(QMainWindow):
         self.database = database
         self.preferences = preferences
         self.client = client
-        self._quit_confirmed = False  # although a clip is being made
         left_over = database.interrupt_running("The app ended while this clip was being made.")
         # What an earlier session left unfinished waits for the user (see Announcements).
+        left = [job for job in database.jobs() if job.message != PAUSED]
         unfinished = (State.WAITING, State.INTERRUPTED)
-        preferences.paused = any(job.state in unfinished for job in database.jobs())
+        preferences.paused = any(job.state in unfinished for job in left)
         self.choices = choices or Choices(preferences, parent=self)
         self.model_jobs = ModelJobs(self)
         self.runner = Runner(database, client, self.choices, preferences, self)
@@ -104,7 +105,7 @@ class Window(QMainWindow):
         )
         self.tally = Tally(database, self.runner, self)
         self.when_done = WhenDone(
-            self.tally, self.runner, self.notices, self.close, lambda: list(self._under_way()), self
+            self.tally, self.runner, self.notices, self.close, self._under_way, self
         )
         self.side_by_side = SideBySide(
             self,
@@ -133,6 +134,7 @@ class Window(QMainWindow):
             self.tools,
             self,
         )
+        self.quitting = Quitting(self, self._works())
         self.presence = Presence(self, self.runner, database, preferences)
         self.help = Help(
             self,
@@ -182,7 +184,7 @@ class Window(QMainWindow):
 
     def _connect(self) -> None:
         inform = self.announcements.inform
-        panels = (self.compose, self.stage, self.gallery, self.menus, self.tools)
+        panels = (self.compose, self.stage, self.gallery, self.menus)
         for part in (*panels, self.help, self.opening):
             part.message.connect(inform)
         self.compose.submit.connect(self._submit)
@@ -197,10 +199,13 @@ class Window(QMainWindow):
         self.tally.done.connect(self.announcements.report_done)
         self.announcements.resumed.connect(self.queue.resume_jobs)
         self.announcements.show_job.connect(self._show_job)
+        self.announcements.show_log.connect(self.tools.show_log)
+        self.announcements.report.connect(self.help.report)
         self.menus.queue.addAction(self.side_by_side.grid_action)
         self.menus.queue.addMenu(self.when_done.menu)
-        self.menus.clip.addAction(self.side_by_side.show_action)
         self.side_by_side.submit.connect(self._submit)
+        several = SeveralPictures(self.compose, self.undo_stack, self.notices, self)
+        self.opening.several.connect(several.offer)
         self.when_done.changed.connect(self.queue.set_then)
         self.stage.use_frame.connect(self.compose.use_picture)
         self.stage.player.playhead.moved.connect(self.compose.pictures.follow_playhead)
@@ -211,7 +216,7 @@ class Window(QMainWindow):
         self.gallery.export_asked.connect(self.exports.ask)
         self.gallery.open_clip.connect(self.stage.open_clip)
         player = self.stage.player
-        player.reel.begun.connect(lambda: self.gallery.set_in_view(player.path))
+        player.viewed.connect(lambda: self.gallery.set_in_view(player.path))
         self.gallery.compare.connect(self.stage.open_compare)
         self.gallery.use_settings.connect(self.compose.apply_settings)
         self.gallery.use_as_start.connect(self.compose.set_start_image)
@@ -226,6 +231,7 @@ class Window(QMainWindow):
         self.menus.settings_chosen.connect(
             lambda: self.tools.show_settings(self.compose.to_begin_with)
         )
+        self.tools.told.connect(self.notices.show_notice)
         self.tools.model_chosen.connect(self.compose.picker.set_name)
         for part in (self.stage, self.gallery, self.tools, self.opening, self.exports):
             part.warning.connect(self.announcements.warn)
@@ -321,17 +327,12 @@ class Window(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Save the window's state and end the worker; ask first if something is under way."""
-        if self._under_way() and not self._quit_confirmed:
+        kept = self._keep_state()
+        if not kept and not self.quitting.confirmed:
+            self.announcements.report_unkept(self.quit_now)
+        if not self.quitting.may_close() or not (kept or self.quitting.confirmed):
             event.ignore()
-            self._ask_to_quit()
             return
-        self.compose.save()
-        self.preferences.set_bytes("geometry", self.saveGeometry())
-        self.preferences.set_bytes("splitter", self.splitter.saveState())
-        compose = self.menus.compose_panel.isChecked()
-        panels = [compose, self.side_fold.wanted, self.stage.info.isChecked()]
-        self.preferences.remember("panels", panels)
-        self.preferences.save()
         self.runner.write_owed()
         self.clips_folder.stop()
         self.welcome.stop()
@@ -341,32 +342,39 @@ class Window(QMainWindow):
         self.stage.compare.close()
         super().closeEvent(event)
 
-    def _under_way(self) -> dict[str, str]:
-        """What quitting would end, and what then becomes of it."""
-        facts = {}
-        if self.runner.current is not None:
-            facts["a clip is being made"] = (
-                "You can resume it when mlxvid starts again, and the queue is kept."
-            )
-        if self.exports.job.running or self.side_by_side.takes.exporting:
-            facts["a clip is being exported"] = "The export will be lost."
-        if self.tools.busy:
-            facts["a model is being fetched"] = "It goes on when you ask for it again."
-        return facts
+    def _keep_state(self) -> bool:
+        """Keep the fields and the window's size for the next start; whether it could be done."""
+        self.compose.save()
+        self.preferences.set_bytes("geometry", self.saveGeometry())
+        self.preferences.set_bytes("splitter", self.splitter.saveState())
+        compose = self.menus.compose_panel.isChecked()
+        panels = [compose, self.side_fold.wanted, self.stage.info.isChecked()]
+        self.preferences.remember("panels", panels)
+        return self.preferences.save()
 
-    def _ask_to_quit(self) -> None:
-        under_way = self._under_way()
-        question = f"Quit while {' and '.join(under_way)}?"
-        box = QMessageBox(QMessageBox.Icon.NoIcon, "Quit mlxvid", question, parent=self)
-        box.setInformativeText(" ".join(under_way.values()))
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        leave = box.addButton("Quit", QMessageBox.ButtonRole.AcceptRole)
-        box.setDefaultButton(leave)
-        box.setEscapeButton(box.addButton(QMessageBox.StandardButton.Cancel))
-        box.accepted.connect(self.quit_now)
-        box.open()
+    def _works(self) -> list[Work]:
+        """What quitting would end."""
+        return [
+            Work(
+                lambda: self.runner.current is not None,
+                "a clip is being made",
+                "You can resume it when mlxvid starts again, and the queue is kept.",
+            ),
+            Work(
+                lambda: self.exports.job.running or self.side_by_side.takes.exporting,
+                "a clip is being exported",
+                "The export will be lost.",
+            ),
+            Work(
+                lambda: self.tools.busy,
+                "a model is being fetched",
+                "It goes on when you ask for it again.",
+            ),
+        ]
+
+    def _under_way(self) -> list[str]:
+        return [work.what for work in self.quitting.under_way()]
 
     def quit_now(self) -> None:
         """Close without asking."""
-        self._quit_confirmed = True
-        self.close()
+        self.quitting.quit()

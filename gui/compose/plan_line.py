@@ -109,7 +109,7 @@ class PlanLine(QWidget):
         if time is not None:
             parts.append(str(time * takes))
         if self.lacking:
-            parts.append("and its download")
+            parts.append("after the download")
         self._alternatives = ()
         self._set_text(_DOT.join(parts), "", "faint")
         self._parts = parts

@@ -13,9 +13,8 @@ from mlxvid.model.card import Card
 
 from .choices import GB, Choice, Choices
 from .database import Database
-from .downloads import ModelJobs
+from .downloads import ModelJobs, job_text
 from .jobs import Job, State
-from .progress_text import progress_text
 from .runner import Runner
 
 # Bytes that are left free on the disk: a system with none at all does not survive.
@@ -79,7 +78,7 @@ class Fetching(QObject):
         name = job.settings["model"]
         download = self._jobs.job(name)
         if download is not None and download.progress:
-            return progress_text(download.progress), download.progress
+            return job_text(download), download.progress
         if download is not None:
             return "Downloading the model…", {}
         if self._jobs.failure(name):

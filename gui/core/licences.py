@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlxvid.catalog import CATALOG
 from mlxvid.model.card import Card
 
 from .preferences import Preferences
@@ -42,6 +43,17 @@ def licence_to_accept(card: Card | None, preferences: Preferences) -> Licence | 
     if terms:
         sentence = terms[:1].upper() + terms[1:]
     return Licence(name, sentence, page_of(card.repository))
+
+
+def card_named(source: str) -> Card | None:
+    """The catalog's model that a name, or a repository of the hub, is or becomes; or None."""
+    wanted = source.strip().lower()
+    for card in CATALOG.values():
+        places = [place.repository for place in card.places]
+        names = (card.name, *card.aliases, *places, *card.originals)
+        if wanted in [name.lower() for name in names]:
+            return card
+    return None
 
 
 def accept(licence: Licence, preferences: Preferences) -> None:

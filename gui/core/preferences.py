@@ -212,9 +212,12 @@ class Preferences(QObject):
     def set_bytes(self, name: str, value: QByteArray) -> None:
         self._settings.setValue(name, value)
 
-    def save(self) -> None:
-        """Write to the disk at once."""
-        self._settings.sync()
+    def save(self) -> bool:
+        """Write to the disk at once; whether it could be done."""
+        # Another view of the same file: one that has failed once says so ever after.
+        view = QSettings(self._settings.fileName(), QSettings.Format.IniFormat)
+        view.sync()
+        return view.status() == QSettings.Status.NoError
 
     def _folder(self, name: str, variable: str) -> Path | None:
         given = os.environ.get(variable) or self._text(name, "")

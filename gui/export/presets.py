@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLineEdit,
+    QMenu,
+    QPushButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.recipes import PRESETS, Recipe, packed, unpacked
@@ -31,7 +39,9 @@ class PresetRow(QWidget):
         self._names = choice("Preset", [])
         self._names.setObjectName("preset")
         self._names.activated.connect(self._choose)
-        self._more = QPushButton("…")
+        self._more = QToolButton()
+        self._more.setText("…")
+        self._more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._more.setAccessibleName("Save or delete presets")
         self._more.setToolTip("Save or delete presets")
         self._more.setObjectName("preset-menu")

@@ -98,11 +98,14 @@ class ExportSheet(QDialog):
         form.addRow("Where", _row(self._place, choose))
         self._facts = QLabel()
         self._facts.setWordWrap(True)
+        self._facts.setMinimumHeight(3 * self._facts.fontMetrics().lineSpacing())
+        self._facts.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._facts.setObjectName("export-facts")
         form.addRow("", self._facts)
         self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self._export = self._buttons.addButton("Export", QDialogButtonBox.ButtonRole.AcceptRole)
         self._export.setDefault(True)
+        set_role(self._export, "primary")
         self._buttons.accepted.connect(self._finish)
         self._buttons.rejected.connect(self.reject)
         form.addRow(self._buttons)
@@ -206,13 +209,12 @@ class ExportSheet(QDialog):
             seconds = recipe.seconds(source.count, source.fps)
             rate = recipe.rate(source.fps)
             facts = DOT.join((f"{width} × {height}", f"{rate:g} fps", f"{seconds:.1f} s"))
-        if recipe.format.hint:
-            facts += f"\n{recipe.format.hint}."
+        hints = [recipe.format.hint]
         if recipe.format.master and all(s.path.suffix.lower() in LOSSY for s in self._sources):
-            facts += " It is made from the clip's file, and no finer than that."
+            hints.append("no finer than the clip's own file")
         if recipe.form == ORIGINAL.key and self._sources[0].marked:
-            facts += " The whole clip, whatever the marks."
-        return facts
+            hints.append("the whole clip, whatever the marks")
+        return f"{facts}\n{', '.join(hints)}."
 
 
 def _usual_folder(preferences: Preferences) -> Path:

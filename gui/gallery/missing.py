@@ -36,7 +36,7 @@ class MissingLine(QWidget):
         self._label = ElidedLabel()
         self._label.setObjectName("missing")
         self._label.setAccessibleName("Missing files")
-        self.locate_button = _button("Locate…", "Choose where they are now", self._ask)
+        self.locate_button = _button("Locate…", "Choose where they are now", self.ask)
         self.remove_button = _button("Remove…", "Take them out of the gallery", self.removed.emit)
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
@@ -59,7 +59,8 @@ class MissingLine(QWidget):
         else:
             self._label.setText(f"{len(rows)} files are missing.")
 
-    def _ask(self) -> None:
+    def ask(self) -> None:
+        """Ask where the clips are now."""
         one = len(self._rows) == 1
         rows = list(self._rows)
         title = f"Locate {rows[0].path.name}" if one else "Locate the Folder of These Clips"

@@ -55,6 +55,7 @@ class GalleryPanel(QWidget):
     extend_clip = Signal(dict, Path, Path)
     use_as_start = Signal(Path)
     compare = Signal(list)
+    compare_takes = Signal()
     export_asked = Signal(list)
     message = Signal(str)
     warning = Signal(str)
@@ -107,6 +108,7 @@ class GalleryPanel(QWidget):
         self.open_action = self._action("Open", ["Return", "Enter"], self._open)
         self.stack_action = self._action("Show Takes", ["Ctrl+Shift+T"], self._toggle_stack)
         self.compare_action = self._action("Compare", ["Ctrl+K"], self._compare)
+        self.takes_action = self._action("Compare Takes", ["Ctrl+T"], self.compare_takes.emit)
         self.settings_action = self._action(
             "Use These Settings", ["Ctrl+U"], self._use_settings, for_one=True
         )
@@ -123,6 +125,7 @@ class GalleryPanel(QWidget):
         self.show_action = self._action(
             f"Show in {FILE_MANAGER}", ["Ctrl+Shift+R"], self._show_file, for_one=True
         )
+        self.locate_action = self._action("Locate…", [], self.missing.ask)
         delete_keys = ["Ctrl+Backspace", "Delete"] if ON_MAC else ["Delete"]
         self.delete_action = self._action("Move to Trash…", delete_keys, self.ask_to_delete)
 
@@ -197,8 +200,10 @@ class GalleryPanel(QWidget):
         self.view.set_empty_text(NO_MATCH if self.model.filtered else EMPTY)
 
     def _report_broken(self, number: int, message: str) -> None:
-        """Report a clip that can't be read; its tile shows that too."""
-        self.message.emit(message)
+        """Report a clip that can't be read; that a file is missing its tile says."""
+        broken = self.thumbnails.broken(number)
+        if broken is not None and not broken.missing:
+            self.message.emit(message)
         self._update()
 
     def _update(self) -> None:
@@ -212,13 +217,17 @@ class GalleryPanel(QWidget):
             action.setEnabled(one_selected and bool(rows[0].settings))  # these need no file
         self.open_action.setEnabled(one_selected)
         self.compare_action.setEnabled(len(rows) == 2 and len(readable) == 2)
+        has_takes = one_selected and bool(rows[0].group)
+        self.takes_action.setEnabled(has_takes or len(rows) > 1)
         self.export_action.setEnabled(bool(readable))
         stack = self._index().data(GalleryModel.STACK) if one_selected else None
         self.stack_action.setEnabled(stack is not None)
         self.stack_action.setText("Hide Takes" if stack and stack.opened else "Show Takes")
         self.favourite_action.setEnabled(bool(rows))
         self.favourite_action.setChecked(bool(rows) and all(row.favourite for row in rows))
-        self.missing.show_rows(self._missing())
+        missing = self._missing()
+        self.missing.show_rows(missing)
+        self.locate_action.setEnabled(bool(missing))
         self.delete_action.setEnabled(bool(rows))
 
     def _show_menu(self, place: QPoint) -> None:
@@ -227,7 +236,8 @@ class GalleryPanel(QWidget):
         self._update()
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addActions([self.open_action, self.stack_action, self.compare_action])
+        menu.addActions([self.open_action, self.stack_action])
+        menu.addActions([self.compare_action, self.takes_action])
         menu.addSeparator()
         menu.addActions(
             [self.settings_action, self.variations_action, self.extend_action, self.start_action]
@@ -235,6 +245,8 @@ class GalleryPanel(QWidget):
         menu.addSeparator()
         menu.addAction(self.favourite_action)
         menu.addActions([self.export_action, self.show_action])
+        if self.locate_action.isEnabled():
+            menu.addAction(self.locate_action)
         menu.addSeparator()
         menu.addAction(self.delete_action)
         menu.popup(self.view.viewport().mapToGlobal(place))

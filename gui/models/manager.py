@@ -27,13 +27,16 @@ class ModelManager(QObject):
     """The work on models.
 
     surveyed: how things are now. listed: a model that no survey has seen is to be listed. told: a
-    notice. settled: the name of a notice that no longer holds.
+    notice. settled: the name of a notice that no longer holds. use_wanted: the name of a model to
+    make clips with. removal_wanted: a model to delete, once that is confirmed.
     """
 
     surveyed = Signal(object)
     listed = Signal(object)
     told = Signal(object)
     settled = Signal(str)
+    use_wanted = Signal(str)
+    removal_wanted = Signal(object)
 
     def __init__(
         self,
@@ -164,7 +167,7 @@ class ModelManager(QObject):
     def delete(self, row: ModelRow) -> None:
         """Delete a download, or move what mlxvid made to the trash, in the background."""
         self.jobs.forget(row.name)
-        self.settled.emit(failure_of(row.name))
+        self.settled.emit(notice_of(row.name))
         task = self._tasks.task(partial(_delete, row))
         self._removals[task] = row
         task.done.connect(self._forget)
@@ -193,43 +196,54 @@ class ModelManager(QObject):
         elif result["kind"] == "convert":
             self._imported(name, title, row.begun if row is not None else None)
         else:
-            self.told.emit(Notice(f"{title} is downloaded.", stays=True))
+            self._offer_use(name, f"{title} is downloaded.")
         self.refresh()
 
+    def _offer_use(self, name: str, text: str) -> None:
+        use = ("Use It", partial(self._use, name))
+        self.told.emit(Notice(text, [use], name=notice_of(name)))
+
+    def _use(self, name: str) -> None:
+        """Use a model; one from the hub is listed by its folder once it is here."""
+        for row in self._rows.values():
+            if name in (row.name, row.repo) and row.usable:
+                self.use_wanted.emit(row.name)
+                return
+
     def _imported(self, name: str, title: str, begun: Import | None) -> None:
-        """List what was made; offer to let the download go that it was made of."""
+        """List what was made; offer to let go of what it was made of, if that was mlxvid's."""
         folder = Path(name)
         self.own.end(folder)
         self.own.add(folder, title, made=True)
         source = self._rows.get(begun.arguments[0]) if begun is not None else None
-        if source is None or source.repo is None:
-            self.told.emit(Notice(f"{title} is imported.", stays=True))
+        if source is None or source.repo is None and not source.made:
+            self._offer_use(name, f"{title} is imported.")
             return
-        text = f"{title} is ready. {source.title} as it was downloaded is no longer needed for it."
-        actions = [("Delete the Download", partial(self.delete, source)), ("Keep It", _nothing)]
-        self.told.emit(Notice(text, actions))
+        what = "Delete the Download" if source.folder is None else "Delete the Original"
+        actions = [
+            ("Use It", partial(self._use, name)),
+            (f"{what}…", partial(self.removal_wanted.emit, source)),
+        ]
+        text = f"{title} is ready. {source.title}, of which it was made, is no longer needed."
+        self.told.emit(Notice(text, actions, name=notice_of(name)))
 
     def _failed(self, name: str, sentence: str) -> None:
         actions = [("Try Again", partial(self.jobs.again, name))]
-        self.told.emit(Notice(sentence, actions, wrong=True, name=failure_of(name)))
+        self.told.emit(Notice(sentence, actions, wrong=True, name=notice_of(name)))
         self.refresh()
 
     def _settle(self, name: str) -> None:
         if self.jobs.job(name) is not None:  # it is tried again
-            self.settled.emit(failure_of(name))
+            self.settled.emit(notice_of(name))
 
     def stop(self) -> None:
         """End the work on the disk."""
         self._tasks.stop()
 
 
-def _nothing() -> None:
-    pass
-
-
-def failure_of(name: str) -> str:
-    """The name of the notice about a job that failed."""
-    return f"failed {name}"
+def notice_of(name: str) -> str:
+    """The name of the notice about how a job ended, the same one throughout the window."""
+    return f"download {name}"
 
 
 def _place(row: ModelRow) -> tuple[str | None, str | None]:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QPoint, Qt, QUrl, Signal
-from PySide6.QtGui import QDesktopServices, QKeySequence, QShortcut
+from PySide6.QtGui import QDesktopServices, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QInputDialog,
@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from mlxvid.errors import MlxvidError
 from mlxvid.gui.core.downloads import ModelJobs
-from mlxvid.gui.core.licences import accept, licence_to_accept, page_of
+from mlxvid.gui.core.licences import accept, card_named, licence_to_accept, page_of
 from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.trash import FILE_MANAGER, show_in_file_manager
@@ -30,13 +30,14 @@ from mlxvid.gui.widgets.fields import choice
 from mlxvid.gui.widgets.licence_dialog import LicenceDialog
 from mlxvid.gui.widgets.notices import Notice, NoticeBar
 from mlxvid.gui.widgets.theme import faint_label
+from mlxvid.model.card import Card
 from mlxvid.model.machine import Machine
 
 from .delegate import ModelsDelegate
 from .details import ModelDetails
 from .import_dialog import ImportDialog
 from .list_model import ROW, ModelList, Shown
-from .manager import ModelManager, failure_of
+from .manager import ModelManager, notice_of
 from .removal import confirm_removal
 from .survey import ModelRow, Presence, Survey, in_order, size_text
 
@@ -82,7 +83,6 @@ class ModelsPanel(QWidget):
         self._lay_out()
         self._connect()
         self._show_chosen()
-        self.view.setFocus()
         self.manager.refresh()
 
     def _lay_out(self) -> None:
@@ -152,6 +152,8 @@ class ModelsPanel(QWidget):
         self.manager.listed.connect(self._list)
         self.manager.told.connect(self._tell)
         self.manager.settled.connect(self.notices.withdraw)
+        self.manager.use_wanted.connect(self.use_model)
+        self.manager.removal_wanted.connect(self._confirm_removal)
 
     # --- the list ---------------------------------------------------------------------------------
 
@@ -230,7 +232,7 @@ class ModelsPanel(QWidget):
     def _tell(self, notice: Notice) -> None:
         """Show a notice, unless the details say the same."""
         row = self.chosen()
-        if row is None or notice.name != failure_of(row.name):
+        if row is None or not notice.wrong or notice.name != notice_of(row.name):
             self.notices.show_notice(notice)
         self.told.emit(notice)
 
@@ -250,20 +252,21 @@ class ModelsPanel(QWidget):
         if row.begun is not None:
             self.manager.resume(row)
         elif variant is not None and variant.copy:
-            self._when_accepted(row, lambda: self._copy(row, variant.bits))
+            fetched = None if row.complete else row.card
+            self._when_accepted(fetched, lambda: self._copy(row, variant.bits))
         else:
-            self._when_accepted(row, lambda: self.manager.download(row))
+            self._when_accepted(row.card, lambda: self.manager.download(row))
 
     def _copy(self, row: ModelRow, bits: int | None) -> None:
         self.select(self.manager.copy(row, bits))
 
-    def _when_accepted(self, row: ModelRow, then: Callable[[], None]) -> None:
-        """Do something once the model's licence is accepted, which is asked once."""
-        licence = None if row.complete else licence_to_accept(row.card, self._preferences)
-        if licence is None:
+    def _when_accepted(self, card: Card | None, then: Callable[[], None]) -> None:
+        """Do something once a model's licence is accepted, which is asked once."""
+        licence = licence_to_accept(card, self._preferences)
+        if card is None or licence is None:
             then()
             return
-        dialog = LicenceDialog(row.title, licence.name, licence.sentence, licence.page, self)
+        dialog = LicenceDialog(card.title, licence.name, licence.sentence, licence.page, self)
         dialog.accepted.connect(lambda: accept(licence, self._preferences))
         dialog.accepted.connect(self.changed)
         dialog.accepted.connect(then)
@@ -339,8 +342,13 @@ class ModelsPanel(QWidget):
     def ask_to_import(self) -> None:
         """Ask for a checkpoint, and import it."""
         dialog = ImportDialog(self.manager.own, self)
-        dialog.chosen.connect(self.import_checkpoint)
+        dialog.chosen.connect(self._import)
         dialog.open()
+
+    def _import(self, folder: Path, title: str, arguments: list[str]) -> None:
+        """Import, from the hub once the licence of what is there is accepted."""
+        card = card_named(arguments[0])
+        self._when_accepted(card, lambda: self.import_checkpoint(folder, title, arguments))
 
     def import_checkpoint(self, folder: Path, title: str, arguments: list[str]) -> None:
         """Start to convert into `folder`, and list it."""
@@ -358,7 +366,17 @@ class ModelsPanel(QWidget):
         elif row.begun is not None and not row.disk_bytes:
             self.manager.delete(row)
         elif row.disk_bytes and row.presence is not Presence.PACKAGED:
-            confirm_removal(row, self.list.rows, lambda: self.manager.delete(row), self)
+            self._confirm_removal(row)
+
+    def _confirm_removal(self, row: ModelRow) -> None:
+        confirm_removal(row, self.list.rows, lambda: self.manager.delete(row), self)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Look again: files come and go while nobody looks here."""
+        super().showEvent(event)
+        self.view.setFocus()
+        if self._surveyed:
+            self.manager.refresh()
 
     def shutdown(self) -> None:
         """End all jobs; what was downloaded is kept."""

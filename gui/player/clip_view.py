@@ -16,7 +16,7 @@ from .filmstrip import Filmstrip
 from .transport import TransportBar, action, button
 
 # The longest text of the button that says the zoom.
-_WIDEST = "1000 %"
+_WIDEST = "888 %"
 
 
 class ClipView(QWidget):
@@ -67,12 +67,14 @@ class ClipView(QWidget):
         made = button(self.actual)
         made.setObjectName("zoom")
         # As wide as its longest text, or the row would shift when the window is resized.
-        made.setMinimumWidth(made.fontMetrics().horizontalAdvance(_WIDEST) + 20)
+        made.setMinimumWidth(made.fontMetrics().horizontalAdvance(_WIDEST) + 24)
         return made
 
     def _show_zoom(self) -> None:
         zoom = self.canvas.zoom
-        self.actual.setIconText(f"{100 * zoom:.0f} %" if zoom else "1:1")
+        percent = round(100 * zoom)
+        text = f"{percent} %" if percent < 1000 else f"{zoom:.0f}×"
+        self.actual.setIconText(text if zoom else "1:1")
 
     def show_frame(self, index: int) -> None:
         """Put the frame at `index` of the playhead on the canvas."""

@@ -8,9 +8,11 @@ from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from mlxvid.gui.core.clip_facts import length_text
 from mlxvid.gui.core.playhead import Playhead
 from mlxvid.gui.core.reel import Reel
-from mlxvid.gui.widgets.theme import ON_STAGE, colours
+from mlxvid.gui.widgets.painting import badge_size, draw_badge
+from mlxvid.gui.widgets.theme import ON_STAGE, colours, small_font
 
 ROW_HEIGHT = 46
 ROW_GAP = 3
@@ -213,6 +215,24 @@ class Filmstrip(QWidget):
         for middle in (first + HANDLE / 2, last - HANDLE / 2):
             painter.drawRect(QRectF(middle - 0.75, rows.center().y() - 6, 1.5, 12))
         painter.restore()
+        self._paint_length(painter, rows, first, last)
+
+    def _paint_length(self, painter: QPainter, rows: QRect, first: int, last: int) -> None:
+        """Say how much is kept: between the marks, or beside them where that is too little."""
+        painter.save()
+        painter.setFont(small_font(self.font()))
+        width = badge_size(painter, self.marked).width()
+        left = first + (last - first - width) // 2
+        if width > last - first - 2 * HANDLE:
+            left = last + REACH if last + REACH + width <= self.width() else first - REACH - width
+        draw_badge(painter, self.marked, QPoint(left, rows.top() + REACH), self.width())
+        painter.restore()
+
+    @property
+    def marked(self) -> str:
+        """How much is between the marks."""
+        count = self._playhead.last - self._playhead.first + 1
+        return length_text(count, self._playhead.fps)
 
     def _paint_playhead(self, painter: QPainter) -> None:
         x = self._centre(self._playhead.index)

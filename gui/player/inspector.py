@@ -28,8 +28,8 @@ FOREIGN = "This film was not made with mlxvid, or its settings were left out."
 # Settings whose texts are long.
 _LONG = ("prompt", "negative_prompt")
 # Characters of its font that it is wide, and that the label of a line has.
-_WIDTH = 32
-_LABEL = 12
+_WIDTH = 35
+_LABEL = 11
 # Milliseconds that a button says that it has copied.
 _COPIED = 1200
 # Long names break where people would break them.
@@ -140,13 +140,14 @@ class _Row(QWidget):
         top = Qt.AlignmentFlag.AlignTop
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(8)
+        grid.setHorizontalSpacing(4)
         grid.setVerticalSpacing(0)
         grid.addWidget(self._label, 0, 0, top)
         if stacked:
             grid.addWidget(self._text, 1, 0, 1, 3)
             grid.setContentsMargins(0, 0, 0, 6)
         else:
+            self._label.setWordWrap(True)
             self._label.setFixedWidth(_LABEL * self._label.fontMetrics().averageCharWidth())
             grid.addWidget(self._text, 0, 1, top)
         grid.addWidget(self._copy, 0, 2, top)

@@ -9,7 +9,6 @@ from PySide6.QtCore import QMimeData, Qt, QTimer, QUrl, Signal
 from PySide6.QtGui import QAction, QDrag, QPixmap
 from PySide6.QtWidgets import QWidget
 
-from mlxvid.gui.core.clip_facts import length_text
 from mlxvid.gui.core.export import Source
 from mlxvid.gui.core.reel import image_of
 from mlxvid.gui.core.stills import picking
@@ -75,7 +74,6 @@ class Player(ClipView):
 
         self.canvas.copied.connect(self.frames.copy_frame)
         self.canvas.dragged.connect(self._drag_clip)
-        self.playhead.marks_changed.connect(self._show_facts)
         self.playhead.playing_changed.connect(self._standing.start)
         self.reel.begun.connect(self._begun)
         self.reel.grown.connect(self._grown)
@@ -186,10 +184,7 @@ class Player(ClipView):
         facts = self.reel.facts
         has_frames = self.reel.count > 0
         parts = []
-        if self.playhead.trimmed:
-            marked = self.playhead.last - self.playhead.first + 1
-            parts = [f"Marked {length_text(marked, self.playhead.fps)}"]
-        elif facts is not None:
+        if facts is not None:
             size = f"{facts.width} × {facts.height}" if self.path else "Preview"
             parts = [size, f"{facts.fps:g} fps"]
             if self.reel.reduced:

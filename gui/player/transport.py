@@ -73,8 +73,11 @@ class TransportBar(QWidget):
         self._layout.addWidget(button(self.loop))
         if marks:
             self._layout.addSpacing(4)
-            for mark in (self.mark_in, self.mark_out, self.clear_marks):
+            for mark in (self.mark_in, self.mark_out):
                 self._layout.addWidget(button(mark))
+        self._clear_button = button(self.clear_marks)
+        self._clear_button.setObjectName("clear-marks")
+        self._layout.addWidget(self._clear_button)
 
         playhead.length_changed.connect(self._update_enabled)
         playhead.playing_changed.connect(self._update_play)
@@ -131,6 +134,7 @@ class TransportBar(QWidget):
 
     def _update_marks(self) -> None:
         self.clear_marks.setEnabled(self._playhead.trimmed)
+        self._clear_button.setVisible(self._playhead.trimmed)
 
     def _update_speed(self, speed: float) -> None:
         self._speed.setText(f"{speed:g}×".replace("-", "−"))

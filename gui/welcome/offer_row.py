@@ -25,7 +25,7 @@ class OfferRow(QWidget):
     use = Signal(str)
     look = Signal(str)
 
-    def __init__(self, offer: Offer, choice: Choice, jobs: ModelJobs, first: bool):
+    def __init__(self, offer: Offer, choice: Choice, jobs: ModelJobs):
         super().__init__()
         self._offer = offer
         self._choice = choice
@@ -40,8 +40,6 @@ class OfferRow(QWidget):
         self.button = QPushButton()
         self.button.setToolTip(choice.card.description)
         self.button.clicked.connect(self._press)
-        if first:
-            set_role(self.button, "primary")
         words = QVBoxLayout()
         words.setSpacing(2)
         for part in (title, self._facts, self._bar):
@@ -88,7 +86,7 @@ class OfferRow(QWidget):
         if self._jobs.job(self.name) is not None:
             return "Pause"
         if self._choice.has_terms:
-            return "Licence…"
+            return "Download…"
         if self._jobs.failure(self.name):
             return "Try Again"
         return "Resume" if self._jobs.is_paused(self.name) else "Download"

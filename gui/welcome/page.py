@@ -143,7 +143,7 @@ class WelcomePage(QScrollArea):
             self._offers.addWidget(faint_label(text))
 
     def _row(self, offer: Offer, choice: Choice) -> OfferRow:
-        row = OfferRow(offer, choice, self._jobs, first=not self.rows)
+        row = OfferRow(offer, choice, self._jobs)
         row.get.connect(self.get)
         row.use.connect(self.use)
         row.look.connect(self.look)

@@ -78,6 +78,17 @@ _TABLE = (
         flag="keyframe",
     ),
     Setting(
+        "focus",
+        "number",
+        "Crop",
+        "what is kept of pictures that have to be cropped: 0 their left or top, 1 their right or "
+        "bottom (default: 0.5, the middle)",
+        low=0,
+        high=1,
+        metavar="X",
+        digits=2,
+    ),
+    Setting(
         "extend",
         "clip",
         "Go on from",

@@ -42,9 +42,9 @@ def takes(studio: Studio) -> None:
 @scene()
 def missing(studio: Studio) -> None:
     """A clip whose file has been moved away, selected."""
-    gallery.play(studio)
     panel = studio.window.gallery
-    row = studio.database.clips()[1]
+    studio.window.show_side(panel)
+    row = panel.model.index(1).data(panel.model.ROW)
     away = row.path.rename(row.path.with_suffix(".away"))
     panel.thumbnails.forget(row.id)
     panel.view.viewport().update()

@@ -164,3 +164,14 @@ def test_watching_shows_the_latest_preview_at_once(window, qtbot, home):
     assert stage.player.path is None and stage.player.reel.count == 5
     assert "step 5 of 20" in stage.player.canvas.badge
     window.runner.current = None
+
+
+def test_the_gallery_marks_the_clip_on_the_stage(qtbot, window, home):
+    path = write_clip(home / "clip.mp4")
+    window.database.add_clip(path, SETTINGS, 16, 9, 64, 64)
+    index = window.gallery.model.index(0)
+    assert not index.data(window.gallery.model.IN_VIEW)
+    open_clip(qtbot, window, path)
+    assert index.data(window.gallery.model.IN_VIEW)
+    window.stage.player.clear()
+    assert not index.data(window.gallery.model.IN_VIEW)

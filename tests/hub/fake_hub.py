@@ -44,10 +44,12 @@ class FakeHub:
     address: str = ""
     _repositories: dict[str, dict[str, dict[str, bytes]]] = field(default_factory=dict)
 
-    def add(self, repo: str, files: dict[str, bytes]) -> str:
-        """Commit `files` to a repository's main branch; returns the commit."""
+    def add(self, repo: str, files: dict[str, bytes], commit: str = "") -> str:
+        """Commit `files` to a repository's main branch; returns the commit, `commit` if given."""
         commits = self._repositories.setdefault(repo, {})
-        commit = hashlib.sha1(repr((repo, len(commits), sorted(files))).encode()).hexdigest()
+        commit = (
+            commit or hashlib.sha1(repr((repo, len(commits), sorted(files))).encode()).hexdigest()
+        )
         commits[commit] = commits["main"] = dict(files)
         return commit
 

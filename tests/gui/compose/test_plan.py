@@ -28,7 +28,7 @@ def test_the_plan_follows(panel, qtbot, database):
     panel.takes.setValue(10)
     plan_text(panel, qtbot, "about 1 min 20 s")
     panel.picker.set_name(WITH_LORAS)
-    text = plan_text(panel, qtbot, "and its download")
+    text = plan_text(panel, qtbot, "after the download")
     assert text.startswith("81 frames · 32,760 tokens")
     assert panel.button.text() == "Download 28.9 GB and Generate"
 

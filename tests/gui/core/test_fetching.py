@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 
 import pytest
@@ -14,34 +13,24 @@ from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.downloads import ModelJobs
 from mlxvid.gui.core.fetching import Fetching, bytes_to_fetch, why_not
 from mlxvid.gui.core.jobs import State
-from mlxvid.model.card import Source
 from tests.gui.cards import WITH_LORAS
 from tests.gui.queue.conftest import job, make_runner  # noqa: F401
 from tests.gui.queue.test_runner import WORKS
 from tests.hub.fake_hub import FakeHub, folder_files
 
-REPO = "org/tiny"
+CARD = CATALOG[WITH_LORAS]
 
 
 @pytest.fixture
 def server(tmp_path, monkeypatch, tiny_folder):
-    """A hub with the tiny model in place of one of the catalog's."""
+    """A hub with the tiny model where the catalog has one of its models."""
     with FakeHub().serving() as server:
         cache = str(tmp_path / "hub")
         monkeypatch.setenv("HF_ENDPOINT", server.address)
         monkeypatch.setenv("HF_HUB_CACHE", cache)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", cache)
-        commit = server.add(REPO, folder_files(tiny_folder))
-        card = dataclasses.replace(CATALOG[WITH_LORAS], source=Source(REPO, commit))
-        monkeypatch.setitem(CATALOG, WITH_LORAS, card)
+        server.add(CARD.repository, folder_files(tiny_folder), CARD.revision)
         yield server
-
-
-class Jobs(ModelJobs):
-    """Downloads by the repository's name: the command's own catalog has the real one."""
-
-    def download(self, name, repo=None, revision=None):
-        super().download(name, REPO)
 
 
 @pytest.fixture
@@ -49,7 +38,7 @@ def queue(server, preferences, machine, database, make_runner):  # noqa: F811
     """A runner and what fetches for it."""
     choices = Choices(preferences, machine)
     runner = make_runner(WORKS, choices)
-    jobs = Jobs()
+    jobs = ModelJobs()
     fetching = Fetching(database, choices, runner, jobs)
     fetching.runner = runner
     fetching.jobs = jobs
@@ -78,7 +67,7 @@ def test_others_go_on_and_the_job_begins_when_its_model_is_here(queue, database,
 
 
 def test_a_failed_download_says_so_and_is_tried_again(queue, database, server, qtbot):
-    server.gated.add(REPO)
+    server.gated.add(CARD.repository)
     with qtbot.waitSignal(queue.failed, timeout=20_000) as failed:
         database.insert_jobs([lacking()])
     name, sentence = failed.args
@@ -124,3 +113,37 @@ def test_a_download_for_which_there_is_no_room_is_refused(choices, monkeypatch, 
 def test_a_release_in_single_files_has_to_be_converted_first(choices):
     in_files = next(card for card in CATALOG.values() if card.is_in_files)
     assert "Models window" in why_not(choices.find(in_files.name))
+
+
+def test_the_window_downloads_and_generates(server, open_window, qtbot, home):
+    """With the real commands and the real worker."""
+    window = open_window(command=None)
+    settings = {"model": WITH_LORAS, "prompt": "a red ball", "steps": 1, "sampler": "euler"}
+    window.compose.apply_settings(settings)
+    window.compose.size_box.set_value(64, 64)
+    window.compose.length_box.set_value(9)
+    window.compose.replan()
+    qtbot.waitUntil(lambda: window.compose.button.text().startswith("Download "))
+    window.compose.button.click()
+    assert window.side.currentWidget() is window.queue
+    assert window.welcome.isVisible()
+    with qtbot.waitSignal(window.runner.saved, timeout=60_000):
+        pass
+    assert window.compose.picker.value().here
+    qtbot.waitUntil(lambda: window.compose.button.text() == "Generate")
+    assert [clip.prompt for clip in window.database.clips()] == ["a red ball"]
+    assert not window.welcome.isVisible()
+
+
+def test_the_window_offers_to_try_again(server, open_window, qtbot):
+    server.gated.add(CARD.repository)
+    window = open_window()
+    window.compose.apply_settings({"model": WITH_LORAS, "prompt": "a red ball"})
+    window.compose.generate()
+    qtbot.waitUntil(lambda: window.notices.notices != [], timeout=20_000)
+    notice = window.notices.notices[0]
+    assert notice.wrong and "gated" in notice.text
+    assert [label for label, _ in notice.actions] == ["Try Again"]
+    assert window.model_jobs.job(WITH_LORAS) is None
+    notice.actions[0][1]()
+    assert window.model_jobs.job(WITH_LORAS) is not None

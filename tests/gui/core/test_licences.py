@@ -5,7 +5,7 @@ from __future__ import annotations
 from mlxvid.catalog import CATALOG
 from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.fetching import why_not
-from mlxvid.gui.core.licences import accept, licence_to_accept
+from mlxvid.gui.core.licences import accept, card_named, licence_to_accept
 from mlxvid.gui.core.preferences import Preferences
 
 
@@ -26,6 +26,13 @@ def test_what_a_licence_restricts_is_said_and_accepted_once(preferences, machine
     preferences.save()
     assert licence_to_accept(card, Preferences()) is None
     assert "licence" not in why_not(Choices(preferences, machine).find(card.name))
+
+
+def test_a_release_is_known_by_all_its_names():
+    card = next(card for card in CATALOG.values() if card.originals)
+    for name in (card.name, card.repository, card.originals[0].upper()):
+        assert card_named(name) is not None
+    assert card_named("/some/folder") is None
 
 
 def test_other_conditions_are_asked_about_too(preferences):

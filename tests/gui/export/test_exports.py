@@ -5,7 +5,14 @@ from __future__ import annotations
 import os
 
 import pytest
-from PySide6.QtWidgets import QComboBox, QDialogButtonBox, QLabel, QLineEdit, QPushButton
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDialogButtonBox,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QToolButton,
+)
 
 from mlxvid.gui.core.clips_folder import look_through
 from mlxvid.gui.core.export import Source
@@ -180,7 +187,7 @@ def test_own_presets_stay(qtbot, exports, clip, preferences):
     choose(sheet, "export-size", 0)
     presets = sheet.findChild(QComboBox, "preset")
     assert presets.currentText() == "Custom"
-    menu = sheet.findChild(QPushButton, "preset-menu").menu()
+    menu = sheet.findChild(QToolButton, "preset-menu").menu()
     save, delete = menu.actions()
     assert not delete.isEnabled()
     save.trigger()
@@ -192,14 +199,14 @@ def test_own_presets_stay(qtbot, exports, clip, preferences):
     choose(again, "preset", "Mine")
     assert again.findChild(QComboBox, "export-format").currentText() == "GIF"
     assert PRESETS["Chat"].side  # and that is as it was
-    menu = again.findChild(QPushButton, "preset-menu").menu()
+    menu = again.findChild(QToolButton, "preset-menu").menu()
     menu.actions()[1].trigger()
     assert preferences.recall("export_presets", {"none": 1}) == {}
 
 
 def test_a_preset_needs_a_name_of_its_own(qtbot, exports, clip):
     sheet = asked(exports, source(clip))
-    sheet.findChild(QPushButton, "preset-menu").menu().actions()[0].trigger()
+    sheet.findChild(QToolButton, "preset-menu").menu().actions()[0].trigger()
     field = sheet.findChild(QLineEdit, "preset-name")
     qtbot.keyClicks(field, "Chat")
     field.returnPressed.emit()

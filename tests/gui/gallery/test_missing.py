@@ -20,6 +20,9 @@ def moved(ids, database, folder, tmp_path):
 
 def notice_missing(qtbot, panel, *numbers: int) -> None:
     """Look at the tiles, and select these."""
+    qtbot.waitUntil(lambda: panel.thumbnails.waiting == 0, timeout=WAIT)
+    for number in numbers:
+        panel.thumbnails.forget(number)
     panel.view.grab()
     for number in numbers:
         qtbot.waitUntil(lambda n=number: panel.thumbnails.broken(n) is not None, timeout=WAIT)

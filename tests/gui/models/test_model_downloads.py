@@ -28,7 +28,10 @@ def test_download_verify_mend_use_and_delete(panel, qtbot, server):
     used = []
     panel.use_model.connect(used.append)
     qtbot.mouseClick(panel.details.use, Qt.MouseButton.LeftButton)
-    assert used == [model.name]
+    ((label, use),) = panel.notices.notices[0].actions
+    assert label == "Use It"
+    use()
+    assert used == [model.name, model.name]
 
     choose(panel, "Verify")
     assert "valid" in ended(panel, qtbot)

@@ -77,7 +77,7 @@ def test_an_offer_without_room_is_refused_before_the_click(window, qtbot, monkey
 
 def test_a_licence_is_read_in_the_models_window(window, qtbot):
     qtbot.waitUntil(lambda: len(window.welcome.rows) == MOST)
-    rows = [row for row in window.welcome.rows if row.button.text() == "Licence…"]
+    rows = [row for row in window.welcome.rows if row.button.text() == "Download…"]
     if not rows:
         pytest.skip("no offer has such a licence")
     rows[0].button.click()
