@@ -21,7 +21,6 @@ from mlxvid.gui.widgets.notices import Notice, NoticeAction, NoticeBar
 _SILENT = "silent"
 _PAUSED = "paused"
 _LIBRARY = "library"
-_FAULT = "fault"
 _UNKEPT = "unkept"
 _DONE = "done"
 
@@ -30,11 +29,13 @@ class Announcements(QObject):
     """Listen to the runner and the library, and show notices in the bar.
 
     edit: shows the settings of a job, given its id. resumed: jobs to resume. show_job: the id of a
-    job to look at.
+    job to look at. show_log, report: the log is to be shown, a problem to be reported.
     """
 
     resumed = Signal(list)
     show_job = Signal(int)
+    show_log = Signal()
+    report = Signal()
 
     def __init__(
         self,
@@ -72,7 +73,7 @@ class Announcements(QObject):
 
         Nothing starts by itself: an unfinished clip may be the reason why that session ended.
         """
-        jobs = self._database.jobs()
+        jobs = [job for job in self._database.jobs() if job.message != PAUSED]
         interrupted = [job for job in jobs if job.state is State.INTERRUPTED]
         waiting = [job for job in jobs if job.state is State.WAITING]
         parts = []
@@ -85,16 +86,21 @@ class Announcements(QObject):
             text = f"The last session left {' and '.join(parts)}."
             self._offer_resume(text, label, interrupted)
 
-    def report_crash(self, show_log: Callable[[], None]) -> None:
+    def report_crash(self) -> None:
         """Say that the last session ended unexpectedly."""
-        action: NoticeAction = ("Show Log", show_log)
-        self._bar.show_notice(Notice("mlxvid ended unexpectedly.", [action], wrong=True))
+        self._offer_report("mlxvid ended unexpectedly.")
 
-    def report_fault(self, show_log: Callable[[], None], report: Callable[[], None]) -> None:
+    def report_fault(self) -> None:
         """Say that the app itself has made a mistake."""
         text = "Something went wrong in mlxvid itself: what you did last may not be done."
-        actions: list[NoticeAction] = [("Show Log", show_log), ("Report a Problem…", report)]
-        self._bar.show_notice(Notice(text, actions, wrong=True, name=_FAULT))
+        self._offer_report(text)
+
+    def _offer_report(self, text: str) -> None:
+        actions: list[NoticeAction] = [
+            ("Show Log", self.show_log.emit),
+            ("Report a Problem…", self.report.emit),
+        ]
+        self._bar.show_notice(Notice(text, actions, wrong=True))
 
     def report_unkept(self, leave: Callable[[], None]) -> None:
         """Say why the window stays, although it was to close."""

@@ -113,10 +113,8 @@ def run(
     database = Database()
     window = Window(database, preferences, WorkerClient(silence=preferences.silence))
     if session.crashed:
-        window.announcements.report_crash(window.tools.show_log)
-    session.failed.connect(
-        lambda: window.announcements.report_fault(window.tools.show_log, window.help.report)
-    )
+        window.announcements.report_crash()
+    session.failed.connect(window.announcements.report_fault)
     app.file_opened.connect(window.opening.open_file)
     requests = RaiseRequests(data_folder(), window)
     requests.asked.connect(window.show_in_front)

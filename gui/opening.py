@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 
 from mlxvid.errors import MlxvidError
 from mlxvid.gui.compose.panel import ComposePanel
-from mlxvid.gui.core.drops import Opened, files_in, keep_picture, looked_at
+from mlxvid.gui.core.drops import Opened, files_in, is_film, keep_picture, looked_at
 from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.tasks import Task, Tasks
@@ -22,10 +22,11 @@ from mlxvid.run.repeat import repeatable
 class Opening(QObject):
     """Show clips and films, and restore the settings in them; make pictures the start image.
 
-    What a file is shows when it is read, out of the window's thread. message: what was left out.
-    warning: why something can't be taken.
+    What a file is shows when it is read, out of the window's thread. several: pictures that came
+    together. message: what was left out. warning: why something can't be taken.
     """
 
+    several = Signal(list)
     message = Signal(str)
     warning = Signal(str)
 
@@ -75,7 +76,10 @@ class Opening(QObject):
         files = files_in(mime)
         if files:
             self.open_file(files[0])
-            if len(files) > 1:
+            pictures = [file for file in files if not is_film(file)]
+            if len(pictures) > 1 and self._compose.picker.value().takes("image"):
+                self.several.emit(pictures)
+            elif len(files) > 1:
                 left = f"Only {files[0].name} is opened, the first of {len(files)} files"
                 self.message.emit(f"{left}: open the others one by one.")
         elif mime.hasImage():

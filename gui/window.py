@@ -29,7 +29,7 @@ from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.database_file import data_folder
 from mlxvid.gui.core.downloads import ModelJobs
 from mlxvid.gui.core.fetching import Fetching
-from mlxvid.gui.core.jobs import Job, State, variations
+from mlxvid.gui.core.jobs import PAUSED, Job, State, variations
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.core.worker_client import WorkerClient
@@ -50,6 +50,7 @@ from .menus import Menus, Panels
 from .opening import Opening
 from .presence import Presence
 from .quitting import Quitting, Work
+from .several import SeveralPictures
 from .side_by_side import SideBySide
 from .side_fold import SideFold
 from .tool_windows import ToolWindows
@@ -79,8 +80,9 @@ class Window(QMainWindow):
         self.client = client
         left_over = database.interrupt_running("The app ended while this clip was being made.")
         # What an earlier session left unfinished waits for the user (see Announcements).
+        left = [job for job in database.jobs() if job.message != PAUSED]
         unfinished = (State.WAITING, State.INTERRUPTED)
-        preferences.paused = any(job.state in unfinished for job in database.jobs())
+        preferences.paused = any(job.state in unfinished for job in left)
         self.choices = choices or Choices(preferences, parent=self)
         self.model_jobs = ModelJobs(self)
         self.runner = Runner(database, client, self.choices, preferences, self)
@@ -197,10 +199,13 @@ class Window(QMainWindow):
         self.tally.done.connect(self.announcements.report_done)
         self.announcements.resumed.connect(self.queue.resume_jobs)
         self.announcements.show_job.connect(self._show_job)
+        self.announcements.show_log.connect(self.tools.show_log)
+        self.announcements.report.connect(self.help.report)
         self.menus.queue.addAction(self.side_by_side.grid_action)
         self.menus.queue.addMenu(self.when_done.menu)
-        self.menus.clip.addAction(self.side_by_side.show_action)
         self.side_by_side.submit.connect(self._submit)
+        several = SeveralPictures(self.compose, self.undo_stack, self.notices, self)
+        self.opening.several.connect(several.offer)
         self.when_done.changed.connect(self.queue.set_then)
         self.stage.use_frame.connect(self.compose.use_picture)
         self.stage.player.playhead.moved.connect(self.compose.pictures.follow_playhead)

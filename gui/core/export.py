@@ -169,7 +169,10 @@ def _export(
     check: Callable[[], None],
     report: Callable[[int, int], None],
 ) -> None:
-    """Save one copy; `check` raises where that is to stop. The settings in the file are those that made the complete clip."""
+    """Save one copy; `check` raises where that is to stop.
+
+    The settings in the file are those that made the complete clip.
+    """
     report(0, source.count)
     if replaces(target) and source.path.exists() and source.path.samefile(target):
         raise MediaError(f"{target} is the clip itself: choose another name for its copy.")

@@ -9,7 +9,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QLabel, QWidget
 
 from mlxvid.gui.core.database import Database
-from mlxvid.gui.core.jobs import Job, State
+from mlxvid.gui.core.jobs import PAUSED, Job, State
 from mlxvid.gui.core.progress_text import share
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.core.times import Expected, end_in, expected
@@ -49,10 +49,12 @@ class QueueSummary(QLabel):
 
     def _show(self) -> None:
         to_make = [job for job in self._jobs if job.state in (State.WAITING, State.RUNNING)]
-        ended = len(self._jobs) - len(to_make)
+        aside = sum(job.message == PAUSED for job in self._jobs)
+        ended = len(self._jobs) - len(to_make) - aside
         parts = ["Paused"] if self._runner.paused else []
         parts += [self._to_make(to_make)] if to_make else []
         parts += [f"{ended} ended early"] if ended else []
+        parts += [f"{aside} set aside"] if aside else []
         parts += [self.then] if self.then else []
         self.setText(" · ".join(parts))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, QSizeF, Qt, Signal
 from PySide6.QtGui import (
@@ -19,7 +19,7 @@ from PySide6.QtWidgets import QWidget
 
 from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.painting import draw_badge, fitted
-from mlxvid.gui.widgets.theme import Colours, colours, small_font
+from mlxvid.gui.widgets.theme import ON_STAGE, Colours, colours, small_font
 
 from .layout import Layout, laid_out
 from .sheet import Sheet
@@ -52,6 +52,7 @@ class TakesCanvas(QWidget):
         self.chosen = 0
         self.kept: set[int] = set()
         self.rejected: set[int] = set()
+        self.deeds: dict[Qt.Key, Callable[[], None]] = {}  # what other keys do
         self._images: Sequence[QImage | None] = ()
 
     def sizeHint(self) -> QSize:
@@ -98,16 +99,22 @@ class TakesCanvas(QWidget):
     def event(self, event: QEvent) -> bool:
         """Take the keys before shortcuts of the window do."""
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
-            if self._place_for(event) is not None:
+            if self._place_for(event) is not None or self._deed_for(event) is not None:
                 event.accept()
         return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         place = self._place_for(event)
-        if place is None:
-            super().keyPressEvent(event)
-        else:
+        deed = self._deed_for(event)
+        if place is not None:
             self.choose(place)
+        elif deed is not None:
+            deed()
+        else:
+            super().keyPressEvent(event)
+
+    def _deed_for(self, event: QKeyEvent) -> Callable[[], None] | None:
+        return self.deeds.get(Qt.Key(event.key())) if not event.modifiers() else None
 
     def _place_for(self, event: QKeyEvent) -> int | None:
         """The cell that a key chooses; None for other keys."""
@@ -155,7 +162,7 @@ class TakesCanvas(QWidget):
             QPainter.RenderHint.Antialiasing | QPainter.RenderHint.SmoothPixmapTransform
         )
         layout = self._layout(self.sheet)
-        paint_labels(painter, self.sheet, layout, QColor(look.text), QColor(look.faint))
+        paint_labels(painter, self.sheet, layout, QColor(ON_STAGE.text))
         for place, area in enumerate(layout.cells):
             self._paint_cell(painter, place, area, look)
 
@@ -170,7 +177,7 @@ class TakesCanvas(QWidget):
             painter.drawImage(shown, image)
             painter.setOpacity(1.0)
         elif self.sheet.cells[place] is None:
-            painter.setPen(QColor(look.faint))
+            painter.setPen(QColor(ON_STAGE.faint))
             painter.drawText(area, Qt.AlignmentFlag.AlignCenter, "Not made")
         corner = shown.topLeft().toPoint() + QPoint(8, 8)
         painter.setFont(small_font(self.font()))
@@ -189,18 +196,16 @@ class TakesCanvas(QWidget):
             painter.drawRect(shown.adjusted(-3, -3, 3, 3))
 
 
-def paint_labels(
-    painter: QPainter, sheet: Sheet, layout: Layout, text: QColor, faint: QColor
-) -> None:
+def paint_labels(painter: QPainter, sheet: Sheet, layout: Layout, colour: QColor) -> None:
     """Write what stands over the columns, beside the rows and below the cells."""
     centre = Qt.AlignmentFlag.AlignCenter
     right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-    for words, areas, colour, side in (
-        (sheet.across, layout.across, text, centre),
-        (sheet.down, layout.down, text, right | Qt.TextFlag.TextWordWrap),
-        (sheet.captions, layout.captions, faint, centre),
+    painter.setPen(colour)
+    for words, areas, side in (
+        (sheet.across, layout.across, centre),
+        (sheet.down, layout.down, right | Qt.TextFlag.TextWordWrap),
+        (sheet.captions, layout.captions, centre),
     ):
-        painter.setPen(colour)
         for line, area in zip(words, areas, strict=False):
             if not side & Qt.TextFlag.TextWordWrap:
                 width = int(area.width())

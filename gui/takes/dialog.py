@@ -22,6 +22,7 @@ from mlxvid.errors import MlxvidError
 from mlxvid.gui.core.grids import grid_of, separator, values_of, variable
 from mlxvid.gui.core.jobs import Job
 from mlxvid.gui.core.messages import label, shown
+from mlxvid.gui.widgets.fields import choice
 from mlxvid.gui.widgets.theme import set_role, small
 
 # What a first grid varies, where the model takes it.
@@ -52,10 +53,8 @@ class GridDialog(QDialog):
         grid.setColumnStretch(2, 1)
         known = variable(settings)
         for row, (side, first) in enumerate(zip(("Columns", "Rows"), _FIRST, strict=True)):
-            name = QComboBox()
-            name.setAccessibleName(f"Setting of the {side.lower()}")
-            for setting in known:
-                name.addItem(label(setting), setting)
+            options: list[tuple[str, object]] = [(label(setting), setting) for setting in known]
+            name = choice(f"Setting of the {side.lower()}", options)
             name.setCurrentIndex(known.index(first) if first in known else row)
             values = QLineEdit()
             values.setMinimumWidth(260)
@@ -84,6 +83,7 @@ class GridDialog(QDialog):
         layout.addLayout(grid)
         layout.addWidget(self.line)
         layout.addWidget(buttons)
+        self.values[0].setFocus()
         self._check()
 
     def _begin(self, row: int) -> None:

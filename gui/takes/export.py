@@ -12,6 +12,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter
 from mlxvid.errors import MediaError
 from mlxvid.gui.core.frames import BUDGET, reading
 from mlxvid.gui.core.tasks import Task
+from mlxvid.gui.widgets.theme import DARK, ON_STAGE
 from mlxvid.media.clip import Clip
 from mlxvid.media.targets import check_writable
 
@@ -19,10 +20,8 @@ from .canvas import paint_labels
 from .layout import GAP, laid_out
 from .sheet import Sheet
 
-# The longer side of the clip in pixels, and its colours.
+# The longer side of the clip in pixels, and the least one of a cell.
 _SIDE = 1920
-_GROUND = "#131315"
-_TEXT = "#e7e7ea"
 _LEAST_CELL = 64
 
 
@@ -82,11 +81,11 @@ def _ground(
 ) -> tuple[np.ndarray, list[tuple[slice, slice]]]:
     """The labels on their ground, uint8 [H, W, 3], and the rows and columns of each cell."""
     image = QImage(width, height, QImage.Format.Format_RGB888)
-    image.fill(QColor(_GROUND))
+    image.fill(QColor(DARK.stage))
     layout = laid_out(sheet, QRectF(0, 0, width, height), QFontMetrics(font))
     painter = QPainter(image)
     painter.setFont(font)
-    paint_labels(painter, sheet, layout, QColor(_TEXT), QColor(_TEXT))
+    paint_labels(painter, sheet, layout, QColor(ON_STAGE.text))
     painter.end()
     rows = np.frombuffer(image.constBits(), np.uint8).reshape(height, image.bytesPerLine())
     cells = []

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import QRectF
+from PySide6.QtCore import QPointF, QRectF, QSizeF
 from PySide6.QtGui import QFontMetrics
+
+from mlxvid.gui.widgets.painting import fitted
 
 from .sheet import Sheet
 
@@ -27,12 +29,25 @@ class Layout:
 def laid_out(sheet: Sheet, area: QRectF, metrics: QFontMetrics) -> Layout:
     """Fill an area with a sheet."""
     line = metrics.height() + 4
+    first = next(clip for clip in sheet.cells if clip is not None)
     widest = max((metrics.horizontalAdvance(text) for text in sheet.down), default=0)
     left = min(widest + GAP, _MOST * area.width()) if sheet.down else 0.0
     top = line if sheet.across else 0.0
     caption = line if sheet.captions else 0.0
-    width = (area.width() - left - GAP * (sheet.columns - 1)) / sheet.columns
-    height = (area.height() - top - GAP * (sheet.rows - 1)) / sheet.rows
+    room = QSizeF(
+        (area.width() - left - GAP * (sheet.columns - 1)) / sheet.columns,
+        (area.height() - top - GAP * (sheet.rows - 1)) / sheet.rows - caption,
+    )
+    # As large as the first clip gets, and all of it in the middle.
+    picture = fitted(QSizeF(first.width, first.height), QRectF(QPointF(), room))
+    width = picture.width()
+    height = picture.height() + caption
+    area = area.adjusted(
+        sheet.columns * (room.width() - width) / 2,
+        sheet.rows * (room.height() - picture.height()) / 2,
+        0,
+        0,
+    )
     cells = []
     captions = []
     for place in range(len(sheet.cells)):

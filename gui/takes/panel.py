@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QAction, QHideEvent, QKeySequence
+from PySide6.QtGui import QAction, QHideEvent
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -69,27 +69,28 @@ class TakesPanel(QWidget):
 
     def _make_actions(self) -> None:
         self.play_action = self._action(
-            "Play", "play", [], self.playhead.toggle, "Play or pause (Space)"
+            "Play", "play", self.playhead.toggle, "Play or pause (Space)"
         )
         self.keep_action = self._action(
-            "Keep", "star", ["K"], self._keep, "Make it a favourite, or no longer (K)"
+            "Keep", "star", self._keep, "Make it a favourite, or no longer (K)"
         )
         self.reject_action = self._action(
-            "Reject", "trash", ["X"], self._reject, "Move it to the Trash when you are done (X)"
+            "Reject", "trash", self._reject, "Move it to the Trash when you are done (X)"
         )
-        self.open_action = self._action(
-            "Open", "right", ["Return", "Enter"], self._open, "Show it alone (Return)"
-        )
+        self.open_action = self._action("Open", "right", self._open, "Show it alone (Return)")
+        self.canvas.deeds = {
+            Qt.Key.Key_Space: self.playhead.toggle,
+            Qt.Key.Key_K: self._keep,
+            Qt.Key.Key_X: self._reject,
+            Qt.Key.Key_Return: self._open,
+            Qt.Key.Key_Enter: self._open,
+        }
         self.export_action = self._action(
-            "Export…", "export", [], self.ask_to_export, "Save all as one clip, with their labels"
+            "Export…", "export", self.ask_to_export, "Save all as one clip, with their labels"
         )
 
-    def _action(
-        self, text: str, picture: str, keys: list[str], then: Callable[[], None], tip: str
-    ) -> QAction:
+    def _action(self, text: str, picture: str, then: Callable[[], None], tip: str) -> QAction:
         made = QAction(icon(picture), text, self)
-        made.setShortcuts([QKeySequence(key) for key in keys])
-        made.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         made.setToolTip(tip)
         made.triggered.connect(lambda: then())
         self.addAction(made)

@@ -35,7 +35,7 @@ def help_windows(studio: Studio) -> None:
 @scene()
 def after_a_crash(studio: Studio) -> None:
     """The log is offered."""
-    studio.window.announcements.report_crash(studio.window.tools.show_log)
+    studio.window.announcements.report_crash()
     studio.shoot("after-a-crash")
 
 

@@ -71,7 +71,7 @@ def test_after_a_crash_the_log_is_offered(home, start, open_window):
     session = app.SessionLog(home / "data")
     assert session.crashed
     window = open_window()
-    window.announcements.report_crash(window.tools.show_log)
+    window.announcements.report_crash()
     assert "ended unexpectedly" in said(window)
     notice_buttons(window)[0].click()
     session.close()
@@ -81,7 +81,7 @@ def test_after_a_crash_the_log_is_offered(home, start, open_window):
 
 def test_a_fault_of_the_app_is_told_once(window):
     for _ in range(2):
-        window.announcements.report_fault(window.tools.show_log, window.help.report)
+        window.announcements.report_fault()
     assert said(window).count("went wrong in mlxvid itself") == 1
     labels = [button.text() for button in notice_buttons(window)]
     assert labels == ["Show Log", "Report a Problem…"]

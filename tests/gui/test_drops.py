@@ -11,7 +11,7 @@ from PySide6.QtGui import QDropEvent, QFileOpenEvent, QImage
 from PySide6.QtWidgets import QApplication
 
 from tests.gui.clips import levels, number_of, write_foreign
-from tests.gui.windows import SETTINGS, drop, said, write_clip
+from tests.gui.windows import SETTINGS, drop, notice_buttons, said, write_clip
 from tests.media.heic_files import write_heic
 
 WAIT = 20_000
@@ -156,6 +156,27 @@ def test_of_several_files_the_first_is_opened_and_the_rest_told_of(window, qapp,
     drop(window, qapp, *paths)
     until(lambda: window.stage.player.path == paths[0])
     assert "a.mp4" in said(window) and "3 files" in said(window)
+
+
+def test_several_pictures_become_several_clips(window, qapp, home, until):
+    window.runner.pause(True)
+    pictures = [home / f"{name}.png" for name in "abc"]
+    for picture in pictures:
+        Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(picture)
+    (home / "b.png").write_text("This is no picture.")
+    drop(window, qapp, *pictures)
+    until(lambda: "Make 3 clips, one from each picture?" in said(window))
+    (make,) = notice_buttons(window)
+    make.click()  # without a prompt
+    assert window.database.jobs() == []
+    window.compose.prompt.set_text("a red ball")
+    (make,) = [button for button in notice_buttons(window) if button.text() == "Make 3 Clips"]
+    make.click()
+    images = [job.settings["image"] for job in window.database.jobs()]
+    assert images == [str(home / "a.png"), str(home / "c.png")]
+    assert "b.png" in said(window)
+    window.undo_stack.undo()
+    assert window.database.jobs() == []
 
 
 def test_the_clip_in_view_is_not_dropped_on_itself(window, home):

@@ -32,7 +32,7 @@ def takes(window, home, qtbot):
     places = [window.gallery.model.index_of(number) for number in clips]
     (first,) = [place for place in places if place.isValid()]  # the others are behind it
     window.gallery.view.setCurrentIndex(first)
-    window.side_by_side.show_takes()
+    window.gallery.takes_action.trigger()
     panel = window.side_by_side.takes
     qtbot.waitUntil(lambda: all(reel.complete for reel in panel._reels), timeout=WAIT)
     panel.playhead.pause()
@@ -51,7 +51,7 @@ def test_the_whole_group_plays_in_step(takes, window, qtbot):
         takes.playhead.seek(index)
         shown = [number_of(image) for image in takes.canvas.images]
         assert shown == [min(index, last) for last in (5, 6, 7, 8)]
-    window.stage.play.trigger()
+    press(qtbot, takes, Qt.Key.Key_Space)
     assert takes.playhead.playing
     window.menus.back_chosen.emit()
     assert not takes.isVisible() and not takes.playhead.playing
@@ -64,7 +64,7 @@ def test_keys_choose_and_keep(takes, window, qtbot):
         places.append(takes.canvas.chosen)
     assert places == [1, 1, 3, 2, 2]
     assert takes.facts.text() == "3 of 4 · Seed 2"
-    takes.keep_action.trigger()
+    press(qtbot, takes, Qt.Key.Key_K)
     assert takes.chosen().favourite and takes.canvas.kept == {2}
     assert takes.facts.text().endswith("kept")
     takes.keep_action.trigger()
@@ -72,15 +72,14 @@ def test_keys_choose_and_keep(takes, window, qtbot):
     opened = []
     takes.open_clip.connect(opened.append)
     chosen = takes.chosen()
-    takes.open_action.trigger()
+    press(qtbot, takes, Qt.Key.Key_Return)
     assert opened == [chosen.id]
     assert window.stage.player.path == chosen.path
 
 
 def test_the_rejected_go_to_the_trash_when_one_is_done_and_come_back(trash, takes, window, qtbot):
     database = window.database
-    press(qtbot, takes, Qt.Key.Key_2)
-    takes.reject_action.trigger()
+    press(qtbot, takes, Qt.Key.Key_2, Qt.Key.Key_X)
     clip = takes.chosen()
     assert takes.canvas.rejected == {1} and clip.path.exists()
     takes.done.click()
@@ -131,8 +130,9 @@ def test_the_grid_is_saved_as_one_clip(takes, home, qtbot):
 def test_a_single_clip_has_no_takes(window, home):
     add(window.database, home / "a.mp4")
     window.gallery.view.setCurrentIndex(window.gallery.model.index(0, 0))
+    assert not window.gallery.takes_action.isEnabled()
     window.side_by_side.show_takes()
-    assert "Select several clips" in said(window) and window.stage.alone
+    assert "No other take" in said(window) and window.stage.alone
 
 
 # --- asking for a grid ----------------------------------------------------------------------------
