@@ -9,15 +9,19 @@ from mlxvid.gui.widgets.theme import set_role, small
 
 # Proportions that differ by less are said to be the same: a clip's sides go in steps.
 _NEAR = 0.04
+# What the links stand for.
+_CROP = "crop"
+_SHAPE = "shape"
 
 
 class FitLine(QLabel):
     """A line below the pictures; hidden where nothing is cropped.
 
-    asked: the clip is to have the picture's shape.
+    shape_asked: the clip is to have the picture's shape. crop_asked: another part is to be kept.
     """
 
-    asked = Signal()
+    shape_asked = Signal()
+    crop_asked = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,7 +35,7 @@ class FitLine(QLabel):
         )
         set_role(self, "faint")
         small(self)
-        self.linkActivated.connect(self.asked)
+        self.linkActivated.connect(self._ask)
         self.hide()
 
     def show_fit(
@@ -48,9 +52,13 @@ class FitLine(QLabel):
         if lost < _NEAR:
             self.hide()
             return
-        text = f"{round(100 * lost)} % is cut off."
+        text = f"{round(100 * lost)} % is cut off: "
+        text += f'<a href="{_CROP}">choose the part to keep</a>'
         if wanted != size:
-            text += f' <a href="shape">Make the clip {wanted[0]}×{wanted[1]}</a>'
-        self.setText(text)
+            text += f', or <a href="{_SHAPE}">make the clip {wanted[0]}×{wanted[1]}</a>'
+        self.setText(f"{text}.")
         self.setAccessibleDescription(text)
         self.show()
+
+    def _ask(self, link: str) -> None:
+        (self.crop_asked if link == _CROP else self.shape_asked).emit()

@@ -22,6 +22,7 @@ HAND_MADE = frozenset(
         "image",
         "last_image",
         "keyframes",
+        "focus",
         "extend",
         "join",
         "video",

@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
 from mlxvid.gui.core.drops import is_film
@@ -14,6 +14,7 @@ from mlxvid.model.keyframes import Keyframe
 from mlxvid.model.settings import SETTINGS
 from mlxvid.model.strength import USUAL_STRENGTH
 
+from .crop import CropPopup
 from .fit_line import FitLine
 from .keyframe import KeyframeBox, stacked, strength_field
 from .setting_fields import hint
@@ -21,6 +22,7 @@ from .size import SizeBox
 from .wells import ClipWell, KeyframeWell, PictureWell
 
 _COLUMNS = 3
+_MIDDLE = 0.5
 
 
 class PicturesBox(QWidget):
@@ -55,8 +57,12 @@ class PicturesBox(QWidget):
         self._frames = 1
         self._playhead = 0
         self._fit = FitLine()
-        self._fit.asked.connect(self.shape_asked)
-        self._fit.asked.connect(self.changed)
+        self._fit.shape_asked.connect(self.shape_asked)
+        self._fit.shape_asked.connect(self.changed)
+        self._fit.crop_asked.connect(self._choose_crop)
+        self._focus = _MIDDLE  # of what is kept of pictures that are cropped
+        self._ratio = 1.0  # the clip's width to its height
+        self._start.changed.connect(self._centre)
         self._grid = QGridLayout()
         self._grid.setSpacing(8)
         layout = QVBoxLayout(self)
@@ -97,17 +103,21 @@ class PicturesBox(QWidget):
 
     def first_size(self) -> tuple[int, int] | None:
         """The sides of the first picture, in proportion; None where there is none."""
+        stills = self._stills()
+        return stills[0].sides if stills else None
+
+    def _stills(self) -> list[PictureWell]:
+        """The wells with pictures that are given, in the order of their frames."""
         keys = sorted(self._keys, key=KeyframeBox.frame)
         given = [("image", self._start), *((key.kind, key.well) for key in keys)]
         given.append(("last_image", self._last))
-        for name, well in given:
-            sides = well.sides
-            if name in self._takes and sides is not None:
-                return sides
-        return None
+        return [well for name, well in given if name in self._takes and well.sides is not None]
 
     def show_fit(self, size_box: SizeBox) -> None:
-        """Say whether the first picture is cropped to the clip's size."""
+        """Show what of the pictures a clip of this size keeps."""
+        width, height = size_box.value()
+        self._ratio = width / height
+        self._show_crop()
         sides = self.first_size()
         wanted = size_box.of_shape(*sides) if sides else size_box.value()
         self._fit.show_fit(sides, size_box.value(), wanted)
@@ -140,6 +150,8 @@ class PicturesBox(QWidget):
         if "video" in found:
             found["strength"] = round(self._strength.value(), 2)
         keys = [key for key in self._keys if key.kind in self._takes]
+        if self._focus != _MIDDLE and self._stills():
+            found["focus"] = self._focus
         if keys:
             found["keyframes"] = {str(key.frame()): key.value() for key in keys}
         return found
@@ -158,6 +170,7 @@ class PicturesBox(QWidget):
         for name, well in self._clips.items():
             self._show(well, settings.get(name))
         self._show(self._video, settings.get("video"))
+        self._focus = settings.get("focus", _MIDDLE)
         self._strength.setValue(settings.get("strength", USUAL_STRENGTH))
         for key in list(self._keys):
             self._remove(key)
@@ -176,6 +189,29 @@ class PicturesBox(QWidget):
         """Go on from this clip; its last frames replace the first picture."""
         self._start.clear()
         self._clips["extend"].set_path(path)
+
+    # --- the crop ---------------------------------------------------------------------------------
+
+    def _choose_crop(self) -> None:
+        """Have the part chosen that is kept, of the first picture for all of them."""
+        stills = self._stills()
+        if stills:
+            popup = CropPopup(stills[0].pixmap, self._ratio, self._focus, self)
+            popup.moved.connect(self._crop)
+            popup.show_at(self._fit.mapToGlobal(QPoint(0, self._fit.height() + 2)))
+
+    def _crop(self, focus: float) -> None:
+        self._focus = focus
+        self._show_crop()
+        self.changed.emit()
+
+    def _centre(self) -> None:
+        """Another first picture is kept in its middle."""
+        self._focus = _MIDDLE
+
+    def _show_crop(self) -> None:
+        for well in self._stills():
+            well.show_crop(self._ratio, self._focus)
 
     def _show_strength(self) -> None:
         self._strength.setVisible(self._video.path is not None)

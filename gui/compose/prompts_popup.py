@@ -162,8 +162,7 @@ class PromptsPopup(QFrame):
 def _item(entry: SavedPrompt) -> QListWidgetItem:
     line = " ".join(entry.prompt.split())
     item = QListWidgetItem(f"{entry.name}: {line}" if entry.name else line)
-    if entry.name:
-        item.setIcon(icon("star"))
+    item.setIcon(icon("star" if entry.name else "history"))
     item.setToolTip(entry.prompt)
     item.setData(_ENTRY, entry)
     return item

@@ -28,7 +28,10 @@ from mlxvid.gui.core.messages import shown
 from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.theme import colours, small_font
 
+from .crop import dim_rest, kept_part
+
 _SIDE = 60
+_THUMBNAIL = 360
 _ICON = 20
 _ENDINGS = "*.png *.jpg *.jpeg *.heic *.heif *.webp *.avif *.bmp *.tif *.tiff *.gif"
 _FILMS = "*.mp4 *.webm *.mov *.m4v *.mkv *.avi"
@@ -55,6 +58,7 @@ class PictureWell(QAbstractButton):
         self._path: Path | None = None
         self._pixmap = QPixmap()
         self._over = False  # a picture is being dragged over it
+        self._crop: tuple[float, float] | None = None
         self.setAcceptDrops(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -64,6 +68,17 @@ class PictureWell(QAbstractButton):
     @property
     def path(self) -> Path | None:
         return self._path
+
+    @property
+    def pixmap(self) -> QPixmap:
+        """Its picture, small; a null one where it shows none."""
+        return self._pixmap
+
+    def show_crop(self, ratio: float, focus: float) -> None:
+        """Darken what a clip of this width to height doesn't keep (:func:`kept_part`)."""
+        if self._crop != (ratio, focus):
+            self._crop = (ratio, focus)
+            self.update()
 
     @property
     def sides(self) -> tuple[int, int] | None:
@@ -174,7 +189,7 @@ class PictureWell(QAbstractButton):
 
         Raises :class:`MlxvidError` for a file that is not for this place.
         """
-        return QPixmap.fromImage(picture_thumbnail(path, 3 * _SIDE))
+        return QPixmap.fromImage(picture_thumbnail(path, _THUMBNAIL))
 
     # --- painting ---------------------------------------------------------------------------------
 
@@ -232,6 +247,8 @@ class PictureWell(QAbstractButton):
         target = QRect(space.topLeft(), size)
         target.moveCenter(space.center())
         painter.drawPixmap(target, self._pixmap)
+        if self._crop is not None:
+            dim_rest(painter, target, kept_part(target, *self._crop))
 
     def _paint_caption(self, painter: QPainter, place: QRect) -> None:
         """The file's name where it has no thumbnail, else the name of the well."""

@@ -83,7 +83,6 @@ class ModelsPanel(QWidget):
         self._lay_out()
         self._connect()
         self._show_chosen()
-        self.view.setFocus()
         self.manager.refresh()
 
     def _lay_out(self) -> None:
@@ -154,6 +153,7 @@ class ModelsPanel(QWidget):
         self.manager.told.connect(self._tell)
         self.manager.settled.connect(self.notices.withdraw)
         self.manager.use_wanted.connect(self.use_model)
+        self.manager.removal_wanted.connect(self._confirm_removal)
 
     # --- the list ---------------------------------------------------------------------------------
 
@@ -366,11 +366,15 @@ class ModelsPanel(QWidget):
         elif row.begun is not None and not row.disk_bytes:
             self.manager.delete(row)
         elif row.disk_bytes and row.presence is not Presence.PACKAGED:
-            confirm_removal(row, self.list.rows, lambda: self.manager.delete(row), self)
+            self._confirm_removal(row)
+
+    def _confirm_removal(self, row: ModelRow) -> None:
+        confirm_removal(row, self.list.rows, lambda: self.manager.delete(row), self)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Look again: files come and go while nobody looks here."""
         super().showEvent(event)
+        self.view.setFocus()
         if self._surveyed:
             self.manager.refresh()
 

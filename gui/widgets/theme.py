@@ -248,6 +248,8 @@ QTabBar::tab:selected {{ color: {c.text}; border-bottom-color: {c.accent}; }}
 QTabBar::tab:focus {{ color: {c.accent}; }}
 
 QListView {{ background: {c.panel}; border: none; outline: none; }}
+QListWidget::item {{ padding: 5px 4px; border-radius: 4px; color: {c.text}; }}
+QListWidget::item:selected {{ background: {c.hover}; }}
 QProgressBar {{
     background: {c.line}; border: none; border-radius: 2px; max-height: 4px; min-height: 4px;
 }}

@@ -78,6 +78,17 @@ _TABLE = (
         flag="keyframe",
     ),
     Setting(
+        "focus",
+        "number",
+        "Crop",
+        "what is kept of pictures that have to be cropped: 0 their left or top, 1 their right or "
+        "bottom (default: 0.5, the middle)",
+        low=0,
+        high=1,
+        metavar="X",
+        digits=2,
+    ),
+    Setting(
         "extend",
         "clip",
         "Go on from",
@@ -280,7 +291,8 @@ _TABLE = (
         "cache",
         "choice",
         "Step cache",
-        "easy: leave out the network where earlier steps tell its result, of 12 steps or more",
+        "leave out the network where earlier steps tell its result, of 12 steps or more: easy, or "
+        "tea for models with constants for it",
         "how",
         choices=CACHES,
         metavar="KIND",

@@ -111,7 +111,7 @@ def test_only_models_that_take_a_setting_are_given_it(add_setting, make_panel):
 
 
 def test_every_setting_has_a_field(panel):
-    made = {"resolution", "aspect", "fps", "revision", "options", "loras"}
+    made = {"resolution", "aspect", "fps", "revision", "options", "loras", "focus"}
     for name in SETTINGS.keys() - made:
         assert panel.findChild(QWidget, name), name
 
