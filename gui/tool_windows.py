@@ -51,12 +51,11 @@ class ToolWindows(QObject):
         super().__init__(window)
         self._jobs = jobs
         self._window = window
-        self._database = database
         self._choices = choices
         self._preferences = preferences
         self.book = LogBook(self)
         self.diagnostics = Diagnostics(
-            preferences, lambda: list(self.book.lines), self._prompts, self
+            preferences, lambda: list(self.book.lines), database.every_prompt, self
         )
         self.models: ModelsPanel | None = None
         self._dialog: QDialog | None = None
@@ -132,16 +131,6 @@ class ToolWindows(QObject):
     def _update_machine(self) -> None:
         if self.models is not None:
             self.models.manager.set_machine(self._choices.machine)
-
-    def _prompts(self) -> list[str]:
-        """Every prompt that the library has, so that the log can leave them out."""
-        database = self._database
-        settings = [row.settings for row in (*database.jobs(), *database.clips())]
-        prompts = [*database.prompts(), *database.prompts(negative=True)]
-        for made in settings:
-            prompts.append(str(made.get("prompt") or ""))
-            prompts.append(str(made.get("negative_prompt") or ""))
-        return prompts
 
     def _raise(self, dialog: QDialog) -> None:
         dialog.show()

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject
 from mlxvid.gui.compose.panel import ComposePanel
 from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.database import Database
+from mlxvid.gui.core.downloads import ModelJobs
 from mlxvid.gui.core.fetching import Fetching
 from mlxvid.gui.core.jobs import Job
 from mlxvid.gui.core.messages import shown
@@ -33,6 +34,7 @@ class WayIn(QObject):
         compose: ComposePanel,
         opening: Opening,
         fetching: Fetching,
+        jobs: ModelJobs,
         bar: NoticeBar,
         tools: ToolWindows,
         parent: QObject,
@@ -52,6 +54,10 @@ class WayIn(QObject):
         compose.plan_line.models_wanted.connect(tools.show_model)
         page.open_file.connect(opening.ask)
         fetching.got.connect(self._tell_got)
+        self._fetched: set[str] = set()
+        self._jobs = jobs
+        compose.plan_line.is_fetched = lambda name: name in self._fetched
+        jobs.changed.connect(self._note_download)
 
     def watch(
         self, database: Database, runner: Runner, choices: Choices, preferences: Preferences
@@ -71,6 +77,13 @@ class WayIn(QObject):
     def _follow(self, *_: object) -> None:
         idle = self._runner.current is None and self._stage.player.is_empty
         self._stage.greet(idle and self._database.is_empty())
+
+    def _note_download(self, name: str) -> None:
+        """Have the button say anew what it does when a download begins or ends."""
+        under_way = self._jobs.job(name) is not None
+        if under_way != (name in self._fetched):
+            self._fetched ^= {name}
+            self._compose.replan()
 
     def _try(self, name: str, prompt: str) -> None:
         self._compose.apply_settings({"model": name, "prompt": prompt})

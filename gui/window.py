@@ -130,6 +130,7 @@ class Window(QMainWindow):
             self.compose,
             self.opening,
             self.fetching,
+            self.model_jobs,
             self.notices,
             self.tools,
             self,

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from mlxvid.catalog import CATALOG
@@ -49,7 +50,6 @@ class WelcomePage(QScrollArea):
         jobs.changed.connect(self._follow)
         choices.modelReset.connect(self._look)
         choices.arrived.connect(lambda name: self._look())
-        self._look()
 
     def stop(self) -> None:
         """Look for nothing more."""
@@ -115,10 +115,16 @@ class WelcomePage(QScrollArea):
         card.column.addLayout(buttons)
         return card
 
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._look()
+
     # --- models -----------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        """Look for models that fit, in the background."""
+        """Look for models that fit, in the background; while nobody sees the page, later."""
+        if not self.isVisible():
+            return
         found = [self._choices.at(row) for row in range(self._choices.rowCount())]
         choices = [choice for choice in found if choice is not None]
         machine = self._choices.machine
