@@ -73,7 +73,7 @@ class Announcements(QObject):
 
         Nothing starts by itself: an unfinished clip may be the reason why that session ended.
         """
-        jobs = self._database.jobs()
+        jobs = [job for job in self._database.jobs() if job.message != PAUSED]
         interrupted = [job for job in jobs if job.state is State.INTERRUPTED]
         waiting = [job for job in jobs if job.state is State.WAITING]
         parts = []

@@ -25,7 +25,7 @@ _REJECTED = "rejected"
 
 
 class SideBySide(QObject):
-    """The takes in the stage, and the actions that lead to them. submit: jobs for the queue."""
+    """The takes in the stage, and the dialog for grids. submit: jobs for the queue."""
 
     submit = Signal(list)
 
@@ -56,17 +56,12 @@ class SideBySide(QObject):
         self.takes.rejected.connect(self._trash)
         self.takes.message.connect(lambda text: bar.show_notice(Notice(text)))
         self.takes.warning.connect(self._warn)
-        self.show_action = self._action("Show Takes", "Ctrl+T", self.show_takes)
-        self.show_action.setToolTip("The clips that were made with the selected one")
-        self.grid_action = self._action("Make Grid…", "Ctrl+Shift+G", self.ask_for_grid)
+        gallery.compare_takes.connect(self.show_takes)
+        self.grid_action = QAction("Make Grid…", window)
+        self.grid_action.setShortcut(QKeySequence("Ctrl+Shift+G"))
+        self.grid_action.triggered.connect(self.ask_for_grid)
         self.grid_action.setToolTip("A clip for every pair of values of two settings")
         undo_stack.indexChanged.connect(lambda _: bar.withdraw(_REJECTED))
-
-    def _action(self, text: str, keys: str, then: object) -> QAction:
-        made = QAction(text, self._window)
-        made.setShortcut(QKeySequence(keys))
-        made.triggered.connect(then)
-        return made
 
     def show_takes(self) -> None:
         """Show the clips that are selected; of a single one, those made with it."""
@@ -75,8 +70,7 @@ class SideBySide(QObject):
             rows = [clip for clip in self._database.clips() if clip.group == rows[0].group]
         rows = sorted(rows, key=lambda clip: (clip.job or 0, clip.id))
         if len(rows) < 2:
-            text = "Select several clips, or one of those that were made together, to see them all."
-            self._bar.show_notice(Notice(text))
+            self._bar.show_notice(Notice("No other take of this clip is left."))
             return
         self._stage.show_page(self.takes)
         self.takes.open(rows)

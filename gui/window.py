@@ -29,7 +29,7 @@ from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.database_file import data_folder
 from mlxvid.gui.core.downloads import ModelJobs
 from mlxvid.gui.core.fetching import Fetching
-from mlxvid.gui.core.jobs import Job, State, variations
+from mlxvid.gui.core.jobs import PAUSED, Job, State, variations
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.core.worker_client import WorkerClient
@@ -80,8 +80,9 @@ class Window(QMainWindow):
         self.client = client
         left_over = database.interrupt_running("The app ended while this clip was being made.")
         # What an earlier session left unfinished waits for the user (see Announcements).
+        left = [job for job in database.jobs() if job.message != PAUSED]
         unfinished = (State.WAITING, State.INTERRUPTED)
-        preferences.paused = any(job.state in unfinished for job in database.jobs())
+        preferences.paused = any(job.state in unfinished for job in left)
         self.choices = choices or Choices(preferences, parent=self)
         self.model_jobs = ModelJobs(self)
         self.runner = Runner(database, client, self.choices, preferences, self)
@@ -129,6 +130,7 @@ class Window(QMainWindow):
             self.compose,
             self.opening,
             self.fetching,
+            self.model_jobs,
             self.notices,
             self.tools,
             self,
@@ -202,7 +204,6 @@ class Window(QMainWindow):
         self.announcements.report.connect(self.help.report)
         self.menus.queue.addAction(self.side_by_side.grid_action)
         self.menus.queue.addMenu(self.when_done.menu)
-        self.menus.clip.addAction(self.side_by_side.show_action)
         self.side_by_side.submit.connect(self._submit)
         several = SeveralPictures(self.compose, self.undo_stack, self.notices, self)
         self.opening.several.connect(several.offer)
@@ -231,6 +232,7 @@ class Window(QMainWindow):
         self.menus.settings_chosen.connect(
             lambda: self.tools.show_settings(self.compose.to_begin_with)
         )
+        self.tools.settings_wanted.connect(self.menus.settings_chosen)
         self.tools.told.connect(self.notices.show_notice)
         self.tools.model_chosen.connect(self.compose.picker.set_name)
         for part in (self.stage, self.gallery, self.tools, self.opening, self.exports):

@@ -55,6 +55,7 @@ class GalleryPanel(QWidget):
     extend_clip = Signal(dict, Path, Path)
     use_as_start = Signal(Path)
     compare = Signal(list)
+    compare_takes = Signal()
     export_asked = Signal(list)
     message = Signal(str)
     warning = Signal(str)
@@ -107,6 +108,7 @@ class GalleryPanel(QWidget):
         self.open_action = self._action("Open", ["Return", "Enter"], self._open)
         self.stack_action = self._action("Show Takes", ["Ctrl+Shift+T"], self._toggle_stack)
         self.compare_action = self._action("Compare", ["Ctrl+K"], self._compare)
+        self.takes_action = self._action("Compare Takes", ["Ctrl+T"], self.compare_takes.emit)
         self.settings_action = self._action(
             "Use These Settings", ["Ctrl+U"], self._use_settings, for_one=True
         )
@@ -215,6 +217,8 @@ class GalleryPanel(QWidget):
             action.setEnabled(one_selected and bool(rows[0].settings))  # these need no file
         self.open_action.setEnabled(one_selected)
         self.compare_action.setEnabled(len(rows) == 2 and len(readable) == 2)
+        has_takes = one_selected and bool(rows[0].group)
+        self.takes_action.setEnabled(has_takes or len(rows) > 1)
         self.export_action.setEnabled(bool(readable))
         stack = self._index().data(GalleryModel.STACK) if one_selected else None
         self.stack_action.setEnabled(stack is not None)
@@ -232,7 +236,8 @@ class GalleryPanel(QWidget):
         self._update()
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addActions([self.open_action, self.stack_action, self.compare_action])
+        menu.addActions([self.open_action, self.stack_action])
+        menu.addActions([self.compare_action, self.takes_action])
         menu.addSeparator()
         menu.addActions(
             [self.settings_action, self.variations_action, self.extend_action, self.start_action]

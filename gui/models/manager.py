@@ -28,7 +28,7 @@ class ModelManager(QObject):
 
     surveyed: how things are now. listed: a model that no survey has seen is to be listed. told: a
     notice. settled: the name of a notice that no longer holds. use_wanted: the name of a model to
-    make clips with.
+    make clips with. removal_wanted: a model to delete, once that is confirmed.
     """
 
     surveyed = Signal(object)
@@ -36,6 +36,7 @@ class ModelManager(QObject):
     told = Signal(object)
     settled = Signal(str)
     use_wanted = Signal(str)
+    removal_wanted = Signal(object)
 
     def __init__(
         self,
@@ -210,17 +211,21 @@ class ModelManager(QObject):
                 return
 
     def _imported(self, name: str, title: str, begun: Import | None) -> None:
-        """List what was made; offer to let the download go that it was made of."""
+        """List what was made; offer to let go of what it was made of, if that was mlxvid's."""
         folder = Path(name)
         self.own.end(folder)
         self.own.add(folder, title, made=True)
         source = self._rows.get(begun.arguments[0]) if begun is not None else None
-        if source is None or source.repo is None:
+        if source is None or source.repo is None and not source.made:
             self._offer_use(name, f"{title} is imported.")
             return
-        text = f"{title} is ready. {source.title} as it was downloaded is no longer needed for it."
-        actions = [("Delete the Download", partial(self.delete, source)), ("Keep It", _nothing)]
-        self.told.emit(Notice(text, actions))
+        what = "Delete the Download" if source.folder is None else "Delete the Original"
+        actions = [
+            ("Use It", partial(self._use, name)),
+            (f"{what}…", partial(self.removal_wanted.emit, source)),
+        ]
+        text = f"{title} is ready. {source.title}, of which it was made, is no longer needed."
+        self.told.emit(Notice(text, actions, name=notice_of(name)))
 
     def _failed(self, name: str, sentence: str) -> None:
         actions = [("Try Again", partial(self.jobs.again, name))]
@@ -234,10 +239,6 @@ class ModelManager(QObject):
     def stop(self) -> None:
         """End the work on the disk."""
         self._tasks.stop()
-
-
-def _nothing() -> None:
-    pass
 
 
 def notice_of(name: str) -> str:

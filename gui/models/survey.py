@@ -177,12 +177,16 @@ def survey(own: OwnModels, machine: Machine) -> Survey:
 
 
 def in_order(rows: Sequence[ModelRow]) -> list[ModelRow]:
-    """The rows, the best first; of equals those that are here, else as they come."""
+    """The rows, the best first; of equals those that are here, else as they come.
+
+    What is being imported stands on top, where it is seen.
+    """
     return sorted(rows, key=_rank)
 
 
-def _rank(row: ModelRow) -> tuple[bool, int, bool]:
-    return not row.recommended, row.fit.rank if row.fit else 0, not row.disk_bytes
+def _rank(row: ModelRow) -> tuple[bool, bool, int, bool]:
+    fit = row.fit.rank if row.fit else 0
+    return row.begun is None, not row.recommended, fit, not row.disk_bytes
 
 
 def begun_row(folder: Path, begun: Import) -> ModelRow:

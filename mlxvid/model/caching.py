@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+import functools
+from dataclasses import dataclass
 from math import ceil
 
-CACHES = ("off", "easy")
+CACHES = ("off", "easy", "tea")
+
+
+@dataclass(frozen=True)
+class Tea:
+    """TeaCache's constants of a model (arXiv:2411.19108; ali-vilab/TeaCache).
+
+    coefficients: of the polynomial that makes of the change of a stack's input the change of its
+    output, the highest power first. threshold: that its authors have for little loss.
+    """
+
+    coefficients: tuple[float, ...]
+    threshold: float
+
+    def distance(self, change: float) -> float:
+        """How far a stack's output has moved where its input has by that share."""
+        return functools.reduce(lambda sum, factor: sum * change + factor, self.coefficients, 0.0)
+
 
 LEAST_STEPS = 12
 """Fewer steps differ too much from each other for any to be left out."""

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 
 from mlxvid.text.streamed import Streamed
 
+from .caching import Tea
 from .extrapolation import Extrapolation
 from .folder import Folder
 from .geometry import ATTENTION_MODES, Defaults, Geometry
@@ -157,11 +158,11 @@ class Family:
     settings that go together, by name. needed: files that its models have besides their components'
     configs and weights, of each group one at least. layouts: modules of mlxvid.convert.layouts that
     recognise its original releases. examples: of its use, for --help. model: where its class is.
-    texts: where the function is that makes of a prompt the texts that are tokenized, each cut by
-    itself; "" for the prompt as it is. tiny_decoder: that goes with its latents; its cards then
-    take `draft_decode`. terms: a sentence on where or for whom its licence doesn't hold, which is
-    said before its models are downloaded. prompting: how its models like to be told what to make,
-    in two or three sentences.
+    tea: of a card, the constants of its model for TeaCache, if any. texts: where the function is
+    that makes of a prompt the texts that are tokenized, each cut by itself; "" for the prompt as it
+    is. tiny_decoder: that goes with its latents; its cards then take `draft_decode`. terms: a
+    sentence on where or for whom its licence doesn't hold, which is said before its models are
+    downloaded. prompting: how its models like to be told what to make, in two or three sentences.
     """
 
     package: str
@@ -176,6 +177,7 @@ class Family:
     examples: tuple[str, ...] = ()
     model: str = ".model:Model"
     tiny_decoder: TinyDecoder | None = None
+    tea: Callable[[Any], Tea | None] | None = None
     terms: str = ""
     texts: str = ""
     prompting: str = ""
@@ -380,7 +382,14 @@ class Card:
 
     def cache_threshold(self, kind: str, asked: float | None) -> float:
         """The threshold of a step cache. asked: None for the model's own."""
-        return self.easy_threshold if asked is None else asked
+        if asked is not None:
+            return asked
+        return self.tea.threshold if kind == "tea" and self.tea else self.easy_threshold
+
+    @property
+    def tea(self) -> Tea | None:
+        """TeaCache's constants, of a model that has some."""
+        return self.family.tea(self) if self.family.tea else None
 
     def scale(self, guidance: float, true_guidance: float = 1.0) -> float:
         """The scale of classifier-free guidance, as in :meth:`passes`."""

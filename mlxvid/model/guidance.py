@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 
 import mlx.core as mx
@@ -14,10 +13,10 @@ NEGATIVE = "negative"
 PROMPT = "prompt"
 
 TINY = 1e-8
-# Of APG: how much of the earlier changes is taken back, as in its paper, and the root mean square
-# of a change at most: its paper's 15 for the 65,536 values of SDXL's latents.
+# Of APG: how much of the earlier changes is taken back, as in its paper. The paper's limit on the
+# norm of a change, 15, is for pictures of one size; on the embedded model limits of that kind left
+# of a clip nothing that was asked for.
 MOMENTUM = -0.5
-LONGEST = 15 / 256
 
 PredictWith = Callable[[mx.array, float, Conditions], mx.array]
 """The network's output for latents [B, F, H, W, C] at a time, with B rows of conditions."""
@@ -82,7 +81,7 @@ def projected(
 
     average: of the earlier changes, which the second result goes on with, by `momentum`; None at
     the beginning. eta: how much of that part stays. longest: the norm of a change at most, None for
-    :data:`LONGEST` of each value.
+    no limit.
     """
     with_prompt = outputs[PROMPT]
     without_prompt = outputs[NEGATIVE]
@@ -91,9 +90,8 @@ def projected(
     if average is not None:
         change = change + momentum * average
     average = change
-    if longest is None:
-        longest = LONGEST * math.sqrt(change[0].size)
-    change = change * mx.minimum(1.0, longest / (_norm(change, axes) + TINY))
+    if longest is not None:
+        change = change * mx.minimum(1.0, longest / (_norm(change, axes) + TINY))
     direction = with_prompt / (_norm(with_prompt, axes) + TINY)
     parallel = (change * direction).sum(axes, keepdims=True) * direction
     return without_prompt + scale * (change - parallel + eta * parallel), average

@@ -291,7 +291,8 @@ _TABLE = (
         "cache",
         "choice",
         "Step cache",
-        "easy: leave out the network where earlier steps tell its result, of 12 steps or more",
+        "leave out the network where earlier steps tell its result, of 12 steps or more: easy, or "
+        "tea for models with constants for it",
         "how",
         choices=CACHES,
         metavar="KIND",

@@ -26,7 +26,7 @@ from .guidance import (
 )
 from .interval import is_within
 from .request import Request
-from .step_cache import CALLS, SKIPPED, EasyCache, Memory, StepCache
+from .step_cache import CALLS, SKIPPED, EasyCache, Memory, StepCache, TeaCache
 
 Passes = Mapping[str, Conditions]
 """The conditions of each pass through the network, by what steers it: "negative", "prompt"."""
@@ -69,7 +69,10 @@ class Shot:
         if request.cache == "off":
             return None
         threshold = self.model.card.cache_threshold(request.cache, request.cache_threshold)
-        return EasyCache(self.memory, threshold, self.model.denoiser_at)
+        known = (self.memory, threshold, self.model.denoiser_at)
+        if request.cache == "easy":
+            return EasyCache(*known)
+        return TeaCache(*known, self.model.card.tea.distance)
 
     def kept(self) -> dict[str, mx.array]:
         """State and memory, to be saved with an interrupted run."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import mlx.core as mx
 
-from mlxvid.layers import bounds
+from mlxvid.layers import bounds, stack
 
 from .guidance import PROMPT, Outputs
 
@@ -23,6 +23,7 @@ Memory = dict[str, mx.array]
 CALLS = "count.calls"
 SKIPPED = "count.skipped"
 PREFIX = "cache."
+RESIDUAL = "cache.residual."
 
 
 class StepCache(ABC):
@@ -66,7 +67,10 @@ class StepCache(ABC):
 
     def forget(self) -> None:
         """Let go of all that was kept, but not of what was counted."""
-        for name in [name for name in self.memory if name.startswith(PREFIX)]:
+        self._forget(PREFIX)
+
+    def _forget(self, prefix: str) -> None:
+        for name in [name for name in self.memory if name.startswith(prefix)]:
             del self.memory[name]
 
     def _count(self, name: str, more: int) -> None:
@@ -124,8 +128,60 @@ class EasyCache(StepCache):
         if last_input is not None and last_output is not None:
             change = mx.abs(outputs[PROMPT] - last_output).mean()
             self._put("rate", change / mx.abs(x - last_input).mean())
-        for name in [name for name in self.memory if name.startswith(f"{PREFIX}output.")]:
-            del self.memory[name]
+        self._forget(f"{PREFIX}output.")
         self._put("input", x)
         for name, output in outputs.items():
             self._put(f"output.{name}", output)
+
+
+class TeaCache(StepCache):
+    """TeaCache (arXiv:2411.19108): the network's stack of blocks adds what it last added, while its
+    input has moved little; a polynomial of a model says how much that is.
+    """
+
+    def __init__(
+        self,
+        memory: Memory,
+        threshold: float,
+        network: Callable[[float], str],
+        distance: Callable[[float], float],
+    ):
+        """distance: of a stack's outputs, by the share by which its input has moved."""
+        super().__init__(memory, threshold, network)
+        self.distance = distance
+
+    def _outputs(
+        self, x: mx.array, names: Sequence[str], evaluate: Callable[[], Outputs], full: bool
+    ) -> tuple[Outputs, bool]:
+        of_these = f"{RESIDUAL}{'+'.join(names)}."
+        stacks = 0
+        skipped = False
+
+        def hook(x: mx.array, signal: stack.Signal, blocks: stack.Blocks) -> mx.array:
+            nonlocal stacks, skipped
+            name = f"{of_these}{stacks}"
+            if stacks == 0:  # what the other passes and tiles follow
+                held = self.memory.get(name)
+                skipped = self._is_near(signal(), full or held is None or held.shape != x.shape)
+                if not skipped:
+                    self._forget(RESIDUAL)
+            stacks += 1
+            if skipped:
+                return x + self.memory[name]
+            y = blocks(x)
+            self.memory[name] = y - x
+            return y
+
+        with stack.hooked(hook):
+            outputs = evaluate()
+        return outputs, skipped
+
+    def _is_near(self, signal: mx.array, full: bool) -> bool:
+        before = self._get("signal")
+        self._put("signal", signal)
+        if full or before is None or before.shape != signal.shape:
+            self._put("error", mx.array(0.0))
+            return False
+        share = mx.abs(signal - before).mean() / mx.abs(before).mean()
+        bounds.evaluate(share)
+        return self._stays_below(mx.array(self.distance(float(share))))

@@ -28,6 +28,7 @@ from mlxvid.model.memory import (
     stage_weights,
     stages,
     stored_weights,
+    value_bytes,
 )
 from mlxvid.model.operations import stage_operations
 from mlxvid.model.request import Request
@@ -258,8 +259,14 @@ class _Costs:
         """Bytes that the step cache keeps of what is denoised together."""
         if self.cache == "off":
             return 0
-        # The last input, the last that was computed, and each pass's output.
-        return (2 + self.passes) * piece.latent_values * VALUE_BYTES
+        if self.cache == "easy":  # the last input, the last that was computed, each pass's output
+            return (2 + self.passes) * piece.latent_values * VALUE_BYTES
+        # The stack's input, what it adds in each pass, and the signal; of the latter two also those
+        # of the state that is saved.
+        clips = 2 if self.follows else 1
+        hidden = clips * piece.tokens * self.card.width
+        values = hidden * (1 + 2 * self.passes + 2)
+        return int(values * value_bytes(self.card, self.dtype, self.machine.metal))
 
     def operations(self, counts: Counts) -> dict[Stage, float]:
         """Floating-point operations by stage; of denoise those of one pass."""

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from mlxvid import models
 from mlxvid.errors import SettingError
 from mlxvid.model.caching import LEAST_STEPS
 from mlxvid.model.card import Card
@@ -28,6 +29,12 @@ def check_cache(card: Card, more: Mapping[str, Any], steps: int) -> None:
         if "cache_threshold" in more:
             log.warning("`cache_threshold` does nothing without a `cache`.")
         return
+    if kind == "tea" and card.tea is None:
+        others = ", ".join(other.name for other in models.cards() if other.tea is not None)
+        raise SettingError(
+            "There are no constants of this model for the `cache` tea: take easy, or one of the "
+            f"models that have some: {others}."
+        )
     if card.defaults.steps < LEAST_STEPS:
         raise SettingError(
             f"This model was made for {card.defaults.steps} steps, none of which can be left out; "

@@ -241,3 +241,9 @@ def test_a_queue_with_failures_is_reported_once(window, qtbot):
 def test_a_clip_that_the_user_paused_is_no_problem(window):
     window.runner.ended.emit(Job(SETTINGS, id=1, state=State.INTERRUPTED, message=PAUSED))
     assert said(window) == ""
+
+
+def test_what_was_set_aside_is_not_offered_again(open_window, database):
+    database.insert_jobs([Job(SETTINGS, state=State.INTERRUPTED, message=PAUSED)])
+    window = open_window()
+    assert said(window) == "" and not window.runner.paused

@@ -53,12 +53,12 @@ def test_zero_star(scale):
 
 @pytest.mark.parametrize("eta", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("momentum", [-0.5, -0.75])
-@pytest.mark.parametrize("longest", [3.0, 1000.0])
+@pytest.mark.parametrize("longest", [None, 3.0, 1000.0])
 def test_projected_over_several_steps(eta, momentum, longest):
     guider = guiders.AdaptiveProjectedGuidance(
         guidance_scale=6.0,
         adaptive_projected_guidance_momentum=momentum,
-        adaptive_projected_guidance_rescale=longest,
+        adaptive_projected_guidance_rescale=longest or 0.0,
         eta=eta,
     )
     guider.momentum_buffer = guiders.adaptive_projected_guidance.MomentumBuffer(momentum)

@@ -6,7 +6,9 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from mlxvid.model.step_cache import CALLS, SKIPPED, EasyCache
+from mlxvid.layers import stack
+from mlxvid.model.caching import Tea
+from mlxvid.model.step_cache import CALLS, SKIPPED, EasyCache, TeaCache
 
 STEPS = 12
 SHAPE = (1, 2, 3, 5, 4)
@@ -109,3 +111,77 @@ def test_a_pass_that_was_not_computed_is():
     assert calls == [0, 1, 5]
     run(cache, xs[6:9], 0, calls=calls)
     assert calls == [0, 1, 5, 0, 2]
+
+
+# --- TeaCache ------------------------------------------------------------------------------------
+
+TEA = Tea((2.0, -0.5, 1.5, 0.01), 0.2)
+
+
+def tea_reference(signals: list[np.ndarray], threshold: float) -> list[int]:
+    """The calls that are computed by the authors' rule: the first, the last, and those at which
+    the polynomial's sum has come to the threshold.
+    """
+    computed = []
+    error = 0.0
+    for number, signal in enumerate(signals):
+        full = number in (0, len(signals) - 1)
+        if not full:
+            before = signals[number - 1]
+            share = np.abs(signal - before).mean() / np.abs(before).mean()
+            error += float(np.poly1d(TEA.coefficients)(share))
+            full = error >= threshold
+        if full:
+            error = 0.0
+            computed.append(number)
+    return computed
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.3, 0.6, 100.0])
+@pytest.mark.parametrize("together", [True, False])
+def test_tea_cache_is_the_authors_rule(threshold, together):
+    xs = inputs()
+    memory: dict[str, mx.array] = {}
+    cache = TeaCache(memory, threshold, lambda time: "one", TEA.distance)
+    computed: list[int] = []
+    added = {}
+    for number, x in enumerate(mx.array(x) for x in xs):
+
+        def stacked(x, slope, number=number):
+            def blocks(x):
+                computed.append(number)
+                added[slope] = mx.tanh(slope * x)
+                return x + added[slope]
+
+            return stack.through(x, lambda: 2 * x, blocks)
+
+        def evaluate(x=x):
+            if together:
+                return {"prompt": stacked(x, 1.5)}
+            return {"prompt": stacked(x, 1.5), "negative": stacked(x, -0.7)}
+
+        names = ["prompt"] if together else ["prompt", "negative"]
+        made = cache(x, 0.5, names, evaluate, number in (0, STEPS - 1))
+        for name, slope in zip(names, (1.5, -0.7), strict=False):
+            assert np.allclose(made[name], x + added[slope], atol=1e-6)
+    wanted = tea_reference([2 * x for x in xs], threshold)
+    assert sorted(set(computed)) == wanted
+    assert len(computed) == len(wanted) * (1 if together else 2)
+    assert int(memory[SKIPPED]) == STEPS - len(wanted)
+    assert threshold or len(wanted) == STEPS
+
+
+def test_tea_cache_of_other_passes_begins_anew():
+    memory: dict[str, mx.array] = {}
+    cache = TeaCache(memory, 1e9, lambda time: "one", TEA.distance)
+    x = mx.array(inputs()[0])
+
+    def made(*names):
+        before = int(memory[SKIPPED]) if memory else 0
+        evaluate = lambda: {name: stack.through(x, lambda: x, lambda y: y + 1) for name in names}  # noqa: E731
+        cache(x, 0.5, names, evaluate, False)
+        return int(memory[SKIPPED]) - before
+
+    assert [made("prompt"), made("prompt")] == [0, 1]
+    assert [made("prompt", "negative"), made("prompt", "negative")] == [0, 1]
+    assert sum(name.startswith("cache.residual") for name in memory) == 2

@@ -13,6 +13,7 @@ import mlxvid
 from mlxvid.catalog import card_of
 from mlxvid.errors import CancelledError, SettingError
 from mlxvid.media.clip import read_settings
+from mlxvid.model.caching import Tea
 from mlxvid.model.machine import GIB, this_machine
 from mlxvid.run import checkpoint
 from mlxvid.run.complete import complete
@@ -135,6 +136,62 @@ def test_it_begins_anew_with_each_stage_and_network(kind, calls, tmp_path):
     wanted = {"stages": 11, "networks": 11 - 2, "chunks": 33}
     assert of == calls and skipped <= wanted[kind]
     assert skipped >= wanted[kind] - 6
+
+
+# --- tea -----------------------------------------------------------------------------------------
+
+WAN = dict(width=48, height=32, frames=5, steps=STEPS, seed=7)
+TEA = Tea((2.0, -0.5, 1.5, 0.01), 0.1)
+
+
+@pytest.fixture(scope="module")
+def wan(tmp_path_factory):
+    pytest.importorskip("diffusers")
+    from tests.models.wan.tiny import write_model
+
+    folder = tmp_path_factory.mktemp("wan") / "t2v"
+    write_model(folder, "t2v")
+    pipe = mlxvid.load(str(folder))
+    card = pipe.model.card
+    pipe.model.card = replace(card, family=replace(card.family, tea=lambda card: TEA))
+    return pipe
+
+
+@pytest.mark.parametrize("sampler", ["unipc", "heun"])
+def test_tea_that_leaves_nothing_out_is_the_clip_bit_for_bit(wan, sampler):
+    settings = {**WAN, "sampler": sampler}
+    whole = wan.generate(PROMPT, **settings)
+    none = wan.generate(PROMPT, **settings, cache="tea", cache_threshold=0)
+    assert np.array_equal(none.frames, whole.frames)
+    assert none.settings["skipped"][0] == 0
+
+
+def test_tea_resumed_is_the_unbroken_run(wan):
+    settings = {**WAN, "cache": "tea", "cache_threshold": 3}
+    whole = wan.generate(PROMPT, **settings)
+    skipped, of = whole.settings["skipped"]
+    assert 2 < skipped < of - 2
+    for after in (3, 4, 5):
+        clip = resumed(wan, after, **settings)
+        assert np.array_equal(clip.frames, whole.frames)
+        assert clip.settings["skipped"] == [skipped, of]
+
+
+def test_a_model_without_constants_names_those_that_have_some():
+    with pytest.raises(SettingError) as error:
+        complete(card_of("mini"), {"prompt": PROMPT, "cache": "tea"})
+    for word in ("`cache`", "easy", "latte-1", "wan2.1-t2v-1.3b"):
+        assert word in str(error.value)
+
+
+def test_what_tea_keeps_is_planned():
+    machine = this_machine(16 * GIB)
+    whole = plan("wan2.1-t2v-1.3b", machine=machine)
+    cached = plan("wan2.1-t2v-1.3b", machine=machine, cache="tea")
+    values = whole.tokens * 1536
+    size = 4 if not machine.metal else 2
+    kept = cached.stage_bytes["denoise"] - whole.stage_bytes["denoise"]
+    assert kept == 7 * values * size  # the input, the signal, and what two passes add, each twice
 
 
 # --- what is refused, and planned ----------------------------------------------------------------

@@ -14,6 +14,7 @@ from mlxvid.model.settings import Setting
 from mlxvid.model.tiny import TinyDecoder
 from mlxvid.text.t5_config import T5_XXL, T5Config
 
+from . import tea
 from .config import CogVideoXConfig
 from .geometry import CogVideoXGeometry
 from .vae_config import CogVideoXVAEConfig
@@ -190,6 +191,7 @@ FAMILY = Family(
         "vae": Part(".vae:AutoencoderKLCogVideoX", CogVideoXVAEConfig, "decode", "float32"),
     },
     read=read,
+    tea=tea.constants,
     tiny_decoder=TinyDecoder("taecvx", "64e2fd755c9356db4c5c1e24d4a67135640a1085"),
     options=OPTIONS,
     # The VAE works on batches of 8 frames, the first of 9, and each layer keeps the two frames

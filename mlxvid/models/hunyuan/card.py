@@ -14,6 +14,7 @@ from mlxvid.text.clip_text_config import CLIPTextConfig
 from mlxvid.text.llama_config import LLAMA_3_8B
 from mlxvid.text.llava_config import LLAVA_LLAMA_3_8B
 
+from . import tea
 from .config import LATENT_CONCAT, TOKEN_REPLACE, HunyuanVideoTransformerConfig
 from .geometry import HiddenFirst
 from .text_encoder_config import TextEncoderConfig
@@ -140,6 +141,7 @@ FAMILY = Family(
         "vae": Part(".vae:AutoencoderKLHunyuanVideo", HunyuanVideoVAEConfig, "decode", "float32"),
     },
     read=read,
+    tea=tea.constants,
     tiny_decoder=TinyDecoder("taehv", "373253e5f877b3f6474a7ec874e5559f40381246"),
     # The VAE's tile of 17 frames was measured at its real width, 633 values a pixel, with stand-ins
     # for MLX's convolutions, which make copies on the CPU that they don't on Metal; its five latent

@@ -11,6 +11,7 @@ from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import ATTENTION_MODES, MAX_FRAMES, Defaults, Geometry, check_whole
 from mlxvid.text.t5_config import T5_XXL, T5Config
 
+from . import tea
 from .config import LatteConfig
 from .vae_config import TemporalDecoderConfig
 
@@ -136,6 +137,7 @@ FAMILY = Family(
         ),
     },
     read=read,
+    tea=tea.constants,
     texts="mlxvid.text.clean:cleaned_caption",
     needed=(
         ("tokenizer/spiece.model", "tokenizer/tokenizer.json"),

@@ -16,7 +16,7 @@ from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults
 from mlxvid.text.t5_config import T5_XXL, T5Config
 
-from . import releases
+from . import releases, tea
 from .config import LTXTransformerConfig
 from .geometry import LONGEST, LTXGeometry
 from .options import CONDITIONED, OPTIONS, TAKES, WITH_TIMES
@@ -222,6 +222,7 @@ FAMILY = Family(
         ),
     },
     read=read,
+    tea=tea.constants,
     options=OPTIONS,
     # Of tokens with times of their own, as with pictures; without these a block on Metal holds 8.4
     # widths. The rotary tables are two of them. The third generation's VAE, at a quarter of its

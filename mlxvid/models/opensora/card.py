@@ -12,6 +12,7 @@ from mlxvid.model.geometry import ATTENTION_MODES, Defaults
 from mlxvid.model.settings import Setting
 from mlxvid.text.t5_config import T5_XXL, T5Config
 
+from . import tea
 from .config import STDiT3Config
 from .geometry import OpenSoraGeometry
 from .vae_config import OpenSoraVAEConfig
@@ -131,6 +132,7 @@ FAMILY = Family(
         "vae": Part(".vae:OpenSoraVAE", OpenSoraVAEConfig, "decode", "float32"),
     },
     read=read,
+    tea=tea.constants,
     options=OPTIONS,
     # Decoding at the real width held 3270 values a pixel of the one frame that is worked on, a
     # quarter of a latent frame, of which 2304 are copies that MLX's convolutions make on the CPU

@@ -12,7 +12,7 @@ from mlxvid.model.tiny import TinyDecoder
 from mlxvid.text.clip_vision_config import CLIPVisionConfig
 from mlxvid.text.t5_config import UMT5_XXL, UMT5Config
 
-from . import others
+from . import others, tea
 from .config import WanTransformerConfig
 from .vae_config import WanVAEConfig
 
@@ -144,6 +144,7 @@ FAMILY = Family(
         "vae": Part(".vae:AutoencoderKLWan", WanVAEConfig, "decode", "float32"),
     },
     read=read,
+    tea=tea.constants,
     # The traced graphs of 1.3B and 14B hold 8.1 and 6.1 widths on Metal: the one around its
     # feed-forward, 5.8 times as wide, the other around its attention. The VAE's values a pixel were
     # counted without the copies that MLX's convolutions make on the CPU and not on Metal; small

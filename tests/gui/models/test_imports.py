@@ -7,6 +7,8 @@ import os
 import shutil
 from pathlib import Path
 
+from PySide6.QtWidgets import QMessageBox
+
 from mlxvid import hub
 from mlxvid.gui.models import manager as models_manager
 from mlxvid.gui.models import panel as models_panel
@@ -101,10 +103,14 @@ def test_a_smaller_copy_and_the_download_that_it_no_longer_needs(panel, qtbot, p
     assert config["quantization"]["bits"] == 8
     notice = panel.notices.notices[0]  # the newest
     labels = [label for label, _ in notice.actions]
-    assert labels == ["Delete the Download", "Keep It"]
-    assert hub.size_on_disk(REPO) > 0  # it is asked first
+    assert labels == ["Use It", "Delete the Download…"]
+    notice.actions[1][1]()
+    box = panel.findChild(QMessageBox)
+    assert REPO in box.text()
+    assert hub.size_on_disk(REPO) > 0
+    delete = next(button for button in box.buttons() if button.text() == "Delete")
     with qtbot.waitSignal(panel.changed, timeout=10_000):
-        notice.actions[0][1]()
+        delete.click()
     assert hub.size_on_disk(REPO) == 0
     assert [row.name for row in panel.list.rows if row.repo == REPO] == []
 

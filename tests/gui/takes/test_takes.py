@@ -32,7 +32,7 @@ def takes(window, home, qtbot):
     places = [window.gallery.model.index_of(number) for number in clips]
     (first,) = [place for place in places if place.isValid()]  # the others are behind it
     window.gallery.view.setCurrentIndex(first)
-    window.side_by_side.show_takes()
+    window.gallery.takes_action.trigger()
     panel = window.side_by_side.takes
     qtbot.waitUntil(lambda: all(reel.complete for reel in panel._reels), timeout=WAIT)
     panel.playhead.pause()
@@ -53,6 +53,8 @@ def test_the_whole_group_plays_in_step(takes, window, qtbot):
         assert shown == [min(index, last) for last in (5, 6, 7, 8)]
     press(qtbot, takes, Qt.Key.Key_Space)
     assert takes.playhead.playing
+    qtbot.keyClick(window.gallery.view, Qt.Key.Key_J)
+    assert takes.playhead.pace == -1 and not window.stage.player.playhead.playing
     window.menus.back_chosen.emit()
     assert not takes.isVisible() and not takes.playhead.playing
 
@@ -130,8 +132,9 @@ def test_the_grid_is_saved_as_one_clip(takes, home, qtbot):
 def test_a_single_clip_has_no_takes(window, home):
     add(window.database, home / "a.mp4")
     window.gallery.view.setCurrentIndex(window.gallery.model.index(0, 0))
+    assert not window.gallery.takes_action.isEnabled()
     window.side_by_side.show_takes()
-    assert "Select several clips" in said(window) and window.stage.alone
+    assert "No other take" in said(window) and window.stage.alone
 
 
 # --- asking for a grid ----------------------------------------------------------------------------
