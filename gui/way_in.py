@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject
 from mlxvid.gui.compose.panel import ComposePanel
 from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.database import Database
+from mlxvid.gui.core.downloads import ModelJobs
 from mlxvid.gui.core.fetching import Fetching
 from mlxvid.gui.core.jobs import Job
 from mlxvid.gui.core.messages import shown
@@ -33,6 +34,7 @@ class WayIn(QObject):
         compose: ComposePanel,
         opening: Opening,
         fetching: Fetching,
+        jobs: ModelJobs,
         bar: NoticeBar,
         tools: ToolWindows,
         parent: QObject,
@@ -46,12 +48,16 @@ class WayIn(QObject):
         self._advised: set[str] = set()  # prompts
         page.try_prompt.connect(self._try)
         page.get.connect(fetching.get)
-        page.use.connect(compose.picker.set_name)
+        page.use.connect(self._use)
         page.look.connect(tools.show_model)
         page.all_models.connect(tools.show_models)
         compose.plan_line.models_wanted.connect(tools.show_model)
         page.open_file.connect(opening.ask)
         fetching.got.connect(self._tell_got)
+        self._fetched: set[str] = set()
+        self._jobs = jobs
+        compose.plan_line.is_fetched = lambda name: name in self._fetched
+        jobs.changed.connect(self._note_download)
 
     def watch(
         self, database: Database, runner: Runner, choices: Choices, preferences: Preferences
@@ -72,9 +78,21 @@ class WayIn(QObject):
         idle = self._runner.current is None and self._stage.player.is_empty
         self._stage.greet(idle and self._database.is_empty())
 
+    def _note_download(self, name: str) -> None:
+        """Have the button say anew what it does when a download begins or ends."""
+        under_way = self._jobs.job(name) is not None
+        if under_way != (name in self._fetched):
+            self._fetched ^= {name}
+            self._compose.replan()
+
     def _try(self, name: str, prompt: str) -> None:
         self._compose.apply_settings({"model": name, "prompt": prompt})
         self._compose.generate()
+
+    def _use(self, name: str) -> None:
+        """Choose a model, with the weights that fit, for the prompt that stands there."""
+        prompt = self._compose.prompt.toPlainText()
+        self._compose.apply_settings({**self._page.settings_for(name), "prompt": prompt})
 
     def _take_folder(self, folder: Path) -> None:
         self._preferences.clips_folder = folder
@@ -82,7 +100,7 @@ class WayIn(QObject):
     def _tell_got(self, name: str) -> None:
         choice = self._choices.find(name)
         if choice is not None:
-            use = ("Use It", lambda: self._compose.picker.set_name(name))
+            use = ("Use It", lambda: self._use(name))
             text = f"{choice.title} is downloaded."
             self._bar.show_notice(Notice(text, [use], name=f"download {name}"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
@@ -30,8 +30,9 @@ class PlanLine(QWidget):
     """The plan in words, under a bar of memory.
 
     models_wanted: the name of a model that is got in the Models window. apply: settings that fit,
-    which the user chose. fits: whether the clip can be made, as far as is
-    known. lacking: bytes of its model that are still to be downloaded.
+    which the user chose. fits: whether the clip can be made, as far as is known. lacking: bytes of
+    its model that are still to be downloaded. is_fetched: whether the model of a name is being
+    downloaded.
     """
 
     apply = Signal(dict)
@@ -42,6 +43,7 @@ class PlanLine(QWidget):
         self._database = database
         self.fits = True
         self.lacking = 0
+        self.is_fetched: Callable[[str], bool] = lambda name: False
         self._name = ""
         self._alternatives: Sequence[Alternative] = ()
         self._plain = ""
@@ -75,6 +77,7 @@ class PlanLine(QWidget):
         self, settings: dict[str, Any], choice: Choice, machine: Machine, takes: int = 1
     ) -> None:
         """Show what clips of these settings cost."""
+        self._name = choice.name
         self.lacking = 0 if choice.here else max(1, bytes_to_fetch(choice.card))
         try:
             planned = plan_of(settings, machine)
@@ -93,7 +96,6 @@ class PlanLine(QWidget):
             self._show_obstacle(planned, machine)
         elif refusal:
             self.fits = False
-            self._name = choice.name
             link = f'<a href="{_MODELS}">Models window</a>'
             marked_up = html.escape(refusal).replace("Models window", link)
             self._set_text(refusal, marked_up, "danger")
@@ -118,7 +120,7 @@ class PlanLine(QWidget):
     def dress(self, button: QPushButton, editing: bool) -> None:
         """Have a button say what it does; a download that can't be is refused before the click."""
         text = "Save Changes" if editing else "Generate"
-        if self.lacking and not editing:
+        if self.lacking and not editing and not self.is_fetched(self._name):
             text = f"Download {self.lacking / GB:.1f} GB and Generate"
         button.setText(text)
         button.setEnabled(editing or self.fits or not self.lacking)

@@ -6,6 +6,7 @@ that a model is downloaded once, whoever asks for it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,10 @@ from .protocol import LineParser
 # Milliseconds that a process has to stop before it is killed; what it has downloaded stays either
 # way.
 PATIENCE = 3000
+# Seconds without a megabyte after which a download says so, and milliseconds between two looks.
+STALLED = 8.0
+LOOK = 2000
+NO_ANSWER = "No answer, trying again"
 # Lines of what a command printed that are shown where it failed without a sentence.
 LAST_LINES = 12
 # A kind of job, the command's module, and its arguments.
@@ -34,6 +39,7 @@ class ModelJob:
     """One process at work for a model.
 
     kind: a key of VERBS. progress: the last progress event. result: the event that ended it well.
+    moved: when it last came on, on the monotonic clock.
     """
 
     kind: str
@@ -43,6 +49,12 @@ class ModelJob:
     result: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     stopped: bool = False
+    moved: float = field(default_factory=time.monotonic)
+
+    @property
+    def stalled(self) -> bool:
+        """Whether nothing has come for a while; the command tries some times again."""
+        return self.kind == "download" and time.monotonic() - self.moved > STALLED
 
 
 class ModelJobs(QObject):
@@ -65,6 +77,9 @@ class ModelJobs(QObject):
         self._failures: dict[str, str] = {}
         self._last_words: dict[str, list[str]] = {}  # of commands that failed
         self._paused: set[str] = set()
+        self._clock = QTimer(self, interval=LOOK)
+        self._clock.timeout.connect(self._look)
+        self._clock.start()
 
     def download(self, name: str, repo: str | None = None, revision: str | None = None) -> None:
         """Download a repository of the hub, or the rest of it; the catalog's model where none is
@@ -151,6 +166,11 @@ class ModelJobs(QObject):
         process.start(command[0], command[1:])
         self.changed.emit(name)
 
+    def _look(self) -> None:
+        """Tell of downloads that have come to a halt: their commands say nothing then."""
+        for name in [name for name, job in self._jobs.items() if job.stalled]:
+            self.changed.emit(name)
+
     def _read(self, name: str) -> None:
         job = self._jobs.get(name)
         if job is None:
@@ -158,6 +178,8 @@ class ModelJobs(QObject):
         events, _ = job.parser.feed(bytes(job.process.readAllStandardOutput().data()))
         for event in events:
             if event["event"] == "progress":
+                if event["step"] != job.progress.get("step"):
+                    job.moved = time.monotonic()
                 job.progress = event
             elif event["event"] == "note":
                 job.notes.append(event["text"])
@@ -228,11 +250,13 @@ def job_text(job: ModelJob) -> str:
         return "Stopping…"
     event = job.progress
     if not event:
-        return f"{VERBS[job.kind]}…"
+        return NO_ANSWER if job.stalled else f"{VERBS[job.kind]}…"
     verb = VERBS.get(event["stage"], VERBS[job.kind])
     if event["total"] >= 1000:
         amount = f"{event['step'] / 1000:.1f} of {event['total'] / 1000:.1f} GB"
     else:
         amount = f"{event['step']} of {event['total']} MB"
+    if job.stalled:
+        return f"{NO_ANSWER} · {amount}"
     to_go = f" · {duration(event['remaining'])} to go" if event["remaining"] else ""
     return f"{verb}, {amount}{to_go}"

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 from PySide6.QtCore import QObject, Signal
 
 from mlxvid.errors import CancelledError, MediaError, MlxvidError
 from mlxvid.media.clip import Clip
+from mlxvid.media.containers import too_large
 from mlxvid.media.formats import FOLDER
 from mlxvid.media.targets import check_writable, replaces, staged, unwritable
 
+from .frames import Facts, reading
 from .messages import shown
 from .recipes import ORIGINAL, Recipe
 from .tasks import Task, Tasks
@@ -147,21 +149,30 @@ def exporting(copies: Sequence[Copy], recipe: Recipe) -> Callable[[Task], Outcom
                 task.step(Progress(target, left, done, count))
 
             try:
-                _export(source, target, recipe, report)
+                _export(source, target, recipe, task.check, report)
                 saved.append(target)
             except CancelledError:
                 return Outcome(saved, failures, True)
             except MlxvidError as error:
                 failures.append(shown(error))
+            except MemoryError:
+                failures.append(shown(too_large(source.path)))
         return Outcome(saved, failures, False)
 
     return work
 
 
 def _export(
-    source: Source, target: Path, recipe: Recipe, report: Callable[[int, int], None]
+    source: Source,
+    target: Path,
+    recipe: Recipe,
+    check: Callable[[], None],
+    report: Callable[[int, int], None],
 ) -> None:
-    """Save one copy. The settings in the file are those that made the complete clip."""
+    """Save one copy; `check` raises where that is to stop.
+
+    The settings in the file are those that made the complete clip.
+    """
     report(0, source.count)
     if replaces(target) and source.path.exists() and source.path.samefile(target):
         raise MediaError(f"{target} is the clip itself: choose another name for its copy.")
@@ -170,17 +181,35 @@ def _export(
         return
     name = str(target) if recipe.format.suffix else f"{target}/"  # a folder, whatever its name
     check_writable(name)
-    clip = Clip.load(source.path)
-    frames = clip.frames[source.first : None if source.last is None else source.last + 1]
-    if not len(frames):
+    facts, frames = _part(source, recipe, check)
+    if not frames:
         raise MediaError(
             f"{source.path} has no frames from {source.first} on: open it again, since it may have "
             "been changed."
         )
-    rate = recipe.rate(clip.fps)
-    frames = frames[_moments(len(frames), clip.fps * recipe.speed, rate)]
-    frames = _resized(frames, recipe.size(frames.shape[2], frames.shape[1]), report)
-    Clip(frames, rate, clip.settings).save(name, report, codec=recipe.format.codec)
+    rate = recipe.rate(facts.fps)
+    moments = _moments(len(frames), facts.fps * recipe.speed, rate)
+    made = Clip(np.stack([frames[moment] for moment in moments]), rate, facts.settings)
+    made.save(name, report, codec=recipe.format.codec)
+
+
+def _part(
+    source: Source, recipe: Recipe, check: Callable[[], None]
+) -> tuple[Facts, list[np.ndarray]]:
+    """What a clip's file says, and the frames of the part, uint8 [H, W, 3] at the copy's size.
+
+    No more than these is in memory, however long the film is.
+    """
+    frames = []
+    stop = None if source.last is None else source.last + 1
+    with reading(source.path) as (facts, pictures):
+        own = (facts.width, facts.height)
+        size = recipe.size(*own)
+        for index, picture in enumerate(islice(pictures, stop)):
+            check()
+            if index >= source.first:
+                frames.append(picture(None if size == own else size))
+    return facts, frames
 
 
 def _moments(count: int, fps: float, rate: float) -> np.ndarray:
@@ -188,21 +217,6 @@ def _moments(count: int, fps: float, rate: float) -> np.ndarray:
     frames = max(round(count * rate / fps), 1)
     shown_at = (np.arange(frames) + 0.5) / rate
     return np.minimum((shown_at * fps).astype(int), count - 1)
-
-
-def _resized(
-    frames: np.ndarray, size: tuple[int, int], report: Callable[[int, int], None]
-) -> np.ndarray:
-    """Frames uint8 [F, H, W, 3] at another size (width, height)."""
-    width, height = size
-    if frames.shape[1:3] == (height, width):
-        return frames
-    small = np.empty((len(frames), height, width, 3), np.uint8)
-    for index, frame in enumerate(frames):
-        report(0, len(frames))
-        picture = Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS)
-        small[index] = np.asarray(picture)
-    return small
 
 
 def _copy(source: Path, target: Path, report: Callable[[int, int], None]) -> None:

@@ -57,9 +57,8 @@ class Stage(QWidget):
         self._watching = True
         self._badge = ""
         self._playheads: dict[QWidget, Playhead] = {}  # of the pages that others have added
-        self._unseen: tuple[Any, float, str] | None = (
-            None  # the latest preview, while none is shown
-        )
+        # The latest preview, while none is shown.
+        self._unseen: tuple[Any, float, str] | None = None
         self._previewed: dict[str, Any] = {}  # the settings of the clip whose preview is shown
         self.player = Player(stills)
         self.compare = CompareView()
@@ -91,9 +90,9 @@ class Stage(QWidget):
         # Their keys work in all of the window; a text field takes them first.
         self._shuttle = [
             self._action("Play or Pause", "Space", self._play_or_press),
-            self._action("Play Backward", "J", lambda: self.view.playhead.shuttle(-1)),
-            self._action("Stop", "K", lambda: self.view.playhead.pause()),
-            self._action("Play Forward", "L", lambda: self.view.playhead.shuttle(1)),
+            self._action("Play Backward", "J", lambda: self._playhead.shuttle(-1)),
+            self._action("Stop", "K", lambda: self._playhead.pause()),
+            self._action("Play Forward", "L", lambda: self._playhead.shuttle(1)),
         ]
         self.strip.watch.connect(self.watch)
         self.strip.set_watched(True)
@@ -125,8 +124,9 @@ class Stage(QWidget):
 
     def actions_for_menu(self) -> list[QAction]:
         """The actions on what is in view, for the window's menu."""
-        own = self.view.transport.play
-        return [*self._shuttle, *(one for one in self.view.actions_for_menu() if one is not own)]
+        actions = self.view.actions_for_menu()
+        actions.remove(self.view.transport.play)  # which the first of the shuttle's is too
+        return [*self._shuttle, *actions]
 
     def _action(self, text: str, key: str, then: Callable[[], None]) -> QAction:
         made = QAction(text, self)
@@ -143,8 +143,13 @@ class Stage(QWidget):
         elif isinstance(focus, QComboBox):
             focus.showPopup()
         else:
-            shown = [head for page, head in self._playheads.items() if page.isVisible()]
-            (*shown, self.view.playhead)[0].toggle()
+            self._playhead.toggle()
+
+    @property
+    def _playhead(self) -> Playhead:
+        """That of what is in view."""
+        shown = [head for page, head in self._playheads.items() if page.isVisible()]
+        return shown[0] if shown else self.view.playhead
 
     # --- what is in view --------------------------------------------------------------------------
 

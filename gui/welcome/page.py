@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from mlxvid.catalog import CATALOG
@@ -26,7 +28,7 @@ class WelcomePage(QScrollArea):
     """Three cards.
 
     try_prompt: the name of a model that is here, and a prompt for it. get, use, look: a model's
-    name.
+    name; settings_for has the settings with which it fits.
     all_models, open_file: as the buttons say. folder_chosen: where the user's clips are.
     """
 
@@ -49,11 +51,15 @@ class WelcomePage(QScrollArea):
         jobs.changed.connect(self._follow)
         choices.modelReset.connect(self._look)
         choices.arrived.connect(lambda name: self._look())
-        self._look()
 
     def stop(self) -> None:
         """Look for nothing more."""
         self._tasks.stop()
+
+    def settings_for(self, name: str) -> dict[str, Any]:
+        """The model, and the bits of its weights where it is offered with fewer."""
+        bits = next((row.bits for row in self.rows if row.name == name), None)
+        return {"model": name, "quantize": bits} if bits else {"model": name}
 
     def _lay_out(self) -> None:
         column = QVBoxLayout()
@@ -115,10 +121,16 @@ class WelcomePage(QScrollArea):
         card.column.addLayout(buttons)
         return card
 
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._look()
+
     # --- models -----------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        """Look for models that fit, in the background."""
+        """Look for models that fit, in the background; while nobody sees the page, later."""
+        if not self.isVisible():
+            return
         found = [self._choices.at(row) for row in range(self._choices.rowCount())]
         choices = [choice for choice in found if choice is not None]
         machine = self._choices.machine

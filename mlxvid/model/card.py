@@ -325,6 +325,10 @@ class Card:
         """The pinned revision of :attr:`repository`."""
         return self.places[0].revision if self.places else None
 
+    def offers(self, name: str) -> bool:
+        """Whether a setting is worth a field: it is taken, and may be other than it is."""
+        return name in self.takes
+
     def settled(
         self, options: Mapping[str, Any], frames: int, prompt: str
     ) -> tuple[Mapping[str, Any], str | None]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from huggingface_hub import constants
 
-from mlxvid.gui.core.downloads import ModelJobs
+from mlxvid.gui.core import downloads
+from mlxvid.gui.core.downloads import ModelJobs, job_text
 from tests.hub.fake_hub import FakeHub, folder_files
 
 REPO = "org/tiny"
@@ -55,3 +58,17 @@ def test_whoever_asks_second_gets_the_download_that_runs(jobs, server, qtbot):
     assert jobs.failure(REPO) == ""
     jobs.again(REPO)
     assert not jobs.is_paused(REPO)
+
+
+def test_a_download_that_gets_no_answer_says_so(jobs, server, qtbot, monkeypatch):
+    monkeypatch.setattr(downloads, "STALLED", 0.5)
+    monkeypatch.setattr(downloads, "NO_ANSWER", "No answer")
+    server.pace = 30
+    jobs._clock.setInterval(100)
+    jobs.download(REPO)
+    job = jobs.job(REPO)
+    with qtbot.waitSignal(jobs.changed, timeout=20_000, check_params_cb=lambda name: job.stalled):
+        pass
+    assert job_text(job).startswith("No answer")
+    job.moved = time.monotonic()
+    assert job_text(job).startswith("Downloading")

@@ -15,7 +15,7 @@ import pytest
 from mlxvid.gui.core.export import Copy, Export, Source
 from mlxvid.gui.core.recipes import FORMATS, Recipe
 from mlxvid.media.clip import Clip
-from tests.gui.clips import number_of, write_clip, write_foreign
+from tests.gui.clips import cut, number_of, write_clip, write_foreign
 
 WAIT = 10_000
 
@@ -182,6 +182,17 @@ def test_what_cannot_be_done_is_told(tmp_path, qtbot, job, clip, name, target, f
     assert words.format(source=path, target=target) in made.failures[0]
     assert sorted(os.listdir(tmp_path)) == before
     assert clip.read_bytes() == content
+
+
+def test_only_the_part_is_read(tmp_path, qtbot, job):
+    """What comes after it may be damaged, or too long for the memory."""
+    clip = write_clip(tmp_path / "clip.mkv", frames=20, width=96, height=64)
+    cut(clip, 0.7)
+    assert outcome(qtbot, job, (source(clip), tmp_path / "all.gif"), recipe=Recipe("gif")).failures
+    made = outcome(qtbot, job, (source(clip, 2, 5), tmp_path / "part.mp4"))
+    assert made.saved == [tmp_path / "part.mp4"]
+    frames = Clip.load(tmp_path / "part.mp4").frames
+    assert [number_of(frame) for frame in frames] == [2, 3, 4, 5]
 
 
 def test_a_part_beyond_the_clip_is_told(tmp_path, qtbot, job, clip):

@@ -126,6 +126,7 @@ def test_the_window_downloads_and_generates(server, open_window, qtbot, home):
     qtbot.waitUntil(lambda: window.compose.button.text().startswith("Download "))
     window.compose.button.click()
     assert window.side.currentWidget() is window.queue
+    qtbot.waitUntil(lambda: window.compose.button.text() == "Generate")
     assert window.welcome.isVisible()
     with qtbot.waitSignal(window.runner.saved, timeout=60_000):
         pass

@@ -53,6 +53,8 @@ def test_the_whole_group_plays_in_step(takes, window, qtbot):
         assert shown == [min(index, last) for last in (5, 6, 7, 8)]
     press(qtbot, takes, Qt.Key.Key_Space)
     assert takes.playhead.playing
+    qtbot.keyClick(window.gallery.view, Qt.Key.Key_J)
+    assert takes.playhead.pace == -1 and not window.stage.player.playhead.playing
     window.menus.back_chosen.emit()
     assert not takes.isVisible() and not takes.playhead.playing
 
