@@ -233,6 +233,7 @@ class Window(QMainWindow):
         self.menus.settings_chosen.connect(
             lambda: self.tools.show_settings(self.compose.to_begin_with)
         )
+        self.tools.settings_wanted.connect(self.menus.settings_chosen)
         self.tools.told.connect(self.notices.show_notice)
         self.tools.model_chosen.connect(self.compose.picker.set_name)
         for part in (self.stage, self.gallery, self.tools, self.opening, self.exports):
