@@ -16,7 +16,7 @@ from mlxvid.gui.core.database_file import data_folder
 from mlxvid.gui.core.ending import EndRequests
 from mlxvid.gui.core.preferences import Appearance, Preferences
 from mlxvid.gui.core.raising import RaiseRequests, ask_to_raise
-from mlxvid.gui.core.session_log import SessionLog
+from mlxvid.gui.core.session_log import SessionLog, log_file
 from mlxvid.gui.core.worker_client import WorkerClient
 from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.theme import apply_theme, system_is_dark
@@ -101,6 +101,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     session = SessionLog(data_folder())
     try:
         return run(app, preferences, files, session)
+    except Exception as error:  # whoever starts a bundle sees nothing else of it
+        log.exception("mlxvid can't start")
+        reason = " ".join(str(error).split()) or type(error).__name__
+        text = f"mlxvid can't start ({reason}). The log is in {log_file(data_folder())}."
+        QMessageBox.critical(None, "mlxvid", text)
+        return 1
     finally:
         session.close()
         lock.unlock()

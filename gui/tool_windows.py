@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtCore import QObject, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QDialog, QMenu, QVBoxLayout, QWidget
 
@@ -30,11 +30,13 @@ class ToolWindows(QObject):
     """Add entries to `menu`, and relay the signals of the windows that they open.
 
     model_chosen: the name of the model to use, one of the choices. told: a notice about models,
-    whose own window is closed. warning: a sentence about something that is wrong.
+    whose own window is closed. settings_wanted: the settings are to be opened. warning: a sentence
+    about something that is wrong.
     """
 
     model_chosen = Signal(str)
     told = Signal(object)
+    settings_wanted = Signal()
     warning = Signal(str)
 
     def __init__(
@@ -82,13 +84,14 @@ class ToolWindows(QObject):
             panel = self.models = ModelsPanel(self._preferences, self._choices.machine, self._jobs)
             panel.use_model.connect(self._use)
             panel.told.connect(self._tell_of_models)
+            panel.settings_wanted.connect(self._show_model_settings)
             panel.changed.connect(self._choices.refresh)
             self._dialog = QDialog(self._window)
             self._dialog.setWindowTitle("Models")
             layout = QVBoxLayout(self._dialog)
             layout.setContentsMargins(0, 0, 0, 0)
             layout.addWidget(panel)
-            self._dialog.resize(960, 640)
+            self._dialog.resize(QSize(960, 640).boundedTo(panel.screen().availableSize()))
         self._raise(self._dialog)
 
     def show_model(self, name: str) -> None:
@@ -119,6 +122,11 @@ class ToolWindows(QObject):
                 self._preferences, self._choices, current, self._window
             )
         self._raise(self._settings)
+
+    def _show_model_settings(self) -> None:
+        self.settings_wanted.emit()
+        if self._settings is not None:
+            self._settings.pages.setCurrentWidget(self._settings.models)
 
     def _update_machine(self) -> None:
         if self.models is not None:

@@ -48,7 +48,7 @@ class WayIn(QObject):
         self._advised: set[str] = set()  # prompts
         page.try_prompt.connect(self._try)
         page.get.connect(fetching.get)
-        page.use.connect(compose.picker.set_name)
+        page.use.connect(self._use)
         page.look.connect(tools.show_model)
         page.all_models.connect(tools.show_models)
         compose.plan_line.models_wanted.connect(tools.show_model)
@@ -89,13 +89,18 @@ class WayIn(QObject):
         self._compose.apply_settings({"model": name, "prompt": prompt})
         self._compose.generate()
 
+    def _use(self, name: str) -> None:
+        """Choose a model, with the weights that fit, for the prompt that stands there."""
+        prompt = self._compose.prompt.toPlainText()
+        self._compose.apply_settings({**self._page.settings_for(name), "prompt": prompt})
+
     def _take_folder(self, folder: Path) -> None:
         self._preferences.clips_folder = folder
 
     def _tell_got(self, name: str) -> None:
         choice = self._choices.find(name)
         if choice is not None:
-            use = ("Use It", lambda: self._compose.picker.set_name(name))
+            use = ("Use It", lambda: self._use(name))
             text = f"{choice.title} is downloaded."
             self._bar.show_notice(Notice(text, [use], name=f"download {name}"))
 

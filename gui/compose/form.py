@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -24,7 +25,7 @@ from mlxvid.model.settings import SETTINGS
 
 from .advanced import AdvancedBox
 from .levels import LevelsBar
-from .loras import LorasBox
+from .loras import LorasBox, loras_in
 from .model_picker import ModelPicker
 from .negative import NegativeBox
 from .pictures import PicturesBox
@@ -85,6 +86,7 @@ class ComposeForm(QWidget):
         parent: QWidget | None = None,
     ):
         super().__init__(parent)
+        self.setAcceptDrops(True)
         self._make_fields(database, choices, preferences)
         self._lay_out()
 
@@ -224,6 +226,24 @@ class ComposeForm(QWidget):
         self.guidance.setValue(defaults.guidance if guidance is None else guidance)
         self.loras.set_value(settings.get("loras") or [])
         self.pictures.set_frames(self.length_box.value())
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """LoRAs can be dropped anywhere here; other files are for the window."""
+        if loras_in(event.mimeData()):
+            event.acceptProposedAction()
+        else:
+            event.ignore()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        event.acceptProposedAction()
+        choice = self.picker.value()
+        if not choice.takes("loras"):
+            text = f"{choice.title} takes no LoRAs: choose a model that does."
+            self.complaints[self.picker].say(text)
+            return
+        self.advanced.set_open(True)
+        for path in loras_in(event.mimeData()):
+            self.loras.add_file(path)
 
     def _make_room(self, low: int, high: int) -> None:
         """Put the scroll bar in the margin, so that the fields end where the button below ends."""

@@ -59,7 +59,7 @@ class PicturesBox(QWidget):
         self._fit = FitLine()
         self._fit.shape_asked.connect(self.shape_asked)
         self._fit.shape_asked.connect(self.changed)
-        self._fit.crop_asked.connect(self._choose_crop)
+        self._fit.crop_asked.connect(self.choose_crop)
         self._focus = _MIDDLE  # of what is kept of pictures that are cropped
         self._ratio = 1.0  # the clip's width to its height
         self._start.changed.connect(self._centre)
@@ -192,7 +192,7 @@ class PicturesBox(QWidget):
 
     # --- the crop ---------------------------------------------------------------------------------
 
-    def _choose_crop(self) -> None:
+    def choose_crop(self) -> None:
         """Have the part chosen that is kept, of the first picture for all of them."""
         stills = self._stills()
         if stills:

@@ -32,8 +32,8 @@ _PAGE = re.compile(re.escape(page_of("")) + r"[\w.-]+/[\w.-]*\w")
 class ModelDetails(QWidget):
     """One model; the panel connects the buttons.
 
-    They are `use`, `get` (download, import or copy, or go on with that), `pause`, `more` and
-    `remove`. page_wanted: the address of a page that the user wants to see.
+    They are `use`, `get` (download, import or copy, or go on with that), `settings`, `pause`,
+    `more` and `remove`. page_wanted: the address of a page that the user wants to see.
     """
 
     page_wanted = Signal(str)
@@ -73,6 +73,8 @@ class ModelDetails(QWidget):
         self.page = QPushButton("Open Its Page")
         self.page.setToolTip("Where access to it is asked for")
         self.page.clicked.connect(self._want_page)
+        self.settings = QPushButton("Settings…")
+        self.settings.setToolTip("Where models are kept, and the hub's token")
         self.pause = QPushButton("Pause")
         self.pause.setToolTip("Stop for now; what is done so far is kept")
         self.more = QPushButton("More")
@@ -83,7 +85,7 @@ class ModelDetails(QWidget):
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
-        for button in (self.use, self.get, self.page, self.pause, self.more):
+        for button in self._buttons():
             buttons.addWidget(button)
         buttons.addStretch(1)
         buttons.addWidget(self.remove)
@@ -117,6 +119,9 @@ class ModelDetails(QWidget):
         whole.addWidget(scroll, 1)
         whole.addLayout(foot)
 
+    def _buttons(self) -> tuple[QPushButton, ...]:
+        return self.use, self.get, self.page, self.settings, self.pause, self.more
+
     def show_model(
         self, row: ModelRow | None, job: ModelJob | None, error: str, last_words: str = ""
     ) -> None:
@@ -139,14 +144,7 @@ class ModelDetails(QWidget):
     def _show_buttons(self, row: ModelRow | None, job: ModelJob | None) -> None:
         """Show what can be done with a model now."""
         if row is None:
-            for button in (
-                self.use,
-                self.get,
-                self.page,
-                self.pause,
-                self.more,
-                self.remove,
-            ):
+            for button in (*self._buttons(), self.remove):
                 button.hide()
             return
         idle = job is None
@@ -182,7 +180,10 @@ class ModelDetails(QWidget):
         failed = not self._error.isHidden()
         self.get.setVisible(not self.pause.isVisibleTo(self) and (not row.complete or is_copy))
         self.get.setText("Try Again" if failed and not is_copy else _get_text(row, is_copy))
-        self.get.setEnabled(variant is None or not variant.problem)
+        problem = variant.problem if variant is not None else ""
+        self.get.setEnabled(not problem)
+        error = self._error.text() if failed else ""
+        self.settings.setVisible(self.get.isVisibleTo(self) and "Settings" in f"{problem}{error}")
         set_role(self.get, "primary" if row.fits and not row.complete else "")
 
     def _show_job(self, job: ModelJob | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,6 @@ from PySide6.QtCore import QPoint, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QInputDialog,
     QListView,
     QMenu,
     QPushButton,
@@ -35,24 +33,24 @@ from mlxvid.model.machine import Machine
 
 from .delegate import ModelsDelegate
 from .details import ModelDetails
+from .hub_question import ask_for_repository, is_name, repository_of
 from .import_dialog import ImportDialog
 from .list_model import ROW, ModelList, Shown
 from .manager import ModelManager, notice_of
 from .removal import confirm_removal
 from .survey import ModelRow, Presence, Survey, in_order, size_text
 
-# What a browser or a command shows of a model: its owner and name, and what may follow them.
-_ADDRESS = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/([^/\s?#]+/[^/\s?#]+)")
-
 
 class ModelsPanel(QWidget):
     """The list of models, with the details of the selected one, and notices about them.
 
     use_model: the name of a model to make clips with. told: a notice that was shown, for elsewhere
-    too if nobody looks here. changed: a model was added or removed.
+    too if nobody looks here. changed: a model was added or removed. settings_wanted: the user wants
+    to choose another folder, or to give a token.
     """
 
     use_model = Signal(str)
+    settings_wanted = Signal()
     told = Signal(object)
     changed = Signal()
 
@@ -142,6 +140,7 @@ class ModelsPanel(QWidget):
         details = self.details
         details.use.clicked.connect(self._use)
         details.get.clicked.connect(self._get)
+        details.settings.clicked.connect(lambda: self.settings_wanted.emit())
         details.pause.clicked.connect(self._stop)
         details.more.clicked.connect(self._show_menu_below)
         details.remove.clicked.connect(self.ask_to_remove)
@@ -177,10 +176,11 @@ class ModelsPanel(QWidget):
 
     def _show_survey(self, found: Survey) -> None:
         before = self.chosen()
+        is_news = _what_is_there(found.rows) != _what_is_there(self.list.rows)
         self.list.set_rows(found.rows)
         self._select_again(before)
         self._show_total(found.disks)
-        if self._surveyed:
+        if self._surveyed and is_news:
             self.changed.emit()
         self._surveyed = True
 
@@ -317,23 +317,17 @@ class ModelsPanel(QWidget):
 
     def ask_for_repository(self) -> None:
         """Ask for a model that is not in the catalog, and download it."""
-        dialog = QInputDialog(self)
-        dialog.setWindowTitle("From the Hub")
-        dialog.setLabelText("The model's name on Hugging Face, as owner/name:")
-        dialog.setOkButtonText("Download")
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.textValueSelected.connect(lambda text: self.get_repository(text.strip()))
-        dialog.open()
+        ask_for_repository(self.get_repository, self)
 
     def get_repository(self, text: str) -> None:
         """Start to download a repository, by its name or its address, and list it."""
-        repo = _repository(text)
+        repo = repository_of(text)
         listed = next((row for row in self.list.rows if repo in (row.repo, row.name)), None)
         if listed is not None:
             self.select(listed.name)
             if not listed.complete:
                 self._get()
-        elif repo.count("/") == 1:
+        elif is_name(repo):
             self.manager.ask_hub(repo)
         else:
             sentence = f"{repo!r} is not a model's name on the hub: enter it as owner/name."
@@ -384,12 +378,11 @@ class ModelsPanel(QWidget):
         self.manager.stop()
 
 
+def _what_is_there(rows: list[ModelRow]) -> list[tuple[str, str, Presence]]:
+    """What others than this window have to know of models."""
+    return [(row.name, row.title, row.presence) for row in rows]
+
+
 def open_page(address: str) -> None:
     """Open a page in the browser."""
     QDesktopServices.openUrl(QUrl(address))
-
-
-def _repository(text: str) -> str:
-    """The owner/name in an address on the hub, or in any text without one the text."""
-    found = _ADDRESS.match(text.strip())
-    return found[1] if found else text.strip()

@@ -71,7 +71,7 @@ def _size(sheet: Sheet, count: int, font: QFont) -> tuple[int, int]:
     line = QFontMetrics(font).height() + 4
     width = scale * own[0] + (sheet.columns - 1) * GAP
     height = scale * own[1] + (sheet.rows - 1) * GAP
-    height += line * (bool(sheet.across) + sheet.rows * bool(sheet.captions))
+    height += (line + GAP) * bool(sheet.across) + line * sheet.rows * bool(sheet.captions)
     width *= 1.15 if sheet.down else 1.0
     return round(width / 2) * 2, round(height / 2) * 2
 

@@ -32,7 +32,7 @@ def laid_out(sheet: Sheet, area: QRectF, metrics: QFontMetrics) -> Layout:
     first = next(clip for clip in sheet.cells if clip is not None)
     widest = max((metrics.horizontalAdvance(text) for text in sheet.down), default=0)
     left = min(widest + GAP, _MOST * area.width()) if sheet.down else 0.0
-    top = line if sheet.across else 0.0
+    top = line + GAP if sheet.across else 0.0
     caption = line if sheet.captions else 0.0
     room = QSizeF(
         (area.width() - left - GAP * (sheet.columns - 1)) / sheet.columns,

@@ -55,6 +55,10 @@ class OfferRow(QWidget):
     def name(self) -> str:
         return self._offer.name
 
+    @property
+    def bits(self) -> int | None:
+        return self._offer.bits
+
     def follow(self) -> None:
         """Show how far its download is."""
         job = self._jobs.job(self.name)

@@ -13,6 +13,8 @@ from mlxvid.run.guess import guessed_seconds, passes_of
 from mlxvid.run.planning import plan
 
 MOST = 3
+# Seconds that somebody who begins waits for a clip.
+PATIENCE = 90 * 60
 _STORED_BITS = {"float32": 32, "bfloat16": 16, "float16": 16}
 
 
@@ -29,7 +31,9 @@ class Offer:
 
 
 def offers(choices: Iterable[Choice], machine: Machine) -> list[Offer]:
-    """The model to begin with, then the quickest others, each of another family.
+    """The model to begin with, then others, each of another family.
+
+    Of these the largest whose clips somebody who begins will wait for, then the quickest.
 
     Those that make clips of text, whose usual clip fits in memory, and that are downloaded as they
     are, under a licence that holds everywhere. It takes a while.
@@ -40,14 +44,21 @@ def offers(choices: Iterable[Choice], machine: Machine) -> list[Offer]:
         return []
     plain = [card for card in cards if _is_plain(card) and card is not best]
     found = [offer for card in plain if (offer := _offer(card, machine)) is not None]
-    families = {card.name: card.family.name for card in cards}
+    known = {card.name: card for card in cards}
     chosen = [_offer(best, machine)]
     taken = {best.family.name}
-    for offer in sorted(found, key=lambda offer: offer.seconds):
-        if families[offer.name] not in taken:
-            taken.add(families[offer.name])
+    for offer in sorted(found, key=lambda offer: _order(offer, known[offer.name])):
+        family = known[offer.name].family.name
+        if family not in taken:
+            taken.add(family)
             chosen.append(offer)
     return [offer for offer in chosen if offer is not None][:MOST]
+
+
+def _order(offer: Offer, card: Card) -> tuple[bool, float]:
+    if offer.seconds > PATIENCE:
+        return True, offer.seconds
+    return False, -sum(card.parameters.values())
 
 
 def _is_plain(card: Card) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QShowEvent
@@ -27,7 +28,7 @@ class WelcomePage(QScrollArea):
     """Three cards.
 
     try_prompt: the name of a model that is here, and a prompt for it. get, use, look: a model's
-    name.
+    name; settings_for has the settings with which it fits.
     all_models, open_file: as the buttons say. folder_chosen: where the user's clips are.
     """
 
@@ -54,6 +55,11 @@ class WelcomePage(QScrollArea):
     def stop(self) -> None:
         """Look for nothing more."""
         self._tasks.stop()
+
+    def settings_for(self, name: str) -> dict[str, Any]:
+        """The model, and the bits of its weights where it is offered with fewer."""
+        bits = next((row.bits for row in self.rows if row.name == name), None)
+        return {"model": name, "quantize": bits} if bits else {"model": name}
 
     def _lay_out(self) -> None:
         column = QVBoxLayout()

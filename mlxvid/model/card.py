@@ -35,7 +35,7 @@ CLIP_TO_CLIP = frozenset({"video", "strength"})
 """What a card takes whose model can begin from a noised clip."""
 
 
-GUIDED = frozenset({"guidance_method"})
+GUIDED = frozenset({"guidance_method", "skip_layers", "skip_scale", "skip_start", "skip_stop"})
 """What a card takes whose model is guided as others are."""
 
 
@@ -324,6 +324,10 @@ class Card:
     def revision(self) -> str | None:
         """The pinned revision of :attr:`repository`."""
         return self.places[0].revision if self.places else None
+
+    def offers(self, name: str) -> bool:
+        """Whether a setting is worth a field: it is taken, and may be other than it is."""
+        return name in self.takes
 
     def settled(
         self, options: Mapping[str, Any], frames: int, prompt: str

@@ -48,8 +48,8 @@ def history(studio: Studio) -> None:
     """What was made, and a clip that failed."""
     studio.window.runner.pause(True)
     (number,) = studio.database.insert_jobs([Job({**CLIP, "prompt": PROMPTS[3], "seed": 3})])
-    studio.database.set_job_state(number, State.FAILED, "The clip was too large: make it smaller.")
     studio.database.note_end(number, 12.0)
+    studio.database.set_job_state(number, State.FAILED, "The clip was too large: make it smaller.")
     studio.window.show_side(studio.window.queue)
     studio.window.queue.select(number)
     rest(1000)

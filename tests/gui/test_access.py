@@ -129,6 +129,11 @@ def test_every_control_has_a_name(window):
     assert nameless == []
     dialog = PreferencesDialog(window.preferences, window.choices, dict, window)
     assert [type(w).__name__ for w in controls(dialog) if not named(w)] == []
+    window.help.show_prompts()
+    window.help.show_shortcuts()
+    window.tools.show_log()
+    for dialog in (window.help.prompting, window.help.shortcuts, window.tools._log):
+        assert [type(w).__name__ for w in controls(dialog) if not named(w)] == [], dialog
 
 
 def test_every_control_is_reached_by_the_tab_key(window, qapp):

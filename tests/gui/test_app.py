@@ -79,6 +79,23 @@ def test_after_a_crash_the_log_is_offered(home, start, open_window):
     assert "Fatal Python error: Aborted" in text and "app.py" in text
 
 
+def test_what_keeps_the_app_from_starting_is_told_and_logged(home):
+    code = """
+import sys
+from mlxvid.gui import app
+app.QMessageBox.critical = lambda parent, title, text: print(text)
+sys.exit(app.main(["mlxvid"]))
+"""
+    strange = {**os.environ, "MLXVID_RESERVE": "much"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=strange, timeout=60
+    )
+    path = home / "data" / "log" / "mlxvid.log"
+    assert done.returncode == 1
+    assert "MLXVID_RESERVE=much" in done.stdout and str(path) in done.stdout
+    assert "Traceback" in path.read_text()
+
+
 def test_a_fault_of_the_app_is_told_once(window):
     for _ in range(2):
         window.announcements.report_fault()

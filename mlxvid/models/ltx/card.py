@@ -44,6 +44,10 @@ class LTXCard(Card):
 
     recipe: Recipe
 
+    def offers(self, name: str) -> bool:
+        """As the base class; two passes only of a release that was made for them."""
+        return super().offers(name) and (name != "upscale" or self.recipe.second is not None)
+
     def settled(
         self, options: Mapping[str, Any], frames: int, prompt: str
     ) -> tuple[Mapping[str, Any], str | None]:

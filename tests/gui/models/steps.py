@@ -18,7 +18,7 @@ def error_label(panel) -> QLabel:
 
 def ended(panel, qtbot) -> str:
     """The message with which a job ended, once the panel has surveyed the disk again."""
-    with qtbot.waitSignal(panel.changed, timeout=30_000):
+    with qtbot.waitSignal(panel.manager.surveyed, timeout=30_000):
         qtbot.waitUntil(lambda: bool(panel.said), timeout=30_000)
     return panel.said.pop()
 

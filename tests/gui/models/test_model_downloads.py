@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel
+from PySide6.QtWidgets import QDialogButtonBox, QInputDialog, QLabel
 
 from mlxvid import hub
 from mlxvid.errors import MediaError
 from mlxvid.gui.core.commands import tool_command
 from mlxvid.gui.core.downloads import ModelJobs, job_text
-from mlxvid.gui.models import panel as models_panel
+from mlxvid.gui.dialogs.preferences import PreferencesDialog
+from mlxvid.gui.models.hub_question import repository_of
 from mlxvid.gui.models.survey import Presence
 from tests.hub.fake_hub import folder_files
 
@@ -141,7 +142,7 @@ def test_a_command_that_can_not_be_started(qtbot, monkeypatch):
     ],
 )
 def test_an_address_is_as_good_as_a_name(text):
-    assert models_panel._repository(text) == "owner/name"
+    assert repository_of(text) == "owner/name"
 
 
 def test_the_failure_of_a_model_that_is_not_in_view_is_a_notice(panel, qtbot, tmp_path):
@@ -167,3 +168,30 @@ def test_what_can_not_be_deleted_is_said(panel, qtbot, monkeypatch):
     monkeypatch.setattr(hub, "delete", refuse)
     panel.manager.delete(model)
     qtbot.waitUntil(lambda: panel.said == ["It can't be removed."])
+
+
+def test_what_is_no_name_on_the_hub_can_not_be_sent_off(panel, qtbot):
+    panel.ask_for_repository()
+    dialog = panel.findChild(QInputDialog)
+    download = dialog.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Ok)
+    assert download.text() == "Download" and not download.isEnabled()
+    for text, is_name in (("nonsense", False), ("a/b/c", False), ("org/", False), (REPO, True)):
+        dialog.setTextValue(text)
+        assert download.isEnabled() is is_name
+    dialog.accept()
+    assert ended(panel, qtbot) == "org/tiny is downloaded."
+
+
+def test_settings_are_a_click_away_where_they_help(open_window, server, qtbot):
+    window = open_window()
+    window.tools.show_models()
+    panel = window.tools.models
+    qtbot.waitUntil(lambda: panel.chosen() is not None)
+    panel.select("mini")
+    assert not panel.details.settings.isVisibleTo(panel)
+    server.gated.add(REPO)
+    panel.get_repository(REPO)
+    qtbot.waitUntil(lambda: panel.details.settings.isVisibleTo(panel), timeout=30_000)
+    panel.details.settings.click()
+    dialog = window.findChild(PreferencesDialog)
+    assert dialog.isVisible() and dialog.pages.currentWidget() is dialog.models
