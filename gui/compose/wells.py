@@ -31,7 +31,6 @@ from mlxvid.gui.widgets.theme import ON_STAGE, colours, small_font
 from .crop import dim_rest, kept_part
 
 _SIDE = 60
-_THUMBNAIL = 360
 _ICON = 20
 _ENDINGS = "*.png *.jpg *.jpeg *.heic *.heif *.webp *.avif *.bmp *.tif *.tiff *.gif"
 _FILMS = "*.mp4 *.webm *.mov *.m4v *.mkv *.avi"
@@ -193,7 +192,7 @@ class PictureWell(QAbstractButton):
 
         Raises :class:`MlxvidError` for a file that is not for this place.
         """
-        return QPixmap.fromImage(picture_thumbnail(path, _THUMBNAIL))
+        return QPixmap.fromImage(picture_thumbnail(path))
 
     # --- painting ---------------------------------------------------------------------------------
 

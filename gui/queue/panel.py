@@ -199,7 +199,7 @@ class QueuePanel(QWidget):
     def cancel_current(self) -> None:
         """Cancel the job that runs."""
         if self._runner.current is not None and not self._runner.cancelling:
-            self._undo_stack.push(CancelJob(self._runner, self._runner.current))
+            self._undo_stack.push(CancelJob(self._database, self._runner, self._runner.current))
 
     def run_next(self) -> None:
         """Put the chosen jobs before all others; those that were interrupted wait again."""
@@ -227,7 +227,6 @@ class QueuePanel(QWidget):
         """Show what became of earlier jobs."""
         self.history_action.setChecked(True)
         self._show_page()
-        self.history.view.setFocus()
 
     def set_then(self, words: str) -> None:
         """Say what follows when the queue is done, "" for nothing."""
@@ -349,6 +348,7 @@ class QueuePanel(QWidget):
     def _show_page(self) -> None:
         """Show the queue or the history."""
         self._update()
+        (self.history.view if self.history_action.isChecked() else self.view).setFocus()
 
     def _show_menu(self, place: QPoint) -> None:
         menu = QMenu(self)

@@ -23,7 +23,7 @@ _OF_THE_MODEL = frozenset(
     {
         "revision", "options", "sampler", "shift", "attention", "length_extrapolation",
         "draft_decode", "cache", "cache_threshold",
-        "guidance_method",
+        "guidance_method", "skip_layers",
     }
 )  # fmt: skip
 

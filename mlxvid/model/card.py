@@ -35,7 +35,7 @@ CLIP_TO_CLIP = frozenset({"video", "strength"})
 """What a card takes whose model can begin from a noised clip."""
 
 
-GUIDED = frozenset({"guidance_method"})
+GUIDED = frozenset({"guidance_method", "skip_layers", "skip_scale", "skip_start", "skip_stop"})
 """What a card takes whose model is guided as others are."""
 
 

@@ -11,6 +11,8 @@ from .conditions import Conditions
 # What steers a pass.
 NEGATIVE = "negative"
 PROMPT = "prompt"
+# The prompt's pass without some of the network's blocks.
+WITHOUT_LAYERS = "without layers"
 
 TINY = 1e-8
 # Of APG: how much of the earlier changes is taken back, as in its paper. The paper's limit on the
@@ -95,6 +97,14 @@ def projected(
     direction = with_prompt / (_norm(with_prompt, axes) + TINY)
     parallel = (change * direction).sum(axes, keepdims=True) * direction
     return without_prompt + scale * (change - parallel + eta * parallel), average
+
+
+def away_from_skipped(outputs: Outputs, prediction: mx.array, scale: float) -> mx.array:
+    """Skipped-layer guidance on top of another's prediction; without any other, in its place."""
+    with_prompt = outputs[PROMPT]
+    without_layers = outputs[WITHOUT_LAYERS]
+    base = prediction if NEGATIVE in outputs else without_layers
+    return base + scale * (with_prompt - without_layers)
 
 
 def _norm(x: mx.array, axes: tuple[int, ...]) -> mx.array:

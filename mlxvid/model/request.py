@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .keyframes import Keyframe, Placed
+from .skipped_layers import SkippedLayers
 from .strength import first_step
 
 # What does not stand in the settings as it is.
@@ -93,6 +94,11 @@ class Request:
     def guidance_method(self) -> str:
         """One of :data:`mlxvid.model.settings.GUIDANCE_METHODS`."""
         return self.more.get("guidance_method", "cfg")
+
+    @property
+    def skipped_layers(self) -> SkippedLayers | None:
+        """Skipped-layer guidance, where it is asked for."""
+        return SkippedLayers.of(self.more)
 
     def settings(self) -> dict[str, Any]:
         """The JSON-able settings that make this clip again."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from mlxvid.layers import stack
 from mlxvid.progress import Watch
 from mlxvid.schedulers import Predict, Scheduler
 
@@ -18,7 +19,9 @@ from .conditions import Conditions
 from .guidance import (
     NEGATIVE,
     PROMPT,
+    WITHOUT_LAYERS,
     Outputs,
+    away_from_skipped,
     classifier_free,
     outputs_of,
     projected,
@@ -112,14 +115,18 @@ class Shot:
             fits = rows > 1 and self.model.batched(rows, latent_frames, self.request)
             stage.batched = fits
         number, steps = stage.place(step)
-        method = self.request.guidance_method
-        if method == "cfg-zero" and stage.scheduler.is_flow and number < int(ZERO_SHARE * steps):
+        zero_star_flow = self.request.guidance_method == "cfg-zero" and stage.scheduler.is_flow
+        if zero_star_flow and number < int(ZERO_SHARE * steps):
             return lambda x, time: mx.zeros_like(x)
         passes = stage.passes
         if not self.is_guided(stage, step):
             passes = {PROMPT: passes[PROMPT]}
-        stage.used = len(passes)
-        batch = stage.batch if stage.batched and stage.used == len(stage.passes) else None
+        batch = stage.batch if stage.batched and len(passes) == len(stage.passes) else None
+        skipped = self.request.skipped_layers
+        if skipped is not None and not skipped.is_within(number, steps):
+            skipped = None
+        names = (*passes, WITHOUT_LAYERS) if skipped else tuple(passes)
+        stage.used = len(names)
         scale = self.scale(stage, step)
 
         def predict(x: mx.array, time: float, conditions: Conditions) -> mx.array:
@@ -127,18 +134,30 @@ class Shot:
 
         def guided(x: mx.array, time: float) -> mx.array:
             def evaluate() -> Outputs:
-                return outputs_of(predict, x, time, passes, batch)
+                outputs = outputs_of(predict, x, time, passes, batch)
+                if skipped is not None:
+                    with stack.without(skipped.layers):
+                        outputs[WITHOUT_LAYERS] = predict(x, time, passes[PROMPT])
+                return outputs
 
-            outputs = self.outputs(stage, step, x, time, tuple(passes), evaluate)
-            if method == "cfg-zero":
-                return zero_star(outputs, scale)
-            if method == "apg" and NEGATIVE in outputs:
-                average = self.memory.get(AVERAGE)
-                prediction, self.memory[AVERAGE] = projected(outputs, scale, average)
+            outputs = self.outputs(stage, step, x, time, names, evaluate)
+            prediction = self.combined(outputs, scale)
+            if skipped is None:
                 return prediction
-            return classifier_free(outputs, scale)
+            return away_from_skipped(outputs, prediction, skipped.scale)
 
         return guided
+
+    def combined(self, outputs: Outputs, scale: float) -> mx.array:
+        """One prediction of the passes' outputs, by the request's method of guidance."""
+        method = self.request.guidance_method
+        if method == "cfg-zero":
+            return zero_star(outputs, scale)
+        if method == "apg" and NEGATIVE in outputs:
+            average = self.memory.get(AVERAGE)
+            prediction, self.memory[AVERAGE] = projected(outputs, scale, average)
+            return prediction
+        return classifier_free(outputs, scale)
 
     def is_guided(self, stage: Stage, step: int) -> bool:
         """Whether guidance pulls in a step, or the prompt's pass is enough."""

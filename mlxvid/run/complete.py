@@ -22,7 +22,7 @@ from mlxvid.model.strength import first_step
 from .clips import IN_MEMORY, GivenClip
 from .joints import Joint, kept_size, open_joints, rate
 from .keyframes import by_latent_frame, fitted, given_items
-from .savings import check_cache, check_guidance
+from .savings import check_cache, check_guidance, check_skipped_layers
 from .sources import digest_of_pixels, digests
 from .video import open_video, read_control, read_video, strength_of
 
@@ -101,6 +101,7 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
     more = {name: SETTINGS[name].checked(value) for name, value in others.items()}
     strength = strength_of(given, steps) if video else 1.0
     check_guidance(more, passes)
+    check_skipped_layers(card, more)
     check_cache(card, more, steps - first_step(steps, strength))
     lines = card.extrapolation_notes(frames, more.get("length_extrapolation"))
     for line in [note, *lines]:

@@ -11,6 +11,7 @@ from mlxvid.catalog import DEFAULT_MODEL, card_of
 from mlxvid.model.caching import LEAST_STEPS, first_full
 from mlxvid.model.interval import is_within
 from mlxvid.model.samplers import evaluations
+from mlxvid.model.skipped_layers import SkippedLayers
 from mlxvid.model.speed import speed_of
 from mlxvid.model.strength import USUAL_STRENGTH, first_step
 
@@ -62,6 +63,9 @@ def evaluations_of(settings: Mapping[str, Any]) -> tuple[int, int]:
     stop = settings.get("guidance_stop")
     interval = (0.0 if start is None else start, 1.0 if stop is None else stop)
     rows = [passes if is_within(step, steps, interval) else 1 for step in range(steps)]
+    skipped = SkippedLayers.of(settings)
+    if skipped is not None:
+        rows = [count + skipped.is_within(step, steps) for step, count in enumerate(rows)]
     cache = settings.get("cache") or "off"
     computed = rows
     if cache != "off" and steps >= LEAST_STEPS:

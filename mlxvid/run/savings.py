@@ -10,6 +10,7 @@ from mlxvid import models
 from mlxvid.errors import SettingError
 from mlxvid.model.caching import LEAST_STEPS
 from mlxvid.model.card import Card
+from mlxvid.model.skipped_layers import SkippedLayers
 
 if TYPE_CHECKING:
     from mlxvid.model.shot import Shot
@@ -62,6 +63,26 @@ def check_guidance(more: Mapping[str, Any], passes: int) -> None:
     if given and passes == 1:
         names = " and ".join(f"`{name}`" for name in given)
         log.warning("Without guidance %s %s nothing.", names, "do" if len(given) > 1 else "does")
+
+
+def check_skipped_layers(card: Card, more: Mapping[str, Any]) -> None:
+    """Raise :class:`SettingError` for blocks that a model doesn't have, or all that it has."""
+    skipped = SkippedLayers.of(more)
+    if skipped is None:
+        given = [name for name in more if name.startswith("skip_")]
+        if given:
+            log.warning("`%s` does nothing without `skip_layers`.", given[0])
+        return
+    if skipped.start >= skipped.stop:
+        raise SettingError(
+            f"Skipped blocks from {skipped.start:g} of the steps until {skipped.stop:g} would "
+            "steer in none of them: give a `skip_stop` above `skip_start`, or no `skip_layers`."
+        )
+    if max(skipped.layers) >= card.blocks or len(skipped.layers) == card.blocks:
+        raise SettingError(
+            f"This model has {card.blocks} blocks, numbered from 0 to {card.blocks - 1}: name some "
+            "of these as `skip_layers`, and not all."
+        )
 
 
 def skipped_facts(shot: Shot) -> dict[str, list[int]]:

@@ -8,8 +8,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 guiders = pytest.importorskip("diffusers.guiders")
-from mlxvid.model.guidance import classifier_free, projected, zero_star  # noqa: E402
+from mlxvid.model.guidance import (  # noqa: E402
+    away_from_skipped,
+    classifier_free,
+    projected,
+    zero_star,
+)
 from mlxvid.model.interval import is_within  # noqa: E402
+from mlxvid.model.skipped_layers import SkippedLayers  # noqa: E402
 
 SHAPE = (2, 3, 4, 5, 6)
 STEPS = 17
@@ -81,3 +87,32 @@ def test_an_interval_is_theirs(interval):
     for step in range(STEPS):
         guider.set_state(step, STEPS, torch.tensor(500))
         assert is_within(step, STEPS, interval) is guider._is_cfg_enabled()
+
+
+@pytest.mark.parametrize("scale", [1.0, 5.0])
+def test_away_from_skipped(scale):
+    outputs = {**drawn(5), "without layers": drawn(6)["prompt"]}
+    guider = guiders.SkipLayerGuidance(
+        guidance_scale=scale, skip_layer_guidance_layers=[1], skip_layer_guidance_stop=0.9
+    )
+    guider.set_state(5, STEPS, torch.tensor(500))
+    passes = {name: torch.tensor(output) for name, output in outputs.items()}
+    negative = None if scale == 1 else passes["negative"]
+    theirs = guider.forward(passes["prompt"], negative, passes["without layers"]).pred.numpy()
+    known = ours(outputs)
+    if scale == 1:
+        del known["negative"]
+    assert near(away_from_skipped(known, classifier_free(known, scale), 2.8), theirs)
+
+
+@pytest.mark.parametrize("reach", [(0.01, 0.2), (0.0, 1.0), (0.2, 0.25)])
+def test_the_steps_of_skipped_layers_are_theirs(reach):
+    guider = guiders.SkipLayerGuidance(
+        skip_layer_guidance_layers=[1],
+        skip_layer_guidance_start=reach[0],
+        skip_layer_guidance_stop=reach[1],
+    )
+    skipped = SkippedLayers.of({"skip_layers": "1", "skip_start": reach[0], "skip_stop": reach[1]})
+    for step in range(STEPS):
+        guider.set_state(step, STEPS, torch.tensor(500))
+        assert skipped.is_within(step, STEPS) is guider._is_slg_enabled()

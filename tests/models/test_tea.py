@@ -19,6 +19,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 
 from mlxvid import models  # noqa: E402
+from mlxvid.layers import stack  # noqa: E402
 from mlxvid.model.caching import Tea  # noqa: E402
 from mlxvid.model.step_cache import CALLS, SKIPPED, TeaCache  # noqa: E402
 from mlxvid.models.ltx.rope import coords, tables  # noqa: E402
@@ -50,6 +51,12 @@ class Twins:
     after: Any
     signal: Any
     seen: str
+    others: tuple[Any, ...] = ()
+
+    @property
+    def left_out(self) -> tuple[Any, ...]:
+        """What of theirs is block 0."""
+        return (self.first, *self.others)
 
 
 def random(*shape: int, seed: int = 0) -> np.ndarray:
@@ -108,6 +115,7 @@ def of_latte() -> Twins:
         theirs.norm_out,
         theirs.transformer_blocks[0].attn1,
         "in",
+        (theirs.temporal_transformer_blocks[0],),
     )
 
 
@@ -237,6 +245,23 @@ def test_a_network_goes_on_with_its_residual(family):
         assert (int(memory[CALLS]), int(memory[SKIPPED])) == (2, 1)
         signal = np.array(memory["cache.signal"]).ravel()
         close(signal, watched.signal.numpy().ravel())
+
+
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name != "ltx"])
+def test_a_block_that_is_left_out_passes_its_input_on(family):
+    with torch.no_grad():
+        twins = FAMILIES[family]()
+        x = random(*twins.shape, seed=1)
+
+        def left_out(module, args, named, out):
+            known = [*args, *named.values()]
+            return tuple(known[: len(out)]) if isinstance(out, tuple) else known[0]
+
+        for block in twins.left_out:
+            block.register_forward_hook(left_out, with_kwargs=True)
+        with stack.without({0}):
+            ours = np.array(twins.ours(x, 0))
+        close(ours, twins.theirs(x, 0))
 
 
 def close(ours: np.ndarray, theirs: np.ndarray) -> None:

@@ -97,9 +97,22 @@ def test_with_a_step_cache(mini, rows):
     assert evaluations_of({"steps": 12, "guidance": 4.0, **cached}) == (7, 18)
 
 
+def test_skipped_layers_take_a_pass_more_in_some_steps(mini, usual, rows):
+    skipped = {"skip_layers": "1, 3", "skip_start": 0, "skip_stop": 0.5}
+    clip = mini.generate(PROMPT, **MINI, **skipped)
+    assert rows == [2, 2, 1, 2, 1, 2, 2, 2]
+    assert not np.array_equal(clip.frames, usual) and clip.frames.std() > 5
+    model = {"model": "mini", "steps": STEPS, "guidance": 4.0}
+    assert evaluations_of({**model, **skipped}) == (14, 14)
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
+        ({"skip_layers": "6"}, ["6 blocks", "`skip_layers`"]),
+        ({"skip_layers": "0,1,2,3,4,5"}, ["not all"]),
+        ({"skip_layers": "nine"}, ["`skip_layers`", "7,8"]),
+        ({"skip_layers": "1", "skip_stop": 0}, ["`skip_stop`"]),
         ({"guidance_start": 0.6, "guidance_stop": 0.4}, ["`guidance_stop`", "0.6"]),
         ({"guidance_stop": 0}, ["`guidance`"]),
         ({"guidance_start": 1.5}, ["`guidance_start`"]),

@@ -253,7 +253,7 @@ class CogVideoXTransformer3DModel(nn.Module):
         pace = bounds.Pace(len(self.transformer_blocks), block_ops)
 
         def blocks(x: mx.array) -> mx.array:
-            for block in self.transformer_blocks:
+            for block in stack.kept(self.transformer_blocks):
                 x = pace.passed(block(x, is_text, time, rope))
             return x
 

@@ -274,11 +274,12 @@ class HunyuanVideoTransformer3DModel(nn.Module):
 
         def blocks(x: mx.array) -> mx.array:
             words = text
-            for dual in self.transformer_blocks:
+            for dual in stack.kept(self.transformer_blocks):
                 x, words = dual(x, words, condition, of_video, rope)
                 x = pace.passed(mx.depends(x, words))  # or these would hold all of the attention
             x = mx.concatenate([x, words], axis=1)
-            for single in self.single_transformer_blocks:
+            duals = len(self.transformer_blocks)
+            for single in stack.kept(self.single_transformer_blocks, duals):
                 x = pace.passed(single(x, condition, clean, rope))
             return x[:, :n]
 

@@ -180,12 +180,15 @@ class LatteTransformer3DModel(nn.Module):
 
         def blocks(x: mx.array) -> mx.array:
             for number, (spatial, temporal) in enumerate(pairs):
-                x = pace.passed(spatial(x, ada, over, text))
+                is_kept = stack.is_kept(number)
+                if is_kept:
+                    x = pace.passed(spatial(x, ada, over, text))
                 if attention == "spatial":
                     continue
                 if number == 0 and t > 1:
                     x = x + sines(mx.arange(t), c)[:, None].astype(dtype)
-                x = pace.passed(temporal(x, ada, "time"))
+                if is_kept:
+                    x = pace.passed(temporal(x, ada, "time"))
             return x
 
         x = stack.through(x, lambda: self.transformer_blocks[0].modulated(x, ada), blocks)

@@ -296,7 +296,10 @@ class STDiT3(nn.Module):
         pace = bounds.Pace(2 * self.config.depth, block_ops)
 
         def blocks(x: mx.array) -> mx.array:
-            for spatial, temporal in zip(self.spatial_blocks, self.temporal_blocks, strict=True):
+            pairs = zip(self.spatial_blocks, self.temporal_blocks, strict=True)
+            for number, (spatial, temporal) in enumerate(pairs):
+                if not stack.is_kept(number):
+                    continue
                 x = pace.passed(spatial(x, ada, text, mask, rope, over_space))
                 x = pace.passed(temporal(x, ada, text, mask, rope, over_time))
             return x

@@ -283,7 +283,7 @@ class WanTransformer3DModel(nn.Module):
         pace = bounds.Pace(len(self.blocks), block_ops)
 
         def blocks(x: mx.array) -> mx.array:
-            for block in self.blocks:
+            for block in stack.kept(self.blocks):
                 x = pace.passed(block(x, text, image, ada, rope))
             return x
 
