@@ -11,6 +11,7 @@ from mlxvid.cli.console import console
 from mlxvid.errors import CancelledError
 
 from .convert import convert
+from .look import look
 
 DESCRIPTION = """\
 Import a model: an original release, or a folder in the Diffusers layout, becomes a folder that
@@ -36,7 +37,6 @@ def parser() -> cli.Parser:
     )
     p.add_argument(
         "--out",
-        required=True,
         metavar="DIR",
         help="the folder to write; a model in it is replaced",
     )
@@ -58,6 +58,11 @@ def parser() -> cli.Parser:
         help="bits per weight of the text encoder (default: as --quantize)",
     )
     p.add_argument("--revision", metavar="REV", help="revision of the hub repository")
+    p.add_argument(
+        "--look",
+        action="store_true",
+        help="say what SOURCE is, a folder or a file here, and write nothing",
+    )
     cli.add_progress(p)
     return p
 
@@ -65,7 +70,13 @@ def parser() -> cli.Parser:
 @cli.run
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    args = parser().parse_args(argv)
+    p = parser()
+    args = p.parse_args(argv)
+    if args.look:
+        _say_what_it_is(args.source, args.progress)
+        return 0
+    if not args.out:
+        p.error("the following arguments are required: --out")
     start = time.monotonic()
     with console(args.progress) as (emit, on_progress):
         try:
@@ -84,6 +95,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.progress != "json":
         print(out)
     return 0
+
+
+def _say_what_it_is(source: str, progress: str) -> None:
+    with console(progress) as (emit, _):
+        title = look(source)
+        emit("recognised", title=title)
+    if progress != "json":
+        print(title)
 
 
 if __name__ == "__main__":

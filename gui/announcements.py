@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QFileDialog
 
 from mlxvid.gui.core.database import Database
+from mlxvid.gui.core.fetching import Fetching
 from mlxvid.gui.core.file_names import free_path
-from mlxvid.gui.core.jobs import Job, State
+from mlxvid.gui.core.jobs import PAUSED, Job, State
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.progress_text import duration
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.widgets.notices import Notice, NoticeAction, NoticeBar
-from mlxvid.macos import notify
 
 # Names by which a notice is withdrawn once it no longer holds.
 _SILENT = "silent"
 _PAUSED = "paused"
-# Seconds after which someone in another app is told of the end by a notification.
-_LONG = 60.0
+_LIBRARY = "library"
+_UNKEPT = "unkept"
+_DONE = "done"
 
 
 class Announcements(QObject):
     """Listen to the runner and the library, and show notices in the bar.
 
-    edit: shows the settings of a job, given its id.
+    edit: shows the settings of a job, given its id. resumed: jobs to resume. show_job: the id of a
+    job to look at. show_log, report: the log is to be shown, a problem to be reported.
     """
+
+    resumed = Signal(list)
+    show_job = Signal(int)
+    show_log = Signal()
+    report = Signal()
 
     def __init__(
         self,
@@ -47,16 +52,13 @@ class Announcements(QObject):
         self._runner = runner
         self._database = database
         self._edit_job = edit
-        self._started = time.monotonic()
-        runner.started.connect(self._note_start)
-        runner.saved.connect(lambda *_: self._notify("The clip is done."))
         runner.ended.connect(self._report_end)
         runner.halted.connect(self._report_halt)
         runner.silent.connect(self._report_silence)
         runner.noted.connect(self.inform)
         runner.progressed.connect(lambda *_: bar.withdraw(_SILENT))
         runner.changed.connect(self._follow_pause)
-        database.message.connect(self.warn)
+        database.message.connect(self._report_library)
 
     def inform(self, text: str) -> None:
         """Show a message that needs no answer."""
@@ -71,7 +73,7 @@ class Announcements(QObject):
 
         Nothing starts by itself: an unfinished clip may be the reason why that session ended.
         """
-        jobs = self._database.jobs()
+        jobs = [job for job in self._database.jobs() if job.message != PAUSED]
         interrupted = [job for job in jobs if job.state is State.INTERRUPTED]
         waiting = [job for job in jobs if job.state is State.WAITING]
         parts = []
@@ -84,14 +86,37 @@ class Announcements(QObject):
             text = f"The last session left {' and '.join(parts)}."
             self._offer_resume(text, label, interrupted)
 
-    def report_crash(self, show_log: Callable[[], None]) -> None:
+    def report_crash(self) -> None:
         """Say that the last session ended unexpectedly."""
-        action: NoticeAction = ("Show Log", show_log)
-        self._bar.show_notice(Notice("mlxvid ended unexpectedly.", [action], wrong=True))
+        self._offer_report("mlxvid ended unexpectedly.")
+
+    def report_fault(self) -> None:
+        """Say that the app itself has made a mistake."""
+        text = "Something went wrong in mlxvid itself: what you did last may not be done."
+        self._offer_report(text)
+
+    def _offer_report(self, text: str) -> None:
+        actions: list[NoticeAction] = [
+            ("Show Log", self.show_log.emit),
+            ("Report a Problem…", self.report.emit),
+        ]
+        self._bar.show_notice(Notice(text, actions, wrong=True))
+
+    def report_unkept(self, leave: Callable[[], None]) -> None:
+        """Say why the window stays, although it was to close."""
+        folder = self._database.path.parent
+        text = f"What you typed can't be kept in {folder}: make room on its disk, then quit again."
+        actions: list[NoticeAction] = [("Quit Anyway", leave)]
+        self._bar.show_notice(Notice(text, actions, wrong=True, name=_UNKEPT))
 
     def report_found(self, count: int, folder: Path) -> None:
         """Say that clips have come into the gallery that no queue has made."""
         self.inform(f"{_clips(count)} found in {folder} came into the gallery.")
+
+    def report_download(self, fetching: Fetching, name: str, sentence: str) -> None:
+        """Say that the download of a model failed, for which clips wait or which was asked for."""
+        again: NoticeAction = ("Try Again", lambda: fetching.again(name))
+        self._bar.show_notice(Notice(sentence, [again], wrong=True, name=f"download {name}"))
 
     def report_paused(self) -> None:
         """Say that a clip waits because the queue is paused."""
@@ -104,29 +129,32 @@ class Announcements(QObject):
         self._bar.show_notice(Notice(text, [action], wrong=wrong, name=_PAUSED))
 
     def _resume_queue(self, interrupted: list[Job]) -> None:
-        for job in interrupted:
-            self._runner.resume(job.id)
+        if interrupted:
+            self.resumed.emit(interrupted)
         self._runner.pause(False)
 
     def _follow_pause(self) -> None:
         if not self._runner.paused:
             self._bar.withdraw(_PAUSED)
 
-    def _note_start(self) -> None:
-        self._started = time.monotonic()
-
-    def _notify(self, text: str) -> None:
-        """Tell someone who is in another app of the end of a long job."""
-        if not self._preferences.notifies:
-            return
-        long = time.monotonic() - self._started >= _LONG
-        if long and QGuiApplication.applicationState() != Qt.ApplicationState.ApplicationActive:
-            notify(text)
-
     def _report_end(self, job: Job) -> None:
-        if job.state in (State.INTERRUPTED, State.FAILED):
-            self._notify(job.message)
-            self._bar.show_notice(Notice(job.message, self._ways_on(job), wrong=True))
+        if job.state in (State.INTERRUPTED, State.FAILED) and job.message != PAUSED:
+            notice = Notice(job.message, self._ways_on(job), wrong=True, name=_name(job))
+            self._bar.show_notice(notice)
+
+    def report_done(self, made: int, failed: list[Job]) -> None:
+        """Say once how a queue went in which clips failed, in place of a notice for each.
+
+        Those of clips that could not be saved stay.
+        """
+        if not failed or made + len(failed) < 2:
+            return
+        for job in failed:
+            if job.number not in self._runner.unsaved:
+                self._bar.withdraw(_name(job))
+        show = ("Show", lambda: self.show_job.emit(failed[0].number))
+        text = f"{made} made, {len(failed)} failed."
+        self._bar.show_notice(Notice(text, [show], wrong=True, name=_DONE))
 
     def _ways_on(self, job: Job) -> list[NoticeAction]:
         """What can be done about a job that ended early."""
@@ -153,11 +181,22 @@ class Announcements(QObject):
         dialog.open()
 
     def _resume(self, job: Job) -> None:
-        self._runner.resume(job.id)
+        self.resumed.emit([job])
         if self._runner.paused:
             self.report_paused()
 
+    def _report_library(self, text: str) -> None:
+        halts = [notice for notice in self._bar.notices if notice.name == _PAUSED]
+        if not any(self._is_of_library(notice.text) for notice in halts):
+            self._bar.show_notice(Notice(text, wrong=True, name=_LIBRARY))
+
+    def _is_of_library(self, text: str) -> bool:
+        """Whether it says that the library can't be written."""
+        return str(self._database.path) in text
+
     def _report_halt(self, text: str) -> None:
+        if self._is_of_library(text):  # one notice is enough: this one says what comes of it
+            self._bar.withdraw(_LIBRARY)
         self._offer_resume(text, "Resume Queue", [], wrong=True)
 
     def _report_silence(self, seconds: int) -> None:
@@ -170,6 +209,11 @@ class Announcements(QObject):
             ("Keep Waiting", self._runner.wait_longer),
         ]
         self._bar.show_notice(Notice(text, actions, wrong=True, name=_SILENT))
+
+
+def _name(job: Job) -> str:
+    """The name of the notice about a job's end."""
+    return f"ended {job.number}"
 
 
 def _clips(count: int) -> str:

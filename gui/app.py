@@ -16,7 +16,7 @@ from mlxvid.gui.core.database_file import data_folder
 from mlxvid.gui.core.ending import EndRequests
 from mlxvid.gui.core.preferences import Appearance, Preferences
 from mlxvid.gui.core.raising import RaiseRequests, ask_to_raise
-from mlxvid.gui.core.session_log import SessionLog
+from mlxvid.gui.core.session_log import SessionLog, log_file
 from mlxvid.gui.core.worker_client import WorkerClient
 from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.theme import apply_theme, system_is_dark
@@ -100,23 +100,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     session = SessionLog(data_folder())
     try:
-        return run(app, preferences, files, session.crashed)
+        return run(app, preferences, files, session)
+    except Exception as error:  # whoever starts a bundle sees nothing else of it
+        log.exception("mlxvid can't start")
+        reason = " ".join(str(error).split()) or type(error).__name__
+        text = f"mlxvid can't start ({reason}). The log is in {log_file(data_folder())}."
+        QMessageBox.critical(None, "mlxvid", text)
+        return 1
     finally:
         session.close()
         lock.unlock()
 
 
 def run(
-    app: Application, preferences: Preferences, files: Sequence[Path], crashed: bool = False
+    app: Application, preferences: Preferences, files: Sequence[Path], session: SessionLog
 ) -> int:
-    """Open the window and the files, and run until it is closed; returns the exit code.
-
-    crashed: the last session did not come to its end.
-    """
+    """Open the window and the files, and run until it is closed; returns the exit code."""
     database = Database()
     window = Window(database, preferences, WorkerClient(silence=preferences.silence))
-    if crashed:
-        window.announcements.report_crash(window.tools.show_log)
+    if session.crashed:
+        window.announcements.report_crash()
+    session.failed.connect(window.announcements.report_fault)
     app.file_opened.connect(window.opening.open_file)
     requests = RaiseRequests(data_folder(), window)
     requests.asked.connect(window.show_in_front)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from PySide6.QtCore import QMetaObject, QObject, QUrl, Signal
+from PySide6.QtCore import QMetaObject, QObject, Qt, QUrl, Signal
 from PySide6.QtGui import QAction, QActionGroup, QDesktopServices, QKeySequence, QUndoStack
 from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QTabWidget, QWidget
 
@@ -21,7 +21,8 @@ from mlxvid.gui.dialogs.general_page import APPEARANCES
 from mlxvid.gui.gallery.panel import GalleryPanel
 from mlxvid.gui.player.stage import Stage
 from mlxvid.gui.queue.panel import QueuePanel
-from mlxvid.gui.widgets.export_formats import fill_export_menu
+
+from .undo import UndoActions
 
 Key = QKeySequence.StandardKey
 
@@ -107,31 +108,24 @@ class Menus(QObject):
         self._add(self.file, "Open…", Key.Open, self.open_chosen.emit)
         self.file.addSeparator()
         self._add(self.file, "Generate", "Ctrl+Return", panels.compose.generate)
-        self.cancel = self._add(self.file, "Cancel Current Clip", "Ctrl+.", runner.cancel)
+        self.cancel = self._add(
+            self.file, "Cancel Current Clip", "Ctrl+.", panels.queue.cancel_current
+        )
         runner.changed.connect(self._follow_runner)
         self._follow_runner()
         self.file.addSeparator()
-        self.export = self.file.addMenu("Export")
-        fill_export_menu(self.export, panels.stage.player.export_as)
-        self.file.aboutToShow.connect(
-            lambda: self.export.setEnabled(panels.stage.player.path is not None)
-        )
+        self.file.addAction(panels.stage.player.export)
         self._add(self.file, "Show Clips Folder", None, self._show_folder)
         # Qt has keys for these on a Mac alone.
         settings = self._add(self.file, "Settings…", "Ctrl+,", self.settings_chosen.emit)
         settings.setMenuRole(QAction.MenuRole.PreferencesRole)
         self.file.addSeparator()
-        self._add(self.file, "Close", Key.Close, window.close)
+        self._add(self.file, "Close", "Ctrl+W", window.close)
         leave = self._add(self.file, "Quit", "Ctrl+Q", window.close)
         leave.setMenuRole(QAction.MenuRole.QuitRole)
 
     def _fill_edit(self) -> None:
-        stack = self._undo_stack
-        undo = stack.createUndoAction(self._window, "Undo")
-        redo = stack.createRedoAction(self._window, "Redo")
-        undo.setShortcuts(Key.Undo)
-        redo.setShortcuts(Key.Redo)
-        self.edit.addActions([undo, redo])
+        self.undo = UndoActions(self.edit, self._undo_stack, self._window)
         self.edit.addSeparator()
         # These act on the focused field; a text field takes the keys before the menu sees them.
         for text, keys, slot in (
@@ -141,6 +135,8 @@ class Menus(QObject):
         ):
             self._add(self.edit, text, keys, partial(_invoke, slot))
         self._add(self.edit, "Paste", Key.Paste, self._paste)
+        self.edit.addSeparator()
+        self._add(self.edit, "Prompts…", "Ctrl+Shift+P", self._panels.compose.prompts.open_list)
 
     def _paste(self) -> None:
         if not _invoke("paste"):
@@ -148,9 +144,10 @@ class Menus(QObject):
 
     def _fill_queue(self) -> None:
         panel = self._panels.queue
-        self.queue.addAction(panel.pause_action)
+        self.queue.addActions([panel.pause_action, panel.history_action])
         self.queue.addSeparator()
         self.queue.addActions(panel.actions_on_jobs)
+        self.queue.addSeparator()
 
     def _fill_playback(self) -> None:
         """Show what can be done with what is in view: a clip, or two compared."""
@@ -166,9 +163,14 @@ class Menus(QObject):
         self.view.addSeparator()
         self.compose_panel = self._panel("Compose Panel", "Ctrl+Alt+1", panels.compose)
         self.side_panel = self._panel("Side Panel", "Ctrl+Alt+2", panels.side)
+        self.view.addAction(panels.stage.info)
         self.view.addSeparator()
+        self.view.addMenu(panels.gallery.options.menu)
         self._fill_appearance(self.view.addMenu("Appearance"))
-        self._add(self.view, "Full Screen", Key.FullScreen, self._toggle_full_screen)
+        self._full_screen = self._add(
+            self.view, "Enter Full Screen", Key.FullScreen, self._toggle_full_screen
+        )
+        self.view.aboutToShow.connect(self._name_full_screen)
 
     def _panel(self, text: str, keys: str, panel: QWidget) -> QAction:
         """An entry that shows or hides a panel."""
@@ -200,10 +202,12 @@ class Menus(QObject):
         self.cancel.setEnabled(self._runner.current is not None)
 
     def _toggle_full_screen(self) -> None:
-        if self._window.isFullScreen():
-            self._window.showNormal()
-        else:
-            self._window.showFullScreen()
+        """A maximized window is that again afterwards."""
+        self._window.setWindowState(self._window.windowState() ^ Qt.WindowState.WindowFullScreen)
+
+    def _name_full_screen(self) -> None:
+        word = "Exit" if self._window.isFullScreen() else "Enter"
+        self._full_screen.setText(f"{word} Full Screen")
 
     def _show_folder(self) -> None:
         folder = self._preferences.clips_folder

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from PySide6.QtCore import QMimeData, QObject, Qt, Signal
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QDropEvent, QGuiApplication, QImage
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from mlxvid.errors import MlxvidError
 from mlxvid.gui.compose.panel import ComposePanel
-from mlxvid.gui.core.drops import files_in, picture_in, take
+from mlxvid.gui.core.drops import Opened, files_in, is_film, keep_picture, looked_at
 from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.preferences import Preferences
+from mlxvid.gui.core.tasks import Task, Tasks
 from mlxvid.gui.player.stage import Stage
+from mlxvid.run.repeat import repeatable
 
 
 class Opening(QObject):
-    """Show clips and restore their settings; make pictures the start image.
+    """Show clips and films, and restore the settings in them; make pictures the start image.
 
-    warning: why something can't be taken.
+    What a file is shows when it is read, out of the window's thread. several: pictures that came
+    together. message: what was left out. warning: why something can't be taken.
     """
 
+    several = Signal(list)
+    message = Signal(str)
     warning = Signal(str)
 
     def __init__(
@@ -34,6 +38,7 @@ class Opening(QObject):
         self._stage = stage
         self._compose = compose
         self._preferences = preferences
+        self._tasks = Tasks(1, self)  # one after the other, as they came
 
     def ask(self) -> None:
         """Ask for a clip, whose settings are restored, or a picture to start with."""
@@ -52,35 +57,52 @@ class Opening(QObject):
     def open_file(self, path: Path) -> None:
         """Show a clip and restore its settings, or use a picture as the start image.
 
-        Anything else is refused with a sentence.
+        A film without settings is just shown; anything else is refused with a sentence.
         """
-        try:
-            take(
-                path,
-                lambda settings: self._open_clip(path, settings),
-                self._compose.set_start_image,
-            )
-        except MlxvidError as error:
-            self.warning.emit(shown(error))
-
-    def _open_clip(self, path: Path, settings: dict[str, Any]) -> None:
-        self._stage.open(path)
-        self._compose.apply_settings(settings)
+        self._tasks.run(lambda task: looked_at(path), done=self._take, failed=self._refuse)
 
     def paste(self) -> None:
         """Take a picture or file from the clipboard as if it had been dropped."""
         self.receive(QGuiApplication.clipboard().mimeData())
 
-    def takes(self, mime: QMimeData) -> bool:
-        """Whether there is anything to take in what is dragged."""
-        return bool(files_in(mime)) or mime.hasImage()
+    def takes(self, event: QDropEvent) -> bool:
+        """Whether there is anything to take in a drag other than of the clip in view."""
+        mime = event.mimeData()
+        given = bool(files_in(mime)) or mime.hasImage()
+        return given and event.source() is not self._stage.player.canvas
 
     def receive(self, mime: QMimeData) -> None:
         """Take the first file, or else the pixels, of what was dropped or pasted."""
-        if files_in(mime):
-            self.open_file(files_in(mime)[0])
+        files = files_in(mime)
+        if files:
+            self.open_file(files[0])
+            pictures = [file for file in files if not is_film(file)]
+            if len(pictures) > 1 and self._compose.picker.value().takes("image"):
+                self.several.emit(pictures)
+            elif len(files) > 1:
+                left = f"Only {files[0].name} is opened, the first of {len(files)} files"
+                self.message.emit(f"{left}: open the others one by one.")
         elif mime.hasImage():
-            try:
-                self._compose.set_start_image(picture_in(mime))
-            except MlxvidError as error:
-                self.warning.emit(shown(error))
+            image = QImage(mime.imageData())
+            self._tasks.run(
+                lambda task: looked_at(keep_picture(image)),
+                done=self._take,
+                failed=self._refuse,
+            )
+
+    def _take(self, task: Task, opened: Opened) -> None:
+        if opened.picture:
+            self._compose.set_start_image(opened.path)
+            return
+        self._stage.open(opened.path)
+        if not opened.settings:
+            return
+        try:
+            repeatable(opened.settings, opened.path.name)
+        except MlxvidError as error:
+            self.warning.emit(shown(error))
+        else:
+            self._compose.apply_settings(opened.settings)
+
+    def _refuse(self, task: Task, message: str) -> None:
+        self.warning.emit(message)

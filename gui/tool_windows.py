@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QDialog, QMenu, QVBoxLayout, QWidget
 
@@ -23,18 +23,20 @@ from mlxvid.gui.dialogs.log import LogBook, LogView
 from mlxvid.gui.dialogs.preferences import PreferencesDialog
 from mlxvid.gui.dialogs.reporting import Diagnostics
 from mlxvid.gui.models.panel import ModelsPanel
-from mlxvid.gui.widgets.notices import Notice, NoticeBar
+from mlxvid.gui.widgets.notices import Notice
 
 
 class ToolWindows(QObject):
     """Add entries to `menu`, and relay the signals of the windows that they open.
 
-    model_chosen: the name of the model to use, one of the choices. message: a sentence for the
-    user. warning: one about something that is wrong.
+    model_chosen: the name of the model to use, one of the choices. told: a notice about models,
+    whose own window is closed. settings_wanted: the settings are to be opened. warning: a sentence
+    about something that is wrong.
     """
 
     model_chosen = Signal(str)
-    message = Signal(str)
+    told = Signal(object)
+    settings_wanted = Signal()
     warning = Signal(str)
 
     def __init__(
@@ -49,15 +51,13 @@ class ToolWindows(QObject):
         super().__init__(window)
         self._jobs = jobs
         self._window = window
-        self._database = database
         self._choices = choices
         self._preferences = preferences
         self.book = LogBook(self)
         self.diagnostics = Diagnostics(
-            preferences, lambda: list(self.book.lines), self._prompts, self
+            preferences, lambda: list(self.book.lines), database.every_prompt, self
         )
         self.models: ModelsPanel | None = None
-        self.model_notices = NoticeBar()
         self._dialog: QDialog | None = None
         self._log: LogView | None = None
         self._settings: PreferencesDialog | None = None
@@ -83,24 +83,31 @@ class ToolWindows(QObject):
         if self._dialog is None:
             panel = self.models = ModelsPanel(self._preferences, self._choices.machine, self._jobs)
             panel.use_model.connect(self._use)
-            panel.message.connect(self._tell_of_models)
+            panel.told.connect(self._tell_of_models)
+            panel.settings_wanted.connect(self._show_model_settings)
             panel.changed.connect(self._choices.refresh)
             self._dialog = QDialog(self._window)
             self._dialog.setWindowTitle("Models")
             layout = QVBoxLayout(self._dialog)
             layout.setContentsMargins(0, 0, 0, 0)
-            layout.setSpacing(0)
-            layout.addWidget(self.model_notices)
-            layout.addWidget(panel, 1)
-            self._dialog.resize(900, 560)
+            layout.addWidget(panel)
+            self._dialog.resize(QSize(960, 640).boundedTo(panel.screen().availableSize()))
         self._raise(self._dialog)
 
-    def _tell_of_models(self, text: str) -> None:
-        """Say something of models where the user is looking: in their window, if that is open."""
-        if self._dialog is not None and self._dialog.isVisible():
-            self.model_notices.show_notice(Notice(text))
-        else:
-            self.message.emit(text)
+    def show_model(self, name: str) -> None:
+        """Open the model manager on one of its models."""
+        self.show_models()
+        panel = self.models
+        assert panel is not None
+        panel.select(name)
+        if panel.list.find(name) is None:  # it has not looked yet
+            once = Qt.ConnectionType.SingleShotConnection
+            panel.list.modelReset.connect(lambda: panel.select(name), once)
+
+    def _tell_of_models(self, notice: Notice) -> None:
+        """Say it in this window too where the models' own is closed."""
+        if self._dialog is None or not self._dialog.isVisible():
+            self.told.emit(notice)
 
     def show_log(self) -> None:
         """Open the log, or bring it to the front."""
@@ -116,19 +123,14 @@ class ToolWindows(QObject):
             )
         self._raise(self._settings)
 
+    def _show_model_settings(self) -> None:
+        self.settings_wanted.emit()
+        if self._settings is not None:
+            self._settings.pages.setCurrentWidget(self._settings.models)
+
     def _update_machine(self) -> None:
         if self.models is not None:
-            self.models.set_machine(self._choices.machine)
-
-    def _prompts(self) -> list[str]:
-        """Every prompt that the library has, so that the log can leave them out."""
-        database = self._database
-        settings = [row.settings for row in (*database.jobs(), *database.clips())]
-        prompts = [*database.prompts(), *database.prompts(negative=True)]
-        for made in settings:
-            prompts.append(str(made.get("prompt") or ""))
-            prompts.append(str(made.get("negative_prompt") or ""))
-        return prompts
+            self.models.manager.set_machine(self._choices.machine)
 
     def _raise(self, dialog: QDialog) -> None:
         dialog.show()

@@ -5,6 +5,7 @@ What each panel does is its own business.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt
@@ -17,7 +18,6 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QMainWindow,
-    QMessageBox,
     QSplitter,
     QTabWidget,
 )
@@ -28,14 +28,19 @@ from mlxvid.gui.core.clips_folder import ClipsFolder
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.database_file import data_folder
 from mlxvid.gui.core.downloads import ModelJobs
-from mlxvid.gui.core.jobs import Job, State, variations
+from mlxvid.gui.core.fetching import Fetching
+from mlxvid.gui.core.jobs import PAUSED, Job, State, variations
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.core.worker_client import WorkerClient
+from mlxvid.gui.export.exports import Exports
 from mlxvid.gui.gallery.panel import GalleryPanel
 from mlxvid.gui.player.stage import Stage
 from mlxvid.gui.queue.commands import EditJob
 from mlxvid.gui.queue.panel import QueuePanel
+from mlxvid.gui.queue.tally import Tally
+from mlxvid.gui.queue.when_done import WhenDone
+from mlxvid.gui.welcome.page import WelcomePage
 from mlxvid.gui.widgets.notices import NoticeBar
 from mlxvid.gui.widgets.overlay import Overlay
 
@@ -43,13 +48,20 @@ from .announcements import Announcements
 from .help_menu import Help
 from .menus import Menus, Panels
 from .opening import Opening
+from .presence import Presence
+from .quitting import Quitting, Work
+from .several import SeveralPictures
+from .side_by_side import SideBySide
+from .side_fold import SideFold
 from .tool_windows import ToolWindows
+from .way_in import WayIn
 
 VARIATIONS = 4
 # Widths to begin with, in pixels at a 9 point font.
 _COMPOSE_WIDTH = 330
 _SIDE_WIDTH = 290
 _SIZE = (1440, 900)
+_TITLE_BAR = 32
 
 
 class Window(QMainWindow):
@@ -66,26 +78,44 @@ class Window(QMainWindow):
         self.database = database
         self.preferences = preferences
         self.client = client
-        self._quit_confirmed = False  # although a clip is being made
         left_over = database.interrupt_running("The app ended while this clip was being made.")
         # What an earlier session left unfinished waits for the user (see Announcements).
+        left = [job for job in database.jobs() if job.message != PAUSED]
         unfinished = (State.WAITING, State.INTERRUPTED)
-        preferences.paused = any(job.state in unfinished for job in database.jobs())
+        preferences.paused = any(job.state in unfinished for job in left)
         self.choices = choices or Choices(preferences, parent=self)
         self.model_jobs = ModelJobs(self)
         self.runner = Runner(database, client, self.choices, preferences, self)
+        self.fetching = Fetching(database, self.choices, self.runner, self.model_jobs, self)
         preferences.environment_changed.connect(self.runner.renew_worker)
         self.clips_folder = ClipsFolder(database, preferences, self)
         self.undo_stack = QUndoStack(self)
         stills = data_folder() / "pictures"
         self.compose = ComposePanel(database, self.choices, preferences)
         self.stage = Stage(database, self.runner, stills)
-        self.gallery = GalleryPanel(database, stills)
-        self.queue = QueuePanel(database, self.runner, self.undo_stack)
+        self.gallery = GalleryPanel(database, preferences, stills)
+        self.queue = QueuePanel(database, self.runner, self.undo_stack, self.fetching)
         self.opening = Opening(self, self.stage, self.compose, preferences)
+        self.exports = Exports(database, preferences, self)
         self.notices = NoticeBar()
+        self.welcome = WelcomePage(self.choices, self.model_jobs)
+        self.stage.set_welcome(self.welcome)
         self.announcements = Announcements(
             self.notices, self.runner, database, preferences, self.queue.edit_job, self
+        )
+        self.tally = Tally(database, self.runner, self)
+        self.when_done = WhenDone(
+            self.tally, self.runner, self.notices, self.close, self._under_way, self
+        )
+        self.side_by_side = SideBySide(
+            self,
+            self.stage,
+            self.gallery,
+            self.compose,
+            database,
+            self.runner,
+            self.undo_stack,
+            self.notices,
         )
         self._arrange()
         panels = Panels(self.compose, self.stage, self.gallery, self.queue, self.side)
@@ -93,6 +123,20 @@ class Window(QMainWindow):
         self.tools = ToolWindows(
             self, self.menus.window_menu, database, self.choices, preferences, self.model_jobs
         )
+        self.side_fold = SideFold(self, self.splitter, self.side, self.menus.side_panel)
+        self.way_in = WayIn(
+            self.welcome,
+            self.stage,
+            self.compose,
+            self.opening,
+            self.fetching,
+            self.model_jobs,
+            self.notices,
+            self.tools,
+            self,
+        )
+        self.quitting = Quitting(self, self._works())
+        self.presence = Presence(self, self.runner, database, preferences)
         self.help = Help(
             self,
             self.menus.help,
@@ -101,6 +145,7 @@ class Window(QMainWindow):
             self.tools.diagnostics,
         )
         self._connect()
+        self.way_in.watch(database, self.runner, self.choices, preferences)
         self._restore()
         self._show_queue_length()
         if left_over:
@@ -114,7 +159,9 @@ class Window(QMainWindow):
     # --- layout and signals -----------------------------------------------------------------------
 
     def _arrange(self) -> None:
-        Overlay(self.notices, self.stage.pictures, self.stage)
+        pictures = [*self.stage.pictures, self.welcome, self.side_by_side.takes.canvas]
+        Overlay(self.notices, pictures, self.stage)
+        self.stage.layout().addWidget(self.exports.bar)
         self.side = QTabWidget()
         self.side.setDocumentMode(True)
         self.side.addTab(self.gallery, "Clips")
@@ -134,21 +181,44 @@ class Window(QMainWindow):
             self.splitter.addWidget(panel)
             self.splitter.setStretchFactor(place, stretch)
         self.setCentralWidget(self.splitter)
-        self.setWindowTitle("mlxvid")
         self.setAcceptDrops(True)
 
     def _connect(self) -> None:
         inform = self.announcements.inform
-        for part in (self.compose, self.stage, self.gallery, self.menus, self.tools, self.help):
+        panels = (self.compose, self.stage, self.gallery, self.menus)
+        for part in (*panels, self.help, self.opening):
             part.message.connect(inform)
         self.compose.submit.connect(self._submit)
         self.compose.edited.connect(self._change)
+        self.compose.replaced.connect(self.undo_stack.push)
         for prompt in (self.compose.prompt, self.compose.negative):
             prompt.handed_on.connect(self.opening.receive)
         self.compose.model_chosen.connect(self.runner.prepare)
         self.queue.edit.connect(self.compose.edit)
+        self.queue.open_clip.connect(self.stage.open_clip)
+        self.queue.history_action.triggered.connect(self._show_queue)
+        self.stage.strip.cancel.connect(self.queue.cancel_current)
+        self.tally.done.connect(self.announcements.report_done)
+        self.announcements.resumed.connect(self.queue.resume_jobs)
+        self.announcements.show_job.connect(self._show_job)
+        self.announcements.show_log.connect(self.tools.show_log)
+        self.announcements.report.connect(self.help.report)
+        self.menus.queue.addAction(self.side_by_side.grid_action)
+        self.menus.queue.addMenu(self.when_done.menu)
+        self.side_by_side.submit.connect(self._submit)
+        several = SeveralPictures(self.compose, self.undo_stack, self.notices, self)
+        self.opening.several.connect(several.offer)
+        self.when_done.changed.connect(self.queue.set_then)
         self.stage.use_frame.connect(self.compose.use_picture)
+        self.stage.player.playhead.moved.connect(self.compose.pictures.follow_playhead)
+        self.stage.inspector.use_settings.connect(self.compose.apply_settings)
+        self.stage.inspector.use_prompt.connect(self.compose.prompt.set_text)
+        self.stage.inspector.use_seed.connect(self.compose.seed.keep)
+        self.stage.player.export_asked.connect(self.exports.ask)
+        self.gallery.export_asked.connect(self.exports.ask)
         self.gallery.open_clip.connect(self.stage.open_clip)
+        player = self.stage.player
+        player.viewed.connect(lambda: self.gallery.set_in_view(player.path))
         self.gallery.compare.connect(self.stage.open_compare)
         self.gallery.use_settings.connect(self.compose.apply_settings)
         self.gallery.use_as_start.connect(self.compose.set_start_image)
@@ -163,10 +233,14 @@ class Window(QMainWindow):
         self.menus.settings_chosen.connect(
             lambda: self.tools.show_settings(self.compose.to_begin_with)
         )
+        self.tools.settings_wanted.connect(self.menus.settings_chosen)
+        self.tools.told.connect(self.notices.show_notice)
         self.tools.model_chosen.connect(self.compose.picker.set_name)
-        for part in (self.stage, self.gallery, self.tools, self.opening):
+        for part in (self.stage, self.gallery, self.tools, self.opening, self.exports):
             part.warning.connect(self.announcements.warn)
         self.runner.saved.connect(self.compose.replan)
+        self.choices.arrived.connect(self.compose.replan)
+        self.fetching.failed.connect(partial(self.announcements.report_download, self.fetching))
         self.database.jobs_changed.connect(self._show_queue_length)
         self.clips_folder.found.connect(self.announcements.report_found)
 
@@ -176,8 +250,16 @@ class Window(QMainWindow):
         self.side.setCurrentWidget(panel)
         panel.view.setFocus()
 
+    def _show_queue(self) -> None:
+        self.menus.side_panel.setChecked(True)
+        self.side.setCurrentWidget(self.queue)
+
+    def _show_job(self, number: int) -> None:
+        self.show_side(self.queue)
+        self.queue.select(number)
+
     def leave_compare(self) -> None:
-        if self.stage.comparing:
+        if not self.stage.alone:
             self.stage.close_compare()
 
     def _submit(self, jobs: list[Job]) -> None:
@@ -185,6 +267,10 @@ class Window(QMainWindow):
         if self.queue.add(jobs) and idle:
             self.stage.follow()
         self.compose.save()
+        self.fetching.want(jobs)
+        self.way_in.advise(jobs)
+        if any(self.choices.lacks(job.settings) for job in jobs):
+            self.side.setCurrentWidget(self.queue)
         if self.runner.paused:
             self.announcements.report_paused()
 
@@ -206,14 +292,14 @@ class Window(QMainWindow):
             self.undo_stack.push(EditJob(self.database, now, settings))
 
     def _show_queue_length(self) -> None:
-        count = len(self.database.jobs())
+        count = len(self.queue.model.jobs)
         text = f"Queue · {count}" if count else "Queue"
         self.side.setTabText(self.side.indexOf(self.queue), text)
 
     # --- dropping ---------------------------------------------------------------------------------
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if self.opening.takes(event.mimeData()):
+        if self.opening.takes(event):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
@@ -231,7 +317,8 @@ class Window(QMainWindow):
 
     def _restore(self) -> None:
         if not self.restoreGeometry(self.preferences.bytes("geometry")):
-            self.resize(QSize(*_SIZE).boundedTo(self.screen().availableSize()))
+            room = self.screen().availableSize() - QSize(0, _TITLE_BAR)
+            self.resize(QSize(*_SIZE).boundedTo(room))
         if not self.splitter.restoreState(self.preferences.bytes("splitter")):
             scale = self.fontInfo().pointSizeF() / 9
             left = round(_COMPOSE_WIDTH * scale)
@@ -243,53 +330,58 @@ class Window(QMainWindow):
 
     def _panels(self) -> list[QAction]:
         """The menu entries that show and hide the panels."""
-        return [self.menus.compose_panel, self.menus.side_panel]
+        return [self.menus.compose_panel, self.menus.side_panel, self.stage.info]
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Save the window's state and end the worker; ask first if something is under way."""
-        if self._under_way() and not self._quit_confirmed:
+        kept = self._keep_state()
+        if not kept and not self.quitting.confirmed:
+            self.announcements.report_unkept(self.quit_now)
+        if not self.quitting.may_close() or not (kept or self.quitting.confirmed):
             event.ignore()
-            self._ask_to_quit()
             return
-        self.compose.save()
-        self.preferences.set_bytes("geometry", self.saveGeometry())
-        self.preferences.set_bytes("splitter", self.splitter.saveState())
-        self.preferences.remember("panels", [panel.isChecked() for panel in self._panels()])
-        self.preferences.save()
         self.runner.write_owed()
         self.clips_folder.stop()
+        self.welcome.stop()
         self.client.shutdown()
         self.tools.shutdown()
         self.stage.player.close()
         self.stage.compare.close()
         super().closeEvent(event)
 
-    def _under_way(self) -> dict[str, str]:
-        """What quitting would end, and what then becomes of it."""
-        facts = {}
-        if self.runner.current is not None:
-            facts["a clip is being made"] = (
-                "You can resume it when mlxvid starts again, and the queue is kept."
-            )
-        if self.gallery.exports.job.running or self.stage.player.exports.job.running:
-            facts["a clip is being exported"] = "The export will be lost."
-        if self.tools.busy:
-            facts["a model is being fetched"] = "It goes on when you ask for it again."
-        return facts
+    def _keep_state(self) -> bool:
+        """Keep the fields and the window's size for the next start; whether it could be done."""
+        self.compose.save()
+        self.preferences.set_bytes("geometry", self.saveGeometry())
+        self.preferences.set_bytes("splitter", self.splitter.saveState())
+        compose = self.menus.compose_panel.isChecked()
+        panels = [compose, self.side_fold.wanted, self.stage.info.isChecked()]
+        self.preferences.remember("panels", panels)
+        return self.preferences.save()
 
-    def _ask_to_quit(self) -> None:
-        under_way = self._under_way()
-        question = f"Quit while {' and '.join(under_way)}?"
-        box = QMessageBox(QMessageBox.Icon.NoIcon, "Quit mlxvid", question, parent=self)
-        box.setInformativeText(" ".join(under_way.values()))
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        leave = box.addButton("Quit", QMessageBox.ButtonRole.AcceptRole)
-        box.setDefaultButton(leave)
-        box.setEscapeButton(box.addButton(QMessageBox.StandardButton.Cancel))
-        box.accepted.connect(self.quit_now)
-        box.open()
+    def _works(self) -> list[Work]:
+        """What quitting would end."""
+        return [
+            Work(
+                lambda: self.runner.current is not None,
+                "a clip is being made",
+                "You can resume it when mlxvid starts again, and the queue is kept.",
+            ),
+            Work(
+                lambda: self.exports.job.running or self.side_by_side.takes.exporting,
+                "a clip is being exported",
+                "The export will be lost.",
+            ),
+            Work(
+                lambda: self.tools.busy,
+                "a model is being fetched",
+                "It goes on when you ask for it again.",
+            ),
+        ]
+
+    def _under_way(self) -> list[str]:
+        return [work.what for work in self.quitting.under_way()]
 
     def quit_now(self) -> None:
         """Close without asking."""
-        self._quit_confirmed = True
-        self.close()
+        self.quitting.quit()

@@ -68,6 +68,20 @@ def card_of(model: str) -> Card:
         return models.card_of(path)
 
 
+def kind_of(card: Card) -> str:
+    """What a model in a folder is: the title of the first release that is built like it, else its
+    family's name.
+    """
+    for release in CATALOG.values():
+        if release.family is card.family and _build(release) == _build(card):
+            return release.title
+    return card.family.name
+
+
+def _build(card: Card) -> tuple[object, ...]:
+    return card.heads, card.head_dim, card.inner_width, card.needs, card.geometry
+
+
 def local_folder(model: str) -> Path | None:
     """The folder that `model` is the path of, or the name of in the folder for models; or None."""
     # Not Path's own questions, which fail at a name that is too long.

@@ -14,16 +14,18 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
+from . import models
 from ._before_mlx import float32_is_exact
 from .catalog import DEFAULT_MODEL, card_of, listing
 from .cli import parser as cli
 from .cli.plan_text import device_text, plan_text
 from .errors import SettingError
+from .model.caching import CACHES
 from .model.card import Card
 from .model.geometry import ATTENTION_MODES, Counts, Geometry, frames_of, plan_geometry
 from .model.machine import GIB, this_machine
 from .model.memory import DTYPE_BYTES, QUANTIZED_BITS
-from .run.guess import guessed_seconds, passes_of
+from .run.guess import evaluations_of, guessed_seconds
 from .run.planning import Plan, plan
 
 __all__ = ["device", "main", "plan"]
@@ -40,8 +42,10 @@ EXAMPLES = """examples:
 
 # The settings that a plan depends on.
 PLANNED = ("frames", "width", "height", "fps", "guidance", "attention", "dtype", "quantize")
+# Those that its evaluations of the network depend on.
+EVALUATED = ("guidance", "steps", "sampler", "cache")
 # What a geometry by hand stands in place of.
-OF_A_MODEL = ("model", "guidance", "attention", "dtype", "quantize", "growth", "memory")
+OF_A_MODEL = ("model", *EVALUATED, "attention", "dtype", "quantize", "growth", "memory")
 
 
 def device() -> dict[str, Any]:
@@ -74,6 +78,7 @@ def parser() -> cli.Parser:
     )
     named = f"a name of --list-models, or a local folder (default: {DEFAULT_MODEL})"
     p.add_argument("--model", metavar="NAME", help=named)
+    samplers = {name for card in models.cards() for name in card.samplers}
     length = p.add_mutually_exclusive_group()
     length.add_argument("--frames", type=cli.frames, metavar="N")
     length.add_argument(
@@ -85,6 +90,9 @@ def parser() -> cli.Parser:
     p.add_argument(
         "--guidance", type=cli.not_negative, metavar="SCALE", help="1 needs one pass a step"
     )
+    p.add_argument("--steps", type=cli.whole, metavar="N")
+    p.add_argument("--sampler", choices=sorted(samplers), help="some take two evaluations a step")
+    p.add_argument("--cache", choices=CACHES, help="a step cache leaves out evaluations")
     p.add_argument("--attention", choices=ATTENTION_MODES)
     p.add_argument(
         "--dtype",
@@ -160,15 +168,18 @@ def _planned(card: Card, args: argparse.Namespace) -> Plan:
     if args.seconds:
         args.frames = frames_of(args.seconds, args.fps or card.defaults.fps)
     machine = this_machine(int(args.memory * GIB)) if args.memory else None
-    return plan(card, machine=machine, **{name: getattr(args, name) for name in PLANNED})
+    known = {name: getattr(args, name) for name in PLANNED}
+    return plan(card, machine=machine, cache=args.cache or "off", **known)
 
 
 def _print_plan(card: Card, planned: Plan, args: argparse.Namespace) -> None:
-    passes = passes_of({"model": card.name, "guidance": args.guidance})
-    guess = guessed_seconds(planned, passes)
-    facts = {**asdict(planned), "guessed_seconds": guess}
+    asked = {name: getattr(args, name) for name in EVALUATED}
+    evaluations = evaluations_of({"model": card.name, **asked})
+    guess = guessed_seconds(planned, evaluations[1])
+    facts = {**asdict(planned), "guessed_seconds": guess, "evaluations": evaluations}
+    text = plan_text(planned, guess, evaluations)
     if not args.growth:
-        print(json.dumps(facts) if args.json else plan_text(planned, guess))
+        print(json.dumps(facts) if args.json else text)
         return
     from .run.attention_costs import measured, table
 
@@ -177,7 +188,7 @@ def _print_plan(card: Card, planned: Plan, args: argparse.Namespace) -> None:
         growth = [asdict(row) for row in rows]
         print(json.dumps({**facts, "growth": growth}))
         return
-    print(plan_text(planned, guess))
+    print(text)
     size = f"{planned.width}x{planned.height}"
     print(f"\nOne call of a block over space and one over time, {size}, random weights, here:\n")
     for line in table(rows):

@@ -48,7 +48,8 @@ class Progress:
     stage: download or load (of one component's weights; both in MB), encode, denoise, decode or
     save (in frames). step: how many of `total` are done in it. fraction: how much of the next one
     is, 0 to 1, for steps that take long. elapsed: seconds in it. remaining: seconds that are left
-    at that rate, None before anything is done.
+    at that rate, None before anything is done. skipped: evaluations of the network that the step
+    cache has left out so far.
     """
 
     stage: str
@@ -58,6 +59,7 @@ class Progress:
     remaining: float | None
     _preview: Preview | None = field(default=None, repr=False)
     fraction: float = 0.0
+    skipped: int = 0
 
     def preview(self, rough: bool = False) -> np.ndarray | None:
         """The clip as it would be if denoising ended here, uint8 [F, H, W, 3]; None outside
@@ -97,9 +99,11 @@ class Watch:
         self._start = 0.0
         self._told = 0.0
         self._pauses = _pauses
+        self.skipped = 0
 
     def begin(self, stage: str, total: int, done: int = 0) -> None:
         """A stage of `total` steps starts now, with `done` of them done before."""
+        self.skipped = 0
         self._stage = stage
         self._total = total
         self._step = done
@@ -153,7 +157,14 @@ class Watch:
             remaining = elapsed / here * (self._total - done) if here else None
             self._on_progress(
                 Progress(
-                    self._stage, self._step, self._total, elapsed, remaining, preview, fraction
+                    self._stage,
+                    self._step,
+                    self._total,
+                    elapsed,
+                    remaining,
+                    preview,
+                    fraction,
+                    self.skipped,
                 )
             )
         self._ask()
@@ -189,6 +200,8 @@ class ProgressBars:
             self._bar.last_print_t += paused
         done = round(progress.step + progress.fraction, 2) if progress.fraction else progress.step
         # Set, not added up, so that the sum stays a whole number at the end of a step.
+        if progress.skipped:
+            self._bar.set_postfix_str(f"{progress.skipped} skipped", refresh=False)
         self._bar.update(done - self._bar.n)
         self._bar.n = done
 

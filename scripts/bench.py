@@ -12,6 +12,7 @@ examples:
   scripts/bench.py reference                  every family beside its reference
   scripts/bench.py reference FAMILY --rounds 5 --threads 1
   scripts/bench.py previews                   what rough previews cost, and how good they are
+  scripts/bench.py speed                      fewer evaluations: the table of docs/speed.md
   scripts/bench.py gui                        the window's stalls while a clip is made
   scripts/bench.py gallery                    the gallery of a library of 3,000 clips
   scripts/bench.py gui --idle clip.mp4        the same on one clip, while nothing is made
@@ -31,7 +32,7 @@ import mlxvid  # noqa: F401  first, so that OpenBLAS is loaded before MLX
 
 # isort: split
 from mlxvid.cli import parser as cli
-from scripts.benchmarks import attention, kernels, mini, previews, reference
+from scripts.benchmarks import attention, kernels, mini, previews, reference, savings
 from scripts.benchmarks.families import benched_families
 
 
@@ -56,6 +57,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add_previews(
         benches.add_parser("previews", help="rough previews", description=previews.__doc__)
     )
+    add_speed(benches.add_parser("speed", help="fewer evaluations", description=savings.__doc__))
     add_gui(benches.add_parser("gui", help="the app's window"))
     add_gallery(benches.add_parser("gallery", help="the gallery of a large library"))
     return parser.parse_args(argv)
@@ -137,6 +139,20 @@ def run_gallery(args: argparse.Namespace) -> None:
     from scripts.benchmarks import gallery
 
     gallery.bench(args.clips)
+
+
+def add_speed(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the bench of fewer evaluations."""
+    parser.add_argument("--count", type=cli.whole, default=300, metavar="N", help="prompts")
+    parser.add_argument("--size", type=cli.size, default=(64, 64), metavar="WIDTHxHEIGHT")
+    parser.add_argument("--frames", type=cli.frames, default=17, metavar="N")
+    parser.add_argument(
+        "--results", type=Path, default=Path("speed.jsonl"), help="kept clip by clip (%(default)s)"
+    )
+    parser.add_argument("--plot", type=Path, metavar="FILE.png")
+    parser.set_defaults(
+        run=lambda args: savings.bench(args.count, args.size, args.frames, args.results, args.plot)
+    )
 
 
 def add_gui(parser: argparse.ArgumentParser) -> None:

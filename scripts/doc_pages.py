@@ -72,10 +72,11 @@ makes it again. `--no-metadata` (`clip.save(path, metadata=False)`, a worker's `
 leaves them out; such a clip can't be repeated, and a folder of frames then has no frame rate.
 
 Beside the settings stand `mlxvid`, the version that made the clip; `commit`, of the model's hub
-repository; and `digests`, a short SHA-256 of each picture, clip and local LoRA that it was made
-from (by path: of the file's bytes, or of a folder's frames or weights; of what Python gave in
-memory by place: of the pixels). `--from` says which of these have changed since, and stops where
-one is gone. A LoRA of the hub, and a model's weights, have no digest.
+repository; `skipped`, how many evaluations of the network a step cache left out, and of how many;
+and `digests`, a short SHA-256 of each picture, clip and local LoRA that it was made from (by path:
+of the file's bytes, or of a folder's frames or weights; of what Python gave in memory by place: of
+the pixels). `--from` says which of these have changed since, and stops where one is gone. A LoRA
+of the hub, and a model's weights, have no digest.
 
 A clip never replaces what it is made from. Whatever else has the name of `--output` is replaced,
 which is said, and `--no-overwrite` stops instead; names that are made after the prompt are always

@@ -14,14 +14,21 @@ from mlxvid import macos
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder where caffeinate and osascript write down what they are started with."""
-    for name in ("caffeinate", "osascript"):
+    """A folder where the system's programs write down what they are started with."""
+    commands = {
+        "caffeinate": "CAFFEINATE",
+        "osascript": "OSASCRIPT",
+        "systemd-inhibit": "INHIBIT",
+        "notify-send": "NOTIFY_SEND",
+    }
+    for name, constant in commands.items():
         script = tmp_path / name
         # Written under another name first, so that a test never reads half of it.
         words = f'printf "%s\\n" "$@" >{tmp_path}/$$; mv {tmp_path}/$$ {tmp_path}/{name}.said'
         script.write_text(f"#!/bin/sh\n{words}\nexec sleep 60\n")
         script.chmod(0o700)
-        monkeypatch.setattr(macos, name.upper(), script)
+        monkeypatch.setattr(macos, constant, script)
+    monkeypatch.setattr(macos, "SYSTEMD", tmp_path)
     return tmp_path
 
 
@@ -89,10 +96,28 @@ def test_a_helper_that_can_not_start_is_said_and_costs_nothing(programs, caplog)
 
 
 def test_other_systems_have_neither(tmp_path, monkeypatch):
-    monkeypatch.setattr(macos, "CAFFEINATE", tmp_path / "none")
-    monkeypatch.setattr(macos, "OSASCRIPT", tmp_path / "none")
+    for name in ("CAFFEINATE", "OSASCRIPT", "SYSTEMD", "NOTIFY_SEND"):
+        monkeypatch.setattr(macos, name, tmp_path / "none")
     with macos.awake():
         macos.notify("Done.")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_on_linux_systemd_keeps_the_machine_awake(programs, tmp_path):
+    (programs / "caffeinate").unlink()
+    with macos.awake():
+        words = said(programs / "systemd-inhibit.said")
+        assert "--what=idle:sleep" in words
+        assert words[-4:] == ["tail", f"--pid={os.getpid()}", "-f", "/dev/null"]
+        assert helpers()
+    assert not helpers()
+
+
+def test_on_linux_the_desktop_shows_notifications(programs):
+    (programs / "osascript").unlink()
+    macos.notify("--help <b>1 & 2")
+    words = said(programs / "notify-send.said")
+    assert words[-3:] == ["--", "mlxvid", "--help &lt;b&gt;1 &amp; 2"]
 
 
 @pytest.mark.parametrize(("answer", "asked"), [("[Included]", True), ("[Excluded]", False)])

@@ -100,6 +100,7 @@ def test_the_plan_of_a_model_prints_everything(command):
         "peak memory",
         "machine",
         "fits",
+        "evaluations",
         "time",
     ]
 

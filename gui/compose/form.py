@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -15,18 +18,21 @@ from PySide6.QtWidgets import (
 
 from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.database import Database
+from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.widgets.fields import labelled, line, two_columns, whole
 from mlxvid.gui.widgets.theme import set_role
 from mlxvid.model.settings import SETTINGS
 
 from .advanced import AdvancedBox
 from .levels import LevelsBar
-from .loras import LorasBox
+from .loras import LorasBox, loras_in
 from .model_picker import ModelPicker
 from .negative import NegativeBox
 from .pictures import PicturesBox
+from .piece_count import PieceCount
 from .plan_line import PlanLine
 from .prompt import PromptEdit
+from .prompts_button import PromptsButton
 from .seed import SeedBox
 from .setting_fields import number_field, whole_field
 from .size import LengthBox, SizeBox
@@ -69,23 +75,32 @@ class Complaint(QLabel):
 class ComposeForm(QWidget):
     """A column of fields that scrolls, and under it the plan and the button.
 
-    What the fields do is :class:`ComposePanel`'s.
+    What the fields do to each other is :class:`ComposePanel`'s.
     """
 
-    def __init__(self, database: Database, choices: Choices, parent: QWidget | None = None):
+    def __init__(
+        self,
+        database: Database,
+        choices: Choices,
+        preferences: Preferences,
+        parent: QWidget | None = None,
+    ):
         super().__init__(parent)
-        self._make_fields(database, choices)
+        self.setAcceptDrops(True)
+        self._make_fields(database, choices, preferences)
         self._lay_out()
 
-    def _make_fields(self, database: Database, choices: Choices) -> None:
+    def _make_fields(self, database: Database, choices: Choices, preferences: Preferences) -> None:
         self.picker = ModelPicker(choices)
         self.prompt = PromptEdit(SETTINGS["prompt"].label, EXAMPLE, 4, grows=True)
         self.prompt.setObjectName("prompt")
+        self.piece_count = PieceCount(self.prompt)
         self.negative_box = NegativeBox()
         self.negative = self.negative_box.edit
+        self.prompts = PromptsButton(self.prompt, self.negative_box, database, preferences)
         self.pictures = PicturesBox()
-        self.levels = LevelsBar()
         self.size_box = SizeBox()
+        self.levels = LevelsBar(self.size_box)
         self.length_box = LengthBox()
         self.steps = whole_field(SETTINGS["steps"])
         self.guidance = number_field(SETTINGS["guidance"], 0.5)
@@ -138,7 +153,9 @@ class ComposeForm(QWidget):
         self.complaints: dict[QWidget, Complaint] = {part: Complaint() for part in parts}
         self._fields.addWidget(labelled(SETTINGS["model"].label, self.picker))
         self._fields.addWidget(self.complaints[self.picker])
-        self._fields.addWidget(labelled(SETTINGS["prompt"].label, self.prompt), 1)
+        self._fields.addWidget(
+            labelled(SETTINGS["prompt"].label, self.prompt, self.piece_count, self.prompts), 1
+        )
         self._fields.addWidget(self.complaints[self.prompt])
         self._fields.addWidget(self.negative_box)
         self._fields.addWidget(self.pictures)
@@ -173,6 +190,60 @@ class ComposeForm(QWidget):
         foot.addWidget(self._banner)
         foot.addLayout(buttons)
         return foot
+
+    def settings(self) -> dict[str, Any]:
+        """All settings of the clip to be made, as a job holds them."""
+        choice = self.picker.value()
+        width, height = self.size_box.value()
+        found = {
+            "model": choice.name,
+            "prompt": self.prompt.toPlainText().strip(),
+            "width": width,
+            "height": height,
+            "frames": self.length_box.value(),
+            "steps": self.steps.value(),
+            "guidance": self.guidance.value(),
+            "seed": self.seed.value(),
+        }
+        if choice.takes("negative_prompt"):
+            found["negative_prompt"] = self.negative.toPlainText().strip()
+        if choice.takes("loras") and self.loras.value():
+            found["loras"] = self.loras.value()
+        return found | self.advanced.settings(choice) | self.pictures.settings()
+
+    def fill_particular(self, settings: dict[str, Any]) -> None:
+        """Show what each model has of its own; what is not among the settings is the model's."""
+        choice = self.picker.value()
+        defaults = choice.card.defaults
+        self.advanced.set_settings(settings, choice)
+        self.length_box.set_fps(self.advanced.fps.value())
+        self.length_box.set_value(settings.get("frames") or defaults.frames)
+        width = settings.get("width") or defaults.width
+        height = settings.get("height") or defaults.height
+        self.size_box.set_value(width, height)
+        self.steps.setValue(settings.get("steps") or defaults.steps)
+        guidance = settings.get("guidance")
+        self.guidance.setValue(defaults.guidance if guidance is None else guidance)
+        self.loras.set_value(settings.get("loras") or [])
+        self.pictures.set_frames(self.length_box.value())
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """LoRAs can be dropped anywhere here; other files are for the window."""
+        if loras_in(event.mimeData()):
+            event.acceptProposedAction()
+        else:
+            event.ignore()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        event.acceptProposedAction()
+        choice = self.picker.value()
+        if not choice.takes("loras"):
+            text = f"{choice.title} takes no LoRAs: choose a model that does."
+            self.complaints[self.picker].say(text)
+            return
+        self.advanced.set_open(True)
+        for path in loras_in(event.mimeData()):
+            self.loras.add_file(path)
 
     def _make_room(self, low: int, high: int) -> None:
         """Put the scroll bar in the margin, so that the fields end where the button below ends."""

@@ -22,6 +22,7 @@ HAND_MADE = frozenset(
         "image",
         "last_image",
         "keyframes",
+        "focus",
         "extend",
         "join",
         "video",
@@ -100,5 +101,5 @@ class GeneratedBox(QWidget):
 
     def _is_taken(self, name: str, card: Card) -> bool:
         if name in self._options:
-            return name in card.takes
-        return not SETTINGS[name].needs_support or name in card.takes
+            return card.offers(name)
+        return not SETTINGS[name].needs_support or card.offers(name)

@@ -12,6 +12,8 @@ from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QWidget
 from mlxvid.gui.core.choices import Choice
 from mlxvid.model.levels import BEST, DRAFT, STANDARD, levels
 
+from .size import SizeBox
+
 _LEVELS = {
     DRAFT: ("Draft", "Smaller, with fewer steps: for a quick look"),
     STANDARD: ("Standard", "The size and steps that the model was made for"),
@@ -21,15 +23,16 @@ _LEVELS = {
 
 class LevelsBar(QWidget):
     """A button for each level that the model has; the one whose settings are in the fields is
-    pressed.
+    pressed. A level keeps the shape that `size_box` has.
 
     chosen: the settings of a level, None for the model's own.
     """
 
     chosen = Signal(dict)
 
-    def __init__(self) -> None:
+    def __init__(self, size_box: SizeBox):
         super().__init__()
+        self._size_box = size_box
         self._levels: Mapping[str, Mapping[str, Any]] = {}
         self._group = QButtonGroup(self)
         layout = QHBoxLayout(self)
@@ -52,22 +55,25 @@ class LevelsBar(QWidget):
         for level, button in self._buttons.items():
             button.setVisible(level in self._levels)
 
-    def levels(self) -> Mapping[str, Mapping[str, Any]]:
-        """The settings of each."""
-        return self._levels
-
-    def show_level(self, level: str | None) -> None:
-        """Press the button of a level; none for None."""
+    def follow(self, settings: Mapping[str, Any]) -> None:
+        """Press the button of the level that these settings are at, if there is one."""
+        at = [name for name in self._levels if _is_at(self._shaped(name), settings)]
         self._group.setExclusive(False)
         for name, button in self._buttons.items():
-            button.setChecked(name == level)
+            button.setChecked(name in at[:1])
         self._group.setExclusive(True)
 
+    def _shaped(self, name: str) -> dict[str, Any]:
+        """A level's settings in the present shape."""
+        level = self._levels[name]
+        width, height = self._size_box.like(level["width"], level["height"])
+        return {**level, "width": width, "height": height}
+
     def _choose(self, level: str) -> None:
-        self.chosen.emit(dict(self._levels[level]))
+        self.chosen.emit(self._shaped(level))
 
 
-def is_at(level: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+def _is_at(level: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
     """Whether settings are those of a level."""
     options = settings.get("options") or {}
     wanted = level.get("options") or {}

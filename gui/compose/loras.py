@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QMimeData, Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QFileDialog,
@@ -26,6 +26,14 @@ from mlxvid.gui.widgets.icons import icon
 _ENDING = ".safetensors"
 # owner/name[:file], as mlxvid.weights.lora reads it; importing that module would load MLX.
 _ON_HUB = re.compile(r"[\w.-]+/[\w.-]+(?<!\.safetensors)(:[\w./ -]+)?")
+# What stands around the name in the address of its page.
+_ADDRESS = re.compile(r"^(https?://)?(www\.)?(huggingface\.co|hf\.co)/|[?#].*$|/tree/main.*$")
+_FILE_PAGE = re.compile(r"/(blob|resolve)/main/")
+
+
+def loras_in(mime: QMimeData) -> list[Path]:
+    """The files that were dropped or copied and may be LoRAs."""
+    return [path for path in files_in(mime) if path.suffix.lower() == _ENDING]
 
 
 class LorasBox(QWidget):
@@ -72,7 +80,10 @@ class LorasBox(QWidget):
             self._append(str(path), 1.0)
 
     def add_repository(self, text: str) -> None:
-        """Add one from the hub, which the worker downloads when it is first used."""
+        """Add one from the hub, by name or address, which the worker downloads when it is first
+        used.
+        """
+        text = _FILE_PAGE.sub(":", _ADDRESS.sub("", text)).rstrip("/")
         if _ON_HUB.fullmatch(text):
             self._append(text, 1.0)
         else:
@@ -117,7 +128,7 @@ class LorasBox(QWidget):
         dialog.open()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if any(path.suffix.lower() == _ENDING for path in files_in(event.mimeData())):
+        if loras_in(event.mimeData()):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:

@@ -51,7 +51,7 @@ class ModelPicker(QWidget):
         add = QToolButton()
         add.setIcon(icon("folder"))
         add.setAccessibleName("Add a model's folder")
-        add.setToolTip("Add a folder that holds a model, such as one that mlxvid.convert made")
+        add.setToolTip("For a model that is in none of the usual places")
         add.clicked.connect(self._ask_for_folder)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QAbstractSpinBox, QApplication, QWidget
 
 from mlxvid.gui.core.choices import Choice, Choices
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.jobs import Job
 from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.preferences import Preferences
-from mlxvid.model.settings import SETTINGS
+from mlxvid.model.settings import MAX_SEED, SETTINGS
 from mlxvid.run.repeat import changes
 
+from .checks import obstacle
+from .commands import ReplaceFields
+from .editing import Editing
 from .form import ComposeForm
-from .levels import at_level, is_at
+from .levels import at_level
+from .picture_shape import PictureShape
 from .summary import summary
 
 # The plan follows this many milliseconds after the last change.
@@ -33,11 +36,13 @@ _SHARED = ("prompt", "negative_prompt", "seed", "image", "last_image")
 class ComposePanel(ComposeForm):
     """Composes jobs.
 
-    submit: jobs for the queue. edited: a job of the queue, and its new settings. message: a
-    sentence for the user. model_chosen: the name of the model, whenever another is chosen.
+    submit: jobs for the queue. replaced: a command that brings back what was in the fields. edited:
+    a job of the queue, and its new settings. message: a sentence for the user. model_chosen: the
+    name of the model, whenever another is chosen.
     """
 
     submit = Signal(list)
+    replaced = Signal(object)
     edited = Signal(object, dict)
     message = Signal(str)
     model_chosen = Signal(str)
@@ -49,15 +54,15 @@ class ComposePanel(ComposeForm):
         preferences: Preferences,
         parent: QWidget | None = None,
     ):
-        super().__init__(database, choices, parent)
+        super().__init__(database, choices, preferences, parent)
         self._database = database
         self._choices = choices
         self._preferences = preferences
-        self._editing: Job | None = None
+        self._editing = Editing()
         self._filling = False
-        self._draft: dict[str, Any] = {}  # what was in the fields before a job was edited
         self._by_model: dict[str, dict[str, Any]] = {}  # the settings last used with each model
         self._name = ""
+        self._shape = PictureShape(self.size_box, self.pictures)
         self._timer = QTimer(self, singleShot=True, interval=_SETTLE)
         self._connect()
         self._show_editing()
@@ -67,31 +72,11 @@ class ComposePanel(ComposeForm):
 
     # --- for the window ---------------------------------------------------------------------------
 
-    def settings(self) -> dict[str, Any]:
-        """All settings of the clip to be made, as a job holds them."""
-        choice = self.picker.value()
-        width, height = self.size_box.value()
-        found = {
-            "model": choice.name,
-            "prompt": self.prompt.toPlainText().strip(),
-            "width": width,
-            "height": height,
-            "frames": self.length_box.value(),
-            "steps": self.steps.value(),
-            "guidance": self.guidance.value(),
-            "seed": self.seed.value(),
-        }
-        if choice.takes("negative_prompt"):
-            found["negative_prompt"] = self.negative.toPlainText().strip()
-        if choice.takes("loras") and self.loras.value():
-            found["loras"] = self.loras.value()
-        return found | self.advanced.settings(choice) | self.pictures.settings()
-
     def apply_settings(self, settings: dict[str, Any]) -> None:
         """Show a clip's settings, its seed kept, so that Generate makes that clip again, and say
         what is no longer as it was.
         """
-        self._fill(settings)
+        self._replace("Use Settings", settings)
         for note in changes(settings, settings, "the clip"):
             self.message.emit(shown(note))
         if "seed" in settings:
@@ -115,7 +100,7 @@ class ComposePanel(ComposeForm):
         else:
             title = self.picker.value().title
             what = SETTINGS[setting].label.lower()
-            self.message.emit(f"{title} takes no {what} picture: choose a model that does.")
+            self.message.emit(f"{title} takes no {what}: choose a model that does.")
 
     def extend(self, settings: dict[str, Any], picture: Path, clip: Path) -> None:
         """Go on where a clip ended, with its settings and another seed.
@@ -125,7 +110,8 @@ class ComposePanel(ComposeForm):
         """
         left = {name for name, setting in SETTINGS.items() if setting.kind in _FILE_KINDS}
         left.add("seed")
-        self._fill({name: value for name, value in settings.items() if name not in left})
+        kept = {name: value for name, value in settings.items() if name not in left}
+        self._replace("Extend", kept)
         if self.picker.value().takes("extend"):
             self.pictures.set_extended(clip)
         else:
@@ -138,8 +124,20 @@ class ComposePanel(ComposeForm):
         """
         self.stop_editing()
         begin = self._preferences.new_clip
-        self._fill({"model": self.picker.value().name} | begin | {"prompt": ""})
+        new = {"model": self.picker.value().name} | begin | {"prompt": ""}
+        self._replace("New Clip", new)
         self.prompt.setFocus()
+
+    def _replace(self, what: str, settings: dict[str, Any]) -> None:
+        """Put settings into the fields; undo brings back what was there."""
+        before = self.settings()
+        self._fill(settings)
+        if self._editing.job is None and self.settings() != before:
+            self.replaced.emit(ReplaceFields(what, self._refill, before, settings))
+
+    def _refill(self, settings: dict[str, Any]) -> None:
+        self.stop_editing()
+        self._fill(settings)
 
     def to_begin_with(self) -> dict[str, Any]:
         """The model and its settings, for other clips to begin with: no prompt and no files."""
@@ -149,43 +147,42 @@ class ComposePanel(ComposeForm):
 
     def generate(self) -> None:
         """Hand over jobs for the clips that are asked for, or say what is missing."""
+        self._commit()
         if self._is_hindered():
             return
         settings = self.settings()
         self._database.add_prompt(settings["prompt"])
         self._database.add_prompt(settings.get("negative_prompt", ""), negative=True)
         self._load_history()
-        if self._editing is not None:
-            job = self._editing
+        job = self._editing.job
+        if job is not None:
             self.stop_editing()
             self.edited.emit(job, settings)
             return
-        seeds = range(settings["seed"], settings["seed"] + self.takes.value())
+        seeds = [(settings["seed"] + take) % (MAX_SEED + 1) for take in range(self.takes.value())]
         jobs = [Job({**settings, "seed": seed}) for seed in seeds]
         if not self.seed.locked:
             self.seed.randomize()
         self.submit.emit(jobs)
 
+    def _commit(self) -> None:
+        """Take the number that is being typed: keys and menus don't end its field."""
+        field = QApplication.focusWidget()
+        if isinstance(field, QAbstractSpinBox) and self.isAncestorOf(field):
+            field.interpretText()
+
     def _is_hindered(self) -> bool:
         """Whether the clip can't be made, which is said beside what is missing."""
         for complaint in self.complaints.values():
             complaint.withdraw()
-        choice = self.picker.value()
         settings = self.settings()
-        if not settings["prompt"]:
-            self.prompt.setFocus()
-            self._complain(self.prompt, "The prompt is empty: write what the clip should show.")
-            return True
         self.pictures.set_frames(settings["frames"])
-        conflict = self.pictures.conflict()
-        if conflict:
-            self._complain(self.pictures, conflict)
-            return True
-        missing = [need for need in sorted(choice.card.needs) if not settings.get(need)]
-        if missing:
-            labels = " and a ".join(SETTINGS[need].label.lower() for need in missing)
-            needs = f"{choice.title} needs a {labels}: drop a file on its place."
-            self._complain(self.pictures, needs)
+        found = obstacle(self, settings)
+        if found is not None:
+            part, text = found
+            if part is self.prompt:
+                part.setFocus()
+            self._complain(part, text)
             return True
         self._replan()
         if not self.plan_line.fits:
@@ -210,20 +207,31 @@ class ComposePanel(ComposeForm):
         self._area.ensureWidgetVisible(self.complaints[part])
 
     def edit(self, job: Job) -> None:
-        """Show the settings of a job of the queue, to be changed; the draft comes back after it."""
-        if self._editing is None:
-            self._draft = self.settings()
-        self._editing = job
+        """Show the settings of a job of the queue, to be changed; the draft comes back after it.
+
+        Changes to another job are kept, and come back with it.
+        """
+        self._commit()
+        if self._editing.is_changed(self.settings()):
+            self.message.emit("Your changes to the other clip are kept: edit it again to go on.")
+        settings = self._editing.begin(job, self.settings())
         self._fill(job.settings)
+        self._editing.note_shown(self.settings())
+        if settings is not job.settings:
+            self._fill(settings)
         self._show_editing()
         self.prompt.setFocus()
 
     def stop_editing(self) -> None:
-        """Go back to making new clips, with what was in the fields before."""
-        if self._editing is None:
+        """Go back to making new clips, with what was in the fields before; a prompt that was
+        changed goes into the history.
+        """
+        if self._editing.job is None:
             return
-        self._editing = None
-        self._fill(self._draft)
+        if self._editing.is_changed(self.settings()):
+            self._database.add_prompt(self.prompt.toPlainText().strip())
+            self._load_history()
+        self._fill(self._editing.end())
         self._show_editing()
 
     def take_back(self, settings: dict[str, Any]) -> None:
@@ -234,8 +242,9 @@ class ComposePanel(ComposeForm):
 
     def save(self) -> None:
         """Keep the fields for the next start."""
+        self._commit()
         state = {
-            "settings": self.settings() if self._editing is None else self._draft,
+            "settings": self.settings() if self._editing.job is None else self._editing.draft,
             "locked": self.seed.locked,
             "takes": self.takes.value(),
             "advanced": self.advanced.open,
@@ -286,13 +295,16 @@ class ComposePanel(ComposeForm):
         self.negative_box.set_own(choice.card.defaults.negative_prompt)
         self._loras_row.setVisible(choice.takes("loras"))
         self.pictures.set_takes(choice.card.takes)
+        self.piece_count.set_card(choice.card)
         self.levels.set_choice(choice)
         self.size_box.set_card(choice.card)
         self.length_box.set_card(choice.card)
         self.advanced.set_choice(choice)
         self._fit()
         if other:
-            self._fill_particular(self._by_model.get(choice.name, {}), choice)
+            self.fill_particular(self._by_model.get(choice.name, {}))
+            if not self._filling:
+                self._shape.let_go()
             self.model_chosen.emit(choice.name)
         self._timer.start()
 
@@ -301,28 +313,16 @@ class ComposePanel(ComposeForm):
         settings = self.settings()
         return {name: value for name, value in settings.items() if name not in _SHARED}
 
-    def _fill_particular(self, settings: dict[str, Any], choice: Choice) -> None:
-        defaults = choice.card.defaults
-        self.advanced.set_settings(settings, choice)
-        self.length_box.set_fps(self.advanced.fps.value())
-        self.length_box.set_value(settings.get("frames") or defaults.frames)
-        width = settings.get("width") or defaults.width
-        height = settings.get("height") or defaults.height
-        self.size_box.set_value(width, height)
-        self.steps.setValue(settings.get("steps") or defaults.steps)
-        guidance = settings.get("guidance")
-        self.guidance.setValue(defaults.guidance if guidance is None else guidance)
-        self.loras.set_value(settings.get("loras") or [])
-        self.pictures.set_frames(self.length_box.value())
-
     def _fill(self, settings: dict[str, Any]) -> None:
         """Put settings into the fields; without a prompt among them, the other fields stay."""
         self._filling = True
+        self._shape.hold()
         if "prompt" in settings:
             self._fill_all(settings)
         else:
-            self._fill_particular(self._particular() | settings, self.picker.value())
+            self.fill_particular(self._particular() | settings)
         self._filling = False
+        self._shape.let_go()
         self._timer.start()
 
     def _fill_all(self, settings: dict[str, Any]) -> None:
@@ -331,7 +331,7 @@ class ComposePanel(ComposeForm):
                 f"The model {settings.get('model')} is not among the models here: only the other "
                 "settings were taken over."
             )
-        self._fill_particular(settings, self.picker.value())
+        self.fill_particular(settings)
         self.prompt.set_text(settings["prompt"])
         self.negative.set_text(settings.get("negative_prompt") or "")
         self.negative_box.fit()
@@ -351,25 +351,15 @@ class ComposePanel(ComposeForm):
         choice = self.picker.value()
         settings = self.settings()
         self.plan_line.show_plan(settings, choice, machine, self.takes.value())
+        self.plan_line.dress(self.button, self._editing.job is not None)
         self.advanced.tell(summary(settings, choice.card, self.seed.locked))
-        self.levels.show_level(self._level(settings))
+        self.levels.follow(settings)
+        self.pictures.show_fit(self.size_box)
 
-    # --- levels and sizes -------------------------------------------------------------------------
-
-    def _level(self, settings: dict[str, Any]) -> str | None:
-        """The level that these settings are at, whatever their shape."""
-        for name, level in self.levels.levels().items():
-            if is_at(self._shaped(level), settings):
-                return name
-        return None
-
-    def _shaped(self, level: Mapping[str, Any]) -> dict[str, Any]:
-        """A level's settings in the shape that was chosen."""
-        width, height = self.size_box.like(level["width"], level["height"])
-        return {**level, "width": width, "height": height}
+    # --- sizes ------------------------------------------------------------------------------------
 
     def _take_level(self, level: dict[str, Any]) -> None:
-        self._fill(at_level(self._particular(), self._shaped(level)))
+        self._fill(at_level(self._particular(), level))
 
     def _ask_for_size(self) -> None:
         self.advanced.set_open(True)
@@ -384,10 +374,10 @@ class ComposePanel(ComposeForm):
         self.negative.set_history(self._database.prompts(negative=True))
 
     def _show_editing(self) -> None:
-        editing = self._editing is not None
+        editing = self._editing.job is not None
         self._banner.setVisible(editing)
         self._stop_button.setVisible(editing)
-        self.button.setText("Save Changes" if editing else "Generate")
+        self.plan_line.dress(self.button, editing)
         self.takes.setEnabled(not editing)
 
     def _restore(self) -> None:

@@ -6,31 +6,35 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QDoubleSpinBox, QGridLayout, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
 from mlxvid.gui.core.drops import is_film
-from mlxvid.gui.widgets.fields import decimal, whole
-from mlxvid.model.geometry import MAX_FRAMES
 from mlxvid.model.keyframes import Keyframe
 from mlxvid.model.settings import SETTINGS
 from mlxvid.model.strength import USUAL_STRENGTH
 
+from .crop import CropPopup
+from .fit_line import FitLine
+from .keyframe import KeyframeBox, stacked, strength_field
 from .setting_fields import hint
+from .size import SizeBox
 from .wells import ClipWell, KeyframeWell, PictureWell
 
 _COLUMNS = 3
-_STEP = 0.05
+_MIDDLE = 0.5
 
 
 class PicturesBox(QWidget):
     """Places for pictures and clips in rows of three.
 
-    changed: one holds another file. message: why one can't be taken.
+    changed: one holds another file. message: why one can't be taken. shape_asked: the clip is to
+    have the first picture's shape.
     """
 
     changed = Signal()
     message = Signal(str)
+    shape_asked = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,17 +45,31 @@ class PicturesBox(QWidget):
         self._new.changed.connect(self._add_new)
         self._clips = {name: self._well(name, ClipWell) for name in ("extend", "join")}
         self._video = self._well("video", ClipWell)
-        self._strength = _strength(SETTINGS["strength"].label, hint(SETTINGS["strength"]))
+        self._strength = strength_field(SETTINGS["strength"].label, hint(SETTINGS["strength"]))
         self._strength.setObjectName("strength")
         self._strength.setValue(USUAL_STRENGTH)
         self._strength.valueChanged.connect(self.changed)
-        self._made_from = _stacked(self._video, self._strength)
-        self._keys: list[_Keyframe] = []
+        self._made_from = stacked(self._video, self._strength)
+        self._video.changed.connect(self._show_strength)
+        self._show_strength()
+        self._keys: list[KeyframeBox] = []
         self._takes: frozenset[str] = frozenset()
         self._frames = 1
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._playhead = 0
+        self._fit = FitLine()
+        self._fit.shape_asked.connect(self.shape_asked)
+        self._fit.shape_asked.connect(self.changed)
+        self._fit.crop_asked.connect(self.choose_crop)
+        self._focus = _MIDDLE  # of what is kept of pictures that are cropped
+        self._ratio = 1.0  # the clip's width to its height
+        self._start.changed.connect(self._centre)
+        self._grid = QGridLayout()
         self._grid.setSpacing(8)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(self._grid)
+        layout.addWidget(self._fit)
         for column in range(_COLUMNS):
             self._grid.setColumnStretch(column, 1)
 
@@ -69,24 +87,57 @@ class PicturesBox(QWidget):
     def set_frames(self, frames: int) -> None:
         """Keep the keyframes within a clip of this length, and say which ones move."""
         self._frames = frames
-        last = max(0, frames - 1)
         for key in self._keys:
-            before = key.frame.value()
-            key.frame.setMaximum(last)
-            if before > last:
-                self.message.emit(f"The picture of frame {before} is for the last one now, {last}.")
+            before = key.frame()
+            key.set_frames(frames)
+            if before >= frames:
+                self.message.emit(
+                    f"The picture of frame {before + 1} is for the last one now, {frames}."
+                )
+
+    def follow_playhead(self, frame: int) -> None:
+        """Keyframes can be put at this frame of the clip in view, counted from 0."""
+        self._playhead = frame
+        for key in self._keys:
+            key.follow_playhead(frame)
+
+    def first_size(self) -> tuple[int, int] | None:
+        """The sides of the first picture, in proportion; None where there is none."""
+        stills = self._stills()
+        return stills[0].sides if stills else None
+
+    def _stills(self) -> list[PictureWell]:
+        """The wells with pictures that are given, in the order of their frames."""
+        keys = sorted(self._keys, key=KeyframeBox.frame)
+        given = [("image", self._start), *((key.kind, key.well) for key in keys)]
+        given.append(("last_image", self._last))
+        return [well for name, well in given if name in self._takes and well.sides is not None]
+
+    def show_fit(self, size_box: SizeBox) -> None:
+        """Show what of the pictures a clip of this size keeps."""
+        width, height = size_box.value()
+        self._ratio = width / height
+        self._show_crop()
+        sides = self.first_size()
+        wanted = size_box.of_shape(*sides) if sides else size_box.value()
+        self._fit.show_fit(sides, size_box.value(), wanted)
 
     def conflict(self) -> str:
         """Which pictures are for the same frame, as a sentence; "" where none are."""
-        taken = [key.frame.value() for key in self._keys if _kind(key) in self._takes]
+        taken = self._taken()
+        twice = [frame for frame in taken if taken.count(frame) > 1]
+        if not twice:
+            return ""
+        return f"Two pictures are for frame {twice[0] + 1}: give one of them another frame."
+
+    def _taken(self) -> list[int]:
+        """The frames that pictures are given for."""
+        taken = [key.frame() for key in self._keys if key.kind in self._takes]
         if "image" in self._takes and self._start.path:
             taken.append(0)
         if "last_image" in self._takes and self._last.path:
             taken.append(self._frames - 1)
-        twice = [frame for frame in taken if taken.count(frame) > 1]
-        if not twice:
-            return ""
-        return f"Two pictures are for frame {twice[0]}: give one of them another frame."
+        return taken
 
     def settings(self) -> dict[str, object]:
         """Those of pictures and clips, and `strength` with a `video`, in JSON's types."""
@@ -98,9 +149,11 @@ class PicturesBox(QWidget):
                 found[name] = str(well.path)
         if "video" in found:
             found["strength"] = round(self._strength.value(), 2)
-        keys = [key for key in self._keys if _kind(key) in self._takes]
+        keys = [key for key in self._keys if key.kind in self._takes]
+        if self._focus != _MIDDLE and self._stills():
+            found["focus"] = self._focus
         if keys:
-            found["keyframes"] = {str(key.frame.value()): key.value() for key in keys}
+            found["keyframes"] = {str(key.frame()): key.value() for key in keys}
         return found
 
     def set_settings(self, settings: dict[str, Any]) -> None:
@@ -117,6 +170,7 @@ class PicturesBox(QWidget):
         for name, well in self._clips.items():
             self._show(well, settings.get(name))
         self._show(self._video, settings.get("video"))
+        self._focus = settings.get("focus", _MIDDLE)
         self._strength.setValue(settings.get("strength", USUAL_STRENGTH))
         for key in list(self._keys):
             self._remove(key)
@@ -135,6 +189,32 @@ class PicturesBox(QWidget):
         """Go on from this clip; its last frames replace the first picture."""
         self._start.clear()
         self._clips["extend"].set_path(path)
+
+    # --- the crop ---------------------------------------------------------------------------------
+
+    def choose_crop(self) -> None:
+        """Have the part chosen that is kept, of the first picture for all of them."""
+        stills = self._stills()
+        if stills:
+            popup = CropPopup(stills[0].pixmap, self._ratio, self._focus, self)
+            popup.moved.connect(self._crop)
+            popup.show_at(self._fit.mapToGlobal(QPoint(0, self._fit.height() + 2)))
+
+    def _crop(self, focus: float) -> None:
+        self._focus = focus
+        self._show_crop()
+        self.changed.emit()
+
+    def _centre(self) -> None:
+        """Another first picture is kept in its middle."""
+        self._focus = _MIDDLE
+
+    def _show_crop(self) -> None:
+        for well in self._stills():
+            well.show_crop(self._ratio, self._focus)
+
+    def _show_strength(self) -> None:
+        self._strength.setVisible(self._video.path is not None)
 
     def _show(self, well: PictureWell, path: str | None) -> None:
         well.clear()
@@ -160,17 +240,16 @@ class PicturesBox(QWidget):
         path = self._new.path
         if path is None:
             return
-        taken = {key.frame.value() for key in self._keys}
-        frame = self._frames // 2
-        while frame in taken:
-            frame += 1
-        self._add(path, frame)
+        wanted = self._playhead if 0 < self._playhead < self._frames else self._frames // 2
+        free = set(range(self._frames)).difference(self._taken()) or {wanted}
+        self._add(path, min(free, key=lambda frame: (abs(frame - wanted), -frame)))
         self._new.clear()
 
     def _add(self, path: Path, frame: int, strength: float = 1.0) -> None:
         well = KeyframeWell("Frame", "The picture for this frame")
         self._connected(well, "keyframe")
-        key = _Keyframe(well, frame, self._frames, strength)
+        key = KeyframeBox(well, frame, self._frames, strength)
+        key.follow_playhead(self._playhead)
         # Of another model than the one that is shown a clip's settings may have clips here.
         well.set_takes_clips(True)
         key.well.set_path(path)
@@ -178,13 +257,12 @@ class PicturesBox(QWidget):
             return
         key.well.changed.connect(lambda: self._remove(key) if key.well.path is None else None)
         key.set_takes(self._takes)
-        key.frame.valueChanged.connect(self.changed)
-        key.strength.valueChanged.connect(self.changed)
+        key.changed.connect(self.changed)
         self._keys.append(key)
         self._arrange()
         self.changed.emit()
 
-    def _remove(self, key: _Keyframe) -> None:
+    def _remove(self, key: KeyframeBox) -> None:
         if key in self._keys:
             self._keys.remove(key)
             self._arrange()
@@ -195,7 +273,7 @@ class PicturesBox(QWidget):
 
     def _arrange(self) -> None:
         places: list[tuple[str, QWidget]] = [("image", self._start)]
-        places += [(_kind(key), key) for key in self._keys]
+        places += [(key.kind, key) for key in self._keys]
         places += [("keyframes", self._new), ("last_image", self._last)]
         places += [*self._clips.items(), ("video", self._made_from)]
         shown = 0
@@ -214,7 +292,7 @@ class PicturesBox(QWidget):
         """Bring the keyframes, which are made last, between the first picture and the last."""
         stops: list[QWidget] = [self._start]
         for key in self._keys:
-            stops += [key.well, key.frame, key.strength]
+            stops += [key.well, key.number, key.at_playhead, key.strength]
         stops += [self._new, self._last, *self._clips.values(), self._video, self._strength]
         for before, after in pairwise(stops):
             QWidget.setTabOrder(before, after)
@@ -226,57 +304,3 @@ def _plain(pictures: dict[int, Keyframe], frame: int) -> str | None:
     if keyframe is None or keyframe.strength != 1 or is_film(Path(keyframe.source)):
         return None
     return pictures.pop(frame).source
-
-
-def _kind(key: _Keyframe) -> str:
-    """What a model has to take for a keyframe."""
-    return "keyframe_clips" if key.well.holds_clip else "keyframes"
-
-
-def _strength(name: str, what: str) -> QDoubleSpinBox:
-    """A field for a strength."""
-    return decimal(name, 0, 1, 2, _STEP, what)
-
-
-def _stacked(*widgets: QWidget) -> QWidget:
-    """A widget with others below each other."""
-    box = QWidget()
-    layout = QVBoxLayout(box)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(3)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return box
-
-
-class _Keyframe(QWidget):
-    """A picture or a clip, the number of its frame, and how strongly it holds."""
-
-    def __init__(self, well: KeyframeWell, frame: int, frames: int, strength: float):
-        super().__init__()
-        self.well = well
-        last = min(MAX_FRAMES, max(0, frames - 1))
-        self.frame: QSpinBox = whole(
-            "Frame of this picture", 0, last, "The frame that shows it; 0 is the first"
-        )
-        self.frame.setObjectName("keyframe_number")
-        self.frame.setValue(frame)
-        self.strength = _strength("Strength of this picture", "How strongly it holds; 1 keeps it")
-        self.strength.setObjectName("keyframe_strength")
-        self.strength.setValue(strength)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(3)
-        layout.addWidget(well)
-        layout.addWidget(self.frame)
-        layout.addWidget(self.strength)
-
-    def set_takes(self, takes: frozenset[str]) -> None:
-        """Show what the model takes."""
-        self.well.set_takes_clips("keyframe_clips" in takes)
-        self.strength.setVisible("keyframe_strength" in takes)
-
-    def value(self) -> str | list[Any]:
-        """What the settings have of it; its strength where the model takes one."""
-        strength = 1.0 if self.strength.isHidden() else round(self.strength.value(), 2)
-        return Keyframe(str(self.well.path), strength).as_json()

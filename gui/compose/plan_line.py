@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QLabel, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from mlxvid.errors import MlxvidError
 from mlxvid.gui.core.choices import GB, Choice
 from mlxvid.gui.core.database import Database
+from mlxvid.gui.core.fetching import bytes_to_fetch, why_not
 from mlxvid.gui.core.job_requests import alternative_text, plan_of
 from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.times import expected
@@ -21,21 +22,29 @@ from mlxvid.model.machine import GIB, Machine
 from mlxvid.run.planning import Alternative, Plan
 
 _DOT = " · "
+# A link to the Models window.
+_MODELS = "models"
 
 
 class PlanLine(QWidget):
     """The plan in words, under a bar of memory.
 
-    apply: settings that fit, which the user chose. fits: whether the clip can be made, as far as is
-    known.
+    models_wanted: the name of a model that is got in the Models window. apply: settings that fit,
+    which the user chose. fits: whether the clip can be made, as far as is known. lacking: bytes of
+    its model that are still to be downloaded. is_fetched: whether the model of a name is being
+    downloaded.
     """
 
     apply = Signal(dict)
+    models_wanted = Signal(str)
 
     def __init__(self, database: Database):
         super().__init__()
         self._database = database
         self.fits = True
+        self.lacking = 0
+        self.is_fetched: Callable[[str], bool] = lambda name: False
+        self._name = ""
         self._alternatives: Sequence[Alternative] = ()
         self._plain = ""
         self._parts: list[str] = []  # of a plan that fits; empty where the line is a sentence
@@ -68,6 +77,8 @@ class PlanLine(QWidget):
         self, settings: dict[str, Any], choice: Choice, machine: Machine, takes: int = 1
     ) -> None:
         """Show what clips of these settings cost."""
+        self._name = choice.name
+        self.lacking = 0 if choice.here else max(1, bytes_to_fetch(choice.card))
         try:
             planned = plan_of(settings, machine)
         except MlxvidError as error:
@@ -80,10 +91,16 @@ class PlanLine(QWidget):
         self._memory.setValue(min(1000, round(1000 * planned.peak_bytes / machine.usable)))
         set_role(self._memory, "" if planned.fits else "danger")
         self.fits = planned.fits or bool(settings.get("force"))
-        if planned.fits:
-            self._show_cost(planned, settings, choice, takes)
-        else:
+        refusal = why_not(choice) if self.lacking else ""
+        if not planned.fits:
             self._show_obstacle(planned, machine)
+        elif refusal:
+            self.fits = False
+            link = f'<a href="{_MODELS}">Models window</a>'
+            marked_up = html.escape(refusal).replace("Models window", link)
+            self._set_text(refusal, marked_up, "danger")
+        else:
+            self._show_cost(planned, settings, choice, takes)
 
     def _show_cost(
         self, planned: Plan, settings: dict[str, Any], choice: Choice, takes: int
@@ -93,12 +110,21 @@ class PlanLine(QWidget):
         time = expected(settings, self._database, planned.machine, planned)
         if time is not None:
             parts.append(str(time * takes))
-        if not choice.here:
-            parts.append(f"first a download of {choice.card.download_bytes / GB:.1f} GB")
+        if self.lacking:
+            parts.append("after the download")
         self._alternatives = ()
         self._set_text(_DOT.join(parts), "", "faint")
         self._parts = parts
         self._break_lines()
+
+    def dress(self, button: QPushButton, editing: bool) -> None:
+        """Have a button say what it does; a download that can't be is refused before the click."""
+        text = "Save Changes" if editing else "Generate"
+        if self.lacking and not editing and not self.is_fetched(self._name):
+            text = f"Download {self.lacking / GB:.1f} GB and Generate"
+        button.setText(text)
+        button.setEnabled(editing or self.fits or not self.lacking)
+        button.setToolTip("" if button.isEnabled() else self._plain)
 
     def _show_obstacle(self, planned: Plan, machine: Machine) -> None:
         self._alternatives = planned.alternatives
@@ -140,6 +166,9 @@ class PlanLine(QWidget):
         self._text.setText("<br>".join(map(html.escape, lines)))
 
     def _take(self, link: str) -> None:
+        if link == _MODELS:
+            self.models_wanted.emit(self._name)
+            return
         choice = self._alternatives[int(link)]
         chosen = {"frames": choice.frames, "width": choice.width, "height": choice.height}
         if choice.quantize:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from PySide6.QtCore import QRegularExpression, Signal
-from PySide6.QtGui import QRegularExpressionValidator
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QToolButton, QWidget
 
 from mlxvid.gui.core.jobs import RANDOM_SEEDS
@@ -15,6 +14,7 @@ from mlxvid.model.settings import MAX_SEED, SETTINGS
 
 from .setting_fields import hint
 
+_MOST_DIGITS = len(str(MAX_SEED))
 _LOCK_HINT = "Keep this seed for the next clips; otherwise each gets a random one"
 
 
@@ -28,8 +28,7 @@ class SeedBox(QWidget):
         setting = SETTINGS["seed"]
         self._text = QLineEdit()  # spin boxes end at 2^31
         self._text.setObjectName("seed")
-        digits = QRegularExpression("[0-9]{1,19}")
-        self._text.setValidator(QRegularExpressionValidator(digits, self._text))
+        self._text.textEdited.connect(self._keep_digits)
         self._text.setAccessibleName(setting.label)
         self._text.setToolTip(hint(setting))
         longest = self._text.fontMetrics().horizontalAdvance(str(RANDOM_SEEDS))
@@ -66,9 +65,20 @@ class SeedBox(QWidget):
         self._text.setCursorPosition(0)
         self.changed.emit()
 
+    def keep(self, seed: int) -> None:
+        """Take a seed for the clips to come."""
+        self.set_value(seed)
+        self.set_locked(True)
+
     def randomize(self) -> None:
         """Take a random seed."""
         self.set_value(secrets.randbelow(RANDOM_SEEDS))
+
+    def _keep_digits(self, text: str) -> None:
+        """Take the number out of what was typed or pasted, such as "seed: 7"."""
+        digits = "".join(sign for sign in text if sign in "0123456789")[:_MOST_DIGITS]
+        if digits != text:
+            self._text.setText(digits)
 
     def _normalize(self) -> None:
         self.set_value(self.value())

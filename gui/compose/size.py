@@ -12,7 +12,7 @@ from mlxvid.catalog import CATALOG, DEFAULT_MODEL
 from mlxvid.gui.widgets.fields import choice as choice_field
 from mlxvid.gui.widgets.fields import decimal, labelled, pick, two_columns
 from mlxvid.model.card import Card
-from mlxvid.model.geometry import MAX_FRAMES, MAX_SIDE, frames_of, round_size
+from mlxvid.model.geometry import MAX_ASPECT, MAX_FRAMES, MAX_SIDE, frames_of, round_size
 from mlxvid.model.settings import SETTINGS
 
 from .setting_fields import whole_field
@@ -98,6 +98,26 @@ class SizeBox(QWidget):
                 return round_size(*size, multiples)[:2]
         own = self._card.defaults.width * self._card.defaults.height
         return self._sized(self._shape.currentData() or present, (width * height / own) ** 0.5)
+
+    def of_shape(self, width: int, height: int) -> tuple[int, int]:
+        """The size after a picture's sides, with about as many pixels as now."""
+        scale = self._scale()
+        own = self._card.geometry.size_for(width / height)
+        if own is not None and abs(scale - 1) < _NEAR:
+            return own
+        return self._sized((width, height), scale)
+
+    def take_shape(self, sides: tuple[int, int] | None) -> None:
+        """Have the shape of a picture of these sides, the model's own for None; `changed` is not
+        emitted.
+        """
+        width, height = sides or (self._card.defaults.width, self._card.defaults.height)
+        if 1 / MAX_ASPECT <= width / height <= MAX_ASPECT:
+            self.set_value(*self.of_shape(width, height))
+
+    def has_own_shape(self) -> bool:
+        """Whether it has the shape that the model was made for."""
+        return _alike((self._card.defaults.width, self._card.defaults.height), self.value())
 
     def focus_width(self) -> None:
         """Have a width typed."""

@@ -26,7 +26,9 @@ from mlxvid.errors import MlxvidError
 from mlxvid.gui.core.drops import check_clip, files_in, is_film, picture_in, picture_thumbnail
 from mlxvid.gui.core.messages import shown
 from mlxvid.gui.widgets.icons import icon
-from mlxvid.gui.widgets.theme import colours, small_font
+from mlxvid.gui.widgets.theme import ON_STAGE, colours, small_font
+
+from .crop import dim_rest, kept_part
 
 _SIDE = 60
 _ICON = 20
@@ -55,6 +57,7 @@ class PictureWell(QAbstractButton):
         self._path: Path | None = None
         self._pixmap = QPixmap()
         self._over = False  # a picture is being dragged over it
+        self._crop: tuple[float, float] | None = None
         self.setAcceptDrops(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -64,6 +67,28 @@ class PictureWell(QAbstractButton):
     @property
     def path(self) -> Path | None:
         return self._path
+
+    @property
+    def pixmap(self) -> QPixmap:
+        """Its picture, small; a null one where it shows none."""
+        return self._pixmap
+
+    @property
+    def _has_picture(self) -> bool:
+        return not self._pixmap.isNull()
+
+    def show_crop(self, ratio: float, focus: float) -> None:
+        """Darken what a clip of this width to height doesn't keep (:func:`kept_part`)."""
+        if self._crop != (ratio, focus):
+            self._crop = (ratio, focus)
+            self.update()
+
+    @property
+    def sides(self) -> tuple[int, int] | None:
+        """Width and height of its picture, in proportion; None where it shows none."""
+        if self._pixmap.isNull():
+            return None
+        return self._pixmap.width(), self._pixmap.height()
 
     def set_path(self, path: Path | None) -> None:
         """Show this picture, or none.
@@ -167,7 +192,7 @@ class PictureWell(QAbstractButton):
 
         Raises :class:`MlxvidError` for a file that is not for this place.
         """
-        return QPixmap.fromImage(picture_thumbnail(path, 3 * _SIDE))
+        return QPixmap.fromImage(picture_thumbnail(path))
 
     # --- painting ---------------------------------------------------------------------------------
 
@@ -191,7 +216,7 @@ class PictureWell(QAbstractButton):
         painter.setFont(small_font(self.font()))
         line = painter.fontMetrics().height()
         caption = QRect(frame.left() + 4, frame.bottom() - line - 5, frame.width() - 8, line)
-        if self._pixmap.isNull():
+        if not self._has_picture:
             space = QRect(frame.topLeft(), QSize(frame.width(), caption.top() - frame.top() + 4))
             self._paint_icon(painter, space)
         else:
@@ -208,7 +233,7 @@ class PictureWell(QAbstractButton):
         is_solid = self._path is not None or self._over
         style = Qt.PenStyle.SolidLine if is_solid else Qt.PenStyle.DashLine
         painter.setPen(QPen(QColor(edge), 1, style))
-        painter.setBrush(QColor(look.field if self._path is None else look.stage))
+        painter.setBrush(QColor(look.stage if self._has_picture else look.field))
         painter.drawRoundedRect(frame, 6, 6)
 
     def _paint_icon(self, painter: QPainter, space: QRect) -> None:
@@ -225,11 +250,14 @@ class PictureWell(QAbstractButton):
         target = QRect(space.topLeft(), size)
         target.moveCenter(space.center())
         painter.drawPixmap(target, self._pixmap)
+        if self._crop is not None:
+            dim_rest(painter, target, kept_part(target, *self._crop))
 
     def _paint_caption(self, painter: QPainter, place: QRect) -> None:
         """The file's name where it has no thumbnail, else the name of the well."""
         look = colours(self.palette())
-        painter.setPen(QColor(look.text if self._path else look.faint))
+        colour = ON_STAGE.text if self._has_picture else look.text if self._path else look.faint
+        painter.setPen(QColor(colour))
         name = self._name
         if self._path and self._pixmap.isNull():
             name = self._path.name

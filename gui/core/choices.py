@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,10 @@ from mlxvid.model.machine import GIB, Machine
 from mlxvid.model.tiny import FOLDER
 from mlxvid.run.planning import plan
 
-from .machine import machine_without_mlx
+from .licences import licence_to_accept
+from .machine import machine_from, machine_without_mlx
 from .messages import shown
+from .own_models import OwnModels
 from .preferences import Preferences
 
 CHOICE = Qt.ItemDataRole.UserRole
@@ -40,12 +42,13 @@ class Choice:
     """One model.
 
     here: whether its weights are on this machine. obstacle: why it can't run on this machine, ""
-    where it can.
+    where it can. has_terms: whether its licence is to be accepted before it is downloaded.
     """
 
     card: Card
     here: bool = True
     obstacle: str = ""
+    has_terms: bool = False
 
     @property
     def name(self) -> str:
@@ -106,11 +109,17 @@ class Choices(QAbstractListModel):
 
     def refresh(self) -> None:
         """Look again at what is on the disk."""
-        cards = [*CATALOG.values(), *_cards_in(self._preferences.model_folders)]
-        rows = [_choice(card, self.machine) for card in cards]
+        cards = [*CATALOG.values(), *_cards_in(OwnModels(self._preferences))]
+        rows = [_choice(card, self.machine, self._preferences) for card in cards]
         self.beginResetModel()
         self._rows = rows
         self.endResetModel()
+
+    def take_machine(self, event: dict[str, Any]) -> None:
+        """Take the machine from a worker's `ready` event, if it is there."""
+        machine = machine_from(event.get("machine"))
+        if machine is not None:
+            self.set_machine(machine)
 
     def set_machine(self, machine: Machine) -> None:
         """The worker knows this machine better."""
@@ -120,6 +129,11 @@ class Choices(QAbstractListModel):
 
     def find(self, name: str) -> Choice | None:
         return next((choice for choice in self._rows if choice.name == name), None)
+
+    def lacks(self, settings: Mapping[str, Any]) -> bool:
+        """Whether a clip of these settings needs a model that is not on this machine."""
+        choice = self.find(str(settings.get("model")))
+        return choice is not None and not choice.here
 
     def row_of(self, name: str) -> int:
         """-1 where there is none."""
@@ -174,18 +188,26 @@ class Choices(QAbstractListModel):
         )
 
 
-def _choice(card: Card, machine: Machine) -> Choice:
-    return Choice(card, here=is_here(card), obstacle=_obstacle(card, machine))
+def _choice(card: Card, machine: Machine, preferences: Preferences) -> Choice:
+    return Choice(
+        card,
+        here=is_here(card),
+        obstacle=_obstacle(card, machine),
+        has_terms=licence_to_accept(card, preferences) is not None,
+    )
 
 
-def _cards_in(folders: list[str]) -> list[Card]:
-    """The cards of models in folders; those that are missing or broken by now are left out."""
+def _cards_in(own: OwnModels) -> list[Card]:
+    """The cards of the user's own models, with the names that they have for them; those that are
+    missing or broken by now are left out.
+    """
     found = []
-    for folder in folders:
+    for folder in own.folders:
         try:
-            found.append(models.card_of(Path(folder)))
+            card = models.card_of(Path(folder))
         except MlxvidError:
             continue
+        found.append(replace(card, title=own.title(Path(folder))))
     return found
 
 

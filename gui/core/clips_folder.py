@@ -59,7 +59,7 @@ class ClipsFolder(QObject):
                 self._watcher.removePaths(watched)
             if folder.is_dir():
                 self._watcher.addPath(str(folder))
-        known = self._database.clip_paths()
+        known = self._database.known_paths()
         passed = dict(self._passed)
         self._tasks.run(lambda task: look_through(folder, known, passed, task), done=self._take)
 

@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,10 @@ class ClipRow:
     group: str
 
 
+_COLUMNS = (
+    *("id", "path", "created", "prompt", "model", "settings"),
+    *("fps", "frames", "width", "height", "favourite", "job"),
+)
 # A clip's row with the group of the job that made it.
 _SELECT = (
     f"SELECT clips.*, coalesce(json_extract(jobs.settings, '$.{GROUP}'), '') AS \"group\" "
@@ -94,8 +98,8 @@ class ClipsTable(Statements):
         return number
 
     def add_found(self, clips: Iterable[FoundClip]) -> int:
-        """Add clips whose paths are new, and return how many there were."""
-        known = self.clip_paths()
+        """Add clips whose paths are new and of no export; return how many there were."""
+        known = self.known_paths()
         new = [clip for clip in clips if str(clip.path) not in known]
         if not new:
             return 0
@@ -110,21 +114,67 @@ class ClipsTable(Statements):
         """The files of all clips."""
         return {row["path"] for row in self.read("SELECT path FROM clips")}
 
+    def known_paths(self) -> set[str]:
+        """The files of all clips, and of the copies that were exported of them."""
+        exported = {row["path"] for row in self.read("SELECT path FROM exports")}
+        return self.clip_paths() | exported
+
+    def add_exports(self, paths: Iterable[Path]) -> None:
+        """Note files as copies of clips, which are no clips of their own."""
+        with self.change() as change:
+            for path in paths:
+                change.run("INSERT OR IGNORE INTO exports (path) VALUES (?)", str(path))
+
+    def remove_exports(self, paths: Iterable[Path]) -> None:
+        """Forget copies that were not made after all."""
+        with self.change() as change:
+            for path in paths:
+                change.run("DELETE FROM exports WHERE path = ?", str(path))
+
     def clips(self) -> list[ClipRow]:
         """All clips, newest first."""
         return [
             _clip(row) for row in self.read(f"{_SELECT} ORDER BY clips.created DESC, clips.id DESC")
         ]
 
+    def is_empty(self) -> bool:
+        """Whether there is no clip."""
+        return not self.read("SELECT 1 FROM clips LIMIT 1")
+
     def clip(self, number: int) -> ClipRow | None:
         """The clip of that id; None where there is none."""
         rows = self.read(f"{_SELECT} WHERE clips.id = ?", number)
+        return _clip(rows[0]) if rows else None
+
+    def clip_at(self, path: Path) -> ClipRow | None:
+        """The clip in that file; None where the library has none of it."""
+        rows = self.read(f"{_SELECT} WHERE clips.path = ?", str(path))
         return _clip(rows[0]) if rows else None
 
     def set_favourites(self, ids: list[int], favourite: bool) -> None:
         with self.change(lambda: self.clips_changed.emit(ids)) as change:
             for number in ids:
                 change.run("UPDATE clips SET favourite = ? WHERE id = ?", int(favourite), number)
+
+    def restore_clip(self, clip: ClipRow) -> None:
+        """Put a clip back that was removed, as it was."""
+        values = {name: getattr(clip, name) for name in _COLUMNS}
+        values |= {"path": str(clip.path), "settings": json.dumps(clip.settings)}
+        names = ", ".join(values)
+        marks = ", ".join("?" for _ in values)
+        with self.change(lambda: self.clips_changed.emit([clip.id])) as change:
+            change.run(f"INSERT INTO clips ({names}) VALUES ({marks})", *values.values())
+
+    def move_clips(self, paths: Mapping[int, Path]) -> None:
+        """Give clips, by their ids, other files; a clip that had one of these goes."""
+        ids = list(paths)
+        for number, path in paths.items():
+            same = self.read("SELECT id FROM clips WHERE path = ? AND id != ?", str(path), number)
+            ids += [row["id"] for row in same]
+        with self.change(lambda: self.clips_changed.emit(ids)) as change:
+            for number, path in paths.items():
+                change.run("DELETE FROM clips WHERE path = ? AND id != ?", str(path), number)
+                change.run("UPDATE clips SET path = ? WHERE id = ?", str(path), number)
 
     def remove_clip(self, number: int) -> None:
         """Remove a clip from the library; its file stays."""

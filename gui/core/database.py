@@ -66,3 +66,15 @@ class Database(ClipsTable, JobsTable, HistoryTable):
         """The prompts used, the latest first."""
         sql = "SELECT text FROM prompts WHERE negative = ? ORDER BY used DESC"
         return [row["text"] for row in self.read(sql, int(negative))]
+
+    def every_prompt(self) -> list[str]:
+        """All prompts that the library has, negative ones too, for reports to leave them out."""
+        inside = [("jobs", "prompt"), ("jobs", "negative_prompt"), ("clips", "negative_prompt")]
+        sources = [
+            f"SELECT json_extract(settings, '$.{name}') AS text FROM {table} "
+            "WHERE json_valid(settings)"
+            for table, name in inside
+        ]
+        columns = ["SELECT prompt FROM clips", "SELECT text FROM prompts"]
+        sql = " UNION ALL ".join([*sources, *columns])
+        return [str(row["text"]) for row in self.read(sql) if row["text"]]

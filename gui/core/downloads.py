@@ -6,6 +6,7 @@ that a model is downloaded once, whoever asks for it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,12 +16,19 @@ from PySide6.QtCore import QObject, QProcess, QTimer, Signal
 from mlxvid.metal_errors import last_words
 
 from .commands import tool_command
+from .messages import shown
 from .progress_text import duration
 from .protocol import LineParser
 
 # Milliseconds that a process has to stop before it is killed; what it has downloaded stays either
 # way.
 PATIENCE = 3000
+# Seconds without a megabyte after which a download says so, and milliseconds between two looks.
+STALLED = 8.0
+LOOK = 2000
+NO_ANSWER = "No answer, trying again"
+# Lines of what a command printed that are shown where it failed without a sentence.
+LAST_LINES = 12
 # A kind of job, the command's module, and its arguments.
 Command = tuple[str, str, Sequence[str]]
 VERBS = {"download": "Downloading", "verify": "Verifying", "convert": "Importing"}
@@ -31,6 +39,7 @@ class ModelJob:
     """One process at work for a model.
 
     kind: a key of VERBS. progress: the last progress event. result: the event that ended it well.
+    moved: when it last came on, on the monotonic clock.
     """
 
     kind: str
@@ -40,6 +49,12 @@ class ModelJob:
     result: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     stopped: bool = False
+    moved: float = field(default_factory=time.monotonic)
+
+    @property
+    def stalled(self) -> bool:
+        """Whether nothing has come for a while; the command tries some times again."""
+        return self.kind == "download" and time.monotonic() - self.moved > STALLED
 
 
 class ModelJobs(QObject):
@@ -60,7 +75,11 @@ class ModelJobs(QObject):
         self._jobs: dict[str, ModelJob] = {}
         self._commands: dict[str, Command] = {}  # the last of each model
         self._failures: dict[str, str] = {}
+        self._last_words: dict[str, list[str]] = {}  # of commands that failed
         self._paused: set[str] = set()
+        self._clock = QTimer(self, interval=LOOK)
+        self._clock.timeout.connect(self._look)
+        self._clock.start()
 
     def download(self, name: str, repo: str | None = None, revision: str | None = None) -> None:
         """Download a repository of the hub, or the rest of it; the catalog's model where none is
@@ -90,6 +109,10 @@ class ModelJobs(QObject):
     def failure(self, name: str) -> str:
         """Why the last job of a model failed; "" where it did not."""
         return self._failures.get(name, "")
+
+    def last_words(self, name: str) -> list[str]:
+        """The last lines that a command printed which failed; [] where it said one sentence."""
+        return self._last_words.get(name, []) if name in self._failures else []
 
     def forget(self, name: str) -> None:
         """Forget how the last job of a model ended, since the model was removed."""
@@ -143,6 +166,11 @@ class ModelJobs(QObject):
         process.start(command[0], command[1:])
         self.changed.emit(name)
 
+    def _look(self) -> None:
+        """Tell of downloads that have come to a halt: their commands say nothing then."""
+        for name in [name for name, job in self._jobs.items() if job.stalled]:
+            self.changed.emit(name)
+
     def _read(self, name: str) -> None:
         job = self._jobs.get(name)
         if job is None:
@@ -150,6 +178,8 @@ class ModelJobs(QObject):
         events, _ = job.parser.feed(bytes(job.process.readAllStandardOutput().data()))
         for event in events:
             if event["event"] == "progress":
+                if event["step"] != job.progress.get("step"):
+                    job.moved = time.monotonic()
                 job.progress = event
             elif event["event"] == "note":
                 job.notes.append(event["text"])
@@ -169,6 +199,8 @@ class ModelJobs(QObject):
         for line in lines:
             self.noted.emit(line)
         job.process.deleteLater()
+        # A sentence that the command itself said is all that there is to read.
+        self._last_words[name] = [] if _said(job) else lines[-LAST_LINES:]
         if job.stopped:
             self._paused.add(name)
             self.changed.emit(name)
@@ -177,7 +209,7 @@ class ModelJobs(QObject):
             failure = last_words(printed)
             self._fail(name, _failure(job, failure.happened if failure else f"signal {code}"))
         elif code != 0:
-            self._fail(name, lines[-1] if lines else _failure(job, f"code {code}"))
+            self._fail(name, _said(job) or _failure(job, lines[-1] if lines else f"code {code}"))
         else:
             self.changed.emit(name)
             self.done.emit(name, {**job.result, "kind": job.kind})
@@ -201,6 +233,12 @@ def _at(revision: str | None) -> list[str]:
     return ["--revision", revision] if revision else []
 
 
+def _said(job: ModelJob) -> str:
+    """The sentence with which a command says why it failed; "" where it said none."""
+    sentence = job.result.get("sentence") if job.result.get("event") == "error" else None
+    return shown(sentence) if isinstance(sentence, str) else ""
+
+
 def _failure(job: ModelJob, why: str) -> str:
     """The message for a job whose process gave none."""
     return f"{VERBS[job.kind]} ended unexpectedly ({why}); try again to resume it."
@@ -212,11 +250,13 @@ def job_text(job: ModelJob) -> str:
         return "Stopping…"
     event = job.progress
     if not event:
-        return f"{VERBS[job.kind]}…"
+        return NO_ANSWER if job.stalled else f"{VERBS[job.kind]}…"
     verb = VERBS.get(event["stage"], VERBS[job.kind])
     if event["total"] >= 1000:
         amount = f"{event['step'] / 1000:.1f} of {event['total'] / 1000:.1f} GB"
     else:
         amount = f"{event['step']} of {event['total']} MB"
+    if job.stalled:
+        return f"{NO_ANSWER} · {amount}"
     to_go = f" · {duration(event['remaining'])} to go" if event["remaining"] else ""
     return f"{verb}, {amount}{to_go}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,31 @@ from PySide6.QtCore import QBuffer, QIODevice, QMimeData
 from PySide6.QtGui import QImage, QImageWriter
 
 from mlxvid.errors import MediaError
-from mlxvid.media.clip import read_settings
+from mlxvid.media.animations import is_animated
 from mlxvid.media.formats import VIDEO
-from mlxvid.media.images import open_picture, read_thumbnail
+from mlxvid.media.images import read_thumbnail
+from mlxvid.media.reading import read_tag
 from mlxvid.paths import require_regular
-from mlxvid.run.repeat import repeatable
 
 from .database_file import data_folder
 from .reel import image_of
 
 # Videos, some of which only other programs make: Pillow would call them broken pictures.
-_FILMS = {*VIDEO, ".mov", ".m4v", ".mkv", ".avi", ".mpg", ".mpeg", ".ts", ".wmv"}
+_FILMS = {*VIDEO, ".m4v", ".mkv", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".mxf", ".wmv"}
+_FILMS |= {".3gp", ".flv", ".ogv"}
 _CLIPS = {*_FILMS, ".gif"}
+# Pixels of a thumbnail's longer side, and how many are kept of those read lately.
+THUMBNAIL = 360
+_KEPT = 16
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file that was opened: a picture, or else a clip and its settings ({} without any)."""
+
+    path: Path
+    picture: bool
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 def files_in(mime: QMimeData) -> list[Path]:
@@ -43,13 +57,22 @@ def picture_in(mime: QMimeData) -> Path | None:
     return None if image.isNull() else keep_picture(image)
 
 
-def picture_thumbnail(path: Path, side: int) -> QImage:
-    """A picture of at most `side` pixels.
+def picture_thumbnail(path: Path, side: int = THUMBNAIL) -> QImage:
+    """A picture of at most `side` pixels; of one that was read lately it costs nothing.
 
     Read as the worker reads it: Qt's own readers take formats in which files name other files.
     Raises :class:`MediaError`, saying what the file is instead, unless it is a picture.
     """
     _check_no_film(path)
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError:
+        changed = 0  # reading it says what is wrong
+    return _thumbnail(path, side, changed)
+
+
+@lru_cache(maxsize=_KEPT)
+def _thumbnail(path: Path, side: int, changed: int) -> QImage:
     return image_of(read_thumbnail(path, side))
 
 
@@ -96,32 +119,16 @@ def keep_picture(image: QImage) -> Path:
     return path
 
 
-def take(
-    path: Path, settings: Callable[[dict[str, Any]], None], picture: Callable[[Path], None]
-) -> None:
-    """Call `settings` for a clip that mlxvid saved, or `picture` for a picture.
+def looked_at(path: Path) -> Opened:
+    """What is in a file: a clip and its settings, or a picture. Not for the GUI thread.
 
-    Raises :class:`MediaError` or :class:`SettingError` for anything else.
+    A picture's thumbnail is read, so that it can be shown at once. Raises :class:`MediaError` for
+    anything else.
     """
-    if path.suffix.lower() in _CLIPS or path.is_dir():
-        settings(settings_in(path))
-    else:
-        _check_no_film(path)
-        with open_picture(path):
-            pass
-        picture(path)
-
-
-def settings_in(path: Path) -> dict[str, Any]:
-    """The settings in a clip; raises as :func:`take` does."""
-    try:
-        found = read_settings(path)
-    except MediaError:
-        if path.exists():
-            raise MediaError(
-                f"{path.name} was not made with mlxvid, so there are no settings in it: drop a "
-                "clip of yours, or a picture."
-            ) from None
-        raise
-    repeatable(found, path.name)
-    return found
+    if not path.exists():
+        raise MediaError(f"There is no file {path}: it may have been moved or renamed.")
+    if path.suffix.lower() not in _CLIPS and not path.is_dir() and not is_animated(path):
+        picture_thumbnail(path)
+        return Opened(path, picture=True)
+    tag = read_tag(path)
+    return Opened(path, picture=False, settings=tag["settings"] if tag else {})

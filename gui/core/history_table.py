@@ -12,7 +12,7 @@ from .jobs_table import job_in
 from .statements import Statements
 
 # The jobs that are listed.
-LISTED = 500
+LISTED = 200
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,11 @@ class HistoryTable(Statements):
         """Note that a job has ended now, after so many seconds of work."""
         with self.change() as change:
             change.run("INSERT OR REPLACE INTO ends VALUES (?,?,?)", job, time.time(), seconds)
+
+    def seconds_of(self, job: int) -> float | None:
+        """How long a job took; None where that was not noted."""
+        rows = self.read("SELECT seconds FROM ends WHERE job = ?", job)
+        return rows[0]["seconds"] if rows else None
 
     def history(self) -> list[Past]:
         """The jobs that have left the queue, the latest first."""

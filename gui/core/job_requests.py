@@ -34,7 +34,7 @@ def plan_of(settings: dict[str, Any], machine: Machine) -> Plan:
     """
     wanted = (
         *("frames", "width", "height", "fps", "guidance", "attention", "dtype", "quantize"),
-        "options",
+        *("cache", "options"),
     )
     known = {name: settings[name] for name in wanted if settings.get(name) is not None}
     from_clip = bool(settings.get("video"))

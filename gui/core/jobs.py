@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
@@ -88,6 +88,17 @@ def grouped(jobs: Sequence[Job]) -> list[Job]:
         return list(jobs)
     name = secrets.token_hex(8)
     return [replace(job, settings={**job.settings, GROUP: name}) for job in jobs]
+
+
+def first_ready(
+    jobs: Iterable[Job], lacks: Callable[[dict[str, Any]], bool], besides: Container[int]
+) -> Job | None:
+    """The first waiting job, besides those of these ids, that lacks no model."""
+    for job in jobs:
+        free = job.state is State.WAITING and job.number not in besides
+        if free and not lacks(job.settings):
+            return job
+    return None
 
 
 def variations(settings: dict[str, Any], count: int) -> list[Job]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from mlxvid import models
 from mlxvid.errors import MlxvidError, spelled
 from mlxvid.model import settings
@@ -13,11 +15,36 @@ _OTHER_NAMES = {
     "list_models": "the Models window",
     "decode_saved": "Resume",
 }
+_WORD = r"(?:'[^']*'|\S+?)(?=[;,.]?(?:\s|$))"
+# What messages say of commands and of the environment, and what the window has in their place.
+_ELSEWHERE = (
+    (
+        r"set MLXVID_CACHE to a(?:nother)? folder",
+        "choose another folder for unfinished clips in Settings",
+    ),
+    (
+        r"set (?:HF_HOME|MLXVID_MODELS) to a(?:nother)? folder(?: on another disk)?",
+        "choose another folder for models in Settings",
+    ),
+    (r"log in with `hf auth login`", "set your token in Settings"),
+    (r"set AGX_\w+=1 in the environment", "let the GPU work longer in Settings"),
+    (rf"python -m mlxvid\.convert {_WORD}(?: \(-h says how\))?", "Import in the Models window"),
+    (rf"get it with python -m mlxvid\.hub download {_WORD}, or put", "put"),
+    (r", on a Mac with: sips .*\.png", ", on a Mac with Preview"),
+)
+_PHRASES = [(re.compile(pattern), said) for pattern, said in _ELSEWHERE]
 
 
 def shown(message: str | MlxvidError) -> str:
-    """A message on one line, with the settings that it names written as their labels."""
-    return " ".join(spelled(str(message), label).split())
+    """A message on one line in the window's words.
+
+    The settings that it names are written as their labels, and what is done in a terminal as what
+    does it here.
+    """
+    text = " ".join(spelled(str(message), label).split())
+    for pattern, said in _PHRASES:
+        text = pattern.sub(said, text)
+    return text
 
 
 def label(name: str) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 
 from PySide6.QtCore import QByteArray, QObject, QSettings, QStandardPaths, Signal
 
+from mlxvid.metal_errors import RELAXED
+
 from .database_file import data_folder
 from .file_names import USUAL
 from .worker_client import SILENCE
@@ -102,6 +104,15 @@ class Preferences(QObject):
         self._set_variable("memory_left", RESERVE, str(gib) if gib else "")
         self.memory_left_changed.emit()
 
+    @property
+    def patient_gpu(self) -> bool:
+        """Whether macOS lets work on the GPU last longer before it ends it."""
+        return self._text("patient_gpu", "") == "1"
+
+    @patient_gpu.setter
+    def patient_gpu(self, patient: bool) -> None:
+        self._set_variable("patient_gpu", RELAXED, "1" if patient else "")
+
     def apply_environment(self) -> None:
         """Have this process, and those that it starts, go by the choices that the library reads in
         the environment.
@@ -110,6 +121,8 @@ class Preferences(QObject):
             os.environ[MODELS] = str(self.models_folder)
         if self.work_folder is not None:
             os.environ[WORK] = str(self.work_folder)
+        if self.patient_gpu:
+            os.environ[RELAXED] = "1"
         if self.memory_left:
             os.environ.setdefault(RESERVE, str(self.memory_left))
 
@@ -199,9 +212,12 @@ class Preferences(QObject):
     def set_bytes(self, name: str, value: QByteArray) -> None:
         self._settings.setValue(name, value)
 
-    def save(self) -> None:
-        """Write to the disk at once."""
-        self._settings.sync()
+    def save(self) -> bool:
+        """Write to the disk at once; whether it could be done."""
+        # Another view of the same file: one that has failed once says so ever after.
+        view = QSettings(self._settings.fileName(), QSettings.Format.IniFormat)
+        view.sync()
+        return view.status() == QSettings.Status.NoError
 
     def _folder(self, name: str, variable: str) -> Path | None:
         given = os.environ.get(variable) or self._text(name, "")
@@ -210,7 +226,10 @@ class Preferences(QObject):
     def _set_variable(self, name: str, variable: str, value: str) -> None:
         """Choose what the library reads in a variable of the environment; "" for the usual."""
         self._settings.setValue(name, value)
-        os.environ[variable] = value
+        if value:
+            os.environ[variable] = value
+        else:
+            os.environ.pop(variable, None)
         self.environment_changed.emit()
 
     def _switch(self, name: str, default: bool) -> bool:

@@ -20,8 +20,7 @@ from .choices import Choices
 from .database import Database
 from .file_names import free_path
 from .job_requests import is_tight, lighter, loading_of, making_of, work_of
-from .jobs import Job, State
-from .machine import machine_from
+from .jobs import Job, State, first_ready
 from .messages import shown
 from .preferences import Preferences
 from .previews import Previews
@@ -88,12 +87,14 @@ class Runner(QObject):
         self._loading: dict[str, Any] | None = None
         self._previews = Previews(self)
         self._previews.ready.connect(self._show_preview)
-        client.ready.connect(self._take_machine)
+        client.ready.connect(choices.take_machine)
         client.event_received.connect(self._receive)
         client.died.connect(self._interrupt)
         client.silent.connect(self.silent)
         preferences.silence_changed.connect(client.set_silence)
         database.jobs_changed.connect(self.advance)
+        choices.arrived.connect(lambda name: self.advance())
+        choices.modelReset.connect(self.advance)
 
     @property
     def machine(self) -> Machine:
@@ -127,12 +128,11 @@ class Runner(QObject):
         return True
 
     def advance(self) -> None:
-        """Begin the next waiting job, if nothing runs."""
+        """Begin the next waiting job whose model is here, if nothing runs."""
         if self.current is None and not self.paused:
-            waiting = [job for job in self._database.jobs() if job.state is State.WAITING]
-            free = [job for job in waiting if job.number not in self._owed]
-            if free:
-                self._begin(free[0])
+            job = first_ready(self._database.jobs(), self._choices.lacks, self._owed)
+            if job is not None:
+                self._begin(job)
 
     def cancel(self) -> None:
         """Cancel the job that runs; it stops within a step."""
@@ -230,7 +230,7 @@ class Runner(QObject):
     def _end_outdated(self) -> None:
         if self._outdated:
             self._outdated = False
-            self._client.shutdown()
+            self._client.retire()
             self._loading = None
             self._loads.clear()
 
@@ -272,11 +272,6 @@ class Runner(QObject):
         self.advance()
 
     # --- the worker's events ----------------------------------------------------------------------
-
-    def _take_machine(self, event: dict[str, Any]) -> None:
-        machine = machine_from(event.get("machine"))
-        if machine is not None:
-            self._choices.set_machine(machine)
 
     def _receive(self, event: dict[str, Any]) -> None:
         number = event.get("id")
@@ -379,7 +374,7 @@ class Runner(QObject):
         self._deaths += 1
         if self._deaths >= DEATHS_IN_A_ROW:
             self._preferences.paused = True
-        remedy = "resume this clip to try again" if failure is None else failure.remedy
+        remedy = "resume this clip to try again" if failure is None else shown(failure.remedy)
         self._end(State.INTERRUPTED, f"{how}: {remedy}.")
         if self._deaths >= DEATHS_IN_A_ROW:
             self.halted.emit(

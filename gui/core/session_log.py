@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
+from PySide6.QtCore import QObject, Signal
+
 LOGGER = "mlxvid"
 FORMAT = logging.Formatter("%(asctime)s  %(levelname)-8s %(message)s", "%Y-%m-%d %H:%M:%S")
 FILE_NAME = "mlxvid.log"
@@ -41,14 +43,20 @@ def last_lines(path: Path, count: int) -> list[str]:
         return []
 
 
-class SessionLog:
+class SessionLog(QObject):
     """Writes what mlxvid logs, from INFO up, from the app's start to its end.
 
-    crashed: the session before did not come to its end. Where nothing can be written nothing is
-    kept, and nothing else happens.
+    crashed: the session before did not come to its end. failed: the app itself has made a mistake,
+    in any thread, which is in the log. Where nothing can be written nothing is kept, and nothing
+    else happens.
     """
 
+    failed = Signal()
+    _noted = Signal()  # from any thread
+
     def __init__(self, data: Path):
+        super().__init__()
+        self._noted.connect(self._tell)
         self._folder = log_file(data).parent
         self._mark = self._folder / _MARK
         self._handler: logging.Handler = logging.NullHandler()
@@ -61,8 +69,8 @@ class SessionLog:
         if self.crashed:
             self._report_crash()
         self._watch()
-        sys.excepthook = _log_exception
-        threading.excepthook = _log_thread
+        sys.excepthook = self._note_fault
+        threading.excepthook = self._note_fault_of_thread
 
     def _open(self, path: Path) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -95,14 +103,16 @@ class SessionLog:
         with suppress(OSError):
             self._mark.unlink(missing_ok=True)
 
+    def _note_fault(
+        self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+    ) -> None:
+        log.error("A fault of the app: %r", error, exc_info=(kind, error, traceback))
+        sys.__excepthook__(kind, error, traceback)
+        self._noted.emit()
 
-def _log_exception(
-    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
-) -> None:
-    """Log a fault of the app itself, which goes on."""
-    log.error("A fault of the app: %r", error, exc_info=(kind, error, traceback))
-    sys.__excepthook__(kind, error, traceback)
+    def _tell(self) -> None:
+        """Tell of a fault in the window's thread."""
+        self.failed.emit()
 
-
-def _log_thread(fault: Any) -> None:
-    _log_exception(fault.exc_type, fault.exc_value, fault.exc_traceback)
+    def _note_fault_of_thread(self, fault: Any) -> None:
+        self._note_fault(fault.exc_type, fault.exc_value, fault.exc_traceback)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import floor, log10
+from math import inf
 from typing import Any
 
 from PySide6.QtCore import QDateTime, QLocale
@@ -23,6 +23,8 @@ from .progress_text import duration
 # The time of the next run follows from this many earlier runs, those nearest in size.
 _NEAREST = 5
 _DAY = 24 * 3600
+# Seconds below which guesses are rounded to so many.
+_ROUND = ((60, 1), (600, 30), (3600, 60), (6 * 3600, 600), (2 * _DAY, 3600), (inf, _DAY / 2))
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,10 @@ class Expected:
         return Expected(count * self.seconds, self.guessed)
 
     def __str__(self) -> str:
-        """In words; a guess has two digits and says so."""
+        """In words; a guess is round and says so."""
         if not self.guessed:
             return f"about {duration(self.seconds)}"
-        return f"about {duration(_two_digits(self.seconds))}, a guess"
+        return f"about {duration(_rounded(self.seconds))}, a guess"
 
 
 def expected(
@@ -92,6 +94,7 @@ def end_in(seconds: float) -> str:
     return f"on {locale.toString(end.date(), QLocale.FormatType.ShortFormat)}"
 
 
-def _two_digits(seconds: float) -> float:
-    """Seconds with as many digits as a guess deserves."""
-    return round(seconds, 1 - floor(log10(max(seconds, 1.0))))
+def _rounded(seconds: float) -> float:
+    """Seconds as round as a guess deserves."""
+    step = next(step for limit, step in _ROUND if seconds < limit)
+    return max(step, round(seconds / step) * step)

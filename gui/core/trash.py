@@ -14,13 +14,18 @@ ON_MAC = sys.platform == "darwin"
 FILE_MANAGER = "Finder" if ON_MAC else "File Manager"
 
 
-def move_to_trash(path: Path) -> None:
-    """Move a file or folder to the trash; raises :class:`MediaError` where the system refuses."""
-    if not QFile(str(path)).moveToTrash():
+def move_to_trash(path: Path) -> Path:
+    """Move a file or folder to the trash and return its place there.
+
+    Raises :class:`MediaError` where the system refuses.
+    """
+    file = QFile(str(path))
+    if not file.moveToTrash():
         raise MediaError(
             f"{path} can't be moved to the trash: check the permissions of its folder, or delete "
             "it there."
         )
+    return Path(file.fileName())
 
 
 def show_in_file_manager(path: Path) -> None:

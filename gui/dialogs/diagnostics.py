@@ -122,19 +122,25 @@ def settings_of(preferences: Preferences) -> list[tuple[str, str]]:
     ]
 
 
+def _forms(prompt: str) -> set[str]:
+    """What becomes of a prompt in a log."""
+    words = " ".join(prompt.split())
+    # A name without a letter of the prompt hides nothing.
+    name = named_after(prompt)
+    return {prompt.strip(), words, json.dumps(words)[1:-1], name} - {"", named_after("")}
+
+
 def without_prompts(lines: Iterable[str], prompts: Sequence[str]) -> list[str]:
     """Replace prompts in lines of the log.
 
     Each is hidden as it was typed, on one line, in JSON, and as the name of a file.
     """
-    forms: set[str] = set()
-    for prompt in prompts:
-        words = " ".join(prompt.split())
-        forms |= {prompt.strip(), words, json.dumps(words)[1:-1]} - {""}
-        if words:
-            forms.add(named_after(prompt))
+    lines = list(lines)
+    text = "\n".join(lines).lower()
+    # Of thousands only those that are there: a pattern of all would take minutes.
+    forms = {form for prompt in prompts for form in _forms(prompt) if form.lower() in text}
     if not forms:
-        return list(lines)
+        return lines
     # The longest first, since a prompt may be the beginning of another; whole words, since a prompt
     # may be as short as "a".
     longest_first = sorted(forms, key=len, reverse=True)
@@ -144,11 +150,14 @@ def without_prompts(lines: Iterable[str], prompts: Sequence[str]) -> list[str]:
 
 
 def report(
-    device: str, preferences: Preferences, lines: Sequence[str], prompts: Sequence[str] | None
+    device: str,
+    settings: Iterable[tuple[str, str]],
+    lines: Sequence[str],
+    prompts: Sequence[str] | None,
 ) -> str:
     """The whole report as text; the home folder is written as ~.
 
-    prompts: to hide in the log; None hides none.
+    settings: see :func:`settings_of`. prompts: to hide in the log; None hides none.
     """
     last: Sequence[str] = lines[-LAST_LINES:]
     if prompts is not None:
@@ -156,7 +165,7 @@ def report(
     parts = [
         _table(versions()),
         device,
-        _table(settings_of(preferences)),
+        _table(settings),
         f"Last {LAST_LINES} lines of the log:",
         "\n".join(last),
     ]

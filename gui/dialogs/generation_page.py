@@ -38,6 +38,10 @@ class GenerationPage(Page):
         self.memory.setToolTip("What clips leave to other programs; more if they become slow")
         self.memory.setValue(preferences.memory_left)
         self.memory.valueChanged.connect(self._set_memory)
+        patient = "macOS stops it less often while the display is on, which may then stutter"
+        self.patient_gpu = check("Let the GPU work longer", patient)
+        self.patient_gpu.setChecked(preferences.patient_gpu)
+        self.patient_gpu.toggled.connect(self._set_patient_gpu)
         hint = "One step of a large model may take many minutes"
         self.patience = whole("Minutes without a response", 1, 600, hint)
         self.patience.setSuffix(" min")
@@ -47,6 +51,8 @@ class GenerationPage(Page):
         self.add_row("", self.previews)
         self.add_row("Leave memory free", self.memory)
         self._room = self.add_note()
+        if choices.machine.metal:
+            self.add_row("", self.patient_gpu)
         self.add_row("Warn if no response for", self.patience)
         self._show_room()
         choices.modelReset.connect(self._show_room)  # the worker knows the machine better
@@ -87,6 +93,9 @@ class GenerationPage(Page):
 
     def _set_previews(self, previews: bool) -> None:
         self._preferences.previews = previews
+
+    def _set_patient_gpu(self, patient: bool) -> None:
+        self._preferences.patient_gpu = patient
 
     def _set_memory(self, gib: int) -> None:
         self._preferences.memory_left = gib

@@ -1,4 +1,4 @@
-"""Settings > Models: where models are kept."""
+"""Settings > Models: where models are kept, and the hub's token."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from mlxvid.gui.core.preferences import Preferences
 from mlxvid.model.machine import GIB
 
 from .page import FolderRow, Page
+from .token_row import TokenRow
 
 
 class ModelsPage(Page):
@@ -28,6 +29,9 @@ class ModelsPage(Page):
         self.folder.reset.setToolTip(usual)
         self.add_row("Keep models in", self.folder)
         self._show_folder()
+        self.token = TokenRow()
+        self.add_row("Hugging Face token", self.token)
+        self.add_row("", self.token.note)
 
     def set_folder(self, folder: Path | None) -> None:
         """Keep models in another folder; None for the usual one."""

@@ -38,9 +38,12 @@ class PromptingDialog(QDialog):
         column.addWidget(labelled("Model", self.model))
         column.addWidget(self._own)
         column.addStretch(1)
-        self.setMinimumWidth(round(_WIDTH * self.fontInfo().pointSizeF() / 9))
+        width = round(_WIDTH * self.fontInfo().pointSizeF() / 9)
+        self.setMinimumWidth(width)
+        self._own.setMinimumHeight(4 * self.fontMetrics().lineSpacing())
         choices.modelReset.connect(self._fill)
         self._fill()
+        self.resize(width, column.heightForWidth(width))
 
     def show_model(self, name: str) -> None:
         """Show what a model likes to be told, one of the choices."""

@@ -10,8 +10,9 @@ from PySide6.QtGui import QGuiApplication
 
 from mlxvid import __version__
 from mlxvid.gui.core.preferences import Preferences
+from mlxvid.gui.core.tasks import Task, Tasks
 
-from .diagnostics import Device, report
+from .diagnostics import Device, report, settings_of
 
 
 class Diagnostics(QObject):
@@ -34,6 +35,7 @@ class Diagnostics(QObject):
         self._lines = lines
         self._prompts = prompts
         self._with_prompts = False
+        self._tasks = Tasks(1, self)
         self._device = Device(self)
         self._device.known.connect(self._copy)
 
@@ -44,7 +46,11 @@ class Diagnostics(QObject):
 
     def _copy(self, device: str) -> None:
         hidden = None if self._with_prompts else self._prompts()
-        text = report(device, self._preferences, self._lines(), hidden)
+        settings = settings_of(self._preferences)
+        lines = self._lines()
+        self._tasks.run(lambda task: report(device, settings, lines, hidden), done=self._put)
+
+    def _put(self, task: Task, text: str) -> None:
         QGuiApplication.clipboard().setText(text)
         self.copied.emit()
 

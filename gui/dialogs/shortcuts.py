@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations_with_replacement
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QKeySequence
@@ -20,6 +21,8 @@ from PySide6.QtWidgets import (
 )
 
 from mlxvid.gui.widgets.theme import set_role
+
+COLUMNS = 3
 
 Section = tuple[str, list[tuple[str, str]]]
 """A menu's title, and what its entries say and their keys."""
@@ -57,7 +60,7 @@ def _keys(action: QAction) -> str:
 
 
 class ShortcutsDialog(QDialog):
-    """Two columns of menus, read anew whenever it is shown."""
+    """Columns of menus, read anew whenever it is shown."""
 
     def __init__(self, bar: QMenuBar, parent: QWidget | None = None):
         super().__init__(parent)
@@ -76,7 +79,7 @@ class ShortcutsDialog(QDialog):
         columns = QHBoxLayout(sheet)
         columns.setContentsMargins(20, 16, 20, 20)
         columns.setSpacing(40)
-        for sections in halves(sections_of(self._bar)):
+        for sections in in_columns(sections_of(self._bar), COLUMNS):
             column = QVBoxLayout()
             column.setSpacing(16)
             for section in sections:
@@ -90,15 +93,18 @@ class ShortcutsDialog(QDialog):
         self.resize(min(wanted.width() + edge, room.width()), min(wanted.height(), room.height()))
 
 
-def halves(sections: list[Section]) -> tuple[list[Section], list[Section]]:
-    """The sections in two columns of about the same height, in their order."""
+def in_columns(sections: list[Section], count: int) -> list[list[Section]]:
+    """The sections in so many columns, in their order, all about as high."""
 
     def height(part: list[Section]) -> int:
         return sum(len(rows) + 2 for _, rows in part)
 
-    cuts = range(len(sections) + 1)
-    best = min(cuts, key=lambda cut: max(height(sections[:cut]), height(sections[cut:])))
-    return sections[:best], sections[best:]
+    def parted(cuts: tuple[int, ...]) -> list[list[Section]]:
+        ends = (*cuts, len(sections))
+        return [sections[begin:end] for begin, end in zip((0, *cuts), ends, strict=True)]
+
+    ways = combinations_with_replacement(range(len(sections) + 1), count - 1)
+    return min(map(parted, ways), key=lambda columns: sum(height(part) ** 2 for part in columns))
 
 
 def _grid(title: str, rows: list[tuple[str, str]]) -> QGridLayout:

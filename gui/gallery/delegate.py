@@ -8,7 +8,6 @@ from PySide6.QtCore import (
     QModelIndex,
     QObject,
     QPersistentModelIndex,
-    QPoint,
     QPointF,
     QRect,
     QRectF,
@@ -34,7 +33,8 @@ from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.painting import fitted
 from mlxvid.gui.widgets.theme import Colours, colours, small_font
 
-from .list_model import GalleryModel, length_text, summary, title
+from .arrangement import Marks, Stack, length_text, summary, title
+from .list_model import GalleryModel
 from .thumbnails import Thumbnails
 
 Index = QModelIndex | QPersistentModelIndex
@@ -42,7 +42,7 @@ Index = QModelIndex | QPersistentModelIndex
 PADDING = 7
 # Height of the picture's space to its width: 16:10, between wide clips and square ones.
 SHAPE = 0.625
-# Least width of a tile in pixels: two columns in the narrowest window.
+# Least width of a tile in pixels, to begin with.
 LEAST_WIDTH = 125
 RADIUS = 5
 STAR = 16
@@ -64,17 +64,20 @@ class Hover:
 
 
 class GalleryDelegate(QStyledItemDelegate):
-    """Paints tiles; the view sets `cell`, their size, and `hover`, the one that moves."""
+    """Paints tiles; the view sets `least`, their least width, `cell`, their size, and `hover`, the
+    one that moves.
+    """
 
     def __init__(self, thumbnails: Thumbnails, parent: QObject | None = None):
         super().__init__(parent)
         self._thumbnails = thumbnails
+        self.least = LEAST_WIDTH
         self.cell = QSize(LEAST_WIDTH, LEAST_WIDTH)
         self.hover: Hover | None = None
 
     def cell_for(self, room: int, font: QFont) -> QSize:
         """The size of tiles that fill `room` pixels of width evenly."""
-        columns = max(room // LEAST_WIDTH, 1)
+        columns = max(room // self.least, 1)
         width = max(room // columns, 1)
         text = QFontMetrics(font).height() + QFontMetrics(small_font(font, SMALL)).height() + 2
         return QSize(width, round((width - 2 * PADDING) * SHAPE) + 6 + text + 2 * PADDING)
@@ -100,6 +103,7 @@ class GalleryDelegate(QStyledItemDelegate):
         )
         self._paint_picture(painter, row, picture, hovered, option, look)
         self._paint_star(painter, row, option.rect, hovered is not None)
+        self._paint_badges(painter, row, index.data(GalleryModel.MARKS), picture, option)
         self._paint_text(painter, row, picture, option, look)
         self._paint_outline(painter, picture, option, look)
         painter.restore()
@@ -137,8 +141,6 @@ class GalleryDelegate(QStyledItemDelegate):
             line = QRect(picture.left(), picture.bottom() - 1, width, 2)
             painter.fillRect(line, QColor(look.accent))
         painter.restore()
-        painter.setFont(small_font(option.font, SMALL))
-        _paint_length(painter, length_text(row), picture)
 
     def _paint_broken(
         self,
@@ -168,6 +170,39 @@ class GalleryDelegate(QStyledItemDelegate):
         white = QPalette.ColorRole.HighlightedText  # in both appearances
         star = icon("star-filled" if row.favourite else "star", white)
         star.paint(painter, where.adjusted(2, 2, -2, -2))
+
+    def stack_rect(self, tile: QRect, stack: Stack, font: QFont) -> QRect:
+        """Where a stack's count is drawn and clicked."""
+        metrics = QFontMetrics(small_font(font, SMALL))
+        return _badge(_picture_rect(tile), stack_text(stack), metrics, "top left")
+
+    def _paint_badges(
+        self,
+        painter: QPainter,
+        row: ClipRow,
+        marks: Marks,
+        picture: QRect,
+        option: QStyleOptionViewItem,
+    ) -> None:
+        """Paint what stands in the corners of the picture, as far as there is room."""
+        painter.setFont(small_font(option.font, SMALL))
+        metrics = painter.fontMetrics()
+        texts: dict[str, str] = {}
+        if marks.stack is not None:
+            texts["top left"] = stack_text(marks.stack)
+        if self._thumbnails.broken(row.id) is None:
+            texts["bottom right"] = length_text(row)
+        if marks.day:
+            texts["bottom left"] = marks.day
+        boxes: list[QRect] = []
+        for corner, text in texts.items():
+            box = _badge(picture, text, metrics, corner)
+            if not any(box.intersects(other) for other in boxes):
+                boxes.append(box)
+                _paint_badge(painter, box, text)
+        if marks.in_view:
+            bar = QRect(picture.left(), picture.bottom() + 3, picture.width(), 3)
+            painter.fillRect(bar, QColor(colours(option.palette).accent))
 
     def _paint_text(
         self,
@@ -208,10 +243,21 @@ def _picture_rect(tile: QRect) -> QRect:
     return QRect(tile.left() + PADDING, tile.top() + PADDING, width, round(width * SHAPE))
 
 
-def _paint_length(painter: QPainter, text: str, picture: QRect) -> None:
-    metrics = painter.fontMetrics()
-    size = QSize(metrics.horizontalAdvance(text) + 8, metrics.height() + 2)
-    box = QRect(picture.bottomRight() - QPoint(size.width() + 4, size.height() + 4), size)
+def stack_text(stack: Stack) -> str:
+    """What a stack's badge says."""
+    return f"{stack.count} takes" + (" ▾" if stack.opened else " ▸")
+
+
+def _badge(picture: QRect, text: str, metrics: QFontMetrics, corner: str) -> QRect:
+    """Where a text in a corner of the picture is."""
+    box = QRect(0, 0, metrics.horizontalAdvance(text) + 8, metrics.height() + 2)
+    inner = picture.adjusted(4, 4, -4, -4)
+    box.moveLeft(inner.left() if "left" in corner else inner.right() - box.width())
+    box.moveTop(inner.top() if "top" in corner else inner.bottom() - box.height())
+    return box
+
+
+def _paint_badge(painter: QPainter, box: QRect, text: str) -> None:
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(QColor(0, 0, 0, 140))
     painter.drawRoundedRect(box, 3, 3)

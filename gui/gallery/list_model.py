@@ -1,16 +1,18 @@
-"""The clips of the library as a Qt list model.
-
-One row each, newest first, filtered by words and favourites.
-"""
+"""The clips of the library as a Qt list model: one row for each clip that is shown."""
 
 from __future__ import annotations
 
 import bisect
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import (
     QAbstractListModel,
+    QDateTime,
+    QLocale,
     QMimeData,
     QModelIndex,
     QObject,
@@ -21,7 +23,18 @@ from PySide6.QtCore import (
 
 from mlxvid.gui.core.clips_table import ClipRow
 from mlxvid.gui.core.database import Database
-from mlxvid.gui.widgets.elided import DOT
+
+from .arrangement import (
+    Arrangement,
+    Marks,
+    Stack,
+    day_text,
+    key_of,
+    matching,
+    stacked,
+    summary,
+    title,
+)
 
 # Rows that come or go one by one; a view lays out all of its tiles after each.
 FEW = 8
@@ -38,29 +51,68 @@ class GalleryModel(QAbstractListModel):
 
     ROW = Qt.ItemDataRole.UserRole
     """The role of a ClipRow."""
+    MARKS = Qt.ItemDataRole.UserRole + 1
+    """The role of a clip's Marks."""
 
     def __init__(self, database: Database, parent: QObject | None = None):
         super().__init__(parent)
         self._database = database
         self._rows: list[ClipRow] = []  # those shown
-        self._search: list[str] = []
-        self._favourites = False
+        self._stacks: dict[int, Stack] = {}
+        self._opened: set[str] = set()
+        self._viewed: ClipRow | None = None
+        self.arrangement = Arrangement()
         self._read_all()
         database.clips_changed.connect(self._follow)
 
     @property
     def filtered(self) -> bool:
         """Whether a filter is set, which may leave out clips."""
-        return bool(self._search) or self._favourites
+        return self.arrangement.filters
 
-    def set_filter(self, search: str, favourites: bool) -> None:
-        """Show clips whose tiles have every word of `search`, or only favourites of these."""
-        self._search = search.casefold().split()
-        self._favourites = favourites
-        self._show_matching()
+    @property
+    def models(self) -> list[str]:
+        """The models of all clips."""
+        return sorted({row.model for row in self._all if row.model})
+
+    @property
+    def count(self) -> int:
+        """How many clips are shown, with those that stand behind others."""
+        hidden = [stack.count - 1 for stack in self._stacks.values() if not stack.opened]
+        return len(self._rows) + sum(hidden)
+
+    def arrange(self, **changes: Any) -> None:
+        """Show clips as the changed fields of the arrangement say."""
+        before = self.arrangement
+        self.arrangement = replace(before, **changes)
+        if self.arrangement.order is not before.order:
+            self._all.sort(key=key_of(self.arrangement.order))
+        if self.arrangement != before:
+            self._show_matching()
+
+    def set_search(self, text: str) -> None:
+        """Show clips whose tiles have every word of it."""
+        self.arrange(search=tuple(text.casefold().split()))
+
+    def toggle_stack(self, index: QModelIndex) -> None:
+        """Show the takes that a tile stands for, or hide them again."""
+        if index.data(self.MARKS).stack is not None:
+            self._opened ^= {index.data(self.ROW).group}
+            self._show_matching()
+
+    def set_in_view(self, path: Path | None) -> None:
+        """Mark the clip that is on the stage; None for none of the library's."""
+        before = self._viewed
+        self._viewed = next((row for row in self._all if row.path == path), None)
+        for place, row in enumerate(self._rows):
+            if self._is_viewed(row) or _stands_for(row, before, self._stacks):
+                self.dataChanged.emit(self.index(place), self.index(place))
+
+    def _is_viewed(self, row: ClipRow) -> bool:
+        return _stands_for(row, self._viewed, self._stacks)
 
     def _read_all(self) -> None:
-        self._all = self._database.clips()
+        self._all = sorted(self._database.clips(), key=key_of(self.arrangement.order))
         self._words = {row.id: _words(row) for row in self._all}
         self._show_matching()
 
@@ -74,25 +126,30 @@ class GalleryModel(QAbstractListModel):
             row = self._database.clip(number)
             self._words.pop(number, None)
             if row is not None:
-                bisect.insort(self._all, row, key=_order)
+                bisect.insort(self._all, row, key=key_of(self.arrangement.order))
                 self._words[number] = _words(row)
         self._show_matching()
 
     def _show_matching(self) -> None:
-        matching = [row for row in self._all if self._matches(row)] if self.filtered else self._all
-        self._show(list(matching))
-
-    def _matches(self, row: ClipRow) -> bool:
-        if self._favourites and not row.favourite:
-            return False
-        words = self._words[row.id]
-        return all(word in words for word in self._search)
+        rows = matching(self._all, self._words, self.arrangement)
+        before = self._stacks
+        self._stacks = {}
+        if self.arrangement.stacked:
+            rows, self._stacks = stacked(rows, self._opened)
+        self._show(rows)
+        for number in {number for number, _ in before.items() ^ self._stacks.items()}:
+            index = self.index_of(number)
+            if index.isValid():
+                self.dataChanged.emit(index, index)
 
     def _show(self, rows: list[ClipRow]) -> None:
-        """Show these rows, which have the order of those that are shown."""
-        wanted = {row.id for row in rows}
-        present = {row.id for row in self._rows}
-        if len(wanted ^ present) > FEW:
+        """Show these rows."""
+        old = [row.id for row in self._rows]
+        new = [row.id for row in rows]
+        wanted = set(new)
+        present = set(old)
+        few = len(wanted ^ present) <= FEW
+        if not few or _without(new, wanted - present) != _without(old, present - wanted):
             self.beginResetModel()
             self._rows = rows
             self.endResetModel()
@@ -129,14 +186,29 @@ class GalleryModel(QAbstractListModel):
         row = self._rows[index.row()]
         if role == self.ROW:
             return row
+        if role == self.MARKS:
+            return Marks(self._stacks.get(row.id), self._day(index.row()), self._is_viewed(row))
         if role == Qt.ItemDataRole.DisplayRole:
             return title(row)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"{title(row)}\n{summary(row)}"
+            return f"{title(row)}\n{summary(row)}\n{_moment(row)}"
         if role == Qt.ItemDataRole.AccessibleTextRole:
             suffix = ", favourite" if row.favourite else ""
-            return f"{title(row)}, {summary(row)}{suffix}"
+            stack = self._stacks.get(row.id)
+            takes = f", {stack.count} takes" if stack else ""
+            viewed = ", in view" if self._is_viewed(row) else ""
+            return f"{title(row)}, {summary(row)}{suffix}{takes}{viewed}"
         return None
+
+    def _day(self, place: int) -> str:
+        """The day of a row, "" where it is that of the row before."""
+        if not self.arrangement.order.dated:
+            return ""
+        row = self._rows[place]
+        day = date.fromtimestamp(row.created)
+        if place and date.fromtimestamp(self._rows[place - 1].created) == day:
+            return ""
+        return day_text(row, date.today())
 
     def flags(self, index: Index) -> Qt.ItemFlag:
         flags = super().flags(index)
@@ -151,36 +223,29 @@ class GalleryModel(QAbstractListModel):
         return data
 
 
-def _order(row: ClipRow) -> tuple[float, int]:
-    return -row.created, -row.id
+def _without(numbers: list[int], few: set[int]) -> list[int]:
+    left = list(numbers)
+    for number in few:
+        left.remove(number)
+    return left
 
 
 def _words(row: ClipRow) -> str:
     """What a search finds of a clip: what its tile shows."""
-    return f"{title(row)} {summary(row)}".casefold()
+    day = day_text(row, date.today())
+    return f"{title(row)} {summary(row)} {day}".casefold()
 
 
-def title(row: ClipRow) -> str:
-    """The prompt on one line; the file's name for a clip without one."""
-    return " ".join(row.prompt.split()) or row.path.name
+def _stands_for(row: ClipRow, other: ClipRow | None, stacks: dict[int, Stack]) -> bool:
+    """Whether a row's tile is that of another clip, or of the closed stack that has it."""
+    if other is None:
+        return False
+    stack = stacks.get(row.id)
+    hides = stack is not None and not stack.opened and row.group == other.group
+    return row.id == other.id or hides
 
 
-def summary(row: ClipRow) -> str:
-    """Seed, size and model, for a line under the title.
-
-    What tells variations apart comes before what they share.
-    """
-    parts = []
-    if "seed" in row.settings:
-        parts.append(f"seed {row.settings['seed']}")
-    parts.append(f"{row.width}×{row.height}")
-    parts.append(row.model.rstrip("/").rsplit("/", 1)[-1])
-    return DOT.join(part for part in parts if part)
-
-
-def length_text(row: ClipRow) -> str:
-    """The clip's length: 3.4 s, or 1:15 from a minute on."""
-    seconds = row.frames / row.fps
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+def _moment(row: ClipRow) -> str:
+    """When a clip was made, in the user's own way to write it."""
+    moment = QDateTime.fromSecsSinceEpoch(int(row.created))
+    return QLocale().toString(moment, QLocale.FormatType.ShortFormat)

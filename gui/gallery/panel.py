@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLineEdit,
     QMenu,
-    QMessageBox,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -21,17 +20,19 @@ from PySide6.QtWidgets import (
 from mlxvid.errors import MediaError
 from mlxvid.gui.core.clips_table import ClipRow
 from mlxvid.gui.core.database import Database
-from mlxvid.gui.core.export import Export
+from mlxvid.gui.core.export import Source
 from mlxvid.gui.core.messages import shown
+from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.stills import keeping
 from mlxvid.gui.core.tasks import Task, Tasks
 from mlxvid.gui.core.trash import FILE_MANAGER, ON_MAC, move_to_trash, show_in_file_manager
-from mlxvid.gui.widgets.export_bar import ExportBar
-from mlxvid.gui.widgets.export_formats import Format, fill_export_menu
 from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.theme import faint_label
 
-from .list_model import GalleryModel, title
+from .list_model import GalleryModel
+from .missing import MissingLine
+from .options import ViewOptions
+from .removal import removal_question
 from .thumbnails import Thumbnails
 from .view import GalleryView
 
@@ -45,7 +46,7 @@ class GalleryPanel(QWidget):
     """The clips of the library; the signals say what the user wants done with them.
 
     stills: the folder for last frames (None: the temporary folder). extend_clip: the settings of
-    the clip to extend, its last frame as a picture, and its file.
+    the clip to extend, its last frame as a picture, and its file. export_asked: Sources.
     """
 
     open_clip = Signal(int)
@@ -54,11 +55,17 @@ class GalleryPanel(QWidget):
     extend_clip = Signal(dict, Path, Path)
     use_as_start = Signal(Path)
     compare = Signal(list)
+    compare_takes = Signal()
+    export_asked = Signal(list)
     message = Signal(str)
     warning = Signal(str)
 
     def __init__(
-        self, database: Database, stills: Path | None = None, parent: QWidget | None = None
+        self,
+        database: Database,
+        preferences: Preferences,
+        stills: Path | None = None,
+        parent: QWidget | None = None,
     ):
         super().__init__(parent)
         self._database = database
@@ -68,7 +75,14 @@ class GalleryPanel(QWidget):
         self.model = GalleryModel(database, self)
         self.thumbnails = Thumbnails(self)
         self.view = GalleryView(self.model, self.thumbnails)
-        self.exports = ExportBar(Export(self))
+        self.options = ViewOptions(self.model, preferences, self)
+        self.options.tile_changed.connect(self.view.set_least_width)
+        self.view.set_least_width(self.options.tile)
+        self.missing = MissingLine(database)
+        self.missing.located.connect(self._read_again)
+        self.missing.removed.connect(lambda: self._ask_about(self._missing(), True))
+        self.missing.message.connect(self.message)
+        self.missing.warning.connect(self.warning)
         self._typing = QTimer(self)
         self._typing.setSingleShot(True)
         self._typing.setInterval(TYPING)
@@ -78,12 +92,11 @@ class GalleryPanel(QWidget):
         self._typing.stop()
         self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.view.customContextMenuRequested.connect(self._show_menu)
-        self.view.doubleClicked.connect(self.open_action.trigger)
+        self.view.picked.connect(self._open)
+        self.view.stack_clicked.connect(self.model.toggle_stack)
         self.view.star_clicked.connect(self._toggle_star)
         self.view.selectionModel().selectionChanged.connect(self._update)
         self.thumbnails.failed.connect(self._report_broken)
-        self.exports.message.connect(self.message)
-        self.exports.warning.connect(self.warning)
         model = self.model
         for signal in (model.rowsInserted, model.rowsRemoved, model.modelReset):
             signal.connect(self._show_count)
@@ -93,7 +106,9 @@ class GalleryPanel(QWidget):
     def _make_actions(self) -> None:
         self._for_one_clip: list[QAction] = []
         self.open_action = self._action("Open", ["Return", "Enter"], self._open)
+        self.stack_action = self._action("Show Takes", ["Ctrl+Shift+T"], self._toggle_stack)
         self.compare_action = self._action("Compare", ["Ctrl+K"], self._compare)
+        self.takes_action = self._action("Compare Takes", ["Ctrl+T"], self.compare_takes.emit)
         self.settings_action = self._action(
             "Use These Settings", ["Ctrl+U"], self._use_settings, for_one=True
         )
@@ -102,13 +117,15 @@ class GalleryPanel(QWidget):
         )
         self.extend_action = self._action("Extend from Last Frame", [], self._extend, for_one=True)
         self.start_action = self._action(
-            "Use Last Frame as Start Image", [], self._use_as_start, for_one=True
+            "Use Last Frame as First Picture", [], self._use_as_start, for_one=True
         )
         self.favourite_action = self._action("Favourite", ["."], self._toggle_favourites)
         self.favourite_action.setCheckable(True)
+        self.export_action = self._action("Export Selected…", ["Ctrl+Shift+E"], self._export)
         self.show_action = self._action(
             f"Show in {FILE_MANAGER}", ["Ctrl+Shift+R"], self._show_file, for_one=True
         )
+        self.locate_action = self._action("Locate…", [], self.missing.ask)
         delete_keys = ["Ctrl+Backspace", "Delete"] if ON_MAC else ["Delete"]
         self.delete_action = self._action("Move to Trash…", delete_keys, self.ask_to_delete)
 
@@ -150,13 +167,18 @@ class GalleryPanel(QWidget):
         header.setSpacing(6)
         header.addWidget(self.search, 1)
         header.addWidget(self.favourites)
+        header.addWidget(self.options.button)
         header.addWidget(self._count)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(header)
         layout.addWidget(self.view, 1)
-        layout.addWidget(self.exports)
+        layout.addWidget(self.missing)
+
+    def set_in_view(self, path: Path | None) -> None:
+        """Mark the clip that is on the stage; None for none."""
+        self.model.set_in_view(path)
 
     def actions_for_menu(self) -> list[QAction]:
         """The actions on the selected clips, for the window's menu."""
@@ -166,25 +188,28 @@ class GalleryPanel(QWidget):
 
     def _filter(self) -> None:
         self.favourites.setIcon(icon("star-filled" if self.favourites.isChecked() else "star"))
-        self.model.set_filter(self.search.text(), self.favourites.isChecked())
+        self.model.set_search(self.search.text())
+        self.model.arrange(favourites=self.favourites.isChecked())
         self._show_count()
 
     def _show_count(self) -> None:
-        count = self.model.rowCount()
+        count = self.model.count
         text = f"{count} clip{'' if count == 1 else 's'}"
         self._count.setText(text if count else "")
         self._count.setVisible(count > 0)
         self.view.set_empty_text(NO_MATCH if self.model.filtered else EMPTY)
 
     def _report_broken(self, number: int, message: str) -> None:
-        """Report a clip that can't be read; its tile shows that too."""
-        self.message.emit(message)
+        """Report a clip that can't be read; that a file is missing its tile says."""
+        broken = self.thumbnails.broken(number)
+        if broken is not None and not broken.missing:
+            self.message.emit(message)
         self._update()
 
     def _update(self) -> None:
         """Enable what can be done with the selection."""
         rows = self.view.rows()
-        readable = [row for row in rows if self.thumbnails.broken(row.id) is None]
+        readable = self._readable()
         one_selected = len(rows) == 1
         for action in self._for_one_clip:
             action.setEnabled(one_selected and len(readable) == 1)
@@ -192,8 +217,17 @@ class GalleryPanel(QWidget):
             action.setEnabled(one_selected and bool(rows[0].settings))  # these need no file
         self.open_action.setEnabled(one_selected)
         self.compare_action.setEnabled(len(rows) == 2 and len(readable) == 2)
+        has_takes = one_selected and bool(rows[0].group)
+        self.takes_action.setEnabled(has_takes or len(rows) > 1)
+        self.export_action.setEnabled(bool(readable))
+        stack = self._index().data(GalleryModel.MARKS).stack if one_selected else None
+        self.stack_action.setEnabled(stack is not None)
+        self.stack_action.setText("Hide Takes" if stack and stack.opened else "Show Takes")
         self.favourite_action.setEnabled(bool(rows))
         self.favourite_action.setChecked(bool(rows) and all(row.favourite for row in rows))
+        missing = self._missing()
+        self.missing.show_rows(missing)
+        self.locate_action.setEnabled(bool(missing))
         self.delete_action.setEnabled(bool(rows))
 
     def _show_menu(self, place: QPoint) -> None:
@@ -202,17 +236,17 @@ class GalleryPanel(QWidget):
         self._update()
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addActions([self.open_action, self.compare_action])
+        menu.addActions([self.open_action, self.stack_action])
+        menu.addActions([self.compare_action, self.takes_action])
         menu.addSeparator()
         menu.addActions(
             [self.settings_action, self.variations_action, self.extend_action, self.start_action]
         )
         menu.addSeparator()
         menu.addAction(self.favourite_action)
-        export = menu.addMenu("Export")
-        export.setEnabled(self.show_action.isEnabled())
-        fill_export_menu(export, self._export)
-        menu.addAction(self.show_action)
+        menu.addActions([self.export_action, self.show_action])
+        if self.locate_action.isEnabled():
+            menu.addAction(self.locate_action)
         menu.addSeparator()
         menu.addAction(self.delete_action)
         menu.popup(self.view.viewport().mapToGlobal(place))
@@ -222,6 +256,25 @@ class GalleryPanel(QWidget):
     def _one(self) -> ClipRow:
         return self.view.rows()[0]
 
+    def _readable(self) -> list[ClipRow]:
+        """The selected clips but those whose files can't be read."""
+        return [row for row in self.view.rows() if self.thumbnails.broken(row.id) is None]
+
+    def _missing(self) -> list[ClipRow]:
+        """The selected clips that have no files."""
+        found = []
+        for row in self.view.rows():
+            broken = self.thumbnails.broken(row.id)
+            if broken is not None and broken.missing:
+                found.append(row)
+        return found
+
+    def _read_again(self, numbers: list[int]) -> None:
+        for number in numbers:
+            self.thumbnails.forget(number)
+        self.view.viewport().update()
+        self._update()
+
     def _open(self) -> None:
         """Open a clip; read the file of a broken one again."""
         row = self._one()
@@ -230,6 +283,13 @@ class GalleryPanel(QWidget):
         else:
             self.thumbnails.forget(row.id)
             self.thumbnails.still(row.id, row.path)
+
+    def _index(self) -> QModelIndex:
+        return self.model.index_of(self._one().id)
+
+    def _toggle_stack(self) -> None:
+        self.model.toggle_stack(self._index())
+        self._update()
 
     def _compare(self) -> None:
         self.compare.emit([row.id for row in self.view.rows()])
@@ -261,16 +321,19 @@ class GalleryPanel(QWidget):
 
     def _failed(self, task: Task, message: str) -> None:
         self._extending.pop(task, None)
-        self.message.emit(message)
+        self.warning.emit(message)
 
-    def _export(self, form: Format) -> None:
-        self.exports.ask(self._one().path, form)
+    def _export(self) -> None:
+        sources = []
+        for row in self._readable():
+            sources.append(Source(row.path, row.frames, row.fps, row.width, row.height))
+        self.export_asked.emit(sources)
 
     def _show_file(self) -> None:
         try:
             show_in_file_manager(self._one().path)
         except MediaError as error:
-            self.message.emit(shown(error))
+            self.warning.emit(shown(error))
 
     def _toggle_star(self, index: QModelIndex) -> None:
         row = index.data(GalleryModel.ROW)
@@ -288,16 +351,10 @@ class GalleryPanel(QWidget):
     def ask_to_delete(self) -> None:
         """Ask once for the whole selection."""
         rows = self.view.rows()
-        what = f"“{_shortened(title(rows[0]))}”" if len(rows) == 1 else f"these {len(rows)} clips"
-        box = QMessageBox(
-            QMessageBox.Icon.NoIcon, "Move to Trash", f"Move {what} to the Trash?", parent=self
-        )
-        pronoun = "it" if len(rows) == 1 else "them"
-        box.setInformativeText(f"You can put {pronoun} back from there.")
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        move = box.addButton("Move to Trash", QMessageBox.ButtonRole.AcceptRole)
-        box.setDefaultButton(move)
-        box.setEscapeButton(box.addButton(QMessageBox.StandardButton.Cancel))
+        self._ask_about(rows, len(self._missing()) == len(rows))
+
+    def _ask_about(self, rows: list[ClipRow], missing: bool) -> None:
+        box = removal_question(rows, missing, self)
         box.accepted.connect(partial(self.delete, rows))
         box.open()
 
@@ -311,11 +368,7 @@ class GalleryPanel(QWidget):
                 if row.path.exists():
                     move_to_trash(row.path)
             except MediaError as error:
-                self.message.emit(shown(error))
+                self.warning.emit(shown(error))
             else:
                 self.thumbnails.forget(row.id)
                 self._database.remove_clip(row.id)
-
-
-def _shortened(text: str, most: int = 60) -> str:
-    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"

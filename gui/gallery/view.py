@@ -10,9 +10,11 @@ from PySide6.QtCore import (
     QItemSelectionModel,
     QModelIndex,
     QPersistentModelIndex,
+    QPoint,
     Qt,
     QTimer,
     Signal,
+    SignalInstance,
 )
 from PySide6.QtGui import QColor, QHideEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QListView, QWidget
@@ -30,9 +32,14 @@ REST = 90
 
 
 class GalleryView(QListView):
-    """Shows a gallery model's rows."""
+    """Shows a gallery model's rows.
+
+    picked: a click on a clip alone, which adds nothing to the selection.
+    """
 
     star_clicked = Signal(QModelIndex)
+    stack_clicked = Signal(QModelIndex)
+    picked = Signal(QModelIndex)
 
     def __init__(self, model: GalleryModel, thumbnails: Thumbnails, parent: QWidget | None = None):
         super().__init__(parent)
@@ -41,6 +48,7 @@ class GalleryView(QListView):
         self._delegate = GalleryDelegate(thumbnails, self)
         self.empty_text = ""
         self._hovered = QPersistentModelIndex()
+        self._pressed = QPersistentModelIndex()
         self._since = 0.0
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._animate)
@@ -62,6 +70,11 @@ class GalleryView(QListView):
         model.modelReset.connect(self._restore_selection)
         thumbnails.ready.connect(self._redraw)
         thumbnails.failed.connect(self._redraw)
+
+    def set_least_width(self, pixels: int) -> None:
+        """Set how wide a tile is at least."""
+        self._delegate.least = pixels
+        self._lay_out()
 
     def set_empty_text(self, text: str) -> None:
         """Set the words of an empty gallery."""
@@ -180,19 +193,38 @@ class GalleryView(QListView):
         self._leave()
         super().hideEvent(event)
 
-    def _on_star(self, event: QMouseEvent) -> QModelIndex:
-        """The tile whose star is under the mouse; an invalid index if there is none."""
-        place = event.position().toPoint()
+    def _on_badge(self, place: QPoint) -> SignalInstance | None:
+        """What a click there asks for besides the clip: its star, or the takes behind it."""
         index = self.indexAt(place)
-        star = self._delegate.star_rect(self.visualRect(index))
-        return index if index.isValid() and star.contains(place) else QModelIndex()
+        tile = self.visualRect(index)
+        if not index.isValid():
+            return None
+        stack = index.data(GalleryModel.MARKS).stack
+        if stack is not None and self._delegate.stack_rect(tile, stack, self.font()).contains(
+            place
+        ):
+            return self.stack_clicked
+        return self.star_clicked if self._delegate.star_rect(tile).contains(place) else None
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        if event.button() == Qt.MouseButton.LeftButton and self._on_star(event).isValid():
-            self.star_clicked.emit(self._on_star(event))  # and the selection stays
-        else:
-            super().mousePressEvent(event)
+        place = event.position().toPoint()
+        asked = self._on_badge(place)
+        self._pressed = QPersistentModelIndex()
+        if event.button() == Qt.MouseButton.LeftButton and asked is not None:
+            asked.emit(self.indexAt(place))  # and the selection stays
+            return
+        plain = event.modifiers() == Qt.KeyboardModifier.NoModifier
+        if event.button() == Qt.MouseButton.LeftButton and plain:
+            self._pressed = QPersistentModelIndex(self.indexAt(place))
+        super().mousePressEvent(event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        super().mouseReleaseEvent(event)
+        index = self.indexAt(event.position().toPoint())
+        if index.isValid() and index == self._pressed:
+            self.picked.emit(index)
+        self._pressed = QPersistentModelIndex()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        if not self._on_star(event).isValid():
+        if self._on_badge(event.position().toPoint()) is None:
             super().mouseDoubleClickEvent(event)

@@ -1,7 +1,7 @@
 """How a model looks in the list.
 
-It shows the title, where the model is, a sign if it can't run here, and a bar while it is being
-downloaded or imported.
+Three lines: its title, with a mark on the recommended one; what it makes clips from, and its size;
+how it fits, and its licence. A dot says what is here; a bar shows a job.
 """
 
 from __future__ import annotations
@@ -13,19 +13,22 @@ from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from mlxvid.gui.core.downloads import ModelJob, ModelJobs, job_text
+from mlxvid.gui.widgets.elided import whole_parts
 from mlxvid.gui.widgets.theme import Colours, colours, small_font
 
-from .list_model import ROW, ModelRow, Presence
+from .list_model import ROW
+from .survey import ModelRow, Presence
 
 # Pixels: around a row, between its lines, height of the progress bar, diameter of the dot.
 _MARGIN = 10
 _GAP = 3
 _BAR = 3
 _DOT = 7
+RECOMMENDED = "Recommended"
 
 
 class ModelsDelegate(QStyledItemDelegate):
-    """Two lines and a dot: full for a complete model, half for a part, empty for an absent one."""
+    """The lines, and a dot: full for a complete model, half for a part, empty for an absent one."""
 
     def __init__(self, jobs: ModelJobs, parent: QObject | None = None):
         super().__init__(parent)
@@ -34,8 +37,9 @@ class ModelsDelegate(QStyledItemDelegate):
     def sizeHint(
         self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> QSize:
-        height = QFontMetrics(option.font).height() + QFontMetrics(small_font(option.font)).height()
-        return QSize(200, height + _GAP + 2 * _MARGIN + 2)
+        small = QFontMetrics(small_font(option.font)).height()
+        height = QFontMetrics(option.font).height() + 2 * (small + _GAP)
+        return QSize(200, height + 2 * _MARGIN + 2)
 
     def paint(
         self,
@@ -46,49 +50,70 @@ class ModelsDelegate(QStyledItemDelegate):
         row: ModelRow = index.data(ROW)
         job = self._jobs.job(row.name)
         look = colours(option.palette)
-        chosen = bool(option.state & QStyle.StateFlag.State_Selected)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        frame = QRectF(option.rect.adjusted(6, 1, -6, -1))
-        if chosen or option.state & QStyle.StateFlag.State_MouseOver:
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(look.field if chosen else look.hover))
-            painter.drawRoundedRect(frame, 6, 6)
-        if chosen and option.state & QStyle.StateFlag.State_HasFocus:
-            painter.setPen(QColor(look.accent))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRoundedRect(frame.adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
+        _paint_frame(painter, option, look)
         area = option.rect.adjusted(_MARGIN + 6, _MARGIN, -_MARGIN - 6, -_MARGIN)
         dot_top = area.top() + (option.fontMetrics.height() - _DOT) / 2
         _paint_dot(painter, row, QRectF(area.right() - _DOT, dot_top, _DOT, _DOT), look)
-        title_area = area.adjusted(0, 0, -_DOT - 6, 0)
-        bottom = _paint_line(
-            painter, option.font, look.text if row.fits else look.faint, title_area, row.title
-        )
-        note, colour = _note(row, job, look)
-        note_area = area.adjusted(0, bottom - area.top() + _GAP, 0, 0)
-        _paint_line(painter, small_font(option.font), colour, note_area, note)
+        small = small_font(option.font)
+        title_area = area.adjusted(0, 0, -_DOT - 8, 0)
+        if row.recommended:
+            title_area.setRight(_paint_mark(painter, small, title_area, look))
+        title = look.text if row.fits else look.faint
+        bottom = _paint_line(painter, option.font, title, title_area, row.title)
+        for text, colour in _lines(row, job, self._jobs.failure(row.name), look):
+            line = area.adjusted(0, bottom - area.top() + _GAP, 0, 0)
+            shown = whole_parts(text, QFontMetrics(small), line.width())
+            bottom = _paint_line(painter, small, colour, line, shown)
         if job is not None:
             bar = QRectF(area.left(), option.rect.bottom() - _BAR - 3, area.width(), _BAR)
             _paint_bar(painter, job.progress, bar, look)
         painter.restore()
 
 
-def _note(row: ModelRow, job: ModelJob | None, look: Colours) -> tuple[str, str]:
-    """The second line of a row, and its colour."""
+def _lines(
+    row: ModelRow, job: ModelJob | None, failure: str, look: Colours
+) -> list[tuple[str, str]]:
+    """The lines under the title, and their colours."""
+    second = (row.note, look.faint if row.fits else look.warning)
     if job is not None:
-        return job_text(job), look.text
-    if not row.fits:
-        return "Won't fit in memory", look.warning
-    return row.note, look.faint
+        second = (job_text(job), look.text)
+    elif failure:
+        second = (failure, look.danger)
+    return [(row.facts, look.faint), second]
+
+
+def _paint_frame(painter: QPainter, option: QStyleOptionViewItem, look: Colours) -> None:
+    chosen = bool(option.state & QStyle.StateFlag.State_Selected)
+    frame = QRectF(option.rect.adjusted(6, 1, -6, -1))
+    if chosen or option.state & QStyle.StateFlag.State_MouseOver:
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(look.field if chosen else look.hover))
+        painter.drawRoundedRect(frame, 6, 6)
+    if chosen and option.state & QStyle.StateFlag.State_HasFocus:
+        painter.setPen(QColor(look.accent))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRoundedRect(frame.adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
+
+
+def _paint_mark(painter: QPainter, font: QFont, area: QRect, look: Colours) -> int:
+    """Paint the mark of the recommended model at the right; returns where the title has to end."""
+    width = QFontMetrics(font).horizontalAdvance(RECOMMENDED)
+    painter.setFont(font)
+    painter.setPen(QColor(look.accent))
+    height = QFontMetrics(font).height()
+    place = QRect(area.right() - width, area.top(), width + 1, height)
+    painter.drawText(place, Qt.AlignmentFlag.AlignVCenter, RECOMMENDED)
+    return area.right() - width - 8
 
 
 def _paint_dot(painter: QPainter, row: ModelRow, circle: QRectF, look: Colours) -> None:
-    absent = row.presence is Presence.ABSENT
+    absent = not row.disk_bytes
     painter.setPen(QColor(look.faint if absent else look.good))
     painter.setBrush(QColor(look.good) if row.complete else Qt.BrushStyle.NoBrush)
     painter.drawEllipse(circle)
-    if row.presence is Presence.PARTIAL:
+    if row.presence is Presence.PARTIAL and row.disk_bytes:
         painter.setBrush(QColor(look.good))
         # Qt counts angles in sixteenths of a degree.
         painter.drawPie(circle, 90 * 16, 180 * 16)

@@ -2,51 +2,56 @@
 
 from __future__ import annotations
 
-import re
-import shutil
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtCore import QPoint, Qt, QUrl, Signal
+from PySide6.QtGui import QDesktopServices, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QInputDialog,
     QListView,
-    QMessageBox,
+    QMenu,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
-from mlxvid import hub
-from mlxvid.catalog import CATALOG
+from mlxvid.errors import MlxvidError
 from mlxvid.gui.core.downloads import ModelJobs
+from mlxvid.gui.core.licences import accept, card_named, licence_to_accept, page_of
+from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.preferences import Preferences
-from mlxvid.gui.core.tasks import Task, Tasks
-from mlxvid.gui.core.trash import move_to_trash
+from mlxvid.gui.core.trash import FILE_MANAGER, show_in_file_manager
+from mlxvid.gui.core.variants import Disks
+from mlxvid.gui.widgets.fields import choice
+from mlxvid.gui.widgets.licence_dialog import LicenceDialog
+from mlxvid.gui.widgets.notices import Notice, NoticeBar
 from mlxvid.gui.widgets.theme import faint_label
+from mlxvid.model.card import Card
 from mlxvid.model.machine import Machine
 
 from .delegate import ModelsDelegate
 from .details import ModelDetails
+from .hub_question import ask_for_repository, is_name, repository_of
 from .import_dialog import ImportDialog
-from .list_model import FROM_HUB, ROW, ModelList, ModelRow, Presence, size_text, survey
-
-# What a browser or a command shows of a model: its owner and name, and what may follow them.
-_ADDRESS = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/([^/\s?#]+/[^/\s?#]+)")
+from .list_model import ROW, ModelList, Shown
+from .manager import ModelManager, notice_of
+from .removal import confirm_removal
+from .survey import ModelRow, Presence, Survey, in_order, size_text
 
 
 class ModelsPanel(QWidget):
-    """The list of models, with the details of the selected one.
+    """The list of models, with the details of the selected one, and notices about them.
 
-    use_model: the name of a model to make clips with. message: a sentence for the user. changed: a
-    model was added or removed.
+    use_model: the name of a model to make clips with. told: a notice that was shown, for elsewhere
+    too if nobody looks here. changed: a model was added or removed. settings_wanted: the user wants
+    to choose another folder, or to give a token.
     """
 
     use_model = Signal(str)
-    message = Signal(str)
+    settings_wanted = Signal()
+    told = Signal(object)
     changed = Signal()
 
     def __init__(
@@ -59,12 +64,10 @@ class ModelsPanel(QWidget):
         """jobs: the window's, which outlive the panel; without them it has its own."""
         super().__init__(parent)
         self._preferences = preferences
-        self.machine = machine
-        self._tasks = Tasks(1, self)
-        self._unlisted: dict[str, ModelRow] = {}  # started, and in no survey yet
-        self._imports: dict[str, list[str]] = {}  # the arguments of each, to try it again
         self._surveyed = False
         self.jobs = jobs or ModelJobs(self)
+        self.manager = ModelManager(preferences, machine, self.jobs, self)
+        self.notices = NoticeBar()
         self.list = ModelList()
         self.view = QListView()
         self.view.setModel(self.list)
@@ -72,13 +75,16 @@ class ModelsPanel(QWidget):
         self.view.setAccessibleName("Models")
         self.view.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
         self.view.setMouseTracking(True)
+        self.view.setEditTriggers(QListView.EditTrigger.EditKeyPressed)
+        self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.details = ModelDetails()
         self._lay_out()
         self._connect()
         self._show_chosen()
-        self.refresh()
+        self.manager.refresh()
 
     def _lay_out(self) -> None:
+        self.shown = choice("Models shown", [(shown.value, shown) for shown in Shown])
         self._total = faint_label()
         self._total.setWordWrap(True)
         self._total.setAccessibleName("Disk used")
@@ -86,7 +92,7 @@ class ModelsPanel(QWidget):
         from_hub.setToolTip("Download another model from Hugging Face by its name")
         from_hub.clicked.connect(self.ask_for_repository)
         import_ = QPushButton("Import…")
-        import_.setToolTip("Convert an original checkpoint, or quantize a model")
+        import_.setToolTip("Make a model of a checkpoint: a file or a folder")
         import_.clicked.connect(self.ask_to_import)
         buttons = QHBoxLayout()
         buttons.addWidget(from_hub)
@@ -94,10 +100,14 @@ class ModelsPanel(QWidget):
         side = QWidget()
         side.setProperty("role", "panel")
         side.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        side.setFixedWidth(max(280, self.fontMetrics().averageCharWidth() * 42))
+        side.setFixedWidth(max(300, self.fontMetrics().averageCharWidth() * 46))
         column = QVBoxLayout(side)
-        column.setContentsMargins(6, 8, 6, 12)
+        column.setContentsMargins(6, 12, 6, 12)
         column.setSpacing(8)
+        head = QHBoxLayout()
+        head.setContentsMargins(6, 0, 6, 0)
+        head.addWidget(self.shown)
+        column.addLayout(head)
         column.addWidget(self.view, 1)
         foot = QVBoxLayout()
         foot.setContentsMargins(10, 0, 10, 0)
@@ -105,54 +115,52 @@ class ModelsPanel(QWidget):
         foot.addWidget(self._total)
         foot.addLayout(buttons)
         column.addLayout(foot)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
+        row = QHBoxLayout()
         row.setSpacing(0)
         row.addWidget(side)
         row.addWidget(self.details, 1)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        whole.addWidget(self.notices)
+        whole.addLayout(row, 1)
 
     def _connect(self) -> None:
         self.view.selectionModel().currentChanged.connect(lambda *_: self._show_chosen())
         self.view.activated.connect(lambda index: self._use())
+        self.view.customContextMenuRequested.connect(self._show_menu_at)
+        self.shown.activated.connect(lambda: self._show_only(self.shown.currentData()))
         for keys in ("Delete", "Ctrl+Backspace"):
             QShortcut(
                 QKeySequence(keys),
                 self.view,
-                self.ask_to_delete,
+                self.ask_to_remove,
                 context=Qt.ShortcutContext.WidgetShortcut,
             )
         details = self.details
         details.use.clicked.connect(self._use)
         details.get.clicked.connect(self._get)
+        details.settings.clicked.connect(lambda: self.settings_wanted.emit())
         details.pause.clicked.connect(self._stop)
-        details.verify.clicked.connect(self._verify)
-        details.remove.clicked.connect(self.ask_to_delete)
+        details.more.clicked.connect(self._show_menu_below)
+        details.remove.clicked.connect(self.ask_to_remove)
+        details.page_wanted.connect(open_page)
         self.jobs.changed.connect(self._follow)
-        self.jobs.done.connect(self._done)
-        self.jobs.failed.connect(self._failed)
-        self.jobs.stopped.connect(lambda name: self.refresh())
-        self._preferences.models_folder_changed.connect(self.refresh)
+        self.list.renamed.connect(self.manager.rename)
+        self.manager.surveyed.connect(self._show_survey)
+        self.manager.listed.connect(self._list)
+        self.manager.told.connect(self._tell)
+        self.manager.settled.connect(self.notices.withdraw)
+        self.manager.use_wanted.connect(self.use_model)
+        self.manager.removal_wanted.connect(self._confirm_removal)
 
     # --- the list ---------------------------------------------------------------------------------
 
-    def set_machine(self, machine: Machine) -> None:
-        """Use what the worker reports of this machine."""
-        if machine != self.machine:
-            self.machine = machine
-            self.refresh()
-
-    def refresh(self) -> None:
-        """Survey the disk again, in the background."""
-        folders = self._preferences.model_folders
-        machine = self.machine
-        self._tasks.run(
-            lambda task: survey(folders, machine),
-            done=self._show_survey,
-            failed=self._show_message,
-        )
-
     def select(self, name: str) -> None:
-        """Select a model by its name."""
+        """Select a model by its name; where it isn't shown, show all."""
+        if self.list.find(name) is not None and not self.list.index_of(name).isValid():
+            self.shown.setCurrentIndex(0)
+            self.list.set_shown(Shown.ALL)
         index = self.list.index_of(name)
         if index.isValid():
             self.view.setCurrentIndex(index)
@@ -161,44 +169,50 @@ class ModelsPanel(QWidget):
         """The selected model."""
         return self.view.currentIndex().data(ROW)
 
-    def _show_survey(self, task: Task, rows: list[ModelRow]) -> None:
-        known = {row.name for row in rows} | {row.repo for row in rows}
-        self._unlisted = {name: row for name, row in self._unlisted.items() if name not in known}
+    def _show_only(self, shown: Shown) -> None:
         before = self.chosen()
-        self.list.set_rows(rows + list(self._unlisted.values()))
-        if before is not None:
-            self._select_again(before)
-        if not self.view.currentIndex().isValid():
-            self.view.setCurrentIndex(self.list.index(0))
-        self._show_chosen()
-        self._show_total()
-        if self._surveyed:
+        self.list.set_shown(shown)
+        self._select_again(before)
+
+    def _show_survey(self, found: Survey) -> None:
+        before = self.chosen()
+        is_news = _what_is_there(found.rows) != _what_is_there(self.list.rows)
+        self.list.set_rows(found.rows)
+        self._select_again(before)
+        self._show_total(found.disks)
+        if self._surveyed and is_news:
             self.changed.emit()
         self._surveyed = True
 
-    def _select_again(self, before: ModelRow) -> None:
-        """Select a model after a survey.
+    def _list(self, row: ModelRow) -> None:
+        """List a model that no survey knows yet."""
+        others = [other for other in self.list.rows if other.name != row.name]
+        self.list.set_rows(in_order([*others, row]))
+        self.select(row.name)
+
+    def _select_again(self, before: ModelRow | None) -> None:
+        """Select the same model in another list, or the first.
 
         One that was added by its name on the hub is listed under its folder once it is complete.
         """
-        for row in self.list.rows:
-            if row.name == before.name or before.repo and row.repo == before.repo:
-                self.select(row.name)
-                return
+        if before is not None:
+            rows = self.list.rows
+            same = [row for row in rows if row.name == before.name]
+            same += [row for row in rows if before.repo and row.repo == before.repo]
+            if same:
+                self.view.setCurrentIndex(self.list.index_of(same[0].name))
+        if not self.view.currentIndex().isValid():
+            self.view.setCurrentIndex(self.list.index(0))
+        self._show_chosen()
 
-    def _show_message(self, task: Task, text: str) -> None:
-        self.message.emit(text)
-
-    def _show_total(self) -> None:
+    def _show_total(self, disks: Disks) -> None:
         packaged = Presence.PACKAGED
         used = sum(row.disk_bytes for row in self.list.rows if row.presence is not packaged)
-        cache = hub.hub_cache_folder()
-        folder = next(folder for folder in (cache, *cache.parents) if folder.exists())
-        free = size_text(shutil.disk_usage(folder).free)
-        own = f" in {cache}" if self._preferences.models_folder is not None else ""
+        free = size_text(disks.free_for_downloads)
+        own = f" in {disks.downloads}" if self._preferences.models_folder is not None else ""
         used_text = size_text(used) if used else "no space"
         self._total.setText(f"Models use {used_text}; {free} free{own}.")
-        self._total.setToolTip(f"Downloads are kept in {cache}.")
+        self._total.setToolTip(f"Downloads are kept in {disks.downloads}.")
 
     def _show_chosen(self) -> None:
         row = self.chosen()
@@ -206,13 +220,21 @@ class ModelsPanel(QWidget):
             self.details.show_model(None, None, "")
         else:
             error = self.jobs.failure(row.name)
-            self.details.show_model(row, self.jobs.job(row.name), error)
+            last_words = "\n".join(self.jobs.last_words(row.name))
+            self.details.show_model(row, self.jobs.job(row.name), error, last_words)
 
     def _follow(self, name: str) -> None:
         self.list.touch(name)
         row = self.chosen()
         if row is not None and row.name == name:
             self._show_chosen()
+
+    def _tell(self, notice: Notice) -> None:
+        """Show a notice, unless the details say the same."""
+        row = self.chosen()
+        if row is None or not notice.wrong or notice.name != notice_of(row.name):
+            self.notices.show_notice(notice)
+        self.told.emit(notice)
 
     # --- actions ----------------------------------------------------------------------------------
 
@@ -222,142 +244,145 @@ class ModelsPanel(QWidget):
             self.use_model.emit(row.name)
 
     def _get(self) -> None:
-        """Start a download or an import, or resume it."""
+        """Start a download, an import or a copy, or go on with it."""
         row = self.chosen()
         if row is None:
             return
-        if row.name in self._imports:
-            self.jobs.convert(row.name, self._imports[row.name])
-        elif row.repo is not None:
-            self.jobs.download(row.name, *_place(row))
+        variant = self.details.variant.value()
+        if row.begun is not None:
+            self.manager.resume(row)
+        elif variant is not None and variant.copy:
+            fetched = None if row.complete else row.card
+            self._when_accepted(fetched, lambda: self._copy(row, variant.bits))
+        else:
+            self._when_accepted(row.card, lambda: self.manager.download(row))
+
+    def _copy(self, row: ModelRow, bits: int | None) -> None:
+        self.select(self.manager.copy(row, bits))
+
+    def _when_accepted(self, card: Card | None, then: Callable[[], None]) -> None:
+        """Do something once a model's licence is accepted, which is asked once."""
+        licence = licence_to_accept(card, self._preferences)
+        if card is None or licence is None:
+            then()
+            return
+        dialog = LicenceDialog(card.title, licence.name, licence.sentence, licence.page, self)
+        dialog.accepted.connect(lambda: accept(licence, self._preferences))
+        dialog.accepted.connect(self.changed)
+        dialog.accepted.connect(then)
+        dialog.open()
 
     def _stop(self) -> None:
         row = self.chosen()
         if row is not None:
             self.jobs.stop(row.name)
 
-    def _verify(self) -> None:
+    def menu(self) -> QMenu:
+        """What else can be done with the selected model."""
+        menu = QMenu(self)
         row = self.chosen()
-        if row is not None and row.repo is not None:
-            self.jobs.verify(row.name, *_place(row))
+        if row is None or self.jobs.job(row.name) is not None:
+            return menu
+        if row.folder is not None:
+            menu.addAction("Rename", lambda: self.view.edit(self.view.currentIndex()))
+        if row.complete and row.repo is not None:
+            verify = menu.addAction("Verify", lambda: self.manager.verify(row))
+            verify.setToolTip("Compare every file with its checksum")
+        if row.folder is not None and row.folder.exists():
+            menu.addAction(f"Show in {FILE_MANAGER}", partial(self._show_folder, row.folder))
+        if row.repo is not None:
+            menu.addAction("Open Its Page", partial(open_page, page_of(row.repo)))
+        if row.folder is not None and row.made and row.begun is None:
+            menu.addAction("Remove from List", lambda: self.manager.unlist(row))
+        return menu
+
+    def _show_menu_at(self, place: QPoint) -> None:
+        if self.view.indexAt(place).isValid():
+            self._pop_up(self.view.viewport().mapToGlobal(place))
+
+    def _show_menu_below(self) -> None:
+        button = self.details.more
+        self._pop_up(button.mapToGlobal(QPoint(0, button.height())))
+
+    def _pop_up(self, place: QPoint) -> None:
+        menu = self.menu()
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(place)
+
+    def _show_folder(self, folder: Path) -> None:
+        try:
+            show_in_file_manager(folder)
+        except MlxvidError as error:
+            self._tell(Notice(shown(error), wrong=True))
 
     def ask_for_repository(self) -> None:
         """Ask for a model that is not in the catalog, and download it."""
-        dialog = QInputDialog(self)
-        dialog.setWindowTitle("From the Hub")
-        dialog.setLabelText("The model's name on Hugging Face, as owner/name:")
-        dialog.setOkButtonText("Download")
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.textValueSelected.connect(lambda text: self.get_repository(text.strip()))
-        dialog.open()
+        ask_for_repository(self.get_repository, self)
 
-    def get_repository(self, repo: str) -> None:
+    def get_repository(self, text: str) -> None:
         """Start to download a repository, by its name or its address, and list it."""
-        repo = _repository(repo)
-        listed = [row.name for row in self.list.rows if repo in (row.repo, row.name)]
-        if not listed and repo.count("/") != 1:
-            self.message.emit(f"{repo!r} is not a model's name on the hub: enter it as owner/name.")
-            return
-        if not listed:
-            row = ModelRow(repo, repo, Presence.ABSENT, repo=repo, description=FROM_HUB)
-            self._add_unlisted(row)
-        self.select(listed[0] if listed else repo)
-        self._get()
-
-    def _add_unlisted(self, row: ModelRow) -> None:
-        """List a model that no survey knows yet."""
-        self._unlisted[row.name] = row
-        self.list.set_rows([*self.list.rows, row])
+        repo = repository_of(text)
+        listed = next((row for row in self.list.rows if repo in (row.repo, row.name)), None)
+        if listed is not None:
+            self.select(listed.name)
+            if not listed.complete:
+                self._get()
+        elif is_name(repo):
+            self.manager.ask_hub(repo)
+        else:
+            sentence = f"{repo!r} is not a model's name on the hub: enter it as owner/name."
+            self._tell(Notice(sentence, wrong=True))
 
     def ask_to_import(self) -> None:
         """Ask for a checkpoint, and import it."""
-        dialog = ImportDialog({row.name for row in self.list.rows}, self)
-        dialog.chosen.connect(self.import_checkpoint)
+        dialog = ImportDialog(self.manager.own, self)
+        dialog.chosen.connect(self._import)
         dialog.open()
 
-    def import_checkpoint(self, folder: Path, arguments: list[str]) -> None:
+    def _import(self, folder: Path, title: str, arguments: list[str]) -> None:
+        """Import, from the hub once the licence of what is there is accepted."""
+        card = card_named(arguments[0])
+        self._when_accepted(card, lambda: self.import_checkpoint(folder, title, arguments))
+
+    def import_checkpoint(self, folder: Path, title: str, arguments: list[str]) -> None:
         """Start to convert into `folder`, and list it."""
-        name = str(folder.resolve())
-        self._imports[name] = arguments
-        if self.list.find(name) is None:
-            source = f"From {arguments[0]}."
-            row = ModelRow(name, folder.name, Presence.ABSENT, description=source, folder=folder)
-            self._add_unlisted(row)
-        self.select(name)
-        self._get()
+        self.select(self.manager.convert(folder, title, arguments))
 
-    def ask_to_delete(self) -> None:
-        """Delete the selected model, once that is confirmed."""
+    def ask_to_remove(self) -> None:
+        """Delete the selected model once that is confirmed; a folder of the user's only leaves the
+        list, which can be undone.
+        """
         row = self.chosen()
-        if row is None or not row.disk_bytes or row.presence is Presence.PACKAGED:
+        if row is None or self.jobs.job(row.name) is not None:
             return
-        if self.jobs.job(row.name) is not None:
-            return
-        question = f"Delete {row.title}?"
-        box = QMessageBox(QMessageBox.Icon.NoIcon, "Delete Model", question, parent=self)
-        how = "You can download it again." if row.repo else "Its folder is moved to the Trash."
-        box.setInformativeText(f"It uses {size_text(row.disk_bytes)}. {how}")
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        confirm = box.addButton("Delete", QMessageBox.ButtonRole.DestructiveRole)
-        box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
-        confirm.clicked.connect(lambda: self.delete(row))
-        box.open()
+        if row.folder is not None and not row.made:
+            self.manager.unlist(row)
+        elif row.begun is not None and not row.disk_bytes:
+            self.manager.delete(row)
+        elif row.disk_bytes and row.presence is not Presence.PACKAGED:
+            self._confirm_removal(row)
 
-    def delete(self, row: ModelRow) -> None:
-        """Delete without asking, in the background."""
-        self.jobs.forget(row.name)
-        self._imports.pop(row.name, None)
-        if row.folder is not None:
-            folders = self._preferences.model_folders
-            self._preferences.model_folders = [name for name in folders if name != row.name]
-        work = partial(_delete, row)
-        self._tasks.run(work, failed=self._show_message, ended=self._deleted)
+    def _confirm_removal(self, row: ModelRow) -> None:
+        confirm_removal(row, self.list.rows, lambda: self.manager.delete(row), self)
 
-    def _deleted(self, task: Task) -> None:
-        self.refresh()
-
-    # --- results ----------------------------------------------------------------------------------
-
-    def _done(self, name: str, result: dict[str, Any]) -> None:
-        row = self.list.find(name)
-        title = row.title if row is not None else name
-        if result["kind"] == "verify":
-            self.message.emit(f"{title} is complete and valid.")
-        elif result["kind"] == "convert":
-            self._imports.pop(name, None)
-            folders = self._preferences.model_folders
-            if name not in folders:
-                self._preferences.model_folders = [*folders, name]
-            self.message.emit(f"{title} is imported.")
-        else:
-            self.message.emit(f"{title} is downloaded.")
-        self.refresh()
-
-    def _failed(self, name: str, sentence: str) -> None:
-        self._follow(name)
-        self.message.emit(sentence)
-        self.refresh()
+    def showEvent(self, event: QShowEvent) -> None:
+        """Look again: files come and go while nobody looks here."""
+        super().showEvent(event)
+        self.view.setFocus()
+        if self._surveyed:
+            self.manager.refresh()
 
     def shutdown(self) -> None:
         """End all jobs; what was downloaded is kept."""
         self.jobs.shutdown()
-        self._tasks.stop()
+        self.manager.stop()
 
 
-def _repository(text: str) -> str:
-    """The owner/name in an address on the hub, or in any text without one the text."""
-    found = _ADDRESS.match(text.strip())
-    return found[1] if found else text.strip()
+def _what_is_there(rows: list[ModelRow]) -> list[tuple[str, str, Presence]]:
+    """What others than this window have to know of models."""
+    return [(row.name, row.title, row.presence) for row in rows]
 
 
-def _place(row: ModelRow) -> tuple[str | None, str | None]:
-    """The repository and revision to fetch; of the catalog's models the command knows them all."""
-    return (None, None) if row.name in CATALOG else (row.repo, row.revision)
-
-
-def _delete(row: ModelRow, task: Task) -> None:
-    """Remove a model from the hub's cache, or move its folder to the trash."""
-    if row.repo is not None:
-        hub.delete(row.repo)
-    elif row.folder is not None:
-        move_to_trash(row.folder)
+def open_page(address: str) -> None:
+    """Open a page in the browser."""
+    QDesktopServices.openUrl(QUrl(address))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction, QCloseEvent, QHideEvent, QShowEvent
-from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from mlxvid.gui.core.frames import BUDGET
 from mlxvid.gui.core.playhead import Playhead
@@ -16,11 +16,11 @@ from .filmstrip import Filmstrip
 from .transport import TransportBar, action, button
 
 # The longest text of the button that says the zoom.
-_WIDEST = "1000 %"
+_WIDEST = "888 %"
 
 
 class ClipView(QWidget):
-    """A canvas over a filmstrip over a row of controls.
+    """A canvas over a filmstrip over a row of controls; `beside` holds what stands beside it.
 
     reels: how many clips share the memory budget of one. Subclasses implement show_frame(), and
     follow the reels.
@@ -47,7 +47,10 @@ class ClipView(QWidget):
         self.column = QVBoxLayout(self)
         self.column.setContentsMargins(0, 0, 0, 0)
         self.column.setSpacing(0)
-        self.column.addWidget(canvas, 1)
+        self.beside = QHBoxLayout()
+        self.beside.setSpacing(1)
+        self.beside.addWidget(canvas, 1)
+        self.column.addLayout(self.beside, 1)
         self.column.addWidget(self.filmstrip)
         self.column.addWidget(self.transport)
         self.setFocusProxy(canvas)
@@ -64,12 +67,14 @@ class ClipView(QWidget):
         made = button(self.actual)
         made.setObjectName("zoom")
         # As wide as its longest text, or the row would shift when the window is resized.
-        made.setMinimumWidth(made.fontMetrics().horizontalAdvance(_WIDEST) + 20)
+        made.setMinimumWidth(made.fontMetrics().horizontalAdvance(_WIDEST) + 24)
         return made
 
     def _show_zoom(self) -> None:
         zoom = self.canvas.zoom
-        self.actual.setIconText(f"{100 * zoom:.0f} %" if zoom else "1:1")
+        percent = round(100 * zoom)
+        text = f"{percent} %" if percent < 1000 else f"{zoom:.0f}×"
+        self.actual.setIconText(text if zoom else "1:1")
 
     def show_frame(self, index: int) -> None:
         """Put the frame at `index` of the playhead on the canvas."""

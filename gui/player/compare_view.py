@@ -9,12 +9,13 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QActionGroup, QHideEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
+from mlxvid.gui.core.differences import differences
+from mlxvid.gui.core.in_step import InStep
 from mlxvid.gui.core.reel import Reel
 from mlxvid.gui.widgets.elided import ElidedLabel
 
 from .clip_view import ClipView
 from .compare_canvas import CompareCanvas
-from .differences import differences
 from .transport import action, button
 
 # How far one key press moves the wipe's edge.
@@ -22,17 +23,13 @@ NUDGE = 0.02
 
 
 class CompareView(ClipView):
-    """Two clips on one clock.
-
-    It runs at the higher of their frame rates and to the end of the longer one; the shorter one
-    stops at its last frame.
-    """
+    """Two clips on one clock; see InStep."""
 
     canvas: CompareCanvas
 
     def __init__(self, parent: QWidget | None = None):
         super().__init__(CompareCanvas(), reels=2, marks=False, parent=parent)
-        self._play_when_ready = True  # play from the start once both clips have a frame
+        self._step = InStep(self.playhead, self.reels, self)
         self.labels = [ElidedLabel(), ElidedLabel()]
         header = QHBoxLayout()
         header.setContentsMargins(12, 8, 12, 8)
@@ -60,18 +57,17 @@ class CompareView(ClipView):
             self.transport.add(button(control))
         self.transport.add(self.zoom_button())
         self.addActions([self.side, self.wipe, self.swap, self.edge_left, self.edge_right])
-        for reel in self.reels:
-            reel.begun.connect(self._measure)
-            reel.grown.connect(self._grown)
-            reel.ended.connect(self._ended)
+        self._step.changed.connect(self._follow)
+        self._step.message.connect(self.message)
+        self._step.unreadable.connect(
+            lambda: self.canvas.clear("Neither of these clips can be shown.")
+        )
         self.set_wipe(False)
 
     def open(self, paths: list[Path]) -> None:
         """Compare two clips, given in the order left, right."""
         self.clear("")
-        self._play_when_ready = True
-        for reel, path in zip(self.reels, paths, strict=True):
-            reel.open(path)
+        self._step.open(paths)
         self._show_differences()
 
     def set_wipe(self, wipe: bool) -> None:
@@ -103,39 +99,11 @@ class CompareView(ClipView):
     # --- keeping both in step ---------------------------------------------------------------------
 
     def show_frame(self, index: int) -> None:
-        seconds = index / self.playhead.fps
-        self.canvas.set_images(*(reel.image(reel.index_at(seconds)) for reel in self.reels))
+        self.canvas.set_images(*self._step.images(index))
 
-    def _measure(self) -> None:
-        """Set the clock to what is known by now.
-
-        A place can be shown once both clips have their frame for it.
-        """
-        known = [reel for reel in self.reels if reel.count]
-        if known:
-            fps = max(reel.fps for reel in known)
-            count = max(_scaled(reel.count, reel, fps) for reel in known)
-            ready = count
-            for reel in self.reels:
-                if not reel.complete:
-                    ready = min(ready, _scaled(len(reel.frames), reel, fps))
-            self.playhead.set_length(count, fps, ready)
+    def _follow(self) -> None:
         self._show_differences()
-
-    def _grown(self) -> None:
-        self._measure()
-        if self._play_when_ready and all(reel.frames or reel.complete for reel in self.reels):
-            self._play_when_ready = False
-            self.playhead.rewind()
-            self.playhead.play()
         self.show_frame(self.playhead.index)
-
-    def _ended(self, message: str) -> None:
-        self._grown()
-        if message:
-            self.message.emit(message)
-        if all(reel.complete and not reel.frames for reel in self.reels):
-            self.canvas.clear("Neither of these clips can be shown.")
 
     def _show_differences(self) -> None:
         """Label the clips with what they don't share; until that is known, with their names."""
@@ -152,8 +120,3 @@ def _name(reel: Reel) -> str:
     """The name of a clip, and whether it failed to open."""
     name = reel.path.name if reel.path else ""
     return f"{name} can’t be shown" if reel.complete and not reel.frames else name
-
-
-def _scaled(frames: int, reel: Reel, fps: float) -> int:
-    """`frames` of a clip, counted at another frame rate."""
-    return round(frames / reel.fps * fps) if frames else 0

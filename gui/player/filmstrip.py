@@ -8,9 +8,11 @@ from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPixmap, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from mlxvid.gui.core.clip_facts import length_text
 from mlxvid.gui.core.playhead import Playhead
 from mlxvid.gui.core.reel import Reel
-from mlxvid.gui.widgets.theme import ON_STAGE, colours
+from mlxvid.gui.widgets.painting import badge_size, draw_badge
+from mlxvid.gui.widgets.theme import ON_STAGE, colours, small_font
 
 ROW_HEIGHT = 46
 ROW_GAP = 3
@@ -21,6 +23,8 @@ HANDLE = 7
 REACH = 6
 # Milliseconds between two cells; drawing one takes about one, and leaves the rest to the window.
 PACE = 4
+# So many times larger than its cell a picture is first made coarsely, then smoothly.
+COARSE = 4
 
 
 class Drag(Enum):
@@ -211,6 +215,24 @@ class Filmstrip(QWidget):
         for middle in (first + HANDLE / 2, last - HANDLE / 2):
             painter.drawRect(QRectF(middle - 0.75, rows.center().y() - 6, 1.5, 12))
         painter.restore()
+        self._paint_length(painter, rows, first, last)
+
+    def _paint_length(self, painter: QPainter, rows: QRect, first: int, last: int) -> None:
+        """Say how much is kept: between the marks, or beside them where that is too little."""
+        painter.save()
+        painter.setFont(small_font(self.font()))
+        width = badge_size(painter, self.marked).width()
+        left = first + (last - first - width) // 2
+        if width > last - first - 2 * HANDLE:
+            left = last + REACH if last + REACH + width <= self.width() else first - REACH - width
+        draw_badge(painter, self.marked, QPoint(left, rows.top() + REACH), self.width())
+        painter.restore()
+
+    @property
+    def marked(self) -> str:
+        """How much is between the marks."""
+        count = self._playhead.last - self._playhead.first + 1
+        return length_text(count, self._playhead.fps)
 
     def _paint_playhead(self, painter: QPainter) -> None:
         x = self._centre(self._playhead.index)
@@ -272,11 +294,10 @@ class Filmstrip(QWidget):
 def _cropped(image: QImage, size: QSize, ratio: float) -> QPixmap:
     """A picture that fills `size`, cropped to its middle if the aspect ratios differ."""
     target = size * ratio
-    scaled = image.scaled(
-        target,
-        Qt.AspectRatioMode.KeepAspectRatioByExpanding,
-        Qt.TransformationMode.SmoothTransformation,
-    )
+    cover = Qt.AspectRatioMode.KeepAspectRatioByExpanding
+    if image.width() > COARSE * target.width() and image.height() > COARSE * target.height():
+        image = image.scaled(target * COARSE, cover)  # smoothing all of a large one takes long
+    scaled = image.scaled(target, cover, Qt.TransformationMode.SmoothTransformation)
     corner = QPoint(
         (scaled.width() - target.width()) // 2, (scaled.height() - target.height()) // 2
     )

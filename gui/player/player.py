@@ -7,22 +7,20 @@ from pathlib import Path
 import numpy as np
 from PySide6.QtCore import QMimeData, Qt, QTimer, QUrl, Signal
 from PySide6.QtGui import QAction, QDrag, QPixmap
-from PySide6.QtWidgets import QMenu, QWidget
+from PySide6.QtWidgets import QWidget
 
-from mlxvid.gui.core.export import Export
+from mlxvid.gui.core.export import Source
 from mlxvid.gui.core.reel import image_of
 from mlxvid.gui.core.stills import picking
 from mlxvid.gui.core.tasks import Task
 from mlxvid.gui.widgets.elided import ElidedLabel
-from mlxvid.gui.widgets.export_bar import ExportBar
-from mlxvid.gui.widgets.export_formats import Format, fill_export_menu
 from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.theme import small
 
 from .canvas import Canvas
 from .clip_view import ClipView
 from .frames_menu import FramesMenu
-from .transport import menu_button
+from .transport import action, button, menu_button
 
 # Milliseconds that a frame stands before it is read from the file, where memory has it smaller.
 SHARPEN = 150
@@ -35,10 +33,13 @@ class Player(ClipView):
     """Show one clip: a file, or the previews of one that is being made.
 
     stills: the folder for frames that become pictures of the next clip (None: the temporary one).
-    use_frame: the setting that a frame is for, and its picture.
+    use_frame: the setting that a frame is for, and its picture. viewed: something else is shown, or
+    more is known of it. export_asked: a list of Sources.
     """
 
     use_frame = Signal(str, Path)
+    viewed = Signal()
+    export_asked = Signal(list)
 
     def __init__(self, stills: Path | None = None, parent: QWidget | None = None):
         super().__init__(Canvas(), parent=parent)
@@ -61,23 +62,18 @@ class Player(ClipView):
         self.frames.warning.connect(self.warning)
         self.addActions(self.frames.actions)
         self.frame_menu = self.frames.menu()
-        export_menu = QMenu(self)
-        fill_export_menu(export_menu, self.export_as)
         self._frame_button = menu_button(
             self.frame_menu, "Use, save or copy a frame", icon("image")
         )
-        self._export_button = menu_button(export_menu, "Export", icon("export"))
+        self.export = action(self, "Export…", "export", "Ctrl+E", self._export)
+        self.export.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
+        self._export_button = button(self.export)
         self._export_button.setObjectName("export")
         self.transport.add(self._frame_button)
         self.transport.add(self._export_button)
-        self.exports = ExportBar(Export(self))
-        self.exports.message.connect(self.message)
-        self.exports.warning.connect(self.warning)
-        self.column.addWidget(self.exports)
 
         self.canvas.copied.connect(self.frames.copy_frame)
         self.canvas.dragged.connect(self._drag_clip)
-        self.playhead.marks_changed.connect(self._show_facts)
         self.playhead.playing_changed.connect(self._standing.start)
         self.reel.begun.connect(self._begun)
         self.reel.grown.connect(self._grown)
@@ -127,6 +123,12 @@ class Player(ClipView):
     def path(self) -> Path | None:
         """The file in view, None for previews."""
         return self.reel.path
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing in view, or only what is left of a file that is gone."""
+        gone = self.path is not None and not self.path.exists()
+        return gone or self.path is None and not self.reel.frames
 
     def show_frame(self, index: int) -> None:
         if self.reel.frames:  # until the first one comes, the clip before stays in view
@@ -182,32 +184,29 @@ class Player(ClipView):
         facts = self.reel.facts
         has_frames = self.reel.count > 0
         parts = []
-        if self.playhead.trimmed:
-            parts = [self._marked_length()]
-        elif facts is not None:
+        if facts is not None:
             size = f"{facts.width} × {facts.height}" if self.path else "Preview"
             parts = [size, f"{facts.fps:g} fps"]
             if self.reel.reduced:
                 width, height = self.reel.reduced
                 parts.append(f"plays at {width} × {height} to fit in memory")
         self._facts.setText("  ·  ".join(parts))
+        self.viewed.emit()
         self.frames.set_enabled(has_frames)
         self._frame_button.setEnabled(has_frames)
         self.actual.setEnabled(has_frames and self.path is not None)
-        self._export_button.setEnabled(has_frames and self.path is not None)
-
-    def _marked_length(self) -> str:
-        """How much is between the marks."""
-        count = self.playhead.last - self.playhead.first + 1
-        frames = "1 frame" if count == 1 else f"{count} frames"
-        return f"Marked {count / self.playhead.fps:.1f} s, {frames}"
+        self.export.setEnabled(has_frames and self.path is not None)
 
     # --- what can be done with it -----------------------------------------------------------------
 
-    def export_as(self, form: Format) -> None:
-        """Ask for a name and save what is between the marks in this format."""
-        if self.path is not None:
-            self.exports.ask(self.path, form, self.playhead.first, self.frames.last_index())
+    def _export(self) -> None:
+        """Ask for the clip to be exported, what is between the marks if there are some."""
+        facts = self.reel.facts
+        if self.path is not None and facts is not None:
+            size = (facts.width, facts.height)
+            part = (self.playhead.first, self.frames.last_index())
+            source = Source(self.path, self.playhead.count, facts.fps, *size, *part)
+            self.export_asked.emit([source])
 
     def _drag_clip(self) -> None:
         """Let the mouse take the file elsewhere."""
@@ -217,6 +216,5 @@ class Player(ClipView):
         mime.setUrls([QUrl.fromLocalFile(str(self.path))])
         drag = QDrag(self.canvas)
         drag.setMimeData(mime)
-        small_picture = QPixmap.fromImage(self.canvas.image)
-        drag.setPixmap(small_picture.scaledToWidth(DRAGGED))
+        drag.setPixmap(QPixmap.fromImage(self.canvas.image.scaledToWidth(DRAGGED)))
         drag.exec(Qt.DropAction.CopyAction)

@@ -20,10 +20,11 @@ _FULL = 1000
 class ProgressStrip(QWidget):
     """Visible while a clip is being made.
 
-    watch: the user wants to see the clip that is being made.
+    watch: the user wants to see the clip that is being made. cancel: to stop it.
     """
 
     watch = Signal()
+    cancel = Signal()
 
     def __init__(self, runner: Runner):
         super().__init__()
@@ -43,7 +44,7 @@ class ProgressStrip(QWidget):
         self._cancel = QPushButton("Cancel")
         self._cancel.setObjectName("cancel-clip")
         self._cancel.setToolTip("Stop this clip; you can resume it later")
-        self._cancel.clicked.connect(runner.cancel)
+        self._cancel.clicked.connect(self.cancel)
         words = QVBoxLayout()
         words.setSpacing(2)
         words.addWidget(self._title)

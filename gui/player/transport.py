@@ -34,11 +34,6 @@ class TransportBar(QWidget):
         self.to_end = action(self, "Go to End", None, "End", self._to_end)
         self.slower = action(self, "Slower", None, "[", playhead.slower)
         self.faster = action(self, "Faster", None, "]", playhead.faster)
-        self.shuttle = [
-            action(self, "Play Backward", None, "J", partial(playhead.shuttle, -1)),
-            action(self, "Stop", None, "K", playhead.pause),
-            action(self, "Play Forward", None, "L", partial(playhead.shuttle, 1)),
-        ]
         self.loop = action(self, "Loop", "loop", "Shift+L", None)
         self.loop.setCheckable(True)
         self.loop.setChecked(playhead.loop)
@@ -56,7 +51,6 @@ class TransportBar(QWidget):
             self.forward,
             self.to_start,
             self.to_end,
-            *self.shuttle,
             self.slower,
             self.faster,
             self.loop,
@@ -79,8 +73,11 @@ class TransportBar(QWidget):
         self._layout.addWidget(button(self.loop))
         if marks:
             self._layout.addSpacing(4)
-            for mark in (self.mark_in, self.mark_out, self.clear_marks):
+            for mark in (self.mark_in, self.mark_out):
                 self._layout.addWidget(button(mark))
+        self._clear_button = button(self.clear_marks)
+        self._clear_button.setObjectName("clear-marks")
+        self._layout.addWidget(self._clear_button)
 
         playhead.length_changed.connect(self._update_enabled)
         playhead.playing_changed.connect(self._update_play)
@@ -107,6 +104,7 @@ class TransportBar(QWidget):
         menu.addActions(group.actions())
         group.triggered.connect(self._choose_speed)
         speeds = menu_button(menu, "Speed")
+        speeds.setObjectName("speed")
         speeds.setText("1×")
         # As wide as its longest text, or the row would shift when the speed changes.
         speeds.setMinimumWidth(speeds.fontMetrics().horizontalAdvance("0.25×") + 16)
@@ -136,6 +134,7 @@ class TransportBar(QWidget):
 
     def _update_marks(self) -> None:
         self.clear_marks.setEnabled(self._playhead.trimmed)
+        self._clear_button.setVisible(self._playhead.trimmed)
 
     def _update_speed(self, speed: float) -> None:
         self._speed.setText(f"{speed:g}×".replace("-", "−"))

@@ -9,7 +9,8 @@ from typing import Any
 from PySide6.QtGui import QUndoCommand
 
 from mlxvid.gui.core.database import Database
-from mlxvid.gui.core.jobs import Job, State
+from mlxvid.gui.core.jobs import PAUSED, Job, State
+from mlxvid.gui.core.runner import Runner
 
 
 class AddJobs(QUndoCommand):
@@ -73,6 +74,84 @@ class PlaceJobs(QUndoCommand):
 
     def undo(self) -> None:
         self._database.place_jobs(self._old)
+
+
+class ResumeJobs(QUndoCommand):
+    """Let jobs that ended early wait again; undone, one that runs by then stops."""
+
+    def __init__(self, database: Database, runner: Runner, jobs: Sequence[Job]):
+        super().__init__("Resume Clip" if len(jobs) == 1 else "Resume Clips")
+        self._database = database
+        self._runner = runner
+        self._jobs = list(jobs)
+
+    def redo(self) -> None:
+        for job in self._jobs:
+            self._runner.resume(job.number)
+
+    def undo(self) -> None:
+        for old in self._jobs:
+            now = self._database.job(old.number)
+            if now is not None and now.state is State.WAITING:
+                self._database.replace_job(replace(old, position=now.position))
+            elif _runs(self._runner, old):
+                self._runner.stop(old.state, old.message)
+
+
+class PauseJobs(QUndoCommand):
+    """Set jobs aside that wait or run; they go on when they are resumed."""
+
+    def __init__(self, database: Database, runner: Runner, jobs: Sequence[Job]):
+        super().__init__("Pause Clip" if len(jobs) == 1 else "Pause Clips")
+        self._database = database
+        self._runner = runner
+        self._jobs = list(jobs)
+
+    def redo(self) -> None:
+        for job in self._jobs:
+            if _runs(self._runner, job):
+                self._runner.stop(State.INTERRUPTED, PAUSED)
+                continue
+            now = self._database.job(job.number)
+            if now is not None and now.state is State.WAITING:
+                aside = replace(now, state=State.INTERRUPTED, message=PAUSED)
+                self._database.replace_job(aside)
+
+    def undo(self) -> None:
+        for job in self._jobs:
+            _go_on(self._runner, job)
+
+
+class CancelJob(QUndoCommand):
+    """Cancel the job that runs; undone, it goes on from its checkpoint."""
+
+    def __init__(self, database: Database, runner: Runner, job: Job):
+        super().__init__("Cancel Clip")
+        self._database = database
+        self._runner = runner
+        self._job = job
+
+    def redo(self) -> None:
+        now = self._database.job(self._job.number)
+        if _runs(self._runner, self._job):
+            self._runner.cancel()
+        elif now is not None and now.state is State.WAITING:  # done again
+            self._database.replace_job(replace(now, state=State.CANCELLED, message="Cancelled."))
+
+    def undo(self) -> None:
+        _go_on(self._runner, self._job)
+
+
+def _runs(runner: Runner, job: Job) -> bool:
+    return runner.current is not None and runner.current.id == job.id
+
+
+def _go_on(runner: Runner, job: Job) -> None:
+    """Take a stop back, whether or not it has come about."""
+    if not _runs(runner, job):
+        runner.resume(job.number)
+    elif runner.cancelling:
+        runner.stop(State.WAITING)
 
 
 class EditJob(QUndoCommand):

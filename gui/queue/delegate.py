@@ -1,41 +1,40 @@
-"""How a job looks in the queue: its prompt, its facts, and its state."""
+"""How a job looks in the queue and in the history: its picture, prompt, facts and state."""
 
 from __future__ import annotations
 
-from typing import Any
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QRectF, QSize, QSizeF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter, QPainterPath, QPalette
+from PySide6.QtWidgets import QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter
-from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
-
-from mlxvid.gui.core.jobs import Job, State
-from mlxvid.gui.core.progress_text import progress_text, share
+from mlxvid.gui.core.jobs import PAUSED, Job, State
+from mlxvid.gui.core.progress_text import share
 from mlxvid.gui.widgets.elided import whole_parts
+from mlxvid.gui.widgets.icons import icon
+from mlxvid.gui.widgets.painting import fitted
 from mlxvid.gui.widgets.theme import Colours, colours, small_font
 
-from .list_model import JOB, PROGRESS
+from .roles import BUTTONS, JOB, LINE, PICTURE, PROGRESS
+from .row_buttons import EDGE, SIDE, RowButtons
 
-# Pixels around the lines, between them, and of the bar's height.
+# Pixels around the lines, between them, between picture and lines, and of the bar's height.
 _MARGIN = 12
 _GAP = 3
+_GUTTER = 10
 _BAR = 3
-_STATES = {
-    State.INTERRUPTED: "Interrupted",
-    State.FAILED: "Failed",
-    State.CANCELLED: "Cancelled",
-    State.WAITING: "Waiting",
-}
 
 
 class QueueDelegate(QStyledItemDelegate):
-    """Three lines and a bar: prompt, facts, state."""
+    """A picture beside three lines, prompt, facts, state, and a bar under the running one."""
+
+    def __init__(self, view: QListView):
+        super().__init__(view)
+        self._view = view
+        self.buttons = RowButtons(view, BUTTONS)
 
     def sizeHint(
         self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> QSize:
-        bold, small = _fonts(option.font)
-        lines = QFontMetrics(bold).height() + 2 * QFontMetrics(small).height()
-        return QSize(160, lines + 2 * _GAP + 2 * _MARGIN)
+        return QSize(160, _text_height(option.font) + 2 * _MARGIN)
 
     def paint(
         self,
@@ -44,25 +43,41 @@ class QueueDelegate(QStyledItemDelegate):
         index: QModelIndex | QPersistentModelIndex,
     ) -> None:
         job: Job = index.data(JOB)
-        progress = index.data(PROGRESS)
         look = colours(option.palette)
         painter.save()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setRenderHints(
+            QPainter.RenderHint.Antialiasing | QPainter.RenderHint.SmoothPixmapTransform
+        )
         _paint_background(painter, option, look)
-        bold, small = _fonts(option.font)
         area = option.rect.adjusted(_MARGIN + 4, _MARGIN, -_MARGIN - 4, -_MARGIN)
-        facts = whole_parts(job.facts, QFontMetrics(small), area.width())
-        words, colour = _state_line(job, progress, look)
-        if job.state is State.RUNNING:
-            words = whole_parts(words, QFontMetrics(small), area.width())
+        picture = QRect(area.topLeft(), QSize(area.height(), area.height()))
+        _paint_picture(painter, picture, index.data(PICTURE), look)
+        area.setLeft(picture.right() + 1 + _GUTTER)
+        if self._shows_buttons(option, index):
+            buttons = index.data(BUTTONS)
+            self.buttons.paint(painter, option.rect, buttons)
+            area.setRight(option.rect.right() - EDGE - len(buttons) * SIDE - 4)
+        bold, small = _fonts(option.font)
+        metrics = QFontMetrics(small)
+        words = whole_parts(index.data(LINE), metrics, area.width())
         top = _line(painter, bold, look.text, area, area.top(), job.title)
+        facts = whole_parts(job.facts, metrics, area.width())
         top = _line(painter, small, look.faint, area, top + _GAP, facts)
+        progress = index.data(PROGRESS)
+        under_way = job.state is State.RUNNING or bool(progress)
+        colour = look.text if under_way else _colour(job, look)
         _line(painter, small, colour, area, top + _GAP, words)
-        if job.state is State.RUNNING:
-            top = option.rect.bottom() - _MARGIN + 3
-            bar = QRectF(area.left(), top, area.width(), _BAR)
+        if under_way:
+            bar = QRectF(area.left(), area.bottom() + 4, area.width(), _BAR)
             _paint_bar(painter, bar, share(progress), look)
         painter.restore()
+
+    def _shows_buttons(
+        self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> bool:
+        """Whether the mouse is over a row, or the keyboard at it."""
+        current = self._view.hasFocus() and self._view.currentIndex() == index
+        return current or bool(option.state & QStyle.StateFlag.State_MouseOver)
 
 
 def _paint_background(painter: QPainter, option: QStyleOptionViewItem, look: Colours) -> None:
@@ -78,6 +93,25 @@ def _paint_background(painter: QPainter, option: QStyleOptionViewItem, look: Col
         painter.drawRoundedRect(QRectF(frame).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
 
 
+def _paint_picture(painter: QPainter, place: QRect, image: QImage | None, look: Colours) -> None:
+    shape = QPainterPath()
+    shape.addRoundedRect(QRectF(place), 4, 4)
+    painter.fillPath(shape, QColor(look.stage))
+    if image is None:
+        size = min(24, place.height() // 2)
+        sign = QRect(0, 0, size, size)
+        sign.moveCenter(place.center())
+        icon("film", QPalette.ColorRole.PlaceholderText).paint(painter, sign)
+        return
+    painter.save()
+    painter.setClipPath(shape)
+    room = QRectF(place)
+    room.setSize(fitted(QSizeF(image.size()), room))
+    room.moveCenter(QRectF(place).center())
+    painter.drawImage(room, image)
+    painter.restore()
+
+
 def _paint_bar(painter: QPainter, bar: QRectF, done: float, look: Colours) -> None:
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(QColor(look.line))
@@ -87,15 +121,13 @@ def _paint_bar(painter: QPainter, bar: QRectF, done: float, look: Colours) -> No
     painter.drawRoundedRect(bar, 1.5, 1.5)
 
 
-def _state_line(job: Job, progress: dict[str, Any], look: Colours) -> tuple[str, str]:
-    """The words of the last line, and their colour."""
-    if job.state is State.RUNNING:
-        return progress_text(progress), look.text
-    words = _STATES[job.state]
-    if job.state in (State.INTERRUPTED, State.FAILED) and job.message:
-        colour = look.danger if job.state is State.FAILED else look.warning
-        return f"{words}: {job.message}", colour
-    return words, look.faint
+def _colour(job: Job, look: Colours) -> str:
+    """The colour of the words on the state of a job that isn't under way."""
+    if job.state is State.FAILED:
+        return look.danger
+    if job.state is State.INTERRUPTED and job.message != PAUSED:
+        return look.warning
+    return look.faint
 
 
 def _fonts(font: QFont) -> tuple[QFont, QFont]:
@@ -103,6 +135,11 @@ def _fonts(font: QFont) -> tuple[QFont, QFont]:
     bold = QFont(font)
     bold.setWeight(QFont.Weight.Medium)
     return bold, small_font(font)
+
+
+def _text_height(font: QFont) -> int:
+    bold, small = _fonts(font)
+    return QFontMetrics(bold).height() + 2 * QFontMetrics(small).height() + 2 * _GAP
 
 
 def _line(painter: QPainter, font: QFont, colour: str, area: QRect, top: int, text: str) -> int:

@@ -1,4 +1,4 @@
-"""Qt's model of the queue: the database's jobs in their order, and the progress of one."""
+"""Qt's model of the queue: the jobs that have not ended, and the progress of one."""
 
 from __future__ import annotations
 
@@ -16,18 +16,23 @@ from PySide6.QtCore import (
 )
 
 from mlxvid.gui.core.database import Database
-from mlxvid.gui.core.jobs import Job, State
+from mlxvid.gui.core.fetching import Fetching
+from mlxvid.gui.core.jobs import ENDED, Job, State
 
-JOB = Qt.ItemDataRole.UserRole
-PROGRESS = Qt.ItemDataRole.UserRole + 1
+from .pictures import Pictures
+from .roles import BUTTONS, JOB, LINE, PICTURE, PROGRESS
+from .row_buttons import RowButton
+from .words import NAMES, state_line
+
 _MIME = "application/x-mlxvid-jobs"
-
-_WORDS = {
-    State.WAITING: "waiting",
-    State.RUNNING: "running",
-    State.INTERRUPTED: "interrupted",
-    State.FAILED: "failed",
-    State.CANCELLED: "cancelled",
+_PAUSE = RowButton("pause", "pause", "Pause")
+_RESUME = RowButton("resume", "play", "Resume")
+_CANCEL = RowButton("cancel", "close", "Cancel")
+_REMOVE = RowButton("remove", "close", "Remove from the queue")
+_BUTTONS = {
+    State.WAITING: (_PAUSE, _REMOVE),
+    State.RUNNING: (_PAUSE, _CANCEL),
+    State.INTERRUPTED: (_RESUME, _REMOVE),
 }
 
 
@@ -36,25 +41,39 @@ class QueueModel(QAbstractListModel):
 
     dropped = Signal(list, int)
 
-    def __init__(self, database: Database, parent: QObject | None = None):
+    def __init__(
+        self,
+        database: Database,
+        pictures: Pictures,
+        fetching: Fetching | None = None,
+        parent: QObject | None = None,
+    ):
         super().__init__(parent)
         self._database = database
+        self._pictures = pictures
+        self._fetching = fetching
+        if fetching is not None:
+            fetching.changed.connect(self._redraw)
         self._jobs: list[Job] = []
         self._progress: tuple[int, dict[str, Any]] = (-1, {})
         database.jobs_changed.connect(self.reload)
+        pictures.ready.connect(self._show_picture)
         self.reload()
 
     def reload(self) -> None:
         """Read the database again; selections stay where the jobs and their order are the same."""
-        jobs = self._database.jobs()
+        jobs = [job for job in self._database.jobs() if job.state not in ENDED]
         if [job.id for job in jobs] == [job.id for job in self._jobs]:
             self._jobs = jobs
-            if jobs:
-                self.dataChanged.emit(self.index(0), self.index(len(jobs) - 1))
+            self._redraw()
             return
         self.beginResetModel()
         self._jobs = jobs
         self.endResetModel()
+
+    def _redraw(self) -> None:
+        if self._jobs:
+            self.dataChanged.emit(self.index(0), self.index(len(self._jobs) - 1))
 
     def set_progress(self, job: Job, event: dict[str, Any]) -> None:
         """The worker's latest `progress` event for a job."""
@@ -62,6 +81,11 @@ class QueueModel(QAbstractListModel):
         row = self.row_of(job.number)
         if row >= 0:
             self.dataChanged.emit(self.index(row), self.index(row), [PROGRESS])
+
+    def _show_picture(self, number: int) -> None:
+        index = self.index(self.row_of(number))
+        if index.isValid():
+            self.dataChanged.emit(index, index, [PICTURE])
 
     def at(self, row: int) -> Job | None:
         return self._jobs[row] if 0 <= row < len(self._jobs) else None
@@ -91,12 +115,20 @@ class QueueModel(QAbstractListModel):
             Qt.ItemDataRole.AccessibleTextRole: lambda: _spoken(job),
             JOB: lambda: job,
             PROGRESS: lambda: self._progress_of(job),
+            LINE: lambda: self._download_of(job)[0] or state_line(job, self._progress_of(job)),
+            PICTURE: lambda: self._pictures.of(job),
+            BUTTONS: lambda: _BUTTONS[job.state],
         }
         return answers[role]() if role in answers else None
 
     def _progress_of(self, job: Job) -> dict[str, Any]:
+        if job.state is State.WAITING:
+            return self._download_of(job)[1]
         number, event = self._progress
         return event if number == job.id and job.state is State.RUNNING else {}
+
+    def _download_of(self, job: Job) -> tuple[str, dict[str, Any]]:
+        return ("", {}) if self._fetching is None else self._fetching.state_of(job)
 
     def flags(self, index: QModelIndex | QPersistentModelIndex) -> Qt.ItemFlag:
         job = self.at(index.row())
@@ -141,4 +173,4 @@ def _tooltip(job: Job) -> str:
 
 def _spoken(job: Job) -> str:
     """A job for screen readers."""
-    return f"{job.title}, {_WORDS.get(job.state, '')}. {job.message}"
+    return f"{job.title}, {NAMES[job.state].lower()}. {job.message}"

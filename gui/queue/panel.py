@@ -1,10 +1,10 @@
-"""The queue panel: jobs that run, wait, or ended early and can be resumed."""
+"""The queue panel: jobs that run, wait, or were interrupted; and the history beside them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QItemSelectionModel, QPoint, Qt, Signal
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPoint, Qt, Signal
 from PySide6.QtGui import QAction, QKeySequence, QUndoStack
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -19,42 +19,50 @@ from PySide6.QtWidgets import (
 )
 
 from mlxvid.gui.core.database import Database
+from mlxvid.gui.core.fetching import Fetching
 from mlxvid.gui.core.jobs import Job, State, grouped
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.widgets.icons import icon
 
-from .commands import AddJobs, PlaceJobs, RemoveJobs
+from .commands import AddJobs, CancelJob, PauseJobs, PlaceJobs, RemoveJobs, ResumeJobs
 from .delegate import QueueDelegate
+from .history import HistoryView
 from .list_model import QueueModel
+from .pictures import Pictures
 from .summary import QueueSummary
-
-_ENDED = (State.INTERRUPTED, State.FAILED, State.CANCELLED)
 
 
 class QueuePanel(QWidget):
     """The list of jobs, and the actions on them.
 
-    edit: a job whose settings the user wants to change. Every change goes through `undo_stack`,
-    except pausing and resuming.
+    edit: a job whose settings the user wants to change. open_clip: the id of a clip that was made.
+    Every change goes through `undo_stack`, except pausing and resuming the queue.
     """
 
     edit = Signal(object)
+    open_clip = Signal(int)
 
     def __init__(
         self,
         database: Database,
         runner: Runner,
         undo_stack: QUndoStack,
+        fetching: Fetching | None = None,
         parent: QWidget | None = None,
     ):
         super().__init__(parent)
         self._database = database
         self._runner = runner
         self._undo_stack = undo_stack
-        self.model = QueueModel(database, self)
+        pictures = Pictures(self)
+        self.model = QueueModel(database, pictures, fetching, self)
+        self.history = HistoryView(database, runner, undo_stack, pictures)
+        self.history.edit.connect(self.edit)
+        self.history.open_clip.connect(self.open_clip)
         self.view = QListView(self)
         self.view.setModel(self.model)
-        self.view.setItemDelegate(QueueDelegate(self.view))
+        delegate = QueueDelegate(self.view)
+        self.view.setItemDelegate(delegate)
         self.view.setAccessibleName("Queue")
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.view.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
@@ -71,7 +79,9 @@ class QueuePanel(QWidget):
         self.model.modelAboutToBeReset.connect(self._note_selection)
         self.model.modelReset.connect(self._restore_selection)
         self.model.dataChanged.connect(self._update)
+        delegate.buttons.pressed.connect(self._press)
         runner.progressed.connect(self.model.set_progress)
+        runner.previewed.connect(lambda frames, _: pictures.show_preview(runner.current, frames))
         runner.changed.connect(self._update)
         self._kept: list[int] = []
         self._update()
@@ -127,6 +137,20 @@ class QueuePanel(QWidget):
         self.down_action = action(
             "Move Down", "down", ["Alt+Down"], lambda: self._shift(1), "Run it later"
         )
+        self.hold_action = action(
+            "Pause", "pause", ["P"], self.hold, "Set it aside until you resume it"
+        )
+        self.cancel_action = action(
+            "Cancel",
+            "close",
+            [Qt.Key.Key_Delete, Qt.Key.Key_Backspace],
+            self.cancel_current,
+            "Stop it; the history has Resume",
+        )
+        self.history_action = action(
+            "History", "clock", [], self._show_page, "What was made, failed or was cancelled"
+        )
+        self.history_action.setCheckable(True)
         self.pause_action = action(
             "Pause Queue",
             "pause",
@@ -137,6 +161,8 @@ class QueuePanel(QWidget):
         self.pause_action.setCheckable(True)
         self.actions_on_jobs = [
             self.resume_action,
+            self.hold_action,
+            self.cancel_action,
             self.next_action,
             self.up_action,
             self.down_action,
@@ -156,24 +182,56 @@ class QueuePanel(QWidget):
         return command.added
 
     def resume(self) -> None:
-        for job in self.chosen():
-            self._runner.resume(job.number)
+        """Let the chosen jobs that were interrupted wait again."""
+        self.resume_jobs([job for job in self.chosen() if job.state is State.INTERRUPTED])
+
+    def resume_jobs(self, jobs: list[Job]) -> None:
+        """Let jobs that ended early wait again."""
+        if jobs:
+            self._undo_stack.push(ResumeJobs(self._database, self._runner, jobs))
+
+    def hold(self) -> None:
+        """Set the chosen jobs aside that wait or run."""
+        jobs = [job for job in self.chosen() if job.state is not State.INTERRUPTED]
+        if jobs:
+            self._undo_stack.push(PauseJobs(self._database, self._runner, jobs))
+
+    def cancel_current(self) -> None:
+        """Cancel the job that runs."""
+        if self._runner.current is not None and not self._runner.cancelling:
+            self._undo_stack.push(CancelJob(self._database, self._runner, self._runner.current))
 
     def run_next(self) -> None:
-        """Put the chosen jobs before all others; those that had ended early wait again."""
+        """Put the chosen jobs before all others; those that were interrupted wait again."""
         jobs = [job for job in self.chosen() if job.state is not State.RUNNING]
-        self._place([job.number for job in jobs], 0)
-        for job in jobs:
-            self._runner.resume(job.number)
+        ids = [job.number for job in jobs]
+        interrupted = [job for job in jobs if job.state is State.INTERRUPTED]
+        self._undo_stack.beginMacro("Run Next")
+        self._undo_stack.push(PlaceJobs(self._database, ids, 0))
+        if interrupted:
+            self._undo_stack.push(ResumeJobs(self._database, self._runner, interrupted))
+        self._undo_stack.endMacro()
 
     def edit_chosen(self) -> None:
         if self.edit_action.isEnabled():
             self.edit.emit(self.chosen()[0])
 
     def edit_job(self, number: int) -> None:
-        """Edit a job that does not run."""
+        """Edit a job that does not run, in the queue or in the history."""
         self.select(number)
-        self.edit_chosen()
+        job = self._database.job(number)
+        if job is not None and job.state not in (State.RUNNING, State.DONE):
+            self.edit.emit(job)
+
+    def show_history(self) -> None:
+        """Show what became of earlier jobs."""
+        self.history_action.setChecked(True)
+        self._show_page()
+
+    def set_then(self, words: str) -> None:
+        """Say what follows when the queue is done, "" for nothing."""
+        self._summary.then = words
+        self._update()
 
     def duplicate(self) -> None:
         """Add the same jobs at the end, each with the next seed that the queue has not, to make
@@ -202,6 +260,13 @@ class QueuePanel(QWidget):
         if rows and rows[0] + step >= 0 and rows[-1] + step < self.model.rowCount():
             self._place(ids, rows[0] - 1 if step < 0 else rows[-1] + 2)
 
+    def _press(self, index: QModelIndex, name: str) -> None:
+        """Do what a button in a row is for."""
+        self.view.setCurrentIndex(index)
+        deeds = {"pause": self.hold, "resume": self.resume, "remove": self.remove}
+        deeds["cancel"] = self.cancel_current
+        deeds[name]()
+
     def _toggle_pause(self) -> None:
         self._runner.pause(not self._runner.paused)
 
@@ -213,6 +278,10 @@ class QueuePanel(QWidget):
         head = QHBoxLayout()
         head.setContentsMargins(16, 8, 8, 4)
         head.addWidget(self._summary, 1)
+        self._heading = QLabel("History")
+        self._heading.setProperty("role", "heading")
+        head.addWidget(self._heading, 1)
+        head.addWidget(self._button(self.history_action))
         head.addWidget(pause)
         empty = QLabel(
             "The queue is empty.\nClips that you generate while another\nis running wait here."
@@ -223,6 +292,7 @@ class QueuePanel(QWidget):
         self._pages = QStackedLayout()
         self._pages.addWidget(self.view)
         self._pages.addWidget(empty)
+        self._pages.addWidget(self.history)
         foot = QHBoxLayout()
         foot.setContentsMargins(12, 4, 8, 8)
         self._resume_button = self._button(self.resume_action)
@@ -254,9 +324,13 @@ class QueuePanel(QWidget):
     def _update(self, *_: object) -> None:
         """Update the actions and the summary."""
         jobs = self.model.jobs
-        chosen = self.chosen()
+        here = not self.history_action.isChecked()
+        chosen = self.chosen() if here else []  # the history has actions with the same keys
         idle = [job for job in chosen if job.state is not State.RUNNING]
-        self.resume_action.setEnabled(any(job.state in _ENDED for job in chosen))
+        interrupted = [job for job in idle if job.state is State.INTERRUPTED]
+        self.resume_action.setEnabled(bool(interrupted))
+        self.hold_action.setEnabled(len(interrupted) < len(chosen))
+        self.cancel_action.setEnabled(bool(chosen) and not idle)
         self._resume_button.setVisible(self.resume_action.isEnabled())
         for action in (self.next_action, self.up_action, self.down_action, self.remove_action):
             action.setEnabled(bool(idle))
@@ -266,8 +340,15 @@ class QueuePanel(QWidget):
         self.pause_action.setIcon(icon("play" if self._runner.paused else "pause"))
         self.pause_action.setText("Resume Queue" if self._runner.paused else "Pause Queue")
         self._summary.show_jobs(jobs)
-        self._pages.setCurrentIndex(0 if jobs else 1)
-        self._foot.setVisible(bool(jobs))
+        self._summary.setVisible(here)
+        self._heading.setVisible(not here)
+        self._pages.setCurrentIndex(2 if not here else 0 if jobs else 1)
+        self._foot.setVisible(here and bool(jobs))
+
+    def _show_page(self) -> None:
+        """Show the queue or the history."""
+        self._update()
+        (self.history.view if self.history_action.isChecked() else self.view).setFocus()
 
     def _show_menu(self, place: QPoint) -> None:
         menu = QMenu(self)
@@ -291,7 +372,10 @@ class QueuePanel(QWidget):
         self._update()
 
     def select(self, number: int) -> None:
-        """Choose one job."""
+        """Show one job, in the queue or in the history."""
         row = self.model.row_of(number)
+        self.history_action.setChecked(row < 0 and self.history.model.row_of(number) >= 0)
+        self.history.select(number)
+        self._update()
         if row >= 0:
             self.view.setCurrentIndex(self.model.index(row))

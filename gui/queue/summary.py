@@ -9,7 +9,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QLabel, QWidget
 
 from mlxvid.gui.core.database import Database
-from mlxvid.gui.core.jobs import Job, State
+from mlxvid.gui.core.jobs import PAUSED, Job, State
 from mlxvid.gui.core.progress_text import share
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.core.times import Expected, end_in, expected
@@ -22,7 +22,7 @@ _NO_MATTER = {"prompt", "negative_prompt", "seed", "group"}
 
 
 class QueueSummary(QLabel):
-    """Jobs to be made and jobs that ended early, in words."""
+    """Jobs to be made and jobs that ended early, in words; and `then`, what follows after them."""
 
     def __init__(self, database: Database, runner: Runner, parent: QWidget | None = None):
         super().__init__(parent)
@@ -31,6 +31,7 @@ class QueueSummary(QLabel):
         set_role(small(self), "faint")
         self._database = database
         self._runner = runner
+        self.then = ""
         self._jobs: Sequence[Job] = ()
         self._share = 0.0  # of the job that runs
         self._times: dict[str, Expected | None] = {}  # by all that a clip's time depends on
@@ -48,10 +49,13 @@ class QueueSummary(QLabel):
 
     def _show(self) -> None:
         to_make = [job for job in self._jobs if job.state in (State.WAITING, State.RUNNING)]
-        ended = len(self._jobs) - len(to_make)
+        aside = sum(job.message == PAUSED for job in self._jobs)
+        ended = len(self._jobs) - len(to_make) - aside
         parts = ["Paused"] if self._runner.paused else []
         parts += [self._to_make(to_make)] if to_make else []
         parts += [f"{ended} ended early"] if ended else []
+        parts += [f"{aside} set aside"] if aside else []
+        parts += [self.then] if self.then else []
         self.setText(" · ".join(parts))
 
     def _to_make(self, jobs: Sequence[Job]) -> str:

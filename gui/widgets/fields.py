@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QDoubleSpinBox,
     QFrame,
     QGridLayout,
+    QHBoxLayout,
     QSizePolicy,
     QSpinBox,
     QStyle,
@@ -155,15 +156,20 @@ def pick(field: QComboBox, value: object) -> None:
             return
 
 
-def labelled(text: str, field: QWidget) -> QWidget:
-    """A field with its label above."""
+def labelled(text: str, field: QWidget, *beside: QWidget) -> QWidget:
+    """A field with its label above, and other things at the end of the label's line."""
     box = QWidget()
     layout = QVBoxLayout(box)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(3)
     label = faint_label(text)
     label.setBuddy(field)
-    layout.addWidget(label)
+    top = QHBoxLayout()
+    top.setSpacing(2)
+    top.addWidget(label, 1)
+    for thing in beside:
+        top.addWidget(thing)
+    layout.addLayout(top)
     layout.addWidget(field)
     return box
 

@@ -12,6 +12,7 @@ _SHAPES = {
     "add": '<path d="M12 5v14M5 12h14"/>',
     "cancel": '<rect x="7" y="7" width="10" height="10" rx="1.5"/>',
     "check": '<path d="M6 12.5l4 4 8-9"/>',
+    "clock": '<circle cx="12" cy="12" r="7.5"/><path d="M12 8v4.2l3 1.8"/>',
     "close": '<path d="M7 7l10 10M17 7L7 17"/>',
     "compare": '<rect x="4" y="6" width="16" height="12" rx="1.5"/><path d="M12 3v18"/>',
     "copy": '<rect x="8" y="8" width="11" height="11" rx="2"/><path d="M15 5H7a2 2 0 0 0-2 2v8"/>',
@@ -34,6 +35,8 @@ _SHAPES = {
         '<rect x="4" y="5" width="16" height="14" rx="2"/><circle cx="9" cy="10" r="1.5"/>'
         '<path d="M5 17l5-5 4 4 2-2 3 3"/>'
     ),
+    "info": '<circle cx="12" cy="12" r="8"/><path d="M12 11v5"/>' + _DOT.format(12, 8),
+    "history": '<circle cx="12" cy="12" r="7.5"/><path d="M12 7.5V12l3 2"/>',
     "last": '<path d="M17 6v12M6 6l8 6-8 6z"/>',
     "lock": (
         '<rect x="6" y="11" width="12" height="8" rx="1.5"/>'
@@ -47,6 +50,7 @@ _SHAPES = {
     "pause": '<path d="M9 6v12M15 6v12"/>',
     "play": '<path d="M8 5.5l11 6.5-11 6.5z"/>',
     "resume": '<path d="M19 12a7 7 0 1 1-2.1-5"/><path d="M19 4v4h-4"/>',
+    "playhead": '<path d="M8 5h8v4l-4 4-4-4z"/><path d="M12 13v7"/>',
     "right": '<path d="M10 7l5 5-5 5"/>',
     "search": '<circle cx="11" cy="11" r="5.5"/><path d="M15.2 15.2L20 20"/>',
     "sliders": (

@@ -42,18 +42,19 @@ class Notice:
     """One notice.
 
     actions: a label each, and what its button does. wrong: whether it reports a problem. name: by
-    which it can be withdrawn.
+    which it can be withdrawn. stays: it is closed by hand, though it needs no answer.
     """
 
     text: str
     actions: Sequence[NoticeAction] = ()
     wrong: bool = False
     name: str = ""
+    stays: bool = False
 
     @property
     def informs(self) -> bool:
-        """Whether it needs no answer, and reports no problem."""
-        return not self.actions and not self.wrong
+        """Whether it needs no answer, and reports no problem, so that it goes by itself."""
+        return not self.actions and not self.wrong and not self.stays
 
 
 class NoticeBar(QWidget):
@@ -88,6 +89,8 @@ class NoticeBar(QWidget):
     def show_notice(self, notice: Notice) -> None:
         """Show a notice, and log it."""
         log.log(logging.WARNING if notice.wrong else logging.INFO, "%s", notice.text)
+        if notice.informs and any(_says(row.notice, notice) for row in self._rows):
+            return
         for row in list(self._rows):
             same = row.notice.name == notice.name if notice.name else row.notice.text == notice.text
             if same or notice.informs and row.notice.informs:
@@ -131,6 +134,11 @@ class NoticeBar(QWidget):
         self._more.setText(f"and {hidden} more, shown when these are closed")
         self._more.setVisible(hidden > 0)
         self.setVisible(bool(self._rows))
+
+
+def _says(standing: Notice, notice: Notice) -> bool:
+    """Whether a notice that stays says the same as another, and more."""
+    return not standing.informs and standing.text == notice.text
 
 
 class _Row(QWidget):

@@ -11,11 +11,16 @@ def fitted(size: QSizeF, area: QRectF) -> QSizeF:
     return size.scaled(area.size(), Qt.AspectRatioMode.KeepAspectRatio)
 
 
+def badge_size(painter: QPainter, text: str) -> QSize:
+    """The size of a badge that says all of `text`."""
+    metrics = painter.fontMetrics()
+    return QSize(metrics.horizontalAdvance(text) + 16, metrics.height() + 8)
+
+
 def draw_badge(painter: QPainter, text: str, corner: QPoint, room: int) -> None:
     """Draw a few words on a dark ground, readable on any picture, elided to `room` pixels."""
-    metrics = painter.fontMetrics()
-    text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, room - 16)
-    box = QRect(corner, QSize(metrics.horizontalAdvance(text) + 16, metrics.height() + 8))
+    text = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, room - 16)
+    box = QRect(corner, badge_size(painter, text))
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(Qt.PenStyle.NoPen)

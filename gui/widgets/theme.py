@@ -166,6 +166,13 @@ QWidget[role="panel"], QScrollArea[role="panel"],
 QScrollArea[role="panel"] > QWidget > QWidget {{
     background: {c.panel};
 }}
+QFrame[role="card"] {{
+    background: {c.panel}; border: 1px solid {c.line}; border-radius: 10px;
+}}
+QPushButton[role="link"] {{
+    background: transparent; border: none; color: {c.accent}; padding: 2px 0; text-align: left;
+}}
+QPushButton[role="link"]:hover, QPushButton[role="link"]:focus {{ text-decoration: underline; }}
 QWidget[role="stage"] {{ background: {c.stage}; }}
 QWidget[role="notices"] {{
     background: {c.panel}; border: 1px solid {c.line}; border-radius: 8px;
@@ -174,6 +181,7 @@ QLabel[role="faint"] {{ color: {c.faint}; }}
 QLabel[role="danger"] {{ color: {c.danger}; }}
 QLabel[role="warning"] {{ color: {c.warning}; }}
 QLabel[role="heading"] {{ font-weight: 600; }}
+QFrame[role="popup"] {{ background: {c.panel}; border: 1px solid {c.line}; }}
 QFrame[role="line"] {{ background: {c.line}; border: none; }}
 
 QLineEdit, QPlainTextEdit, QSpinBox, QDoubleSpinBox, QComboBox {{
@@ -240,6 +248,8 @@ QTabBar::tab:selected {{ color: {c.text}; border-bottom-color: {c.accent}; }}
 QTabBar::tab:focus {{ color: {c.accent}; }}
 
 QListView {{ background: {c.panel}; border: none; outline: none; }}
+QListWidget::item {{ padding: 5px 4px; border-radius: 4px; color: {c.text}; }}
+QListWidget::item:selected {{ background: {c.hover}; }}
 QProgressBar {{
     background: {c.line}; border: none; border-radius: 2px; max-height: 4px; min-height: 4px;
 }}

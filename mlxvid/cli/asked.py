@@ -22,7 +22,8 @@ from .prompts import read_prompt, read_prompts
 _OF_THE_MODEL = frozenset(
     {
         "revision", "options", "sampler", "shift", "attention", "length_extrapolation",
-        "draft_decode",
+        "draft_decode", "cache", "cache_threshold",
+        "guidance_method", "skip_layers",
     }
 )  # fmt: skip
 

@@ -73,6 +73,8 @@ def _ended_early(error: BaseException, signals: _Signals, as_json: bool) -> int:
         facts = {"event": "error", "kind": type(error).__name__}
     if isinstance(error, MemoryError):
         message = "The memory is full: close other programs, or give smaller pictures or clips."
+    if as_json and isinstance(error, MlxvidError):
+        facts["sentence"] = message  # for programs that call settings otherwise
     message = spelled_as_flags(message)
     if as_json:
         facts["message"] = message

@@ -112,6 +112,7 @@ class _Json(_Quiet):
 def progress_facts(progress: Progress) -> dict[str, Any]:
     """A progress as JSON-able facts, times in seconds."""
     remaining = None if progress.remaining is None else round(progress.remaining, 3)
+    skipped = {"skipped": progress.skipped} if progress.skipped else {}
     return {
         "stage": progress.stage,
         "step": progress.step,
@@ -119,4 +120,5 @@ def progress_facts(progress: Progress) -> dict[str, Any]:
         "fraction": round(progress.fraction, 3),
         "elapsed": round(progress.elapsed, 3),
         "remaining": remaining,
+        **skipped,
     }

@@ -13,8 +13,14 @@ from .flags import spelled_as_flags
 Row = tuple[str, str]
 
 
-def plan_text(counts: Counts, guess: Mapping[str, float] | None = None) -> str:
-    """The plan, a fact a line. guess: seconds by stage."""
+def plan_text(
+    counts: Counts,
+    guess: Mapping[str, float] | None = None,
+    evaluations: tuple[int, int] | None = None,
+) -> str:
+    """The plan, a fact a line. guess: seconds by stage. evaluations: the least and the most of the
+    network.
+    """
     latent = _times(counts.latent_shape)
     clip = _times((counts.frames, counts.height, counts.width))
     grid = _times(counts.token_grid)
@@ -34,6 +40,8 @@ def plan_text(counts: Counts, guess: Mapping[str, float] | None = None) -> str:
     ]
     if isinstance(counts, Plan):
         rows = [_model_row(counts), *rows, *_cost_rows(counts)]
+    if evaluations is not None:
+        rows.append(("evaluations", _evaluations_text(*evaluations)))
     if guess is not None:
         rows.append(("time", _guess_text(guess)))
     return _table(rows)
@@ -89,6 +97,11 @@ def _cost_rows(plan: Plan) -> list[Row]:
         ("fits", fits),
     ]
     return rows
+
+
+def _evaluations_text(least: int, most: int) -> str:
+    found = f"{most:,}" if least == most else f"{least:,} to {most:,}, as the step cache finds"
+    return f"{found} (of the network, with one prompt)"
 
 
 def _guess_text(guess: Mapping[str, float]) -> str:

@@ -16,6 +16,7 @@ from mlxvid.macos import awake, leave_out_of_backups
 from mlxvid.version import __version__
 
 from .cache import (
+    COMMIT,
     CachedRevision,
     hub_cache_folder,
     listed_sizes,
@@ -25,7 +26,7 @@ from .cache import (
 )
 from .kinds import check_model, original_of, terms_of
 from .selection import INDEX, PATTERNS
-from .transfer import Transfer, fetch_all
+from .transfer import TIMEOUT, Transfer, fetch_all
 
 if TYPE_CHECKING:
     from mlxvid.progress import Watch
@@ -61,6 +62,7 @@ def download(
     :class:`ModelNotFoundError` where it can't be had.
     """
     with _hub_errors(repo, revision):
+        _reach(repo, revision)
         folder = _snapshot(repo, revision, [INDEX])
         found = revision_at(repo, folder.name, patterns)
         # The hub was never asked what is in it, and can't be now, or can't be remembered.
@@ -96,6 +98,7 @@ def download_file(
     come along with an adapter of PEFT's. Raises :class:`ModelNotFoundError`.
     """
     with _hub_errors(repo, revision):
+        _reach(repo, revision)
         folder = _snapshot(repo, revision, [INDEX])
         sizes = listed_sizes(repo, folder.name) or {}
         if file is None:
@@ -129,6 +132,17 @@ def _only_weights(repo: str, names: Iterable[str]) -> str:
         f"{repo} has {len(found) or 'no'} .safetensors files{listed}; name the LoRA's file as in "
         f"{repo}:FILE."
     )
+
+
+def _reach(repo: str, revision: str | None) -> None:
+    """Ask the hub once for a commit of which nothing is here: its client would ask for half a
+    minute before it says that the hub is out of reach.
+    """
+    from huggingface_hub import HfApi
+
+    is_commit = revision is not None and COMMIT.fullmatch(revision)
+    if is_commit and not (repository_folder(repo) / "snapshots" / str(revision)).is_dir():
+        HfApi().model_info(repo, revision=revision, timeout=TIMEOUT)
 
 
 def _snapshot(repo: str, revision: str | None, patterns: Sequence[str]) -> Path:

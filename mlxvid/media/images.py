@@ -114,22 +114,28 @@ def read_thumbnail(path: str | os.PathLike, side: int) -> np.ndarray:
     return np.asarray(image)
 
 
-def fit(image: np.ndarray, width: int, height: int) -> tuple[np.ndarray, str | None]:
+def fit(
+    image: np.ndarray, width: int, height: int, focus: float = 0.5
+) -> tuple[np.ndarray, str | None]:
     """`image` (uint8 ``[H, W, 3]``) as uint8 ``[height, width, 3]``, and what was done to it.
 
     The picture is scaled (Lanczos) until it covers the asked size, never stretched, and what sticks
-    out is cropped evenly from both sides. What was done is a sentence; None where the picture has
-    that size already, and is given back as it is.
+    out is cropped. focus: the share of that which goes at the left or top, half by default. What
+    was done is a sentence; None where the picture has that size already, and is given back as it
+    is.
     """
     have_height, have_width = image.shape[:2]
     if (have_width, have_height) == (width, height):
         return image, None
-    fitted = ImageOps.fit(Image.fromarray(image), (width, height), Image.Resampling.LANCZOS)
+    method = Image.Resampling.LANCZOS
+    centre = (focus, focus)
+    fitted = ImageOps.fit(Image.fromarray(image), (width, height), method, centering=centre)
     scale = max(width / have_width, height / have_height)
     verb = "enlarged" if scale > 1 else "reduced" if scale < 1 else "kept at its scale"
     over_x = have_width * scale - width
     over_y = have_height * scale - height
-    sides = "left and right" if over_x > over_y else "top and bottom"
+    first, last = ("left", "right") if over_x > over_y else ("top", "bottom")
+    sides = {0.0: last, 1.0: first}.get(focus, f"{first} and {last}")
     crop = f" and cropped at the {sides}" if max(over_x, over_y) >= 0.5 else ""
     sizes = f"({have_width}x{have_height}) was {verb}{crop} to {width}x{height}"
     kept = width * height / (have_width * have_height * scale**2)

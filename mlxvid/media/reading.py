@@ -158,12 +158,10 @@ def _read_animation(source: Path) -> Contents:
     if not total:
         return Contents(np.stack(pictures), UNTIMED_FPS, tag)
     if tag is not None:
-        # Neither where another program has changed its timing since.
-        for expected in (
-            gif_starts(tag["frames"], tag["fps"]),
-            webp_starts(tag["frames"], tag["fps"]),
-        ):
-            if expected[-1] == starts[-1]:
+        for starts_of in (gif_starts, webp_starts):
+            expected = starts_of(tag["frames"], tag["fps"])
+            # Otherwise another program has changed its timing since.
+            if expected[-1] == starts[-1] and np.isin(starts, expected).all():
                 return Contents(_shown(pictures, starts, expected[:-1]), tag["fps"], tag)
     mean = Fraction(1000 * len(pictures) / total)
     timing = Timing(starts[:-1] / 1000, milliseconds[-1] / 1000, [mean])

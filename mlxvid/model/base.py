@@ -1,15 +1,13 @@
 """The contract of a family: model -> shot -> stages, of which the loop in mlxvid.run knows no more.
 
 A :class:`Model` has the networks of one model. It makes a :class:`Shot` for a run: conditions,
-state, and which network predicts when. A shot goes through its :class:`Stage` objects in turn, each
-a scheduler with steps of its own; what a stage takes from the clip, and puts back, is its `begin`
-and `end`.
+state, and which network predicts when. A shot goes through its :class:`Stage` objects in turn
+(:mod:`mlxvid.model.shot`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,20 +18,20 @@ from mlx.utils import tree_flatten
 
 from mlxvid.layers import bounds
 from mlxvid.progress import Watch
-from mlxvid.schedulers import Predict, Scheduler
+from mlxvid.schedulers import Scheduler
 
 from .attention_call import AttentionCall, Blocks
 from .card import Card, Part
 from .conditions import Conditions
 from .folder import Folder
-from .guidance import NEGATIVE, PROMPT, classifier_free
+from .guidance import NEGATIVE, PROMPT
 from .machine import this_machine
 from .memory import in_one_batch
 from .prompt_cache import PromptCache, digest_of
 from .request import Request
-
-Passes = Mapping[str, Conditions]
-"""The conditions of each pass through the network, by what steers it: "negative", "prompt"."""
+from .shot import Passes as Passes
+from .shot import Shot as Shot
+from .shot import Stage as Stage
 
 
 class Components(Protocol):
@@ -91,7 +89,7 @@ class Model:
 
     def advice(self, prompt: str) -> str | None:
         """A line for a prompt that this model can't do much with, or None."""
-        return None
+        return self.card.advice(prompt)
 
     def shot(self, request: Request, noise: mx.array, watch: Watch) -> Shot:
         """One run. noise: latents [1, F, H, W, C] to begin with."""
@@ -206,6 +204,10 @@ class Model:
 
     # --- steps -----------------------------------------------------------------------------------
 
+    def denoiser_at(self, time: float) -> str:
+        """The component that predicts at a time, of models that have several for their steps."""
+        return self.denoiser
+
     def scheduler(self, request: Request) -> Scheduler:
         """The scheduler of the request's sampler, steps and shift."""
         raise NotImplementedError
@@ -257,116 +259,3 @@ class Model:
         weights = sum(array.nbytes for array in parameters.values())
         dtype = self.components.dtype
         return in_one_batch(tokens, rows, weights, self.card, dtype, this_machine())
-
-
-class Shot:
-    """One run of a model: its request, what it begins with, its conditions and its state.
-
-    clip: latents of the clip that it is made from, if any, which its stages begin from; state:
-    arrays that are kept from one prediction to the next, such as caches; they are saved with an
-    interrupted run and restored with it. A family whose runs have more than one stage, other
-    guidance or a state of their own has a Shot of its own.
-    """
-
-    def __init__(self, model: Any, request: Request, noise: mx.array, passes: Passes):
-        self.model = model
-        self.request = request
-        self.noise = noise
-        self.passes = passes
-        self.clip: mx.array | None = None
-        self.state: dict[str, mx.array] = {}
-
-    @property
-    def steps(self) -> Sequence[int]:
-        """The number of steps of each stage, in order."""
-        return (self.request.steps - self.request.first,)
-
-    def stage(self, number: int, x: mx.array) -> Stage:
-        """Stage `number`. x: the latents that the stages before it have made, or the noise."""
-        scheduler = self.model.scheduler(self.request)
-        return Stage(scheduler, self.passes, self.request.first, self.clip)
-
-    def predictor(self, stage: Stage, step: int, latent_frames: int) -> Predict:
-        """What the scheduler calls in a step: by default the model's predictions for each pass,
-        combined by classifier-free guidance.
-
-        latent_frames: of the latents that it is called with.
-        """
-
-        def predict(x: mx.array, time: float, conditions: Conditions) -> mx.array:
-            return self.model.predict(x, time, conditions, self.request)
-
-        if stage.batched is None:  # once: later steps may have another network in memory
-            rows = len(stage.passes)
-            fits = rows > 1 and self.model.batched(rows, latent_frames, self.request)
-            stage.batched = fits
-        batch = stage.batch if stage.batched else None
-        return classifier_free(predict, stage.passes, self.scale(stage, step), batch)
-
-    def scale(self, stage: Stage, step: int) -> float:
-        """The guidance scale of a step: the request's, but for models that change it underway."""
-        return self.model.card.scale(self.request.guidance, self.request.true_guidance)
-
-    def finished(self, number: int, x: mx.array) -> Iterable[mx.array]:
-        """Frames [n, H, W, 3] in about [-1, 1] that are final once stage `number` has made `x`, for
-        models that hand them out as they are done; :meth:`finish` then leaves them out.
-        """
-        return ()
-
-    def finish(
-        self, latents: mx.array, settings: Mapping[str, Any], watch: Watch | None = None
-    ) -> Iterator[mx.array]:
-        """The clip's frames [n, H, W, 3] in about [-1, 1], chunk after chunk."""
-        return self.model.finish(latents, settings, watch)
-
-
-class Stage:
-    """A part of a run, with a scheduler and steps of its own.
-
-    passes: the conditions of each pass. first: the step to begin with, later than 0 where what it
-    begins from is a noised clip. clip: its latents, where these are not what the stage is given.
-    """
-
-    def __init__(
-        self,
-        scheduler: Scheduler,
-        passes: Passes,
-        first: int = 0,
-        clip: mx.array | None = None,
-    ):
-        self.scheduler = scheduler
-        self.passes = passes
-        self.first = first
-        self.clip = clip
-        self.batched: bool | None = None
-        """Whether all passes go through the network at once; None before the first step."""
-
-    @cached_property
-    def batch(self) -> Conditions:
-        """The conditions of all passes, stacked."""
-        return Conditions.stacked(list(self.passes.values()))
-
-    @property
-    def calls(self) -> int:
-        """The calls of a network in a step: one a pass and evaluation, where none are batched."""
-        return self.scheduler.evaluations * (1 if self.batched else len(self.passes))
-
-    def begin(self, x: mx.array) -> mx.array:
-        """The latents that its first step takes, of the clip's latents (at first, noise): sliced,
-        noised, upsampled, padded.
-        """
-        if self.clip is None:
-            return self.scheduler.begin(x)
-        return self.scheduler.noised(self.clip, x, self.first)
-
-    def merged(self, x: mx.array, y: mx.array) -> mx.array:
-        """The clip's latents `x` with the stage's `y` in their place, at any step."""
-        return y
-
-    def preview(self, x: mx.array, x0: mx.array) -> mx.array:
-        """The latents that a preview decodes, of the x0 that the scheduler predicted."""
-        return self.merged(x, x0)
-
-    def end(self, x: mx.array, y: mx.array) -> mx.array:
-        """The clip's latents after the stage: what the next begins with, or what is decoded."""
-        return self.merged(x, y)

@@ -16,9 +16,11 @@ from typing import Any, Literal, TypeVar
 
 from mlxvid.text.streamed import Streamed
 
+from .caching import Tea
 from .extrapolation import Extrapolation
 from .folder import Folder
 from .geometry import ATTENTION_MODES, Defaults, Geometry
+from .knows import Knows
 from .settings import SETTINGS, Setting
 from .tiny import TinyDecoder
 
@@ -31,6 +33,10 @@ ABILITIES = frozenset({"keyframe_clips", "keyframe_strength"})
 
 CLIP_TO_CLIP = frozenset({"video", "strength"})
 """What a card takes whose model can begin from a noised clip."""
+
+
+GUIDED = frozenset({"guidance_method", "skip_layers", "skip_scale", "skip_start", "skip_stop"})
+"""What a card takes whose model is guided as others are."""
 
 
 @dataclass(frozen=True)
@@ -152,9 +158,11 @@ class Family:
     settings that go together, by name. needed: files that its models have besides their components'
     configs and weights, of each group one at least. layouts: modules of mlxvid.convert.layouts that
     recognise its original releases. examples: of its use, for --help. model: where its class is.
-    tiny_decoder: that goes with its latents; its cards then take `draft_decode`. terms: a sentence
-    on where or for whom its licence doesn't hold, which is said before its models are downloaded.
-    prompting: how its models like to be told what to make, in two or three sentences.
+    tea: of a card, the constants of its model for TeaCache, if any. texts: where the function is
+    that makes of a prompt the texts that are tokenized, each cut by itself; "" for the prompt as it
+    is. tiny_decoder: that goes with its latents; its cards then take `draft_decode`. terms: a
+    sentence on where or for whom its licence doesn't hold, which is said before its models are
+    downloaded. prompting: how its models like to be told what to make, in two or three sentences.
     """
 
     package: str
@@ -169,12 +177,18 @@ class Family:
     examples: tuple[str, ...] = ()
     model: str = ".model:Model"
     tiny_decoder: TinyDecoder | None = None
+    tea: Callable[[Any], Tea | None] | None = None
     terms: str = ""
+    texts: str = ""
     prompting: str = ""
 
     @property
     def name(self) -> str:
         return self.package.rpartition(".")[2]
+
+    def texts_of(self, prompt: str) -> list[str]:
+        """What is tokenized of a prompt, each by itself."""
+        return self.load(self.texts)(prompt) if self.texts else [prompt]
 
     def load(self, place: str) -> Any:
         """The class at `place`, "module:Class", of the family's own where it begins with a dot."""
@@ -200,14 +214,17 @@ class Card:
     is in `defaults`. attention_modes: the first is the one that it was trained for. heads,
     head_dim: of its transformer; inner: the width of its feed-forward, 0 for four times its own;
     blocks: those that attend over the clip's tokens, one over space and one over time counted as
-    one; 0 where only its size tells.
-    options: of the family's options, those that have a value when none is given. shared_frames:
-    frames that a clip has in common with the one that it extends or joins. shift(width, height): of
-    the noise schedule, None for a model without one. guidance_is_input: guidance is an input of the
-    network, which then takes one pass a step. batches: several passes may go through the network at
-    once. extrapolation: what makes long clips repeat, of models that take `length_extrapolation`.
-    streamed: what its parts that can be streamed hold then. precise: parameters by component that
-    are never quantized, where they are many.
+    one; 0 where only its size tells. options: of the family's options, those that have a value when
+    none is given. shared_frames: frames that a clip has in common with the one that it extends or
+    joins. prompt_pieces: word pieces that are read of a text, those that the tokenizer itself adds
+    left out. shift(width, height): of the noise schedule, None for a model without one.
+    guidance_is_input: guidance is an input of the network, which then takes one pass a step.
+    batches: several passes may go through the network at once. extrapolation: what makes long clips
+    repeat, of models that take `length_extrapolation`. streamed: what its parts that can be
+    streamed hold then. precise: parameters by component that are never quantized, where they are
+    many. easy_threshold: of EasyCache, where none is asked for.
+
+    knows: the words of a model that was trained with few; prompts: that show what it makes.
 
     Of a release: parameters by component, dtype as stored; source: its repository in the Diffusers
     layout; aliases: other names of that; originals: repositories of the same weights in other
@@ -232,12 +249,16 @@ class Card:
     attention_modes: tuple[str, ...] = ("full",)
     options: Mapping[str, float | str | bool] = field(default_factory=dict)
     shared_frames: int = 0
+    prompt_pieces: int = 0
     shift: Callable[[int, int], float | None] = _no_shift
     guidance_is_input: bool = False
     batches: bool = True
     extrapolation: Extrapolation | None = None
     streamed: Mapping[str, Streamed] = field(default_factory=dict)
     precise: Mapping[str, int] = field(default_factory=dict)
+    easy_threshold: float = 0.05
+    knows: Knows | None = None
+    prompts: tuple[str, ...] = ()
     licence: str = ""
     description: str = ""
     dtype: str = "bfloat16"
@@ -304,6 +325,10 @@ class Card:
         """The pinned revision of :attr:`repository`."""
         return self.places[0].revision if self.places else None
 
+    def offers(self, name: str) -> bool:
+        """Whether a setting is worth a field: it is taken, and may be other than it is."""
+        return name in self.takes
+
     def settled(
         self, options: Mapping[str, Any], frames: int, prompt: str
     ) -> tuple[Mapping[str, Any], str | None]:
@@ -311,6 +336,13 @@ class Card:
         for the user about those that are not as in `options`.
         """
         return options, None
+
+    def advice(self, prompt: str) -> str | None:
+        """A line for a prompt with words that this model never saw, or None."""
+        strange = self.knows.strange(prompt) if self.knows else []
+        if not self.knows or not strange:
+            return None
+        return f"Not known to this model: {', '.join(strange)}. {self.knows.say}"
 
     def lowered(self, asked: bool, latent_frames: int) -> tuple[int, int] | None:
         """The temporal rotary frequency to lower, counted from 1, and the length for which.
@@ -347,6 +379,17 @@ class Card:
         true_guidance: that of a model whose `guidance` is an input of the network.
         """
         return 1 if self.scale(guidance, true_guidance) == 1 else 2
+
+    def cache_threshold(self, kind: str, asked: float | None) -> float:
+        """The threshold of a step cache. asked: None for the model's own."""
+        if asked is not None:
+            return asked
+        return self.tea.threshold if kind == "tea" and self.tea else self.easy_threshold
+
+    @property
+    def tea(self) -> Tea | None:
+        """TeaCache's constants, of a model that has some."""
+        return self.family.tea(self) if self.family.tea else None
 
     def scale(self, guidance: float, true_guidance: float = 1.0) -> float:
         """The scale of classifier-free guidance, as in :meth:`passes`."""

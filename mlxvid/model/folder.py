@@ -5,6 +5,7 @@ No MLX here: plans and the desktop app read them too.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ def _no_model(path: Path) -> WeightsError:
     elif holds_loras(path):
         remedy = "a LoRA is added to a model with `loras`"
     else:
-        remedy = f"make a model of an original release with {CONVERT} {path}"
+        remedy = f"make a model of an original release with {CONVERT} {shlex.quote(str(path))}"
     return WeightsError(
         f"{path} has no model_index.json, as a model in the Diffusers layout has; {remedy}."
     )

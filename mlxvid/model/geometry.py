@@ -18,6 +18,9 @@ from mlxvid.errors import SettingError, shown
 ATTENTION_MODES = ("factored", "full", "spatial")
 MAX_SIDE = 16384
 MAX_FRAMES = 100_000
+# How many times a clip may be as long as it is high, or as high as long, after a picture's
+# proportions; panoramas have up to 4.
+MAX_ASPECT = 8
 
 
 def check_whole(name: str, value: int, limit: int, unit: str) -> int:

@@ -48,11 +48,15 @@ def _draft(card: Card) -> dict[str, Any]:
     steps = defaults.steps
     if steps > _DISTILLED_STEPS:
         steps = round(_DRAFT_STEPS * steps)
-    found = {"width": width, "height": height, "steps": steps}
+    found: dict[str, Any] = {"width": width, "height": height, "steps": steps}
     preset = card.family.presets.get(DRAFT, {})
     pixels = preset.get("width", defaults.width) * preset.get("height", defaults.height)
     if pixels < defaults.width * defaults.height:
-        found |= preset
+        found |= {name: value for name, value in preset.items() if name != "options"}
+        options = preset.get("options", {})
+        offered = {name: value for name, value in options.items() if card.offers(name)}
+        if offered:
+            found["options"] = offered
     return found
 
 

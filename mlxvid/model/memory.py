@@ -49,6 +49,7 @@ class Load:
     latent_frames: of `t_factor` frames each. width, height: in pixels. tokens: in the transformer,
     of one of `batch` rows. scores: attention pairs a head that are held at once. dtype: that was
     asked for, None for none. from_clip: whether a clip is encoded first, to be made anew.
+    cached: bytes that a step cache keeps.
     """
 
     frames: int
@@ -61,6 +62,7 @@ class Load:
     batch: int
     dtype: str | None = None
     from_clip: bool = False
+    cached: int = 0
 
 
 def stored_weights(card: Card) -> Weights:
@@ -218,7 +220,7 @@ def held_besides(load: Load, card: Card, machine: Machine) -> dict[Stage, int]:
     """Estimated bytes that each stage holds besides its weights, as in :func:`stages`."""
     return {
         "encode": _encoding_clip(load, card.family.memory, machine) if load.from_clip else 0,
-        "denoise": _activations(load, card, machine),
+        "denoise": _activations(load, card, machine) + load.cached,
         "decode": _decoding(load, card.family.memory, machine),
     }
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .keyframes import Keyframe, Placed
+from .skipped_layers import SkippedLayers
 from .strength import first_step
 
 # What does not stand in the settings as it is.
@@ -73,6 +74,31 @@ class Request:
     def length_extrapolation(self) -> bool:
         """Whether a clip much longer than the training's is kept from repeating itself."""
         return self.more.get("length_extrapolation", False)
+
+    @property
+    def cache(self) -> str:
+        """The step cache: "off", "easy" or "tea"."""
+        return self.more.get("cache", "off")
+
+    @property
+    def cache_threshold(self) -> float | None:
+        """Of the step cache; None for the model's own."""
+        return self.more.get("cache_threshold")
+
+    @property
+    def guidance_interval(self) -> tuple[float, float]:
+        """The shares of the steps from which on and up to which guidance pulls."""
+        return self.more.get("guidance_start", 0.0), self.more.get("guidance_stop", 1.0)
+
+    @property
+    def guidance_method(self) -> str:
+        """One of :data:`mlxvid.model.settings.GUIDANCE_METHODS`."""
+        return self.more.get("guidance_method", "cfg")
+
+    @property
+    def skipped_layers(self) -> SkippedLayers | None:
+        """Skipped-layer guidance, where it is asked for."""
+        return SkippedLayers.of(self.more)
 
     def settings(self) -> dict[str, Any]:
         """The JSON-able settings that make this clip again."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from mlxvid.errors import SettingError, shown
 
+from .caching import CACHES
 from .geometry import MAX_FRAMES, MAX_SIDE
 from .setting import MAX_SEED, Setting
 from .setting import MAX_TEXT as MAX_TEXT
@@ -22,6 +23,7 @@ from .strength import USUAL_STRENGTH
 
 MAX_STEPS = 1000
 MAX_GUIDANCE = 100.0
+GUIDANCE_METHODS = ("cfg", "cfg-zero", "apg")
 QUANTIZE_BITS = (4, 8)
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -74,6 +76,17 @@ _TABLE = (
         metavar="FILE@FRAME[:STRENGTH]",
         needs_support=True,
         flag="keyframe",
+    ),
+    Setting(
+        "focus",
+        "number",
+        "Crop",
+        "what is kept of pictures that have to be cropped: 0 their left or top, 1 their right or "
+        "bottom (default: 0.5, the middle)",
+        low=0,
+        high=1,
+        metavar="X",
+        digits=2,
     ),
     Setting(
         "extend",
@@ -194,6 +207,85 @@ _TABLE = (
         digits=2,
     ),
     Setting(
+        "guidance_start",
+        "number",
+        "Guidance from",
+        "the share of the steps from which on guidance pulls; before it a step takes half as long",
+        "how",
+        low=0,
+        high=1,
+        metavar="SHARE",
+        digits=2,
+    ),
+    Setting(
+        "guidance_stop",
+        "number",
+        "Guidance until",
+        "the share of the steps up to which guidance pulls; after it a step takes half as long",
+        "how",
+        low=0,
+        high=1,
+        metavar="SHARE",
+        digits=2,
+    ),
+    Setting(
+        "guidance_method",
+        "choice",
+        "Guidance method",
+        "cfg, the usual one; cfg-zero, steadier where the first steps lead astray; apg, for strong "
+        "guidance without garish colours",
+        "how",
+        choices=GUIDANCE_METHODS,
+        metavar="METHOD",
+        needs_support=True,
+    ),
+    Setting(
+        "skip_layers",
+        "text",
+        "Skipped blocks",
+        "blocks, counted from 0, such as 9 or 7,8: steer away from what the network makes without "
+        "them, which takes one more pass",
+        "how",
+        metavar="N,N",
+        needs_support=True,
+    ),
+    Setting(
+        "skip_scale",
+        "number",
+        "Skipping scale",
+        "how strongly these steer (default: 2.8)",
+        "how",
+        low=0,
+        high=20,
+        metavar="SCALE",
+        needs_support=True,
+        digits=2,
+    ),
+    Setting(
+        "skip_start",
+        "number",
+        "Skipping from",
+        "the share of the steps after which they do (default: 0.01)",
+        "how",
+        low=0,
+        high=1,
+        metavar="SHARE",
+        needs_support=True,
+        digits=2,
+    ),
+    Setting(
+        "skip_stop",
+        "number",
+        "Skipping until",
+        "the share of the steps up to which they do (default: 0.2)",
+        "how",
+        low=0,
+        high=1,
+        metavar="SHARE",
+        needs_support=True,
+        digits=2,
+    ),
+    Setting(
         "seed",
         "whole",
         "Seed",
@@ -240,6 +332,28 @@ _TABLE = (
         "shorter ones stay as they are",
         "how",
         needs_support=True,
+    ),
+    Setting(
+        "cache",
+        "choice",
+        "Step cache",
+        "leave out the network where earlier steps tell its result, of 12 steps or more: easy, or "
+        "tea for models with constants for it",
+        "how",
+        choices=CACHES,
+        metavar="KIND",
+    ),
+    Setting(
+        "cache_threshold",
+        "number",
+        "Cache threshold",
+        "of the step cache: more is faster and further from the whole run; 0 leaves nothing out "
+        "(default: the model's)",
+        "how",
+        low=0,
+        high=10,
+        metavar="X",
+        digits=3,
     ),
     Setting(
         "draft_decode",

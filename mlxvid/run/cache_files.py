@@ -71,7 +71,7 @@ def write(
         if tell:
             log.warning(
                 "The latents could not be kept in %s (%s); free some room there, or set "
-                "MLXVID_CACHE.",
+                "MLXVID_CACHE to another folder.",
                 path.parent,
                 error,
             )

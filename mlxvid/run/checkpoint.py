@@ -150,14 +150,16 @@ class Checkpoint:
         files = [path for path in newest(latents_folder()) if path.name.startswith(self.name)]
         return list(filter(in_use.is_free, files))
 
-    def finished(self) -> tuple[mx.array, KeptLatents] | None:
-        """Latents that wait for their decoder, and their file; None where none can be read."""
+    def finished(self) -> tuple[mx.array, Settings, KeptLatents] | None:
+        """Latents that wait for their decoder, the clip's settings and their file; None where none
+        can be read.
+        """
         for path in self.waiting():
             hold = in_use.take(path)
             if hold is not None:
                 with suppress(MediaError):
-                    latents, _ = read_latents(path)
-                    return latents, KeptLatents(path, hold)
+                    latents, settings = read_latents(path)
+                    return latents, settings, KeptLatents(path, hold)
         return None
 
     def kept(self) -> KeptLatents:

@@ -78,13 +78,16 @@ class GivenClip:
 
 
 class Still:
-    """A picture uint8 [H, W, 3], to be used as a clip of one frame is."""
+    """A picture uint8 [H, W, 3], to be used as a clip of one frame is. focus: as in
+    :func:`mlxvid.media.images.fit`.
+    """
 
     count = 1
 
-    def __init__(self, pixels: np.ndarray, source: str):
+    def __init__(self, pixels: np.ndarray, source: str, focus: float = 0.5):
         self.pixels = pixels
         self.source = source
+        self.focus = focus
 
     @property
     def size(self) -> tuple[int, int]:
@@ -94,7 +97,7 @@ class Still:
 
     def first(self, count: int, width: int, height: int) -> np.ndarray:
         """The picture, fitted: uint8 [1, height, width, 3]."""
-        fitted, note = images.fit(self.pixels, width, height)
+        fitted, note = images.fit(self.pixels, width, height, self.focus)
         if note:
             log.warning(note)
         return fitted[None]

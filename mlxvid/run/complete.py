@@ -13,23 +13,20 @@ import numpy as np
 from mlxvid import models
 from mlxvid.errors import SettingError, shown
 from mlxvid.model.card import Card
-from mlxvid.model.geometry import MAX_SIDE, Geometry, round_size
+from mlxvid.model.geometry import MAX_ASPECT, MAX_SIDE, Geometry, round_size
 from mlxvid.model.keyframes import Placed
 from mlxvid.model.request import Request
 from mlxvid.model.settings import SETTINGS, check_known, is_among, making
+from mlxvid.model.strength import first_step
 
 from .clips import IN_MEMORY, GivenClip
 from .joints import Joint, kept_size, open_joints, rate
 from .keyframes import by_latent_frame, fitted, given_items
+from .savings import check_cache, check_guidance, check_skipped_layers
 from .sources import digest_of_pixels, digests
 from .video import open_video, read_control, read_video, strength_of
 
 log = logging.getLogger("mlxvid")
-
-MAX_ASPECT = 8
-"""How many times a clip may be as long as it is high, or as high as long, after a picture's
-proportions; panoramas have up to 4.
-"""
 
 # Settings that are completed here by rules of their own; every other one is checked by its kind.
 _RULED = frozenset(
@@ -102,6 +99,10 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
     options, note = card.settled(_options(card, given.get("options", {})), frames, prompt)
     others = {name: value for name, value in given.items() if name not in _RULED}
     more = {name: SETTINGS[name].checked(value) for name, value in others.items()}
+    strength = strength_of(given, steps) if video else 1.0
+    check_guidance(more, passes)
+    check_skipped_layers(card, more)
+    check_cache(card, more, steps - first_step(steps, strength))
     lines = card.extrapolation_notes(frames, more.get("length_extrapolation"))
     for line in [note, *lines]:
         if line:
@@ -137,7 +138,7 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
         sources=sources,
         joints=_sources(joints, video=video, control=control),
         video=made_from,
-        strength=strength_of(given, steps) if video else 1.0,
+        strength=strength,
         control=followed,
         options=options,
         digests=_digests(named),

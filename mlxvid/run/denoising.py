@@ -54,7 +54,7 @@ class Denoising:
         shot = self.shot
         model = shot.model
         model.network(model.denoiser, self.watch)
-        shot.state = dict(state.shot)
+        shot.restore(state.shot)
         x = state.x
         done = sum(shot.steps[: state.stage])
         self.watch.begin("denoise", self.total, done + state.step)
@@ -76,6 +76,7 @@ class Denoising:
             stage.scheduler.restore(resumed.scheduler)
             first = resumed.step
         else:
+            self.shot.forget()
             y = stage.begin(x)
             first = 0
         for step in range(first, steps):
@@ -93,11 +94,12 @@ class Denoising:
                 kept = keep_latents(latents, settings, tell=not self.checkpoint.failed).leave()
                 raise DegenerateClipError(str(error), kept) from None
             scheduler = stage.scheduler.state()
-            now = RunState(x, number, step + 1, y, scheduler, dict(self.shot.state))
+            now = RunState(x, number, step + 1, y, scheduler, self.shot.kept())
             mx.eval(now.arrays())
             self.last = now
             # The last one in any case: what follows may take long, or be what a stop comes into.
             self.checkpoint.save(now, last=step + 1 == steps)
+            self.watch.skipped = self.shot.counted[1]
             self.watch.done(self.previews.of(stage.preview(x, x0)))
         return stage.end(x, y)
 

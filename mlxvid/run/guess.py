@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlxvid.catalog import DEFAULT_MODEL, card_of
+from mlxvid.model.caching import LEAST_STEPS, first_full
+from mlxvid.model.interval import is_within
 from mlxvid.model.samplers import evaluations
+from mlxvid.model.skipped_layers import SkippedLayers
 from mlxvid.model.speed import speed_of
 from mlxvid.model.strength import USUAL_STRENGTH, first_step
 
@@ -33,8 +36,15 @@ def guessed_seconds(planned: Plan, passes: float) -> dict[str, float]:
 
 
 def passes_of(settings: Mapping[str, Any]) -> float:
-    """Evaluations of the network in a clip of these settings, each over all tokens of one row of
-    conditions. What is None or missing is the model's default.
+    """The most evaluations of the network in a clip of these settings: :func:`evaluations_of`."""
+    return float(evaluations_of(settings)[1])
+
+
+def evaluations_of(settings: Mapping[str, Any]) -> tuple[int, int]:
+    """The least and the most evaluations of the network in a clip of these settings, each over all
+    tokens of one row of conditions. What is None or missing is the model's default.
+
+    A step cache leaves out at best all but a stage's first steps and its last.
 
     Raises :class:`MlxvidError` for models that are not here.
     """
@@ -49,4 +59,16 @@ def passes_of(settings: Mapping[str, Any]) -> float:
         defaults.guidance if guidance is None else guidance,
         1.0 if true_guidance is None else true_guidance,
     )
-    return float(steps * passes * evaluations(settings.get("sampler") or defaults.sampler))
+    start = settings.get("guidance_start")
+    stop = settings.get("guidance_stop")
+    interval = (0.0 if start is None else start, 1.0 if stop is None else stop)
+    rows = [passes if is_within(step, steps, interval) else 1 for step in range(steps)]
+    skipped = SkippedLayers.of(settings)
+    if skipped is not None:
+        rows = [count + skipped.is_within(step, steps) for step, count in enumerate(rows)]
+    cache = settings.get("cache") or "off"
+    computed = rows
+    if cache != "off" and steps >= LEAST_STEPS:
+        computed = [*rows[: first_full(cache, steps)], rows[-1]]
+    calls = evaluations(settings.get("sampler") or defaults.sampler)
+    return calls * sum(computed), calls * sum(rows)

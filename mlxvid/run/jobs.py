@@ -24,7 +24,7 @@ from .sources import Source, require_apart, sources
 log = logging.getLogger("mlxvid")
 
 # The settings that a clip's memory depends on, besides its size.
-_PLANNED_MAKING = ("frames", "attention", "guidance", "options")
+_PLANNED_MAKING = ("frames", "attention", "guidance", "cache", "options")
 _PLANNED_LOADING = ("quantize", "dtype")
 
 

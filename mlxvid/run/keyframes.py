@@ -20,6 +20,7 @@ from mlxvid.media.parts import is_clip, is_video
 from mlxvid.model.card import Card
 from mlxvid.model.geometry import Geometry
 from mlxvid.model.keyframes import Keyframe, Placed
+from mlxvid.model.settings import SETTINGS
 
 from .clips import IN_MEMORY, GivenClip, Still, absolute, first_frames
 
@@ -66,7 +67,11 @@ def given_items(card: Card, given: Mapping[str, Any], frames: int) -> list[Item]
     ]
     asked.sort(key=lambda pair: pair[0])
     _check_places(card, {frame for frame, _ in asked}, frames)
-    return [_read(card, frame, keyframe) for frame, keyframe in asked]
+    focus = SETTINGS["focus"].checked(given.get("focus", 0.5))
+    items = [_read(card, frame, keyframe, focus) for frame, keyframe in asked]
+    if "focus" in given and not any(isinstance(item.given, Still) for item in items):
+        log.warning("`focus` does nothing where no picture is given.")
+    return items
 
 
 def _frame(frame: Any, frames: int) -> int:
@@ -106,7 +111,7 @@ def _check_places(card: Card, places: set[int], frames: int) -> None:
     )
 
 
-def _read(card: Card, frame: int, keyframe: Keyframe) -> Item:
+def _read(card: Card, frame: int, keyframe: Keyframe, focus: float) -> Item:
     if keyframe.strength != 1 and "keyframe_strength" not in card.takes:
         raise SettingError(
             f"This model keeps a picture whole and takes no strength for it: leave out that of "
@@ -133,7 +138,7 @@ def _read(card: Card, frame: int, keyframe: Keyframe) -> Item:
                 f"{source} as a picture."
             ) from error
         raise
-    return Item(frame, Still(pixels, source if is_path else IN_MEMORY), keyframe.strength)
+    return Item(frame, Still(pixels, source if is_path else IN_MEMORY, focus), keyframe.strength)
 
 
 def _is_clip(source: Any) -> bool:

@@ -40,6 +40,7 @@ from .frames import Frames, OnFrames, to_uint8
 from .latents import KeptLatents, keep_latents, read_latents
 from .planning import held_by
 from .previews import Previews
+from .savings import SKIPPED, skipped_facts
 from .smaller_pieces import in_smaller_pieces
 from .sources import digests, sources
 from .tiny import Tiny
@@ -139,7 +140,9 @@ class Pipeline:
         with closing(checkpoint):
             finished = checkpoint.finished() if resume else None
             if finished is not None:
-                result, kept = finished
+                result, made, kept = finished
+                if SKIPPED in made:
+                    kept_settings[SKIPPED] = made[SKIPPED]
                 return self._decoded(
                     self.model, result, request.fps, kept_settings, watch, kept, frames
                 )
@@ -151,6 +154,7 @@ class Pipeline:
                     shown.prepare(watch)
                 run = Denoising(shot, watch, checkpoint, kept_settings, frames, shown)
                 result = run.denoised(state or RunState(noise))
+                kept_settings = {**kept_settings, **skipped_facts(shot)}
                 mx.eval(result)  # here, where memory that runs out is told as that
                 kept = keep_latents(
                     result, kept_settings, checkpoint.name, tell=not checkpoint.failed

@@ -11,6 +11,7 @@ from typing import Any
 
 from mlxvid import catalog
 from mlxvid.errors import DoesNotFitError, SettingError, shown
+from mlxvid.model.caching import CACHES
 from mlxvid.model.card import Card, Stage
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Counts, plan_geometry
@@ -18,6 +19,7 @@ from mlxvid.model.machine import GIB, Machine, this_machine
 from mlxvid.model.memory import (
     DTYPE_BYTES,
     QUANTIZED_BITS,
+    VALUE_BYTES,
     Load,
     Weights,
     held_besides,
@@ -26,6 +28,7 @@ from mlxvid.model.memory import (
     stage_weights,
     stages,
     stored_weights,
+    value_bytes,
 )
 from mlxvid.model.operations import stage_operations
 from mlxvid.model.request import Request
@@ -95,6 +98,7 @@ def plan(
     height: int | None = None,
     fps: float | None = None,
     guidance: float | None = None,
+    cache: str = "off",
     attention: str | None = None,
     dtype: str | None = None,
     quantize: int | None = None,
@@ -115,6 +119,7 @@ def plan(
     default = card.defaults
     machine = machine or this_machine()
     attention = card.attention_modes[0] if attention is None else attention
+    _one_of("cache", cache, CACHES)
     _one_of("attention", attention, card.attention_modes)
     _one_of("dtype", dtype, (None, *DTYPE_BYTES))
     _one_of("quantize", quantize, (None, *QUANTIZED_BITS))
@@ -133,6 +138,7 @@ def plan(
         attention=attention,
         dtype=dtype or (_own_dtype(card.folder) if card.folder and read else None),
         passes=card.passes(guidance),
+        cache=cache,
         from_clip=from_clip or follows,
         follows=follows,
         machine=machine,
@@ -176,6 +182,7 @@ def held_by(
         attention=request.attention,
         dtype=dtype,
         passes=card.passes(request.guidance, request.true_guidance),
+        cache=request.cache,
         from_clip=request.video is not None or request.control is not None,
         follows=request.control is not None,
         machine=this_machine(),
@@ -190,9 +197,9 @@ def held_by(
 class _Costs:
     """What clips of one model cost on a machine, at any size and bits a weight.
 
-    weights: as stored. passes: rows of conditions a step. from_clip: whether they are made from
-    others. follows: whether they follow others, whose tokens go through the network with theirs.
-    options: of the family's, those that have a value.
+    weights: as stored. passes: rows of conditions a step. cache: the step cache. from_clip: whether
+    they are made from others. follows: whether they follow others, whose tokens go through the
+    network with theirs. options: of the family's, those that have a value.
     """
 
     card: Card
@@ -200,6 +207,7 @@ class _Costs:
     attention: str
     dtype: str | None
     passes: int
+    cache: str
     from_clip: bool
     follows: bool
     machine: Machine
@@ -244,7 +252,21 @@ class _Costs:
             batch=self.passes if batched else 1,
             dtype=self.dtype,
             from_clip=self.from_clip,
+            cached=self._cached(piece),
         )
+
+    def _cached(self, piece: Counts) -> int:
+        """Bytes that the step cache keeps of what is denoised together."""
+        if self.cache == "off":
+            return 0
+        if self.cache == "easy":  # the last input, the last that was computed, each pass's output
+            return (2 + self.passes) * piece.latent_values * VALUE_BYTES
+        # The stack's input, what it adds in each pass, and the signal; of the latter two also those
+        # of the state that is saved.
+        clips = 2 if self.follows else 1
+        hidden = clips * piece.tokens * self.card.width
+        values = hidden * (1 + 2 * self.passes + 2)
+        return int(values * value_bytes(self.card, self.dtype, self.machine.metal))
 
     def operations(self, counts: Counts) -> dict[Stage, float]:
         """Floating-point operations by stage; of denoise those of one pass."""

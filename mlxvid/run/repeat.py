@@ -19,7 +19,7 @@ from .sources import changed_sources, require_sources
 log = logging.getLogger("mlxvid")
 
 # What stands beside the settings in a clip's file.
-_FACTS = ("mlxvid", "commit", "digests", "latents", "steps_done")
+_FACTS = ("mlxvid", "commit", "digests", "latents", "steps_done", "skipped")
 
 
 def repeatable(settings: Mapping[str, Any], source: str) -> dict[str, Any]:

@@ -30,6 +30,9 @@ class Scheduler:
     Latents are float32. The schedule is computed in float64 on the host.
     """
 
+    is_flow: bool = False
+    """Whether the model's output is the velocity from x0 to noise."""
+
     evaluations: int = 1
     """Model calls a step. The first or last step of a schedule may take one more or less."""
 

@@ -46,6 +46,8 @@ class FlowScheduler(Scheduler):
     sigmas: float64 [steps + 1]. times: float64 [steps].
     """
 
+    is_flow = True
+
     def __init__(self, sigmas: np.ndarray, times: np.ndarray):
         self.sigmas = sigmas
         self.times = times

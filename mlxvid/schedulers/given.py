@@ -18,6 +18,7 @@ class _GivenFrames(Scheduler):
 
     def __init__(self, inner: Scheduler):
         self.inner = inner
+        self.is_flow = inner.is_flow
         self.evaluations = inner.evaluations
         self.sigmas = inner.sigmas
         self.times = inner.times

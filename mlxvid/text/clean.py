@@ -22,6 +22,16 @@ def clean(prompt: str) -> str:
     return re.sub(r"\s+", " ", text).strip()
 
 
+def cleaned(prompt: str) -> list[str]:
+    """A prompt as the one text that :func:`clean` makes of it."""
+    return [clean(prompt)]
+
+
+def cleaned_caption(prompt: str) -> list[str]:
+    """A prompt as the one text that :func:`clean_caption` makes of it."""
+    return [clean_caption(prompt)]
+
+
 def clean_caption(prompt: str) -> str:
     """Clean a prompt like the training captions of PixArt, Latte and Open-Sora 1.2.
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import mlx.core as mx
 import sentencepiece
 import tokenizers
 
@@ -16,6 +15,9 @@ from mlxvid.json_files import read_json
 from mlxvid.paths import require_regular
 
 from .clip_tokenizer import END, END_OF_WORD, VOCABULARY, read_clip_tokenizer
+
+if TYPE_CHECKING:
+    import mlx.core as mx
 
 log = logging.getLogger("mlxvid")
 
@@ -56,6 +58,8 @@ class Tokenizer:
         L is the length of the longest prompt, at most `max_length`; with pad="max" it is
         `max_length`. A prompt that must be cut is logged as a warning.
         """
+        import mlx.core as mx  # here alone: who counts pieces only does without
+
         rows = [self._row(prompt) for prompt in prompts]
         lengths = [len(row) for row in rows]
         length = self.max_length if pad == "max" else max(lengths)
@@ -114,11 +118,6 @@ class SentencePieceTokenizer(Tokenizer):
 
     def decode(self, ids: list[int]) -> str:
         return self.model.decode(ids)
-
-    def unknown(self, prompt: str, known: set[str]) -> list[str]:
-        """The prompt's words, normalised, that are not in `known`."""
-        words = re.sub("[▁,.]", " ", self.model.normalize(prompt)).split()
-        return [word for word in dict.fromkeys(words) if word not in known]
 
 
 class T5SentencePieceTokenizer(SentencePieceTokenizer):

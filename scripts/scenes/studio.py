@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QEventLoop, QPoint, QTimer
 from PySide6.QtGui import QColor, QPainter, QPixmap
-from PySide6.QtWidgets import QDialog
+from PySide6.QtWidgets import QWidget
 
 from mlxvid.errors import MlxvidError
 from mlxvid.gui.core.database import Database
@@ -117,7 +117,7 @@ class Studio:
         self.window = Window(self.database, preferences, WorkerClient())
         self.window.show()
 
-    def shoot(self, name: str, dialog: QDialog | None = None) -> None:
+    def shoot(self, name: str, dialog: QWidget | None = None) -> None:
         """One scene in every size and appearance, a dialog over the middle of the window."""
         text = "" if self.look.text == 1 else f"-text{self.look.text:g}"
         for appearance in self.look.appearances:

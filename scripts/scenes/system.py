@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .studio import Studio, rest, scene
+from .studio import Look, Studio, rest, scene
 
 
 @scene(empty=True)
@@ -35,5 +35,15 @@ def help_windows(studio: Studio) -> None:
 @scene()
 def after_a_crash(studio: Studio) -> None:
     """The log is offered."""
-    studio.window.announcements.report_crash(studio.window.tools.show_log)
+    studio.window.announcements.report_crash()
     studio.shoot("after-a-crash")
+
+
+@scene()
+def narrow(studio: Studio) -> None:
+    """A window without room for the side panel."""
+    narrow = Look({"940x640": (940, 640)}, studio.look.appearances, studio.look.text)
+    wide = studio.look
+    studio.look = narrow
+    studio.shoot("narrow")
+    studio.look = wide

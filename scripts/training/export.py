@@ -14,10 +14,8 @@ from .dit_torch import TEXT, TRANSFORMER
 
 DEFAULTS = dict(width=96, height=96, frames=33, fps=16.0, steps=20, guidance=3.0)
 SAY = (
-    "The embedded model draws one plain shape (ball, square, triangle, star, ring, cross) in one "
-    "of eight colours that moves in one way, as in 'a small red ball bouncing on a navy "
-    "background'; for anything else a larger model is needed, and `list_models` shows those that "
-    "can be loaded."
+    "It draws one plain shape that moves in one way, as in 'a small red ball bouncing on a navy "
+    "background'; anything else needs a larger model (`list_models`)."
 )
 GRAMMAR = (
     "a an the on past to of small medium large background colour color shape light its".split()

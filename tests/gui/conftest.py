@@ -67,6 +67,16 @@ def small_disk(tmp_path):
 
 
 @pytest.fixture
+def trash(tmp_path, monkeypatch):
+    """A trash of the test's own, where the system is one that lets a variable say so."""
+    if sys.platform == "darwin":
+        pytest.skip("macOS has one trash, and it is the user's")
+    (tmp_path / "data").mkdir(exist_ok=True)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return tmp_path / "data" / "Trash" / "files"
+
+
+@pytest.fixture
 def database(home, qapp):
     library = Database()
     yield library

@@ -129,6 +129,11 @@ def test_every_control_has_a_name(window):
     assert nameless == []
     dialog = PreferencesDialog(window.preferences, window.choices, dict, window)
     assert [type(w).__name__ for w in controls(dialog) if not named(w)] == []
+    window.help.show_prompts()
+    window.help.show_shortcuts()
+    window.tools.show_log()
+    for dialog in (window.help.prompting, window.help.shortcuts, window.tools._log):
+        assert [type(w).__name__ for w in controls(dialog) if not named(w)] == [], dialog
 
 
 def test_every_control_is_reached_by_the_tab_key(window, qapp):
@@ -162,8 +167,8 @@ def test_the_tab_key_goes_down_the_form(window, qtbot, home):
     first = form.findChild(QComboBox, "model")
     area = form.findChild(QScrollArea)
     stops = [first, *(stop for stop in tab_stops(first) if area.isAncestorOf(stop))]
-    names = ["image", "keyframe", "keyframe_number", "keyframe", "keyframe_number"]
-    names += ["keyframes", "last_image"]
+    keyframe = ["keyframe", "keyframe_number", "at_playhead"]
+    names = ["image", *keyframe, *keyframe, "keyframes", "last_image"]
     begin = stops.index(form.findChild(PictureWell, "image"))
     pictures = stops[begin : begin + len(names)]
     assert [stop.objectName() for stop in pictures] == names

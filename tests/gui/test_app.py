@@ -71,12 +71,37 @@ def test_after_a_crash_the_log_is_offered(home, start, open_window):
     session = app.SessionLog(home / "data")
     assert session.crashed
     window = open_window()
-    window.announcements.report_crash(window.tools.show_log)
+    window.announcements.report_crash()
     assert "ended unexpectedly" in said(window)
     notice_buttons(window)[0].click()
     session.close()
     text = window.tools._log.text.toPlainText()
     assert "Fatal Python error: Aborted" in text and "app.py" in text
+
+
+def test_what_keeps_the_app_from_starting_is_told_and_logged(home):
+    code = """
+import sys
+from mlxvid.gui import app
+app.QMessageBox.critical = lambda parent, title, text: print(text)
+sys.exit(app.main(["mlxvid"]))
+"""
+    strange = {**os.environ, "MLXVID_RESERVE": "much"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=strange, timeout=60
+    )
+    path = home / "data" / "log" / "mlxvid.log"
+    assert done.returncode == 1
+    assert "MLXVID_RESERVE=much" in done.stdout and str(path) in done.stdout
+    assert "Traceback" in path.read_text()
+
+
+def test_a_fault_of_the_app_is_told_once(window):
+    for _ in range(2):
+        window.announcements.report_fault()
+    assert said(window).count("went wrong in mlxvid itself") == 1
+    labels = [button.text() for button in notice_buttons(window)]
+    assert labels == ["Show Log", "Report a Problem…"]
 
 
 def test_files_of_a_second_start_open_in_the_first_window(window, home, qtbot):

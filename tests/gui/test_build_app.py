@@ -145,6 +145,6 @@ def test_the_plist_and_the_recipe_can_be_read():
     kinds = set()
     for document in plist["CFBundleDocumentTypes"]:
         kinds.update(document["LSItemContentTypes"])
-    assert {"public.mpeg-4", "public.png", "public.jpeg"} <= kinds
+    assert {"public.movie", "public.png", "public.heic"} <= kinds
     assert plist["NSHighResolutionCapable"] is True
     ast.parse((APP / "mlxvid.spec").read_text(encoding="utf-8"))

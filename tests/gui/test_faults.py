@@ -9,6 +9,7 @@ import pytest
 from PySide6.QtWidgets import QFileDialog
 
 from mlxvid.gui.core.jobs import Job, State
+from mlxvid.gui.core.preferences import Preferences
 from mlxvid.media.clip import Clip
 from tests.gui.test_flow import PATIENCE, SMALL
 from tests.gui.windows import notice_buttons, said
@@ -64,6 +65,7 @@ def test_a_library_that_cannot_be_written_stops_the_queue_and_makes_nothing_twic
     assert window.runner.current is None
     assert len(list((home / "clips").glob("*.mp4"))) == 1
     qtbot.waitUntil(lambda: "the queue" in said(window).lower() and "paused" in said(window))
+    assert len(window.notices.notices) == 1, said(window)
     press(window, "Resume Queue")  # it still can't be written
     qtbot.wait(100)
     assert begun == ["a red ball"]
@@ -95,6 +97,32 @@ def test_what_was_owed_is_written_when_the_window_closes(open_window, qtbot, hom
     assert window.database.jobs() == []
     assert len(window.database.clips()) == 1
     other.close()
+
+
+def test_a_window_whose_fields_can_not_be_kept_stays_open(open_window, home, small_disk):
+    data = small_disk(home / "data", LIBRARY)
+    window = open_window()
+    ballast = fill(data)
+    window.compose.prompt.set_text("a long prompt " * 2000)
+    window.close()
+    assert window.isVisible()
+    assert f"can't be kept in {data}" in said(window)
+    assert [button.text() for button in notice_buttons(window)] == ["Quit Anyway"]
+    ballast.unlink()
+    window.close()
+    assert not window.isVisible()
+    kept = Preferences().recall("compose", {})
+    assert kept["settings"]["prompt"] == ("a long prompt " * 2000).strip()
+
+
+def test_quit_anyway_does(open_window, home, small_disk):
+    data = small_disk(home / "data", LIBRARY)
+    window = open_window()
+    fill(data)
+    window.compose.prompt.set_text("a long prompt " * 2000)
+    window.close()
+    press(window, "Quit Anyway")
+    assert not window.isVisible()
 
 
 def denoised(window) -> list[int]:

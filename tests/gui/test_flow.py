@@ -135,7 +135,7 @@ def test_cancel_in_mid_run_and_resume(window, qtbot, home):
     make(window, "a red ring")
     qtbot.waitUntil(lambda: window.gallery.model.rowCount() == 1, timeout=PATIENCE)
     window.queue.select(ended.args[0].id)
-    window.queue.resume_action.trigger()
+    window.queue.history.resume_action.trigger()
     assert window.runner.current.title == "a blue star" and window.runner.current.resume
     window.runner.cancel()
     qtbot.waitUntil(lambda: window.runner.current is None, timeout=PATIENCE)

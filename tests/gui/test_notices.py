@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QLabel, QToolButton
 
-from mlxvid.gui import announcements
-from mlxvid.gui.core.jobs import Job, State
+from mlxvid.gui.core.jobs import PAUSED, Job, State
 from mlxvid.gui.player.player import NOTHING
 from mlxvid.gui.widgets.notices import Notice
 from tests.gui.windows import SETTINGS, notice_buttons, said, write_clip
@@ -96,34 +93,6 @@ def test_of_many_notices_the_newest_are_shown_and_the_others_come_after_them(win
     assert "1 more" in more.text()
     window.notices.clear()
     assert window.notices.isHidden()
-
-
-@pytest.mark.parametrize(("seconds", "told"), [(61, ["It failed."]), (3, [])])
-def test_a_long_clip_is_told_of_outside_the_window(window, monkeypatch, seconds, told):
-    clock = [100.0]
-    monkeypatch.setattr(announcements.time, "monotonic", lambda: clock[0])
-    notified: list[str] = []
-    monkeypatch.setattr(announcements, "notify", notified.append)
-    state = Qt.ApplicationState.ApplicationInactive
-    monkeypatch.setattr(QGuiApplication, "applicationState", lambda: state)
-    window.runner.started.emit(Job(SETTINGS, id=1))
-    clock[0] += seconds
-    window.runner.ended.emit(Job(SETTINGS, id=1, state=State.FAILED, message="It failed."))
-    assert notified == told
-
-
-def test_whoever_is_in_the_app_needs_no_notification(window, monkeypatch):
-    notified: list[str] = []
-    monkeypatch.setattr(announcements, "notify", notified.append)
-    monkeypatch.setattr(announcements, "_LONG", 0.0)
-    state = Qt.ApplicationState.ApplicationActive
-    monkeypatch.setattr(QGuiApplication, "applicationState", lambda: state)
-    window.runner.started.emit(Job(SETTINGS, id=1))
-    window.runner.ended.emit(Job(SETTINGS, id=1, state=State.FAILED, message="It failed."))
-    assert not notified
-    state = Qt.ApplicationState.ApplicationInactive
-    window.runner.ended.emit(Job(SETTINGS, id=1, state=State.FAILED, message="It failed."))
-    assert notified == ["It failed."]
 
 
 def test_a_long_notice_has_its_buttons_below(window, qtbot):
@@ -252,3 +221,38 @@ def test_a_clip_that_ended_early_while_it_was_edited_is_changed(window):
     assert job.settings["steps"] == 5
     assert job.state is State.WAITING
     assert job.message == ""
+
+
+def test_a_queue_with_failures_is_reported_once(window, qtbot):
+    ids = window.database.insert_jobs([Job({**SETTINGS, "prompt": name}) for name in "abc"])
+    window.runner.pause(True)
+    for number in ids[:2]:
+        window.database.set_job_state(number, State.FAILED, "It failed.")
+        window.runner.ended.emit(Job(SETTINGS, id=number, state=State.FAILED, message="It failed."))
+    failed = [window.database.job(number) for number in ids[:2]]
+    window.announcements.report_done(7, failed)
+    assert "7 made, 2 failed." in said(window) and "It failed." not in said(window)
+    (show,) = [button for button in notice_buttons(window) if button.text() == "Show"]
+    show.click()
+    assert window.side.currentWidget() is window.queue
+    assert [past.job.id for past in window.queue.history.chosen()] == [ids[0]]
+
+
+def test_a_clip_that_the_user_paused_is_no_problem(window):
+    window.runner.ended.emit(Job(SETTINGS, id=1, state=State.INTERRUPTED, message=PAUSED))
+    assert said(window) == ""
+
+
+def test_the_history_is_reached_from_the_menu(window):
+    window.show_side(window.gallery)
+    assert window.queue.history_action in window.menus.queue.actions()
+    window.queue.history_action.trigger()
+    assert window.queue.history.isVisible()
+    window.queue.history_action.trigger()
+    assert not window.queue.history.isVisible() and window.queue.isVisible()
+
+
+def test_what_was_set_aside_is_not_offered_again(open_window, database):
+    database.insert_jobs([Job(SETTINGS, state=State.INTERRUPTED, message=PAUSED)])
+    window = open_window()
+    assert said(window) == "" and not window.runner.paused

@@ -15,7 +15,10 @@ FLOORS = {
     "core": {"core"},
     **{
         room: {room, "core", "widgets"}
-        for room in ("compose", "dialogs", "gallery", "models", "player", "queue")
+        for room in (
+            *("compose", "dialogs", "export", "gallery", "models", "player", "queue"),
+            *("takes", "welcome"),
+        )
     },
 }
 # Modules of what can only be on a screen; colours and pictures are in others.

@@ -44,6 +44,24 @@ def test_space_plays_wherever_no_text_is_written_and_nothing_is_pressed(window, 
     assert favourites.isChecked() and not head.playing
 
 
+def test_the_shuttle_s_keys_work_wherever_no_text_is_written(window, qtbot, home):
+    window.activateWindow()
+    open_clip(qtbot, window, write_clip(home / "clip.mp4"))
+    head = window.stage.player.playhead
+    speed = window.stage.player.transport.findChild(QToolButton, "speed")
+    window.gallery.view.setFocus()
+    keys = [(Qt.Key.Key_L, 1, "1×"), (Qt.Key.Key_L, 2, "2×"), (Qt.Key.Key_J, -1, "−1×")]
+    for key, pace, text in keys:
+        qtbot.keyClick(window.gallery.view, key)
+        assert head.playing and head.pace == pace and speed.text() == text
+    qtbot.keyClick(window.gallery.view, Qt.Key.Key_K)
+    assert not head.playing and speed.text() == "1×"
+    window.compose.prompt.set_text("")
+    window.compose.prompt.setFocus()
+    qtbot.keyClicks(window.compose.prompt, "jolly kelp")
+    assert window.compose.prompt.toPlainText() == "jolly kelp" and not head.playing
+
+
 def test_space_and_the_menu_are_the_comparison_s_while_it_is_shown(window, qtbot, home):
     window.activateWindow()
     paths = [write_clip(home / f"{name}.mp4") for name in "ab"]
@@ -61,9 +79,9 @@ def test_space_and_the_menu_are_the_comparison_s_while_it_is_shown(window, qtbot
     assert window.stage.player.transport.forward in window.menus.playback.actions()
 
 
-def test_a_notice_lies_over_the_picture_and_moves_nothing(window, qtbot):
+def test_a_notice_lies_over_the_picture_and_moves_nothing(window, qtbot, home):
     canvas = window.stage.player.canvas
-    qtbot.wait(20)
+    open_clip(qtbot, window, write_clip(home / "clip.mp4"))
 
     def place() -> QRect:
         return QRect(canvas.mapTo(window, QPoint()), canvas.size())
@@ -121,8 +139,39 @@ def test_a_job_that_cannot_be_added_changes_nothing_on_the_stage(window, qtbot, 
     ],
 )
 def test_the_last_preview_says_what_became_of_its_clip(window, state, badge):
+    job = Job(SETTINGS, 1)
+    window.runner.current = job
     window.stage.follow()
     window.runner.previewed.emit(levels(5), 8.0)
-    window.runner.ended.emit(replace(Job(SETTINGS, 1), state=state, message="It ended."))
+    window.runner.current = None
+    window.runner.ended.emit(replace(job, state=state, message="It ended."))
     assert window.stage.player.canvas.badge == badge
     assert not window.stage.player.playhead.playing
+
+
+def test_watching_shows_the_latest_preview_at_once(window, qtbot, home):
+    stage = window.stage
+    window.runner.current = Job(SETTINGS, 1)
+    open_clip(qtbot, window, write_clip(home / "clip.mp4"))
+    stage.watch()
+    assert stage.player.canvas.image is None and "first preview" in stage.player.canvas.text
+    open_clip(qtbot, window, home / "clip.mp4")
+    event = {"stage": "denoise", "step": 4, "total": 20, "remaining": 9}
+    window.runner.progressed.emit(window.runner.current, event)
+    window.runner.previewed.emit(levels(5), 8.0)
+    assert stage.player.path == home / "clip.mp4"
+    stage.watch()
+    assert stage.player.path is None and stage.player.reel.count == 5
+    assert "step 5 of 20" in stage.player.canvas.badge
+    window.runner.current = None
+
+
+def test_the_gallery_marks_the_clip_on_the_stage(qtbot, window, home):
+    path = write_clip(home / "clip.mp4")
+    window.database.add_clip(path, SETTINGS, 16, 9, 64, 64)
+    index = window.gallery.model.index(0)
+    assert not index.data(window.gallery.model.MARKS).in_view
+    open_clip(qtbot, window, path)
+    assert index.data(window.gallery.model.MARKS).in_view
+    window.stage.player.clear()
+    assert not index.data(window.gallery.model.MARKS).in_view

@@ -16,10 +16,11 @@ from PySide6.QtWidgets import (
 )
 
 from mlxvid import __version__
+from mlxvid.gui.core.export import Copy, Source
 from mlxvid.gui.core.jobs import State
 from mlxvid.gui.core.preferences import Preferences
+from mlxvid.gui.core.recipes import Recipe
 from mlxvid.gui.dialogs.about import about_facts
-from mlxvid.gui.widgets.export_formats import FORMATS
 from tests.gui.windows import SETTINGS, said, write_clip
 
 
@@ -62,6 +63,7 @@ def test_the_first_window_fits_the_screen(home):
 from mlxvid.gui.app import make_application
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.preferences import Preferences
+from mlxvid.gui.core.recipes import Recipe
 from mlxvid.gui.core.worker_client import WorkerClient
 from mlxvid.gui.window import Window
 app = make_application(["x"])
@@ -115,8 +117,9 @@ def test_quitting_while_a_clip_is_made_asks_first(window):
     window.compose.apply_settings(SETTINGS)
     window.compose.generate()
     assert window.runner.current is not None and window.isVisible()
-    window.close()
-    (box,) = window.findChildren(QMessageBox)
+    for _ in range(2):
+        window.close()
+    (box,) = window.findChildren(QMessageBox)  # it is asked once
     assert window.isVisible()
     assert "resume" in box.informativeText()
     next(button for button in box.buttons() if button.text() == "Quit").click()
@@ -128,9 +131,12 @@ def test_quitting_while_a_clip_is_made_asks_first(window):
 
 def test_quitting_during_an_export_or_an_import_asks_first(window, home):
     source = write_clip(home / "a.mp4")
-    window.gallery.exports.export(source, home / "b.mp4")
+    clip = Source(source, 9, 8, 48, 32)
+    window.exports.start([Copy(clip, home / "b.mp4")], Recipe("webm"))
     window.tools.show_models()
-    window.tools.models.import_checkpoint(home / "new", [str(home), "--out", str(home / "new")])
+    window.tools.models.import_checkpoint(
+        home / "new", "New", [str(home), "--out", str(home / "new")]
+    )
     window.close()
     (box,) = window.findChildren(QMessageBox)
     assert window.isVisible()
@@ -144,7 +150,7 @@ def test_quitting_during_an_export_or_an_import_asks_first(window, home):
 def test_the_models_window_answers_in_itself(window):
     window.tools.show_models()
     window.tools.models.get_repository("nonsense")
-    (notice,) = window.tools.model_notices.notices
+    (notice,) = window.tools.models.notices.notices
     assert "owner/name" in notice.text
     assert said(window) == ""
     window.tools.models.window().close()
@@ -153,7 +159,7 @@ def test_the_models_window_answers_in_itself(window):
 
 
 def test_an_export_that_fails_stays_told(window, home):
-    window.stage.player.exports.warning.emit("It can't be written.")
+    window.exports.warning.emit("It can't be written.")
     window.notices._timer.timeout.emit()
     assert said(window) == "It can't be written."
 
@@ -205,22 +211,6 @@ def test_the_menus_do_what_they_say(window):
         and actions["Side Panel"].isChecked()
     )
     assert not window.menus.cancel.isEnabled()
-
-
-def test_the_clip_in_view_is_exported_from_the_menu(window, home, monkeypatch):
-    window.menus.file.aboutToShow.emit()
-    assert not window.menus.export.isEnabled()
-    window.stage.open(write_clip(home / "clip.mp4"))
-    asked = []
-    monkeypatch.setattr(
-        window.stage.player.exports,
-        "ask",
-        lambda path, form, first, last: asked.append((path, form)),
-    )
-    window.menus.file.aboutToShow.emit()
-    assert window.menus.export.isEnabled()
-    window.menus.export.actions()[1].trigger()
-    assert asked == [(home / "clip.mp4", FORMATS[1])]
 
 
 def test_about(window, machine):

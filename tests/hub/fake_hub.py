@@ -28,7 +28,7 @@ class FakeHub:
     requests: what was asked for, (method, path, Range). break_after: bytes of a large file after
     which its connection breaks, `breaks` times. pace: seconds a chunk of 16 kB takes. flip: a byte
     of every large file is wrong. ignore_range: a part is never sent alone. status: answer
-    everything with this error.
+    everything with this error. people: whose a token is.
     """
 
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
@@ -40,13 +40,16 @@ class FakeHub:
     status: int = 0
     gated: set[str] = field(default_factory=set)
     datasets: set[str] = field(default_factory=set)
+    people: dict[str, str] = field(default_factory=dict)
     address: str = ""
     _repositories: dict[str, dict[str, dict[str, bytes]]] = field(default_factory=dict)
 
-    def add(self, repo: str, files: dict[str, bytes]) -> str:
-        """Commit `files` to a repository's main branch; returns the commit."""
+    def add(self, repo: str, files: dict[str, bytes], commit: str = "") -> str:
+        """Commit `files` to a repository's main branch; returns the commit, `commit` if given."""
         commits = self._repositories.setdefault(repo, {})
-        commit = hashlib.sha1(repr((repo, len(commits), sorted(files))).encode()).hexdigest()
+        commit = (
+            commit or hashlib.sha1(repr((repo, len(commits), sorted(files))).encode()).hexdigest()
+        )
         commits[commit] = commits["main"] = dict(files)
         return commit
 
@@ -137,6 +140,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if self.hub.status:
                 self._error(self.hub.status, "ServerError")
+            elif path == "/api/whoami-v2":
+                self._whoami()
             elif found := re.fullmatch(r"/lfs/([0-9a-f]{64})", path):
                 self._content(self.hub.blob(found[1]), {})
             elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/(revision|tree)/([^/]+)", path):
@@ -161,6 +166,14 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             return True
         return False
+
+    def _whoami(self) -> None:
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if token in self.hub.people:
+            access = {"accessToken": {"displayName": "test", "role": "read"}}
+            self._json({"name": self.hub.people[token], "auth": access})
+        else:
+            self._error(401, "InvalidToken")
 
     def _api(self, repo: str, what: str, revision: str) -> None:
         if not self._known(repo, revision):

@@ -152,6 +152,16 @@ def test_offline_with_less_than_everything_here(server, commit, here, monkeypatc
     assert REPO in sentence and "network" in sentence
 
 
+def test_a_hub_out_of_reach_is_told_at_once_of_a_pinned_revision_too(server, commit, monkeypatch):
+    def sleep(seconds):
+        raise AssertionError("nobody waits for a hub that isn't there")
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("time.sleep", sleep)
+    with pytest.raises(ModelNotFoundError, match="network"):
+        hub.download(REPO, commit, watch=Watch(None, None))
+
+
 def test_a_lora_comes_alone_and_an_adapter_with_its_settings(server):
     server.add("org/lora", {"a.safetensors": b"lora", "README.md": b"", "sample.json": b"{}"})
     assert hub.download_file("org/lora", watch=Watch(None, None)).read_bytes() == b"lora"

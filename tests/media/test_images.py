@@ -207,6 +207,15 @@ def test_fit_says_what_it_did(picture, width, height, note):
         assert np.abs(fitted[row, column].astype(int) - picture[row, column]).max() <= 12
 
 
+@pytest.mark.parametrize(
+    ("focus", "kept", "side"), [(0.0, slice(0, 24), "right"), (1.0, slice(16, 40), "left")]
+)
+def test_fit_keeps_the_part_that_is_asked_for(picture, focus, kept, side):
+    fitted, note = fit(picture, 24, 24, focus)
+    assert np.array_equal(fitted, picture[:, kept])
+    assert note.endswith(f"cropped at the {side} to 24x24.")
+
+
 def test_fit_does_not_stretch():
     disc = np.hypot(*(np.mgrid[:60, :120] - np.array([29.5, 59.5])[:, None, None])) < 20
     fitted, _ = fit(np.repeat((disc * 255).astype(np.uint8)[..., None], 3, 2), 30, 30)

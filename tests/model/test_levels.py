@@ -48,8 +48,10 @@ def test_a_familys_own_draft(card):
     preset = card.family.presets.get(DRAFT)
     found = levels(card)
     own = card.defaults.width * card.defaults.height
-    if preset and preset["width"] * preset["height"] < own:
-        assert preset.items() <= found[DRAFT].items()
-        assert found[STANDARD]["options"] == dict.fromkeys(preset["options"])
-    else:
+    if not preset or preset["width"] * preset["height"] >= own:
         assert "options" not in found[DRAFT]
+        return
+    assert all(found[DRAFT][side] == preset[side] for side in ("width", "height"))
+    offered = {name: value for name, value in preset["options"].items() if card.offers(name)}
+    assert found[DRAFT].get("options", {}) == offered
+    assert found[STANDARD].get("options", {}) == dict.fromkeys(offered)

@@ -156,6 +156,20 @@ def test_the_clip_has_the_proportions_of_the_first(tmp_path):
     assert request.placed[0].frames.shape == (9, request.height, request.width, 3)
 
 
+def test_all_pictures_are_cropped_where_it_is_asked(notes):
+    wide = np.concatenate([picture(10), picture(200)], axis=1)
+    request = completed(image=wide, last_image=wide, focus=1)
+    assert request.settings()["focus"] == 1
+    assert [(placed.frames == 200).all() for placed in request.placed] == [True, True]
+    plain = completed(image=wide)
+    assert "focus" not in plain.settings()
+    assert len(notes()) == 3
+    completed(focus=0.5)
+    assert "`focus`" in notes()[-1]
+    with pytest.raises(SettingError, match="focus"):
+        completed(image=wide, focus=1.5)
+
+
 @pytest.mark.parametrize("kind", ["mp4", "folder"])
 def test_a_model_that_takes_no_clips_says_so(files, kind):
     for place in ({"image": files[kind]}, {"keyframes": {8: files[kind]}}):

@@ -136,9 +136,11 @@ class TwoNetworkModel(ToyModel):
 
     BOUNDARY = 0.6
 
+    def denoiser_at(self, time):
+        return "transformer" if time >= self.BOUNDARY else "transformer_2"
+
     def predict(self, x, time, conditions, request):
-        name = "transformer" if time >= self.BOUNDARY else "transformer_2"
-        return x - self.network(name)(x) * conditions["text"][:, None, None, None]
+        return x - self.network(self.denoiser_at(time))(x) * conditions["text"][:, None, None, None]
 
 
 # --- chunks with a cache -------------------------------------------------------------------------

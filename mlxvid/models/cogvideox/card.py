@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlxvid.errors import WeightsError
-from mlxvid.model.card import CLIP_TO_CLIP, Block, Card, Coefficients, Family, Part, Source
+from mlxvid.model.card import CLIP_TO_CLIP, GUIDED, Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.extrapolation import Extrapolation
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import MAX_SIDE, Defaults
@@ -14,6 +14,7 @@ from mlxvid.model.settings import Setting
 from mlxvid.model.tiny import TinyDecoder
 from mlxvid.text.t5_config import T5_XXL, T5Config
 
+from . import tea
 from .config import CogVideoXConfig
 from .geometry import CogVideoXGeometry
 from .vae_config import CogVideoXVAEConfig
@@ -51,7 +52,7 @@ OPTIONS = (
         metavar="WHAT",
     ),
 )
-TAKES = frozenset(
+TAKES = GUIDED | frozenset(
     {"negative_prompt", "loras", "draft_decode"} | {option.name for option in OPTIONS}
 )
 PICTURE = frozenset({"image"})
@@ -161,6 +162,7 @@ def read(folder: Folder) -> Card:
         needs=needs,
         extrapolation=extrapolation(transformer),
         options=usual_options(sampler),
+        prompt_pieces=transformer.max_text_seq_length - 1,
         streamed={"text_encoder": text.streamed(transformer.max_text_seq_length)},
         precise={"transformer": transformer.modulation},
     )
@@ -189,6 +191,7 @@ FAMILY = Family(
         "vae": Part(".vae:AutoencoderKLCogVideoX", CogVideoXVAEConfig, "decode", "float32"),
     },
     read=read,
+    tea=tea.constants,
     tiny_decoder=TinyDecoder("taecvx", "64e2fd755c9356db4c5c1e24d4a67135640a1085"),
     options=OPTIONS,
     # The VAE works on batches of 8 frames, the first of 9, and each layer keeps the two frames
@@ -255,6 +258,7 @@ def _release(
         needs=needs,
         extrapolation=extrapolation(transformer),
         options=usual_options(sampler),
+        prompt_pieces=TEXT_TOKENS - 1,
         streamed={"text_encoder": T5_XXL.streamed(TEXT_TOKENS)},
         precise={"transformer": transformer.modulation},
         parameters={

@@ -15,7 +15,7 @@ import mlx.nn as nn
 from mlxvid.errors import SettingError
 from mlxvid.kernels import Rotary
 from mlxvid.kernels.plain import rotate
-from mlxvid.layers import bounds
+from mlxvid.layers import bounds, stack
 from mlxvid.layers.attention import FeedForwardNet, attend
 from mlxvid.layers.embeddings import TimestepEmbedding
 from mlxvid.layers.patches import fold, unfold
@@ -252,8 +252,13 @@ class CogVideoXTransformer3DModel(nn.Module):
         rope = self.rope((t, h, w), length, lowered)
         block_ops = bounds.block_ops(b * tokens, c, 4 * c, tokens)
         pace = bounds.Pace(len(self.transformer_blocks), block_ops)
-        for block in self.transformer_blocks:
-            x = pace.passed(block(x, is_text, time, rope))
+
+        def blocks(x: mx.array) -> mx.array:
+            for block in stack.kept(self.transformer_blocks):
+                x = pace.passed(block(x, is_text, time, rope))
+            return x
+
+        x = stack.through(x, lambda: time, blocks)
         x = self.proj_out(self.norm_out(self.norm_final(x[:, length:]), time))
         by_channel = x.reshape(b, t, h, w, config.outputs, -1).swapaxes(-1, -2)
         return unfold(by_channel.reshape(b, t, h, w, -1), *config.patch[:2])

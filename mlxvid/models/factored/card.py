@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlxvid.model.card import CLIP_TO_CLIP, Block, Card, Coefficients, Family, Part
+from mlxvid.model.card import CLIP_TO_CLIP, GUIDED, Block, Card, Coefficients, Family, Part
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import ATTENTION_MODES, Defaults, Geometry
+from mlxvid.model.knows import Knows
 
 from .config import TextConfig, TransformerConfig, VAEConfig
 
 SHIFT = 1.5  # of the sigmas towards noise
 SAMPLERS = ("euler", "heun")
-TAKES = CLIP_TO_CLIP | {
-    "negative_prompt",
-    "image",
-    "last_image",
-    "keyframes",
-    "attention",
-    "shift",
-}
+TAKES = (
+    CLIP_TO_CLIP
+    | GUIDED
+    | {
+        "negative_prompt",
+        "image",
+        "last_image",
+        "keyframes",
+        "attention",
+        "shift",
+    }
+)
 ASSETS = Path(__file__).parents[2] / "assets"
 
 
@@ -53,6 +58,8 @@ def read(folder: Folder) -> Card:
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
         shift=shift,
+        prompt_pieces=text.max_length - 1,
+        knows=folder.parse("knows", Knows),
     )
 
 
@@ -110,8 +117,18 @@ CARDS = (
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
         shift=shift,
+        prompt_pieces=TextConfig().max_length - 1,
         dtype="float32",
         parameters={"text_encoder": 437_376, "transformer": 4_945_984, "vae": 3_260_704},
         folder=ASSETS / "mini",
+        knows=Folder(ASSETS / "mini").parse("knows", Knows),
+        prompts=(
+            "a red ball bouncing on a navy background",
+            "a small green star spinning",
+            "a blue ring rising",
+            "a large yellow triangle falling",
+            "an orange square moving left on a dusk background",
+            "a pink cross shrinking on a black background",
+        ),
     ),
 )

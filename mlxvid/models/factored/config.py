@@ -58,11 +58,3 @@ class TransformerConfig:
     attention_head_dim: int = 64
     text_dim: int = 128
     rope_theta: float = 100.0
-
-
-@dataclass
-class Knows:
-    """The words that a model was trained with, and what to `say` of a prompt with others."""
-
-    words: list[str]
-    say: str

@@ -18,7 +18,7 @@ from mlxvid.schedulers import Scheduler, sampler
 from mlxvid.schedulers.given import GivenOnTrajectory
 from mlxvid.text.tokenizer import SentencePieceTokenizer
 
-from .config import Knows, TextConfig, TransformerConfig
+from .config import TextConfig, TransformerConfig
 from .transformer import FactoredTransformer
 
 
@@ -27,7 +27,6 @@ class Model(base.Model):
 
     def __init__(self, card: Card, components: Components):
         super().__init__(card, components)
-        self.knows = self.folder.parse("knows", Knows)
         text = self.folder.config("text_encoder", TextConfig)
         words = self.path / "tokenizer" / "spiece.model"
         self.tokenizer = SentencePieceTokenizer.load(words, text.max_length)
@@ -36,15 +35,6 @@ class Model(base.Model):
                 f"The parts of {self.path} come from different models; download or convert the "
                 "model again."
             )
-
-    def advice(self, prompt: str) -> str | None:
-        """A line for a prompt with words that this model never saw, or None."""
-        if not self.knows:
-            return None
-        strange = self.tokenizer.unknown(prompt, set(self.knows.words))
-        if not strange:
-            return None
-        return f"Not known to this model: {', '.join(strange)}. {self.knows.say}"
 
     def shot(self, request: Request, noise: mx.array, watch: Watch) -> Shot:
         return FactoredShot(self, request, noise, self.conditions(request, watch))

@@ -13,7 +13,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from mlxvid.kernels import Rotary
-from mlxvid.layers import bounds
+from mlxvid.layers import bounds, stack
 from mlxvid.layers.attention import Attention, CrossAttention, FeedForward
 from mlxvid.layers.embeddings import TimestepEmbedding
 from mlxvid.layers.patches import fold, unfold
@@ -178,7 +178,7 @@ class FactoredTransformer(nn.Module):
         keys = h * w * (t if mode == "full" else 1)
         block_ops = bounds.block_ops(b * t * h * w, x.shape[-1], 4 * x.shape[-1], keys)
         pace = bounds.Pace(len(self.blocks), block_ops)
-        for block in self.blocks:
+        for block in stack.kept(self.blocks):
             x = pace.passed(block(x, text, mask, ada, ropes, mode))
         modulation = (self.scale_shift_table + emb[:, None])[:, :, None, None]
         shift, scale = mx.moveaxis(modulation, 1, 0)

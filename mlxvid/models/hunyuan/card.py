@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
+from mlxvid.model.card import GUIDED, Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.extrapolation import Extrapolation
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults, Geometry
@@ -14,6 +14,7 @@ from mlxvid.text.clip_text_config import CLIPTextConfig
 from mlxvid.text.llama_config import LLAMA_3_8B
 from mlxvid.text.llava_config import LLAVA_LLAMA_3_8B
 
+from . import tea
 from .config import LATENT_CONCAT, TOKEN_REPLACE, HunyuanVideoTransformerConfig
 from .geometry import HiddenFirst
 from .text_encoder_config import TextEncoderConfig
@@ -28,7 +29,9 @@ TEXT_PIPELINE = "HunyuanVideoPipeline"
 PICTURE_PIPELINE = "HunyuanVideoImageToVideoPipeline"
 # Of a prompt in its template, in the longest of them.
 TEXT_TOKENS = 351
-TAKES = frozenset({"negative_prompt", "shift", "loras", "draft_decode", "length_extrapolation"})
+# Of the prompt itself.
+PROMPT_PIECES = 256
+TAKES = GUIDED | {"negative_prompt", "shift", "loras", "draft_decode", "length_extrapolation"}
 # arXiv:2502.15894; the training's longest clips have 33 latent frames.
 EXTRAPOLATION = Extrapolation(index=4, period=50, longest=66)
 LICENCE = "Tencent Hunyuan Community (not for the EU, the UK, South Korea)"
@@ -101,6 +104,7 @@ def read(folder: Folder) -> Card:
         guidance_is_input=transformer.guidance_embeds,
         batches=False,  # the prompts of the passes have lengths of their own
         extrapolation=EXTRAPOLATION,
+        prompt_pieces=PROMPT_PIECES,
         streamed={"text_encoder": text.streamed(TEXT_TOKENS)},
         precise={"transformer": transformer.precise},
     )
@@ -137,6 +141,7 @@ FAMILY = Family(
         "vae": Part(".vae:AutoencoderKLHunyuanVideo", HunyuanVideoVAEConfig, "decode", "float32"),
     },
     read=read,
+    tea=tea.constants,
     tiny_decoder=TinyDecoder("taehv", "373253e5f877b3f6474a7ec874e5559f40381246"),
     # The VAE's tile of 17 frames was measured at its real width, 633 values a pixel, with stand-ins
     # for MLX's convolutions, which make copies on the CPU that they don't on Metal; its five latent
@@ -233,6 +238,7 @@ def _release(
         source=source,
         # As stored: two bytes a parameter, of the VAE four.
         download_bytes=round(2 * sum(parameters.values()) + 2 * parameters["vae"], -8),
+        prompt_pieces=PROMPT_PIECES,
         streamed={"text_encoder": streamed},
         precise={"transformer": transformer.precise},
     )

@@ -14,8 +14,9 @@ from mlxvid.model.conditions import Conditions
 from mlxvid.progress import Watch
 from mlxvid.text.tokenizer import JsonTokenizer, Tokenizer, load_tokenizer
 
-# Word pieces of a prompt after its template, and those of CLIP with its two special tokens.
-PROMPT_IDS = 256
+from .card import PROMPT_PIECES
+
+# Word pieces of CLIP, with its two special tokens.
 CLIP_IDS = 77
 BEGIN = "<|begin_of_text|>"
 
@@ -43,7 +44,7 @@ class Template:
     @property
     def max_length(self) -> int:
         """Ids that are read of a prompt in its template."""
-        return self.before + PROMPT_IDS
+        return self.before + PROMPT_PIECES
 
     def around(self, prompt: str) -> str:
         """The template with a prompt in it, whatever braces that has."""

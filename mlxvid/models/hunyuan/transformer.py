@@ -10,7 +10,7 @@ import mlx.nn as nn
 
 from mlxvid.kernels import Rotary
 from mlxvid.kernels.plain import rotate
-from mlxvid.layers import bounds
+from mlxvid.layers import bounds, stack
 from mlxvid.layers.attention import FeedForwardNet, attend
 from mlxvid.layers.patches import fold, unfold
 from mlxvid.layers.pixart import modulated, patch_matrix
@@ -144,6 +144,11 @@ class DualBlock(nn.Module):
         words = self.ff_context(normed(text, *text_parts[3:5]))
         return x, gated(text, words, text_parts[5])
 
+    def modulated(self, x: mx.array, condition: mx.array, clean: Clean) -> mx.array:
+        """What the attention reads of the video's tokens x."""
+        shift, scale = self.norm1(condition)[:2]
+        return normed(x, shift, scale, clean)
+
 
 class SingleBlock(nn.Module):
     """Attention beside a feed-forward on the tokens [B, N + L, C] of video and text."""
@@ -264,17 +269,26 @@ class HunyuanVideoTransformer3DModel(nn.Module):
         total = n + text.shape[1]
         rope = self.rope(t, h, w, text.shape[1], lowered)
         clean = (mx.arange(total) < h * w)[:, None] if config.replaces_tokens else None
-        blocks = len(self.transformer_blocks) + len(self.single_transformer_blocks)
-        pace = bounds.Pace(blocks, bounds.block_ops(b * total, c, config.mlp_size, total))
-        for dual in self.transformer_blocks:
-            x, text = dual(x, text, condition, None if clean is None else clean[:n], rope)
-            x = pace.passed(mx.depends(x, text))  # or the text would hold all of the attention
-        x = mx.concatenate([x, text], axis=1)
-        for single in self.single_transformer_blocks:
-            x = pace.passed(single(x, condition, clean, rope))
+        count = len(self.transformer_blocks) + len(self.single_transformer_blocks)
+        pace = bounds.Pace(count, bounds.block_ops(b * total, c, config.mlp_size, total))
+        of_video = None if clean is None else clean[:n]
+
+        def blocks(x: mx.array) -> mx.array:
+            words = text
+            for dual in stack.kept(self.transformer_blocks):
+                x, words = dual(x, words, condition, of_video, rope)
+                x = pace.passed(mx.depends(x, words))  # or these would hold all of the attention
+            x = mx.concatenate([x, words], axis=1)
+            duals = len(self.transformer_blocks)
+            for single in stack.kept(self.single_transformer_blocks, duals):
+                x = pace.passed(single(x, condition, clean, rope))
+            return x[:, :n]
+
+        first = self.transformer_blocks[0]
+        x = stack.through(x, lambda: first.modulated(x, condition, of_video), blocks)
         # Scale before shift, unlike in the blocks.
         scale, shift = self.norm_out(condition[:, :1])
-        x = self.proj_out(normed(x[:, :n], shift, scale)).reshape(b, t, h, w, -1)
+        x = self.proj_out(normed(x, shift, scale)).reshape(b, t, h, w, -1)
         return self._unpatched(x)
 
     def _unpatched(self, x: mx.array) -> mx.array:

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 
 from mlxvid.errors import WeightsError
 from mlxvid.layers.autoencoder_kl_config import AutoencoderKLConfig
-from mlxvid.model.card import CLIP_TO_CLIP, Block, Card, Coefficients, Family, Part, Source
+from mlxvid.model.card import CLIP_TO_CLIP, GUIDED, Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import ATTENTION_MODES, MAX_FRAMES, Defaults, Geometry, check_whole
 from mlxvid.text.t5_config import T5_XXL, T5Config
 
+from . import tea
 from .config import LatteConfig
 from .vae_config import TemporalDecoderConfig
 
 TEXT_TOKENS = 120
-TAKES = CLIP_TO_CLIP | {"negative_prompt", "attention"}
+TAKES = CLIP_TO_CLIP | GUIDED | {"negative_prompt", "attention"}
 TEMPORAL = "vae_temporal_decoder"
 
 # Diffusers' schedulers that its pipeline takes -> their names here.
@@ -98,6 +99,7 @@ def read(folder: Folder) -> Card:
         blocks=transformer.num_layers,
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
+        prompt_pieces=TEXT_TOKENS - 1,
         streamed={"text_encoder": text.streamed(TEXT_TOKENS)},
     )
 
@@ -135,6 +137,8 @@ FAMILY = Family(
         ),
     },
     read=read,
+    tea=tea.constants,
+    texts="mlxvid.text.clean:cleaned_caption",
     needed=(
         ("tokenizer/spiece.model", "tokenizer/tokenizer.json"),
         ("scheduler/scheduler_config.json",),
@@ -175,6 +179,7 @@ CARDS = (
         takes=TAKES,
         attention_modes=ATTENTION_MODES,
         dtype="float16",
+        prompt_pieces=TEXT_TOKENS - 1,
         streamed={"text_encoder": T5_XXL.streamed(TEXT_TOKENS)},
         parameters={
             "text_encoder": 4_762_310_656,

@@ -7,7 +7,7 @@ import mlx.nn as nn
 
 from mlxvid.errors import SettingError
 from mlxvid.kernels import temporal_attention_split
-from mlxvid.layers import bounds
+from mlxvid.layers import bounds, stack
 from mlxvid.layers.attention import FeedForwardNet, attend
 from mlxvid.layers.embeddings import TextProjection, TimestepEmbedding
 from mlxvid.layers.patches import unfold
@@ -72,9 +72,9 @@ class Block(nn.Module):
     ) -> mx.array:
         """ada [B, 6, C]: the timestep's modulation. over: "space", "time" or the whole "clip"."""
         modulation = mx.moveaxis((self.scale_shift_table + ada)[:, :, None, None], 1, 0)
-        shift1, scale1, gate1, shift2, scale2, gate2 = modulation
+        gate1, shift2, scale2, gate2 = modulation[2:]
         b, t, s, c = x.shape
-        h = modulated(x, shift1, scale1, self.eps)
+        h = self.modulated(x, ada)
         if over == "time":
             h = self.attn1.over_time(h)
         elif over == "space":
@@ -85,6 +85,11 @@ class Block(nn.Module):
         if text is not None:
             x = x + self.attn2(x.reshape(b, t * s, c), text).reshape(x.shape)
         return x + gate2 * self.ff(modulated(x, shift2, scale2, self.eps))
+
+    def modulated(self, x: mx.array, ada: mx.array) -> mx.array:
+        """What its self-attention reads, of tokens x."""
+        shift, scale = mx.moveaxis((self.scale_shift_table + ada)[:, :2, None, None], 1, 0)
+        return modulated(x, shift, scale, self.eps)
 
 
 class AdaLayerNormSingle(nn.Module):
@@ -169,17 +174,25 @@ class LatteTransformer3DModel(nn.Module):
         ada, embedded = self.adaln_single(timestep)
         text = self.caption_projection(text.astype(dtype))
         over = "clip" if attention == "full" else "space"
-        blocks = list(zip(self.transformer_blocks, self.temporal_transformer_blocks, strict=True))
+        pairs = list(zip(self.transformer_blocks, self.temporal_transformer_blocks, strict=True))
         keys = h * w * (t if over == "clip" else 1)
-        count = len(blocks) * (1 if attention == "spatial" else 2)
+        count = len(pairs) * (1 if attention == "spatial" else 2)
         pace = bounds.Pace(count, bounds.block_ops(b * t * h * w, c, 4 * c, keys))
-        for number, (spatial, temporal) in enumerate(blocks):
-            x = pace.passed(spatial(x, ada, over, text))
-            if attention == "spatial":
-                continue
-            if number == 0 and t > 1:
-                x = x + sines(mx.arange(t), c)[:, None].astype(dtype)
-            x = pace.passed(temporal(x, ada, "time"))
+
+        def blocks(x: mx.array) -> mx.array:
+            for number, (spatial, temporal) in enumerate(pairs):
+                is_kept = stack.is_kept(number)
+                if is_kept:
+                    x = pace.passed(spatial(x, ada, over, text))
+                if attention == "spatial":
+                    continue
+                if number == 0 and t > 1:
+                    x = x + sines(mx.arange(t), c)[:, None].astype(dtype)
+                if is_kept:
+                    x = pace.passed(temporal(x, ada, "time"))
+            return x
+
+        x = stack.through(x, lambda: self.transformer_blocks[0].modulated(x, ada), blocks)
         modulation = (self.scale_shift_table + embedded[:, None])[:, :, None, None]
         shift, scale = mx.moveaxis(modulation, 1, 0)
         x = self.proj_out(modulated(x, shift, scale))

@@ -16,7 +16,7 @@ from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults
 from mlxvid.text.t5_config import T5_XXL, T5Config
 
-from . import releases
+from . import releases, tea
 from .config import LTXTransformerConfig
 from .geometry import LONGEST, LTXGeometry
 from .options import CONDITIONED, OPTIONS, TAKES, WITH_TIMES
@@ -43,6 +43,10 @@ class LTXCard(Card):
     """A card with the release's recipe."""
 
     recipe: Recipe
+
+    def offers(self, name: str) -> bool:
+        """As the base class; two passes only of a release that was made for them."""
+        return super().offers(name) and (name != "upscale" or self.recipe.second is not None)
 
     def settled(
         self, options: Mapping[str, Any], frames: int, prompt: str
@@ -101,6 +105,7 @@ def read(folder: Folder) -> LTXCard:
         takes=_takes(recipe),
         options=_options(recipe, upscales),
         shared_frames=SHARED_FRAMES,
+        prompt_pieces=recipe.text_tokens - 1,
         streamed={"text_encoder": text.streamed(recipe.text_tokens)},
         batches=False,  # a pass may leave blocks out, and texts end at different places
         recipe=recipe,
@@ -217,6 +222,7 @@ FAMILY = Family(
         ),
     },
     read=read,
+    tea=tea.constants,
     options=OPTIONS,
     # Of tokens with times of their own, as with pictures; without these a block on Metal holds 8.4
     # widths. The rotary tables are two of them. The third generation's VAE, at a quarter of its
@@ -245,6 +251,7 @@ FAMILY = Family(
             "text_encoder/tokenizer.json",
         ),
     ),
+    texts=".texts:texts_of",
     layouts=("ltx",),
     examples=(
         '--model ltxv-2b-0.9.6-distilled --prompt "waves roll onto a beach at dusk" -o waves.mp4',
@@ -321,6 +328,7 @@ def _release(
         takes=_takes(recipe),
         options=_options(recipe, upscales),
         shared_frames=SHARED_FRAMES,
+        prompt_pieces=recipe.text_tokens - 1,
         streamed={"text_encoder": T5_XXL.streamed(recipe.text_tokens)},
         parameters=parameters,
         sources=sources,

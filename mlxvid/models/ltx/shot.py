@@ -10,7 +10,7 @@ import numpy as np
 
 from mlxvid.model.base import Passes, Shot, Stage
 from mlxvid.model.conditions import Conditions
-from mlxvid.model.guidance import NEGATIVE, PROMPT
+from mlxvid.model.guidance import NEGATIVE, PROMPT, Outputs
 from mlxvid.model.request import Request
 from mlxvid.schedulers import Predict, Scheduler
 from mlxvid.schedulers.given import GivenByStrength
@@ -25,6 +25,9 @@ from .rope import SCALES
 from .tiles import everything, tiles
 from .transformer import Rope, Times, cut
 from .upsampler import adain
+
+PERTURBED = "perturbed"
+"""What steers the pass of spatio-temporal guidance."""
 
 
 class LTXShot(Shot):
@@ -120,6 +123,7 @@ class LTXShot(Shot):
         network = self.model.network("transformer")
         parts = stage.parts(network.config)
         guidance = stage.run.guidance
+        is_guided = self.is_guided(stage, step)
 
         def velocity(
             x: mx.array, time: float, conditions: Conditions, unattended: Collection[int] = ()
@@ -138,17 +142,28 @@ class LTXShot(Shot):
 
         def combined(x: mx.array, time: float) -> mx.array:
             strengths = guidance.at(time)
-            prompt = velocity(x, time, stage.passes[PROMPT])
-            negative = None
-            perturbed = None
-            if strengths.has_negative:
-                negative = velocity(x, time, stage.passes[NEGATIVE])
+            names = [PROMPT]
+            if strengths.has_negative and is_guided:
+                names.append(NEGATIVE)
             if strengths.has_perturbed:
-                perturbed = velocity(x, time, stage.passes[PROMPT], strengths.blocks)
-            return guided(strengths, prompt, negative, perturbed, guidance.star)
+                names.append(PERTURBED)
+
+            def evaluate() -> Outputs:
+                outputs = {}
+                for name in names:
+                    conditions = stage.passes[NEGATIVE if name == NEGATIVE else PROMPT]
+                    unattended = strengths.blocks if name == PERTURBED else ()
+                    outputs[name] = velocity(x, time, conditions, unattended)
+                return outputs
+
+            outputs = self.outputs(stage, step, x, time, names, evaluate)
+            negative = outputs.get(NEGATIVE)
+            perturbed = outputs.get(PERTURBED)
+            return guided(strengths, outputs[PROMPT], negative, perturbed, guidance.star)
 
         strengths = guidance.at(stage.scheduler.times[step].item())
-        passes = 1 + strengths.has_negative + strengths.has_perturbed
+        has_negative = strengths.has_negative and is_guided
+        passes = 1 + has_negative + strengths.has_perturbed
         stage.calls = passes * len(parts)
         return combined
 

@@ -12,7 +12,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
-from mlxvid.layers import bounds
+from mlxvid.layers import bounds, stack
 from mlxvid.layers.attention import FeedForwardNet, attend
 from mlxvid.layers.embeddings import TextProjection, TimestepEmbedding
 from mlxvid.layers.pixart import modulated
@@ -139,15 +139,20 @@ class TransformerBlock(nn.Module):
 
         attended: whether tokens attend to each other, or keep their own values.
         """
+        h = self.modulated(x, times, ada)
         # Spread over the tokens where it is used: all six at once would be six times as large as x.
         modulation = self.scale_shift_table + ada
-        shift, scale, gate, ff_shift, ff_scale, ff_gate = (modulation[:, i] for i in range(6))
-        h = normed(x, times.spread(shift), times.spread(scale), self.eps)
+        gate, ff_shift, ff_scale, ff_gate = (modulation[:, i] for i in range(2, 6))
         h = self.attn1.over_tokens(h, rope) if attended else self.attn1.passed(h)
         x = gated(x, h, times.spread(gate))
         x = x + self.attn2.over_text(x, text, mask)
         h = self.ff(normed(x, times.spread(ff_shift), times.spread(ff_scale), self.eps))
         return gated(x, h, times.spread(ff_gate))
+
+    def modulated(self, x: mx.array, times: Times, ada: mx.array) -> mx.array:
+        """What its self-attention reads, of tokens x."""
+        shift, scale = (self.scale_shift_table[i] + ada[:, i] for i in range(2))
+        return normed(x, times.spread(shift), times.spread(scale), self.eps)
 
 
 class AdaLayerNormSingle(nn.Module):
@@ -216,9 +221,15 @@ class LTXVideoTransformer3DModel(nn.Module):
         time, ada = self.time_embed(times.values)
         b, n, c = x.shape
         pace = bounds.Pace(len(self.transformer_blocks), bounds.block_ops(b * n, c, 4 * c, n))
-        for number, block in enumerate(self.transformer_blocks):
-            attended = number not in unattended
-            x = pace.passed(block(x, text, keys, times, ada, rope, attended))
+
+        def blocks(x: mx.array) -> mx.array:
+            for number, block in enumerate(self.transformer_blocks):
+                attended = number not in unattended
+                x = pace.passed(block(x, text, keys, times, ada, rope, attended))
+            return x
+
+        first = self.transformer_blocks[0]
+        x = stack.through(x, lambda: first.modulated(x, times, ada), blocks)
         modulation = self.scale_shift_table + time[:, None]
         shift = times.spread(modulation[:, 0])
         scale = times.spread(modulation[:, 1])

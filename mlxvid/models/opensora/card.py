@@ -6,12 +6,13 @@ Facts from hpcaitech/Open-Sora, tag v1.2.0: its configs and its table of what wa
 from __future__ import annotations
 
 from mlxvid.errors import SettingError, WeightsError
-from mlxvid.model.card import CLIP_TO_CLIP, Block, Card, Coefficients, Family, Part, Source
+from mlxvid.model.card import CLIP_TO_CLIP, GUIDED, Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import ATTENTION_MODES, Defaults
 from mlxvid.model.settings import Setting
 from mlxvid.text.t5_config import T5_XXL, T5Config
 
+from . import tea
 from .config import STDiT3Config
 from .geometry import OpenSoraGeometry
 from .vae_config import OpenSoraVAEConfig
@@ -64,6 +65,7 @@ SAMPLERS = ("euler",)
 USUAL_OPTIONS = {"aesthetic": 6.5}
 TAKES = (
     CLIP_TO_CLIP
+    | GUIDED
     | {"image", "last_image", "keyframes", "extend", "join", "attention", "shift"}
     | {option.name for option in OPTIONS}
 )
@@ -107,6 +109,7 @@ def read(folder: Folder) -> Card:
         attention_modes=ATTENTION_MODES,
         options=USUAL_OPTIONS,
         shared_frames=geometry.chunk,
+        prompt_pieces=transformer.model_max_length - 1,
         streamed={"text_encoder": text.streamed(transformer.model_max_length)},
     )
 
@@ -129,6 +132,7 @@ FAMILY = Family(
         "vae": Part(".vae:OpenSoraVAE", OpenSoraVAEConfig, "decode", "float32"),
     },
     read=read,
+    tea=tea.constants,
     options=OPTIONS,
     # Decoding at the real width held 3270 values a pixel of the one frame that is worked on, a
     # quarter of a latent frame, of which 2304 are copies that MLX's convolutions make on the CPU
@@ -143,6 +147,7 @@ FAMILY = Family(
         most_scores=2**26,
         decode_operations=9.5e6,
     ),
+    texts="mlxvid.text.clean:cleaned_caption",
     needed=(
         (
             "tokenizer/spiece.model",
@@ -190,6 +195,7 @@ CARDS = (
         attention_modes=ATTENTION_MODES,
         options=USUAL_OPTIONS,
         shared_frames=OpenSoraGeometry(4, 8, 4).chunk,
+        prompt_pieces=STDiT3Config().model_max_length - 1,
         streamed={"text_encoder": T5_XXL.streamed(STDiT3Config().model_max_length)},
         parameters={
             "text_encoder": 4_762_310_656,

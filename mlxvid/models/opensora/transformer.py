@@ -11,7 +11,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from mlxvid.kernels import Rotary, temporal_attention
-from mlxvid.layers import bounds
+from mlxvid.layers import bounds, stack
 from mlxvid.layers.attention import attend
 from mlxvid.layers.embeddings import timestep_embedding
 from mlxvid.layers.patches import unfold
@@ -127,12 +127,17 @@ class Block(nn.Module):
         over: as in :class:`Attention`, or None for no self-attention.
         """
         modulation = mx.moveaxis((self.scale_shift_table + ada)[:, :, :, None], 2, 0)
-        shift1, scale1, gate1, shift2, scale2, gate2 = modulation
+        gate1, shift2, scale2, gate2 = modulation[2:]
         b, t, s, c = x.shape
         if over is not None:
-            x = x + gate1 * self.attn(modulated(x, shift1, scale1), over, rope)
+            x = x + gate1 * self.attn(self.modulated(x, ada), over, rope)
         x = x + self.cross_attn(x.reshape(b, t * s, c), text, mask).reshape(x.shape)
         return x + gate2 * self.mlp(modulated(x, shift2, scale2))
+
+    def modulated(self, x: mx.array, ada: mx.array) -> mx.array:
+        """What its self-attention reads, of tokens x."""
+        shift, scale = mx.moveaxis((self.scale_shift_table + ada)[:, :, :2, None], 2, 0)
+        return modulated(x, shift, scale)
 
 
 class ScalarEmbedder(nn.Module):
@@ -290,8 +295,16 @@ class STDiT3(nn.Module):
         inner = int(c * self.config.mlp_ratio)
         block_ops = bounds.block_ops(b * t * h * w, c, inner, keys)
         pace = bounds.Pace(2 * self.config.depth, block_ops)
-        for spatial, temporal in zip(self.spatial_blocks, self.temporal_blocks, strict=True):
-            x = pace.passed(spatial(x, ada, text, mask, rope, over_space))
-            x = pace.passed(temporal(x, ada, text, mask, rope, over_time))
+
+        def blocks(x: mx.array) -> mx.array:
+            pairs = zip(self.spatial_blocks, self.temporal_blocks, strict=True)
+            for number, (spatial, temporal) in enumerate(pairs):
+                if not stack.is_kept(number):
+                    continue
+                x = pace.passed(spatial(x, ada, text, mask, rope, over_space))
+                x = pace.passed(temporal(x, ada, text, mask, rope, over_time))
+            return x
+
+        x = stack.through(x, lambda: self.spatial_blocks[0].modulated(x, ada), blocks)
         x = self.final_layer(x, time)
         return unfold(x.reshape(b, t, h, w, -1), 1, patch)[:, :, :high, :wide]

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mlxvid.model.card import CLIP_TO_CLIP, Block, Card, Coefficients, Family, Part, Source
+from mlxvid.model.card import CLIP_TO_CLIP, GUIDED, Block, Card, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults, Geometry
 from mlxvid.model.tiny import TinyDecoder
 from mlxvid.text.clip_vision_config import CLIPVisionConfig
 from mlxvid.text.t5_config import UMT5_XXL, UMT5Config
 
-from . import others
+from . import others, tea
 from .config import WanTransformerConfig
 from .vae_config import WanVAEConfig
 
 GEOMETRY = Geometry(t_factor=4, s_factor=8, channels=16, patch=(1, 2, 2), causal=True)
 SAMPLERS = ("unipc", "euler", "heun")
 TEXT_TOKENS = 512  # the transformer sees as many, zeros where the prompt has ended
-TAKES = frozenset({"negative_prompt", "shift", "loras", "draft_decode"})
+TAKES = GUIDED | frozenset({"negative_prompt", "shift", "loras", "draft_decode"})
 
 # What the models were tuned to be steered away from: in Chinese as they learned it (overexposed,
 # static, subtitles, paintings, worst quality, extra fingers, badly drawn hands and faces, fused
@@ -97,6 +97,7 @@ def read(folder: Folder) -> Card:
         takes=TAKES | (needs or CLIP_TO_CLIP),
         needs=needs,
         shift=own_shift(flow_shift),
+        prompt_pieces=TEXT_TOKENS - 1,
         streamed={"text_encoder": text.streamed(TEXT_TOKENS)},
     )
 
@@ -143,6 +144,7 @@ FAMILY = Family(
         "vae": Part(".vae:AutoencoderKLWan", WanVAEConfig, "decode", "float32"),
     },
     read=read,
+    tea=tea.constants,
     # The traced graphs of 1.3B and 14B hold 8.1 and 6.1 widths on Metal: the one around its
     # feed-forward, 5.8 times as wide, the other around its attention. The VAE's values a pixel were
     # counted without the copies that MLX's convolutions make on the CPU and not on Metal; small
@@ -168,6 +170,7 @@ FAMILY = Family(
         ("tokenizer/spiece.model", "tokenizer/tokenizer.json"),
         ("scheduler/scheduler_config.json",),
     ),
+    texts="mlxvid.text.clean:cleaned",
     layouts=("wan",),
     # It takes the transformer's latents, of mean 0 and deviation 1, as its own examples give them.
     tiny_decoder=TinyDecoder("taew2_1", "ec1a2be453a250aa406e912bb630c34463ba0b2f"),
@@ -220,6 +223,7 @@ def _release(
         source=source,
         originals=(source.repository[: -len("-Diffusers")],),
         download_bytes=download_bytes,
+        prompt_pieces=TEXT_TOKENS - 1,
         streamed={"text_encoder": UMT5_XXL.streamed(TEXT_TOKENS)},
         **more,
     )
@@ -229,7 +233,7 @@ CARDS = (
     _release(
         "wan2.1-t2v-1.3b",
         "Wan 2.1 T2V 1.3B",
-        "Text to video at 480p; the one to begin with.",
+        "Text to video at 480p; the small one.",
         _480P,
         Source("Wan-AI/Wan2.1-T2V-1.3B-Diffusers", "0fad780a534b6463e45facd96134c9f345acfa5b"),
         28_928_887_859,

@@ -18,7 +18,7 @@ from mlx.utils import tree_flatten, tree_unflatten
 
 from mlxvid.kernels import Rotary
 from mlxvid.kernels.plain import rotate
-from mlxvid.layers import bounds
+from mlxvid.layers import bounds, stack
 from mlxvid.layers.attention import FeedForwardNet, attend
 from mlxvid.layers.embeddings import TextProjection, TimestepEmbedding
 from mlxvid.layers.patches import fold, unfold
@@ -282,8 +282,13 @@ class WanTransformer3DModel(nn.Module):
         time, ada, text, image = self.condition_embedder(timestep, text, image)
         block_ops = bounds.block_ops(b * n, c, config.ffn_dim, n)
         pace = bounds.Pace(len(self.blocks), block_ops)
-        for block in self.blocks:
-            x = pace.passed(block(x, text, image, ada, rope))
+
+        def blocks(x: mx.array) -> mx.array:
+            for block in stack.kept(self.blocks):
+                x = pace.passed(block(x, text, image, ada, rope))
+            return x
+
+        x = stack.through(x, lambda: time, blocks)
         shift, scale = mx.split(self.scale_shift_table + time[:, None], 2, axis=1)
         x = self.proj_out(normed(x.astype(mx.float32), shift, scale, config.eps))
         return unfold(x.reshape(b, t, h, w, -1), *config.patch_size[:2])

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QDoubleSpinBox, QInputDialog, QPushButton, QSpinBo
 
 from mlxvid.gui.compose.loras import LorasBox
 from mlxvid.gui.compose.wells import ClipWell, PictureWell
+from tests.gui.cards import WITH_LORAS
 from tests.gui.clips import write_clip
 from tests.media.heic_files import write_heic
 
@@ -184,7 +185,7 @@ def test_keyframes(panel, picture, qtbot):
     assert new.path is None
     panel.findChild(QSpinBox, "frames").setValue(9)
     numbers = panel.findChildren(QSpinBox, "keyframe_number")
-    qtbot.waitUntil(lambda: [number.maximum() for number in numbers] == [8, 8])
+    qtbot.waitUntil(lambda: [number.maximum() for number in numbers] == [9, 9])
     wells = panel.findChildren(PictureWell, "keyframe")
     wells[0].clear()
     assert len(panel.settings()["keyframes"]) == 1
@@ -210,6 +211,31 @@ def test_lora_files_and_their_strengths(loras, qapp, home):
     assert ".safetensors" in message
     loras.findChild(QDoubleSpinBox, "lora_strength").setValue(0.8)
     assert loras.value() == [f"{home / 'style.safetensors'}@0.8"]
+
+
+def test_a_lora_can_be_dropped_anywhere_on_the_panel(panel, qapp, home):
+    file = home / "style.safetensors"
+    assert drop(panel, qapp, files(file))
+    assert "takes no LoRAs" in panel.complaints[panel.picker].text()
+    panel.picker.set_name(WITH_LORAS)
+    assert drop(panel, qapp, files(file))
+    assert panel.settings()["loras"] == [f"{file}@1"]
+    assert panel.advanced.open
+    assert not drop(panel, qapp, files(home / "first.png"))  # for the window
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("https://huggingface.co/owner/style", "owner/style"),
+        ("hf.co/owner/style/tree/main?x=1", "owner/style"),
+        ("https://huggingface.co/owner/style/blob/main/a.safetensors", "owner/style:a.safetensors"),
+    ],
+)
+def test_a_lora_by_the_address_of_its_page(loras, address, name):
+    loras.add_repository(address)
+    assert loras.value() == [f"{name}@1"]
+    assert loras.messages == []
 
 
 def test_loras_that_come_back_and_go(loras):

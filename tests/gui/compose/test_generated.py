@@ -111,7 +111,7 @@ def test_only_models_that_take_a_setting_are_given_it(add_setting, make_panel):
 
 
 def test_every_setting_has_a_field(panel):
-    made = {"resolution", "aspect", "fps", "revision", "options", "loras"}
+    made = {"resolution", "aspect", "fps", "revision", "options", "loras", "focus"}
     for name in SETTINGS.keys() - made:
         assert panel.findChild(QWidget, name), name
 
@@ -137,7 +137,7 @@ def test_options_of_the_model_s_family(panel, qtbot):
 
 # A model for each set of options that models take.
 OPTION_SETS = {
-    frozenset(option.name for option in card.family.options) & card.takes: name
+    frozenset(option.name for option in card.family.options if card.offers(option.name)): name
     for name, card in CATALOG.items()
 }
 
@@ -148,7 +148,7 @@ def test_a_model_s_options_are_shown_and_no_others(panel, name):
     panel.picker.set_name(name)
     every = {option.name for card in CATALOG.values() for option in card.family.options}
     shown = {option for option in every if panel.findChild(QWidget, option).isVisible()}
-    assert shown == every & CATALOG[name].takes
+    assert shown == {option for option in every if CATALOG[name].offers(option)}
     assert "options" not in panel.settings()  # untouched they are the model's own
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtWidgets import QDoubleSpinBox, QSpinBox
+from PySide6.QtWidgets import QDoubleSpinBox, QSpinBox, QToolButton
 
 from mlxvid.gui.compose.pictures import PicturesBox
 from mlxvid.gui.compose.wells import ClipWell, PictureWell
@@ -50,7 +50,7 @@ def test_a_keyframe_has_a_strength_where_the_model_takes_one(box, picture):
     ((_, frame, strength),) = keyframes(box)
     assert strength.isVisible()
     assert (strength.minimum(), strength.maximum()) == (0, 1)
-    frame.setValue(8)
+    frame.setValue(9)
     assert box.settings() == {"keyframes": {"8": str(picture)}}
     strength.setValue(0.25)
     assert box.settings() == {"keyframes": {"8": [str(picture), 0.25]}}
@@ -101,11 +101,11 @@ def test_a_clip_to_make_anew_has_its_strength(box, clip):
     box.set_takes(PLAIN | CLIP_TO_CLIP)
     well = box.findChild(ClipWell, "video")
     strength = box.findChild(QDoubleSpinBox, "strength")
-    assert well.isVisible() and strength.isVisible()
+    assert well.isVisible() and not strength.isVisible()  # of nothing
     assert box.settings() == {}
-    strength.setValue(0.5)
-    assert box.settings() == {}  # of nothing
     well.set_path(clip)
+    assert strength.isVisible()
+    strength.setValue(0.5)
     assert box.settings() == {"video": str(clip), "strength": 0.5}
     box.set_takes(PLAIN)
     assert not well.isVisible() and not strength.isVisible()
@@ -135,20 +135,41 @@ def test_pictures_for_the_same_frame_are_told_of_and_none_is_dropped(box, pictur
     assert box.conflict() == ""
     second.setValue(first.value())
     assert f"frame {first.value()}:" in box.conflict()
-    second.setValue(32)
+    second.setValue(33)
     assert box.conflict() == ""
     box.findChild(PictureWell, "last_image").set_path(picture)
-    assert "frame 32:" in box.conflict()
+    assert "frame 33:" in box.conflict()
 
 
-def test_a_picture_that_a_shorter_clip_moves_is_told_of(box, picture):
+def test_a_picture_that_a_shorter_clip_moves_is_told_of_and_comes_back(box, picture):
     new(box).set_path(picture)
     ((_, frame, _),) = keyframes(box)
     frame.setValue(30)
     box.set_frames(17)
-    assert frame.value() == 16
+    assert frame.value() == 17
     assert "30" in box.messages[-1]
-    assert "16" in box.messages[-1]
+    assert "17" in box.messages[-1]
+    box.set_frames(33)
+    assert frame.value() == 30
+    assert len(box.messages) == 1
+
+
+def test_frames_are_counted_and_taken_as_the_player_shows_them(window, picture, qtbot):
+    box = window.compose.pictures
+    playhead = window.stage.player.playhead
+    box.follow_playhead(8)
+    new(box).set_path(picture)
+    ((_, frame, _),) = keyframes(box)
+    assert frame.value() == 9
+    frame.setValue(2)
+    playhead.moved.emit(11)
+    box.findChild(QToolButton, "at_playhead").click()
+    assert frame.value() == 12
+    assert box.settings()["keyframes"] == {"11": str(picture)}
+    for _ in range(40):  # more than there are frames between
+        new(box).set_path(picture)
+    assert all(1 <= number.value() <= 33 for _, number, _ in keyframes(box))
+    assert box.conflict()
 
 
 def test_two_pictures_for_a_frame_make_no_clip(panel, picture):

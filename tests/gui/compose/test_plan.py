@@ -28,9 +28,9 @@ def test_the_plan_follows(panel, qtbot, database):
     panel.takes.setValue(10)
     plan_text(panel, qtbot, "about 1 min 20 s")
     panel.picker.set_name(WITH_LORAS)
-    assert plan_text(panel, qtbot, "first a download of 28.9 GB").startswith(
-        "81 frames · 32,760 tokens"
-    )
+    text = plan_text(panel, qtbot, "after the download")
+    assert text.startswith("81 frames · 32,760 tokens")
+    assert panel.button.text() == "Download 28.9 GB and Generate"
 
 
 def test_the_plan_breaks_between_its_parts(panel, qtbot, database):
@@ -92,3 +92,17 @@ def test_the_plan_knows_the_options_of_the_model():
     machine = Machine("test", 64 * GIB, 48 * GIB, metal=True)
     one = plan_of({"model": two, "options": {"upscale": False}}, machine)
     assert one.peak_bytes < plan_of({"model": two}, machine).peak_bytes
+
+
+def test_a_download_that_can_not_be_is_refused_before_the_click(panel, qtbot, choices):
+    in_files = next(card for card in CATALOG.values() if card.is_in_files)
+    panel.picker.set_name(in_files.name)
+    text = plan_text(panel, qtbot, "Models window")
+    assert not panel.button.isEnabled()
+    assert panel.button.toolTip() == text
+    panel.prompt.set_text("a ball")
+    panel.generate()
+    assert panel.jobs == []
+    panel.picker.set_name("mini")
+    plan_text(panel, qtbot, "324 tokens")
+    assert panel.button.isEnabled() and panel.button.text() == "Generate"

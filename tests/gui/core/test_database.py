@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -190,3 +191,16 @@ def test_settings_that_are_no_json_are_empty(database):
     sqlite.commit()
     sqlite.close()
     assert database.clips()[0].settings == {}
+
+
+def test_every_prompt_is_known_wherever_it_is(database):
+    database.insert_jobs([Job({"prompt": "of a job", "negative_prompt": "not of a job"})])
+    settings = {"prompt": "of a clip", "negative_prompt": "not of a clip"}
+    facts = {"fps": 16.0, "frames": 9, "width": 64, "height": 64}
+    database.add_clip(Path("/a.mp4"), settings, **facts)
+    database.add_clip(Path("/b.mp4"), {}, **facts)
+    database.add_prompt("typed")
+    database._connection.execute("UPDATE clips SET settings = 'damaged' WHERE path = '/b.mp4'")
+    assert set(database.every_prompt()) == {
+        *("of a job", "not of a job", "of a clip", "not of a clip", "typed")
+    }

@@ -51,8 +51,9 @@ def test_a_session_that_did_not_end_is_told_of_by_the_next(open_log, home):
     assert "ended unexpectedly" in lines and "Aborted" in lines
 
 
-def test_faults_of_the_app_are_logged_with_where_they_were(open_log, home, capsys):
-    open_log()
+def test_faults_of_the_app_are_logged_with_where_they_were(open_log, home, capsys, qtbot):
+    told = []
+    open_log().failed.connect(lambda: told.append(threading.current_thread()))
     try:
         raise RuntimeError("odd")
     except RuntimeError as error:
@@ -63,6 +64,8 @@ def test_faults_of_the_app_are_logged_with_where_they_were(open_log, home, capsy
     text = log_file(home / "data").read_text()
     assert "RuntimeError('odd')" in text and "ZeroDivisionError" in text
     assert "test_session_log.py" in text
+    qtbot.waitUntil(lambda: len(told) == 2)
+    assert set(told) == {threading.main_thread()}
     assert "RuntimeError: odd" in capsys.readouterr().err
 
 

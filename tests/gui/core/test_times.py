@@ -9,8 +9,11 @@ from mlxvid.gui.core.progress_text import duration
 from mlxvid.gui.core.times import Expected, end_in, expected
 
 
-def test_a_guess_says_so_with_two_digits():
+def test_a_guess_is_round_and_says_so():
+    assert str(Expected(8.4, guessed=True)) == "about 8 s, a guess"
     assert str(Expected(3288.0, guessed=True)) == "about 55 min, a guess"
+    assert str(Expected(20530.0, guessed=True)) == "about 5 h 40 min, a guess"
+    assert str(Expected(210000.0, guessed=True)) == "about 2 days 12 h, a guess"
     assert str(Expected(3288.0)) == "about 54 min"
 
 

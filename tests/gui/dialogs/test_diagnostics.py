@@ -8,13 +8,13 @@ import pytest
 
 from mlxvid import __version__
 from mlxvid.gui.dialogs import diagnostics
-from mlxvid.gui.dialogs.diagnostics import Device, report, versions, without_prompts
+from mlxvid.gui.dialogs.diagnostics import Device, report, settings_of, versions, without_prompts
 
 
 def test_the_report_has_versions_device_settings_and_the_last_lines(preferences, monkeypatch):
     monkeypatch.setenv("HOME", str(Path(preferences.clips_folder).parent))
     lines = [f"line {number}" for number in range(300)]
-    text = report("device        a GPU", preferences, lines, [])
+    text = report("device        a GPU", settings_of(preferences), lines, [])
     assert f"mlxvid        {__version__}" in text
     assert "device        a GPU" in text
     assert "clips in      ~/clips" in text
@@ -50,6 +50,13 @@ def test_prompts_are_hidden_whatever_became_of_them(line, cleaned):
 
 def test_no_prompts_hide_nothing():
     assert without_prompts(["a b"], []) == ["a b"]
+    assert without_prompts(["the clip is saved"], ["🦊", " "]) == ["the clip is saved"]
+
+
+def test_thousands_of_prompts_are_left_out_at_once():
+    prompts = [f"a fox number {number} in the snow" for number in range(5000)]
+    line = "saved a-fox-number-77-in-the-snow.mp4"
+    assert without_prompts([line] * 200, prompts) == ["saved <prompt>.mp4"] * 200
 
 
 def test_a_device_that_can_not_be_queried_is_reported(qtbot, monkeypatch):

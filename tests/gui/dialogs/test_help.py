@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QLabel, QMenu
 
 from mlxvid import models
 from mlxvid.gui.dialogs.reporting import report_address
-from mlxvid.gui.dialogs.shortcuts import halves, sections_of
+from mlxvid.gui.dialogs.shortcuts import in_columns, sections_of
 from tests.gui.windows import said
 
 
@@ -50,11 +50,12 @@ def test_no_two_entries_have_the_same_keys(window):
     assert sorted(keys) == sorted(set(keys))
 
 
-def test_two_columns_are_about_even():
+def test_columns_are_about_even():
     sections = [(name, [("a", "A")] * rows) for name, rows in (("1", 9), ("2", 3), ("3", 4))]
-    left, right = halves(sections)
+    left, right = in_columns(sections, 2)
     assert [name for name, _ in left] == ["1"] and [name for name, _ in right] == ["2", "3"]
-    assert halves([]) == ([], [])
+    assert in_columns(sections, 3) == [[section] for section in sections]
+    assert in_columns([], 3) == [[], [], []]
 
 
 @pytest.mark.parametrize("family", models.families(), ids=lambda family: family.name)

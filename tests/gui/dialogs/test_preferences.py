@@ -9,8 +9,10 @@ import pytest
 from mlxvid import hub
 from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.preferences import MODELS, RESERVE, WORK, Appearance, Preferences
+from mlxvid.gui.core.worker_client import WorkerClient
 from mlxvid.gui.dialogs.preferences import PreferencesDialog
-from mlxvid.model.machine import GIB
+from mlxvid.metal_errors import RELAXED
+from mlxvid.model.machine import GIB, mac
 from mlxvid.paths import cache_folder
 
 CURRENT = {"model": "mini", "width": 96, "height": 64, "frames": 17, "steps": 9}
@@ -18,7 +20,7 @@ CURRENT = {"model": "mini", "width": 96, "height": 64, "frames": 17, "steps": 9}
 
 @pytest.fixture
 def dialog(preferences, choices, themed, qtbot, monkeypatch):
-    for variable in (MODELS, WORK, RESERVE):
+    for variable in (MODELS, WORK, RESERVE, RELAXED):
         monkeypatch.setenv(variable, "")
     dialog = PreferencesDialog(preferences, choices, lambda: CURRENT)
     qtbot.addWidget(dialog)
@@ -96,6 +98,29 @@ def test_memory_is_left_to_other_programs(preferences, qtbot, monkeypatch, theme
     assert f"{(total - GIB) / GIB:.0f} of {total / GIB:.0f}" in dialog.generation._room.text()
     field.setValue(0)
     assert choices.machine.usable < total - GIB
+
+
+def test_the_worker_goes_by_it(preferences, qtbot, monkeypatch):
+    monkeypatch.setenv(RESERVE, "")
+    preferences.memory_left = 1
+    client = WorkerClient()
+    with qtbot.waitSignal(client.ready, timeout=60_000) as ready:
+        client.load("1", {"model": "mini"})
+    client.shutdown()
+    machine = ready.args[0]["machine"]
+    assert machine["usable"] == machine["total"] - GIB
+
+
+def test_the_gpu_may_work_longer(preferences, qtbot, monkeypatch, themed):
+    monkeypatch.setenv(RELAXED, "")
+    choices = Choices(preferences, mac(24 * GIB))
+    dialog = PreferencesDialog(preferences, choices, dict)
+    qtbot.addWidget(dialog)
+    with qtbot.waitSignal(preferences.environment_changed):
+        dialog.generation.patient_gpu.click()
+    assert os.environ[RELAXED] == "1"
+    dialog.generation.patient_gpu.click()
+    assert RELAXED not in os.environ
 
 
 def test_the_name_of_a_file_is_shown_while_its_pattern_is_typed(dialog, preferences):

@@ -35,8 +35,8 @@ def ids(database, folder):
 
 
 @pytest.fixture
-def panel(qtbot, database, tmp_path):
-    panel = GalleryPanel(database, stills=tmp_path / "stills")
+def panel(qtbot, database, preferences, tmp_path):
+    panel = GalleryPanel(database, preferences, tmp_path / "stills")
     qtbot.addWidget(panel)
     panel.resize(520, 480)
     panel.show()

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QFontMetrics
-from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QToolButton
+from PySide6.QtWidgets import QApplication, QMenu, QToolButton
 
-from mlxvid.gui.gallery.list_model import GalleryModel, length_text, summary, title
+from mlxvid.gui.gallery.arrangement import length_text, summary, title
+from mlxvid.gui.gallery.list_model import GalleryModel
 from mlxvid.gui.gallery.panel import EMPTY, NO_MATCH
 from mlxvid.gui.widgets.elided import whole_parts
 from mlxvid.media.clip import Clip
@@ -111,8 +112,8 @@ def test_the_model_follows_qts_rules(ids, database, qtmodeltester, folder):
     add(database, folder / "one more.mp4", "one more")
     database.set_favourites([ids[0]], True)
     database.remove_clip(ids[1])
-    model.set_filter("red", False)
-    model.set_filter("", True)
+    model.set_search("red")
+    model.arrange(search=(), favourites=True)
     assert [model.index(row).data() for row in range(model.rowCount())] == [
         "a red star",
         "a red ball",
@@ -137,7 +138,7 @@ def test_the_search_finds_what_a_tile_shows(database):
         ("wan", 1),
         ("", 2),
     ):
-        model.set_filter(words, False)
+        model.set_search(words)
         assert model.rowCount() == count, words
 
 
@@ -164,7 +165,7 @@ def test_only_what_has_changed_is_read(ids, panel, database, monkeypatch):
     assert panel.model.index_of(ids[0]).data(GalleryModel.ROW).favourite
     database.remove_clip(ids[0])
     assert panel.model.rowCount() == 2
-    panel.model.set_filter("star", False)
+    panel.model.set_search("star")
     assert panel.model.rowCount() == 2
 
 
@@ -176,14 +177,15 @@ def test_open_by_keyboard_and_mouse(qtbot, ids, panel):
     with qtbot.waitSignal(panel.open_clip, timeout=WAIT) as opened:
         qtbot.keyClick(panel.view, Qt.Key.Key_Return)
     assert opened.args == [ids[1]]
+    middle = tile(panel, ids[0]).center()
     with qtbot.waitSignal(panel.open_clip, timeout=WAIT) as opened:
-        qtbot.mouseClick(
-            panel.view.viewport(), Qt.MouseButton.LeftButton, pos=tile(panel, ids[0]).center()
-        )
-        qtbot.mouseDClick(
-            panel.view.viewport(), Qt.MouseButton.LeftButton, pos=tile(panel, ids[0]).center()
-        )
+        qtbot.mouseClick(panel.view.viewport(), Qt.MouseButton.LeftButton, pos=middle)
     assert opened.args == [ids[0]]
+    with qtbot.assertNotEmitted(panel.open_clip):  # one that is added to the selection
+        control = Qt.KeyboardModifier.ControlModifier
+        other = tile(panel, ids[2]).center()
+        qtbot.mouseClick(panel.view.viewport(), Qt.MouseButton.LeftButton, control, other)
+    assert len(panel.view.rows()) == 2
 
 
 def test_settings_variations_and_compare(qtbot, ids, panel):
@@ -223,16 +225,13 @@ def test_extend_and_use_as_start_image(qtbot, ids, panel, database, tmp_path):
     assert used.args[0] == still and os.listdir(tmp_path / "stills") == [still.name]
     database.clip(ids[0]).path.unlink()
     for action in (panel.extend_action, panel.start_action):
-        with qtbot.waitSignal(panel.message, timeout=WAIT) as said:
+        with qtbot.waitSignal(panel.warning, timeout=WAIT) as said:
             action.trigger()
         assert database.clip(ids[0]).path.name in said.args[0]
     assert panel._extending == {}
 
 
-def test_export_from_the_gallery(qtbot, ids, panel, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        QFileDialog, "getSaveFileName", lambda *args: (str(tmp_path / "given.gif"), args[-1])
-    )
+def test_the_menu_of_clips(qtbot, ids, panel):
     select(panel, ids[0])
     panel.view.customContextMenuRequested.emit(QPoint(10, 10))
     menu = next(
@@ -241,11 +240,19 @@ def test_export_from_the_gallery(qtbot, ids, panel, tmp_path, monkeypatch):
         if isinstance(widget, QMenu) and widget.isVisible()
     )
     texts = [action.text() for action in menu.actions() if action.text()]
-    assert texts[0] == "Open" and texts[-1] == "Move to Trash…" and len(texts) == 10
-    export = next(action.menu() for action in menu.actions() if action.text() == "Export")
-    with qtbot.waitSignal(panel.message, timeout=WAIT) as said:
-        next(action for action in export.actions() if "GIF" in action.text()).trigger()
-    assert "given.gif" in said.args[0]
-    assert str(tmp_path) in said.args[0]
-    assert (tmp_path / "given.gif").exists()
+    assert texts[0] == "Open"
+    assert texts[-1] == "Move to Trash…"
+    assert "Export Selected…" in texts
     menu.close()
+
+
+def test_selected_clips_are_exported(qtbot, ids, panel, folder):
+    (folder / "a blue star.mp4").write_text("damaged")
+    asked = []
+    panel.export_asked.connect(asked.extend)
+    select(panel, *ids)
+    panel.thumbnails.still(ids[1], folder / "a blue star.mp4")
+    qtbot.waitUntil(lambda: panel.thumbnails.broken(ids[1]) is not None, timeout=WAIT)
+    panel.export_action.trigger()
+    assert [source.path.stem for source in asked] == ["a red star", "a red ball"]
+    assert (asked[0].frames, asked[0].fps, asked[0].width, asked[0].height) == (9, 8, 48, 32)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 import pytest
 from PySide6.QtCore import Qt
@@ -14,16 +13,6 @@ from mlxvid.gui.core.trash import move_to_trash, show_in_file_manager
 from tests.gui.clips import write_clip
 
 from .steps import WAIT, select
-
-
-@pytest.fixture
-def trash(tmp_path, monkeypatch):
-    """A trash of the test's own, where the system is one that lets a variable say so."""
-    if sys.platform == "darwin":
-        pytest.skip("macOS has one trash, and it is the user's")
-    (tmp_path / "data").mkdir()
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    return tmp_path / "data" / "Trash" / "files"
 
 
 def answer(qtbot, panel, role) -> str:
@@ -66,7 +55,7 @@ def test_delete_asks_and_moves_to_the_trash(qtbot, ids, panel, database, folder,
 def test_a_clip_that_cannot_be_moved_stays(qtbot, ids, panel, database, folder, trash, tmp_path):
     (tmp_path / "data" / "Trash").write_text("a file where the trash should be")
     said = []
-    panel.message.connect(said.append)
+    panel.warning.connect(said.append)
     path = database.clip(ids[0]).path
     (folder / "a blue star.mp4").unlink()
     panel.delete([database.clip(ids[0]), database.clip(ids[1])])
@@ -89,6 +78,6 @@ def test_show_in_file_manager_needs_a_file(tmp_path, qtbot, ids, panel, database
         show_in_file_manager(tmp_path / "none.mp4")
     select(panel, ids[0])
     database.clip(ids[0]).path.unlink()
-    with qtbot.waitSignal(panel.message) as said:
+    with qtbot.waitSignal(panel.warning) as said:
         panel.show_action.trigger()
     assert str(database.clip(ids[0]).path) in said.args[0]

@@ -18,7 +18,7 @@ def check_reachable_and_whole(view: QWidget) -> None:
     for control in controls:
         assert control.accessibleName() and control.focusPolicy() & Qt.FocusPolicy.TabFocus
         least = control.minimumSizeHint()
-        assert control.width() >= least.width()
+        assert control.width() >= least.width(), control.accessibleName()
         assert control.height() >= least.height()
         place = control.geometry().translated(control.parentWidget().mapTo(view, QPoint()))
         assert view.rect().contains(place)

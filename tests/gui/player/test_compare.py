@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QPoint, Qt
 
+from mlxvid.gui.core.differences import differences
 from mlxvid.gui.core.frames import Facts
 from mlxvid.gui.player.compare_view import CompareView
-from mlxvid.gui.player.differences import differences
 from tests.gui.clips import BLUE, RED, cut, number_of, write_clip, write_foreign
 
 from .controls import WAIT, check_reachable_and_whole

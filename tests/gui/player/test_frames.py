@@ -11,7 +11,6 @@ from PySide6.QtWidgets import QFileDialog, QToolButton
 
 from mlxvid.gui.player import clip_view
 from mlxvid.gui.player.player import Player
-from mlxvid.gui.widgets.elided import ElidedLabel
 from mlxvid.media.clip import Clip
 from mlxvid.media.images import read_image
 from tests.gui.clips import levels, number_of, write_clip
@@ -127,15 +126,16 @@ def test_the_clip_is_dragged_out_as_a_file(qtbot, player, clip, monkeypatch):
 
 
 def test_marks_are_told_as_a_length(qtbot, player, clip):
-    facts = player.findChild(ElidedLabel, "clip-facts")
     load(qtbot, player, clip)
-    assert facts.text() == "48 × 32  ·  8 fps"
+    clear = player.findChild(QToolButton, "clear-marks")
+    assert clear.isHidden()
     player.playhead.mark_in(2)
-    assert facts.text() == "Marked 0.9 s, 7 frames"
+    assert player.filmstrip.marked == "0.9 s, 7 frames"
     player.playhead.mark_out(2)
-    assert facts.text() == "Marked 0.1 s, 1 frame"
-    player.playhead.clear_marks()
-    assert facts.text() == "48 × 32  ·  8 fps"
+    assert player.filmstrip.marked == "0.1 s, 1 frame"
+    player.filmstrip.grab()
+    clear.click()
+    assert clear.isHidden() and not player.playhead.trimmed
 
 
 def test_the_zoom_says_what_it_is(qtbot, player, clip):
@@ -143,7 +143,9 @@ def test_the_zoom_says_what_it_is(qtbot, player, clip):
     load(qtbot, player, clip)
     width = player.canvas.width()
     height = player.canvas.height()
-    assert zoom.text() == f"{100 * min(width / 48, height / 32):.0f} %"
+    assert zoom.text() == f"{min(width / 48, height / 32):.0f}×"
+    player.resize(480, 300)
+    assert zoom.text() == f"{100 * player.canvas.zoom:.0f} %"
     zoom.click()
     assert zoom.text() == "100 %" and zoom.isChecked()
     player.clear()

@@ -103,16 +103,6 @@ def test_keys(tmp_path, qtbot, player):
     assert not head.loop
     key(Qt.Key.Key_Z)
     assert player.canvas.actual
-    speed = next(
-        button for button in player.findChildren(QToolButton) if button.accessibleName() == "Speed"
-    )
-    for which, pace, text in ((Qt.Key.Key_L, 1, "1×"), (Qt.Key.Key_L, 2, "2×")):
-        key(which)
-        assert head.playing and head.pace == pace and speed.text() == text
-    key(Qt.Key.Key_J)
-    assert head.playing and head.pace == -1 and speed.text() == "−1×"
-    key(Qt.Key.Key_K)
-    assert not head.playing and head.pace == 1.5 and speed.text() == "1.5×"
 
 
 def test_the_speed_is_of_one_clip(tmp_path, qtbot, player):

@@ -32,7 +32,7 @@ def make_runner(database, choices, preferences):
     """A function that makes a runner whose worker is this script."""
     clients = []
 
-    def make(script="sys.stdin.read()"):
+    def make(script="sys.stdin.read()", choices=choices):
         clients.append(
             WorkerClient([sys.executable, "-S", "-c", f"import sys, os, json\n{script}"])
         )

@@ -51,7 +51,7 @@ def test_the_catalog_tells_the_truth(mini):
 
 def test_it_knows_its_words(mini):
     tokenizer = mini.model.tokenizer
-    words = mini.model.knows.words
+    words = mini.model.card.knows.words
     assert {"red", "ball", "left"} <= set(words)
     assert tokenizer.model.unk_id() not in tokenizer.model.encode(" ".join(words))
     assert mini.model.advice(PROMPT) is None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mlxvid.gui.core.frames import Facts
+from .frames import Facts
 
 
 def _listed(value: Any) -> str:

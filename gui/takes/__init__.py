@@ -1,0 +1,1 @@
+"""Clips that were asked for together, side by side: takes, and grids of two settings."""

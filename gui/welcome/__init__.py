@@ -1,0 +1,1 @@
+"""What the stage shows while there is nothing to see: ways to a first clip."""

@@ -1,0 +1,262 @@
+"""A run of a model: a shot, which goes through its stages in turn, each a scheduler with steps of
+its own; what a stage takes from the clip, and puts back, is its `begin` and `end`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import mlx.core as mx
+
+from mlxvid.layers import stack
+from mlxvid.progress import Watch
+from mlxvid.schedulers import Predict, Scheduler
+
+from .caching import first_full
+from .conditions import Conditions
+from .guidance import (
+    NEGATIVE,
+    PROMPT,
+    WITHOUT_LAYERS,
+    Outputs,
+    away_from_skipped,
+    classifier_free,
+    outputs_of,
+    projected,
+    zero_star,
+)
+from .interval import is_within
+from .request import Request
+from .step_cache import CALLS, SKIPPED, EasyCache, Memory, StepCache, TeaCache
+
+Passes = Mapping[str, Conditions]
+"""The conditions of each pass through the network, by what steers it: "negative", "prompt"."""
+
+# Before the names of a shot's memory, where it is saved beside the state.
+MEMORY = "memory."
+# What APG keeps in it.
+AVERAGE = "guidance.average"
+# The share of the steps whose velocity is 0 with CFG-Zero*, as in its paper.
+ZERO_SHARE = 0.04
+
+
+def is_memory(name: str) -> bool:
+    """Whether an array that a shot has saved is of its memory."""
+    return name.startswith(MEMORY)
+
+
+class Shot:
+    """One run of a model: its request, what it begins with, its conditions and its state.
+
+    clip: latents of the clip that it is made from, if any, which its stages begin from; state:
+    arrays that are kept from one prediction to the next, such as caches; memory: those of the step
+    cache and the guidance, which end with a stage. Both are saved with an interrupted run and
+    restored with it. A family whose runs have more than one stage, other guidance or a state of
+    their own has a Shot of its own.
+    """
+
+    def __init__(self, model: Any, request: Request, noise: mx.array, passes: Passes):
+        self.model = model
+        self.request = request
+        self.noise = noise
+        self.passes = passes
+        self.clip: mx.array | None = None
+        self.state: dict[str, mx.array] = {}
+        self.memory: Memory = {}
+        self.cache = self._step_cache()
+
+    def _step_cache(self) -> StepCache | None:
+        request = self.request
+        if request.cache == "off":
+            return None
+        threshold = self.model.card.cache_threshold(request.cache, request.cache_threshold)
+        known = (self.memory, threshold, self.model.denoiser_at)
+        if request.cache == "easy":
+            return EasyCache(*known)
+        return TeaCache(*known, self.model.card.tea.distance)
+
+    def kept(self) -> dict[str, mx.array]:
+        """State and memory, to be saved with an interrupted run."""
+        return {**self.state, **{MEMORY + name: array for name, array in self.memory.items()}}
+
+    def restore(self, arrays: Mapping[str, mx.array]) -> None:
+        """Go on with what :meth:`kept` had."""
+        self.state = {name: array for name, array in arrays.items() if not is_memory(name)}
+        self.memory.clear()
+        for name in filter(is_memory, arrays):
+            self.memory[name.removeprefix(MEMORY)] = arrays[name]
+
+    def forget(self) -> None:
+        """Let go of the memory, which is a stage's own: at the beginning of another."""
+        self.memory.pop(AVERAGE, None)
+        if self.cache is not None:
+            self.cache.forget()
+
+    @property
+    def steps(self) -> Sequence[int]:
+        """The number of steps of each stage, in order."""
+        return (self.request.steps - self.request.first,)
+
+    def stage(self, number: int, x: mx.array) -> Stage:
+        """Stage `number`. x: the latents that the stages before it have made, or the noise."""
+        scheduler = self.model.scheduler(self.request)
+        return Stage(scheduler, self.passes, self.request.first, self.clip)
+
+    def predictor(self, stage: Stage, step: int, latent_frames: int) -> Predict:
+        """What the scheduler calls in a step: by default the model's predictions for each pass,
+        combined by guidance.
+
+        latent_frames: of the latents that it is called with.
+        """
+        if stage.batched is None:  # once: later steps may have another network in memory
+            rows = len(stage.passes)
+            fits = rows > 1 and self.model.batched(rows, latent_frames, self.request)
+            stage.batched = fits
+        number, steps = stage.place(step)
+        zero_star_flow = self.request.guidance_method == "cfg-zero" and stage.scheduler.is_flow
+        if zero_star_flow and number < int(ZERO_SHARE * steps):
+            return lambda x, time: mx.zeros_like(x)
+        passes = stage.passes
+        if not self.is_guided(stage, step):
+            passes = {PROMPT: passes[PROMPT]}
+        batch = stage.batch if stage.batched and len(passes) == len(stage.passes) else None
+        skipped = self.request.skipped_layers
+        if skipped is not None and not skipped.is_within(number, steps):
+            skipped = None
+        names = (*passes, WITHOUT_LAYERS) if skipped else tuple(passes)
+        stage.used = len(names)
+        scale = self.scale(stage, step)
+
+        def predict(x: mx.array, time: float, conditions: Conditions) -> mx.array:
+            return self.model.predict(x, time, conditions, self.request)
+
+        def guided(x: mx.array, time: float) -> mx.array:
+            def evaluate() -> Outputs:
+                outputs = outputs_of(predict, x, time, passes, batch)
+                if skipped is not None:
+                    with stack.without(skipped.layers):
+                        outputs[WITHOUT_LAYERS] = predict(x, time, passes[PROMPT])
+                return outputs
+
+            outputs = self.outputs(stage, step, x, time, names, evaluate)
+            prediction = self.combined(outputs, scale)
+            if skipped is None:
+                return prediction
+            return away_from_skipped(outputs, prediction, skipped.scale)
+
+        return guided
+
+    def combined(self, outputs: Outputs, scale: float) -> mx.array:
+        """One prediction of the passes' outputs, by the request's method of guidance."""
+        method = self.request.guidance_method
+        if method == "cfg-zero":
+            return zero_star(outputs, scale)
+        if method == "apg" and NEGATIVE in outputs:
+            average = self.memory.get(AVERAGE)
+            prediction, self.memory[AVERAGE] = projected(outputs, scale, average)
+            return prediction
+        return classifier_free(outputs, scale)
+
+    def is_guided(self, stage: Stage, step: int) -> bool:
+        """Whether guidance pulls in a step, or the prompt's pass is enough."""
+        return is_within(*stage.place(step), self.request.guidance_interval)
+
+    @property
+    def counted(self) -> tuple[int, int]:
+        """Evaluations of the network so far, and how many of them the step cache left out."""
+        calls, skipped = (self.memory.get(name) for name in (CALLS, SKIPPED))
+        return (0, 0) if calls is None or skipped is None else (int(calls), int(skipped))
+
+    def outputs(
+        self,
+        stage: Stage,
+        step: int,
+        x: mx.array,
+        time: float,
+        names: Sequence[str],
+        evaluate: Callable[[], Outputs],
+    ) -> Outputs:
+        """The outputs of the passes `names` for latents x at a time: those of evaluate(), unless
+        the step cache knows them.
+        """
+        if self.cache is None:
+            return evaluate()
+        number, steps = stage.place(step)
+        full = number < first_full(self.request.cache, steps) or number == steps - 1
+        return self.cache(x, time, names, evaluate, full)
+
+    def scale(self, stage: Stage, step: int) -> float:
+        """The guidance scale of a step: the request's, but for models that change it underway."""
+        return self.model.card.scale(self.request.guidance, self.request.true_guidance)
+
+    def finished(self, number: int, x: mx.array) -> Iterable[mx.array]:
+        """Frames [n, H, W, 3] in about [-1, 1] that are final once stage `number` has made `x`, for
+        models that hand them out as they are done; :meth:`finish` then leaves them out.
+        """
+        return ()
+
+    def finish(
+        self, latents: mx.array, settings: Mapping[str, Any], watch: Watch | None = None
+    ) -> Iterator[mx.array]:
+        """The clip's frames [n, H, W, 3] in about [-1, 1], chunk after chunk."""
+        return self.model.finish(latents, settings, watch)
+
+
+class Stage:
+    """A part of a run, with a scheduler and steps of its own.
+
+    passes: the conditions of each pass. first: the step to begin with, later than 0 where what it
+    begins from is a noised clip. clip: its latents, where these are not what the stage is given.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        passes: Passes,
+        first: int = 0,
+        clip: mx.array | None = None,
+    ):
+        self.scheduler = scheduler
+        self.passes = passes
+        self.first = first
+        self.clip = clip
+        self.batched: bool | None = None
+        """Whether all passes go through the network at once; None before the first step."""
+        self.used = len(passes)
+        """How many of the passes the step needs that is made."""
+
+    @cached_property
+    def batch(self) -> Conditions:
+        """The conditions of all passes, stacked."""
+        return Conditions.stacked(list(self.passes.values()))
+
+    @property
+    def calls(self) -> int:
+        """The calls of a network in a step: one a pass and evaluation, where none are batched."""
+        return self.scheduler.evaluations * (1 if self.batched else self.used)
+
+    def place(self, step: int) -> tuple[int, int]:
+        """The number of a step of the scheduler's among those that are made, and of these."""
+        return step - self.first, self.scheduler.steps - self.first
+
+    def begin(self, x: mx.array) -> mx.array:
+        """The latents that its first step takes, of the clip's latents (at first, noise): sliced,
+        noised, upsampled, padded.
+        """
+        if self.clip is None:
+            return self.scheduler.begin(x)
+        return self.scheduler.noised(self.clip, x, self.first)
+
+    def merged(self, x: mx.array, y: mx.array) -> mx.array:
+        """The clip's latents `x` with the stage's `y` in their place, at any step."""
+        return y
+
+    def preview(self, x: mx.array, x0: mx.array) -> mx.array:
+        """The latents that a preview decodes, of the x0 that the scheduler predicted."""
+        return self.merged(x, x0)
+
+    def end(self, x: mx.array, y: mx.array) -> mx.array:
+        """The clip's latents after the stage: what the next begins with, or what is decoded."""
+        return self.merged(x, y)

@@ -1,0 +1,173 @@
+"""What fewer evaluations cost: of the embedded model, the scores of clips and their likeness to the
+whole run's, by step caches, guidance in part of the steps, fewer steps and second-order samplers.
+
+Every way makes the same prompts with the same seeds. Results are kept clip by clip, so a run that
+is stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlxvid  # first, so that OpenBLAS is loaded before MLX
+
+# isort: split
+import numpy as np
+from PIL import Image, ImageDraw
+
+from scripts.training import scores
+
+WHOLE = "whole run"
+# What is seen here is what plain fewer steps are: whatever is no better than these saves nothing.
+FEWER = ("16 steps", "12 steps", "8 steps")
+WAYS: dict[str, dict[str, Any]] = {
+    WHOLE: {},
+    **{name: {"steps": int(name.split()[0])} for name in FEWER},
+    "easy 0.05": {"cache": "easy", "cache_threshold": 0.05},
+    "easy 0.1": {"cache": "easy", "cache_threshold": 0.1},
+    "easy 0.2": {"cache": "easy", "cache_threshold": 0.2},
+    "guidance to 0.7": {"guidance_stop": 0.7},
+    "guidance 0.2-0.7": {"guidance_start": 0.2, "guidance_stop": 0.7},
+    "easy 0.1, guidance to 0.7": {"cache": "easy", "cache_threshold": 0.1, "guidance_stop": 0.7},
+    "heun, 10 steps": {"sampler": "heun", "steps": 10},
+    "cfg-zero": {"guidance_method": "cfg-zero"},
+    "apg": {"guidance_method": "apg"},
+}
+
+
+@dataclass
+class Made:
+    """What a way's clips of the first prompts came to: by clip, evaluations of the network, whether
+    all that was asked for is there, and the PSNR in dB to the whole run's clip.
+    """
+
+    evaluations: list[int]
+    right: list[bool]
+    likeness: list[float]
+
+    def row(self, name: str) -> str:
+        """A line of the table."""
+        share = np.mean(self.right)
+        error = np.sqrt(share * (1 - share) / len(self.right))
+        like = "" if name == WHOLE else f"{np.mean(self.likeness):.1f}"
+        mean = np.mean(self.evaluations)
+        return f"| {name} | {mean:.1f} | {share:.1%} ± {error:.1%} | {like} |"
+
+
+def bench(count: int, size: tuple[int, int], frames: int, results: Path, plot: Path | None) -> None:
+    """Make what is missing in `results` for `count` prompts; print the table and draw the plot."""
+    made = read(results)
+    make_missing(made, count, size, frames, results)
+    least = min(len(way.right) for way in made.values())
+    print(f"{least} prompts, {size[0]}x{size[1]}, {frames} frames\n")
+    for line in table(made):
+        print(line)
+    if plot is not None:
+        drawn(made).save(plot)
+
+
+def table(made: dict[str, Made]) -> list[str]:
+    """A table in Markdown, the shares with their standard error."""
+    head = ["| way | evaluations a clip | all as asked | PSNR to the whole run, dB |"]
+    return [*head, "| --- | ---: | ---: | ---: |", *(made[name].row(name) for name in WAYS)]
+
+
+def read(results: Path) -> dict[str, Made]:
+    """The results so far."""
+    made = {name: Made([], [], []) for name in WAYS}
+    if results.is_file():
+        for line in results.read_text().splitlines():
+            name, *facts = json.loads(line)
+            for kept, fact in zip(vars(made[name]).values(), facts, strict=True):
+                kept.append(fact)
+    return made
+
+
+def make_missing(
+    made: dict[str, Made], count: int, size: tuple[int, int], frames: int, results: Path
+) -> None:
+    """Prompt after prompt, so that a run that is stopped has as many of each way."""
+    pipe = mlxvid.load("mini")
+    rows = counted_rows(pipe)
+    width, height = size
+    for number, case in enumerate(scores.cases(count, frames, height, width)):
+        missing = [name for name in WAYS if len(made[name].right) <= number]
+        whole = None
+        for name in [WHOLE, *missing] if missing and WHOLE not in missing else missing:
+            rows.clear()
+            asked = {"width": width, "height": height, "frames": frames, **WAYS[name]}
+            clip = pipe.generate(case.prompt, seed=case.seed, **asked).frames
+            whole = clip if whole is None else whole
+            if name not in missing:
+                continue
+            verdict = scores.judge(case, clip)
+            right = bool(verdict.colour and verdict.shape and verdict.motion)
+            facts = [sum(rows), right, float(scores.psnr(whole, clip)) if name != WHOLE else 0.0]
+            for kept, fact in zip(vars(made[name]).values(), facts, strict=True):
+                kept.append(fact)
+            with results.open("a") as file:
+                file.write(json.dumps([name, *facts]) + "\n")
+
+
+def counted_rows(pipe: mlxvid.Pipeline) -> list[int]:
+    """The rows of conditions of each call of the network, from now on."""
+    rows: list[int] = []
+    predict = pipe.model.predict
+
+    def counting(x: Any, *known: Any) -> Any:
+        rows.append(len(x))
+        return predict(x, *known)
+
+    pipe.model.predict = counting
+    return rows
+
+
+# --- the plot ------------------------------------------------------------------------------------
+
+WIDTH = 900
+HEIGHT = 520
+MARGIN = 60
+COLOURS = {"easy": "#c2410c", "guidance": "#1d4ed8", "heun": "#15803d"}
+
+
+def drawn(made: dict[str, Made]) -> Image.Image:
+    """Likeness to the whole run over evaluations: fewer steps as a line, the other ways as dots."""
+    image = Image.new("RGB", (WIDTH, HEIGHT), "white")
+    draw = ImageDraw.Draw(image)
+    most = max(float(np.mean(way.evaluations)) for way in made.values())
+    top = 3 + max(float(np.mean(made[name].likeness)) for name in WAYS if name != WHOLE)
+
+    def place(name: str) -> tuple[float, float]:
+        way = made[name]
+        x = float(np.mean(way.evaluations)) / most
+        y = float(np.mean(way.likeness)) / top
+        return MARGIN + (WIDTH - 2 * MARGIN) * x, HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * y
+
+    frame = (MARGIN, MARGIN, WIDTH - MARGIN, HEIGHT - MARGIN)
+    draw.rectangle(frame, outline="#999999")
+    ticks(draw, most, top)
+    draw.line([place(name) for name in FEWER], fill="#777777", width=2)
+    for name in WAYS:
+        if name == WHOLE:
+            continue
+        x, y = place(name)
+        colour = next((COLOURS[word] for word in COLOURS if name.startswith(word)), "#777777")
+        draw.ellipse((x - 4, y - 4, x + 4, y + 4), fill=colour)
+        draw.text((x + 7, y - 12), name, fill=colour, font_size=13)
+    return image
+
+
+def ticks(draw: ImageDraw.ImageDraw, most: float, top: float) -> None:
+    """The axes' numbers and names."""
+    for value in range(0, int(most) + 1, 10):
+        x = MARGIN + (WIDTH - 2 * MARGIN) * value / most
+        draw.text((x, HEIGHT - MARGIN + 8), str(value), fill="#555555", anchor="ma", font_size=13)
+    for value in range(0, int(top) + 1, 10):
+        y = HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * value / top
+        draw.text((MARGIN - 8, y), str(value), fill="#555555", anchor="rm", font_size=13)
+    across = "evaluations of the network a clip"
+    draw.text((WIDTH / 2, HEIGHT - 22), across, fill="#333333", anchor="mm", font_size=14)
+    draw.text((MARGIN, MARGIN - 24), "PSNR to the whole run, dB", fill="#333333", font_size=14)

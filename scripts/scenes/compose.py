@@ -1,0 +1,55 @@
+"""The compose panel: what is folded away, too long or cropped, and the lists that open from it."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+from PySide6.QtCore import QPoint
+
+from mlxvid.gui.compose.crop import CropView
+from mlxvid.gui.core.database_file import data_folder
+from mlxvid.gui.core.saved_prompts import SavedPrompt, SavedPrompts
+
+from .studio import PROMPTS, Studio, rest, scene
+
+_LONG = ", and then another one comes in from the left, ".join(PROMPTS)
+
+
+@scene(empty=True)
+def compose_open(studio: Studio) -> None:
+    """Everything open, and a prompt that is too long."""
+    compose = studio.window.compose
+    studio.compose(_LONG, negative_prompt="blurred, dark")
+    compose.advanced.set_open(True)
+    rest(500)
+    studio.shoot("compose-open")
+    compose.advanced.set_open(False)
+
+
+@scene(empty=True)
+def compose_crop(studio: Studio) -> None:
+    """A first picture that is cropped, and the part of it that is kept."""
+    compose = studio.window.compose
+    picture = data_folder() / "pictures" / "wide.png"
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    across = np.linspace(0, 255, 640).astype(np.uint8)
+    Image.fromarray(np.stack([np.tile(across, (360, 1))] * 3, axis=-1)).save(picture)
+    studio.compose(PROMPTS[0], image=str(picture), focus=0.2)
+    rest(500)
+    studio.shoot("compose-crop")
+    compose.pictures.choose_crop()
+    view = compose.pictures.findChild(CropView)
+    studio.shoot("compose-crop-choice", view.window())
+    view.window().close()
+
+
+@scene(empty=True)
+def compose_prompts(studio: Studio) -> None:
+    """Saved and earlier prompts."""
+    SavedPrompts(studio.preferences).save(SavedPrompt(PROMPTS[0], "blurred", "Ball"))
+    for prompt in PROMPTS[:6]:
+        studio.database.add_prompt(prompt)
+    popup = studio.window.compose.prompts.popup
+    popup.show_at(QPoint(0, 0), SavedPrompt(PROMPTS[1]))
+    studio.shoot("compose-prompts", popup)
+    popup.close()
