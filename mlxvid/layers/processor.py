@@ -24,8 +24,8 @@ LOG2_E = 1 / math.log(2)
 PART = 2**18
 # Queries of a part at least: with fewer, a product takes longer for each.
 QUERIES = 64
-# Parts of one evaluation: of so many, MLX makes the launches ready while it computes.
-PARTS = 16
+# Attention's scores of one evaluation: so many are held, as scores, powers and weights.
+HELD = 2**22
 # Values of a convolution's results that are summed up at once, 1 MB in float32.
 SUMMED = 2**18
 # Added to a number below 2^22 and taken away again, this rounds it to a whole one.
@@ -88,7 +88,7 @@ def gelu_approx(x: mx.array) -> mx.array:
 def attend(q: mx.array, k: mx.array, v: mx.array, mask: mx.array | None = None) -> mx.array:
     """softmax(q k^T / sqrt(D)) v as :func:`mlxvid.layers.attention.attend` has it, on the CPU.
 
-    It goes in parts of about :data:`PART` scores; no more than those of :data:`PARTS` are held.
+    It goes in parts of about :data:`PART` scores, with an evaluation for each :data:`HELD`.
     """
     b, h, n, d = q.shape
     keys = k.shape[2]
@@ -101,6 +101,7 @@ def attend(q: mx.array, k: mx.array, v: mx.array, mask: mx.array | None = None) 
         # Where a key doesn't count its score is so low that nothing is left of its weight.
         bias = mx.where(mask, 0.0, -1e9).reshape(-1, 1, keys, 1)
         bias = mx.broadcast_to(bias, (b, h, keys, 1)).reshape(b * h, keys, 1)
+    at_once = max(1, HELD // (keys * queries * together))
     heads = []
     parts: list[mx.array] = []
     for first in range(0, b * h, together):
@@ -110,8 +111,8 @@ def attend(q: mx.array, k: mx.array, v: mx.array, mask: mx.array | None = None) 
             scaled = q[own, start : start + queries] * (d**-0.5 * LOG2_E)
             own_bias = None if mask is None else bias[own]
             parts.append(_attended(scaled, k[own], v[own], own_bias))
-            if len(parts) % PARTS == 0:
-                mx.eval(parts[-PARTS:])
+            if len(parts) % at_once == 0:
+                mx.eval(parts[-at_once:])
         heads.append(mx.concatenate(parts[begun:], axis=1))
     return mx.concatenate(heads).reshape(b, h, n, d)
 
