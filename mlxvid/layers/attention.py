@@ -13,18 +13,36 @@ from mlxvid.kernels import Rotary, temporal_attention
 from . import bounds, processor
 from .processor import gelu_approx
 
+# Channels of a head for which MLX's attention on Metal is fused, and the scores that are held at
+# once where it isn't.
+FUSED_HEAD = 128
+WIDE_HEAD_SCORES = 2**25
+
 
 def attend(q: mx.array, k: mx.array, v: mx.array, mask: mx.array | None = None) -> mx.array:
-    """softmax(q k^T / sqrt(D)) v for q [B, H, N, D] and k, v [B, H, L, D].
+    """softmax(q k^T / sqrt(D)) v for q [B, H, N, D] and k, v [B, H, L, D], in bounded parts.
 
     mask [B, 1, 1, L]: true for the keys that count, None for all.
-    The queries are split into as many parts as keep one evaluation within its bound
-    (:mod:`mlxvid.layers.bounds`). With more than one part, each is evaluated here.
     """
     if mx.default_device() == mx.cpu:
         return processor.attend(q, k, v, mask)
+    return attend_in_parts(q, k, v, mask)
+
+
+def attend_in_parts(
+    q: mx.array, k: mx.array, v: mx.array, mask: mx.array | None = None
+) -> mx.array:
+    """:func:`attend` by MLX's own attention.
+
+    The queries are split into as many parts as keep one evaluation within its bound
+    (:mod:`mlxvid.layers.bounds`), and what is held of the scores of wide heads within
+    :data:`WIDE_HEAD_SCORES`. With more than one part, each is evaluated here.
+    """
     b, h, n, d = q.shape
-    count = math.ceil(b * h * n * k.shape[2] * 4 * d / bounds.eval_ops())
+    scores = b * h * n * k.shape[2]
+    count = math.ceil(scores * 4 * d / bounds.eval_ops())
+    if d > FUSED_HEAD:
+        count = max(count, math.ceil(scores / WIDE_HEAD_SCORES))
     size = math.ceil(n / count)
     if size >= n:
         return mx.fast.scaled_dot_product_attention(q, k, v, scale=d**-0.5, mask=mask)

@@ -12,6 +12,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from . import bounds
+from .attention import attend
 from .autoencoder_kl_config import AutoencoderKLConfig
 from .conv import channels_last
 from .processor import silu
@@ -20,8 +21,6 @@ from .tiling import blended, chunks
 # Positions (frames x height x width) that a layer works on at a time, but one frame at least: this
 # many fill a GPU, and more only take memory.
 POSITIONS = 512 * 512
-# Attention scores held at a time: no platform has fused attention for heads this wide.
-SCORES = 2**25
 # Pictures of more latent positions than this are worked on in tiles. Each tile is normed and
 # attends by itself, which changes the picture a little, so tiling begins only where one piece
 # would take many gigabytes: beyond 720p.
@@ -69,11 +68,7 @@ class ResnetBlock2D(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention within each frame, one head of all channels, added to [N, H, W, C].
-
-    The queries come in blocks, so that no more than SCORES scores are held, whatever the number of
-    positions.
-    """
+    """Self-attention within each frame, one head of all channels, added to [N, H, W, C]."""
 
     def __init__(self, channels: int, groups: int):
         super().__init__()
@@ -89,14 +84,7 @@ class Attention(nn.Module):
         q = self.to_q(tokens)
         k = self.to_k(tokens)
         v = self.to_v(tokens)
-        block = max(1, SCORES // (n * h * w))
-        parts = []
-        for start in range(0, h * w, block):
-            queries = q[:, :, start : start + block]
-            part = mx.fast.scaled_dot_product_attention(queries, k, v, scale=c**-0.5)
-            mx.eval(part)
-            parts.append(part)
-        return x + self.to_out[0](mx.concatenate(parts, axis=2)).reshape(n, h, w, c)
+        return x + self.to_out[0](attend(q, k, v)).reshape(n, h, w, c)
 
 
 class MidBlock(nn.Module):

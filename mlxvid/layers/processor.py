@@ -15,19 +15,18 @@ On Metal, which has fast functions of its own, MLX's are taken.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import mlx.core as mx
 import mlx.nn as nn
 
+from . import bounds
+
 LOG2_E = 1 / math.log(2)
-# Attention's scores of one part, 1 MB in float32: they stay in the processor's cache.
+# Values of one part, 1 MB in float32: they stay in the processor's cache.
 PART = 2**18
 # Queries of a part at least: with fewer, a product takes longer for each.
 QUERIES = 64
-# Attention's scores of one evaluation: so many are held, as scores, powers and weights.
-HELD = 2**22
-# Values of a convolution's results that are summed up at once, 1 MB in float32.
-SUMMED = 2**18
 # Added to a number below 2^22 and taken away again, this rounds it to a whole one.
 _ROUND = 1.5 * 2**23
 # What float32's exponent goes from and to.
@@ -73,22 +72,34 @@ def silu(x: mx.array) -> mx.array:
     """SiLU, x sigmoid(x), of any type."""
     if mx.default_device() == mx.gpu:
         return nn.silu(x)
-    wide = x.astype(mx.float32)
-    return _by_one_more(wide, exp2(wide * -LOG2_E)).astype(x.dtype)
+    return _in_parts(lambda x: _by_one_more(x, exp2(x * -LOG2_E)), x)
 
 
 def gelu_approx(x: mx.array) -> mx.array:
     """GELU by its tanh approximation (arXiv:1606.08415), of any type."""
     if mx.default_device() == mx.gpu:
         return nn.gelu_approx(x)
-    wide = x.astype(mx.float32)
-    return _by_one_more(wide, exp2(_gelu_exponent(wide))).astype(x.dtype)
+    return _in_parts(lambda x: _by_one_more(x, exp2(_gelu_exponent(x))), x)
+
+
+def _in_parts(function: Callable[[mx.array], mx.array], x: mx.array) -> mx.array:
+    """A function of each value in float32, in parts of :data:`PART` that are evaluated here."""
+    if x.size <= PART:
+        return function(x.astype(mx.float32)).astype(x.dtype)
+    values = x.reshape(-1)
+    bounds.evaluate(values)
+    y = mx.zeros(values.shape, x.dtype)
+    for start in range(0, values.size, PART):
+        part = values[start : start + PART].astype(mx.float32)
+        y[start : start + PART] = function(part).astype(x.dtype)
+        bounds.evaluate(y)
+    return y.reshape(x.shape)
 
 
 def attend(q: mx.array, k: mx.array, v: mx.array, mask: mx.array | None = None) -> mx.array:
     """softmax(q k^T / sqrt(D)) v as :func:`mlxvid.layers.attention.attend` has it, on the CPU.
 
-    It goes in parts of about :data:`PART` scores, with an evaluation for each :data:`HELD`.
+    It goes in parts of about :data:`PART` scores. With more than one, each is evaluated here.
     """
     b, h, n, d = q.shape
     keys = k.shape[2]
@@ -101,19 +112,18 @@ def attend(q: mx.array, k: mx.array, v: mx.array, mask: mx.array | None = None) 
         # Where a key doesn't count its score is so low that nothing is left of its weight.
         bias = mx.where(mask, 0.0, -1e9).reshape(-1, 1, keys, 1)
         bias = mx.broadcast_to(bias, (b, h, keys, 1)).reshape(b * h, keys, 1)
-    at_once = max(1, HELD // (keys * queries * together))
     heads = []
-    parts: list[mx.array] = []
     for first in range(0, b * h, together):
         own = slice(first, first + together)
-        begun = len(parts)
+        parts = []
         for start in range(0, n, queries):
             scaled = q[own, start : start + queries] * (d**-0.5 * LOG2_E)
             own_bias = None if mask is None else bias[own]
-            parts.append(_attended(scaled, k[own], v[own], own_bias))
-            if len(parts) % at_once == 0:
-                mx.eval(parts[-at_once:])
-        heads.append(mx.concatenate(parts[begun:], axis=1))
+            part = _attended(scaled, k[own], v[own], own_bias)
+            if queries < n or together < b * h:
+                bounds.evaluate(part)
+            parts.append(part)
+        heads.append(mx.concatenate(parts, axis=1))
     return mx.concatenate(heads).reshape(b, h, n, d)
 
 
@@ -141,7 +151,7 @@ def convolve(x: mx.array, weight: mx.array) -> mx.array:
     later = [(t * h + y) * w + x for t in range(k_t) for y in range(k_h) for x in range(k_w)]
     positions = f * h * w
     whole = positions - later[-1]
-    size = max(1, SUMMED // out)
+    size = max(1, PART // out)
     parts = []
     for clip in x.reshape(b, positions, c):
         for start in range(0, whole, size):

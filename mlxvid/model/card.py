@@ -127,9 +127,8 @@ class Coefficients:
     (``scripts/benchmarks/traced.py``). cpu: on MLX's CPU backend, in values of four bytes, measured
     with ``mx.get_peak_memory()``, as the rest is. decode_values: values a pixel of the piece that
     the VAE decodes at a time. decode_chunk: latent frames of that piece. decode_tile: pixels of its
-    side; decode_halo: those read beyond it on either side. most_scores: attention scores that are
-    held at once where attention isn't fused, None for all of them. small_tile: pixels of the side,
-    halo included, of the tiles that the VAE takes where its usual piece is too large. tiled_values:
+    side; decode_halo: those read beyond it on either side. small_tile: pixels of the side, halo
+    included, of the tiles that the VAE takes where its usual piece is too large. tiled_values:
     values a pixel of the clip that are held then, of a VAE whose tiles go through all frames one
     after another. decode_operations: floating-point operations a pixel of the clip, counted in the
     reference's decoder by torch's FlopCounterMode on 9 frames of 256x256.
@@ -141,7 +140,6 @@ class Coefficients:
     decode_chunk: int
     decode_tile: int
     decode_halo: int
-    most_scores: int | None = None
     small_tile: int | None = None
     tiled_values: float = 0.0
     decode_operations: float = 10e6

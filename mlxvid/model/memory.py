@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil, prod
+from math import prod
 
 from mlxvid.text.streamed import Streamed
 
@@ -21,11 +21,10 @@ from .machine import Machine
 BATCHED_TOKENS = 8192
 # Python, MLX and the media libraries before any weight is loaded.
 RUNTIME_BYTES = 300 * 2**20
-# MLX's fused attention on Metal never holds the score matrix for these head sizes; everywhere else
-# it holds this many copies.
+# MLX's fused attention on Metal never holds the score matrix for these head sizes, but once for
+# others. On the CPU it is made in parts that are too small to count (layers/processor.py).
 FUSED_HEAD_DIMS = frozenset({64, 72, 80, 96, 128})
-SCORE_COPIES = 1.0
-# Of a text encoder's, which adds to them, MLX's CPU backend holds more.
+# Of a text encoder's, which adds to them, MLX's CPU backend holds so many copies.
 CPU_SCORE_COPIES = 5
 # Bytes of a value on MLX's CPU backend, whatever the weights' type: a product of half precision is
 # made of copies in float32. On Metal values of a block are as large as the transformer's type.
@@ -238,12 +237,9 @@ def stage_weights(stage: Stage, weights: Weights, family: Family) -> int:
 def _activations(load: Load, card: Card, machine: Machine) -> int:
     rows = load.tokens * load.batch
     scores = 0.0
-    if not (machine.metal and card.head_dim in FUSED_HEAD_DIMS):
+    if machine.metal and card.head_dim not in FUSED_HEAD_DIMS:
         scores = load.batch * card.heads * load.scores
-        most = card.family.memory.most_scores
-        if most is not None and scores > most:
-            scores /= ceil(scores / most)
-    values = rows * _block_values(card, machine, SCORE_COPIES * scores / rows)
+    values = rows * _block_values(card, machine, scores / rows)
     return int(values * value_bytes(card, load.dtype, machine.metal))
 
 

@@ -13,7 +13,7 @@ import pytest
 from mlx.utils import tree_flatten
 
 from mlxvid.errors import WeightsError
-from mlxvid.layers import autoencoder_kl
+from mlxvid.layers import autoencoder_kl, processor
 from mlxvid.layers.autoencoder_kl import AutoencoderKL
 from mlxvid.layers.autoencoder_kl_config import AutoencoderKLConfig
 from mlxvid.model.folder import from_json
@@ -199,8 +199,9 @@ def test_only_large_pictures_are_tiled(tiny, monkeypatch):
 def test_attention_in_blocks_of_queries(tiny, monkeypatch):
     z = mx.array(random(2, 2, 5, 7, 3))
     once = whole(tiny[0].decode(z))
-    # 4 pictures of 35 positions, 4 queries a block.
-    monkeypatch.setattr(autoencoder_kl, "SCORES", 4 * 35 * 4)
+    # Pictures of 35 positions, 4 queries a block.
+    monkeypatch.setattr(processor, "PART", 35 * 4)
+    monkeypatch.setattr(processor, "QUERIES", 1)
     assert mx.allclose(whole(tiny[0].decode(z)), once, atol=1e-5)
 
 

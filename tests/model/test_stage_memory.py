@@ -130,10 +130,8 @@ def test_the_stages_of_mini():
 def test_scores_are_held_where_attention_is_not_fused():
     weights = stored_weights(MINI)
     fused = stages(LOAD, weights, MINI, MAC)["denoise"]
-    scores = 2 * MINI.heads * LOAD.scores * VALUE_BYTES
-    on_cpu = dataclasses.replace(LOAD, scores=0)
-    without = stages(on_cpu, weights, MINI, CPU)["denoise"]
-    assert stages(LOAD, weights, MINI, CPU)["denoise"] == pytest.approx(without + scores, abs=2)
+    none = dataclasses.replace(LOAD, scores=0)
+    assert stages(LOAD, weights, MINI, CPU) == stages(none, weights, MINI, CPU)
     odd = dataclasses.replace(MINI, heads=4, head_dim=48)  # as wide, of a size without a kernel
     odd_scores = 2 * 4 * LOAD.scores * VALUE_BYTES
     assert stages(LOAD, weights, odd, MAC)["denoise"] == pytest.approx(fused + odd_scores, abs=2)
@@ -143,16 +141,6 @@ def with_memory(**coefficients) -> Card:
     """Mini with other coefficients."""
     memory = dataclasses.replace(MINI.family.memory, **coefficients)
     return dataclasses.replace(MINI, family=dataclasses.replace(MINI.family, memory=memory))
-
-
-@pytest.mark.parametrize("parts", [1, 3, 1000])
-def test_scores_are_held_in_parts_as_equal_as_attention_makes_them(parts):
-    scores = 2 * MINI.heads * LOAD.scores
-    card = with_memory(most_scores=-(-scores // parts))
-    weights = stored_weights(MINI)
-    none = stages(dataclasses.replace(LOAD, scores=0), weights, card, CPU)["denoise"]
-    held = stages(LOAD, weights, card, CPU)["denoise"] - none
-    assert held == pytest.approx(scores / parts * VALUE_BYTES, rel=0.01)
 
 
 @pytest.mark.parametrize("inner", [0, 192, 4000])

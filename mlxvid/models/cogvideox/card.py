@@ -199,12 +199,11 @@ FAMILY = Family(
     # for what is kept. The reference's tiles are 360x240.
     memory=Coefficients(
         metal=Block(attention=6.45, forward=2.1, inner=1.0),
-        cpu=Block(attention=27.2, forward=3.0, inner=2.0),
+        cpu=Block(attention=20.0, forward=3.0, inner=2.0),
         decode_values=1220,
         decode_chunk=2,
         decode_tile=MAX_SIDE,
         decode_halo=0,
-        most_scores=2**26,
         small_tile=294,
         tiled_values=3,
         decode_operations=18.9e6,

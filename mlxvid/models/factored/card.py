@@ -84,7 +84,6 @@ FAMILY = Family(
         decode_chunk=4,
         decode_tile=256,
         decode_halo=40,
-        most_scores=2**26,
         decode_operations=20e3,
     ),
     examples=(

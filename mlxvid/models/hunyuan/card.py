@@ -148,12 +148,11 @@ FAMILY = Family(
     # frames count as 20 here.
     memory=Coefficients(
         metal=Block(attention=7.2, forward=4.0, inner=0.5),
-        cpu=Block(attention=38.0, forward=4.0, inner=0.5),
+        cpu=Block(attention=25.3, forward=4.0, inner=0.5),
         decode_values=540,
         decode_chunk=5,
         decode_tile=256,
         decode_halo=0,
-        most_scores=2**26,
         decode_operations=18.1e6,
     ),
     needed=(

@@ -14,12 +14,10 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from mlxvid.layers import bounds
+from mlxvid.layers.attention import attend
 from mlxvid.layers.conv import CausalConv3d, Stream
 from mlxvid.layers.frame_parts import GroupNorm, in_parts
 from mlxvid.layers.processor import silu
-
-# Attention scores held at once: no platform has fused attention for heads this wide.
-SCORES = 2**25
 
 
 class CausalConv(nn.Module):
@@ -100,8 +98,7 @@ class ResnetBlock(nn.Module):
 class Attention(nn.Module):
     """Attention with one head, added to the input: of each frame to itself and to earlier ones.
 
-    Queries come frame by frame and in blocks, with the keys that they see: there is no mask, and no
-    more than SCORES scores are held.
+    Queries come frame by frame, with the keys that they see: there is no mask.
     """
 
     def __init__(self, channels: int, groups: int):
@@ -122,14 +119,9 @@ class Attention(nn.Module):
         parts = []
         for frame in range(f):
             seen = (frame + 1) * h * w
-            size = max(1, SCORES // (b * seen))
-            for start in range(seen - h * w, seen, size):
-                queries = q[:, :, start : min(start + size, seen)]
-                part = mx.fast.scaled_dot_product_attention(
-                    queries, k[:, :, :seen], v[:, :, :seen], scale=c**-0.5
-                )
-                bounds.evaluate(part)
-                parts.append(part)
+            part = attend(q[:, :, seen - h * w : seen], k[:, :, :seen], v[:, :, :seen])
+            bounds.evaluate(part)
+            parts.append(part)
         out = bounds.linear(self.to_out[0], mx.concatenate(parts, axis=2))
         return x + out.reshape(x.shape)
 

@@ -148,12 +148,11 @@ FAMILY = Family(
     # temporal decoder 230 for each of its 14 frames.
     memory=Coefficients(
         metal=Block(attention=6.1, forward=2.1, inner=1.0),
-        cpu=Block(attention=16.4, forward=24.3),
+        cpu=Block(attention=20.3, forward=20.3),
         decode_values=300,
         decode_chunk=14,
         decode_tile=1280,
         decode_halo=0,
-        most_scores=2**26,
         decode_operations=9.5e6,
     ),
     prompting=(

@@ -230,12 +230,11 @@ FAMILY = Family(
     # tiles it holds the whole clip.
     memory=Coefficients(
         metal=Block(attention=14.0, forward=10.0, inner=1.0),
-        cpu=Block(attention=21.2, forward=11.8, inner=4.0),
+        cpu=Block(attention=22.1, forward=3.0, inner=2.0),
         decode_values=75,
         decode_chunk=1,
         decode_tile=4096,
         decode_halo=0,
-        most_scores=2**26,
         small_tile=32 * SMALL_TILE,
         tiled_values=3,
         decode_operations=0.92e6,

@@ -139,12 +139,11 @@ FAMILY = Family(
     # and not on Metal.
     memory=Coefficients(
         metal=Block(attention=8.1, forward=2.1, inner=1.0),
-        cpu=Block(attention=17.4, forward=24.0),
+        cpu=Block(attention=21.5, forward=21.5),
         decode_values=245,
         decode_chunk=1,
         decode_tile=1280,
         decode_halo=0,
-        most_scores=2**26,
         decode_operations=9.5e6,
     ),
     texts="mlxvid.text.clean:cleaned_caption",

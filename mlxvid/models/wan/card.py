@@ -151,12 +151,11 @@ FAMILY = Family(
     # pictures take two to five times as much here.
     memory=Coefficients(
         metal=Block(attention=6.2, forward=2.4, inner=1.0),
-        cpu=Block(attention=20.5, forward=3.0, inner=2.0),
+        cpu=Block(attention=18.0, forward=16.3, inner=1.03),
         decode_values=1010,
         decode_chunk=1,
         decode_tile=1280,
         decode_halo=0,
-        most_scores=2**26,
         small_tile=640,
         decode_operations=8.7e6,
     ),

@@ -13,6 +13,7 @@ from itertools import pairwise
 import mlx.core as mx
 import mlx.nn as nn
 
+from mlxvid.layers.attention import attend
 from mlxvid.layers.conv import CausalConv3d, FrameConv2d, Stream
 from mlxvid.layers.processor import silu
 from mlxvid.layers.tiling import chunks
@@ -22,9 +23,6 @@ Layer = Callable[[mx.array, Stream], mx.array]
 # Positions (frames x height x width of a level) that go through a level's blocks at once: several
 # frames of a small picture, one of a large one.
 MAX_POSITIONS = 2**13
-# Attention scores held at once. MLX's fused attention on Metal has no kernel for heads this wide
-# and would hold them all.
-MAX_SCORES = 2**25
 
 
 def causal(in_channels: int, out_channels: int, kernel: int) -> CausalConv3d:
@@ -81,12 +79,7 @@ class AttentionBlock(nn.Module):
     def __call__(self, x: mx.array, stream: Stream) -> mx.array:
         b, f, h, w, c = x.shape
         q, k, v = mx.split(self.to_qkv(self.norm(x)).reshape(b * f, 1, h * w, 3 * c), 3, axis=-1)
-        size = max(1, MAX_SCORES // (b * f * h * w))
-        parts = []
-        for start in range(0, h * w, size):
-            queries = q[:, :, start : start + size]
-            parts.append(mx.fast.scaled_dot_product_attention(queries, k, v, scale=c**-0.5))
-        return x + self.proj(mx.concatenate(parts, axis=2).reshape(x.shape))
+        return x + self.proj(attend(q, k, v).reshape(x.shape))
 
 
 class MidBlock(nn.Module):

@@ -15,7 +15,7 @@ import pytest
 from mlx.utils import tree_flatten
 
 from mlxvid.errors import SettingError, WeightsError
-from mlxvid.layers import attention, bounds
+from mlxvid.layers import bounds, processor
 from mlxvid.model.folder import from_json
 from mlxvid.models.cogvideox.config import CogVideoXConfig
 from mlxvid.models.cogvideox.positions import fitted
@@ -172,7 +172,8 @@ def test_a_step_in_parts_is_the_same(monkeypatch):
     ours, _ = twins(config)
     given = [mx.array(value) for value in inputs(config, (4, 8, 6))]
     whole = ours(*given)
-    monkeypatch.setattr(attention, "CPU_SCORES", 500)
+    monkeypatch.setattr(processor, "PART", 500)
+    monkeypatch.setattr(processor, "QUERIES", 1)
     monkeypatch.setattr(bounds._Bound, "ops", 1e5)
     assert mx.abs(ours(*given) - whole).max() < 1e-5
 

@@ -17,8 +17,7 @@ pytest.importorskip("diffusers")
 from diffusers import AutoencoderKLHunyuanVideo as Reference  # noqa: E402
 
 from mlxvid import SettingError  # noqa: E402
-from mlxvid.layers import frame_parts  # noqa: E402
-from mlxvid.models.hunyuan import vae_blocks  # noqa: E402
+from mlxvid.layers import frame_parts, processor  # noqa: E402
 from mlxvid.models.hunyuan.vae import AutoencoderKLHunyuanVideo  # noqa: E402
 from mlxvid.models.hunyuan.vae_config import HunyuanVideoVAEConfig  # noqa: E402
 from tests.models.wan.tiny import randomised  # noqa: E402
@@ -82,7 +81,8 @@ def whole(parts) -> mx.array:
 def pieces(request, monkeypatch):
     if request.param == "a frame at a time":
         monkeypatch.setattr(frame_parts, "POSITIONS", 1)
-        monkeypatch.setattr(vae_blocks, "SCORES", 20)
+        monkeypatch.setattr(processor, "PART", 20)
+        monkeypatch.setattr(processor, "QUERIES", 1)
 
 
 @pytest.mark.parametrize("size", [(1, 3, 5), (2, 2, 3), (4, 3, 1)])

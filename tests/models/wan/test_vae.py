@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mlxvid.errors import SettingError, WeightsError
-from mlxvid.layers import conv
+from mlxvid.layers import conv, processor
 from mlxvid.layers.conv import CausalConv3d, FrameConv2d, Stream
 from mlxvid.layers.tiling import blended
 from mlxvid.model.folder import from_json
@@ -212,7 +212,8 @@ def test_attention_in_blocks_of_queries(monkeypatch):
     block = vae_blocks.AttentionBlock(6)
     x = video(2, 3, 4, 5, 6)
     expected = block(x, Stream())
-    monkeypatch.setattr(vae_blocks, "MAX_SCORES", 2 * 3 * 20 * 7)
+    monkeypatch.setattr(processor, "PART", 20 * 7)
+    monkeypatch.setattr(processor, "QUERIES", 1)
     close(block(x, Stream()), expected)
 
 
