@@ -102,7 +102,7 @@ def test_the_survey_takes_folders_that_hold_models(
     own = OwnModels(preferences)
     for folder in (tiny_folder, tmp_path / "empty", tmp_path / "gone"):
         own.add(folder)
-    models = survey(own, machine).rows
+    models = survey(own.known(), machine).rows
     found = [model for model in models if model.name not in CATALOG]
     assert [(model.name, model.presence, model.folder) for model in found] == [
         (str(tiny_folder), Presence.COMPLETE, tiny_folder)
