@@ -85,7 +85,7 @@ class Opening(QObject):
         elif mime.hasImage():
             image = QImage(mime.imageData())
             self._tasks.run(
-                lambda task: Opened(keep_picture(image), picture=True),
+                lambda task: looked_at(keep_picture(image)),
                 done=self._take,
                 failed=self._refuse,
             )

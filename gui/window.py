@@ -196,6 +196,7 @@ class Window(QMainWindow):
         self.compose.model_chosen.connect(self.runner.prepare)
         self.queue.edit.connect(self.compose.edit)
         self.queue.open_clip.connect(self.stage.open_clip)
+        self.queue.history_action.triggered.connect(self._show_queue)
         self.stage.strip.cancel.connect(self.queue.cancel_current)
         self.tally.done.connect(self.announcements.report_done)
         self.announcements.resumed.connect(self.queue.resume_jobs)
@@ -248,6 +249,10 @@ class Window(QMainWindow):
         self.menus.side_panel.setChecked(True)
         self.side.setCurrentWidget(panel)
         panel.view.setFocus()
+
+    def _show_queue(self) -> None:
+        self.menus.side_panel.setChecked(True)
+        self.side.setCurrentWidget(self.queue)
 
     def _show_job(self, number: int) -> None:
         self.show_side(self.queue)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from .reel import image_of
 _FILMS = {*VIDEO, ".m4v", ".mkv", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".mxf", ".wmv"}
 _FILMS |= {".3gp", ".flv", ".ogv"}
 _CLIPS = {*_FILMS, ".gif"}
+# Pixels of a thumbnail's longer side, and how many are kept of those read lately.
+THUMBNAIL = 360
+_KEPT = 16
 
 
 @dataclass(frozen=True)
@@ -53,13 +57,22 @@ def picture_in(mime: QMimeData) -> Path | None:
     return None if image.isNull() else keep_picture(image)
 
 
-def picture_thumbnail(path: Path, side: int) -> QImage:
-    """A picture of at most `side` pixels.
+def picture_thumbnail(path: Path, side: int = THUMBNAIL) -> QImage:
+    """A picture of at most `side` pixels; of one that was read lately it costs nothing.
 
     Read as the worker reads it: Qt's own readers take formats in which files name other files.
     Raises :class:`MediaError`, saying what the file is instead, unless it is a picture.
     """
     _check_no_film(path)
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError:
+        changed = 0  # reading it says what is wrong
+    return _thumbnail(path, side, changed)
+
+
+@lru_cache(maxsize=_KEPT)
+def _thumbnail(path: Path, side: int, changed: int) -> QImage:
     return image_of(read_thumbnail(path, side))
 
 
@@ -109,11 +122,13 @@ def keep_picture(image: QImage) -> Path:
 def looked_at(path: Path) -> Opened:
     """What is in a file: a clip and its settings, or a picture. Not for the GUI thread.
 
-    Raises :class:`MediaError` for anything else.
+    A picture's thumbnail is read, so that it can be shown at once. Raises :class:`MediaError` for
+    anything else.
     """
     if not path.exists():
         raise MediaError(f"There is no file {path}: it may have been moved or renamed.")
     if path.suffix.lower() not in _CLIPS and not path.is_dir() and not is_animated(path):
+        picture_thumbnail(path)
         return Opened(path, picture=True)
     tag = read_tag(path)
     return Opened(path, picture=False, settings=tag["settings"] if tag else {})

@@ -220,7 +220,7 @@ class GalleryPanel(QWidget):
         has_takes = one_selected and bool(rows[0].group)
         self.takes_action.setEnabled(has_takes or len(rows) > 1)
         self.export_action.setEnabled(bool(readable))
-        stack = self._index().data(GalleryModel.STACK) if one_selected else None
+        stack = self._index().data(GalleryModel.MARKS).stack if one_selected else None
         self.stack_action.setEnabled(stack is not None)
         self.stack_action.setText("Hide Takes" if stack and stack.opened else "Show Takes")
         self.favourite_action.setEnabled(bool(rows))

@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
+from mlxvid.gui.core.drops import picture_thumbnail
 from mlxvid.gui.core.playhead import Playhead
 from mlxvid.gui.core.reel import Reel, image_of
 from mlxvid.gui.core.stills import keeping, picking, save_picture, tagged
@@ -91,9 +92,14 @@ class FramesMenu(QObject):
 
     def _use(self, setting: str, index: int | None) -> None:
         """Save a frame (None: the last) as a picture, and report its path."""
-        path = self._reel.path
-        keep = keeping(path, index, self._stills, self._whole())
-        self._run(lambda task: (setting, keep(task)), self._kept)
+        keep = keeping(self._reel.path, index, self._stills, self._whole())
+
+        def work(task: Task) -> tuple[str, Path]:
+            still = keep(task)
+            picture_thumbnail(still)  # which the field shows then without reading the file
+            return setting, still
+
+        self._run(work, self._kept)
 
     def _picking(self, index: int) -> Callable[[Task], np.ndarray]:
         return picking(self._reel.path, index, self._whole())

@@ -216,6 +216,5 @@ class Player(ClipView):
         mime.setUrls([QUrl.fromLocalFile(str(self.path))])
         drag = QDrag(self.canvas)
         drag.setMimeData(mime)
-        small_picture = QPixmap.fromImage(self.canvas.image)
-        drag.setPixmap(small_picture.scaledToWidth(DRAGGED))
+        drag.setPixmap(QPixmap.fromImage(self.canvas.image.scaledToWidth(DRAGGED)))
         drag.exec(Qt.DropAction.CopyAction)

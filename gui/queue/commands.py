@@ -125,14 +125,18 @@ class PauseJobs(QUndoCommand):
 class CancelJob(QUndoCommand):
     """Cancel the job that runs; undone, it goes on from its checkpoint."""
 
-    def __init__(self, runner: Runner, job: Job):
+    def __init__(self, database: Database, runner: Runner, job: Job):
         super().__init__("Cancel Clip")
+        self._database = database
         self._runner = runner
         self._job = job
 
     def redo(self) -> None:
+        now = self._database.job(self._job.number)
         if _runs(self._runner, self._job):
             self._runner.cancel()
+        elif now is not None and now.state is State.WAITING:  # done again
+            self._database.replace_job(replace(now, state=State.CANCELLED, message="Cancelled."))
 
     def undo(self) -> None:
         _go_on(self._runner, self._job)

@@ -53,6 +53,7 @@ class QueuePanel(QWidget):
         super().__init__(parent)
         self._database = database
         self._runner = runner
+        self._fetching = fetching
         self._undo_stack = undo_stack
         pictures = Pictures(self)
         self.model = QueueModel(database, pictures, fetching, self)
@@ -199,7 +200,7 @@ class QueuePanel(QWidget):
     def cancel_current(self) -> None:
         """Cancel the job that runs."""
         if self._runner.current is not None and not self._runner.cancelling:
-            self._undo_stack.push(CancelJob(self._runner, self._runner.current))
+            self._undo_stack.push(CancelJob(self._database, self._runner, self._runner.current))
 
     def run_next(self) -> None:
         """Put the chosen jobs before all others; those that were interrupted wait again."""
@@ -227,7 +228,6 @@ class QueuePanel(QWidget):
         """Show what became of earlier jobs."""
         self.history_action.setChecked(True)
         self._show_page()
-        self.history.view.setFocus()
 
     def set_then(self, words: str) -> None:
         """Say what follows when the queue is done, "" for nothing."""
@@ -274,7 +274,7 @@ class QueuePanel(QWidget):
     # --- layout and state -------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        self._summary = QueueSummary(self._database, self._runner)
+        self._summary = QueueSummary(self._database, self._runner, self._fetching)
         pause = self._button(self.pause_action)
         head = QHBoxLayout()
         head.setContentsMargins(16, 8, 8, 4)
@@ -349,6 +349,7 @@ class QueuePanel(QWidget):
     def _show_page(self) -> None:
         """Show the queue or the history."""
         self._update()
+        (self.history.view if self.history_action.isChecked() else self.view).setFocus()
 
     def _show_menu(self, place: QPoint) -> None:
         menu = QMenu(self)

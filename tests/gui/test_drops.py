@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import av
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent, QFileOpenEvent, QImage
 from PySide6.QtWidgets import QApplication
 
+from mlxvid.gui.core.drops import picture_thumbnail
 from tests.gui.clips import levels, number_of, write_foreign
 from tests.gui.windows import SETTINGS, drop, notice_buttons, said, write_clip
 from tests.media.heic_files import write_heic
@@ -31,6 +34,15 @@ def test_a_picture_becomes_the_start(window, qapp, home, until):
     drop(window, qapp, home / "phone.heic")
     until(lambda: window.compose.settings()["image"] == str(home / "phone.heic"))
     assert said(window) == ""
+
+
+def test_a_picture_that_has_changed_is_read_again(home, qapp):
+    path = home / "a.png"
+    for value, stamp in ((0, 10), (200, 20)):
+        Image.fromarray(np.full((20, 20, 3), value, np.uint8)).save(path)
+        os.utime(path, (stamp, stamp))
+        for _ in range(2):
+            assert picture_thumbnail(path).pixelColor(5, 5).red() == value
 
 
 def test_a_damaged_heic_says_what_to_do(window, qapp, home, until):

@@ -243,6 +243,15 @@ def test_a_clip_that_the_user_paused_is_no_problem(window):
     assert said(window) == ""
 
 
+def test_the_history_is_reached_from_the_menu(window):
+    window.show_side(window.gallery)
+    assert window.queue.history_action in window.menus.queue.actions()
+    window.queue.history_action.trigger()
+    assert window.queue.history.isVisible()
+    window.queue.history_action.trigger()
+    assert not window.queue.history.isVisible() and window.queue.isVisible()
+
+
 def test_what_was_set_aside_is_not_offered_again(open_window, database):
     database.insert_jobs([Job(SETTINGS, state=State.INTERRUPTED, message=PAUSED)])
     window = open_window()

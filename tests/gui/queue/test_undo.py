@@ -48,6 +48,8 @@ def test_cancel_and_undo(panel, qtbot):
     panel.stack.undo()
     assert states(panel)["a"] is State.WAITING
     assert panel.model.at(0).resume
+    panel.stack.redo()
+    assert states(panel)["a"] is State.CANCELLED
 
 
 def test_cancel_undone_before_it_has_come_about(panel, qtbot):
