@@ -230,7 +230,7 @@ class Runner(QObject):
     def _end_outdated(self) -> None:
         if self._outdated:
             self._outdated = False
-            self._client.shutdown()
+            self._client.retire()
             self._loading = None
             self._loads.clear()
 
