@@ -121,7 +121,7 @@ class GalleryPanel(QWidget):
         )
         self.favourite_action = self._action("Favourite", ["."], self._toggle_favourites)
         self.favourite_action.setCheckable(True)
-        self.export_action = self._action("Export Selected…", ["Ctrl+Shift+E"], self._export)
+        self.export_action = self._action("Export Selected…", ["Ctrl+Alt+E"], self._export)
         self.show_action = self._action(
             f"Show in {FILE_MANAGER}", ["Ctrl+Shift+R"], self._show_file, for_one=True
         )

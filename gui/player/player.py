@@ -65,7 +65,7 @@ class Player(ClipView):
         self._frame_button = menu_button(
             self.frame_menu, "Use, save or copy a frame", icon("image")
         )
-        self.export = action(self, "Export…", "export", "Ctrl+E", self._export)
+        self.export = action(self, "Export…", "export", "Ctrl+Shift+E", self._export)
         self.export.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
         self._export_button = button(self.export)
         self._export_button.setObjectName("export")
