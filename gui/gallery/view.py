@@ -93,10 +93,10 @@ class GalleryView(QListView):
         self._leave()
         self._selected_goes = any(first <= index.row() <= last for index in self.selectedIndexes())
 
-    def _select_next(self) -> None:
+    def _select_next(self, parent: QModelIndex, first: int) -> None:
         """Where all that was selected has gone, select the clip that took its place."""
         if self._selected_goes and not self.selectedIndexes():
-            self.setCurrentIndex(self.currentIndex())
+            self.setCurrentIndex(self._gallery.index(min(first, self._gallery.rowCount() - 1)))
 
     def _note_selection(self) -> None:
         self._leave()
