@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QModelIndex, QPoint, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QModelIndex, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -154,7 +154,6 @@ class GalleryPanel(QWidget):
         self.search.textChanged.connect(self._typing.start)
         self.favourites = QToolButton()
         self.favourites.setIcon(icon("star"))
-        self.favourites.setIconSize(QSize(18, 18))
         self.favourites.setCheckable(True)
         self.favourites.setToolTip("Show only favourites")
         self.favourites.setAccessibleName("Show only favourites")
