@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtCore import QObject, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QDialog, QMenu, QVBoxLayout, QWidget
 
@@ -91,7 +91,7 @@ class ToolWindows(QObject):
             layout = QVBoxLayout(self._dialog)
             layout.setContentsMargins(0, 0, 0, 0)
             layout.addWidget(panel)
-            self._dialog.resize(960, 640)
+            self._dialog.resize(QSize(960, 640).boundedTo(panel.screen().availableSize()))
         self._raise(self._dialog)
 
     def show_model(self, name: str) -> None:

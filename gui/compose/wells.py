@@ -25,13 +25,12 @@ from PySide6.QtWidgets import QAbstractButton, QFileDialog, QMenu, QSizePolicy
 from mlxvid.errors import MlxvidError
 from mlxvid.gui.core.drops import check_clip, files_in, is_film, picture_in, picture_thumbnail
 from mlxvid.gui.core.messages import shown
-from mlxvid.gui.widgets.icons import icon
-from mlxvid.gui.widgets.theme import colours, small_font
+from mlxvid.gui.widgets.icons import icon, icon_side
+from mlxvid.gui.widgets.theme import ON_STAGE, colours, small_font
 
 from .crop import dim_rest, kept_part
 
 _SIDE = 60
-_ICON = 20
 _ENDINGS = "*.png *.jpg *.jpeg *.heic *.heif *.webp *.avif *.bmp *.tif *.tiff *.gif"
 _FILMS = "*.mp4 *.webm *.mov *.m4v *.mkv *.avi"
 _FILTER = f"Pictures ({_ENDINGS});;All files (*)"
@@ -72,6 +71,10 @@ class PictureWell(QAbstractButton):
     def pixmap(self) -> QPixmap:
         """Its picture, small; a null one where it shows none."""
         return self._pixmap
+
+    @property
+    def _has_picture(self) -> bool:
+        return not self._pixmap.isNull()
 
     def show_crop(self, ratio: float, focus: float) -> None:
         """Darken what a clip of this width to height doesn't keep (:func:`kept_part`)."""
@@ -212,7 +215,7 @@ class PictureWell(QAbstractButton):
         painter.setFont(small_font(self.font()))
         line = painter.fontMetrics().height()
         caption = QRect(frame.left() + 4, frame.bottom() - line - 5, frame.width() - 8, line)
-        if self._pixmap.isNull():
+        if not self._has_picture:
             space = QRect(frame.topLeft(), QSize(frame.width(), caption.top() - frame.top() + 4))
             self._paint_icon(painter, space)
         else:
@@ -229,11 +232,12 @@ class PictureWell(QAbstractButton):
         is_solid = self._path is not None or self._over
         style = Qt.PenStyle.SolidLine if is_solid else Qt.PenStyle.DashLine
         painter.setPen(QPen(QColor(edge), 1, style))
-        painter.setBrush(QColor(look.field if self._path is None else look.stage))
+        painter.setBrush(QColor(look.stage if self._has_picture else look.field))
         painter.drawRoundedRect(frame, 6, 6)
 
     def _paint_icon(self, painter: QPainter, space: QRect) -> None:
-        place = QRect(0, 0, _ICON, _ICON)
+        side = icon_side(self.font())
+        place = QRect(0, 0, side, side)
         place.moveCenter(space.center())
         role = QPalette.ColorRole.PlaceholderText
         if self._path:
@@ -252,7 +256,8 @@ class PictureWell(QAbstractButton):
     def _paint_caption(self, painter: QPainter, place: QRect) -> None:
         """The file's name where it has no thumbnail, else the name of the well."""
         look = colours(self.palette())
-        painter.setPen(QColor(look.text if self._path else look.faint))
+        colour = ON_STAGE.text if self._has_picture else look.text if self._path else look.faint
+        painter.setPen(QColor(colour))
         name = self._name
         if self._path and self._pixmap.isNull():
             name = self._path.name

@@ -25,6 +25,24 @@ class Import:
     arguments: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class OwnModel:
+    """One of them. made: whether mlxvid wrote its folder."""
+
+    folder: Path
+    title: str
+    made: bool
+
+
+@dataclass(frozen=True)
+class Known:
+    """All of it as it is now, for other threads. place: where imports are made."""
+
+    place: Path
+    models: tuple[OwnModel, ...]
+    begun: dict[str, Import]
+
+
 class OwnModels:
     """What the preferences keep of them."""
 
@@ -41,25 +59,31 @@ class OwnModels:
         """The folder in which imported models are made."""
         return self._preferences.models_folder or data_folder() / "models"
 
+    def known(self) -> Known:
+        """All of it as it is now."""
+        folders = [Path(name) for name in self.folders]
+        models = [OwnModel(path, self.title(path), self.is_made(path)) for path in folders]
+        return Known(self.place, tuple(models), self.begun())
+
     def add(self, folder: Path, title: str = "", *, made: bool = False) -> None:
         """List a folder; made: whether mlxvid wrote it."""
         name = str(folder)
         if name not in self.folders:
             self._preferences.model_folders = [*self.folders, name]
         known = {"title": title or self.title(folder), "made": made or self.is_made(folder)}
-        self._keep({**self._known(), name: known})
+        self._keep({**self._facts_of_all(), name: known})
 
     def remove(self, folder: Path) -> None:
         """Take a folder off the list, and leave it on the disk."""
         self._preferences.model_folders = [name for name in self.folders if name != str(folder)]
-        known = self._known()
+        known = self._facts_of_all()
         known.pop(str(folder), None)
         self._keep(known)
 
     def rename(self, folder: Path, title: str) -> None:
         """Give a model a name of the user's; the folder keeps its own."""
         facts = self._facts(folder)
-        self._keep({**self._known(), str(folder): {**facts, "title": title.strip()}})
+        self._keep({**self._facts_of_all(), str(folder): {**facts, "title": title.strip()}})
 
     def title(self, folder: Path) -> str:
         """The user's name for it, or the folder's."""
@@ -104,11 +128,11 @@ class OwnModels:
         others = (folder.with_name(name) for name in names)
         return next(place for place in itertools.chain([folder], others) if self.is_free(place))
 
-    def _known(self) -> dict[str, Any]:
+    def _facts_of_all(self) -> dict[str, Any]:
         return self._preferences.recall(_KEPT, {})
 
     def _facts(self, folder: Path) -> dict[str, Any]:
-        facts = self._known().get(str(folder))
+        facts = self._facts_of_all().get(str(folder))
         return facts if isinstance(facts, dict) else {}
 
     def _keep(self, known: dict[str, Any]) -> None:

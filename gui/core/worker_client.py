@@ -114,6 +114,26 @@ class WorkerClient(QObject):
         if self._open:
             self._silence.start()
 
+    def retire(self) -> None:
+        """End the worker without waiting for it; the next request starts another one. No signal
+        comes of it.
+        """
+        process = self._process
+        self._process = None
+        self._silence.stop()
+        if process is None:
+            return
+        for signal_ in (
+            process.readyReadStandardOutput,
+            process.readyReadStandardError,
+            process.errorOccurred,
+            process.finished,
+        ):
+            signal_.disconnect()
+        process.finished.connect(process.deleteLater)
+        process.terminate()
+        QTimer.singleShot(PATIENCE, process, process.kill)
+
     def shutdown(self) -> None:
         """End the worker for good, politely first. No signal comes of it."""
         process = self._process

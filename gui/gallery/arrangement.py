@@ -57,6 +57,19 @@ class Stack:
     opened: bool
 
 
+@dataclass(frozen=True)
+class Marks:
+    """What a tile says besides its clip.
+
+    stack: None for a clip that stands for itself. day: on which clips were made, "" but for the
+    first of each day. in_view: whether the clip, or a take that the tile hides, is on the stage.
+    """
+
+    stack: Stack | None
+    day: str
+    in_view: bool
+
+
 def key_of(order: Order) -> Callable[[ClipRow], Any]:
     """What clips are sorted by."""
     return _KEYS[order]
@@ -66,14 +79,13 @@ def matching(
     rows: Iterable[ClipRow], words: dict[int, str], arrangement: Arrangement
 ) -> list[ClipRow]:
     """The clips that are shown, in the order of `rows`; `words` are what a search finds of each."""
-    if not arrangement.filters:
-        return list(rows)
-    found = []
-    for row in rows:
-        starred = row.favourite or not arrangement.favourites
-        of_model = arrangement.model in ("", row.model)
-        if starred and of_model and all(word in words[row.id] for word in arrangement.search):
-            found.append(row)
+    found = list(rows)
+    if arrangement.favourites:
+        found = [row for row in found if row.favourite]
+    if arrangement.model:
+        found = [row for row in found if row.model == arrangement.model]
+    for word in arrangement.search:
+        found = [row for row in found if word in words[row.id]]
     return found
 
 
@@ -82,9 +94,10 @@ def stacked(rows: list[ClipRow], opened: Collection[str]) -> tuple[list[ClipRow]
 
     Of a group that is not `opened`, the first alone is shown.
     """
-    counts = Counter(row.group for row in rows if row.group)
-    if not counts:
+    groups = [row.group for row in rows if row.group]
+    if not groups:
         return rows, {}
+    counts = Counter(groups)
     members: dict[str, list[ClipRow]] = {}
     for row in rows:
         if counts[row.group] > 1:

@@ -33,7 +33,7 @@ from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.painting import fitted
 from mlxvid.gui.widgets.theme import Colours, colours, small_font
 
-from .arrangement import Stack, length_text, summary, title
+from .arrangement import Marks, Stack, length_text, summary, title
 from .list_model import GalleryModel
 from .thumbnails import Thumbnails
 
@@ -103,7 +103,7 @@ class GalleryDelegate(QStyledItemDelegate):
         )
         self._paint_picture(painter, row, picture, hovered, option, look)
         self._paint_star(painter, row, option.rect, hovered is not None)
-        self._paint_badges(painter, index, option)
+        self._paint_badges(painter, row, index.data(GalleryModel.MARKS), picture, option)
         self._paint_text(painter, row, picture, option, look)
         self._paint_outline(painter, picture, option, look)
         painter.restore()
@@ -173,28 +173,34 @@ class GalleryDelegate(QStyledItemDelegate):
 
     def stack_rect(self, tile: QRect, stack: Stack, font: QFont) -> QRect:
         """Where a stack's count is drawn and clicked."""
-        return _badge(_picture_rect(tile), stack_text(stack), small_font(font, SMALL), "top left")
+        metrics = QFontMetrics(small_font(font, SMALL))
+        return _badge(_picture_rect(tile), stack_text(stack), metrics, "top left")
 
-    def _paint_badges(self, painter: QPainter, index: Index, option: QStyleOptionViewItem) -> None:
-        """Paint what stands in the corners of the picture."""
-        row: ClipRow = index.data(GalleryModel.ROW)
-        picture = _picture_rect(option.rect)
-        font = small_font(option.font, SMALL)
-        painter.setFont(font)
-        stack: Stack | None = index.data(GalleryModel.STACK)
+    def _paint_badges(
+        self,
+        painter: QPainter,
+        row: ClipRow,
+        marks: Marks,
+        picture: QRect,
+        option: QStyleOptionViewItem,
+    ) -> None:
+        """Paint what stands in the corners of the picture, as far as there is room."""
+        painter.setFont(small_font(option.font, SMALL))
+        metrics = painter.fontMetrics()
         texts: dict[str, str] = {}
-        if stack is not None:
-            texts["top left"] = stack_text(stack)
+        if marks.stack is not None:
+            texts["top left"] = stack_text(marks.stack)
         if self._thumbnails.broken(row.id) is None:
             texts["bottom right"] = length_text(row)
-        texts["bottom left"] = index.data(GalleryModel.DAY)  # goes first where room is short
+        if marks.day:
+            texts["bottom left"] = marks.day
         boxes: list[QRect] = []
         for corner, text in texts.items():
-            box = _badge(picture, text, font, corner)
-            if text and not any(box.intersects(other) for other in boxes):
-                _paint_badge(painter, box, text)
+            box = _badge(picture, text, metrics, corner)
+            if not any(box.intersects(other) for other in boxes):
                 boxes.append(box)
-        if index.data(GalleryModel.IN_VIEW):
+                _paint_badge(painter, box, text)
+        if marks.in_view:
             bar = QRect(picture.left(), picture.bottom() + 3, picture.width(), 3)
             painter.fillRect(bar, QColor(colours(option.palette).accent))
 
@@ -242,9 +248,8 @@ def stack_text(stack: Stack) -> str:
     return f"{stack.count} takes" + (" ▾" if stack.opened else " ▸")
 
 
-def _badge(picture: QRect, text: str, font: QFont, corner: str) -> QRect:
+def _badge(picture: QRect, text: str, metrics: QFontMetrics, corner: str) -> QRect:
     """Where a text in a corner of the picture is."""
-    metrics = QFontMetrics(font)
     box = QRect(0, 0, metrics.horizontalAdvance(text) + 8, metrics.height() + 2)
     inner = picture.adjusted(4, 4, -4, -4)
     box.moveLeft(inner.left() if "left" in corner else inner.right() - box.width())

@@ -26,6 +26,7 @@ from mlxvid.gui.core.database import Database
 
 from .arrangement import (
     Arrangement,
+    Marks,
     Stack,
     day_text,
     key_of,
@@ -50,12 +51,8 @@ class GalleryModel(QAbstractListModel):
 
     ROW = Qt.ItemDataRole.UserRole
     """The role of a ClipRow."""
-    STACK = Qt.ItemDataRole.UserRole + 1
-    """The role of a Stack, None for a clip that stands for itself."""
-    IN_VIEW = Qt.ItemDataRole.UserRole + 3
-    """The role of whether a clip, or one of the takes that a tile hides, is on the stage."""
-    DAY = Qt.ItemDataRole.UserRole + 2
-    """The role of the day on which clips were made, "" but for the first of each day."""
+    MARKS = Qt.ItemDataRole.UserRole + 1
+    """The role of a clip's Marks."""
 
     def __init__(self, database: Database, parent: QObject | None = None):
         super().__init__(parent)
@@ -99,7 +96,7 @@ class GalleryModel(QAbstractListModel):
 
     def toggle_stack(self, index: QModelIndex) -> None:
         """Show the takes that a tile stands for, or hide them again."""
-        if index.data(self.STACK) is not None:
+        if index.data(self.MARKS).stack is not None:
             self._opened ^= {index.data(self.ROW).group}
             self._show_matching()
 
@@ -152,7 +149,7 @@ class GalleryModel(QAbstractListModel):
         wanted = set(new)
         present = set(old)
         few = len(wanted ^ present) <= FEW
-        if not few or [n for n in new if n in present] != [n for n in old if n in wanted]:
+        if not few or _without(new, wanted - present) != _without(old, present - wanted):
             self.beginResetModel()
             self._rows = rows
             self.endResetModel()
@@ -189,12 +186,8 @@ class GalleryModel(QAbstractListModel):
         row = self._rows[index.row()]
         if role == self.ROW:
             return row
-        if role == self.STACK:
-            return self._stacks.get(row.id)
-        if role == self.IN_VIEW:
-            return self._is_viewed(row)
-        if role == self.DAY:
-            return self._day(index.row())
+        if role == self.MARKS:
+            return Marks(self._stacks.get(row.id), self._day(index.row()), self._is_viewed(row))
         if role == Qt.ItemDataRole.DisplayRole:
             return title(row)
         if role == Qt.ItemDataRole.ToolTipRole:
@@ -211,10 +204,11 @@ class GalleryModel(QAbstractListModel):
         """The day of a row, "" where it is that of the row before."""
         if not self.arrangement.order.dated:
             return ""
-        today = date.today()
-        text = day_text(self._rows[place], today)
-        is_first = place == 0 or day_text(self._rows[place - 1], today) != text
-        return text if is_first else ""
+        row = self._rows[place]
+        day = date.fromtimestamp(row.created)
+        if place and date.fromtimestamp(self._rows[place - 1].created) == day:
+            return ""
+        return day_text(row, date.today())
 
     def flags(self, index: Index) -> Qt.ItemFlag:
         flags = super().flags(index)
@@ -227,6 +221,13 @@ class GalleryModel(QAbstractListModel):
         data = QMimeData()
         data.setUrls([QUrl.fromLocalFile(str(index.data(self.ROW).path)) for index in indexes])
         return data
+
+
+def _without(numbers: list[int], few: set[int]) -> list[int]:
+    left = list(numbers)
+    for number in few:
+        left.remove(number)
+    return left
 
 
 def _words(row: ClipRow) -> str:

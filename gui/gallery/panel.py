@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QModelIndex, QPoint, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QModelIndex, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -121,7 +121,7 @@ class GalleryPanel(QWidget):
         )
         self.favourite_action = self._action("Favourite", ["."], self._toggle_favourites)
         self.favourite_action.setCheckable(True)
-        self.export_action = self._action("Export Selected…", ["Ctrl+Shift+E"], self._export)
+        self.export_action = self._action("Export Selected…", ["Ctrl+Alt+E"], self._export)
         self.show_action = self._action(
             f"Show in {FILE_MANAGER}", ["Ctrl+Shift+R"], self._show_file, for_one=True
         )
@@ -154,7 +154,6 @@ class GalleryPanel(QWidget):
         self.search.textChanged.connect(self._typing.start)
         self.favourites = QToolButton()
         self.favourites.setIcon(icon("star"))
-        self.favourites.setIconSize(QSize(18, 18))
         self.favourites.setCheckable(True)
         self.favourites.setToolTip("Show only favourites")
         self.favourites.setAccessibleName("Show only favourites")
@@ -220,7 +219,7 @@ class GalleryPanel(QWidget):
         has_takes = one_selected and bool(rows[0].group)
         self.takes_action.setEnabled(has_takes or len(rows) > 1)
         self.export_action.setEnabled(bool(readable))
-        stack = self._index().data(GalleryModel.STACK) if one_selected else None
+        stack = self._index().data(GalleryModel.MARKS).stack if one_selected else None
         self.stack_action.setEnabled(stack is not None)
         self.stack_action.setText("Hide Takes" if stack and stack.opened else "Show Takes")
         self.favourite_action.setEnabled(bool(rows))

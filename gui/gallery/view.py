@@ -199,7 +199,7 @@ class GalleryView(QListView):
         tile = self.visualRect(index)
         if not index.isValid():
             return None
-        stack = index.data(GalleryModel.STACK)
+        stack = index.data(GalleryModel.MARKS).stack
         if stack is not None and self._delegate.stack_rect(tile, stack, self.font()).contains(
             place
         ):

@@ -25,6 +25,8 @@ _GAP = 3
 _BAR = 3
 _DOT = 7
 RECOMMENDED = "Recommended"
+# The reason, which is too long for a row, stands in the details.
+FAILED = "Failed: choose it to see why"
 
 
 class ModelsDelegate(QStyledItemDelegate):
@@ -80,7 +82,7 @@ def _lines(
     if job is not None:
         second = (job_text(job), look.text)
     elif failure:
-        second = (failure, look.danger)
+        second = (FAILED, look.danger)
     return [(row.facts, look.faint), second]
 
 

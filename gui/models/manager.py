@@ -69,10 +69,10 @@ class ModelManager(QObject):
 
     def refresh(self) -> None:
         """Survey the disk again, in the background."""
-        own = self.own
+        known = self.own.known()
         machine = self.machine
         self._tasks.run(
-            lambda task: survey(own, machine), done=self._take, failed=self._tell_of_failure
+            lambda task: survey(known, machine), done=self._take, failed=self._tell_of_failure
         )
 
     def _take(self, task: Task, found: Survey) -> None:

@@ -11,7 +11,7 @@ from mlxvid import hub
 from mlxvid.catalog import CATALOG, kind_of
 from mlxvid.errors import MlxvidError
 from mlxvid.gui.core.fits import Fit, fit_of, recommended
-from mlxvid.gui.core.own_models import Import, OwnModels
+from mlxvid.gui.core.own_models import Import, Known, OwnModel
 from mlxvid.gui.core.variants import Disks, Variant, variants_of
 from mlxvid.model.card import Card
 from mlxvid.model.machine import Machine
@@ -149,14 +149,14 @@ class Survey:
     disks: Disks
 
 
-def survey(own: OwnModels, machine: Machine) -> Survey:
+def survey(known: Known, machine: Machine) -> Survey:
     """Find the models of the catalog, of the hub's cache and the user's own.
 
     The recommended one comes first, then those that fit as they are, then those that fit with
     smaller weights or clips, at last those that don't. It reads the disk, so it is not for the
     GUI's thread.
     """
-    disks = Disks.at(hub.hub_cache_folder(), own.place)
+    disks = Disks.at(hub.hub_cache_folder(), known.place)
     rows = [_catalog_row(card, machine) for card in CATALOG.values()]
     listed = {place.repository for card in CATALOG.values() for place in card.places}
     for repo in hub.repositories():
@@ -164,12 +164,12 @@ def survey(own: OwnModels, machine: Machine) -> Survey:
         if row is not None:
             rows.append(row)
     listed = {row.name for row in rows}
-    for folder in own.folders:
-        row = None if folder in listed else _own_row(Path(folder), own, machine)
+    for own in known.models:
+        row = None if str(own.folder) in listed else _own_row(own, machine)
         if row is not None:
             rows.append(row)
     rows = [replace(row, variants=_variants(row, disks, machine)) for row in rows]
-    rows += [begun_row(Path(folder), begun) for folder, begun in own.begun().items()]
+    rows += [begun_row(Path(folder), begun) for folder, begun in known.begun.items()]
     best = recommended(CATALOG.values(), machine)
     if best is not None:
         rows = [replace(row, recommended=row.name == best.name) for row in rows]
@@ -269,24 +269,24 @@ def _cached_row(repo: str, machine: Machine) -> ModelRow | None:
     return None
 
 
-def _own_row(folder: Path, own: OwnModels, machine: Machine) -> ModelRow | None:
+def _own_row(own: OwnModel, machine: Machine) -> ModelRow | None:
     """A model in a folder; None if there is none that mlxvid can run."""
+    folder = own.folder
     try:
         card = card_of(folder)
     except MlxvidError:
         return None
     size = _size(folder)
-    made = own.is_made(folder)
     return ModelRow(
         str(folder),
-        own.title(folder),
+        own.title,
         Presence.COMPLETE,
         total_bytes=size,
         disk_bytes=size,
         card=card,
-        description="Imported." if made else "A folder of yours.",
+        description="Imported." if own.made else "A folder of yours.",
         folder=folder,
-        made=made,
+        made=own.made,
         kind=kind_of(card),
         fit=fit_of(card, machine),
     )

@@ -53,6 +53,7 @@ class QueuePanel(QWidget):
         super().__init__(parent)
         self._database = database
         self._runner = runner
+        self._fetching = fetching
         self._undo_stack = undo_stack
         pictures = Pictures(self)
         self.model = QueueModel(database, pictures, fetching, self)
@@ -273,7 +274,7 @@ class QueuePanel(QWidget):
     # --- layout and state -------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        self._summary = QueueSummary(self._database, self._runner)
+        self._summary = QueueSummary(self._database, self._runner, self._fetching)
         pause = self._button(self.pause_action)
         head = QHBoxLayout()
         head.setContentsMargins(16, 8, 8, 4)

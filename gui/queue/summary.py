@@ -9,6 +9,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QLabel, QWidget
 
 from mlxvid.gui.core.database import Database
+from mlxvid.gui.core.fetching import Fetching
 from mlxvid.gui.core.jobs import PAUSED, Job, State
 from mlxvid.gui.core.progress_text import share
 from mlxvid.gui.core.runner import Runner
@@ -24,13 +25,20 @@ _NO_MATTER = {"prompt", "negative_prompt", "seed", "group"}
 class QueueSummary(QLabel):
     """Jobs to be made and jobs that ended early, in words; and `then`, what follows after them."""
 
-    def __init__(self, database: Database, runner: Runner, parent: QWidget | None = None):
+    def __init__(
+        self,
+        database: Database,
+        runner: Runner,
+        fetching: Fetching | None = None,
+        parent: QWidget | None = None,
+    ):
         super().__init__(parent)
         self.setObjectName("queue_summary")
         self.setWordWrap(True)
         set_role(small(self), "faint")
         self._database = database
         self._runner = runner
+        self._fetching = fetching
         self.then = ""
         self._jobs: Sequence[Job] = ()
         self._share = 0.0  # of the job that runs
@@ -67,6 +75,8 @@ class QueueSummary(QLabel):
         total = sum(known, Expected(0.0))
         if self._runner.paused:
             return f"{count}, {total}"
+        if self._fetching is not None and any(self._fetching.state_of(job)[0] for job in jobs):
+            return f"{count}, {total}, and a download"
         return f"{count}, {total}, done {end_in(total.seconds)}"
 
     def _left(self, job: Job) -> Expected | None:

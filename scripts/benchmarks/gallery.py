@@ -14,10 +14,12 @@ from mlxvid.gui.app import make_application
 from mlxvid.gui.core.clips_table import FoundClip
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.preferences import Preferences
+from mlxvid.gui.gallery.arrangement import Order
 from mlxvid.gui.gallery.panel import GalleryPanel
 from mlxvid.gui.widgets.theme import apply_theme
 
 ROUNDS = 9
+ORDERS = list(Order)
 WORDS = ("ball", "star", "ring", "cube")
 
 
@@ -67,6 +69,7 @@ def bench(count: int) -> None:
             "a new clip": new,
             "a star": lambda number: database.set_favourites([ids[number]], True),
             "one is removed": lambda number: database.remove_clip(ids[100 + number]),
+            "another order": lambda n: panel.model.arrange(order=ORDERS[n % len(ORDERS)]),
             "a search": lambda n: panel.model.set_search(WORDS[n % 4] if n % 2 else ""),
         }
         for what, act in acts.items():

@@ -12,7 +12,7 @@ from mlxvid.gui.core.saved_prompts import SavedPrompt, SavedPrompts
 
 from .studio import PROMPTS, Studio, rest, scene
 
-_LONG = ", and then another one comes in from the left".join(PROMPTS)
+_LONG = ", and then another one comes in from the left, ".join(PROMPTS)
 
 
 @scene(empty=True)

@@ -26,7 +26,7 @@ def takes(studio: Studio) -> None:
     index = next(
         view.model.index(place)
         for place in range(view.model.rowCount())
-        if view.model.index(place).data(view.model.STACK)
+        if view.model.index(place).data(view.model.MARKS).stack
     )
     studio.shoot("takes")
     view.model.toggle_stack(index)

@@ -86,3 +86,18 @@ def test_ctrl_c_ends_the_command_in_one_sentence(tiny_folder, tmp_path, monkeypa
     line = capsys.readouterr().err.splitlines()[-1]
     assert "run it again to resume" in line
     assert not any(tmp_path.iterdir())
+
+
+def test_what_a_source_is_without_converting_it(tiny_folder, tmp_path, capsys):
+    assert main([str(tiny_folder), "--look", "--progress", "json"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    event = json.loads(line)
+    assert event["event"] == "recognised" and event["title"]
+    assert main([str(tiny_folder), "--look"]) == 0
+    assert capsys.readouterr().out.strip() == event["title"]
+    (tmp_path / "empty").mkdir()
+    assert main([str(tmp_path / "empty"), "--look", "--progress", "json"]) == 2
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert "empty" in last["sentence"]
+    assert main([str(tmp_path / "gone"), "--look"]) == 2
+    assert list(tmp_path.iterdir()) == [tmp_path / "empty"]

@@ -170,8 +170,8 @@ def test_the_gallery_marks_the_clip_on_the_stage(qtbot, window, home):
     path = write_clip(home / "clip.mp4")
     window.database.add_clip(path, SETTINGS, 16, 9, 64, 64)
     index = window.gallery.model.index(0)
-    assert not index.data(window.gallery.model.IN_VIEW)
+    assert not index.data(window.gallery.model.MARKS).in_view
     open_clip(qtbot, window, path)
-    assert index.data(window.gallery.model.IN_VIEW)
+    assert index.data(window.gallery.model.MARKS).in_view
     window.stage.player.clear()
-    assert not index.data(window.gallery.model.IN_VIEW)
+    assert not index.data(window.gallery.model.MARKS).in_view

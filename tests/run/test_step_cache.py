@@ -237,4 +237,5 @@ def test_plans_say_the_range_and_what_is_kept():
     assert evaluations_of(wan) == (100, 100)
     assert evaluations_of({**wan, "cache": "easy"}) == (22, 100)
     assert evaluations_of({**wan, "cache": "easy", "steps": 11}) == (22, 22)
+    assert evaluations_of({**wan, "cache": "easy", "skipped": [30, 50]}) == (40, 40)
     assert evaluations_of({**wan, "sampler": "heun", "steps": 20, "guidance": 1}) == (40, 40)

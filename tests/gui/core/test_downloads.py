@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import pytest
@@ -72,3 +73,18 @@ def test_a_download_that_gets_no_answer_says_so(jobs, server, qtbot, monkeypatch
     assert job_text(job).startswith("No answer")
     job.moved = time.monotonic()
     assert job_text(job).startswith("Downloading")
+
+
+def test_a_command_that_breaks_down_leaves_its_last_words(jobs, qtbot, monkeypatch):
+    breaks = (
+        "import sys; print('\\n'.join(map(str, range(40))), file=sys.stderr); raise KeyError(1)"
+    )
+    monkeypatch.setattr(downloads, "tool_command", lambda module: [sys.executable, "-c", breaks])
+    with qtbot.waitSignal(jobs.failed, timeout=30_000) as failed:
+        jobs.convert("x", ["source"])
+    assert "unexpectedly (KeyError: 1)" in failed.args[1]
+    words = jobs.last_words("x")
+    assert words[-1] == "KeyError: 1" and words[0] != "0"
+    assert 2 < len(words) <= downloads.LAST_LINES
+    jobs.forget("x")
+    assert jobs.last_words("x") == []

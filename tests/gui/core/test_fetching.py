@@ -13,6 +13,7 @@ from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.downloads import ModelJobs
 from mlxvid.gui.core.fetching import Fetching, bytes_to_fetch, why_not
 from mlxvid.gui.core.jobs import State
+from mlxvid.gui.queue.summary import QueueSummary
 from tests.gui.cards import WITH_LORAS
 from tests.gui.queue.conftest import job, make_runner  # noqa: F401
 from tests.gui.queue.test_runner import WORKS
@@ -148,3 +149,12 @@ def test_the_window_offers_to_try_again(server, open_window, qtbot):
     assert window.model_jobs.job(WITH_LORAS) is None
     notice.actions[0][1]()
     assert window.model_jobs.job(WITH_LORAS) is not None
+
+
+def test_a_queue_that_waits_for_a_download_has_no_hour(queue, database, server, qtbot):
+    server.pace = 1
+    line = QueueSummary(database, queue.runner, queue)
+    qtbot.addWidget(line)
+    database.insert_jobs([lacking()])
+    line.show_jobs(database.jobs())
+    assert line.text().endswith(", and a download")

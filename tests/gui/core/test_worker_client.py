@@ -371,3 +371,32 @@ def test_of_many_previews_the_last_is_shown_and_a_broken_one_is_passed_over(qtbo
     count = len(shown)
     qtbot.wait(100)
     assert len(shown) == count
+
+
+def runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_worker_is_retired_without_waiting_for_it(run, qtbot):
+    client, heard = run(
+        "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        'say(\'{"event": "note", "text": "%d"}\' % os.getpid())\nsys.stdin.read()\n'
+        "time.sleep(60)"
+    )
+    client.load("1", {"model": "mini"})
+    qtbot.waitUntil(lambda: len(heard.events) == 1)
+    first = client.pid
+    client.retire()
+    assert not client.alive
+    assert runs(first)  # nobody has waited for its end
+    client.load("2", {"model": "mini"})
+    qtbot.waitUntil(lambda: len(heard.events) == 2)
+    assert heard.events[1]["text"] == str(client.pid) != str(first)
+    # One that does not end by itself is killed.
+    qtbot.waitUntil(lambda: not runs(first), timeout=20_000)
+    assert client.alive
+    assert heard.deaths == []

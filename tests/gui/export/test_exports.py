@@ -181,6 +181,19 @@ def test_many_clips_at_once(qtbot, exports, home):
     assert "3 clips" in state(exports)
 
 
+def test_what_is_left_out_of_many_is_counted(qtbot, exports, home):
+    sources = [source(home / "gone.mp4")]
+    for name in ("fox", "owl"):
+        sources.append(source(write_clip(home / f"{name}.mp4", frames=3)))
+    sheet = asked(exports, *sources)
+    choose(sheet, "preset", "Chat")
+    with qtbot.waitSignal(exports.warning, timeout=WAIT) as said:
+        button(sheet).click()
+    assert "gone.mp4" in said.args[0]
+    assert "locate" in said.args[0]
+    assert "2 of 3 clips" in state(exports)
+
+
 def test_own_presets_stay(qtbot, exports, clip, preferences):
     sheet = asked(exports, source(clip))
     choose(sheet, "preset", "Chat")

@@ -98,13 +98,17 @@ def test_new_clips_come_to_their_place(rows, database):
 
 def test_the_first_clip_of_a_day_says_which(rows, database):
     model = GalleryModel(database)
-    days = [model.index(row).data(GalleryModel.DAY) for row in range(3)]
+    days = [model.index(row).data(GalleryModel.MARKS).day for row in range(3)]
     assert days[0] == "Today"
     assert all(days)
     database.add_clip("/x/new.mp4", {"prompt": "new"}, 8, 9, 48, 32)
-    assert [model.index(row).data(GalleryModel.DAY) for row in range(4)] == ["Today", "", *days[1:]]
+    assert [model.index(row).data(GalleryModel.MARKS).day for row in range(4)] == [
+        "Today",
+        "",
+        *days[1:],
+    ]
     model.arrange(order=Order.NAME)
-    assert not any(model.index(row).data(GalleryModel.DAY) for row in range(4))
+    assert not any(model.index(row).data(GalleryModel.MARKS).day for row in range(4))
 
 
 def test_days_in_words(rows):
@@ -154,7 +158,7 @@ def test_sizes_of_tiles(rows, panel):
 def test_takes_are_one_tile_that_opens(qtbot, takes, panel):
     assert listed(panel) == ["after", "a take", "before"]
     first = takes[3]
-    assert panel.model.index_of(first).data(GalleryModel.STACK) == Stack(3, False)
+    assert panel.model.index_of(first).data(GalleryModel.MARKS).stack == Stack(3, False)
     text = panel.model.index_of(first).data(Qt.ItemDataRole.AccessibleTextRole)
     assert "3 takes" in text
     badge = delegate_of(panel).stack_rect(tile(panel, first), Stack(3, False), panel.view.font())
@@ -179,9 +183,9 @@ def test_takes_stand_for_themselves_where_they_are_told_apart(takes, panel, data
     assert len(listed(panel)) == 5
     panel.model.arrange(stacked=True)
     database.remove_clip(takes[3])
-    assert panel.model.index_of(takes[2]).data(GalleryModel.STACK) == Stack(2, False)
+    assert panel.model.index_of(takes[2]).data(GalleryModel.MARKS).stack == Stack(2, False)
     database.remove_clip(takes[2])
-    assert panel.model.index_of(takes[1]).data(GalleryModel.STACK) is None
+    assert panel.model.index_of(takes[1]).data(GalleryModel.MARKS).stack is None
 
 
 def test_a_stack_takes_in_a_new_take(takes, panel, database):
@@ -189,14 +193,14 @@ def test_a_stack_takes_in_a_new_take(takes, panel, database):
     (number,) = database.insert_jobs([Job({"prompt": "a take", "seed": 9, "group": group})])
     newest = database.add_clip("/x/9.mp4", {"prompt": "a take", "seed": 9}, 8, 9, 48, 32, number)
     assert database.job(number).state is State.DONE
-    assert panel.model.index_of(newest).data(GalleryModel.STACK) == Stack(4, False)
+    assert panel.model.index_of(newest).data(GalleryModel.MARKS).stack == Stack(4, False)
     assert not panel.model.index_of(takes[3]).isValid()
 
 
 def test_the_clip_in_view_is_marked(takes, panel, database):
     def marked() -> list[str]:
         rows = [panel.model.index(row) for row in range(panel.model.rowCount())]
-        return [index.data() for index in rows if index.data(GalleryModel.IN_VIEW)]
+        return [index.data() for index in rows if index.data(GalleryModel.MARKS).in_view]
 
     panel.set_in_view(database.clip(takes[0]).path)
     assert marked() == ["before"]
