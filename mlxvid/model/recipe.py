@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .card import Card
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -37,8 +34,8 @@ class Recipe:
         named = [f"`{name}` {value}" for name, value in self.settings.items()]
         return ", ".join(named)
 
-    def of(self, card: Card) -> Card:
-        """The card with the recipe in place of its own defaults."""
+    def of(self, card: Any) -> Any:
+        """A :class:`Card` with the recipe in place of its own defaults."""
         usual = replace(
             card.defaults, steps=self.steps, guidance=self.guidance, sampler=self.sampler
         )
