@@ -16,9 +16,7 @@ from .database import Database
 from .downloads import ModelJobs, job_text
 from .jobs import Job, State
 from .runner import Runner
-
-# Bytes that are left free on the disk: a system with none at all does not survive.
-SPARE = 10**9
+from .variants import SPARE, existing, unwritable
 
 
 class Fetching(QObject):
@@ -64,6 +62,13 @@ class Fetching(QObject):
             if self._choices.lacks(job.settings):
                 self._jobs.forget(job.settings["model"])
         self._look()
+        self.changed.emit()
+
+    def rests(self, job: Job) -> bool:
+        """Whether a job waits for a model whose download has failed or was paused."""
+        name = str(job.settings.get("model"))
+        stopped = self._jobs.is_paused(name) or bool(self._jobs.failure(name))
+        return stopped and job.state is State.WAITING and self._choices.lacks(job.settings)
 
     def again(self, name: str) -> None:
         """Try a download again that failed."""
@@ -133,8 +138,10 @@ def why_not(choice: Choice) -> str:
     if choice.has_terms:
         return "Its licence has conditions to accept first: get it in the Models window."
     folder = hub.hub_cache_folder()
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    free = shutil.disk_usage(there).free
+    problem = unwritable(folder)
+    if problem:
+        return problem
+    free = shutil.disk_usage(existing(folder)).free
     needed = bytes_to_fetch(card) + SPARE
     if needed > free:
         return (

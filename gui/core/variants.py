@@ -23,25 +23,30 @@ SPARE = 10**9
 
 @dataclass(frozen=True)
 class Disks:
-    """Where downloads and copies go, and the bytes that are free there."""
+    """Where downloads and copies go, and the bytes that are free there.
+
+    one: whether both are on one disk. problem: why nothing can be kept there, "" where it can.
+    """
 
     downloads: Path
     copies: Path
     free_for_downloads: int
     free_for_copies: int
     one: bool
+    problem: str = ""
 
     @classmethod
     def at(cls, downloads: Path, copies: Path) -> Disks:
         """Those of two folders, which need not exist. Reads the disk."""
-        first = _existing(downloads)
-        second = _existing(copies)
+        first = existing(downloads)
+        second = existing(copies)
         return cls(
             downloads,
             copies,
             shutil.disk_usage(first).free,
             shutil.disk_usage(second).free,
             os.stat(first).st_dev == os.stat(second).st_dev,
+            unwritable(downloads) or unwritable(copies),
         )
 
 
@@ -78,7 +83,7 @@ def variants_of(card: Card, download: int, disks: Disks, machine: Machine) -> tu
         is_copy = bits is not None or card.is_in_files
         copy = _copy_bytes(card, weights, bits) if is_copy else 0
         memory, fits = _memory(card, bits, machine)
-        problem = _lack(download, copy, disks) if fits else memory
+        problem = disks.problem or _lack(download, copy, disks) if fits else memory
         found.append(Variant(bits, download, copy, memory, problem))
     return tuple(found)
 
@@ -134,5 +139,13 @@ def _lack(download: int, copy: int, disks: Disks) -> str:
     return ""
 
 
-def _existing(folder: Path) -> Path:
+def unwritable(folder: Path) -> str:
+    """Why nothing can be kept in a folder, there or not; "" where it can. Reads the disk."""
+    if os.access(existing(folder), os.W_OK):
+        return ""
+    return f"{folder} can't be written: connect its disk, or choose another folder in Settings."
+
+
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
     return next(place for place in (folder, *folder.parents) if place.exists())
