@@ -54,7 +54,7 @@ class Player(ClipView):
         self._facts.setAccessibleName("About this clip")
         self._facts.setObjectName("clip-facts")
         self.transport.add(small(self._facts), 1)
-        self.transport.add(self.zoom_button())
+        self.transport.add_spare(self.zoom_button())
 
         self.frames = FramesMenu(self, self.reel, self.playhead, self._tasks, stills)
         self.frames.used.connect(self.use_frame)
