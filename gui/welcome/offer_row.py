@@ -9,6 +9,7 @@ from mlxvid.gui.core.choices import GB, Choice
 from mlxvid.gui.core.downloads import ModelJobs, job_text
 from mlxvid.gui.core.fetching import why_not
 from mlxvid.gui.core.times import Expected
+from mlxvid.gui.widgets.elided import DOT
 from mlxvid.gui.widgets.theme import faint_label, set_role
 
 from .offers import Offer
@@ -82,7 +83,8 @@ class OfferRow(QWidget):
         place = "on this disk"
         if not self._choice.here:
             place = f"{self._choice.card.download_bytes / GB:.1f} GB"
-        return f"{weights} · {place} · a clip takes {Expected(self._offer.seconds, guessed=True)}"
+        time = f"a clip takes {Expected(self._offer.seconds, guessed=True)}"
+        return DOT.join(part.replace(" ", "\u00a0") for part in (weights, place, time))
 
     def _verb(self) -> str:
         if self._choice.here:
