@@ -9,7 +9,7 @@ from mlxvid.gui.core.choices import GB, Choice
 from mlxvid.gui.core.downloads import ModelJobs, job_text
 from mlxvid.gui.core.fetching import why_not
 from mlxvid.gui.core.times import Expected
-from mlxvid.gui.widgets.elided import DOT
+from mlxvid.gui.widgets.elided import joined
 from mlxvid.gui.widgets.theme import faint_label, set_role
 
 from .offers import Offer
@@ -84,7 +84,7 @@ class OfferRow(QWidget):
         if not self._choice.here:
             place = f"{self._choice.card.download_bytes / GB:.1f} GB"
         time = f"a clip takes {Expected(self._offer.seconds, guessed=True)}"
-        return DOT.join(part.replace(" ", "\u00a0") for part in (weights, place, time))
+        return joined((weights, place, time))
 
     def _verb(self) -> str:
         if self._choice.here:

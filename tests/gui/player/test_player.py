@@ -310,7 +310,7 @@ def test_frames_that_memory_has_smaller_are_read_from_the_file(tmp_path, qtbot, 
     qtbot.addWidget(player)
     load(qtbot, player, path)
     assert player.reel.reduced == (256, 51)
-    assert "256 × 51" in player.findChild(QLabel, "clip-facts").text()
+    assert "256×51" in player.findChild(QLabel, "clip-facts").text()
     with qtbot.waitSignal(player.use_frame, timeout=WAIT) as used:
         player.frames.last.trigger()
     assert np.array_equal(read_image(used.args[1]), Clip.load(path).frames[-1])
