@@ -13,15 +13,16 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from mlxvid.errors import MediaError
 from mlxvid.metal_errors import MEMORY, MetalError
 from mlxvid.model.machine import Machine
 
 from .choices import Choices
 from .database import Database
-from .file_names import free_path
 from .job_requests import is_tight, lighter, loading_of, making_of, work_of
 from .jobs import Job, State, first_ready
 from .messages import shown
+from .places import Places
 from .preferences import Preferences
 from .previews import Previews
 from .statements import NOTHING
@@ -73,7 +74,6 @@ class Runner(QObject):
         self.cancelling = False
         self._wanted = (State.CANCELLED, "")  # of the job that is being stopped
         self._began = 0.0  # on the monotonic clock
-        self._output: Path | None = None
         self._deaths = 0
         self._outdated = False  # whether the worker began before a change that it must know
         self._retried: set[int] = set()  # jobs that go on after the GPU failed, in smaller pieces
@@ -82,7 +82,7 @@ class Runner(QObject):
         # What could not be written of ended jobs, by their ids: these are not begun again.
         self._owed: dict[int, Callable[[], bool]] = {}
         self.unsaved: set[int] = set()
-        self._elsewhere: dict[int, Path] = {}  # where jobs are to be saved, by their ids
+        self._places = Places(preferences)
         # What the worker has loaded, or will have before the next job.
         self._loading: dict[str, Any] | None = None
         self._previews = Previews(self)
@@ -180,23 +180,17 @@ class Runner(QObject):
 
     def save_elsewhere(self, number: int, path: Path) -> None:
         """Resume a job, and save its clip as this file."""
-        self._elsewhere[number] = path
+        self._places.choose(number, path)
         self.resume(number)
 
     # --- from begin to end ------------------------------------------------------------------------
 
     def _begin(self, job: Job) -> None:
-        output = self._elsewhere.get(job.number)
-        folder = output.parent if output else self._preferences.clips_folder
+        self._began = time.monotonic()
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            self._preferences.paused = True
-            self.halted.emit(
-                f"{folder} can't be made ({error.strerror}): choose another folder for clips, then "
-                "resume the queue."
-            )
-            self.changed.emit()
+            output = self._places.file_of(job)
+        except MediaError as error:
+            self._refuse(job, str(error))
             return
         self._end_outdated()
         self.current = job
@@ -207,10 +201,7 @@ class Runner(QObject):
             self.changed.emit()
             return
         self.cancelling = False
-        self._began = time.monotonic()
         self.unsaved.discard(job.number)
-        pattern = self._preferences.file_names
-        self._output = output or free_path(job.settings, folder, pattern)
         self.started.emit(job)
         self.changed.emit()
         self._load(loading_of(job.settings))
@@ -225,7 +216,18 @@ class Runner(QObject):
             options["digests"] = job.settings["digests"]
         if job.number in self._retried:
             options["smaller_pieces"] = True
-        self._client.generate(job.number, str(self._output), making_of(job.settings), **options)
+        self._client.generate(job.number, str(output), making_of(job.settings), **options)
+
+    def _refuse(self, job: Job, why: str) -> None:
+        """Rest the queue for want of a place; a job that has one of its own fails alone."""
+        if self._places.forget(job.number):
+            self.current = job
+            self.unsaved.add(job.number)
+            self._end(State.FAILED, f"{why}: choose another place. {KEPT}")
+            return
+        self._preferences.paused = True
+        self.halted.emit(f"{why}, so the queue is paused: choose another folder, then resume it.")
+        self.changed.emit()
 
     def _end_outdated(self) -> None:
         if self._outdated:

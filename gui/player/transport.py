@@ -13,9 +13,7 @@ from PySide6.QtGui import QAction, QActionGroup, QFont, QIcon, QKeySequence, QRe
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QWidget
 
 from mlxvid.gui.core.playhead import SPEEDS, Playhead
-from mlxvid.gui.widgets.icons import icon
-
-ICON = QSize(18, 18)
+from mlxvid.gui.widgets.icons import icon, icon_side
 
 
 class TransportBar(QWidget):
@@ -230,10 +228,10 @@ def button(of: QAction) -> QToolButton:
     """
     made = QToolButton()
     made.setDefaultAction(of)
-    made.setIconSize(ICON)
     made.setAutoRaise(True)
     made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-    made.setMinimumHeight(ICON.height() + 13)  # a text button is as high as one with an icon
+    # A text button is as high as one with an icon.
+    made.setMinimumHeight(icon_side(made.font()) + 13)
     style = Qt.ToolButtonStyle
     text_only = of.icon().isNull()
     made.setToolButtonStyle(style.ToolButtonTextOnly if text_only else style.ToolButtonIconOnly)
@@ -247,7 +245,6 @@ def menu_button(menu: QMenu, name: str, picture: QIcon | None = None) -> QToolBu
     made.setMenu(menu)
     made.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
     made.setIcon(picture or QIcon())
-    made.setIconSize(ICON)
     made.setAutoRaise(True)
     made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     made.setAccessibleName(name)

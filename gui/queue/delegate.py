@@ -14,7 +14,7 @@ from mlxvid.gui.widgets.painting import draw_bar, draw_ground, draw_line, fitted
 from mlxvid.gui.widgets.theme import Colours, colours, small_font
 
 from .roles import BUTTONS, JOB, LINE, PICTURE, PROGRESS
-from .row_buttons import EDGE, SIDE, RowButtons
+from .row_buttons import EDGE, RowButtons
 
 # Pixels around the lines, between them, between picture and lines, and of the bar's height.
 _MARGIN = 12
@@ -56,7 +56,7 @@ class QueueDelegate(QStyledItemDelegate):
         if self._shows_buttons(option, index):
             buttons = index.data(BUTTONS)
             self.buttons.paint(painter, option.rect, buttons)
-            area.setRight(option.rect.right() - EDGE - len(buttons) * SIDE - 4)
+            area.setRight(option.rect.right() - EDGE - len(buttons) * self.buttons.side - 4)
         bold, small = _fonts(option.font)
         metrics = QFontMetrics(small)
         words = whole_parts(index.data(LINE), metrics, area.width())

@@ -24,7 +24,7 @@ from mlxvid.gui.core.playhead import Playhead
 from mlxvid.gui.core.reel import Reel
 from mlxvid.gui.core.tasks import Task, Tasks
 from mlxvid.gui.widgets.actions import action_button
-from mlxvid.gui.widgets.elided import DOT, ElidedLabel
+from mlxvid.gui.widgets.elided import DOT, FactsLabel
 from mlxvid.gui.widgets.icons import icon
 
 from .canvas import TakesCanvas
@@ -106,7 +106,7 @@ class TakesPanel(QWidget):
         head.setContentsMargins(16, 6, 8, 6)
         head.addWidget(self.title, 1)
         head.addWidget(self.done)
-        self.facts = ElidedLabel()
+        self.facts = FactsLabel()
         self.facts.setProperty("role", "faint")
         self.facts.setAccessibleName("Chosen take")
         foot = QHBoxLayout()

@@ -33,10 +33,13 @@ class ElidedLabel(QLabel):
     def _text_width(self) -> int:
         return self.fontMetrics().horizontalAdvance(self.text())
 
+    def _shortened(self) -> str:
+        return self.fontMetrics().elidedText(self.text(), self._mode, self.width())
+
     def paintEvent(self, event: QPaintEvent) -> None:
         option = QStyleOption()
         option.initFrom(self)
-        text = self.fontMetrics().elidedText(self.text(), self._mode, self.width())
+        text = self._shortened()
         painter = QPainter(self)
         self.style().drawItemText(
             painter,
@@ -54,6 +57,13 @@ class ElidedLabel(QLabel):
                 return True  # all of it is visible, so no tooltip is needed
             self.setToolTip(self.text())
         return super().event(event)
+
+
+class FactsLabel(ElidedLabel):
+    """A line of facts, of which those at the end are left out where there is no room."""
+
+    def _shortened(self) -> str:
+        return whole_parts(self.text(), self.fontMetrics(), self.width())
 
 
 def whole_parts(line: str, metrics: QFontMetrics, width: int) -> str:

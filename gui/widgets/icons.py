@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QByteArray, QPoint, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QIcon, QIconEngine, QPainter, QPalette, QPixmap
+from PySide6.QtGui import QFont, QFontInfo, QIcon, QIconEngine, QPainter, QPalette, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication
 
@@ -82,6 +82,11 @@ def icon(name: str, role: QPalette.ColorRole = QPalette.ColorRole.ButtonText) ->
     Whenever it is painted, it takes the palette's colour for `role`.
     """
     return QIcon(_Outline(_SHAPES[name], role))
+
+
+def icon_side(font: QFont) -> int:
+    """The side of an icon beside text of this font, in pixels."""
+    return round(1.4 * QFontInfo(font).pixelSize())
 
 
 class _Outline(QIconEngine):

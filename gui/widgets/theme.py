@@ -12,6 +12,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QPalette
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
+from .icons import icon_side
+
 AnyWidget = TypeVar("AnyWidget", bound=QWidget)
 
 
@@ -85,7 +87,7 @@ def apply_theme(app: QApplication, dark: bool) -> None:
     chosen = DARK if dark else LIGHT
     app.setStyle("Fusion")
     app.setPalette(_palette(chosen))
-    app.setStyleSheet(_sheet(chosen))
+    app.setStyleSheet(_sheet(chosen, icon_side(app.font())))
 
 
 def system_is_dark(app: QApplication) -> bool:
@@ -159,7 +161,7 @@ def _palette(c: Colours) -> QPalette:
     return palette
 
 
-def _sheet(c: Colours) -> str:
+def _sheet(c: Colours, icon: int) -> str:
     return f"""
 QToolTip {{ background: {c.field}; color: {c.text}; border: 1px solid {c.line}; padding: 4px 6px; }}
 QWidget[role="panel"], QScrollArea[role="panel"],
@@ -206,6 +208,7 @@ QComboBox QAbstractItemView {{
     background: {c.field}; border: 1px solid {c.line}; padding: 3px; outline: none;
 }}
 
+QPushButton, QToolButton {{ icon-size: {icon}px; }}
 QPushButton {{
     background: {c.field}; border: 1px solid {c.line}; border-radius: 5px; padding: 4px 12px;
 }}
@@ -233,7 +236,7 @@ QToolButton[role="fold"]:checked {{ background: transparent; }}
 QCheckBox:focus, QRadioButton:focus {{ color: {c.accent}; }}
 QCheckBox {{ spacing: 7px; }}
 QCheckBox::indicator {{
-    width: 14px; height: 14px; background: {c.field}; border: 1px solid {c.faint};
+    width: {icon - 4}px; height: {icon - 4}px; background: {c.field}; border: 1px solid {c.faint};
     border-radius: 4px;
 }}
 QCheckBox::indicator:checked {{ background: {c.accent}; border-color: {c.accent}; }}

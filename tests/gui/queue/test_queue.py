@@ -166,6 +166,8 @@ def test_times_and_progress_in_words():
         progress_text({"stage": "denoise", "step": 5, "total": 20, "remaining": 65.0})
         == "Denoising, step 6 of 20 · 1 min 5 s to go"
     )
+    skipped = {"stage": "denoise", "step": 9, "total": 20, "remaining": None, "skipped": 4}
+    assert progress_text(skipped) == "Denoising, step 10 of 20 · 4 left out"
     assert (
         progress_text({"stage": "denoise", "step": 20, "total": 20, "remaining": 0.0})
         == "Denoising, step 20 of 20"

@@ -92,7 +92,7 @@ def test_it_is_there_while_there_is_nothing_to_see(window, qtbot, home):
     path = write_clip(home / "clip.mp4")
     number = window.database.add_clip(path, {"prompt": "a"}, 16, 9, 64, 64)
     assert not in_view(window)
-    window.database.remove_clip(number)
+    window.database.remove_clips([number])
     assert in_view(window)
     window.stage.open(path)
     qtbot.waitUntil(lambda: not in_view(window))
