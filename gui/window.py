@@ -54,6 +54,7 @@ from .several import SeveralPictures
 from .side_by_side import SideBySide
 from .side_fold import SideFold
 from .tool_windows import ToolWindows
+from .trashing import Trashing
 from .way_in import WayIn
 
 VARIATIONS = 4
@@ -114,9 +115,9 @@ class Window(QMainWindow):
             self.compose,
             database,
             self.runner,
-            self.undo_stack,
             self.notices,
         )
+        self.trashing = Trashing(database, self.undo_stack, self.notices, self)
         self._arrange()
         panels = Panels(self.compose, self.stage, self.gallery, self.queue, self.side)
         self.menus = Menus(self, panels, self.runner, self.choices, preferences, self.undo_stack)
@@ -216,6 +217,8 @@ class Window(QMainWindow):
         self.stage.inspector.use_seed.connect(self.compose.seed.keep)
         self.stage.player.export_asked.connect(self.exports.ask)
         self.gallery.export_asked.connect(self.exports.ask)
+        self.gallery.discarded.connect(self.trashing.discard)
+        self.side_by_side.takes.rejected.connect(self.trashing.discard)
         self.gallery.open_clip.connect(self.stage.open_clip)
         player = self.stage.player
         player.viewed.connect(lambda: self.gallery.set_in_view(player.path))

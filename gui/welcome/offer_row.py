@@ -5,7 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from mlxvid.gui.core.choices import GB, Choice
+from mlxvid.gui.core.choices import Choice
+from mlxvid.gui.core.disks import GB
 from mlxvid.gui.core.downloads import ModelJobs, job_text
 from mlxvid.gui.core.fetching import why_not
 from mlxvid.gui.core.times import Expected
