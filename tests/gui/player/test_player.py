@@ -273,7 +273,7 @@ def test_a_small_preview_fills_the_space_at_actual_size_too(tmp_path, qtbot, pla
     player.show_frames(levels(5), 8)
     assert player.canvas.place(image, area) == QRectF(0, 80, 480, 320)
     facts = player.findChild(ElidedLabel, "clip-facts")
-    assert facts.text() == "Preview  ·  8 fps"
+    assert facts.text() == "Preview · 8 fps"
     load(qtbot, player, write_clip(tmp_path / "clip.mp4"))
     assert player.canvas.place(image, area) == QRectF(234, 236, 12, 8)
     assert "×" in facts.text()
