@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,13 +9,14 @@ from PySide6.QtCore import QObject, Signal
 
 from mlxvid import hub
 from mlxvid.model.card import Card
+from mlxvid.paths import free_bytes
 
-from .choices import GB, Choice, Choices
+from .choices import Choice, Choices
 from .database import Database
+from .disks import lack, unwritable
 from .downloads import ModelJobs, job_text
 from .jobs import Job, State
 from .runner import Runner
-from .variants import SPARE, existing, unwritable
 
 
 class Fetching(QObject):
@@ -138,14 +138,4 @@ def why_not(choice: Choice) -> str:
     if choice.has_terms:
         return "Its licence has conditions to accept first: get it in the Models window."
     folder = hub.hub_cache_folder()
-    problem = unwritable(folder)
-    if problem:
-        return problem
-    free = shutil.disk_usage(existing(folder)).free
-    needed = bytes_to_fetch(card) + SPARE
-    if needed > free:
-        return (
-            f"Its download needs {needed / GB:.1f} GB on the disk of {folder}, which has "
-            f"{free / GB:.1f} GB free: make room, or choose another folder in Settings."
-        )
-    return ""
+    return unwritable(folder) or lack(bytes_to_fetch(card), folder, free_bytes(folder))

@@ -9,12 +9,12 @@ from huggingface_hub import constants
 from PySide6.QtWidgets import QLabel, QPushButton
 
 from mlxvid.catalog import CATALOG
-from mlxvid.gui.core import fetching as fetching_module
 from mlxvid.gui.core.choices import Choices
+from mlxvid.gui.core.disks import Disks
 from mlxvid.gui.core.downloads import ModelJobs
 from mlxvid.gui.core.fetching import Fetching, bytes_to_fetch, why_not
 from mlxvid.gui.core.jobs import State
-from mlxvid.gui.core.variants import Disks, variants_of
+from mlxvid.gui.core.variants import variants_of
 from mlxvid.gui.queue.roles import BUTTONS
 from mlxvid.gui.queue.summary import QueueSummary
 from tests.gui.cards import WITH_LORAS
@@ -109,8 +109,8 @@ def test_a_download_for_which_there_is_no_room_is_refused(choices, monkeypatch, 
     assert bytes_to_fetch(choice.card) == choice.card.download_bytes
     free = choice.card.download_bytes
     usage = shutil.disk_usage(home)._replace(free=free)
-    monkeypatch.setattr(fetching_module.shutil, "disk_usage", lambda folder: usage)
-    assert f"{free / 1e9:.1f} GB free" in why_not(choice)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    assert f"{free / 1e9:.1f} GB are" in why_not(choice)
     usage = usage._replace(free=2 * free)
     assert why_not(choice) == ""
 
@@ -161,7 +161,7 @@ def test_a_queue_that_waits_for_a_download_has_no_hour(queue, database, server, 
     qtbot.addWidget(line)
     database.insert_jobs([lacking()])
     line.show_jobs(database.jobs())
-    assert line.text().endswith(", and a download")
+    assert line.text().endswith("plus\u00a0a\u00a0download")
 
 
 def test_a_download_that_no_clip_waits_for_any_more_is_in_sight(server, open_window, qtbot):
