@@ -156,4 +156,4 @@ def test_a_queue_that_waits_for_a_download_has_no_hour(queue, database, server, 
     qtbot.addWidget(line)
     database.insert_jobs([lacking()])
     line.show_jobs(database.jobs())
-    assert line.text().endswith(", and a download")
+    assert line.text().endswith("plus\u00a0a\u00a0download")
