@@ -151,7 +151,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(window, qtbot, home):
     os.kill(killed, signal.SIGKILL)
     qtbot.waitUntil(lambda: said(window) != "")
     assert "The generator was killed: resume" in said(window)
-    assert [button.text() for button in notice_buttons(window)] == ["Resume", "Edit"]
+    assert [button.text() for button in notice_buttons(window)] == ["Resume", "Edit…"]
     assert window.isVisible()
     states = [job.state for job in window.database.jobs()]
     assert states == [State.INTERRUPTED, State.RUNNING]  # the queue goes on by itself

@@ -8,7 +8,6 @@ import pytest
 from huggingface_hub import constants
 
 from mlxvid.catalog import CATALOG
-from mlxvid.gui.core import fetching as fetching_module
 from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.downloads import ModelJobs
 from mlxvid.gui.core.fetching import Fetching, bytes_to_fetch, why_not
@@ -105,8 +104,8 @@ def test_a_download_for_which_there_is_no_room_is_refused(choices, monkeypatch, 
     assert bytes_to_fetch(choice.card) == choice.card.download_bytes
     free = choice.card.download_bytes
     usage = shutil.disk_usage(home)._replace(free=free)
-    monkeypatch.setattr(fetching_module.shutil, "disk_usage", lambda folder: usage)
-    assert f"{free / 1e9:.1f} GB free" in why_not(choice)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    assert f"{free / 1e9:.1f} GB are" in why_not(choice)
     usage = usage._replace(free=2 * free)
     assert why_not(choice) == ""
 
@@ -157,4 +156,4 @@ def test_a_queue_that_waits_for_a_download_has_no_hour(queue, database, server, 
     qtbot.addWidget(line)
     database.insert_jobs([lacking()])
     line.show_jobs(database.jobs())
-    assert line.text().endswith(", and a download")
+    assert line.text().endswith("plus\u00a0a\u00a0download")
