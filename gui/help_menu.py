@@ -13,6 +13,7 @@ from mlxvid.gui.dialogs.about import show_about
 from mlxvid.gui.dialogs.prompting import PromptingDialog
 from mlxvid.gui.dialogs.reporting import Diagnostics, report_address
 from mlxvid.gui.dialogs.shortcuts import ShortcutsDialog
+from mlxvid.gui.widgets.actions import add_action
 
 
 class Help(QObject):
@@ -55,12 +56,7 @@ class Help(QObject):
         keys: QKeySequence.StandardKey | str | None,
         then: Callable[[], object],
     ) -> QAction:
-        action = QAction(text, self._window)
-        if keys is not None:
-            action.setShortcut(QKeySequence(keys))
-        action.triggered.connect(lambda: then())
-        menu.addAction(action)
-        return action
+        return add_action(menu, text, keys, then, self._window)
 
     def show_prompts(self) -> None:
         """Open the guide to prompts at the model in use."""

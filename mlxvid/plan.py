@@ -43,7 +43,7 @@ EXAMPLES = """examples:
 # The settings that a plan depends on.
 PLANNED = ("frames", "width", "height", "fps", "guidance", "attention", "dtype", "quantize")
 # Those that its evaluations of the network depend on.
-EVALUATED = ("guidance", "steps", "sampler", "cache")
+EVALUATED = ("guidance", "guidance_start", "guidance_stop", "steps", "sampler", "cache")
 # What a geometry by hand stands in place of.
 OF_A_MODEL = ("model", *EVALUATED, "attention", "dtype", "quantize", "growth", "memory")
 
@@ -90,6 +90,13 @@ def parser() -> cli.Parser:
     p.add_argument(
         "--guidance", type=cli.not_negative, metavar="SCALE", help="1 needs one pass a step"
     )
+    for end in ("start", "stop"):
+        p.add_argument(
+            f"--guidance-{end}",
+            type=cli.not_negative,
+            metavar="SHARE",
+            help="of the steps: outside of it one needs one pass",
+        )
     p.add_argument("--steps", type=cli.whole, metavar="N")
     p.add_argument("--sampler", choices=sorted(samplers), help="some take two evaluations a step")
     p.add_argument("--cache", choices=CACHES, help="a step cache leaves out evaluations")

@@ -13,6 +13,7 @@ examples:
   scripts/bench.py reference FAMILY --rounds 5 --threads 1
   scripts/bench.py previews                   what rough previews cost, and how good they are
   scripts/bench.py speed                      fewer evaluations: the table of docs/speed.md
+  scripts/bench.py graph                      launches and bytes of a block: the other table there
   scripts/bench.py gui                        the window's stalls while a clip is made
   scripts/bench.py gallery                    the gallery of a library of 3,000 clips
   scripts/bench.py gui --idle clip.mp4        the same on one clip, while nothing is made
@@ -32,7 +33,7 @@ import mlxvid  # noqa: F401  first, so that OpenBLAS is loaded before MLX
 
 # isort: split
 from mlxvid.cli import parser as cli
-from scripts.benchmarks import attention, kernels, mini, previews, reference, savings
+from scripts.benchmarks import attention, graph, kernels, mini, previews, reference, savings
 from scripts.benchmarks.families import benched_families
 
 
@@ -58,6 +59,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         benches.add_parser("previews", help="rough previews", description=previews.__doc__)
     )
     add_speed(benches.add_parser("speed", help="fewer evaluations", description=savings.__doc__))
+    add_graph(benches.add_parser("graph", help="bytes of a block", description=graph.__doc__))
     add_gui(benches.add_parser("gui", help="the app's window"))
     add_gallery(benches.add_parser("gallery", help="the gallery of a large library"))
     return parser.parse_args(argv)
@@ -153,6 +155,10 @@ def add_speed(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(
         run=lambda args: savings.bench(args.count, args.size, args.frames, args.results, args.plot)
     )
+
+
+def add_graph(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=lambda args: graph.bench())
 
 
 def add_gui(parser: argparse.ArgumentParser) -> None:

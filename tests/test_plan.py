@@ -260,3 +260,10 @@ def test_the_module_exits_with_the_code():
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert "'x\\ny'" in done.stderr
+
+
+def test_evaluations_of_a_model(facts_of):
+    wan = ["--model", "wan2.1-t2v-1.3b", "--steps", "20"]
+    assert facts_of(*wan)["evaluations"] == [40, 40]
+    assert facts_of(*wan, "--guidance-stop", "0.5", "--sampler", "heun")["evaluations"] == [60, 60]
+    assert facts_of(*wan, "--cache", "easy")["evaluations"] == [10, 40]

@@ -174,7 +174,9 @@ def _export(
     The settings in the file are those that made the complete clip.
     """
     report(0, source.count)
-    if replaces(target) and source.path.exists() and source.path.samefile(target):
+    if not source.path.exists():
+        raise MediaError(f"There is no clip {source.path}: locate it in the gallery.")
+    if replaces(target) and source.path.samefile(target):
         raise MediaError(f"{target} is the clip itself: choose another name for its copy.")
     if recipe.form == ORIGINAL.key:
         _copy(source.path, target, report)
@@ -221,8 +223,6 @@ def _moments(count: int, fps: float, rate: float) -> np.ndarray:
 
 def _copy(source: Path, target: Path, report: Callable[[int, int], None]) -> None:
     """Copy a clip's file, or its folder of frames, as it is."""
-    if not source.exists():
-        raise MediaError(f"There is no clip {source}: locate it, or remove it from the gallery.")
     files = [source]
     if source.is_dir():
         files = sorted(file for file in source.iterdir() if file.is_file())

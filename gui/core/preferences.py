@@ -61,6 +61,7 @@ class Preferences(QObject):
 
     @clips_folder.setter
     def clips_folder(self, folder: Path) -> None:
+        os.environ.pop("MLXVID_CLIPS", None)  # the latest choice counts
         self._settings.setValue("clips_folder", str(folder))
         self.clips_folder_changed.emit()
 

@@ -31,6 +31,8 @@ def progress_text(event: dict[str, Any]) -> str:
         # A step is counted from its beginning, a frame from its end.
         step = event["step"] + 1 if unit == "step" else event["step"]
         parts = [f"{words}, {unit} {min(step, event['total'])} of {event['total']}"]
+    if event.get("skipped"):
+        parts.append(f"{event['skipped']} left out")
     if event["remaining"]:
         parts.append(f"{duration(event['remaining'])} to go")
     return " · ".join(parts)

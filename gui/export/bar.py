@@ -84,7 +84,9 @@ class ExportBar(QWidget):
         elif len(outcome.saved) == 1:
             self._label.setText(f"Exported {self._saved.name}.")
         else:
-            count = len(outcome.saved)
+            count = str(len(outcome.saved))
+            if outcome.failures:
+                count += f" of {len(outcome.saved) + len(outcome.failures)}"
             self._label.setText(f"Exported {count} clips to {self._saved.parent.name}.")
 
     def _set_working(self, working: bool) -> None:

@@ -156,7 +156,7 @@ class ModelDetails(QWidget):
         if job is not None:
             self.pause.setText("Pause" if job.kind == "download" else "Stop")
             self.pause.setEnabled(not job.stopped)
-        self.more.setVisible(idle)
+        self.more.setVisible(idle and bool(row.repo or row.folder))
         self.remove.setText(_remove_text(row))
         self.remove.setVisible(idle and _is_removable(row))
         set_role(self.use, "primary" if row.complete else "")

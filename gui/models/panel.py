@@ -18,12 +18,12 @@ from PySide6.QtWidgets import (
 )
 
 from mlxvid.errors import MlxvidError
+from mlxvid.gui.core.disks import Disks
 from mlxvid.gui.core.downloads import ModelJobs
 from mlxvid.gui.core.licences import accept, card_named, licence_to_accept, page_of
 from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.trash import FILE_MANAGER, show_in_file_manager
-from mlxvid.gui.core.variants import Disks
 from mlxvid.gui.widgets.fields import choice
 from mlxvid.gui.widgets.licence_dialog import LicenceDialog
 from mlxvid.gui.widgets.notices import Notice, NoticeBar
@@ -110,7 +110,7 @@ class ModelsPanel(QWidget):
         column.addLayout(head)
         column.addWidget(self.view, 1)
         foot = QVBoxLayout()
-        foot.setContentsMargins(10, 0, 10, 0)
+        foot.setContentsMargins(6, 0, 6, 0)
         foot.setSpacing(10)
         foot.addWidget(self._total)
         foot.addLayout(buttons)

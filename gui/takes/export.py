@@ -37,6 +37,8 @@ def exporting_sheet(sheet: Sheet, target: Path, font: QFont) -> Callable[[Task],
     count = max(round(clip.frames / clip.fps * fps) for clip in clips)
 
     def work(task: Task) -> Path:
+        if target.exists() and any(_is_same(clip.path, target) for clip in clips):
+            raise MediaError(f"{target} is one of these clips: choose another name for the grid.")
         check_writable(target)
         width, height = _size(sheet, count, font)
         ground, cells = _ground(sheet, width, height, font)
@@ -54,9 +56,14 @@ def exporting_sheet(sheet: Sheet, target: Path, font: QFont) -> Callable[[Task],
             task.check()
             task.step((done + (total - done) * saved // max(of, 1), total))
 
-        return Clip(frames, fps, {"prompt": sheet.title}).save(target, report)
+        # Without settings: no run makes it again.
+        return Clip(frames, fps, {}).save(target, report, metadata=False)
 
     return work
+
+
+def _is_same(path: Path, target: Path) -> bool:
+    return path.exists() and path.samefile(target)
 
 
 def _size(sheet: Sheet, count: int, font: QFont) -> tuple[int, int]:

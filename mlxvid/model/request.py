@@ -92,7 +92,7 @@ class Request:
 
     @property
     def guidance_method(self) -> str:
-        """One of :data:`mlxvid.model.settings.GUIDANCE_METHODS`."""
+        """One of :data:`mlxvid.model.how_settings.GUIDANCE_METHODS`."""
         return self.more.get("guidance_method", "cfg")
 
     @property

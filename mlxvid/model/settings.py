@@ -13,17 +13,17 @@ from typing import Any
 
 from mlxvid.errors import SettingError, shown
 
-from .caching import CACHES
 from .geometry import MAX_FRAMES, MAX_SIDE
-from .setting import MAX_SEED, Setting
+from .how_settings import HOW
+from .how_settings import MAX_GUIDANCE as MAX_GUIDANCE
+from .how_settings import MAX_STEPS as MAX_STEPS
+from .setting import MAX_SEED as MAX_SEED
 from .setting import MAX_TEXT as MAX_TEXT
 from .setting import Group as Group
+from .setting import Setting
 from .setting import is_among as is_among
 from .strength import USUAL_STRENGTH
 
-MAX_STEPS = 1000
-MAX_GUIDANCE = 100.0
-GUIDANCE_METHODS = ("cfg", "cfg-zero", "apg")
 QUANTIZE_BITS = (4, 8)
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -171,198 +171,7 @@ _TABLE = (
         is_rate=True,
     ),
     Setting("options", "options", "Options", "settings that single families have"),
-    Setting(
-        "steps",
-        "whole",
-        "Steps",
-        "denoising steps: more are finer and slower",
-        "how",
-        low=1,
-        high=MAX_STEPS,
-        unit="steps",
-        metavar="N",
-    ),
-    Setting(
-        "guidance",
-        "number",
-        "Guidance",
-        "how strongly the prompt pulls; 1: not at all, and twice as fast",
-        "how",
-        low=0,
-        high=MAX_GUIDANCE,
-        metavar="SCALE",
-        digits=2,
-    ),
-    Setting(
-        "true_guidance",
-        "number",
-        "True guidance",
-        "how strongly the prompt pulls away from the negative prompt, of a model that is told its "
-        "guidance; 1: not at all, and twice as fast",
-        "how",
-        low=0,
-        high=MAX_GUIDANCE,
-        metavar="SCALE",
-        needs_support=True,
-        digits=2,
-    ),
-    Setting(
-        "guidance_start",
-        "number",
-        "Guidance from",
-        "the share of the steps from which on guidance pulls; before it a step takes half as long",
-        "how",
-        low=0,
-        high=1,
-        metavar="SHARE",
-        digits=2,
-    ),
-    Setting(
-        "guidance_stop",
-        "number",
-        "Guidance until",
-        "the share of the steps up to which guidance pulls; after it a step takes half as long",
-        "how",
-        low=0,
-        high=1,
-        metavar="SHARE",
-        digits=2,
-    ),
-    Setting(
-        "guidance_method",
-        "choice",
-        "Guidance method",
-        "cfg, the usual one; cfg-zero, steadier where the first steps lead astray; apg, for strong "
-        "guidance without garish colours",
-        "how",
-        choices=GUIDANCE_METHODS,
-        metavar="METHOD",
-        needs_support=True,
-    ),
-    Setting(
-        "skip_layers",
-        "text",
-        "Skipped blocks",
-        "blocks, counted from 0, such as 9 or 7,8: steer away from what the network makes without "
-        "them, which takes one more pass",
-        "how",
-        metavar="N,N",
-        needs_support=True,
-    ),
-    Setting(
-        "skip_scale",
-        "number",
-        "Skipping scale",
-        "how strongly these steer (default: 2.8)",
-        "how",
-        low=0,
-        high=20,
-        metavar="SCALE",
-        needs_support=True,
-        digits=2,
-    ),
-    Setting(
-        "skip_start",
-        "number",
-        "Skipping from",
-        "the share of the steps after which they do (default: 0.01)",
-        "how",
-        low=0,
-        high=1,
-        metavar="SHARE",
-        needs_support=True,
-        digits=2,
-    ),
-    Setting(
-        "skip_stop",
-        "number",
-        "Skipping until",
-        "the share of the steps up to which they do (default: 0.2)",
-        "how",
-        low=0,
-        high=1,
-        metavar="SHARE",
-        needs_support=True,
-        digits=2,
-    ),
-    Setting(
-        "seed",
-        "whole",
-        "Seed",
-        "the same seed and settings give the same clip (default: a new one)",
-        "how",
-        low=0,
-        high=MAX_SEED,
-        metavar="N",
-    ),
-    Setting(
-        "sampler",
-        "choice",
-        "Sampler",
-        "of those that the model has",
-        "how",
-        metavar="NAME",
-    ),
-    Setting(
-        "shift",
-        "number",
-        "Shift",
-        "of the noise schedule: more gives outlines and motion more of the steps",
-        "how",
-        low=0.01,
-        high=100,
-        metavar="X",
-        needs_support=True,
-        digits=2,
-    ),
-    Setting(
-        "attention",
-        "choice",
-        "Attention",
-        "factored, full or spatial, for models that can",
-        "how",
-        metavar="MODE",
-        needs_support=True,
-    ),
-    Setting(
-        "length_extrapolation",
-        "switch",
-        "Longer than trained",
-        "keep a clip much longer than the training's, up to twice as long, from repeating itself; "
-        "shorter ones stay as they are",
-        "how",
-        needs_support=True,
-    ),
-    Setting(
-        "cache",
-        "choice",
-        "Step cache",
-        "leave out the network where earlier steps tell its result, of 12 steps or more: easy, or "
-        "tea for models with constants for it",
-        "how",
-        choices=CACHES,
-        metavar="KIND",
-    ),
-    Setting(
-        "cache_threshold",
-        "number",
-        "Cache threshold",
-        "of the step cache: more is faster and further from the whole run; 0 leaves nothing out "
-        "(default: the model's)",
-        "how",
-        low=0,
-        high=10,
-        metavar="X",
-        digits=3,
-    ),
-    Setting(
-        "draft_decode",
-        "switch",
-        "Draft",
-        "decode with the model's tiny decoder: in a fraction of the time, less finely",
-        "how",
-        needs_support=True,
-    ),
+    *HOW,
     Setting(
         "model",
         "text",

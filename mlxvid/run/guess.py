@@ -16,6 +16,7 @@ from mlxvid.model.speed import speed_of
 from mlxvid.model.strength import USUAL_STRENGTH, first_step
 
 from .planning import Plan
+from .savings import SKIPPED
 
 # Pixels a second that are written to a file: an H.264 encoder on one core does more.
 _SAVED_PIXELS = 30e6
@@ -44,7 +45,8 @@ def evaluations_of(settings: Mapping[str, Any]) -> tuple[int, int]:
     """The least and the most evaluations of the network in a clip of these settings, each over all
     tokens of one row of conditions. What is None or missing is the model's default.
 
-    A step cache leaves out at best all but a stage's first steps and its last.
+    A step cache leaves out at best all but a stage's first steps and its last; what it has left out
+    of a clip that is made, stands in its settings.
 
     Raises :class:`MlxvidError` for models that are not here.
     """
@@ -71,4 +73,8 @@ def evaluations_of(settings: Mapping[str, Any]) -> tuple[int, int]:
     if cache != "off" and steps >= LEAST_STEPS:
         computed = [*rows[: first_full(cache, steps)], rows[-1]]
     calls = evaluations(settings.get("sampler") or defaults.sampler)
+    if settings.get(SKIPPED):
+        skipped, of = settings[SKIPPED]
+        made = round(calls * sum(rows) * (1 - skipped / of))
+        return made, made
     return calls * sum(computed), calls * sum(rows)

@@ -66,7 +66,7 @@ def bench(count: int, size: tuple[int, int], frames: int, results: Path, plot: P
     for line in table(made):
         print(line)
     if plot is not None:
-        drawn(made).save(plot)
+        Plot(made).drawn().save(plot)
 
 
 def table(made: dict[str, Made]) -> list[str]:
@@ -128,46 +128,75 @@ def counted_rows(pipe: mlxvid.Pipeline) -> list[int]:
 # --- the plot ------------------------------------------------------------------------------------
 
 WIDTH = 900
-HEIGHT = 520
+HEIGHT = 480
 MARGIN = 60
+LOWEST = 20  # dB
 COLOURS = {"easy": "#c2410c", "guidance": "#1d4ed8", "heun": "#15803d"}
 
 
-def drawn(made: dict[str, Made]) -> Image.Image:
+class Plot:
     """Likeness to the whole run over evaluations: fewer steps as a line, the other ways as dots."""
-    image = Image.new("RGB", (WIDTH, HEIGHT), "white")
-    draw = ImageDraw.Draw(image)
-    most = max(float(np.mean(way.evaluations)) for way in made.values())
-    top = 3 + max(float(np.mean(made[name].likeness)) for name in WAYS if name != WHOLE)
 
-    def place(name: str) -> tuple[float, float]:
-        way = made[name]
-        x = float(np.mean(way.evaluations)) / most
-        y = float(np.mean(way.likeness)) / top
-        return MARGIN + (WIDTH - 2 * MARGIN) * x, HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * y
+    def __init__(self, made: dict[str, Made]):
+        self.made = made
+        self.image = Image.new("RGB", (WIDTH, HEIGHT), "white")
+        self.draw = ImageDraw.Draw(self.image)
+        self.most = 5 + max(float(np.mean(way.evaluations)) for way in made.values())
+        likeness = (float(np.mean(made[name].likeness)) for name in WAYS if name != WHOLE)
+        self.top = 3 + max(likeness)
+        self.labels: list[tuple[float, float, float, float]] = []
 
-    frame = (MARGIN, MARGIN, WIDTH - MARGIN, HEIGHT - MARGIN)
-    draw.rectangle(frame, outline="#999999")
-    ticks(draw, most, top)
-    draw.line([place(name) for name in FEWER], fill="#777777", width=2)
-    for name in WAYS:
-        if name == WHOLE:
-            continue
-        x, y = place(name)
+    def drawn(self) -> Image.Image:
+        """The plot."""
+        self.axes()
+        self.draw.line([self.place(name) for name in FEWER], fill="#777777", width=2)
+        for name in WAYS:
+            if name != WHOLE:
+                self.dot(name)
+        return self.image
+
+    def across(self, evaluations: float) -> float:
+        return MARGIN + (WIDTH - 2 * MARGIN) * evaluations / self.most
+
+    def down(self, likeness: float) -> float:
+        share = (likeness - LOWEST) / (self.top - LOWEST)
+        return HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * share
+
+    def place(self, name: str) -> tuple[float, float]:
+        way = self.made[name]
+        evaluations = float(np.mean(way.evaluations))
+        return self.across(evaluations), self.down(float(np.mean(way.likeness)))
+
+    def axes(self) -> None:
+        frame = (MARGIN, MARGIN, WIDTH - MARGIN, HEIGHT - MARGIN)
+        self.draw.rectangle(frame, outline="#999999")
+        low = HEIGHT - MARGIN + 8
+        for value in range(0, int(self.most) + 1, 10):
+            at = (self.across(value), low)
+            self.draw.text(at, str(value), fill="#555555", anchor="ma", font_size=13)
+        for value in range(LOWEST, int(self.top) + 1, 10):
+            beside = (MARGIN - 8, self.down(value))
+            self.draw.text(beside, str(value), fill="#555555", anchor="rm", font_size=13)
+        name = "evaluations of the network a clip"
+        below = (WIDTH / 2, HEIGHT - 20)
+        self.draw.text(below, name, fill="#333333", anchor="mm", font_size=14)
+        name = "PSNR to the whole run, dB"
+        self.draw.text((MARGIN, MARGIN - 26), name, fill="#333333", font_size=14)
+
+    def dot(self, name: str) -> None:
+        """A way's dot, and its name where there is room: above it, below it, or to the left."""
+        x, y = self.place(name)
         colour = next((COLOURS[word] for word in COLOURS if name.startswith(word)), "#777777")
-        draw.ellipse((x - 4, y - 4, x + 4, y + 4), fill=colour)
-        draw.text((x + 7, y - 12), name, fill=colour, font_size=13)
-    return image
+        self.draw.ellipse((x - 4, y - 4, x + 4, y + 4), fill=colour)
+        places = [(6, -4, "ld"), (6, 4, "la"), (-6, 4, "ra"), (-6, -4, "rd")]
+        for dx, dy, anchor in places[1:] if name in FEWER else places:  # a line goes on above these
+            box = self.draw.textbbox((x + dx, y + dy), name, anchor=anchor, font_size=13)
+            if not any(overlap(box, other) for other in self.labels):
+                break
+        self.labels.append(box)
+        self.draw.text((x + dx, y + dy), name, fill=colour, anchor=anchor, font_size=13)
 
 
-def ticks(draw: ImageDraw.ImageDraw, most: float, top: float) -> None:
-    """The axes' numbers and names."""
-    for value in range(0, int(most) + 1, 10):
-        x = MARGIN + (WIDTH - 2 * MARGIN) * value / most
-        draw.text((x, HEIGHT - MARGIN + 8), str(value), fill="#555555", anchor="ma", font_size=13)
-    for value in range(0, int(top) + 1, 10):
-        y = HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * value / top
-        draw.text((MARGIN - 8, y), str(value), fill="#555555", anchor="rm", font_size=13)
-    across = "evaluations of the network a clip"
-    draw.text((WIDTH / 2, HEIGHT - 22), across, fill="#333333", anchor="mm", font_size=14)
-    draw.text((MARGIN, MARGIN - 24), "PSNR to the whole run, dB", fill="#333333", font_size=14)
+def overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    """Whether two boxes (left, top, right, bottom) share a place."""
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

@@ -36,6 +36,7 @@ IN_PLACE = frozenset(
     "Select Sigmoid Sin Softmax Sqrt Square Subtract Tanh".split()
 )
 NOTHING = frozenset({"Full"})
+STAND_INS = frozenset({"Erf", "Erfinv", "ErfInv"})
 
 Array = tuple[str, tuple[int, ...], Any]
 """Name, shape and type, as a trace has them."""
@@ -60,10 +61,10 @@ def compiled(function: Callable[..., mx.array] | None = None, **_: Any) -> Any:
     return one
 
 
-def prepare() -> None:
-    """Put the stand-ins in place, in this process, for good."""
+def prepare(compile_as: Callable[..., Any] = compiled) -> None:
+    """Put the stand-ins in place, in this process, for good. compile_as: that of ``mx.compile``."""
     mlx: Any = mx
-    mlx.compile = compiled
+    mlx.compile = compile_as
     mlx.fast.rms_norm = _norm
     mlx.fast.layer_norm = _norm
     mlx.fast.scaled_dot_product_attention = _attention
@@ -97,18 +98,26 @@ def _attention(q: mx.array, k: mx.array, v: mx.array, **_: Any) -> mx.array:
     return launch(like, q, k, v, in_place=False).transpose(0, 2, 1, 3)
 
 
-def peak_bytes(call: Callable[..., mx.array], *inputs: mx.array) -> int:
-    """The most bytes that are live at once in call(*inputs), its inputs and output among them."""
+def traced(
+    call: Callable[..., mx.array], *inputs: mx.array
+) -> tuple[list[dict[str, Any]], set[str]]:
+    """What ``mx.export_function`` says of call(*inputs), and the names of its outputs."""
     trace: list[dict[str, Any]] = []
     mx.export_function(trace.append, call, *inputs)
     outputs = {
         array[0] for entry in trace if entry["type"] == "outputs" for array in entry["outputs"]
     }
+    return trace, outputs
+
+
+def peak_bytes(call: Callable[..., mx.array], *inputs: mx.array) -> int:
+    """The most bytes that are live at once in call(*inputs), its inputs and output among them."""
+    trace, outputs = traced(call, *inputs)
     primitives = [entry for entry in trace if entry["type"] == "primitive"]
     held = sum(
-        _nbytes(array) for entry in trace if entry["type"] == "inputs" for array in entry["inputs"]
+        nbytes(array) for entry in trace if entry["type"] == "inputs" for array in entry["inputs"]
     )
-    return held + _Live(primitives, outputs).peak()
+    return held + Live(primitives, outputs).peak()
 
 
 @dataclass
@@ -119,7 +128,9 @@ class _Layout:
     strides: tuple[int, ...]
 
 
-class _Live:
+class Live:
+    """The buffers of traced primitives, and the views of them."""
+
     def __init__(self, primitives: list[dict[str, Any]], outputs: set[str]):
         self.primitives = primitives
         self.outputs = outputs
@@ -132,7 +143,7 @@ class _Live:
         for primitive in self.primitives:
             for array in (*primitive["inputs"], *primitive["outputs"]):
                 self.shapes[array[0]] = array
-            owned.append(self._placed(primitive))
+            owned.append(self.placed(primitive))
         last = self._last_uses()
         sizes: dict[str, int] = {}
         running = 0  # what the launch before holds for itself until it has run
@@ -141,9 +152,9 @@ class _Live:
             if not owned[i]:
                 continue
             dying = [root for root in sizes if last.get(root, -1) <= i]
-            inputs = {root for a in primitive["inputs"] for root in self._layout(a).roots}
+            inputs = {root for a in primitive["inputs"] for root in self.layout(a).roots}
             for array in owned[i]:
-                size = _nbytes(array)
+                size = nbytes(array)
                 if primitive["name"] in IN_PLACE:
                     spare = [r for r in dying if r in inputs and sizes[r] == size][:1]
                     for root in spare:
@@ -160,10 +171,10 @@ class _Live:
             if primitive["name"] in VIEWS and not self._copies(primitive):
                 continue  # what it views is needed where the view is read
             for array in primitive["inputs"]:
-                for root in self._layout(array).roots:
+                for root in self.layout(array).roots:
                     last[root] = i
         for name in self.outputs:
-            for root in self._layout(self.shapes[name]).roots:
+            for root in self.layout(self.shapes[name]).roots:
                 last[root] = len(self.primitives)
         return last
 
@@ -171,8 +182,8 @@ class _Live:
         (name, *_), *_ = primitive["outputs"]
         return self.layouts[name].roots == frozenset({name})
 
-    def _placed(self, primitive: dict[str, Any]) -> list[Array]:
-        """The layouts of a primitive's outputs; returns those with a buffer of their own."""
+    def placed(self, primitive: dict[str, Any]) -> list[Array]:
+        """Keep the layouts of a primitive's outputs; returns those with a buffer of their own."""
         kind = primitive["name"]
         outputs = primitive["outputs"]
         if kind in NOTHING:
@@ -183,7 +194,7 @@ class _Live:
             for array in outputs:
                 self.layouts[array[0]] = _Layout(frozenset({array[0]}), _row_major(array[1]))
             return list(outputs)
-        roots = frozenset(root for a in primitive["inputs"] for root in self._layout(a).roots)
+        roots = frozenset(root for a in primitive["inputs"] for root in self.layout(a).roots)
         copied = []
         for array in outputs:
             strides = self._viewed(kind, primitive, array)
@@ -200,7 +211,7 @@ class _Live:
         """The strides of a view, or None where it has to be a copy."""
         source = primitive["inputs"][0]
         shape = tuple(source[1])
-        strides = self._layout(source).strides
+        strides = self.layout(source).strides
         out = tuple(output[1])
         if kind == "Transpose":
             (axes,) = primitive["arguments"]
@@ -213,7 +224,7 @@ class _Live:
             return strides
         return _reshaped(shape, strides, out)
 
-    def _layout(self, array: Array) -> _Layout:
+    def layout(self, array: Array) -> _Layout:
         name, shape, _ = array
         if name not in self.layouts:  # an input of the call, or a constant
             self.layouts[name] = _Layout(frozenset(), _row_major(shape))
@@ -256,6 +267,6 @@ def _row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
-def _nbytes(array: Array) -> int:
+def nbytes(array: Array) -> int:
     _, shape, dtype = array
     return math.prod(shape) * dtype.size

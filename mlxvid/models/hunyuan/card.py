@@ -34,6 +34,8 @@ PROMPT_PIECES = 256
 TAKES = GUIDED | {"negative_prompt", "shift", "loras", "draft_decode", "length_extrapolation"}
 # arXiv:2502.15894; the training's longest clips have 33 latent frames.
 EXTRAPOLATION = Extrapolation(index=4, period=50, longest=66)
+# Of EasyCache, as its authors have it for HunyuanVideo.
+EASY_THRESHOLD = 0.025
 LICENCE = "Tencent Hunyuan Community (not for the EU, the UK, South Korea)"
 TERMS = (
     "its licence, the Tencent Hunyuan Community Licence, does not apply in the European Union, the "
@@ -104,6 +106,7 @@ def read(folder: Folder) -> Card:
         guidance_is_input=transformer.guidance_embeds,
         batches=False,  # the prompts of the passes have lengths of their own
         extrapolation=EXTRAPOLATION,
+        easy_threshold=EASY_THRESHOLD,
         prompt_pieces=PROMPT_PIECES,
         streamed={"text_encoder": text.streamed(TEXT_TOKENS)},
         precise={"transformer": transformer.precise},
@@ -233,6 +236,7 @@ def _release(
         guidance_is_input=not hidden_first,
         batches=False,
         extrapolation=EXTRAPOLATION,
+        easy_threshold=EASY_THRESHOLD,
         parameters=parameters,
         source=source,
         # As stored: two bytes a parameter, of the VAE four.

@@ -74,6 +74,12 @@ def test_the_models_folder_is_the_one_chosen(home, monkeypatch, dialog, preferen
     assert preferences.models_folder is None
 
 
+def test_the_clips_folder_is_the_one_chosen_last(home, dialog, preferences):
+    dialog.clips._set_folder(home / "films")
+    assert preferences.clips_folder == home / "films"
+    assert dialog.clips.folder._label.text().endswith("films")
+
+
 def test_unfinished_clips_are_kept_in_the_chosen_folder(home, dialog, preferences, qtbot):
     usual = cache_folder("runs")
     with qtbot.waitSignal(preferences.environment_changed):

@@ -92,7 +92,7 @@ def test_a_preset_fills_the_fields_and_a_free_name_is_proposed(qtbot, exports, c
     choose(sheet, "preset", "Chat")
     assert name_field(sheet).text() == "fox"
     assert sheet.findChild(QComboBox, "export-format").currentText() == "GIF"
-    for fact in ("96 × 64", "12.5 fps", "1.5 s"):
+    for fact in ("96×64", "12.5 fps", "1.5 s"):
         assert fact in facts(sheet)
     export(qtbot, exports, sheet)
     assert (home / "fox.gif").exists()
@@ -179,6 +179,19 @@ def test_many_clips_at_once(qtbot, exports, home):
         "hen.gif",
     }
     assert "3 clips" in state(exports)
+
+
+def test_what_is_left_out_of_many_is_counted(qtbot, exports, home):
+    sources = [source(home / "gone.mp4")]
+    for name in ("fox", "owl"):
+        sources.append(source(write_clip(home / f"{name}.mp4", frames=3)))
+    sheet = asked(exports, *sources)
+    choose(sheet, "preset", "Chat")
+    with qtbot.waitSignal(exports.warning, timeout=WAIT) as said:
+        button(sheet).click()
+    assert "gone.mp4" in said.args[0]
+    assert "locate" in said.args[0]
+    assert "2 of 3 clips" in state(exports)
 
 
 def test_own_presets_stay(qtbot, exports, clip, preferences):

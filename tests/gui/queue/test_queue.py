@@ -137,8 +137,8 @@ def test_what_ended_early_is_offered_for_resume(panel, database):
     choose(panel, 1)
     assert (
         not panel._resume_button.isHidden()
-        and "1 ended early" in panel._summary.text()
-        and "Paused" in panel._summary.text()
+        and "1\u00a0interrupted" in panel._summary.text()
+        and "Queue\u00a0paused" in panel._summary.text()
     )
     assert "interrupted. It was killed." in panel.model.index(1).data(
         Qt.ItemDataRole.AccessibleTextRole
@@ -166,6 +166,8 @@ def test_times_and_progress_in_words():
         progress_text({"stage": "denoise", "step": 5, "total": 20, "remaining": 65.0})
         == "Denoising, step 6 of 20 · 1 min 5 s to go"
     )
+    skipped = {"stage": "denoise", "step": 9, "total": 20, "remaining": None, "skipped": 4}
+    assert progress_text(skipped) == "Denoising, step 10 of 20 · 4 left out"
     assert (
         progress_text({"stage": "denoise", "step": 20, "total": 20, "remaining": 0.0})
         == "Denoising, step 20 of 20"

@@ -129,6 +129,24 @@ def test_the_grid_is_saved_as_one_clip(takes, home, qtbot):
     qtbot.waitUntil(lambda: not takes.exporting)
 
 
+def test_no_clip_is_replaced_by_a_grid_of_it(takes, qtbot):
+    clip = takes.chosen()
+    whole = clip.path.read_bytes()
+    with qtbot.waitSignal(takes.warning, timeout=WAIT) as warned:
+        takes.export(clip.path)
+    assert clip.path.name in warned.args[0] and "another name" in warned.args[0]
+    assert clip.path.read_bytes() == whole
+    qtbot.waitUntil(lambda: not takes.exporting)
+
+
+def test_an_export_can_be_cancelled(takes, home, qtbot):
+    with qtbot.waitSignal(takes.message, timeout=WAIT) as told:
+        takes.export(home / "grid.mp4")
+        takes.export_action.trigger()
+    assert "cancelled" in told.args[0] and not (home / "grid.mp4").exists()
+    assert not takes.exporting and takes.export_action.text() == "Export…"
+
+
 def test_a_single_clip_has_no_takes(window, home):
     add(window.database, home / "a.mp4")
     window.gallery.view.setCurrentIndex(window.gallery.model.index(0, 0))
