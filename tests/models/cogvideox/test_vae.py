@@ -100,7 +100,7 @@ def test_memory_is_bounded_within_a_batch_and_by_tiles(vae, monkeypatch):
     at_once = peak(vae, 3, 12)
     monkeypatch.setattr(frame_parts, "POSITIONS", 1)
     by_frames = peak(vae, 3, 12)
-    assert by_frames < 0.7 * at_once
+    assert by_frames < 0.9 * at_once
     assert peak(vae, 3, 12, (6, 6)) < 0.8 * by_frames
 
 

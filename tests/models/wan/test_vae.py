@@ -165,7 +165,7 @@ def test_large_frames_take_less_memory_than_lazily(vae, monkeypatch):
     eager = peak(vae, 3, 16)
     monkeypatch.setattr(conv, "MAX_LAZY_VALUES", 2**30)
     monkeypatch.setattr(vae_blocks, "MAX_POSITIONS", 2**30)
-    assert 1.5 * eager < peak(vae, 3, 16)
+    assert 1.2 * eager < peak(vae, 3, 16)
 
 
 def test_a_stream_keeps_only_the_frames_that_are_needed():
@@ -192,7 +192,7 @@ def test_zeros_before_the_clip(frames):
 
 
 def test_large_inputs_are_convolved_a_few_frames_at_a_time(monkeypatch):
-    layer = FrameConv2d(3, 2, 3, padding=1)
+    layer = FrameConv2d(3, 2, 3, stride=2, padding=1)
     x = video(2, 3, 4, 5, 3)
     expected = layer(x)
     conv2d = mx.conv2d
