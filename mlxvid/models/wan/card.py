@@ -199,7 +199,7 @@ def _release(
         needs=needs,
         parameters=parameters,
         source=source,
-        originals=more.pop("originals", (source.repository.removesuffix("-Diffusers"),)),
+        originals=more.pop("originals", (source.repository[: -len("-Diffusers")],)),
         download_bytes=download_bytes,
         prompt_pieces=TEXT_TOKENS - 1,
         streamed={"text_encoder": UMT5_XXL.streamed(TEXT_TOKENS)},
