@@ -181,7 +181,7 @@ class Announcements(QObject):
                 ("Save Again", lambda: self._resume(job)),
                 ("Save Elsewhere…", lambda: self._save_elsewhere(job)),
             ]
-        edit: NoticeAction = ("Edit", lambda: self._edit_job(job.number))
+        edit: NoticeAction = ("Edit…", lambda: self._edit_job(job.number))
         if job.state is State.INTERRUPTED or job.resume:
             return [("Resume", lambda: self._resume(job)), edit]
         if job.message.startswith(FAULT):

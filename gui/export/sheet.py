@@ -207,7 +207,7 @@ class ExportSheet(QDialog):
             width, height = recipe.size(source.width, source.height)
             seconds = recipe.seconds(source.count, source.fps)
             rate = recipe.rate(source.fps)
-            facts = DOT.join((f"{width} × {height}", f"{rate:g} fps", f"{seconds:.1f} s"))
+            facts = DOT.join((f"{width}×{height}", f"{rate:g} fps", f"{seconds:.1f} s"))
         hints = [recipe.format.hint]
         if recipe.format.master and all(s.path.suffix.lower() in LOSSY for s in self._sources):
             hints.append("no finer than the clip's own file")

@@ -55,7 +55,7 @@ class MissingLine(QWidget):
         self._rows = rows
         self.setVisible(bool(rows))
         if len(rows) == 1:
-            self._label.setText(f"{rows[0].path.name} is missing.")
+            self._label.setText(f"Missing: {rows[0].path.name}")
         else:
             self._label.setText(f"{len(rows)} files are missing.")
 

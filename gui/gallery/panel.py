@@ -36,7 +36,7 @@ from .view import GalleryView
 
 # Milliseconds without typing before a search starts.
 TYPING = 150
-EMPTY = "No clips yet.\nThe clips that you generate appear here."
+EMPTY = "No clips yet.\nWhat you generate appears here."
 NO_MATCH = "No clips match."
 
 

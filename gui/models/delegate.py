@@ -90,7 +90,7 @@ def _paint_mark(painter: QPainter, font: QFont, area: QRect, look: Colours) -> i
     """Paint the mark of the recommended model at the right; returns where the title has to end."""
     width = QFontMetrics(font).horizontalAdvance(RECOMMENDED)
     painter.setFont(font)
-    painter.setPen(QColor(look.accent))
+    painter.setPen(QColor(look.link))
     height = QFontMetrics(font).height()
     place = QRect(area.right() - width, area.top(), width + 1, height)
     painter.drawText(place, Qt.AlignmentFlag.AlignVCenter, RECOMMENDED)

@@ -110,7 +110,7 @@ class ModelsPanel(QWidget):
         column.addLayout(head)
         column.addWidget(self.view, 1)
         foot = QVBoxLayout()
-        foot.setContentsMargins(10, 0, 10, 0)
+        foot.setContentsMargins(6, 0, 6, 0)
         foot.setSpacing(10)
         foot.addWidget(self._total)
         foot.addLayout(buttons)

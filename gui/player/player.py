@@ -54,7 +54,7 @@ class Player(ClipView):
         self._facts.setAccessibleName("About this clip")
         self._facts.setObjectName("clip-facts")
         self.transport.add(small(self._facts), 1)
-        self.transport.add(self.zoom_button())
+        self.transport.add_spare(self.zoom_button())
 
         self.frames = FramesMenu(self, self.reel, self.playhead, self._tasks, stills)
         self.frames.used.connect(self.use_frame)
@@ -185,11 +185,11 @@ class Player(ClipView):
         has_frames = self.reel.count > 0
         parts = []
         if facts is not None:
-            size = f"{facts.width} × {facts.height}" if self.path else "Preview"
+            size = f"{facts.width}×{facts.height}" if self.path else "Preview"
             parts = [size, f"{facts.fps:g} fps"]
             if self.reel.reduced:
                 width, height = self.reel.reduced
-                parts.append(f"plays at {width} × {height} to fit in memory")
+                parts.append(f"plays at {width}×{height} to fit in memory")
         self._facts.setText(DOT.join(parts))
         self.viewed.emit()
         self.frames.set_enabled(has_frames)

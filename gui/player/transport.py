@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QAction, QActionGroup, QFont, QIcon, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QWidget
 
@@ -56,6 +56,7 @@ class TransportBar(QWidget):
         if marks:
             self.playback += [self.mark_in, self.mark_out, self.clear_marks]
 
+        self._spare: QWidget | None = None
         self._place = PlaceLabel(playhead)
         self._speed = self._speed_button()
         self._layout = QHBoxLayout(self)
@@ -75,6 +76,9 @@ class TransportBar(QWidget):
                 self._layout.addWidget(button(mark))
         self._clear_button = button(self.clear_marks)
         self._clear_button.setObjectName("clear-marks")
+        policy = self._clear_button.sizePolicy()
+        policy.setRetainSizeWhenHidden(marks)  # or a mark would widen the row, and push the panels
+        self._clear_button.setSizePolicy(policy)
         self._layout.addWidget(self._clear_button)
 
         playhead.length_changed.connect(self._update_enabled)
@@ -88,6 +92,32 @@ class TransportBar(QWidget):
     def add(self, widget: QWidget, stretch: int = 0) -> None:
         """Add another control at the right end."""
         self._layout.addWidget(widget, stretch)
+
+    def add_spare(self, widget: QWidget) -> None:
+        """Add one that goes where the row has no room for it."""
+        self._spare = widget
+        self.add(widget)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(self._least(), super().minimumSizeHint().height())
+
+    def _least(self) -> int:
+        """The width of the row without what can be spared."""
+        width = self._layout.minimumSize().width()
+        if self._spare is None or self._spare.isHidden():
+            return width
+        return width - self._width_of(self._spare)
+
+    def _width_of(self, widget: QWidget) -> int:
+        own = max(widget.minimumWidth(), widget.sizeHint().width())
+        return own + self._layout.spacing()
+
+    def event(self, event: QEvent) -> bool:
+        changed = event.type() in (QEvent.Type.Resize, QEvent.Type.LayoutRequest)
+        if changed and self._spare is not None:
+            room = self.width() - self._least()
+            self._spare.setVisible(room >= self._width_of(self._spare))
+        return super().event(event)
 
     def _speed_button(self) -> QToolButton:
         menu = QMenu(self)

@@ -91,6 +91,7 @@ class TakesPanel(QWidget):
 
     def _action(self, text: str, picture: str, then: Callable[[], None], tip: str) -> QAction:
         made = QAction(icon(picture), text, self)
+        made.setIconText(text)  # Qt takes the ellipsis away
         made.setToolTip(tip)
         made.triggered.connect(lambda: then())
         self.addAction(made)

@@ -10,6 +10,7 @@ from mlxvid.gui.core.disks import GB
 from mlxvid.gui.core.downloads import ModelJobs, job_text
 from mlxvid.gui.core.fetching import why_not
 from mlxvid.gui.core.times import Expected
+from mlxvid.gui.widgets.elided import joined
 from mlxvid.gui.widgets.theme import faint_label, set_role
 
 from .offers import Offer
@@ -83,7 +84,8 @@ class OfferRow(QWidget):
         place = "on this disk"
         if not self._choice.here:
             place = f"{self._choice.card.download_bytes / GB:.1f} GB"
-        return f"{weights} · {place} · a clip takes {Expected(self._offer.seconds, guessed=True)}"
+        time = f"a clip takes {Expected(self._offer.seconds, guessed=True)}"
+        return joined((weights, place, time))
 
     def _verb(self) -> str:
         if self._choice.here:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy, QStyleOption, QWidget
 
 # Between the parts of a line of facts.
 DOT = " · "
+_NO_BREAK = "\u00a0"
 
 
 class ElidedLabel(QLabel):
@@ -64,6 +67,11 @@ class FactsLabel(ElidedLabel):
 
     def _shortened(self) -> str:
         return whole_parts(self.text(), self.fontMetrics(), self.width())
+
+
+def joined(parts: Iterable[str]) -> str:
+    """A line of facts that may become two, and then ends between them."""
+    return DOT.join(part.replace(" ", _NO_BREAK) for part in parts)
 
 
 def whole_parts(line: str, metrics: QFontMetrics, width: int) -> str:

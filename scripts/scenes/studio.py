@@ -140,12 +140,6 @@ class Studio:
         self.window.quit_now()
         self.database.close()
 
-    # --- the scenes, in the order in which one meets them -----------------------------------------
-
-    def first_start(self) -> None:
-        wait(lambda: self.window.client.alive, "The worker")
-        self.shoot("first-start")
-
     def fill(self) -> None:
         """Make the clips that are missing, those among them that a run left in the queue."""
         self.database.remove_jobs([job.id for job in self.database.jobs()])

@@ -58,7 +58,7 @@ def test_a_tiny_machine_is_offered_nothing():
 def test_each_offer_says_what_it_takes(window, qtbot):
     qtbot.waitUntil(lambda: len(window.welcome.rows) == MOST)
     row = window.welcome.rows[0]
-    facts = row.findChild(QLabel, "offer-facts").text()
+    facts = row.findChild(QLabel, "offer-facts").text().replace("\u00a0", " ")
     size = f"{CATALOG[row.name].download_bytes / 1e9:.1f} GB"
     assert "-bit weights" in facts and size in facts and "about" in facts and "a guess" in facts
     assert row.button.isEnabled()
