@@ -146,6 +146,7 @@ def test_a_clip_that_is_stopped_no_longer_claims_to_be_made(window, home):
                 path = write_clip(home / f"{name}.mp4")
                 clips.append(window.database.add_clip(path, SETTINGS, 16.0, 9, 64, 64))
             window.stage.open_compare(clips)
+        window.runner.cancel()
         end(window, "cancelled")
         window.stage.close_compare()
         assert player.canvas.badge == "Stopped"
@@ -164,7 +165,7 @@ def test_a_fault_of_mlxvid_can_be_reported_at_once(window):
     window.announcements.report.disconnect()
     window.announcements.report.connect(lambda: asked.append(1))
     report, edit = notice_buttons(window)
-    assert "Report" in report.text() and edit.text() == "Edit"
+    assert "Report" in report.text() and "Edit" in edit.text()
     report.click()
     assert asked == [1]
 
