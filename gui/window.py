@@ -58,9 +58,12 @@ from .trashing import Trashing
 from .way_in import WayIn
 
 VARIATIONS = 4
-# Widths to begin with, in pixels at a 9 point font.
+# Widths to begin with, in pixels where the text is of 12.
 _COMPOSE_WIDTH = 330
 _SIDE_WIDTH = 290
+# The stage's least width: what it shows must not push the panels, nor take more of a small window.
+_STAGE_WIDTH = 460
+_MOST_OF_STAGE = 520
 _SIZE = (1440, 900)
 _TITLE_BAR = 32
 
@@ -173,6 +176,7 @@ class Window(QMainWindow):
         for panel in (self.gallery, self.queue, self.side):
             panel.setProperty("role", "panel")
             panel.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.stage.setMinimumWidth(min(round(_STAGE_WIDTH * self._scale()), _MOST_OF_STAGE))
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.setHandleWidth(1)
         self.splitter.setChildrenCollapsible(False)
@@ -323,13 +327,15 @@ class Window(QMainWindow):
             room = self.screen().availableSize() - QSize(0, _TITLE_BAR)
             self.resize(QSize(*_SIZE).boundedTo(room))
         if not self.splitter.restoreState(self.preferences.bytes("splitter")):
-            scale = self.fontInfo().pointSizeF() / 9
-            left = round(_COMPOSE_WIDTH * scale)
-            right = round(_SIDE_WIDTH * scale)
+            left = round(_COMPOSE_WIDTH * self._scale())
+            right = round(_SIDE_WIDTH * self._scale())
             self.splitter.setSizes([left, max(1, self.width() - left - right), right])
         panels_shown = self.preferences.recall("panels", [])
         for panel, visible in zip(self._panels(), panels_shown, strict=False):
             panel.setChecked(bool(visible))
+
+    def _scale(self) -> float:
+        return self.fontInfo().pixelSize() / 12
 
     def _panels(self) -> list[QAction]:
         """The menu entries that show and hide the panels."""
