@@ -8,9 +8,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import (
-    QAction,
     QCloseEvent,
     QDragEnterEvent,
     QDropEvent,
@@ -56,16 +55,9 @@ from .side_fold import SideFold
 from .tool_windows import ToolWindows
 from .trashing import Trashing
 from .way_in import WayIn
+from .window_layout import WindowLayout
 
 VARIATIONS = 4
-# Widths to begin with, in pixels where the text is of 12.
-_COMPOSE_WIDTH = 330
-_SIDE_WIDTH = 290
-# The stage's least width: what it shows must not push the panels, nor take more of a small window.
-_STAGE_WIDTH = 460
-_MOST_OF_STAGE = 520
-_SIZE = (1440, 900)
-_TITLE_BAR = 32
 
 
 class Window(QMainWindow):
@@ -127,6 +119,8 @@ class Window(QMainWindow):
         self.tools = ToolWindows(
             self, self.menus.window_menu, database, self.choices, preferences, self.model_jobs
         )
+        shown = (self.menus.compose_panel, self.menus.side_panel, self.stage.info)
+        self.window_layout = WindowLayout(self, self.splitter, shown, preferences)
         self.side_fold = SideFold(self, self.splitter, self.side, self.menus.side_panel)
         self.way_in = WayIn(
             self.welcome,
@@ -150,7 +144,7 @@ class Window(QMainWindow):
         )
         self._connect()
         self.way_in.watch(database, self.runner, self.choices, preferences)
-        self._restore()
+        self.window_layout.restore()
         self._show_queue_length()
         if left_over:
             self.show_side(self.queue)
@@ -176,7 +170,6 @@ class Window(QMainWindow):
         for panel in (self.gallery, self.queue, self.side):
             panel.setProperty("role", "panel")
             panel.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.stage.setMinimumWidth(min(round(_STAGE_WIDTH * self._scale()), _MOST_OF_STAGE))
         self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.setHandleWidth(1)
         self.splitter.setChildrenCollapsible(False)
@@ -322,25 +315,6 @@ class Window(QMainWindow):
         self.raise_()
         self.activateWindow()
 
-    def _restore(self) -> None:
-        if not self.restoreGeometry(self.preferences.bytes("geometry")):
-            room = self.screen().availableSize() - QSize(0, _TITLE_BAR)
-            self.resize(QSize(*_SIZE).boundedTo(room))
-        if not self.splitter.restoreState(self.preferences.bytes("splitter")):
-            left = round(_COMPOSE_WIDTH * self._scale())
-            right = round(_SIDE_WIDTH * self._scale())
-            self.splitter.setSizes([left, max(1, self.width() - left - right), right])
-        panels_shown = self.preferences.recall("panels", [])
-        for panel, visible in zip(self._panels(), panels_shown, strict=False):
-            panel.setChecked(bool(visible))
-
-    def _scale(self) -> float:
-        return self.fontInfo().pixelSize() / 12
-
-    def _panels(self) -> list[QAction]:
-        """The menu entries that show and hide the panels."""
-        return [self.menus.compose_panel, self.menus.side_panel, self.stage.info]
-
     def closeEvent(self, event: QCloseEvent) -> None:
         """Save the window's state and end the worker; ask first if something is under way."""
         kept = self._keep_state()
@@ -361,11 +335,8 @@ class Window(QMainWindow):
     def _keep_state(self) -> bool:
         """Keep the fields and the window's size for the next start; whether it could be done."""
         self.compose.save()
-        self.preferences.set_bytes("geometry", self.saveGeometry())
-        self.preferences.set_bytes("splitter", self.splitter.saveState())
         compose = self.menus.compose_panel.isChecked()
-        panels = [compose, self.side_fold.wanted, self.stage.info.isChecked()]
-        self.preferences.remember("panels", panels)
+        self.window_layout.keep([compose, self.side_fold.wanted, self.stage.info.isChecked()])
         return self.preferences.save()
 
     def _works(self) -> list[Work]:

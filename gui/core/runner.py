@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
 from collections.abc import Callable
@@ -19,12 +18,14 @@ from mlxvid.model.machine import Machine
 
 from .choices import Choices
 from .database import Database
-from .job_requests import is_tight, lighter, loading_of, making_of, work_of
+from .job_requests import is_tight, lighter, loading_of, making_of, options_of, work_of
 from .jobs import Job, State, first_ready
+from .loads import Loads
 from .messages import shown
 from .places import Places
 from .preferences import Preferences
 from .previews import Previews
+from .records import Records
 from .statements import NOTHING
 from .worker_client import KILLED, WorkerClient
 
@@ -77,14 +78,10 @@ class Runner(QObject):
         self._deaths = 0
         self._outdated = False  # whether the worker began before a change that it must know
         self._retried: set[int] = set()  # jobs that go on after the GPU failed, in smaller pieces
-        self._loads: dict[str, dict[str, Any]] = {}  # open load requests by their ids
-        self._numbers = itertools.count(1)
-        # What could not be written of ended jobs, by their ids: these are not begun again.
-        self._owed: dict[int, Callable[[], bool]] = {}
+        self._loads = Loads(client)
+        self._records = Records()
         self.unsaved: set[int] = set()
         self._places = Places(preferences)
-        # What the worker has loaded, or will have before the next job.
-        self._loading: dict[str, Any] | None = None
         self._previews = Previews(self)
         self._previews.ready.connect(self._show_preview)
         client.ready.connect(choices.take_machine)
@@ -121,16 +118,14 @@ class Runner(QObject):
 
     def write_owed(self) -> bool:
         """Write down what could not be written before; whether nothing is left of it."""
-        for number, write in list(self._owed.items()):
-            if not write():
-                return False
-            del self._owed[number]
-        return True
+        return self._records.write_owed()
 
     def advance(self) -> None:
         """Begin the next waiting job whose model is here, if nothing runs."""
         if self.current is None and not self.paused:
-            job = first_ready(self._database.jobs(), self._choices.lacks, self._owed)
+            # What could not be written of an ended job: it isn't begun again.
+            owed = self._records.owed
+            job = first_ready(self._database.jobs(), self._choices.lacks, owed)
             if job is not None:
                 self._begin(job)
 
@@ -145,7 +140,7 @@ class Runner(QObject):
         self._wanted = (state, message)
         if self.current is not None and not self.cancelling:
             self.cancelling = True
-            for number in (*self._loads, self.current.number):
+            for number in (*self._loads.open, self.current.number):
                 self._client.cancel(number)
             self.changed.emit()
 
@@ -167,7 +162,7 @@ class Runner(QObject):
         """Load a model before it is needed, if it is on the disk and nothing runs."""
         choice = self._choices.find(name)
         if self.current is None and choice is not None and choice.here and not choice.obstacle:
-            self._load(loading_of({"model": name}))
+            self._loads.ask(loading_of({"model": name}))
 
     def resume(self, number: int) -> None:
         """Let a job that ended early wait again, to go on from its checkpoint, if one was kept."""
@@ -204,16 +199,10 @@ class Runner(QObject):
         self.unsaved.discard(job.number)
         self.started.emit(job)
         self.changed.emit()
-        self._load(loading_of(job.settings))
+        self._loads.ask(loading_of(job.settings))
         if self.current is not job:  # the worker could not even be started
             return
-        options: dict[str, Any] = {"previews": self._preferences.previews}
-        if job.resume:
-            options["resume"] = True
-        if job.settings.get("force"):
-            options["force"] = True
-        if job.settings.get("digests"):  # of a clip that is made again
-            options["digests"] = job.settings["digests"]
+        options = options_of(job) | {"previews": self._preferences.previews}
         if job.number in self._retried:
             options["smaller_pieces"] = True
         self._client.generate(job.number, str(output), making_of(job.settings), **options)
@@ -233,24 +222,13 @@ class Runner(QObject):
         if self._outdated:
             self._outdated = False
             self._client.retire()
-            self._loading = None
-            self._loads.clear()
-
-    def _load(self, loading: dict[str, Any]) -> None:
-        """Ask for a model, unless the worker has it already or was asked before."""
-        if loading == self._loading and self._client.alive:
-            return
-        number = f"load-{next(self._numbers)}"
-        self._loading = loading
-        self._loads[number] = loading
-        self._client.load(number, loading)
+            self._loads.forget()
 
     def _record(self, job: Job, write: Callable[[], bool]) -> None:
         """Write down what became of a job; where that can't be done the queue rests, and it is
         written when the queue is resumed.
         """
-        if not write():
-            self._owed[job.number] = write
+        if not self._records.write(job.number, write):
             self._halt_unwritten()
 
     def _halt_unwritten(self) -> None:
@@ -279,7 +257,7 @@ class Runner(QObject):
         number = event.get("id")
         if event["event"] == "note":
             self.noted.emit(shown(event["text"]))
-        elif number in self._loads:
+        elif number in self._loads.open:
             self._receive_of_load(event)
         elif self.current is not None and number == self.current.id:
             self._receive_of_job(self.current, event)
@@ -289,13 +267,10 @@ class Runner(QObject):
             if self.current is not None:
                 self.progressed.emit(self.current, event)
             return
-        loading = self._loads.pop(event["id"])
+        model = self._loads.end(event)
         if event["event"] == "loaded":
-            self._choices.note_loaded(loading["model"])
-            return
-        if self._loading == loading:
-            self._loading = None
-        if event["event"] == "error" and self.current is None:
+            self._choices.note_loaded(model)
+        elif event["event"] == "error" and self.current is None:
             self.noted.emit(shown(event["message"]))
 
     def _receive_of_job(self, job: Job, event: dict[str, Any]) -> None:
@@ -305,7 +280,8 @@ class Runner(QObject):
             self._previews.show(event)
         elif event["event"] == "saved":
             self._keep(job, event)
-        elif event["event"] == "cancelled":
+        # Else another program has ended the generator, which `died` tells.
+        elif event["event"] == "cancelled" and self.cancelling:
             state, message = self._wanted
             if state is State.CANCELLED:
                 late = "Cancelled; Resume makes the clip, which is denoised already."
@@ -359,8 +335,7 @@ class Runner(QObject):
             self.previewed.emit(frames, float(self.current.settings.get("fps") or 16))
 
     def _interrupt(self, how: str, failure: MetalError | None) -> None:
-        self._loading = None
-        self._loads.clear()
+        self._loads.forget()
         if self.current is None:
             return
         if how == KILLED and failure is None and is_tight(self.current.settings, self.machine):
