@@ -13,7 +13,7 @@ from mlxvid.paths import free_bytes
 
 from .choices import Choice, Choices
 from .database import Database
-from .disks import lack
+from .disks import lack, unwritable
 from .downloads import ModelJobs, job_text
 from .jobs import Job, State
 from .runner import Runner
@@ -62,6 +62,13 @@ class Fetching(QObject):
             if self._choices.lacks(job.settings):
                 self._jobs.forget(job.settings["model"])
         self._look()
+        self.changed.emit()
+
+    def rests(self, job: Job) -> bool:
+        """Whether a job waits for a model whose download has failed or was paused."""
+        name = str(job.settings.get("model"))
+        stopped = self._jobs.is_paused(name) or bool(self._jobs.failure(name))
+        return stopped and job.state is State.WAITING and self._choices.lacks(job.settings)
 
     def again(self, name: str) -> None:
         """Try a download again that failed."""
@@ -131,4 +138,4 @@ def why_not(choice: Choice) -> str:
     if choice.has_terms:
         return "Its licence has conditions to accept first: get it in the Models window."
     folder = hub.hub_cache_folder()
-    return lack(bytes_to_fetch(card), folder, free_bytes(folder))
+    return unwritable(folder) or lack(bytes_to_fetch(card), folder, free_bytes(folder))

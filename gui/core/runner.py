@@ -280,7 +280,8 @@ class Runner(QObject):
             self._previews.show(event)
         elif event["event"] == "saved":
             self._keep(job, event)
-        elif event["event"] == "cancelled":
+        # Else another program has ended the generator, which `died` tells.
+        elif event["event"] == "cancelled" and self.cancelling:
             state, message = self._wanted
             if state is State.CANCELLED:
                 late = "Cancelled; Resume makes the clip, which is denoised already."

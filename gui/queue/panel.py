@@ -169,8 +169,13 @@ class QueuePanel(QWidget):
         return command.added
 
     def resume(self) -> None:
-        """Let the chosen jobs that were interrupted wait again."""
-        self.resume_jobs([job for job in self.chosen() if job.state is State.INTERRUPTED])
+        """Let the chosen jobs that were interrupted wait again, and go on with the downloads that
+        the others wait for.
+        """
+        chosen = self.chosen()
+        self.resume_jobs([job for job in chosen if job.state is State.INTERRUPTED])
+        if self._fetching is not None:
+            self._fetching.want(job for job in chosen if self.model.rests(job))
 
     def resume_jobs(self, jobs: list[Job]) -> None:
         """Let jobs that ended early wait again."""
@@ -308,7 +313,8 @@ class QueuePanel(QWidget):
         chosen = self.chosen() if here else []  # the history has actions with the same keys
         idle = [job for job in chosen if job.state is not State.RUNNING]
         interrupted = [job for job in idle if job.state is State.INTERRUPTED]
-        self.resume_action.setEnabled(bool(interrupted))
+        resting = [job for job in idle if self.model.rests(job)]
+        self.resume_action.setEnabled(bool(interrupted or resting))
         self.hold_action.setEnabled(len(interrupted) < len(chosen))
         self.cancel_action.setEnabled(bool(chosen) and not idle)
         self._resume_button.setVisible(self.resume_action.isEnabled())
