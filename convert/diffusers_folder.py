@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from mlxvid import models
 from mlxvid.errors import WeightsError
 from mlxvid.model.folder import Folder
 from mlxvid.model.tiny import FOLDER as TINY_DECODER
@@ -66,7 +67,9 @@ def read_release(folder: Path) -> Release:
         for path in sources.files_in(place):
             if not sources.is_weights(path) or place.name == TINY_DECODER:
                 files[str(path.relative_to(folder))] = path
-    return Release(f"a Diffusers folder ({kind})", model.index, components, files, notes)
+    note = models.card_of(folder).note
+    index = model.index | ({"note": note} if note else {})
+    return Release(f"a Diffusers folder ({kind})", index, components, files, notes)
 
 
 def _subfolders(folder: Path) -> Iterator[Path]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QFileDialog
 
+from mlxvid.errors import FAULT
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.fetching import Fetching
 from mlxvid.gui.core.file_names import free_path
@@ -119,14 +120,31 @@ class Announcements(QObject):
         self._bar.show_notice(Notice(sentence, [again], wrong=True, name=f"download {name}"))
 
     def report_paused(self) -> None:
-        """Say that a clip waits because the queue is paused."""
+        """Say that a clip waits because the queue is paused, unless it is said why it is."""
+        if any(notice.name == _PAUSED and notice.wrong for notice in self._bar.notices):
+            return
         self._offer_resume("The queue is paused, so the clip waits.", "Resume Queue", [])
 
     def _offer_resume(
         self, text: str, label: str, interrupted: list[Job], wrong: bool = False
     ) -> None:
-        action = (label, lambda: self._resume_queue(interrupted))
-        self._bar.show_notice(Notice(text, [action], wrong=wrong, name=_PAUSED))
+        actions: list[NoticeAction] = [(label, lambda: self._resume_queue(interrupted))]
+        if str(self._preferences.clips_folder) in text:
+            actions.insert(0, ("Choose Folder…", lambda: self._choose_folder(text)))
+        self._bar.show_notice(Notice(text, actions, wrong=wrong, name=_PAUSED))
+
+    def _choose_folder(self, halt: str) -> None:
+        """Have clips saved in another folder, and resume the queue; `halt`: said until then."""
+        dialog = QFileDialog(self._bar, "Folder for Clips", str(Path.home()))
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(self._take_folder)
+        dialog.rejected.connect(lambda: self._report_halt(halt))
+        dialog.open()
+
+    def _take_folder(self, folder: str) -> None:
+        self._preferences.clips_folder = Path(folder)
+        self._runner.pause(False)
 
     def _resume_queue(self, interrupted: list[Job]) -> None:
         if interrupted:
@@ -163,9 +181,11 @@ class Announcements(QObject):
                 ("Save Again", lambda: self._resume(job)),
                 ("Save Elsewhere…", lambda: self._save_elsewhere(job)),
             ]
-        edit: NoticeAction = ("Edit", lambda: self._edit_job(job.number))
+        edit: NoticeAction = ("Edit…", lambda: self._edit_job(job.number))
         if job.state is State.INTERRUPTED or job.resume:
             return [("Resume", lambda: self._resume(job)), edit]
+        if job.message.startswith(FAULT):
+            return [("Report a Problem…", self.report.emit), edit]
         return [edit]
 
     def _save_elsewhere(self, job: Job) -> None:

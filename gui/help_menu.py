@@ -6,13 +6,15 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction, QDesktopServices, QKeySequence
-from PySide6.QtWidgets import QDialog, QMainWindow, QMenu
+from PySide6.QtWidgets import QMainWindow, QMenu
 
 from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.dialogs.about import show_about
 from mlxvid.gui.dialogs.prompting import PromptingDialog
 from mlxvid.gui.dialogs.reporting import Diagnostics, report_address
 from mlxvid.gui.dialogs.shortcuts import ShortcutsDialog
+from mlxvid.gui.widgets.actions import add_action
+from mlxvid.gui.widgets.front import show_in_front
 
 
 class Help(QObject):
@@ -55,26 +57,21 @@ class Help(QObject):
         keys: QKeySequence.StandardKey | str | None,
         then: Callable[[], object],
     ) -> QAction:
-        action = QAction(text, self._window)
-        if keys is not None:
-            action.setShortcut(QKeySequence(keys))
-        action.triggered.connect(lambda: then())
-        menu.addAction(action)
-        return action
+        return add_action(menu, text, keys, then, self._window)
 
     def show_prompts(self) -> None:
         """Open the guide to prompts at the model in use."""
         if self.prompting is None:
             self.prompting = PromptingDialog(self._choices, self._window)
         self.prompting.show_model(self._model())
-        _raise(self.prompting)
+        show_in_front(self.prompting)
 
     def show_shortcuts(self) -> None:
         """Open the sheet of shortcuts."""
         if self.shortcuts is None:
             self.shortcuts = ShortcutsDialog(self._window.menuBar(), self._window)
         self.shortcuts.refresh()
-        _raise(self.shortcuts)
+        show_in_front(self.shortcuts)
 
     def report(self) -> None:
         """Copy the diagnostics, and open where they are to be sent."""
@@ -92,9 +89,3 @@ class Help(QObject):
 
     def _show_about(self) -> None:
         show_about(self._choices.machine, self._window)
-
-
-def _raise(dialog: QDialog) -> None:
-    dialog.show()
-    dialog.raise_()
-    dialog.activateWindow()

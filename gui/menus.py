@@ -21,6 +21,7 @@ from mlxvid.gui.dialogs.general_page import APPEARANCES
 from mlxvid.gui.gallery.panel import GalleryPanel
 from mlxvid.gui.player.stage import Stage
 from mlxvid.gui.queue.panel import QueuePanel
+from mlxvid.gui.widgets.actions import add_action
 
 from .undo import UndoActions
 
@@ -93,12 +94,7 @@ class Menus(QObject):
         keys: QKeySequence.StandardKey | str | None,
         then: Callable[[], object],
     ) -> QAction:
-        action = QAction(text, self._window)
-        if keys is not None:
-            action.setShortcut(QKeySequence(keys))
-        action.triggered.connect(lambda: then())
-        menu.addAction(action)
-        return action
+        return add_action(menu, text, keys, then, self._window)
 
     def _fill_file(self) -> None:
         window = self._window

@@ -1,27 +1,23 @@
-"""Takes and grids in the window: asking for them, showing them, and what was rejected of them."""
+"""Takes and grids in the window: asking for them and showing them."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtGui import QAction, QKeySequence, QUndoStack
+from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QWidget
 
 from mlxvid.errors import SettingError
 from mlxvid.gui.compose.panel import ComposePanel
-from mlxvid.gui.core.clips_table import ClipRow
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.job_requests import plan_of
 from mlxvid.gui.core.jobs import Job
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.core.times import expected
-from mlxvid.gui.core.trash_clips import TrashClips
 from mlxvid.gui.gallery.panel import GalleryPanel
 from mlxvid.gui.player.stage import Stage
 from mlxvid.gui.takes.dialog import GridDialog
 from mlxvid.gui.takes.panel import TakesPanel
 from mlxvid.gui.widgets.notices import Notice, NoticeBar
-
-_REJECTED = "rejected"
 
 
 class SideBySide(QObject):
@@ -37,7 +33,6 @@ class SideBySide(QObject):
         compose: ComposePanel,
         database: Database,
         runner: Runner,
-        undo_stack: QUndoStack,
         bar: NoticeBar,
     ):
         super().__init__(window)
@@ -47,13 +42,11 @@ class SideBySide(QObject):
         self._compose = compose
         self._database = database
         self._runner = runner
-        self._undo_stack = undo_stack
         self._bar = bar
         self.takes = TakesPanel(database)
         stage.add_page(self.takes, self.takes.playhead)
         self.takes.open_clip.connect(stage.open_clip)
         self.takes.left.connect(stage.close_compare)
-        self.takes.rejected.connect(self._trash)
         self.takes.message.connect(lambda text: bar.show_notice(Notice(text)))
         self.takes.warning.connect(self._warn)
         gallery.compare_takes.connect(self.show_takes)
@@ -61,7 +54,6 @@ class SideBySide(QObject):
         self.grid_action.setShortcut(QKeySequence("Ctrl+Shift+G"))
         self.grid_action.triggered.connect(self.ask_for_grid)
         self.grid_action.setToolTip("A clip for every pair of values of two settings")
-        undo_stack.indexChanged.connect(lambda _: bar.withdraw(_REJECTED))
 
     def show_takes(self) -> None:
         """Show the clips that are selected; of a single one, those made with it."""
@@ -93,18 +85,6 @@ class SideBySide(QObject):
             times.append(expected(job.settings, self._database, machine, planned))
         known = [time for time in times if time is not None]
         return str(sum(known[1:], known[0])) if known and len(known) == len(times) else ""
-
-    # --- what was rejected ------------------------------------------------------------------------
-
-    def _trash(self, clips: list[ClipRow]) -> None:
-        command = TrashClips(self._database, clips)
-        self._undo_stack.push(command)
-        for failure in command.failures:
-            self._warn(failure)
-        if command.moved:
-            what = "1 clip was" if command.moved == 1 else f"{command.moved} clips were"
-            undo = ("Put Back", self._undo_stack.undo)
-            self._bar.show_notice(Notice(f"{what} moved to the Trash.", [undo], name=_REJECTED))
 
     def _warn(self, text: str) -> None:
         self._bar.show_notice(Notice(text, wrong=True))

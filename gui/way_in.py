@@ -16,6 +16,7 @@ from mlxvid.gui.core.jobs import Job
 from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.runner import Runner
+from mlxvid.gui.models.bar import FetchBar
 from mlxvid.gui.opening import Opening
 from mlxvid.gui.player.stage import Stage
 from mlxvid.gui.welcome.page import WelcomePage
@@ -58,6 +59,9 @@ class WayIn(QObject):
         self._jobs = jobs
         compose.plan_line.is_fetched = lambda name: name in self._fetched
         jobs.changed.connect(self._note_download)
+        self.fetch_bar = FetchBar(jobs, self._title_of)
+        self.fetch_bar.show_model.connect(tools.show_model)
+        stage.layout().addWidget(self.fetch_bar)
 
     def watch(
         self, database: Database, runner: Runner, choices: Choices, preferences: Preferences
@@ -84,6 +88,10 @@ class WayIn(QObject):
         if under_way != (name in self._fetched):
             self._fetched ^= {name}
             self._compose.replan()
+
+    def _title_of(self, name: str) -> str:
+        choice = self._choices.find(name)
+        return choice.title if choice is not None else Path(name).name
 
     def _try(self, name: str, prompt: str) -> None:
         self._compose.apply_settings({"model": name, "prompt": prompt})

@@ -8,9 +8,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import (
-    QAction,
     QCloseEvent,
     QDragEnterEvent,
     QDropEvent,
@@ -41,6 +40,7 @@ from mlxvid.gui.queue.panel import QueuePanel
 from mlxvid.gui.queue.tally import Tally
 from mlxvid.gui.queue.when_done import WhenDone
 from mlxvid.gui.welcome.page import WelcomePage
+from mlxvid.gui.widgets.front import show_in_front
 from mlxvid.gui.widgets.notices import NoticeBar
 from mlxvid.gui.widgets.overlay import Overlay
 
@@ -54,14 +54,11 @@ from .several import SeveralPictures
 from .side_by_side import SideBySide
 from .side_fold import SideFold
 from .tool_windows import ToolWindows
+from .trashing import Trashing
 from .way_in import WayIn
+from .window_layout import WindowLayout
 
 VARIATIONS = 4
-# Widths to begin with, in pixels at a 9 point font.
-_COMPOSE_WIDTH = 330
-_SIDE_WIDTH = 290
-_SIZE = (1440, 900)
-_TITLE_BAR = 32
 
 
 class Window(QMainWindow):
@@ -114,15 +111,17 @@ class Window(QMainWindow):
             self.compose,
             database,
             self.runner,
-            self.undo_stack,
             self.notices,
         )
+        self.trashing = Trashing(database, self.undo_stack, self.notices, self)
         self._arrange()
         panels = Panels(self.compose, self.stage, self.gallery, self.queue, self.side)
         self.menus = Menus(self, panels, self.runner, self.choices, preferences, self.undo_stack)
         self.tools = ToolWindows(
             self, self.menus.window_menu, database, self.choices, preferences, self.model_jobs
         )
+        shown = (self.menus.compose_panel, self.menus.side_panel, self.stage.info)
+        self.window_layout = WindowLayout(self, self.splitter, shown, preferences)
         self.side_fold = SideFold(self, self.splitter, self.side, self.menus.side_panel)
         self.way_in = WayIn(
             self.welcome,
@@ -146,7 +145,7 @@ class Window(QMainWindow):
         )
         self._connect()
         self.way_in.watch(database, self.runner, self.choices, preferences)
-        self._restore()
+        self.window_layout.restore()
         self._show_queue_length()
         if left_over:
             self.show_side(self.queue)
@@ -216,6 +215,8 @@ class Window(QMainWindow):
         self.stage.inspector.use_seed.connect(self.compose.seed.keep)
         self.stage.player.export_asked.connect(self.exports.ask)
         self.gallery.export_asked.connect(self.exports.ask)
+        self.gallery.discarded.connect(self.trashing.discard)
+        self.side_by_side.takes.rejected.connect(self.trashing.discard)
         self.gallery.open_clip.connect(self.stage.open_clip)
         player = self.stage.player
         player.viewed.connect(lambda: self.gallery.set_in_view(player.path))
@@ -310,27 +311,7 @@ class Window(QMainWindow):
 
     def show_in_front(self) -> None:
         """Show the window, minimized or behind others."""
-        self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
-        self.show()
-        self.raise_()
-        self.activateWindow()
-
-    def _restore(self) -> None:
-        if not self.restoreGeometry(self.preferences.bytes("geometry")):
-            room = self.screen().availableSize() - QSize(0, _TITLE_BAR)
-            self.resize(QSize(*_SIZE).boundedTo(room))
-        if not self.splitter.restoreState(self.preferences.bytes("splitter")):
-            scale = self.fontInfo().pointSizeF() / 9
-            left = round(_COMPOSE_WIDTH * scale)
-            right = round(_SIDE_WIDTH * scale)
-            self.splitter.setSizes([left, max(1, self.width() - left - right), right])
-        panels_shown = self.preferences.recall("panels", [])
-        for panel, visible in zip(self._panels(), panels_shown, strict=False):
-            panel.setChecked(bool(visible))
-
-    def _panels(self) -> list[QAction]:
-        """The menu entries that show and hide the panels."""
-        return [self.menus.compose_panel, self.menus.side_panel, self.stage.info]
+        show_in_front(self)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Save the window's state and end the worker; ask first if something is under way."""
@@ -352,11 +333,8 @@ class Window(QMainWindow):
     def _keep_state(self) -> bool:
         """Keep the fields and the window's size for the next start; whether it could be done."""
         self.compose.save()
-        self.preferences.set_bytes("geometry", self.saveGeometry())
-        self.preferences.set_bytes("splitter", self.splitter.saveState())
         compose = self.menus.compose_panel.isChecked()
-        panels = [compose, self.side_fold.wanted, self.stage.info.isChecked()]
-        self.preferences.remember("panels", panels)
+        self.window_layout.keep([compose, self.side_fold.wanted, self.stage.info.isChecked()])
         return self.preferences.save()
 
     def _works(self) -> list[Work]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from pathlib import Path
 
 import platformdirs
 
 from .errors import MediaError, MlxvidError
+
+SPARE = 10**9
+"""Bytes left free on a disk: a system with none at all does not survive."""
 
 # What a path can lead to besides a regular file. Opening some of these waits for ever, and some
 # never end.
@@ -31,6 +35,16 @@ def models_folder() -> Path | None:
     """The folder for models that MLXVID_MODELS names, such as one on another disk; else None."""
     given = os.environ.get("MLXVID_MODELS")
     return Path(given).expanduser() if given else None
+
+
+def existing(folder: Path) -> Path:
+    """A folder, or of one that is not there yet the nearest around it that is."""
+    return next(place for place in (folder, *folder.parents) if place.exists())
+
+
+def free_bytes(folder: Path) -> int:
+    """What is free on the disk of a folder, which need not be there yet."""
+    return shutil.disk_usage(existing(folder)).free
 
 
 def require_regular(path: str | os.PathLike, error: type[MlxvidError] = MediaError) -> None:

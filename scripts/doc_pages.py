@@ -6,6 +6,7 @@ is not kept in the repository.
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import pkgutil
 import re
@@ -319,8 +320,11 @@ def write_reference() -> None:
     pdoc.pdoc("mlxvid", "mlxvid.convert", output_directory=REFERENCE)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Write the pages and the reference."""
+    argparse.ArgumentParser(
+        prog="scripts/docs", description="Write the pages of docs/ that are made from the code."
+    ).parse_args(argv)
     SETTINGS_PAGE.write_text(settings_page(), encoding="utf-8")
     text = MODELS_PAGE.read_text(encoding="utf-8")
     MODELS_PAGE.write_text(models_page(text), encoding="utf-8")

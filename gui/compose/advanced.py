@@ -98,7 +98,7 @@ class AdvancedBox(QWidget):
 
     def tell(self, line: str) -> None:
         """Tell in the line what is folded away."""
-        self._fold.set_line(line)
+        self._fold.set_line(line, of_facts=True)
 
     @property
     def open(self) -> bool:

@@ -11,8 +11,9 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from mlxvid.errors import MlxvidError
-from mlxvid.gui.core.choices import GB, Choice
+from mlxvid.gui.core.choices import Choice
 from mlxvid.gui.core.database import Database
+from mlxvid.gui.core.disks import GB
 from mlxvid.gui.core.fetching import bytes_to_fetch, why_not
 from mlxvid.gui.core.job_requests import alternative_text, plan_of
 from mlxvid.gui.core.messages import shown

@@ -31,7 +31,7 @@ class PromptsButton(QToolButton):
         self._database = database
         self.popup = PromptsPopup(SavedPrompts(preferences), database.prompts, self)
         self.popup.chosen.connect(self._take)
-        self.popup.removed.connect(self._keep)
+        self.popup.removed.connect(self._follow)
         self.setObjectName("prompts_button")
         self.setIcon(icon("history"))
         self.setAccessibleName("Saved and earlier prompts")
@@ -52,6 +52,10 @@ class PromptsButton(QToolButton):
             self._negative.fit()
         self._edit.setFocus()
 
-    def _keep(self, removed: SavedPrompt) -> None:
-        """What was saved is an earlier prompt now, so that it isn't lost."""
-        self._database.add_prompt(removed.prompt)
+    def _follow(self, removed: SavedPrompt) -> None:
+        """What was saved is an earlier prompt now, so that it isn't lost; that one can go, too."""
+        if removed.name:
+            self._database.add_prompt(removed.prompt)
+        else:
+            self._database.forget_prompt(removed.prompt)
+        self._edit.set_history(self._database.prompts())

@@ -146,17 +146,20 @@ class PromptsPopup(QFrame):
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addAction("Use", lambda: self._take(item))
-        delete = menu.addAction("Delete", lambda: self._remove(item))
-        delete.setEnabled(bool(item.data(_ENTRY).name))
+        menu.addAction("Delete", lambda: self._remove(item))
         menu.popup(self.list.viewport().mapToGlobal(place))
 
     def _remove(self, item: QListWidgetItem | None) -> None:
-        """Delete a saved prompt; earlier ones go by themselves."""
-        entry = item.data(_ENTRY) if item else None
-        if entry and entry.name:
+        """Delete a prompt, and go to the next."""
+        if item is None:
+            return
+        place = self.list.row(item)
+        entry = item.data(_ENTRY)
+        if entry.name:
             self._saved.remove(entry.name)
-            self.removed.emit(entry)
-            self._fill()
+        self.removed.emit(entry)
+        self._fill()
+        self.list.setCurrentRow(min(place, self.list.count() - 1))
 
 
 def _item(entry: SavedPrompt) -> QListWidgetItem:

@@ -25,13 +25,12 @@ from PySide6.QtWidgets import QAbstractButton, QFileDialog, QMenu, QSizePolicy
 from mlxvid.errors import MlxvidError
 from mlxvid.gui.core.drops import check_clip, files_in, is_film, picture_in, picture_thumbnail
 from mlxvid.gui.core.messages import shown
-from mlxvid.gui.widgets.icons import icon
+from mlxvid.gui.widgets.icons import icon, icon_side
 from mlxvid.gui.widgets.theme import ON_STAGE, colours, small_font
 
 from .crop import dim_rest, kept_part
 
 _SIDE = 60
-_ICON = 20
 _ENDINGS = "*.png *.jpg *.jpeg *.heic *.heif *.webp *.avif *.bmp *.tif *.tiff *.gif"
 _FILMS = "*.mp4 *.webm *.mov *.m4v *.mkv *.avi"
 _FILTER = f"Pictures ({_ENDINGS});;All files (*)"
@@ -237,7 +236,8 @@ class PictureWell(QAbstractButton):
         painter.drawRoundedRect(frame, 6, 6)
 
     def _paint_icon(self, painter: QPainter, space: QRect) -> None:
-        place = QRect(0, 0, _ICON, _ICON)
+        side = icon_side(self.font())
+        place = QRect(0, 0, side, side)
         place.moveCenter(space.center())
         role = QPalette.ColorRole.PlaceholderText
         if self._path:

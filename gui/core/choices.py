@@ -26,6 +26,7 @@ from mlxvid.model.machine import GIB, Machine
 from mlxvid.model.tiny import FOLDER
 from mlxvid.run.planning import plan
 
+from .disks import GB
 from .licences import licence_to_accept
 from .machine import machine_from, machine_without_mlx
 from .messages import shown
@@ -34,7 +35,6 @@ from .preferences import Preferences
 
 CHOICE = Qt.ItemDataRole.UserRole
 NOTE = Qt.ItemDataRole.UserRole + 1
-GB = 1e9
 
 
 @dataclass(frozen=True)

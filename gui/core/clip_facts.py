@@ -98,7 +98,7 @@ def _asked(settings: dict[str, Any]) -> Facts | None:
 
 
 def _measures(measures: Facts) -> list[Fact]:
-    found = [_plain("size", "Size", f"{measures.width} × {measures.height}")]
+    found = [_plain("size", "Size", f"{measures.width}×{measures.height}")]
     if measures.frames:
         found.append(_plain("length", "Length", length_text(measures.frames, measures.fps)))
     return [*found, _plain("rate", "Rate", f"{measures.fps:g} fps")]

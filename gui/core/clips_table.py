@@ -156,14 +156,15 @@ class ClipsTable(Statements):
             for number in ids:
                 change.run("UPDATE clips SET favourite = ? WHERE id = ?", int(favourite), number)
 
-    def restore_clip(self, clip: ClipRow) -> None:
-        """Put a clip back that was removed, as it was."""
-        values = {name: getattr(clip, name) for name in _COLUMNS}
-        values |= {"path": str(clip.path), "settings": json.dumps(clip.settings)}
-        names = ", ".join(values)
-        marks = ", ".join("?" for _ in values)
-        with self.change(lambda: self.clips_changed.emit([clip.id])) as change:
-            change.run(f"INSERT INTO clips ({names}) VALUES ({marks})", *values.values())
+    def restore_clips(self, clips: list[ClipRow]) -> None:
+        """Put clips back that were removed, as they were."""
+        names = ", ".join(_COLUMNS)
+        marks = ", ".join("?" for _ in _COLUMNS)
+        with self.change(lambda: self.clips_changed.emit([clip.id for clip in clips])) as change:
+            for clip in clips:
+                values = {name: getattr(clip, name) for name in _COLUMNS}
+                values |= {"path": str(clip.path), "settings": json.dumps(clip.settings)}
+                change.run(f"INSERT INTO clips ({names}) VALUES ({marks})", *values.values())
 
     def move_clips(self, paths: Mapping[int, Path]) -> None:
         """Give clips, by their ids, other files; a clip that had one of these goes."""
@@ -176,10 +177,11 @@ class ClipsTable(Statements):
                 change.run("DELETE FROM clips WHERE path = ? AND id != ?", str(path), number)
                 change.run("UPDATE clips SET path = ? WHERE id = ?", str(path), number)
 
-    def remove_clip(self, number: int) -> None:
-        """Remove a clip from the library; its file stays."""
-        with self.change(lambda: self.clips_changed.emit([number])) as change:
-            change.run("DELETE FROM clips WHERE id = ?", number)
+    def remove_clips(self, ids: list[int]) -> None:
+        """Remove clips from the library; their files stay."""
+        with self.change(lambda: self.clips_changed.emit(ids)) as change:
+            for number in ids:
+                change.run("DELETE FROM clips WHERE id = ?", number)
 
 
 def _insert(change: Change, clip: FoundClip, job: int | None) -> None:

@@ -62,6 +62,11 @@ class Database(ClipsTable, JobsTable, HistoryTable):
                 PROMPTS_KEPT,
             )
 
+    def forget_prompt(self, text: str) -> None:
+        """Take a prompt out of those used before."""
+        with self.change() as change:
+            change.run("DELETE FROM prompts WHERE negative = 0 AND text = ?", text)
+
     def prompts(self, negative: bool = False) -> list[str]:
         """The prompts used, the latest first."""
         sql = "SELECT text FROM prompts WHERE negative = ? ORDER BY used DESC"

@@ -112,8 +112,9 @@ def _begun_anew(path: Path, error: sqlite3.DatabaseError) -> tuple[sqlite3.Conne
 
 
 def _in_memory(path: Path, error: Exception) -> tuple[sqlite3.Connection, str]:
+    why = error.strerror if isinstance(error, OSError) else error
     return _connect(":memory:"), (
-        f"{path} can't be opened ({error}), so nothing is kept when you quit: check the disk and "
+        f"{path} can't be opened ({why}), so nothing is kept when you quit: check the disk and "
         "the folder's permissions."
     )
 

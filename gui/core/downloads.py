@@ -124,6 +124,11 @@ class ModelJobs(QObject):
         return name in self._paused
 
     @property
+    def names(self) -> list[str]:
+        """The models that jobs are at work for, the first begun first."""
+        return list(self._jobs)
+
+    @property
     def busy(self) -> bool:
         """Whether any job is at work."""
         return bool(self._jobs)

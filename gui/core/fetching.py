@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,15 +9,14 @@ from PySide6.QtCore import QObject, Signal
 
 from mlxvid import hub
 from mlxvid.model.card import Card
+from mlxvid.paths import free_bytes
 
-from .choices import GB, Choice, Choices
+from .choices import Choice, Choices
 from .database import Database
+from .disks import lack, unwritable
 from .downloads import ModelJobs, job_text
 from .jobs import Job, State
 from .runner import Runner
-
-# Bytes that are left free on the disk: a system with none at all does not survive.
-SPARE = 10**9
 
 
 class Fetching(QObject):
@@ -64,6 +62,13 @@ class Fetching(QObject):
             if self._choices.lacks(job.settings):
                 self._jobs.forget(job.settings["model"])
         self._look()
+        self.changed.emit()
+
+    def rests(self, job: Job) -> bool:
+        """Whether a job waits for a model whose download has failed or was paused."""
+        name = str(job.settings.get("model"))
+        stopped = self._jobs.is_paused(name) or bool(self._jobs.failure(name))
+        return stopped and job.state is State.WAITING and self._choices.lacks(job.settings)
 
     def again(self, name: str) -> None:
         """Try a download again that failed."""
@@ -133,12 +138,4 @@ def why_not(choice: Choice) -> str:
     if choice.has_terms:
         return "Its licence has conditions to accept first: get it in the Models window."
     folder = hub.hub_cache_folder()
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    free = shutil.disk_usage(there).free
-    needed = bytes_to_fetch(card) + SPARE
-    if needed > free:
-        return (
-            f"Its download needs {needed / GB:.1f} GB on the disk of {folder}, which has "
-            f"{free / GB:.1f} GB free: make room, or choose another folder in Settings."
-        )
-    return ""
+    return unwritable(folder) or lack(bytes_to_fetch(card), folder, free_bytes(folder))

@@ -124,7 +124,7 @@ def _denoiser_size(card: Card) -> int:
 
 
 def _operations(card: Card, machine: Machine) -> float:
-    """Operations of its usual clip in the denoiser's matrices, two for a parameter and token."""
+    """Floating-point operations of its usual clip's steps."""
     usual = card.defaults
-    calls = usual.steps * card.passes(usual.guidance)
-    return 2e8 * _denoiser_size(card) * plan(card, machine=machine).tokens * calls
+    passes = usual.steps * card.passes(usual.guidance)
+    return passes * plan(card, machine=machine).operations["denoise"]

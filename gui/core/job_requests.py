@@ -12,6 +12,8 @@ from mlxvid.model.settings import loading, making
 from mlxvid.run.guess import passes_of
 from mlxvid.run.planning import Alternative, Plan, plan
 
+from .jobs import Job
+
 # The share of a machine's memory from which on a clip is likely to have run out of it.
 TIGHT = 0.75
 
@@ -25,6 +27,18 @@ def loading_of(settings: dict[str, Any]) -> dict[str, Any]:
 def making_of(settings: dict[str, Any]) -> dict[str, Any]:
     """What Pipeline.generate takes."""
     return {name: settings[name] for name in making() if settings.get(name) not in (None, "", {})}
+
+
+def options_of(job: Job) -> dict[str, Any]:
+    """What a generate request says of a job besides its settings."""
+    options: dict[str, Any] = {}
+    if job.resume:
+        options["resume"] = True
+    if job.settings.get("force"):
+        options["force"] = True
+    if job.settings.get("digests"):  # of a clip that is made again
+        options["digests"] = job.settings["digests"]
+    return options
 
 
 def plan_of(settings: dict[str, Any], machine: Machine) -> Plan:

@@ -23,7 +23,7 @@ _ELSEWHERE = (
         "choose another folder for unfinished clips in Settings",
     ),
     (
-        r"set (?:HF_HOME|MLXVID_MODELS) to a(?:nother)? folder(?: on another disk)?",
+        r"set MLXVID_MODELS to a(?:nother)? folder(?: on another disk)?",
         "choose another folder for models in Settings",
     ),
     (r"log in with `hf auth login`", "set your token in Settings"),

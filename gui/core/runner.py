@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
 from collections.abc import Callable
@@ -13,17 +12,20 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from mlxvid.errors import MediaError
 from mlxvid.metal_errors import MEMORY, MetalError
 from mlxvid.model.machine import Machine
 
 from .choices import Choices
 from .database import Database
-from .file_names import free_path
-from .job_requests import is_tight, lighter, loading_of, making_of, work_of
+from .job_requests import is_tight, lighter, loading_of, making_of, options_of, work_of
 from .jobs import Job, State, first_ready
+from .loads import Loads
 from .messages import shown
+from .places import Places
 from .preferences import Preferences
 from .previews import Previews
+from .records import Records
 from .statements import NOTHING
 from .worker_client import KILLED, WorkerClient
 
@@ -73,18 +75,13 @@ class Runner(QObject):
         self.cancelling = False
         self._wanted = (State.CANCELLED, "")  # of the job that is being stopped
         self._began = 0.0  # on the monotonic clock
-        self._output: Path | None = None
         self._deaths = 0
         self._outdated = False  # whether the worker began before a change that it must know
         self._retried: set[int] = set()  # jobs that go on after the GPU failed, in smaller pieces
-        self._loads: dict[str, dict[str, Any]] = {}  # open load requests by their ids
-        self._numbers = itertools.count(1)
-        # What could not be written of ended jobs, by their ids: these are not begun again.
-        self._owed: dict[int, Callable[[], bool]] = {}
+        self._loads = Loads(client)
+        self._records = Records()
         self.unsaved: set[int] = set()
-        self._elsewhere: dict[int, Path] = {}  # where jobs are to be saved, by their ids
-        # What the worker has loaded, or will have before the next job.
-        self._loading: dict[str, Any] | None = None
+        self._places = Places(preferences)
         self._previews = Previews(self)
         self._previews.ready.connect(self._show_preview)
         client.ready.connect(choices.take_machine)
@@ -121,16 +118,14 @@ class Runner(QObject):
 
     def write_owed(self) -> bool:
         """Write down what could not be written before; whether nothing is left of it."""
-        for number, write in list(self._owed.items()):
-            if not write():
-                return False
-            del self._owed[number]
-        return True
+        return self._records.write_owed()
 
     def advance(self) -> None:
         """Begin the next waiting job whose model is here, if nothing runs."""
         if self.current is None and not self.paused:
-            job = first_ready(self._database.jobs(), self._choices.lacks, self._owed)
+            # What could not be written of an ended job: it isn't begun again.
+            owed = self._records.owed
+            job = first_ready(self._database.jobs(), self._choices.lacks, owed)
             if job is not None:
                 self._begin(job)
 
@@ -145,7 +140,7 @@ class Runner(QObject):
         self._wanted = (state, message)
         if self.current is not None and not self.cancelling:
             self.cancelling = True
-            for number in (*self._loads, self.current.number):
+            for number in (*self._loads.open, self.current.number):
                 self._client.cancel(number)
             self.changed.emit()
 
@@ -167,7 +162,7 @@ class Runner(QObject):
         """Load a model before it is needed, if it is on the disk and nothing runs."""
         choice = self._choices.find(name)
         if self.current is None and choice is not None and choice.here and not choice.obstacle:
-            self._load(loading_of({"model": name}))
+            self._loads.ask(loading_of({"model": name}))
 
     def resume(self, number: int) -> None:
         """Let a job that ended early wait again, to go on from its checkpoint, if one was kept."""
@@ -180,23 +175,17 @@ class Runner(QObject):
 
     def save_elsewhere(self, number: int, path: Path) -> None:
         """Resume a job, and save its clip as this file."""
-        self._elsewhere[number] = path
+        self._places.choose(number, path)
         self.resume(number)
 
     # --- from begin to end ------------------------------------------------------------------------
 
     def _begin(self, job: Job) -> None:
-        output = self._elsewhere.get(job.number)
-        folder = output.parent if output else self._preferences.clips_folder
+        self._began = time.monotonic()
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            self._preferences.paused = True
-            self.halted.emit(
-                f"{folder} can't be made ({error.strerror}): choose another folder for clips, then "
-                "resume the queue."
-            )
-            self.changed.emit()
+            output = self._places.file_of(job)
+        except MediaError as error:
+            self._refuse(job, str(error))
             return
         self._end_outdated()
         self.current = job
@@ -207,48 +196,39 @@ class Runner(QObject):
             self.changed.emit()
             return
         self.cancelling = False
-        self._began = time.monotonic()
         self.unsaved.discard(job.number)
-        pattern = self._preferences.file_names
-        self._output = output or free_path(job.settings, folder, pattern)
         self.started.emit(job)
         self.changed.emit()
-        self._load(loading_of(job.settings))
+        self._loads.ask(loading_of(job.settings))
         if self.current is not job:  # the worker could not even be started
             return
-        options: dict[str, Any] = {"previews": self._preferences.previews}
-        if job.resume:
-            options["resume"] = True
-        if job.settings.get("force"):
-            options["force"] = True
-        if job.settings.get("digests"):  # of a clip that is made again
-            options["digests"] = job.settings["digests"]
+        options = options_of(job) | {"previews": self._preferences.previews}
         if job.number in self._retried:
             options["smaller_pieces"] = True
-        self._client.generate(job.number, str(self._output), making_of(job.settings), **options)
+        self._client.generate(job.number, str(output), making_of(job.settings), **options)
+
+    def _refuse(self, job: Job, why: str) -> None:
+        """Rest the queue for want of a place; a job that has one of its own fails alone."""
+        if self._places.forget(job.number):
+            self.current = job
+            self.unsaved.add(job.number)
+            self._end(State.FAILED, f"{why}: choose another place. {KEPT}")
+            return
+        self._preferences.paused = True
+        self.halted.emit(f"{why}, so the queue is paused: choose another folder, then resume it.")
+        self.changed.emit()
 
     def _end_outdated(self) -> None:
         if self._outdated:
             self._outdated = False
             self._client.retire()
-            self._loading = None
-            self._loads.clear()
-
-    def _load(self, loading: dict[str, Any]) -> None:
-        """Ask for a model, unless the worker has it already or was asked before."""
-        if loading == self._loading and self._client.alive:
-            return
-        number = f"load-{next(self._numbers)}"
-        self._loading = loading
-        self._loads[number] = loading
-        self._client.load(number, loading)
+            self._loads.forget()
 
     def _record(self, job: Job, write: Callable[[], bool]) -> None:
         """Write down what became of a job; where that can't be done the queue rests, and it is
         written when the queue is resumed.
         """
-        if not write():
-            self._owed[job.number] = write
+        if not self._records.write(job.number, write):
             self._halt_unwritten()
 
     def _halt_unwritten(self) -> None:
@@ -277,7 +257,7 @@ class Runner(QObject):
         number = event.get("id")
         if event["event"] == "note":
             self.noted.emit(shown(event["text"]))
-        elif number in self._loads:
+        elif number in self._loads.open:
             self._receive_of_load(event)
         elif self.current is not None and number == self.current.id:
             self._receive_of_job(self.current, event)
@@ -287,13 +267,10 @@ class Runner(QObject):
             if self.current is not None:
                 self.progressed.emit(self.current, event)
             return
-        loading = self._loads.pop(event["id"])
+        model = self._loads.end(event)
         if event["event"] == "loaded":
-            self._choices.note_loaded(loading["model"])
-            return
-        if self._loading == loading:
-            self._loading = None
-        if event["event"] == "error" and self.current is None:
+            self._choices.note_loaded(model)
+        elif event["event"] == "error" and self.current is None:
             self.noted.emit(shown(event["message"]))
 
     def _receive_of_job(self, job: Job, event: dict[str, Any]) -> None:
@@ -303,7 +280,8 @@ class Runner(QObject):
             self._previews.show(event)
         elif event["event"] == "saved":
             self._keep(job, event)
-        elif event["event"] == "cancelled":
+        # Else another program has ended the generator, which `died` tells.
+        elif event["event"] == "cancelled" and self.cancelling:
             state, message = self._wanted
             if state is State.CANCELLED:
                 late = "Cancelled; Resume makes the clip, which is denoised already."
@@ -357,8 +335,7 @@ class Runner(QObject):
             self.previewed.emit(frames, float(self.current.settings.get("fps") or 16))
 
     def _interrupt(self, how: str, failure: MetalError | None) -> None:
-        self._loading = None
-        self._loads.clear()
+        self._loads.forget()
         if self.current is None:
             return
         if how == KILLED and failure is None and is_tight(self.current.settings, self.machine):

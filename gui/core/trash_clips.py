@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PySide6.QtGui import QUndoCommand
@@ -19,44 +19,52 @@ from .trash import move_to_trash
 class TrashClips(QUndoCommand):
     """Move the files of clips to the Trash, and the clips out of the library.
 
-    What can't be moved stays in both, and what can't be put back stays in the Trash; `failures` has
-    a sentence for each.
+    What can't be moved stays in both, and what can't be put back stays in the Trash; `failed` gets
+    a sentence for each. A clip whose file is missing leaves the library alone.
     """
 
-    def __init__(self, database: Database, clips: Sequence[ClipRow]):
+    def __init__(self, database: Database, clips: Sequence[ClipRow], failed: Callable[[str], None]):
         super().__init__("Move to Trash")
         self._database = database
         self._clips = list(clips)
-        self._places: dict[int, Path] = {}  # in the Trash, by the ids of the clips
-        self.failures: list[str] = []
+        self._failed = failed
+        self._places: dict[int, Path | None] = {}  # by the ids of the clips that went
 
     def redo(self) -> None:
-        self.failures = []
+        self._places = {}
         for clip in self._clips:
             try:
-                if clip.path.exists():
-                    self._places[clip.id] = move_to_trash(clip.path)
+                self._places[clip.id] = move_to_trash(clip.path) if clip.path.exists() else None
             except MediaError as error:
-                self.failures.append(shown(error))
-            else:
-                self._database.remove_clip(clip.id)
+                self._failed(shown(error))
+        self._database.remove_clips(list(self._places))
+        self.setObsolete(not self._places)
 
     def undo(self) -> None:
-        self.failures = []
-        for clip in self._clips:
-            place = self._places.pop(clip.id, None)
-            if place is None or clip.path.exists():
-                continue
-            try:
+        gone = [clip for clip in self._clips if clip.id in self._places]
+        back = [clip for clip in gone if self._is_back(clip, self._places[clip.id])]
+        self._database.restore_clips(back)
+
+    def _is_back(self, clip: ClipRow, place: Path | None) -> bool:
+        """Put a clip's file back, if it had one; whether that is done."""
+        if clip.path.exists():
+            return False  # another has that name now, or the clip came in again by itself
+        try:
+            if place is not None:
                 shutil.move(place, clip.path)
-            except OSError as error:
-                self.failures.append(
-                    f"{clip.path.name} can't be put back ({error.strerror}): look in the Trash."
-                )
-            else:
-                self._database.restore_clip(clip)
+        except OSError as error:
+            self._failed(
+                f"{clip.path.name} can't be put back ({error.strerror}): look in the Trash."
+            )
+            return False
+        return True
 
     @property
     def moved(self) -> int:
         """How many are in the Trash."""
-        return len(self._places)
+        return sum(place is not None for place in self._places.values())
+
+    @property
+    def forgotten(self) -> int:
+        """How many left the library that had no file."""
+        return len(self._places) - self.moved

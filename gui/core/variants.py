@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 from mlxvid.errors import MlxvidError
 from mlxvid.model.card import Card
@@ -14,35 +11,12 @@ from mlxvid.model.memory import DTYPE_BYTES, Weights, loaded_weights, stored_wei
 from mlxvid.run.planning import plan
 from mlxvid.weights.sizes import read_sizes
 
+from .disks import Disks
 from .fits import BITS
 from .messages import shown
 
-# Bytes that are left free on a disk: a system with none at all does not survive.
-SPARE = 10**9
-
-
-@dataclass(frozen=True)
-class Disks:
-    """Where downloads and copies go, and the bytes that are free there."""
-
-    downloads: Path
-    copies: Path
-    free_for_downloads: int
-    free_for_copies: int
-    one: bool
-
-    @classmethod
-    def at(cls, downloads: Path, copies: Path) -> Disks:
-        """Those of two folders, which need not exist. Reads the disk."""
-        first = _existing(downloads)
-        second = _existing(copies)
-        return cls(
-            downloads,
-            copies,
-            shutil.disk_usage(first).free,
-            shutil.disk_usage(second).free,
-            os.stat(first).st_dev == os.stat(second).st_dev,
-        )
+# Bytes of weights below which smaller copies are not worth their while.
+_SMALL = 10**9
 
 
 @dataclass(frozen=True)
@@ -78,7 +52,7 @@ def variants_of(card: Card, download: int, disks: Disks, machine: Machine) -> tu
         is_copy = bits is not None or card.is_in_files
         copy = _copy_bytes(card, weights, bits) if is_copy else 0
         memory, fits = _memory(card, bits, machine)
-        problem = _lack(download, copy, disks) if fits else memory
+        problem = disks.lack(download, copy) if fits else memory
         found.append(Variant(bits, download, copy, memory, problem))
     return tuple(found)
 
@@ -88,7 +62,7 @@ def _can_be_smaller(card: Card, weights: Weights) -> bool:
     types = {dtype for component in weights.values() for dtype in component}
     is_quantized = not types <= DTYPE_BYTES.keys()
     size = sum(sum(component.values()) for component in weights.values())
-    return not is_quantized and size > SPARE
+    return not is_quantized and size > _SMALL
 
 
 def _copy_bytes(card: Card, weights: Weights, bits: int | None) -> int:
@@ -116,23 +90,3 @@ def _memory(card: Card, bits: int | None, machine: Machine) -> tuple[str, bool]:
     if usual.fits:
         return f"Its usual clip takes about {needed}.", True
     return f"Its usual clip takes about {needed}: make smaller ones.", True
-
-
-def _lack(download: int, copy: int, disks: Disks) -> str:
-    """What a disk lacks for it; "" for nothing."""
-    needs = [(download, disks.downloads, disks.free_for_downloads)]
-    if disks.one:
-        needs = [(download + copy, disks.downloads, disks.free_for_downloads)]
-    else:
-        needs.append((copy, disks.copies, disks.free_for_copies))
-    for size, folder, free in needs:
-        if size and size + SPARE > free:
-            return (
-                f"{(size + SPARE) / 1e9:.1f} GB have to be free on the disk of {folder}, and "
-                f"{free / 1e9:.1f} GB are: make room, or choose another folder in Settings."
-            )
-    return ""
-
-
-def _existing(folder: Path) -> Path:
-    return next(place for place in (folder, *folder.parents) if place.exists())

@@ -29,6 +29,9 @@ SHOWN = 160
 # Lines of its standard error that are kept to explain a crash.
 LAST_WORDS = 50
 
+# What commands add to the number of a signal that they have ended with.
+EXIT_SIGNAL = 128
+
 _ENDS = ("loaded", "saved", "cancelled", "error")
 KILLED = "The generator was killed"
 _DEATHS: dict[int, str] = {
@@ -225,6 +228,8 @@ class WorkerClient(QObject):
         )  # a last line without an end
         if status == QProcess.ExitStatus.CrashExit:
             self._bury_crashed(code)
+        elif code - EXIT_SIGNAL in _DEATHS:  # it has taken the signal, and ended in good order
+            self._bury(_DEATHS[signal.Signals(code - EXIT_SIGNAL)])
         else:
             last = f": {self._last_words[-1]}" if self._last_words else ""
             self._bury(f"The generator ended by itself (code {code}){last}", self._failure())

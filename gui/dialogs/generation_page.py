@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QWidget
 
 from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.preferences import Preferences
-from mlxvid.gui.widgets.elided import DOT, ElidedLabel
+from mlxvid.gui.widgets.elided import DOT, FactsLabel
 from mlxvid.gui.widgets.fields import check, whole
 from mlxvid.model.machine import GIB
 
@@ -58,7 +58,7 @@ class GenerationPage(Page):
         choices.modelReset.connect(self._show_room)  # the worker knows the machine better
 
     def _beginning(self) -> QWidget:
-        self._begins = ElidedLabel()
+        self._begins = FactsLabel()
         self._begins.setAccessibleName("What new clips begin with")
         take = button("Use Current", "Begin with the current model and settings", self.take_current)
         take.setToolTip("Begin with the model and the settings that are in the fields now")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from mlxvid import hub
+from mlxvid.gui.core.disks import GB
 from mlxvid.gui.core.preferences import Preferences
-from mlxvid.model.machine import GIB
+from mlxvid.paths import free_bytes
 
 from .page import FolderRow, Page
 from .token_row import TokenRow
@@ -41,7 +41,5 @@ class ModelsPage(Page):
     def _show_folder(self) -> None:
         """The folder that is in use, and what is free on its disk."""
         folder = hub.hub_cache_folder()
-        there = next(place for place in (folder, *folder.parents) if place.exists())
-        free = shutil.disk_usage(there).free / GIB
-        self.folder.show_folder(folder, f", {free:,.0f} GiB free")
+        self.folder.show_folder(folder, f", {free_bytes(folder) / GB:,.0f} GB free")
         self.folder.reset.setEnabled(self._preferences.models_folder is not None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
-    QHBoxLayout,
     QLineEdit,
     QMenu,
     QPushButton,
@@ -15,7 +14,7 @@ from PySide6.QtWidgets import (
 
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.recipes import PRESETS, Recipe, packed, unpacked
-from mlxvid.gui.widgets.fields import choice, field_height, pick
+from mlxvid.gui.widgets.fields import choice, pick, with_button
 from mlxvid.gui.widgets.theme import faint_label, set_role
 
 CUSTOM = "Custom"
@@ -58,7 +57,7 @@ class PresetRow(QWidget):
         keep.setAutoDefault(False)
         keep.setAccessibleName("Save preset")
         keep.clicked.connect(self._save)
-        self._naming = _row(self._name, keep)
+        self._naming = with_button(self._name, keep)
         self._naming.hide()
         self._problem = faint_label()
         set_role(self._problem, "warning")
@@ -67,7 +66,7 @@ class PresetRow(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
-        column.addWidget(_row(self._names, self._more))
+        column.addWidget(with_button(self._names, self._more))
         column.addWidget(self._naming)
         column.addWidget(self._problem)
         self._fill()
@@ -122,16 +121,3 @@ class PresetRow(QWidget):
         kept = {name: packed(recipe) for name, recipe in self._own.items()}
         self._preferences.remember(_KEPT, kept)
         self._fill()
-
-
-def _row(field: QWidget, button: QWidget) -> QWidget:
-    """A field and the button that belongs to it."""
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(6)
-    layout.addWidget(field, 1)
-    layout.addWidget(button)
-    for widget in (field, button):
-        widget.setFixedHeight(field_height(widget))
-    return row

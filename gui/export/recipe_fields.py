@@ -78,7 +78,7 @@ class RecipeFields(QObject):
             return f"At most {side} pixels wide or high" if side else "As the clips are"
         source = self._sources[0]
         width, height = Recipe(side=side).size(source.width, source.height)
-        return f"{width} × {height}"
+        return f"{width}×{height}"
 
     def _rates(self, recipe: Recipe) -> list[tuple[str, object]]:
         own = {source.fps for source in self._sources}

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QDialogButtonBox,
     QFileDialog,
     QFormLayout,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QPushButton,
@@ -23,7 +22,7 @@ from mlxvid.gui.core.export_names import ending, free_copies, free_name, name_pr
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.recipes import ORIGINAL, Recipe, packed, unpacked
 from mlxvid.gui.widgets.elided import DOT, ElidedLabel
-from mlxvid.gui.widgets.fields import choice
+from mlxvid.gui.widgets.fields import choice, with_button
 from mlxvid.gui.widgets.theme import faint_label, set_role
 from mlxvid.media.encodings import ENCODINGS
 
@@ -87,7 +86,7 @@ class ExportSheet(QDialog):
         self._name.setObjectName("export-name")
         self._name.textEdited.connect(self._rename)
         self._ending = faint_label()
-        self._named = _row(self._name, self._ending)
+        self._named = with_button(self._name, self._ending)
         form.addRow("Name", self._named)
         self._place = ElidedLabel("", Qt.TextElideMode.ElideMiddle)
         self._place.setAccessibleName("Folder")
@@ -95,7 +94,7 @@ class ExportSheet(QDialog):
         choose.setAutoDefault(False)
         choose.setAccessibleName("Choose the folder")
         choose.clicked.connect(self._choose_folder)
-        form.addRow("Where", _row(self._place, choose))
+        form.addRow("Where", with_button(self._place, choose))
         self._facts = QLabel()
         self._facts.setWordWrap(True)
         self._facts.setMinimumHeight(3 * self._facts.fontMetrics().lineSpacing())
@@ -208,7 +207,7 @@ class ExportSheet(QDialog):
             width, height = recipe.size(source.width, source.height)
             seconds = recipe.seconds(source.count, source.fps)
             rate = recipe.rate(source.fps)
-            facts = DOT.join((f"{width} × {height}", f"{rate:g} fps", f"{seconds:.1f} s"))
+            facts = DOT.join((f"{width}×{height}", f"{rate:g} fps", f"{seconds:.1f} s"))
         hints = [recipe.format.hint]
         if recipe.format.master and all(s.path.suffix.lower() in LOSSY for s in self._sources):
             hints.append("no finer than the clip's own file")
@@ -224,13 +223,3 @@ def _usual_folder(preferences: Preferences) -> Path:
         return Path(last)
     movies = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.MoviesLocation)
     return Path(movies) if Path(movies).is_dir() else Path.home()
-
-
-def _row(field: QWidget, beside: QWidget) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(8)
-    layout.addWidget(field, 1)
-    layout.addWidget(beside)
-    return row

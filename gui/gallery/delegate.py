@@ -25,11 +25,11 @@ from PySide6.QtGui import (
     QPalette,
     QPen,
 )
-from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
+from PySide6.QtWidgets import QApplication, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from mlxvid.gui.core.clips_table import ClipRow
 from mlxvid.gui.widgets.elided import whole_parts
-from mlxvid.gui.widgets.icons import icon
+from mlxvid.gui.widgets.icons import icon, icon_side
 from mlxvid.gui.widgets.painting import fitted
 from mlxvid.gui.widgets.theme import Colours, colours, small_font
 
@@ -45,7 +45,6 @@ SHAPE = 0.625
 # Least width of a tile in pixels, to begin with.
 LEAST_WIDTH = 125
 RADIUS = 5
-STAR = 16
 # Size of the line of facts and of the length on the picture, to the app's font size.
 SMALL = 0.88
 
@@ -88,7 +87,8 @@ class GalleryDelegate(QStyledItemDelegate):
     def star_rect(self, tile: QRect) -> QRect:
         """Where a tile's star is drawn and clicked."""
         picture = _picture_rect(tile)
-        return QRect(picture.right() - STAR - 7, picture.top() + 5, STAR + 4, STAR + 4)
+        side = icon_side(QApplication.font()) + 2
+        return QRect(picture.right() - side - 3, picture.top() + 5, side, side)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         row: ClipRow = index.data(GalleryModel.ROW)

@@ -100,6 +100,14 @@ class GalleryModel(QAbstractListModel):
             self._opened ^= {index.data(self.ROW).group}
             self._show_matching()
 
+    def with_hidden(self, rows: list[ClipRow]) -> list[ClipRow]:
+        """Clips that are shown, with the takes that their tiles stand for."""
+        numbers = {row.id for row in rows}
+        closed = {number for number, stack in self._stacks.items() if not stack.opened}
+        groups = {row.group for row in rows if row.id in closed}
+        found = matching(self._all, self._words, self.arrangement)
+        return [row for row in found if row.id in numbers or row.group in groups]
+
     def set_in_view(self, path: Path | None) -> None:
         """Mark the clip that is on the stage; None for none of the library's."""
         before = self._viewed

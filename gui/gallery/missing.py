@@ -37,7 +37,7 @@ class MissingLine(QWidget):
         self._label.setObjectName("missing")
         self._label.setAccessibleName("Missing files")
         self.locate_button = _button("Locate…", "Choose where they are now", self.ask)
-        self.remove_button = _button("Remove…", "Take them out of the gallery", self.removed.emit)
+        self.remove_button = _button("Remove", "Take them out of the gallery", self.removed.emit)
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
         buttons.addWidget(self.locate_button)
@@ -55,7 +55,7 @@ class MissingLine(QWidget):
         self._rows = rows
         self.setVisible(bool(rows))
         if len(rows) == 1:
-            self._label.setText(f"{rows[0].path.name} is missing.")
+            self._label.setText(f"Missing: {rows[0].path.name}")
         else:
             self._label.setText(f"{len(rows)} files are missing.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from PySide6.QtCore import QObject, QSize, Signal
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QActionGroup
 from PySide6.QtWidgets import QMenu, QToolButton
 
@@ -61,7 +61,6 @@ class ViewOptions(QObject):
         self.menu.aboutToShow.connect(self._fill_models)
         self.button = QToolButton()
         self.button.setIcon(icon("sliders"))
-        self.button.setIconSize(QSize(18, 18))
         self.button.setToolTip("Sort, size and filter clips")
         self.button.setAccessibleName("Arrange clips")
         self.button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)

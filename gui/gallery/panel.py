@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QModelIndex, QPoint, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QModelIndex, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -25,20 +24,19 @@ from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.stills import keeping
 from mlxvid.gui.core.tasks import Task, Tasks
-from mlxvid.gui.core.trash import FILE_MANAGER, ON_MAC, move_to_trash, show_in_file_manager
+from mlxvid.gui.core.trash import FILE_MANAGER, ON_MAC, show_in_file_manager
 from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.theme import faint_label
 
 from .list_model import GalleryModel
 from .missing import MissingLine
 from .options import ViewOptions
-from .removal import removal_question
 from .thumbnails import Thumbnails
 from .view import GalleryView
 
 # Milliseconds without typing before a search starts.
 TYPING = 150
-EMPTY = "No clips yet.\nThe clips that you generate appear here."
+EMPTY = "No clips yet.\nWhat you generate appears here."
 NO_MATCH = "No clips match."
 
 
@@ -46,7 +44,8 @@ class GalleryPanel(QWidget):
     """The clips of the library; the signals say what the user wants done with them.
 
     stills: the folder for last frames (None: the temporary folder). extend_clip: the settings of
-    the clip to extend, its last frame as a picture, and its file. export_asked: Sources.
+    the clip to extend, its last frame as a picture, and its file. export_asked: Sources. discarded:
+    clips that are to leave the gallery.
     """
 
     open_clip = Signal(int)
@@ -57,6 +56,7 @@ class GalleryPanel(QWidget):
     compare = Signal(list)
     compare_takes = Signal()
     export_asked = Signal(list)
+    discarded = Signal(list)
     message = Signal(str)
     warning = Signal(str)
 
@@ -80,7 +80,7 @@ class GalleryPanel(QWidget):
         self.view.set_least_width(self.options.tile)
         self.missing = MissingLine(database)
         self.missing.located.connect(self._read_again)
-        self.missing.removed.connect(lambda: self._ask_about(self._missing(), True))
+        self.missing.removed.connect(lambda: self._discard(self._missing()))
         self.missing.message.connect(self.message)
         self.missing.warning.connect(self.warning)
         self._typing = QTimer(self)
@@ -127,7 +127,9 @@ class GalleryPanel(QWidget):
         )
         self.locate_action = self._action("Locate…", [], self.missing.ask)
         delete_keys = ["Ctrl+Backspace", "Delete"] if ON_MAC else ["Delete"]
-        self.delete_action = self._action("Move to Trash…", delete_keys, self.ask_to_delete)
+        self.delete_action = self._action(
+            "Move to Trash", delete_keys, lambda: self._discard(self._whole())
+        )
 
     def _action(
         self, text: str, keys: list[str], then: Callable[[], None], for_one: bool = False
@@ -154,7 +156,6 @@ class GalleryPanel(QWidget):
         self.search.textChanged.connect(self._typing.start)
         self.favourites = QToolButton()
         self.favourites.setIcon(icon("star"))
-        self.favourites.setIconSize(QSize(18, 18))
         self.favourites.setCheckable(True)
         self.favourites.setToolTip("Show only favourites")
         self.favourites.setAccessibleName("Show only favourites")
@@ -256,9 +257,16 @@ class GalleryPanel(QWidget):
     def _one(self) -> ClipRow:
         return self.view.rows()[0]
 
+    def _whole(self) -> list[ClipRow]:
+        """The selected clips, and the takes that stand behind them."""
+        return self.model.with_hidden(self.view.rows())
+
+    def _can_read(self, row: ClipRow) -> bool:
+        return self.thumbnails.broken(row.id) is None
+
     def _readable(self) -> list[ClipRow]:
         """The selected clips but those whose files can't be read."""
-        return [row for row in self.view.rows() if self.thumbnails.broken(row.id) is None]
+        return [row for row in self.view.rows() if self._can_read(row)]
 
     def _missing(self) -> list[ClipRow]:
         """The selected clips that have no files."""
@@ -325,7 +333,7 @@ class GalleryPanel(QWidget):
 
     def _export(self) -> None:
         sources = []
-        for row in self._readable():
+        for row in filter(self._can_read, self._whole()):
             sources.append(Source(row.path, row.frames, row.fps, row.width, row.height))
         self.export_asked.emit(sources)
 
@@ -348,27 +356,7 @@ class GalleryPanel(QWidget):
 
     # --- the trash --------------------------------------------------------------------------------
 
-    def ask_to_delete(self) -> None:
-        """Ask once for the whole selection."""
-        rows = self.view.rows()
-        self._ask_about(rows, len(self._missing()) == len(rows))
-
-    def _ask_about(self, rows: list[ClipRow], missing: bool) -> None:
-        box = removal_question(rows, missing, self)
-        box.accepted.connect(partial(self.delete, rows))
-        box.open()
-
-    def delete(self, rows: list[ClipRow]) -> None:
-        """Move files to the trash, and their clips out of the library.
-
-        A clip whose file can't be moved stays in both.
-        """
+    def _discard(self, rows: list[ClipRow]) -> None:
         for row in rows:
-            try:
-                if row.path.exists():
-                    move_to_trash(row.path)
-            except MediaError as error:
-                self.warning.emit(shown(error))
-            else:
-                self.thumbnails.forget(row.id)
-                self._database.remove_clip(row.id)
+            self.thumbnails.forget(row.id)  # it may come back with another file
+        self.discarded.emit(rows)

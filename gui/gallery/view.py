@@ -52,6 +52,9 @@ class GalleryView(QListView):
         self._since = 0.0
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._animate)
+        self._selected_goes = False
+        # Before the view's own: that takes what goes out of the selection.
+        model.rowsAboutToBeRemoved.connect(self._note_going)
         self.setModel(model)
         self.setItemDelegate(self._delegate)
         self.setAccessibleName("Gallery")
@@ -64,7 +67,7 @@ class GalleryView(QListView):
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setMouseTracking(True)
-        model.rowsAboutToBeRemoved.connect(self._leave)
+        model.rowsRemoved.connect(self._select_next)
         self._kept: tuple[list[int], int | None] = ([], None)
         model.modelAboutToBeReset.connect(self._note_selection)
         model.modelReset.connect(self._restore_selection)
@@ -85,6 +88,15 @@ class GalleryView(QListView):
         """The selected clips, in the gallery's order."""
         indexes = sorted(self.selectedIndexes(), key=QModelIndex.row)
         return [index.data(GalleryModel.ROW) for index in indexes]
+
+    def _note_going(self, parent: QModelIndex, first: int, last: int) -> None:
+        self._leave()
+        self._selected_goes = any(first <= index.row() <= last for index in self.selectedIndexes())
+
+    def _select_next(self, parent: QModelIndex, first: int) -> None:
+        """Where all that was selected has gone, select the clip that took its place."""
+        if self._selected_goes and not self.selectedIndexes():
+            self.setCurrentIndex(self._gallery.index(min(first, self._gallery.rowCount() - 1)))
 
     def _note_selection(self) -> None:
         self._leave()

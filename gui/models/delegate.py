@@ -6,14 +6,14 @@ how it fits, and its licence. A dot says what is here; a bar shows a job.
 
 from __future__ import annotations
 
-from typing import Any
-
 from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter
-from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
+from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 
 from mlxvid.gui.core.downloads import ModelJob, ModelJobs, job_text
+from mlxvid.gui.core.progress_text import share
 from mlxvid.gui.widgets.elided import whole_parts
+from mlxvid.gui.widgets.painting import draw_bar, draw_ground, draw_line
 from mlxvid.gui.widgets.theme import Colours, colours, small_font
 
 from .list_model import ROW
@@ -54,7 +54,7 @@ class ModelsDelegate(QStyledItemDelegate):
         look = colours(option.palette)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        _paint_frame(painter, option, look)
+        draw_ground(painter, option, 1, look)
         area = option.rect.adjusted(_MARGIN + 6, _MARGIN, -_MARGIN - 6, -_MARGIN)
         dot_top = area.top() + (option.fontMetrics.height() - _DOT) / 2
         _paint_dot(painter, row, QRectF(area.right() - _DOT, dot_top, _DOT, _DOT), look)
@@ -63,14 +63,14 @@ class ModelsDelegate(QStyledItemDelegate):
         if row.recommended:
             title_area.setRight(_paint_mark(painter, small, title_area, look))
         title = look.text if row.fits else look.faint
-        bottom = _paint_line(painter, option.font, title, title_area, row.title)
+        bottom = draw_line(painter, option.font, title, title_area, row.title)
         for text, colour in _lines(row, job, self._jobs.failure(row.name), look):
             line = area.adjusted(0, bottom - area.top() + _GAP, 0, 0)
             shown = whole_parts(text, QFontMetrics(small), line.width())
-            bottom = _paint_line(painter, small, colour, line, shown)
+            bottom = draw_line(painter, small, colour, line, shown)
         if job is not None:
             bar = QRectF(area.left(), option.rect.bottom() - _BAR - 3, area.width(), _BAR)
-            _paint_bar(painter, job.progress, bar, look)
+            draw_bar(painter, bar, share(job.progress), look)
         painter.restore()
 
 
@@ -86,24 +86,11 @@ def _lines(
     return [(row.facts, look.faint), second]
 
 
-def _paint_frame(painter: QPainter, option: QStyleOptionViewItem, look: Colours) -> None:
-    chosen = bool(option.state & QStyle.StateFlag.State_Selected)
-    frame = QRectF(option.rect.adjusted(6, 1, -6, -1))
-    if chosen or option.state & QStyle.StateFlag.State_MouseOver:
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(look.field if chosen else look.hover))
-        painter.drawRoundedRect(frame, 6, 6)
-    if chosen and option.state & QStyle.StateFlag.State_HasFocus:
-        painter.setPen(QColor(look.accent))
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawRoundedRect(frame.adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
-
-
 def _paint_mark(painter: QPainter, font: QFont, area: QRect, look: Colours) -> int:
     """Paint the mark of the recommended model at the right; returns where the title has to end."""
     width = QFontMetrics(font).horizontalAdvance(RECOMMENDED)
     painter.setFont(font)
-    painter.setPen(QColor(look.accent))
+    painter.setPen(QColor(look.link))
     height = QFontMetrics(font).height()
     place = QRect(area.right() - width, area.top(), width + 1, height)
     painter.drawText(place, Qt.AlignmentFlag.AlignVCenter, RECOMMENDED)
@@ -119,24 +106,3 @@ def _paint_dot(painter: QPainter, row: ModelRow, circle: QRectF, look: Colours) 
         painter.setBrush(QColor(look.good))
         # Qt counts angles in sixteenths of a degree.
         painter.drawPie(circle, 90 * 16, 180 * 16)
-
-
-def _paint_bar(painter: QPainter, progress: dict[str, Any], bar: QRectF, look: Colours) -> None:
-    share = progress["step"] / progress["total"] if progress.get("total") else 0.0
-    painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(QColor(look.line))
-    painter.drawRoundedRect(bar, 1.5, 1.5)
-    painter.setBrush(QColor(look.accent))
-    bar.setWidth(bar.width() * share)
-    painter.drawRoundedRect(bar, 1.5, 1.5)
-
-
-def _paint_line(painter: QPainter, font: QFont, colour: str, area: QRect, text: str) -> int:
-    """Paint one line at the top of `area`, elided if need be; returns its bottom."""
-    metrics = QFontMetrics(font)
-    shown = metrics.elidedText(text, Qt.TextElideMode.ElideRight, area.width())
-    line = QRect(area.left(), area.top(), area.width(), metrics.height())
-    painter.setFont(font)
-    painter.setPen(QColor(colour))
-    painter.drawText(line, Qt.AlignmentFlag.AlignVCenter, shown)
-    return area.top() + metrics.height()

@@ -81,6 +81,7 @@ class ImportDialog(QDialog):
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self.import_button = buttons.addButton("Import", QDialogButtonBox.ButtonRole.AcceptRole)
         self.import_button.setDefault(True)
+        set_role(self.import_button, "primary")
         buttons.accepted.connect(self._accept)
         buttons.rejected.connect(self.reject)
         form = self._form = QFormLayout(self)

@@ -10,9 +10,10 @@ from pathlib import Path
 from mlxvid import hub
 from mlxvid.catalog import CATALOG, kind_of
 from mlxvid.errors import MlxvidError
+from mlxvid.gui.core.disks import Disks
 from mlxvid.gui.core.fits import Fit, fit_of, recommended
 from mlxvid.gui.core.own_models import Import, Known, OwnModel
-from mlxvid.gui.core.variants import Disks, Variant, variants_of
+from mlxvid.gui.core.variants import Variant, variants_of
 from mlxvid.model.card import Card
 from mlxvid.model.machine import Machine
 from mlxvid.models import card_of

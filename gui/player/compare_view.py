@@ -39,13 +39,13 @@ class CompareView(ClipView):
             header.addWidget(label, 1)
         self.column.insertLayout(0, header)
 
-        self.side = action(self, "Side by Side", None, "S", partial(self.set_wipe, False))
-        self.wipe = action(self, "Wipe", None, "W", partial(self.set_wipe, True))
+        self.side = action(self, "Side by Side", "beside", "S", partial(self.set_wipe, False))
+        self.wipe = action(self, "Wipe", "compare", "W", partial(self.set_wipe, True))
         group = QActionGroup(self)
         for layout in (self.side, self.wipe):
             layout.setCheckable(True)
             group.addAction(layout)
-        self.swap = action(self, "Swap Clips", None, "A", self.swap_clips, label="Swap")
+        self.swap = action(self, "Swap Clips", "swap", "A", self.swap_clips)
         self.edge_left = action(
             self, "Move Wipe Left", None, "Shift+Left", partial(self._nudge, -NUDGE)
         )
@@ -55,7 +55,7 @@ class CompareView(ClipView):
         self.transport.add(QWidget(), 1)
         for control in (self.side, self.wipe, self.swap):
             self.transport.add(button(control))
-        self.transport.add(self.zoom_button())
+        self.transport.add_spare(self.zoom_button())
         self.addActions([self.side, self.wipe, self.swap, self.edge_left, self.edge_right])
         self._step.changed.connect(self._follow)
         self._step.message.connect(self.message)

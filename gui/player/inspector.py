@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 
 from mlxvid.gui.core.clip_facts import Fact
 from mlxvid.gui.widgets.fold import FoldButton
-from mlxvid.gui.widgets.icons import icon
+from mlxvid.gui.widgets.icons import icon, icon_side
 from mlxvid.gui.widgets.theme import faint_label
 
 NOTHING = "No clip is in view."
@@ -182,8 +182,9 @@ class _CopyButton(QToolButton):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setIconSize(QSize(14, 14))
-        self.setFixedSize(QSize(22, 22))
+        side = round(0.8 * icon_side(self.font()))
+        self.setIconSize(QSize(side, side))
+        self.setFixedSize(QSize(side + 8, side + 8))
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
 
     def show_icon(self, seen: bool) -> None:

@@ -13,7 +13,7 @@ from mlxvid.gui.core.export import Source
 from mlxvid.gui.core.reel import image_of
 from mlxvid.gui.core.stills import picking
 from mlxvid.gui.core.tasks import Task
-from mlxvid.gui.widgets.elided import ElidedLabel
+from mlxvid.gui.widgets.elided import DOT, FactsLabel
 from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.theme import small
 
@@ -48,13 +48,13 @@ class Player(ClipView):
         self._standing = QTimer(self, singleShot=True, interval=SHARPEN)
         self._standing.timeout.connect(self._sharpen)
         self._is_new = True  # the next frames are another clip's, and play from the start
-        self._facts = ElidedLabel(mode=Qt.TextElideMode.ElideMiddle)
+        self._facts = FactsLabel()
         self._facts.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._facts.setProperty("role", "faint")
         self._facts.setAccessibleName("About this clip")
         self._facts.setObjectName("clip-facts")
         self.transport.add(small(self._facts), 1)
-        self.transport.add(self.zoom_button())
+        self.transport.add_spare(self.zoom_button())
 
         self.frames = FramesMenu(self, self.reel, self.playhead, self._tasks, stills)
         self.frames.used.connect(self.use_frame)
@@ -185,12 +185,12 @@ class Player(ClipView):
         has_frames = self.reel.count > 0
         parts = []
         if facts is not None:
-            size = f"{facts.width} × {facts.height}" if self.path else "Preview"
+            size = f"{facts.width}×{facts.height}" if self.path else "Preview"
             parts = [size, f"{facts.fps:g} fps"]
             if self.reel.reduced:
                 width, height = self.reel.reduced
-                parts.append(f"plays at {width} × {height} to fit in memory")
-        self._facts.setText("  ·  ".join(parts))
+                parts.append(f"plays at {width}×{height} to fit in memory")
+        self._facts.setText(DOT.join(parts))
         self.viewed.emit()
         self.frames.set_enabled(has_frames)
         self._frame_button.setEnabled(has_frames)

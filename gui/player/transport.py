@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QAction, QActionGroup, QFont, QIcon, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSizePolicy, QToolButton, QWidget
 
 from mlxvid.gui.core.playhead import SPEEDS, Playhead
-from mlxvid.gui.widgets.icons import icon
-
-ICON = QSize(18, 18)
+from mlxvid.gui.widgets.icons import icon, icon_side
 
 
 class TransportBar(QWidget):
@@ -38,12 +36,12 @@ class TransportBar(QWidget):
         self.loop.setCheckable(True)
         self.loop.setChecked(playhead.loop)
         self.loop.toggled.connect(playhead.set_loop)
-        self.mark_in = action(
-            self, "Mark In", None, "I", partial(playhead.mark_in, None), label="In"
-        )
-        self.mark_out = action(
-            self, "Mark Out", None, "O", partial(playhead.mark_out, None), label="Out"
-        )
+        mark_in = partial(self._mark, playhead.mark_in)
+        mark_out = partial(self._mark, playhead.mark_out)
+        self.mark_in = action(self, "Mark In", None, "I", mark_in, label="In")
+        self.mark_out = action(self, "Mark Out", None, "O", mark_out, label="Out")
+        for mark in (self.mark_in, self.mark_out):  # beside the keys that play, which do too
+            mark.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
         self.clear_marks = action(self, "Clear Marks", "close", "X", playhead.clear_marks)
         self.playback = [
             self.play,
@@ -69,14 +67,19 @@ class TransportBar(QWidget):
         self._layout.addSpacing(4)
         self._layout.addWidget(self._place)
         self._layout.addSpacing(4)
+        loop = button(self.loop)
         self._layout.addWidget(self._speed)
-        self._layout.addWidget(button(self.loop))
+        self._layout.addWidget(loop)
+        self._spares: list[QWidget] = [loop, self._speed]  # the first goes last
         if marks:
             self._layout.addSpacing(4)
             for mark in (self.mark_in, self.mark_out):
                 self._layout.addWidget(button(mark))
         self._clear_button = button(self.clear_marks)
         self._clear_button.setObjectName("clear-marks")
+        policy = self._clear_button.sizePolicy()
+        policy.setRetainSizeWhenHidden(marks)  # or a mark would widen the row, and push the panels
+        self._clear_button.setSizePolicy(policy)
         self._layout.addWidget(self._clear_button)
 
         playhead.length_changed.connect(self._update_enabled)
@@ -90,6 +93,31 @@ class TransportBar(QWidget):
     def add(self, widget: QWidget, stretch: int = 0) -> None:
         """Add another control at the right end."""
         self._layout.addWidget(widget, stretch)
+
+    def add_spare(self, widget: QWidget) -> None:
+        """Add one that goes first where the row has no room for all; the menu has it too."""
+        self._spares.append(widget)
+        self.add(widget)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(self._least(), super().minimumSizeHint().height())
+
+    def _least(self) -> int:
+        """The width of the row without what can be spared."""
+        shown = [spare for spare in self._spares if not spare.isHidden()]
+        return self._layout.minimumSize().width() - sum(map(self._width_of, shown))
+
+    def _width_of(self, widget: QWidget) -> int:
+        own = max(widget.minimumWidth(), widget.sizeHint().width())
+        return own + self._layout.spacing()
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.LayoutRequest):
+            room = self.width() - self._least()
+            for spare in self._spares:
+                room -= self._width_of(spare)
+                spare.setVisible(room >= 0)
+        return super().event(event)
 
     def _speed_button(self) -> QToolButton:
         menu = QMenu(self)
@@ -112,6 +140,11 @@ class TransportBar(QWidget):
 
     def _choose_speed(self, chosen: QAction) -> None:
         self._playhead.set_speed(chosen.data())
+
+    def _mark(self, mark: Callable[[], None]) -> None:
+        """Mark the frame in view; while another page is shown, none is."""
+        if self.isVisible():
+            mark()
 
     def _to_start(self) -> None:
         self._playhead.seek(self._playhead.first)
@@ -230,10 +263,10 @@ def button(of: QAction) -> QToolButton:
     """
     made = QToolButton()
     made.setDefaultAction(of)
-    made.setIconSize(ICON)
     made.setAutoRaise(True)
     made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-    made.setMinimumHeight(ICON.height() + 13)  # a text button is as high as one with an icon
+    # A text button is as high as one with an icon.
+    made.setMinimumHeight(icon_side(made.font()) + 13)
     style = Qt.ToolButtonStyle
     text_only = of.icon().isNull()
     made.setToolButtonStyle(style.ToolButtonTextOnly if text_only else style.ToolButtonIconOnly)
@@ -247,7 +280,6 @@ def menu_button(menu: QMenu, name: str, picture: QIcon | None = None) -> QToolBu
     made.setMenu(menu)
     made.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
     made.setIcon(picture or QIcon())
-    made.setIconSize(ICON)
     made.setAutoRaise(True)
     made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     made.setAccessibleName(name)

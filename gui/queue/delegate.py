@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QRectF, QSize, QSizeF, Qt
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QRectF, QSize, QSizeF
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter, QPainterPath, QPalette
 from PySide6.QtWidgets import QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
@@ -10,11 +10,11 @@ from mlxvid.gui.core.jobs import PAUSED, Job, State
 from mlxvid.gui.core.progress_text import share
 from mlxvid.gui.widgets.elided import whole_parts
 from mlxvid.gui.widgets.icons import icon
-from mlxvid.gui.widgets.painting import fitted
+from mlxvid.gui.widgets.painting import draw_bar, draw_ground, draw_line, fitted
 from mlxvid.gui.widgets.theme import Colours, colours, small_font
 
 from .roles import BUTTONS, JOB, LINE, PICTURE, PROGRESS
-from .row_buttons import EDGE, SIDE, RowButtons
+from .row_buttons import EDGE, RowButtons
 
 # Pixels around the lines, between them, between picture and lines, and of the bar's height.
 _MARGIN = 12
@@ -48,7 +48,7 @@ class QueueDelegate(QStyledItemDelegate):
         painter.setRenderHints(
             QPainter.RenderHint.Antialiasing | QPainter.RenderHint.SmoothPixmapTransform
         )
-        _paint_background(painter, option, look)
+        draw_ground(painter, option, 2, look)
         area = option.rect.adjusted(_MARGIN + 4, _MARGIN, -_MARGIN - 4, -_MARGIN)
         picture = QRect(area.topLeft(), QSize(area.height(), area.height()))
         _paint_picture(painter, picture, index.data(PICTURE), look)
@@ -56,20 +56,22 @@ class QueueDelegate(QStyledItemDelegate):
         if self._shows_buttons(option, index):
             buttons = index.data(BUTTONS)
             self.buttons.paint(painter, option.rect, buttons)
-            area.setRight(option.rect.right() - EDGE - len(buttons) * SIDE - 4)
+            area.setRight(option.rect.right() - EDGE - len(buttons) * self.buttons.side - 4)
         bold, small = _fonts(option.font)
         metrics = QFontMetrics(small)
         words = whole_parts(index.data(LINE), metrics, area.width())
-        top = _line(painter, bold, look.text, area, area.top(), job.title)
+        bottom = draw_line(painter, bold, look.text, area, job.title)
         facts = whole_parts(job.facts, metrics, area.width())
-        top = _line(painter, small, look.faint, area, top + _GAP, facts)
+        area.setTop(bottom + _GAP)
+        bottom = draw_line(painter, small, look.faint, area, facts)
         progress = index.data(PROGRESS)
         under_way = job.state is State.RUNNING or bool(progress)
         colour = look.text if under_way else _colour(job, look)
-        _line(painter, small, colour, area, top + _GAP, words)
+        area.setTop(bottom + _GAP)
+        draw_line(painter, small, colour, area, words)
         if under_way:
             bar = QRectF(area.left(), area.bottom() + 4, area.width(), _BAR)
-            _paint_bar(painter, bar, share(progress), look)
+            draw_bar(painter, bar, share(progress), look)
         painter.restore()
 
     def _shows_buttons(
@@ -78,19 +80,6 @@ class QueueDelegate(QStyledItemDelegate):
         """Whether the mouse is over a row, or the keyboard at it."""
         current = self._view.hasFocus() and self._view.currentIndex() == index
         return current or bool(option.state & QStyle.StateFlag.State_MouseOver)
-
-
-def _paint_background(painter: QPainter, option: QStyleOptionViewItem, look: Colours) -> None:
-    chosen = bool(option.state & QStyle.StateFlag.State_Selected)
-    frame = option.rect.adjusted(6, 2, -6, -2)
-    if chosen or option.state & QStyle.StateFlag.State_MouseOver:
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(look.field if chosen else look.hover))
-        painter.drawRoundedRect(frame, 6, 6)
-    if chosen and option.state & QStyle.StateFlag.State_HasFocus:
-        painter.setPen(QColor(look.accent))
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawRoundedRect(QRectF(frame).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
 
 
 def _paint_picture(painter: QPainter, place: QRect, image: QImage | None, look: Colours) -> None:
@@ -112,15 +101,6 @@ def _paint_picture(painter: QPainter, place: QRect, image: QImage | None, look: 
     painter.restore()
 
 
-def _paint_bar(painter: QPainter, bar: QRectF, done: float, look: Colours) -> None:
-    painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(QColor(look.line))
-    painter.drawRoundedRect(bar, 1.5, 1.5)
-    painter.setBrush(QColor(look.accent))
-    bar.setWidth(bar.width() * done)
-    painter.drawRoundedRect(bar, 1.5, 1.5)
-
-
 def _colour(job: Job, look: Colours) -> str:
     """The colour of the words on the state of a job that isn't under way."""
     if job.state is State.FAILED:
@@ -140,14 +120,3 @@ def _fonts(font: QFont) -> tuple[QFont, QFont]:
 def _text_height(font: QFont) -> int:
     bold, small = _fonts(font)
     return QFontMetrics(bold).height() + 2 * QFontMetrics(small).height() + 2 * _GAP
-
-
-def _line(painter: QPainter, font: QFont, colour: str, area: QRect, top: int, text: str) -> int:
-    """Write one line, elided at its end if need be; returns where the next may begin."""
-    metrics = QFontMetrics(font)
-    painter.setFont(font)
-    painter.setPen(QColor(colour))
-    rect = QRect(area.left(), top, area.width(), metrics.height())
-    elided = metrics.elidedText(text, Qt.TextElideMode.ElideRight, area.width())
-    painter.drawText(rect, Qt.AlignmentFlag.AlignVCenter, elided)
-    return top + metrics.height()

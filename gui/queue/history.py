@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from PySide6.QtCore import QModelIndex, QPoint, Qt, Signal
-from PySide6.QtGui import QAction, QKeySequence, QUndoStack
+from PySide6.QtGui import QUndoStack
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -13,7 +11,6 @@ from PySide6.QtWidgets import (
     QListView,
     QMenu,
     QStackedLayout,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -22,7 +19,7 @@ from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.history_table import Past
 from mlxvid.gui.core.jobs import Job, State
 from mlxvid.gui.core.runner import Runner
-from mlxvid.gui.widgets.icons import icon
+from mlxvid.gui.widgets.actions import action_button, panel_action
 
 from .commands import AddJobs, RemoveJobs, ResumeJobs
 from .delegate import QueueDelegate
@@ -53,20 +50,35 @@ class HistoryView(QWidget):
         self.view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.view.setMouseTracking(True)
         self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        self.open_action = self._action(
-            "Open", "play", ["Return", "Enter"], self._open, "Show the clip that was made"
+        self.open_action = panel_action(
+            self, "Open", "play", ["Return", "Enter"], self._open, "Show the clip that was made"
         )
-        self.again_action = self._action(
-            "Make Again", "add", ["Ctrl+D"], self.make_again, "Put it into the queue once more"
+        self.again_action = panel_action(
+            self,
+            "Make Again",
+            "add",
+            ["Ctrl+D"],
+            self.make_again,
+            "Put it into the queue once more",
         )
-        self.resume_action = self._action(
-            "Resume", "resume", ["Ctrl+R"], self.resume, "Go on from its checkpoint"
+        self.resume_action = panel_action(
+            self, "Resume", "resume", ["Ctrl+R"], self.resume, "Go on from its checkpoint"
         )
-        self.edit_action = self._action(
-            "Edit…", "edit", ["Ctrl+E"], self._edit, "Change its settings, and let it wait again"
+        self.edit_action = panel_action(
+            self,
+            "Edit…",
+            "edit",
+            ["Ctrl+E"],
+            self._edit,
+            "Change its settings, and let it wait again",
         )
-        self.remove_action = self._action(
-            "Remove", "trash", ["Del", "Backspace"], self._remove, "Remove it from the history"
+        self.remove_action = panel_action(
+            self,
+            "Remove",
+            "trash",
+            ["Del", "Backspace"],
+            self._remove,
+            "Remove it from the history",
         )
         self._lay_out()
         self.view.customContextMenuRequested.connect(self._show_menu)
@@ -75,17 +87,6 @@ class HistoryView(QWidget):
         self.model.modelReset.connect(self._update)
         delegate.buttons.pressed.connect(self._press)
         self._update()
-
-    def _action(
-        self, text: str, picture: str, keys: list[str], then: Callable[[], None], tip: str
-    ) -> QAction:
-        made = QAction(icon(picture), text, self)
-        made.setShortcuts([QKeySequence(key) for key in keys])
-        made.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        made.setToolTip(tip)
-        made.triggered.connect(lambda: then())
-        self.addAction(made)
-        return made
 
     def _lay_out(self) -> None:
         empty = QLabel("Nothing has been made yet.")
@@ -96,16 +97,10 @@ class HistoryView(QWidget):
         self._pages.addWidget(empty)
         foot = QHBoxLayout()
         foot.setContentsMargins(12, 4, 8, 8)
-        again = QToolButton()
-        again.setDefaultAction(self.again_action)
-        again.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        foot.addWidget(again)
+        foot.addWidget(action_button(self.again_action, with_text=True))
         foot.addStretch(1)
         for action in (self.open_action, self.resume_action, self.edit_action, self.remove_action):
-            button = QToolButton()
-            button.setDefaultAction(action)
-            button.setAccessibleName(action.text().rstrip("…"))
-            foot.addWidget(button)
+            foot.addWidget(action_button(action))
         self._foot = QWidget()
         self._foot.setLayout(foot)
         layout = QVBoxLayout(self)

@@ -117,7 +117,7 @@ class QueueModel(QAbstractListModel):
             PROGRESS: lambda: self._progress_of(job),
             LINE: lambda: self._download_of(job)[0] or state_line(job, self._progress_of(job)),
             PICTURE: lambda: self._pictures.of(job),
-            BUTTONS: lambda: _BUTTONS[job.state],
+            BUTTONS: lambda: self._buttons_of(job),
         }
         return answers[role]() if role in answers else None
 
@@ -129,6 +129,13 @@ class QueueModel(QAbstractListModel):
 
     def _download_of(self, job: Job) -> tuple[str, dict[str, Any]]:
         return ("", {}) if self._fetching is None else self._fetching.state_of(job)
+
+    def _buttons_of(self, job: Job) -> tuple[RowButton, ...]:
+        return _BUTTONS[State.INTERRUPTED if self.rests(job) else job.state]
+
+    def rests(self, job: Job) -> bool:
+        """Whether a job waits for a model whose download has failed or was paused."""
+        return self._fetching is not None and self._fetching.rests(job)
 
     def flags(self, index: QModelIndex | QPersistentModelIndex) -> Qt.ItemFlag:
         job = self.at(index.row())

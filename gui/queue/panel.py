@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from functools import partial
 
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPoint, Qt, Signal
-from PySide6.QtGui import QAction, QKeySequence, QUndoStack
+from PySide6.QtGui import QUndoStack
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QListView,
     QMenu,
     QStackedLayout,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -22,6 +21,7 @@ from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.fetching import Fetching
 from mlxvid.gui.core.jobs import Job, State, grouped
 from mlxvid.gui.core.runner import Runner
+from mlxvid.gui.widgets.actions import action_button, panel_action
 from mlxvid.gui.widgets.icons import icon
 
 from .commands import AddJobs, CancelJob, PauseJobs, PlaceJobs, RemoveJobs, ResumeJobs
@@ -90,21 +90,7 @@ class QueuePanel(QWidget):
     # --- actions ----------------------------------------------------------------------------------
 
     def _make_actions(self) -> None:
-        def action(
-            text: str,
-            picture: str,
-            shortcuts: Sequence[str | Qt.Key],
-            then: Callable[[], None],
-            tip: str,
-        ) -> QAction:
-            made = QAction(icon(picture), text, self)
-            made.setShortcuts([QKeySequence(keys) for keys in shortcuts])
-            made.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            made.setToolTip(tip)
-            made.triggered.connect(then)
-            self.addAction(made)
-            return made
-
+        action = partial(panel_action, self)
         self.resume_action = action(
             "Resume",
             "resume",
@@ -183,8 +169,13 @@ class QueuePanel(QWidget):
         return command.added
 
     def resume(self) -> None:
-        """Let the chosen jobs that were interrupted wait again."""
-        self.resume_jobs([job for job in self.chosen() if job.state is State.INTERRUPTED])
+        """Let the chosen jobs that were interrupted wait again, and go on with the downloads that
+        the others wait for.
+        """
+        chosen = self.chosen()
+        self.resume_jobs([job for job in chosen if job.state is State.INTERRUPTED])
+        if self._fetching is not None:
+            self._fetching.want(job for job in chosen if self.model.rests(job))
 
     def resume_jobs(self, jobs: list[Job]) -> None:
         """Let jobs that ended early wait again."""
@@ -275,14 +266,14 @@ class QueuePanel(QWidget):
 
     def _lay_out(self) -> None:
         self._summary = QueueSummary(self._database, self._runner, self._fetching)
-        pause = self._button(self.pause_action)
+        pause = action_button(self.pause_action)
         head = QHBoxLayout()
         head.setContentsMargins(16, 8, 8, 4)
         head.addWidget(self._summary, 1)
         self._heading = QLabel("History")
         self._heading.setProperty("role", "heading")
         head.addWidget(self._heading, 1)
-        head.addWidget(self._button(self.history_action))
+        head.addWidget(action_button(self.history_action))
         head.addWidget(pause)
         empty = QLabel(
             "The queue is empty.\nClips that you generate while another\nis running wait here."
@@ -296,8 +287,7 @@ class QueuePanel(QWidget):
         self._pages.addWidget(self.history)
         foot = QHBoxLayout()
         foot.setContentsMargins(12, 4, 8, 8)
-        self._resume_button = self._button(self.resume_action)
-        self._resume_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._resume_button = action_button(self.resume_action, with_text=True)
         foot.addWidget(self._resume_button)
         foot.addStretch(1)
         for action in (
@@ -306,7 +296,7 @@ class QueuePanel(QWidget):
             self.duplicate_action,
             self.remove_action,
         ):
-            foot.addWidget(self._button(action))
+            foot.addWidget(action_button(action))
         self._foot = QWidget()
         self._foot.setLayout(foot)
         layout = QVBoxLayout(self)
@@ -316,12 +306,6 @@ class QueuePanel(QWidget):
         layout.addLayout(self._pages, 1)
         layout.addWidget(self._foot)
 
-    def _button(self, action: QAction) -> QToolButton:
-        button = QToolButton()
-        button.setDefaultAction(action)
-        button.setAccessibleName(action.text().rstrip("…"))
-        return button
-
     def _update(self, *_: object) -> None:
         """Update the actions and the summary."""
         jobs = self.model.jobs
@@ -329,7 +313,8 @@ class QueuePanel(QWidget):
         chosen = self.chosen() if here else []  # the history has actions with the same keys
         idle = [job for job in chosen if job.state is not State.RUNNING]
         interrupted = [job for job in idle if job.state is State.INTERRUPTED]
-        self.resume_action.setEnabled(bool(interrupted))
+        resting = [job for job in idle if self.model.rests(job)]
+        self.resume_action.setEnabled(bool(interrupted or resting))
         self.hold_action.setEnabled(len(interrupted) < len(chosen))
         self.cancel_action.setEnabled(bool(chosen) and not idle)
         self._resume_button.setVisible(self.resume_action.isEnabled())

@@ -16,10 +16,10 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QHelpEvent, QMouseEvent, QPainter
 from PySide6.QtWidgets import QListView, QToolTip
 
-from mlxvid.gui.widgets.icons import icon
+from mlxvid.gui.widgets.icons import icon, icon_side
 
-# Pixels of a button's side, and of the row's edge beside them.
-SIDE = 24
+# Pixels around a button's icon, and from the row's edge to the last button.
+_AROUND = 3
 EDGE = 12
 
 Index = QModelIndex | QPersistentModelIndex
@@ -46,10 +46,23 @@ class RowButtons(QObject):
         self._down: tuple[int, str] | None = None
         view.viewport().installEventFilter(self)
 
+    @property
+    def side(self) -> int:
+        """The side of a button, in pixels."""
+        return icon_side(self._view.font()) + 2 * _AROUND
+
+    def places(self, row: QRect, count: int) -> list[QRect]:
+        """Where `count` buttons are in a row: at its right, in its middle."""
+        side = self.side
+        left = row.right() - EDGE - count * side
+        top = row.center().y() - side // 2
+        return [QRect(left + place * side, top, side, side) for place in range(count)]
+
     def paint(self, painter: QPainter, row: QRect, buttons: tuple[RowButton, ...]) -> None:
         """Draw a row's buttons."""
-        for button, place in zip(buttons, places(row, len(buttons)), strict=True):
-            icon(button.picture).paint(painter, place.adjusted(3, 3, -3, -3))
+        for button, place in zip(buttons, self.places(row, len(buttons)), strict=True):
+            inner = place.adjusted(_AROUND, _AROUND, -_AROUND, -_AROUND)
+            icon(button.picture).paint(painter, inner)
 
     def at(self, place: QPoint) -> tuple[QModelIndex, RowButton] | None:
         """The row and the button at a place of the viewport."""
@@ -57,7 +70,7 @@ class RowButtons(QObject):
         if not index.isValid():
             return None
         buttons = index.data(self._role)
-        rects = places(self._view.visualRect(index), len(buttons))
+        rects = self.places(self._view.visualRect(index), len(buttons))
         for button, rect in zip(buttons, rects, strict=True):
             if rect.contains(place):
                 return index, button
@@ -83,10 +96,3 @@ class RowButtons(QObject):
             self._down = None
             return True
         return False
-
-
-def places(row: QRect, count: int) -> list[QRect]:
-    """Where `count` buttons are in a row: at its right, in its middle."""
-    left = row.right() - EDGE - count * SIDE
-    top = row.center().y() - SIDE // 2
-    return [QRect(left + place * SIDE, top, SIDE, SIDE) for place in range(count)]

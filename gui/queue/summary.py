@@ -14,6 +14,7 @@ from mlxvid.gui.core.jobs import PAUSED, Job, State
 from mlxvid.gui.core.progress_text import share
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.core.times import Expected, end_in, expected
+from mlxvid.gui.widgets.elided import joined
 from mlxvid.gui.widgets.theme import set_role, small
 
 # Milliseconds between two looks at the clock.
@@ -59,25 +60,25 @@ class QueueSummary(QLabel):
         to_make = [job for job in self._jobs if job.state in (State.WAITING, State.RUNNING)]
         aside = sum(job.message == PAUSED for job in self._jobs)
         ended = len(self._jobs) - len(to_make) - aside
-        parts = ["Paused"] if self._runner.paused else []
-        parts += [self._to_make(to_make)] if to_make else []
-        parts += [f"{ended} ended early"] if ended else []
-        parts += [f"{aside} set aside"] if aside else []
+        parts = ["Queue paused"] if self._runner.paused else []
+        parts += self._to_make(to_make) if to_make else []
+        parts += [f"{ended} interrupted"] if ended else []
+        parts += [f"{aside} paused"] if aside else []
         parts += [self.then] if self.then else []
-        self.setText(" · ".join(parts))
+        self.setText(joined(parts))
 
-    def _to_make(self, jobs: Sequence[Job]) -> str:
+    def _to_make(self, jobs: Sequence[Job]) -> list[str]:
         count = f"{len(jobs)} clip{'' if len(jobs) == 1 else 's'}"
         times = [self._left(job) for job in jobs]
         known = [left for left in times if left is not None]
         if len(known) < len(times):
-            return count
+            return [count]
         total = sum(known, Expected(0.0))
         if self._runner.paused:
-            return f"{count}, {total}"
+            return [count, str(total)]
         if self._fetching is not None and any(self._fetching.state_of(job)[0] for job in jobs):
-            return f"{count}, {total}, and a download"
-        return f"{count}, {total}, done {end_in(total.seconds)}"
+            return [count, str(total), "plus a download"]
+        return [count, str(total), f"done {end_in(total.seconds)}"]
 
     def _left(self, job: Job) -> Expected | None:
         """The time that a job still takes."""

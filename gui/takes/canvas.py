@@ -17,7 +17,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QWidget
 
-from mlxvid.gui.widgets.icons import icon
+from mlxvid.gui.widgets.icons import icon, icon_side
 from mlxvid.gui.widgets.painting import draw_badge, fitted
 from mlxvid.gui.widgets.theme import ON_STAGE, Colours, colours, small_font
 
@@ -25,7 +25,6 @@ from .layout import Layout, laid_out
 from .sheet import Sheet
 
 MARGIN = 16
-_STAR = 20
 _STEPS = {
     Qt.Key.Key_Left: (-1, 0),
     Qt.Key.Key_Right: (1, 0),
@@ -184,7 +183,8 @@ class TakesCanvas(QWidget):
         if place in self.rejected:
             draw_badge(painter, "Rejected", corner, int(shown.width()) - 16)
         elif place in self.kept:
-            disc = QRectF(corner.x(), corner.y(), _STAR + 4, _STAR + 4)
+            side = icon_side(self.font()) + 6
+            disc = QRectF(corner.x(), corner.y(), side, side)
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(QColor(0, 0, 0, 130))
             painter.drawEllipse(disc)

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -24,7 +23,8 @@ from mlxvid.gui.core.in_step import InStep
 from mlxvid.gui.core.playhead import Playhead
 from mlxvid.gui.core.reel import Reel
 from mlxvid.gui.core.tasks import Task, Tasks
-from mlxvid.gui.widgets.elided import DOT, ElidedLabel
+from mlxvid.gui.widgets.actions import action_button
+from mlxvid.gui.widgets.elided import DOT, FactsLabel
 from mlxvid.gui.widgets.icons import icon
 
 from .canvas import TakesCanvas
@@ -91,6 +91,7 @@ class TakesPanel(QWidget):
 
     def _action(self, text: str, picture: str, then: Callable[[], None], tip: str) -> QAction:
         made = QAction(icon(picture), text, self)
+        made.setIconText(text)  # Qt takes the ellipsis away
         made.setToolTip(tip)
         made.triggered.connect(lambda: then())
         self.addAction(made)
@@ -106,29 +107,21 @@ class TakesPanel(QWidget):
         head.setContentsMargins(16, 6, 8, 6)
         head.addWidget(self.title, 1)
         head.addWidget(self.done)
-        self.facts = ElidedLabel()
+        self.facts = FactsLabel()
         self.facts.setProperty("role", "faint")
         self.facts.setAccessibleName("Chosen take")
         foot = QHBoxLayout()
         foot.setContentsMargins(8, 6, 8, 6)
-        foot.addWidget(self._button(self.play_action, named=False))
+        foot.addWidget(action_button(self.play_action))
         foot.addWidget(self.facts, 1)
         for action in (self.keep_action, self.reject_action, self.open_action, self.export_action):
-            foot.addWidget(self._button(action))
+            foot.addWidget(action_button(action, with_text=True))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addLayout(head)
         layout.addWidget(self.canvas, 1)
         layout.addLayout(foot)
-
-    def _button(self, action: QAction, named: bool = True) -> QToolButton:
-        button = QToolButton()
-        button.setDefaultAction(action)
-        button.setAccessibleName(action.text().rstrip("…"))
-        if named:
-            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        return button
 
     # --- what is shown ----------------------------------------------------------------------------
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from mlxvid.gui.core.choices import GB, Choice
+from mlxvid.gui.core.choices import Choice
+from mlxvid.gui.core.disks import GB
 from mlxvid.gui.core.downloads import ModelJobs, job_text
 from mlxvid.gui.core.fetching import why_not
 from mlxvid.gui.core.times import Expected
+from mlxvid.gui.widgets.elided import joined
 from mlxvid.gui.widgets.theme import faint_label, set_role
 
 from .offers import Offer
@@ -82,7 +84,8 @@ class OfferRow(QWidget):
         place = "on this disk"
         if not self._choice.here:
             place = f"{self._choice.card.download_bytes / GB:.1f} GB"
-        return f"{weights} · {place} · a clip takes {Expected(self._offer.seconds, guessed=True)}"
+        time = f"a clip takes {Expected(self._offer.seconds, guessed=True)}"
+        return joined((weights, place, time))
 
     def _verb(self) -> str:
         if self._choice.here:

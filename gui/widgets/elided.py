@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy, QStyleOption, QWidget
 
 # Between the parts of a line of facts.
 DOT = " · "
+_NO_BREAK = "\u00a0"
 
 
 class ElidedLabel(QLabel):
@@ -33,10 +36,13 @@ class ElidedLabel(QLabel):
     def _text_width(self) -> int:
         return self.fontMetrics().horizontalAdvance(self.text())
 
+    def _shortened(self) -> str:
+        return self.fontMetrics().elidedText(self.text(), self._mode, self.width())
+
     def paintEvent(self, event: QPaintEvent) -> None:
         option = QStyleOption()
         option.initFrom(self)
-        text = self.fontMetrics().elidedText(self.text(), self._mode, self.width())
+        text = self._shortened()
         painter = QPainter(self)
         self.style().drawItemText(
             painter,
@@ -54,6 +60,18 @@ class ElidedLabel(QLabel):
                 return True  # all of it is visible, so no tooltip is needed
             self.setToolTip(self.text())
         return super().event(event)
+
+
+class FactsLabel(ElidedLabel):
+    """A line of facts, of which those at the end are left out where there is no room."""
+
+    def _shortened(self) -> str:
+        return whole_parts(self.text(), self.fontMetrics(), self.width())
+
+
+def joined(parts: Iterable[str]) -> str:
+    """A line of facts that may become two, and then ends between them."""
+    return DOT.join(part.replace(" ", _NO_BREAK) for part in parts)
 
 
 def whole_parts(line: str, metrics: QFontMetrics, width: int) -> str:

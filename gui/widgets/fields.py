@@ -174,6 +174,19 @@ def labelled(text: str, field: QWidget, *beside: QWidget) -> QWidget:
     return box
 
 
+def with_button(field: QWidget, button: QWidget) -> QWidget:
+    """A field and the button that belongs to it, in a row."""
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(6)
+    layout.addWidget(field, 1)
+    layout.addWidget(button)
+    for widget in (field, button):
+        widget.setFixedHeight(field_height(widget))
+    return row
+
+
 def line() -> QFrame:
     """A thin line between two parts."""
     frame = QFrame()

@@ -6,6 +6,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QToolButton, QWidget
 
+from .elided import whole_parts
 from .icons import icon
 
 # Pixels of the arrow and the padding around it.
@@ -13,13 +14,14 @@ _AROUND = 32
 
 
 class FoldButton(QToolButton):
-    """Shows `body` while it is checked. Its line is cut with an ellipsis where it has no room."""
+    """Shows `body` while it is checked. Its line is shortened to its room."""
 
     def __init__(self, name: str, body: QWidget, parent: QWidget | None = None):
         super().__init__(parent)
         self._name = name
         self._body = body
         self._line = ""
+        self._of_facts = False
         self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.setCheckable(True)
         self.setProperty("role", "fold")
@@ -33,9 +35,10 @@ class FoldButton(QToolButton):
         """What it tells, whole."""
         return self._line
 
-    def set_line(self, line: str) -> None:
-        """Tell this."""
+    def set_line(self, line: str, of_facts: bool = False) -> None:
+        """Tell this. of_facts: where there is no room, those at the end are left out."""
         self._line = line
+        self._of_facts = of_facts
         self.setAccessibleName(line if line == self._name else f"{self._name}: {line}")
         self._elide()
 
@@ -48,7 +51,10 @@ class FoldButton(QToolButton):
 
     def _elide(self) -> None:
         room = self.width() - _AROUND
-        text = self.fontMetrics().elidedText(self._line, Qt.TextElideMode.ElideRight, room)
+        metrics = self.fontMetrics()
+        text = metrics.elidedText(self._line, Qt.TextElideMode.ElideRight, room)
+        if self._of_facts:
+            text = whole_parts(self._line, metrics, room)
         self.setText(text)
         self.setToolTip("" if text == self._line else self._line)
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QByteArray, QPoint, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QIcon, QIconEngine, QPainter, QPalette, QPixmap
+from PySide6.QtGui import QFont, QFontInfo, QIcon, QIconEngine, QPainter, QPalette, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication
 
 _DOT = '<circle cx="{}" cy="{}" r="1.3" fill="currentColor" stroke="none"/>'
 _SHAPES = {
     "add": '<path d="M12 5v14M5 12h14"/>',
+    "beside": (
+        '<rect x="3.5" y="7" width="7.5" height="10" rx="1"/>'
+        '<rect x="13" y="7" width="7.5" height="10" rx="1"/>'
+    ),
     "cancel": '<rect x="7" y="7" width="10" height="10" rx="1.5"/>',
     "check": '<path d="M6 12.5l4 4 8-9"/>',
     "clock": '<circle cx="12" cy="12" r="7.5"/><path d="M12 8v4.2l3 1.8"/>',
@@ -58,6 +62,7 @@ _SHAPES = {
         '<circle cx="9" cy="16" r="2"/>'
     ),
     "star": '<path d="M12 4.5l2.3 4.8 5.2.7-3.8 3.6.9 5.2-4.6-2.5-4.6 2.5.9-5.2L4.5 10l5.2-.7z"/>',
+    "swap": '<path d="M5 8h14M16 5l3 3-3 3M19 16H5M8 13l-3 3 3 3"/>',
     "trash": '<path d="M5 7h14M10 7V5h4v2M7 7l.8 12h8.4L17 7M10.5 10.5v5M13.5 10.5v5"/>',
     "up": '<path d="M7 14l5-5 5 5"/>',
     "unlock": (
@@ -82,6 +87,11 @@ def icon(name: str, role: QPalette.ColorRole = QPalette.ColorRole.ButtonText) ->
     Whenever it is painted, it takes the palette's colour for `role`.
     """
     return QIcon(_Outline(_SHAPES[name], role))
+
+
+def icon_side(font: QFont) -> int:
+    """The side of an icon beside text of this font, in pixels."""
+    return round(1.4 * QFontInfo(font).pixelSize())
 
 
 class _Outline(QIconEngine):

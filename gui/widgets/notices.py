@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from .icons import icon
+from .icons import icon, icon_side
 from .theme import set_role
 
 log = logging.getLogger("mlxvid.gui")
@@ -206,7 +206,8 @@ class _Sign(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setFixedSize(18, 18)
+        side = icon_side(self.font())
+        self.setFixedSize(side, side)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         icon("warning").paint(QPainter(self), self.rect())

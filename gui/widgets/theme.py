@@ -12,6 +12,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QPalette
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
+from .icons import icon_side
+
 AnyWidget = TypeVar("AnyWidget", bound=QWidget)
 
 
@@ -21,7 +23,8 @@ class Colours:
 
     stage: behind the clip, the same in both so that its colours look the same. window: between
     panels. panel: side panels. field: inputs. line: borders. text, faint: text. accent: what is
-    chosen, or the button to press; on_accent: text on it. danger, warning, good: messages.
+    chosen, or the button to press; on_accent: text on it. link: the same where it is text. danger,
+    warning, good: messages. All text has a contrast of 4.5 or more to what it stands on.
     """
 
     stage: str
@@ -34,6 +37,7 @@ class Colours:
     faint: str
     accent: str
     on_accent: str
+    link: str
     danger: str
     warning: str
     good: str
@@ -48,8 +52,9 @@ DARK = Colours(
     line="#393b40",
     text="#e7e7ea",
     faint="#a0a2a9",
-    accent="#4c82e8",
+    accent="#3b72dc",
     on_accent="#ffffff",
+    link="#6a9bf5",
     danger="#ff7a70",
     warning="#e3a94f",
     good="#6cc08b",
@@ -65,9 +70,10 @@ LIGHT = Colours(
     faint="#62646c",
     accent="#2a67d6",
     on_accent="#ffffff",
+    link="#2560c8",
     danger="#bf2f24",
     warning="#8f5a00",
-    good="#1f7a45",
+    good="#1c7040",
 )
 
 
@@ -85,7 +91,7 @@ def apply_theme(app: QApplication, dark: bool) -> None:
     chosen = DARK if dark else LIGHT
     app.setStyle("Fusion")
     app.setPalette(_palette(chosen))
-    app.setStyleSheet(_sheet(chosen))
+    app.setStyleSheet(_sheet(chosen, icon_side(app.font())))
 
 
 def system_is_dark(app: QApplication) -> bool:
@@ -143,8 +149,8 @@ def _palette(c: Colours) -> QPalette:
         role.HighlightedText: c.on_accent,
         role.Accent: c.accent,
         role.PlaceholderText: c.faint,
-        role.Link: c.accent,
-        role.LinkVisited: c.accent,
+        role.Link: c.link,
+        role.LinkVisited: c.link,
         role.Light: c.hover,
         role.Midlight: c.hover,
         role.Mid: c.line,
@@ -159,7 +165,7 @@ def _palette(c: Colours) -> QPalette:
     return palette
 
 
-def _sheet(c: Colours) -> str:
+def _sheet(c: Colours, icon: int) -> str:
     return f"""
 QToolTip {{ background: {c.field}; color: {c.text}; border: 1px solid {c.line}; padding: 4px 6px; }}
 QWidget[role="panel"], QScrollArea[role="panel"],
@@ -170,7 +176,7 @@ QFrame[role="card"] {{
     background: {c.panel}; border: 1px solid {c.line}; border-radius: 10px;
 }}
 QPushButton[role="link"] {{
-    background: transparent; border: none; color: {c.accent}; padding: 2px 0; text-align: left;
+    background: transparent; border: none; color: {c.link}; padding: 2px 0; text-align: left;
 }}
 QPushButton[role="link"]:hover, QPushButton[role="link"]:focus {{ text-decoration: underline; }}
 QWidget[role="stage"] {{ background: {c.stage}; }}
@@ -206,6 +212,7 @@ QComboBox QAbstractItemView {{
     background: {c.field}; border: 1px solid {c.line}; padding: 3px; outline: none;
 }}
 
+QPushButton, QToolButton, QListView {{ icon-size: {icon}px; }}
 QPushButton {{
     background: {c.field}; border: 1px solid {c.line}; border-radius: 5px; padding: 4px 12px;
 }}
@@ -216,6 +223,7 @@ QPushButton[role="primary"] {{
     background: {c.accent}; color: {c.on_accent}; border-color: {c.accent}; font-weight: 600;
     padding: 7px 14px;
 }}
+QDialog QPushButton[role="primary"] {{ padding: 4px 12px; }}
 QPushButton[role="primary"]:hover {{ border-color: {c.text}; }}
 QPushButton[role="primary"]:focus {{ border-color: {c.text}; }}
 QPushButton[role="primary"]:disabled {{
@@ -230,10 +238,10 @@ QToolButton:focus {{ border-color: {c.accent}; }}
 QToolButton::menu-indicator {{ image: none; }}
 QToolButton[role="fold"] {{ padding: 4px 8px 4px 0; margin-left: -5px; }}
 QToolButton[role="fold"]:checked {{ background: transparent; }}
-QCheckBox:focus, QRadioButton:focus {{ color: {c.accent}; }}
+QCheckBox:focus, QRadioButton:focus {{ color: {c.link}; }}
 QCheckBox {{ spacing: 7px; }}
 QCheckBox::indicator {{
-    width: 14px; height: 14px; background: {c.field}; border: 1px solid {c.faint};
+    width: {icon - 4}px; height: {icon - 4}px; background: {c.field}; border: 1px solid {c.faint};
     border-radius: 4px;
 }}
 QCheckBox::indicator:checked {{ background: {c.accent}; border-color: {c.accent}; }}
@@ -245,7 +253,7 @@ QTabBar::tab {{
     border-bottom: 2px solid transparent;
 }}
 QTabBar::tab:selected {{ color: {c.text}; border-bottom-color: {c.accent}; }}
-QTabBar::tab:focus {{ color: {c.accent}; }}
+QTabBar::tab:focus {{ color: {c.link}; }}
 
 QListView {{ background: {c.panel}; border: none; outline: none; }}
 QListWidget::item {{ padding: 5px 4px; border-radius: 4px; color: {c.text}; }}

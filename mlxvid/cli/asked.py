@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,6 +67,7 @@ def settings_of(args: argparse.Namespace) -> Asked:
     options = {
         name: getattr(args, name) for name in models.options() if getattr(args, name) is not None
     }
+    _say_preset(args.preset, preset, {*given, *options})
     options = {**earlier.get("options", {}), **preset.get("options", {}), **options}
     if options:
         merged["options"] = options
@@ -172,6 +173,14 @@ def _keyframes(
             keyframes.pop(earlier.get("frames", 0) + frame, None)
         keyframes[frame] = path
     return keyframes
+
+
+def _say_preset(name: str | None, preset: Mapping[str, Any], given: Collection[str]) -> None:
+    """Log what a preset sets, which flags that are given don't."""
+    sets = {**preset, **preset.get("options", {})}
+    taken = [f"`{key}` {sets[key]}" for key in sets if key not in given and key != "options"]
+    if taken:
+        log.info("The preset %s sets %s.", name, ", ".join(taken))
 
 
 def check_preset(name: str | None, card: Card) -> None:

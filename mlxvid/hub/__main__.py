@@ -13,7 +13,7 @@ from mlxvid.cli import parser as cli
 from mlxvid.errors import ModelNotFoundError, SettingError, WeightsError
 from mlxvid.model.card import Card
 
-from .assembly import fetched, patterns_of
+from .assembly import fetched, is_here, patterns_of
 from .cache import delete, repositories, size_on_disk, verify
 from .fetch import download_model
 from .selection import PATTERNS
@@ -143,17 +143,26 @@ def _verify(args: argparse.Namespace) -> None:
 
 
 def _delete(args: argparse.Namespace) -> None:
-    places = _places(args)
-    size = sum(delete(repo) for repo in dict.fromkeys(repo for repo, *_ in places))
+    repos = list(dict.fromkeys(repo for repo, *_ in _places(args)))
+    others = [card.name for card in _in_use(repos) if card.name != args.name]
+    size = sum(delete(repo) for repo in repos)
     with _reporting(args) as (emit, _):
-        emit("deleted", bytes=size)
+        emit("deleted", bytes=size, others=others)
     if args.progress == "json":
         return
-    names = ", ".join(repo for repo, *_ in places)
+    names = ", ".join(repos)
     if size:
         print(f"{names}: deleted; {size / 1e9:.1f} GB are free again.")
+        if others:
+            print(f"These models had files there too, and lack them now: {', '.join(others)}.")
     else:
         print(f"Nothing of {names} was on this machine.")
+
+
+def _in_use(repos: Sequence[str]) -> list[Card]:
+    """The catalog's models on this machine that have files in these repositories."""
+    cards = [card for card in catalog.CATALOG.values() if card.places and is_here(card)]
+    return [card for card in cards if any(place.repository in repos for place in card.places)]
 
 
 def _list(args: argparse.Namespace) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import glob
 import logging
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlxvid.errors import CancelledError, MlxvidError, ModelNotFoundError
 from mlxvid.macos import awake, leave_out_of_backups
+from mlxvid.paths import SPARE, free_bytes
 from mlxvid.version import __version__
 
 from .cache import (
@@ -37,8 +37,6 @@ log = logging.getLogger("mlxvid")
 Check = Callable[[str, Path, Mapping[str, int]], None]
 
 KEPT = "Stopped; what is here by now is kept, and the next download goes on from there."
-# Bytes left free on the disk: a system with none at all does not survive.
-SPARE = 10**9
 ADAPTER = "adapter_model.safetensors"
 LORA_FILES = ("pytorch_lora_weights.safetensors", ADAPTER)
 NAMED_IN_ERRORS = 8
@@ -226,11 +224,12 @@ def _require_room(repo: str, size: int) -> None:
     cache = hub_cache_folder()
     cache.mkdir(parents=True, exist_ok=True)
     needed = size + SPARE
-    free = shutil.disk_usage(cache).free
+    free = free_bytes(cache)
     if needed > free:
         raise ModelNotFoundError(
             f"{repo} needs {needed / 1e9:.1f} GB of room in {cache}, "
-            f"which has {free / 1e9:.1f} GB; make room, or set HF_HOME to a folder on another disk."
+            f"which has {free / 1e9:.1f} GB; make room, or set MLXVID_MODELS to a folder on "
+            "another disk."
         )
 
 
@@ -282,6 +281,6 @@ def _hub_errors(repo: str, revision: str | None) -> Iterator[None]:
         remedy = "make room there" if no_space else "check its permissions"
         sentence = (
             f"{repo} can't be kept in {hub_cache_folder()} ({reason}); "
-            f"{remedy}, or set HF_HOME to another folder."
+            f"{remedy}, or set MLXVID_MODELS to another folder."
         )
     raise ModelNotFoundError(sentence)

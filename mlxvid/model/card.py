@@ -9,7 +9,7 @@ cards; loading makes a :class:`mlxvid.model.base.Model` of one.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -21,6 +21,7 @@ from .extrapolation import Extrapolation
 from .folder import Folder
 from .geometry import ATTENTION_MODES, Defaults, Geometry
 from .knows import Knows
+from .recipe import Recipe
 from .settings import SETTINGS, Setting
 from .tiny import TinyDecoder
 
@@ -162,7 +163,8 @@ class Family:
     that makes of a prompt the texts that are tokenized, each cut by itself; "" for the prompt as it
     is. tiny_decoder: that goes with its latents; its cards then take `draft_decode`. terms: a
     sentence on where or for whom its licence doesn't hold, which is said before its models are
-    downloaded. prompting: how its models like to be told what to make, in two or three sentences.
+    downloaded. prompting: how its models like to be told what to make. recipe: of a few-step LoRA,
+    by the names that it goes by. exact_steps: the number of steps of samplers that take no other.
     """
 
     package: str
@@ -181,6 +183,8 @@ class Family:
     terms: str = ""
     texts: str = ""
     prompting: str = ""
+    recipe: Callable[[Iterable[str]], Recipe | None] | None = None
+    exact_steps: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from mlxvid.kernels.metallib import (
     kernel_names,
 )
 from mlxvid.model.machine import GIB, Machine, sysctl, this_machine
-from mlxvid.paths import cache_folder
+from mlxvid.paths import cache_folder, existing, free_bytes
 from mlxvid.version import __version__
 
 from .planning import gib
@@ -250,11 +249,11 @@ def folders() -> Iterable[Finding]:
 
 def folder_finding(name: str, folder: Path, variable: str) -> Finding:
     """The finding on a folder, which may not be there yet. variable: what moves it elsewhere."""
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+    there = existing(folder)
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         advice = f"Make it writable, or name another folder in {variable}."
         return Finding(name, "wrong", f"{folder} can't be written", advice)
-    free = shutil.disk_usage(there).free
+    free = free_bytes(folder)
     value = f"{folder}, {gib(free)} free"
     if free < LITTLE_SPACE:
         advice = f"Free some space, or name a folder on another disk in {variable}."

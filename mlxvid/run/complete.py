@@ -85,7 +85,8 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
     if negative_prompt != defaults.negative_prompt and passes == 1:
         name = "true_guidance" if card.guidance_is_input else "guidance"
         log.warning("The negative prompt does nothing at this `%s`.", name)
-    sampler = given.get("sampler", defaults.sampler)
+    sampler = _one_of("sampler", given.get("sampler", defaults.sampler), card.samplers)
+    _check_steps(card, sampler, steps)
     attention = given.get("attention", card.attention_modes[0])
     shared = {
         name: Placed(joint.frame, joint.read(width, height)) for name, joint in joints.items()
@@ -130,7 +131,7 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
         steps=steps,
         guidance=guidance,
         seed=SETTINGS["seed"].checked(given.get("seed", secrets.randbelow(2**31))),
-        sampler=_one_of("sampler", sampler, card.samplers),
+        sampler=sampler,
         attention=_one_of("attention", attention, card.attention_modes),
         shift=_shift(card, given.get("shift"), width, height),
         placed=placed,
@@ -200,6 +201,16 @@ def _check_texts(given: Mapping[str, Any]) -> None:
     for name, value in given.items():
         if SETTINGS[name].kind == "text":
             _text(name, value)
+
+
+def _check_steps(card: Card, sampler: str, steps: int) -> None:
+    """Raise :class:`SettingError` for steps that a sampler of times of its own hasn't got."""
+    exact = card.family.exact_steps.get(sampler, steps)
+    if steps != exact:
+        raise SettingError(
+            f"The `sampler` {sampler} takes the {exact} steps that its models were distilled to, "
+            f"not {steps}: give {exact} `steps`, or leave it out."
+        )
 
 
 def _options(card: Card, given: Mapping[str, Any]) -> dict[str, float | str | bool]:

@@ -27,6 +27,7 @@ from mlxvid.weights.lora import Lora, find_lora, parse_lora
 from mlxvid.weights.lora_file import notes
 from mlxvid.weights.sizes import read_sizes
 
+from . import recipes
 from .jobs import known_card
 from .pipeline import Pipeline
 
@@ -83,6 +84,7 @@ def load(
         known = catalog.CATALOG[name]
         # What it was distilled with may stand in its authors' programs only.
         card = replace(card, defaults=known.defaults, shift=known.shift)
+    card = recipes.applied(card, found)
     _limit_memory()
     components = Components(card, dtype, quantize, found)
     components.check_loras()

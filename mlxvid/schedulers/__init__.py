@@ -34,6 +34,7 @@ from mlxvid.errors import SettingError
 from .base import Predict, Scheduler
 from .denoising import DDIM, DDPM, PNDM, DPMSolverSDE
 from .exponential import DEIS, DPMSolver, DPMSolverSingle
+from .few_steps import FlowEven, FlowRenoised
 from .flow import FlowEuler, FlowHeun, FlowStochastic, flow_sigmas, trained_sigmas
 from .karras import EulerAncestral, EulerDiscrete, HeunDiscrete, KDPM2Ancestral
 from .noise import NoiseConfig
@@ -41,7 +42,9 @@ from .unipc import UniPC, UniPCDiscrete
 
 SAMPLERS: dict[str, type[Scheduler]] = {
     "euler": FlowEuler,
+    "euler-even": FlowEven,
     "euler-stochastic": FlowStochastic,
+    "dmd": FlowRenoised,
     "heun": FlowHeun,
     "unipc": UniPC,
     "ddim": DDIM,
@@ -68,7 +71,9 @@ __all__ = [
     "EulerAncestral",
     "EulerDiscrete",
     "FlowEuler",
+    "FlowEven",
     "FlowHeun",
+    "FlowRenoised",
     "FlowStochastic",
     "HeunDiscrete",
     "KDPM2Ancestral",

@@ -20,6 +20,9 @@ from .lora_keys import RANKED, are_numbered, split, without_model
 from .tensors import Tensor, joined, mapped, printable
 from .wrappers import peeled
 
+# Where trainers write a LoRA's name: kohya's, and whoever follows Stability's specification.
+TITLES = ("ss_output_name", "modelspec.title")
+
 
 def read_lora(lora: Lora) -> dict[str, mx.array]:
     """The tensors of a LoRA that was found, by the names in its file, in memory and all finite.
@@ -87,6 +90,12 @@ def notes(lora: Lora) -> list[str]:
     if is_idle:
         said.append(f"{lora} changes nothing: all of what it adds is 0.")
     return [note for note in said if note is not None]
+
+
+def title(lora: Lora) -> list[str]:
+    """What trainers call a LoRA in its metadata: nothing, or a text or two."""
+    metadata = _metadata(lora.files[0])
+    return [str(metadata[key]) for key in TITLES if metadata.get(key)]
 
 
 def _is_idle(arrays: Mapping[str, mx.array]) -> bool:

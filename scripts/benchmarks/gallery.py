@@ -68,7 +68,7 @@ def bench(count: int) -> None:
         acts: dict[str, Callable[[int], object]] = {
             "a new clip": new,
             "a star": lambda number: database.set_favourites([ids[number]], True),
-            "one is removed": lambda number: database.remove_clip(ids[100 + number]),
+            "one is removed": lambda number: database.remove_clips([ids[100 + number]]),
             "another order": lambda n: panel.model.arrange(order=ORDERS[n % len(ORDERS)]),
             "a search": lambda n: panel.model.set_search(WORDS[n % 4] if n % 2 else ""),
         }

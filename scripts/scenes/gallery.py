@@ -12,7 +12,7 @@ from .studio import Studio, rest, scene, wait
 
 
 @scene()
-def takes(studio: Studio) -> None:
+def stacks(studio: Studio) -> None:
     """Three takes in one tile, then opened; a day's clips in large tiles."""
     window = studio.window
     database = studio.database
@@ -28,10 +28,10 @@ def takes(studio: Studio) -> None:
         for place in range(view.model.rowCount())
         if view.model.index(place).data(view.model.MARKS).stack
     )
-    studio.shoot("takes")
+    studio.shoot("stacks")
     view.model.toggle_stack(index)
     view.view.set_least_width(TILES["Small"])
-    studio.shoot("takes-open")
+    studio.shoot("stacks-open")
     view.view.set_least_width(TILES["Large"])
     rest()
     studio.shoot("large-tiles")

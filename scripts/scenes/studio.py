@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QEventLoop, QPoint, QTimer
 from PySide6.QtGui import QColor, QPainter, QPixmap
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QApplication, QWidget
 
 from mlxvid.errors import MlxvidError
 from mlxvid.gui.core.database import Database
@@ -125,6 +125,7 @@ class Studio:
             for label, size in self.look.sizes.items():
                 self.window.resize(*size)
                 rest()
+                QApplication.processEvents()  # what came last is laid out
                 picture = self.window.grab()
                 if dialog is not None:
                     over(picture, dialog.grab())
@@ -139,12 +140,6 @@ class Studio:
         self.window.runner.cancel()
         self.window.quit_now()
         self.database.close()
-
-    # --- the scenes, in the order in which one meets them -----------------------------------------
-
-    def first_start(self) -> None:
-        wait(lambda: self.window.client.alive, "The worker")
-        self.shoot("first-start")
 
     def fill(self) -> None:
         """Make the clips that are missing, those among them that a run left in the queue."""

@@ -159,6 +159,14 @@ def test_a_preset_is_its_settings_and_flags_win(name):
     assert loaded == {key: value for key, value in preset.items() if key in loading()}
 
 
+def test_a_preset_says_what_it_sets_and_flags_do_not(caplog):
+    caplog.set_level("INFO", "mlxvid")
+    name, values = next(item for item in models.presets().items() if "sampler" in item[1])
+    settings("--preset", name, "--steps", "6")
+    (said,) = [message for message in caplog.messages if name in message]
+    assert f"`sampler` {values['sampler']}" in said and "`steps`" not in said
+
+
 def test_options_of_a_preset_stay_beside_those_that_are_given():
     presets = models.presets().items()
     name, values = next(preset for preset in presets if "options" in preset[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -186,3 +187,58 @@ def test_a_clip_that_is_stopped_in_the_decoder_is_decoded_when_it_is_resumed(
     window.runner.resume(ended.args[0].number)
     qtbot.waitUntil(lambda: window.database.clips() != [], timeout=PATIENCE)
     assert steps == []
+
+
+def freeze(folder: Path, how: str) -> None:
+    """Have a disk write-protected ("ro"), or not ("rw")."""
+    subprocess.run(["mount", "-o", f"remount,{how}", str(folder)], check=True)
+
+
+def test_a_clips_folder_that_cannot_be_written_brings_the_queue_to_rest(
+    open_window, qtbot, home, small_disk, monkeypatch
+):
+    monkeypatch.delenv("MLXVID_CLIPS")
+    disk = small_disk(home / "disk", 100_000)
+    freeze(disk, "ro")
+    window = open_window(command=None)
+    window.preferences.clips_folder = disk
+    window.compose.apply_settings({**SMALL, "prompt": "a red ball"})
+    window.compose.generate()
+    assert window.runner.paused
+    assert [job.state for job in window.database.jobs()] == [State.WAITING]
+    (notice,) = window.notices.notices
+    assert str(disk) in notice.text
+    assert [label for label, _ in notice.actions] == ["Choose Folder…", "Resume Queue"]
+    press(window, "Choose Folder…")
+    dialog = window.notices.findChild(QFileDialog)
+    dialog.reject()
+    assert window.notices.notices[0].text == notice.text
+    press(window, "Choose Folder…")
+    (home / "other").mkdir()
+    window.notices.findChildren(QFileDialog)[-1].fileSelected.emit(str(home / "other"))
+    qtbot.waitUntil(lambda: window.database.clips() != [], timeout=PATIENCE)
+    assert window.database.clips()[0].path.parent == home / "other"
+    assert window.notices.notices == []
+
+
+def test_another_place_that_cannot_be_written_is_asked_for_again(
+    open_window, qtbot, home, small_disk
+):
+    clips = small_disk(home / "clips", 100_000)
+    ballast = fill(clips)
+    disk = small_disk(home / "disk", 100_000)
+    freeze(disk, "ro")
+    window = open_window(command=None)
+    with qtbot.waitSignal(window.runner.ended, timeout=PATIENCE):
+        queue(window, "a red ball")
+    press(window, "Save Elsewhere…")
+    window.notices.findChild(QFileDialog).fileSelected.emit(str(disk / "ball.mp4"))
+    qtbot.waitUntil(lambda: str(disk) in said(window))
+    assert "kept" in said(window)
+    assert not window.runner.paused
+    steps = denoised(window)
+    ballast.unlink()
+    press(window, "Save Again")
+    qtbot.waitUntil(lambda: window.database.clips() != [], timeout=PATIENCE)
+    assert steps == []
+    assert window.database.clips()[0].path.parent == clips

@@ -151,7 +151,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(window, qtbot, home):
     os.kill(killed, signal.SIGKILL)
     qtbot.waitUntil(lambda: said(window) != "")
     assert "The generator was killed: resume" in said(window)
-    assert [button.text() for button in notice_buttons(window)] == ["Resume", "Edit"]
+    assert [button.text() for button in notice_buttons(window)] == ["Resume", "Edit…"]
     assert window.isVisible()
     states = [job.state for job in window.database.jobs()]
     assert states == [State.INTERRUPTED, State.RUNNING]  # the queue goes on by itself
@@ -161,6 +161,22 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(window, qtbot, home):
     qtbot.waitUntil(lambda: len(saved) == 2, timeout=PATIENCE)
     assert saved[1].name == "a-green-ball-3.mp4" and len(Clip.load(saved[1]).frames) == 9
     assert window.database.jobs() == [] and window.gallery.model.rowCount() == 2
+
+
+def test_a_worker_that_another_program_ends_cancels_nothing(window, qtbot, home):
+    made = []
+    window.runner.saved.connect(lambda number, path: made.append(path))
+    jobs = [Job({**SMALL, "prompt": prompt, "seed": 4}) for prompt in ("a red ring", "a blue ring")]
+    window.database.insert_jobs(jobs)
+    wait_for_step(window, qtbot, 1)
+    with qtbot.waitSignal(window.runner.ended, timeout=PATIENCE) as ended:
+        os.kill(window.client.pid, signal.SIGTERM)
+    assert ended.args[0].state is State.INTERRUPTED
+    assert "ended by another program" in said(window)
+    qtbot.waitUntil(lambda: len(made) == 1, timeout=PATIENCE)
+    window.runner.resume(ended.args[0].number)
+    qtbot.waitUntil(lambda: len(made) == 2, timeout=PATIENCE)
+    assert window.database.jobs() == []
 
 
 def test_five_queued_jobs_are_there_after_quitting(open_window, qtbot):

@@ -125,3 +125,18 @@ def test_a_release_in_several_repositories_is_one_model(server, monkeypatch, cap
     assert "org/vae" in capsys.readouterr().err
     assert hub_command.main(["delete", "parts", *quiet]) == 0
     assert not hub.repositories()
+
+
+def test_models_that_lose_shared_files_are_named(server, monkeypatch, capsys):
+    commit = server.add("org/vae", {"config.json": b"{}", "model.safetensors": b"vae"})
+    mini = CATALOG["mini"]
+    for name in ("one", "other"):
+        card = dataclasses.replace(
+            mini, name=name, folder=None, sources={"vae": Source("org/vae", commit)}
+        )
+        monkeypatch.setitem(CATALOG, name, card)
+    quiet = ["--progress", "none"]
+    assert hub_command.main(["download", "one", *quiet]) == 0
+    capsys.readouterr()
+    assert hub_command.main(["delete", "one", *quiet]) == 0
+    assert capsys.readouterr().out.strip().endswith("now: other.")

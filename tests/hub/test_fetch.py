@@ -118,7 +118,7 @@ def test_a_disk_without_room_is_reported_before_the_download(server, commit, mon
     with pytest.raises(ModelNotFoundError) as error:
         hub.download(REPO, watch=Watch(None, None))
     sentence = sentence_of(error)
-    for fact in (REPO, "1.0 GB", str(tmp_path / "hub"), "0.4 GB", "HF_HOME"):
+    for fact in (REPO, "1.0 GB", str(tmp_path / "hub"), "0.4 GB", "MLXVID_MODELS"):
         assert fact in sentence
     assert server.fetched() == ["model_index.json"]
 
@@ -128,7 +128,7 @@ def test_a_cache_that_can_not_be_written(server, commit, tmp_path):
     with pytest.raises(ModelNotFoundError) as error:
         hub.download(REPO, watch=Watch(None, None))
     sentence = sentence_of(error)
-    assert REPO in sentence and str(tmp_path / "hub") in sentence and "HF_HOME" in sentence
+    assert REPO in sentence and str(tmp_path / "hub") in sentence and "MLXVID_MODELS" in sentence
 
 
 @pytest.mark.parametrize("how", ["asked for", "cut off"])

@@ -157,11 +157,9 @@ def wan(tmp_path_factory):
     return pipe
 
 
-@pytest.mark.parametrize("sampler", ["unipc", "heun"])
-def test_tea_that_leaves_nothing_out_is_the_clip_bit_for_bit(wan, sampler):
-    settings = {**WAN, "sampler": sampler}
-    whole = wan.generate(PROMPT, **settings)
-    none = wan.generate(PROMPT, **settings, cache="tea", cache_threshold=0)
+def test_tea_that_leaves_nothing_out_is_the_clip_bit_for_bit(wan):
+    whole = wan.generate(PROMPT, **WAN)
+    none = wan.generate(PROMPT, **WAN, cache="tea", cache_threshold=0)
     assert np.array_equal(none.frames, whole.frames)
     assert none.settings["skipped"][0] == 0
 
@@ -171,10 +169,9 @@ def test_tea_resumed_is_the_unbroken_run(wan):
     whole = wan.generate(PROMPT, **settings)
     skipped, of = whole.settings["skipped"]
     assert 2 < skipped < of - 2
-    for after in (3, 4, 5):
-        clip = resumed(wan, after, **settings)
-        assert np.array_equal(clip.frames, whole.frames)
-        assert clip.settings["skipped"] == [skipped, of]
+    clip = resumed(wan, 5, **settings)
+    assert np.array_equal(clip.frames, whole.frames)
+    assert clip.settings["skipped"] == [skipped, of]
 
 
 def test_a_model_without_constants_names_those_that_have_some():

@@ -6,8 +6,9 @@ import mlx.core as mx
 
 from mlxvid.schedulers import SAMPLERS, NoiseConfig, Predict, Scheduler, sampler
 
-FLOW = ("euler", "euler-stochastic", "heun", "unipc")
+FLOW = ("euler", "euler-even", "euler-stochastic", "dmd", "heun", "unipc")
 NOISE = tuple(name for name in SAMPLERS if name not in FLOW)
+RENOISED = ("euler-stochastic", "dmd")
 STOCHASTIC = ("ddpm", "euler-ancestral", "kdpm2-ancestral", "dpm++-sde")
 CONFIG = NoiseConfig(clip_sample=False)
 

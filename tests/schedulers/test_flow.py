@@ -17,7 +17,7 @@ from mlxvid.schedulers import (
     trained_sigmas,
 )
 
-from .samplers import FLOW, follow, made
+from .samplers import FLOW, RENOISED, follow, made
 
 
 def test_sigmas_run_from_1_to_0():
@@ -29,7 +29,7 @@ def test_sigmas_run_from_1_to_0():
     assert np.allclose(trained_sigmas(3), [1, 0.5005, 0.001, 0])
 
 
-@pytest.mark.parametrize("name", [name for name in FLOW if name != "euler-stochastic"])
+@pytest.mark.parametrize("name", [name for name in FLOW if name not in RENOISED])
 @pytest.mark.parametrize("steps", [1, 2, 7])
 def test_a_straight_flow_is_solved_exactly(name, steps):
     x0 = mx.array([[0.5, -2.0]])

@@ -11,7 +11,7 @@ import pytest
 
 from mlxvid.schedulers import SAMPLERS, NoiseConfig, sampler, trained_sigmas
 
-from .samplers import made, normal
+from .samplers import FLOW, made, normal
 
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
@@ -80,9 +80,6 @@ def test_diffusion_models(name, steps, first):
     same(ours(sampler(name)(steps, NoiseConfig(**SCALED)), first), theirs(reference, steps, first))
 
 
-FLOWS = ("euler", "euler-stochastic", "heun", "unipc")
-
-
 @pytest.mark.parametrize("name", SAMPLERS)
 @pytest.mark.parametrize("first", [1, 4, 6])
 def test_every_sampler_begins_anywhere_and_goes_on_where_it_stopped(name, first):
@@ -96,7 +93,7 @@ def test_every_sampler_begins_anywhere_and_goes_on_where_it_stopped(name, first)
 
         def predict(x: mx.array, time: float) -> mx.array:
             nearest = level[min(level, key=lambda known: abs(known - time))]
-            if name in FLOWS:
+            if name in FLOW:
                 return (x - x0) / nearest.noise
             return (x - nearest.signal * x0) / nearest.noise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -12,12 +13,12 @@ from mlxvid.model.tiny import TinyDecoder
 from mlxvid.text.clip_vision_config import CLIPVisionConfig
 from mlxvid.text.t5_config import UMT5_XXL, UMT5Config
 
-from . import others, tea
+from . import few_steps, others, tea
 from .config import WanTransformerConfig
 from .vae_config import WanVAEConfig
 
 GEOMETRY = Geometry(t_factor=4, s_factor=8, channels=16, patch=(1, 2, 2), causal=True)
-SAMPLERS = ("unipc", "euler", "heun")
+SAMPLERS = ("unipc", "euler", "heun", "euler-even", "dmd")
 TEXT_TOKENS = 512  # the transformer sees as many, zeros where the prompt has ended
 TAKES = GUIDED | frozenset({"negative_prompt", "shift", "loras", "draft_decode"})
 
@@ -36,6 +37,10 @@ NEGATIVE_PROMPT = (
 SHIFT_480P = 3.0
 SHIFT_720P = 5.0
 PIXELS_720P = 1024 * 640
+
+# Of the clips that FastVideo makes with the models that it distilled.
+FAST_SIZE = (832, 448)
+FAST_FRAMES = 61
 
 
 def shift_by_size(width: int, height: int) -> float | None:
@@ -83,7 +88,7 @@ def read(folder: Folder) -> Card:
     large = needs == {"image"} and scheduler.get("flow_shift") == SHIFT_720P
     size = (1280, 720) if large or "last_image" in needs else (832, 480)
     patch = tuple(transformer.patch_size)
-    return Card.in_folder(
+    card = Card.in_folder(
         folder,
         dtype="bfloat16",
         family=FAMILY,
@@ -100,6 +105,24 @@ def read(folder: Folder) -> Card:
         prompt_pieces=TEXT_TOKENS - 1,
         streamed={"text_encoder": text.streamed(TEXT_TOKENS)},
     )
+    if folder.index.get("_class_name") == few_steps.DMD_PIPELINE:
+        return fast(card)
+    if few_steps.has_gates(folder):
+        card = dataclasses.replace(card, note=card.note or few_steps.DENSE_NOTE)
+    recipe = few_steps.RECIPES.get(str(folder.index.get(few_steps.KEY)))
+    return recipe.of(card) if recipe else card
+
+
+def fast(card: Card) -> Card:
+    """The card of a model that FastVideo distilled to three steps, with its usual clip."""
+    width, height = FAST_SIZE
+    usual = dataclasses.replace(card.defaults, width=width, height=height, frames=FAST_FRAMES)
+    return dataclasses.replace(
+        few_steps.DMD.of(dataclasses.replace(card, defaults=usual)),
+        samplers=(few_steps.DMD.sampler,),
+        takes=card.takes - {"shift"},
+        note=card.note or few_steps.DENSE_NOTE,
+    )
 
 
 def _needs(transformer: WanTransformerConfig) -> frozenset[str]:
@@ -114,7 +137,7 @@ def _needs(transformer: WanTransformerConfig) -> frozenset[str]:
 
 FAMILY = Family(
     package=__package__,
-    pipelines=("WanPipeline", "WanImageToVideoPipeline"),
+    pipelines=("WanPipeline", "WanImageToVideoPipeline", few_steps.DMD_PIPELINE),
     parts={
         "text_encoder": Part(
             "mlxvid.text.t5:UMT5EncoderModel",
@@ -160,12 +183,13 @@ FAMILY = Family(
         small_tile=640,
         decode_operations=8.7e6,
     ),
-    # What few-step distillations were made for: Lightning's LoRAs for 4 steps, CausVid's for 4 to
-    # 8, neither with guidance.
     presets={
-        "lightning": {"steps": 4, "guidance": 1.0, "sampler": "euler", "shift": 5.0},
-        "causvid": {"steps": 8, "guidance": 1.0, "sampler": "unipc", "shift": 8.0},
+        "lightning": few_steps.FOUR_STEPS.settings,
+        "causvid": few_steps.CAUSVID.settings,
+        "fastwan": few_steps.DMD.settings,
     },
+    recipe=few_steps.by_names,
+    exact_steps={few_steps.DMD.sampler: few_steps.DMD.steps},
     needed=(
         ("tokenizer/spiece.model", "tokenizer/tokenizer.json"),
         ("scheduler/scheduler_config.json",),
@@ -221,11 +245,22 @@ def _release(
         needs=needs,
         parameters=parameters,
         source=source,
-        originals=(source.repository[: -len("-Diffusers")],),
+        originals=more.pop("originals", (source.repository.removesuffix("-Diffusers"),)),
         download_bytes=download_bytes,
         prompt_pieces=TEXT_TOKENS - 1,
         streamed={"text_encoder": UMT5_XXL.streamed(TEXT_TOKENS)},
         **more,
+    )
+
+
+def _fast_release(
+    name: str, title: str, description: str, source: Source, download_bytes: int, *rest: Any, **more
+) -> Card:
+    """The card of a release in three steps: of the clips that it was distilled with."""
+    return fast(
+        _release(
+            name, title, description, FAST_SIZE, source, download_bytes, *rest, originals=(), **more
+        )
     )
 
 
@@ -287,5 +322,30 @@ CARDS = (
         {"transformer": 16_395_536_704, **_WITH_PICTURES},
         needs=frozenset({"image", "last_image"}),
         shift=own_shift(16.0),
+    ),
+    _fast_release(
+        "fastwan2.1-t2v-1.3b",
+        "FastWan 2.1 T2V 1.3B",
+        "The small one distilled to three steps.",
+        Source(
+            "FastVideo/FastWan2.1-T2V-1.3B-Diffusers", "25e7ed7f41fd8ce2fdd108688c65e8caf0ce3aef"
+        ),
+        29_212_131_136,
+        {"transformer": 1_418_996_800, **_TEXT_AND_VAE},
+        heads=12,
+        inner=8960,
+        blocks=30,
+    ),
+    _fast_release(
+        "fastwan2.1-t2v-14b-480p",
+        "FastWan 2.1 T2V 14B 480p",
+        "The large one distilled to three steps, at 480p.",
+        Source(
+            "FastVideo/FastWan2.1-T2V-14B-480P-Diffusers",
+            "ab7d6149c10bb41ba39226e2262cd2e9ee85b88e",
+        ),
+        75_700_000_000,
+        {"transformer": 14_288_491_584, **_TEXT_AND_VAE},
+        aliases=("FastVideo/FastWan2.1-T2V-14B-Diffusers",),
     ),
 )

@@ -25,6 +25,7 @@ from mlxvid.text.tokenizer import load_tokenizer
 
 from .card import TEXT_TOKENS
 from .config import WanTransformerConfig
+from .few_steps import DMD_TIMESTEPS
 
 SMALL_TILE = 54  # latent positions: 640 pixels with the decoder's halo
 
@@ -84,7 +85,9 @@ class Model(base.Model):
 
     def scheduler(self, request: Request) -> Scheduler:
         kind = sampler(request.sampler, self.card.samplers)
-        if request.sampler == "unipc":
+        if request.sampler == "dmd":
+            return kind(request.steps, request.shift, request.seed, DMD_TIMESTEPS)
+        if request.sampler in ("unipc", "euler-even"):
             return kind(request.steps, request.shift)
         return kind(request.steps, request.shift, trained_sigmas)
 

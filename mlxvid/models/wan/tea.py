@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlxvid.model.caching import Tea
+from mlxvid.model.caching import LEAST_STEPS, Tea
 from mlxvid.model.card import Card
 
 T2V_1_3B = Tea((2396.76752, -1311.10545, 201.331979, -8.29855975, 0.137887774), 0.05)
@@ -12,7 +12,11 @@ I2V_720P = Tea((-114.36346466, 65.26524496, -18.82220707, 4.91518089, -0.2341268
 
 
 def constants(card: Card) -> Tea | None:
-    """Those of a card's model; None of the one that goes from a first picture to a last one."""
+    """Those of a card's model; None of the one that goes from a first picture to a last one, and
+    of distilled ones, which have too few steps.
+    """
+    if card.defaults.steps < LEAST_STEPS:
+        return None
     if not card.needs:
         return {(12, 30): T2V_1_3B, (40, 40): T2V_14B}.get((card.heads, card.blocks))
     if card.needs != {"image"} or (card.heads, card.blocks) != (40, 40):

@@ -24,6 +24,7 @@ from mlxvid.layers.pixart import patch_matrix
 from mlxvid.layers.rope import rope_3d
 
 from .config import WanTransformerConfig
+from .few_steps import GATE
 from .original import FUSED_LAYERS, PICTURE_LAYERS, original_name
 
 ROPE_THETA = 10000.0
@@ -199,11 +200,13 @@ class WanTransformer3DModel(nn.Module):
 
     @staticmethod
     def sanitize(weights: dict[str, mx.array]) -> dict[str, mx.array]:
-        """The patch convolution as a matrix, and no norm of added queries.
-
-        Early conversions have that norm, and nothing reads it.
+        """The patch convolution as a matrix, and neither a norm of added queries, which early
+        conversions have and nothing reads, nor the gates of sparse attention.
         """
-        kept = {name: weight for name, weight in weights.items() if ".norm_added_q." not in name}
+        kept = {}
+        for name, weight in weights.items():
+            if ".norm_added_q." not in name and GATE not in name:
+                kept[name] = weight
         if "patch_embedding.weight" in kept:
             kept["patch_embedding.weight"] = patch_matrix(kept["patch_embedding.weight"])
         return kept

@@ -79,6 +79,19 @@ def test_a_prompt_is_saved_replaced_chosen_and_deleted(panel, popup, preferences
     assert "a fox in snow" in shown(found)  # as an earlier one
 
 
+def test_an_earlier_prompt_is_deleted(panel, popup, database, qtbot):
+    panel.prompt.set_text("")
+    found = open_list(panel)
+    found.setCurrentRow(1)
+    qtbot.keyClick(found, Qt.Key.Key_Delete)
+    assert shown(found) == database.prompts() == ["a green ring", "a red ball"]
+    assert found.currentRow() == 1  # the next one, for the key to go on with
+    popup.close()
+    for _ in range(2):
+        qtbot.keyClick(panel.prompt, Qt.Key.Key_Up, Qt.KeyboardModifier.ControlModifier)
+    assert panel.prompt.toPlainText() == "a red ball"
+
+
 @pytest.mark.parametrize("rubbish", ['"a"', '[["a"], 3, ["a", "b", 4]]', "{"])
 def test_what_makes_no_sense_is_left_out(preferences, rubbish):
     preferences._settings.setValue("saved_prompts", rubbish)

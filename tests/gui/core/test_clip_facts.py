@@ -40,7 +40,7 @@ def test_everything_known_is_told_and_nothing_else():
     assert texts["prompt"] == "a red ball"
     assert texts["seed"] == "0"
     assert texts["guidance"] == "3"
-    assert texts["size"] == "96 × 64"
+    assert texts["size"] == "96×64"
     assert texts["length"] == "2.1 s, 33 frames"
     assert texts["rate"] == "16 fps"
     assert texts["loras"] == "style.safetensors, 0.8\nlight.safetensors"
@@ -66,7 +66,7 @@ def test_a_clip_that_is_being_made_has_the_measures_that_were_asked_for():
 
 def test_a_film_has_its_measures_alone():
     assert told(facts_of({}, Facts(24.0, 0, 640, 360, {}), Path("film.mkv"))) == {
-        "size": "640 × 360",
+        "size": "640×360",
         "rate": "24 fps",
         "file": "film.mkv",
     }

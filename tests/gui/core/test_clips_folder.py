@@ -50,7 +50,7 @@ def test_a_clip_that_is_put_back_or_copied_in_comes_while_the_app_runs(
     number = add(database, folder / "a.mp4")
     looking.look()
     (folder / "a.mp4").rename(folder.parent / "trash.mp4")
-    database.remove_clip(number)
+    database.remove_clips([number])
     qtbot.wait(200)
     assert names(database) == []
     (folder.parent / "trash.mp4").rename(folder / "a.mp4")

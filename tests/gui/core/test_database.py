@@ -61,7 +61,7 @@ def test_clips(database, qtbot):
         database.set_favourites([second, first], True)
     assert changed.args == [[second, first]]
     assert all(row.favourite for row in database.clips())
-    database.remove_clip(first)
+    database.remove_clips([first])
     assert database.clip(first) is None and [row.id for row in database.clips()] == [second]
 
 

@@ -6,17 +6,21 @@ import shutil
 
 import pytest
 from huggingface_hub import constants
+from PySide6.QtWidgets import QLabel, QPushButton
 
 from mlxvid.catalog import CATALOG
-from mlxvid.gui.core import fetching as fetching_module
 from mlxvid.gui.core.choices import Choices
+from mlxvid.gui.core.disks import Disks
 from mlxvid.gui.core.downloads import ModelJobs
 from mlxvid.gui.core.fetching import Fetching, bytes_to_fetch, why_not
 from mlxvid.gui.core.jobs import State
+from mlxvid.gui.core.variants import variants_of
+from mlxvid.gui.queue.roles import BUTTONS
 from mlxvid.gui.queue.summary import QueueSummary
 from tests.gui.cards import WITH_LORAS
 from tests.gui.queue.conftest import job, make_runner  # noqa: F401
 from tests.gui.queue.test_runner import WORKS
+from tests.gui.test_faults import freeze
 from tests.hub.fake_hub import FakeHub, folder_files
 
 CARD = CATALOG[WITH_LORAS]
@@ -105,8 +109,8 @@ def test_a_download_for_which_there_is_no_room_is_refused(choices, monkeypatch, 
     assert bytes_to_fetch(choice.card) == choice.card.download_bytes
     free = choice.card.download_bytes
     usage = shutil.disk_usage(home)._replace(free=free)
-    monkeypatch.setattr(fetching_module.shutil, "disk_usage", lambda folder: usage)
-    assert f"{free / 1e9:.1f} GB free" in why_not(choice)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    assert f"{free / 1e9:.1f} GB are" in why_not(choice)
     usage = usage._replace(free=2 * free)
     assert why_not(choice) == ""
 
@@ -157,4 +161,56 @@ def test_a_queue_that_waits_for_a_download_has_no_hour(queue, database, server, 
     qtbot.addWidget(line)
     database.insert_jobs([lacking()])
     line.show_jobs(database.jobs())
-    assert line.text().endswith(", and a download")
+    assert line.text().endswith("plus\u00a0a\u00a0download")
+
+
+def test_a_download_that_no_clip_waits_for_any_more_is_in_sight(server, open_window, qtbot):
+    server.pace = 0.3
+    window = open_window()
+    bar = window.way_in.fetch_bar
+    assert not bar.isVisible()
+    (number,) = window.database.insert_jobs([lacking()])
+    window.database.remove_jobs([number])
+    state = bar.findChild(QLabel, "fetch-state")
+    title = window.choices.find(WITH_LORAS).title
+    qtbot.waitUntil(lambda: f"{title}: Downloading, " in state.text(), timeout=20_000)
+    assert bar.isVisible()
+    with qtbot.waitSignal(window.model_jobs.stopped, timeout=20_000):
+        bar.findChild(QPushButton, "fetch-pause").click()
+    assert not bar.isVisible()
+
+
+@pytest.mark.parametrize("end", ["paused", "failed"])
+def test_a_clip_whose_download_has_ended_can_be_resumed_in_its_row(server, open_window, qtbot, end):
+    server.pace = 0.1
+    if end == "failed":
+        server.gated.add(CARD.repository)
+    window = open_window()
+    window.database.insert_jobs([lacking()])
+    if end == "failed":
+        qtbot.waitUntil(lambda: window.model_jobs.failure(WITH_LORAS) != "", timeout=20_000)
+    else:
+        with qtbot.waitSignal(window.model_jobs.stopped, timeout=20_000):
+            window.model_jobs.stop(WITH_LORAS)
+    assert window.model_jobs.job(WITH_LORAS) is None
+    index = window.queue.model.index(0)
+    assert [button.name for button in index.data(BUTTONS)] == ["resume", "remove"]
+    window.queue.view.setCurrentIndex(index)
+    assert window.queue.resume_action.isEnabled()
+    window.queue.resume_action.trigger()
+    assert window.model_jobs.job(WITH_LORAS) is not None
+    assert [button.name for button in index.data(BUTTONS)] == ["pause", "remove"]
+    assert not window.queue.resume_action.isEnabled()
+
+
+def test_a_models_folder_that_cannot_be_written_is_refused_before_the_click(
+    choices, machine, monkeypatch, home, small_disk
+):
+    disk = small_disk(home / "disk", 10**6)
+    freeze(disk, "ro")
+    folder = disk / "models"
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
+    monkeypatch.setenv("HF_HUB_CACHE", str(folder))
+    assert f"{folder} can't be written" in why_not(choices.find(WITH_LORAS))
+    found = variants_of(CARD, CARD.download_bytes, Disks.at(folder, home), machine)
+    assert all(f"{folder} can't be written" in variant.problem for variant in found)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mlxvid.catalog import CATALOG
-from mlxvid.gui.core.variants import Disks, variants_of
+from mlxvid.gui.core.disks import Disks
+from mlxvid.gui.core.variants import variants_of
 from mlxvid.model.machine import GIB, Machine
 from mlxvid.models import card_of
 from tests.gui.cards import LARGEST, WITH_LORAS

@@ -92,7 +92,7 @@ def test_a_preset_fills_the_fields_and_a_free_name_is_proposed(qtbot, exports, c
     choose(sheet, "preset", "Chat")
     assert name_field(sheet).text() == "fox"
     assert sheet.findChild(QComboBox, "export-format").currentText() == "GIF"
-    for fact in ("96 × 64", "12.5 fps", "1.5 s"):
+    for fact in ("96×64", "12.5 fps", "1.5 s"):
         assert fact in facts(sheet)
     export(qtbot, exports, sheet)
     assert (home / "fox.gif").exists()

@@ -182,9 +182,9 @@ def test_takes_stand_for_themselves_where_they_are_told_apart(takes, panel, data
     panel.model.arrange(stacked=False)
     assert len(listed(panel)) == 5
     panel.model.arrange(stacked=True)
-    database.remove_clip(takes[3])
+    database.remove_clips([takes[3]])
     assert panel.model.index_of(takes[2]).data(GalleryModel.MARKS).stack == Stack(2, False)
-    database.remove_clip(takes[2])
+    database.remove_clips([takes[2]])
     assert panel.model.index_of(takes[1]).data(GalleryModel.MARKS).stack is None
 
 

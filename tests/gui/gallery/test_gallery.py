@@ -50,7 +50,7 @@ def test_new_clips_come_in_and_the_selection_stays(qtbot, ids, panel, database, 
     newest = add(database, folder / "new.mp4", "a green cube")
     assert listed(panel)[0] == "a green cube" and count_text(panel) == "4 clips"
     assert [row.id for row in panel.view.rows()] == [ids[1], ids[0]]
-    database.remove_clip(ids[1])
+    database.remove_clips([ids[1]])
     assert [row.id for row in panel.view.rows()] == [ids[0]]
     assert listed(panel) == ["a green cube", "a red star", "a red ball"]
     assert not panel.model.index_of(ids[1]).isValid() and panel.model.index_of(newest).row() == 0
@@ -111,7 +111,7 @@ def test_the_model_follows_qts_rules(ids, database, qtmodeltester, folder):
     qtmodeltester.check(model)
     add(database, folder / "one more.mp4", "one more")
     database.set_favourites([ids[0]], True)
-    database.remove_clip(ids[1])
+    database.remove_clips([ids[1]])
     model.set_search("red")
     model.arrange(search=(), favourites=True)
     assert [model.index(row).data() for row in range(model.rowCount())] == [
@@ -163,7 +163,7 @@ def test_only_what_has_changed_is_read(ids, panel, database, monkeypatch):
     monkeypatch.setattr(database, "clips", refuse)
     database.set_favourites([ids[0]], True)
     assert panel.model.index_of(ids[0]).data(GalleryModel.ROW).favourite
-    database.remove_clip(ids[0])
+    database.remove_clips([ids[0]])
     assert panel.model.rowCount() == 2
     panel.model.set_search("star")
     assert panel.model.rowCount() == 2
@@ -241,7 +241,7 @@ def test_the_menu_of_clips(qtbot, ids, panel):
     )
     texts = [action.text() for action in menu.actions() if action.text()]
     assert texts[0] == "Open"
-    assert texts[-1] == "Move to Trash…"
+    assert texts[-1] == "Move to Trash"
     assert "Export Selected…" in texts
     menu.close()
 

@@ -58,7 +58,7 @@ def test_a_clip_that_vanishes_while_the_mouse_is_on_it(qtbot, ids, panel, databa
 
 def test_a_row_that_goes_while_the_mouse_is_on_it(qtbot, ids, panel, database):
     point_at(qtbot, panel, ids[1])
-    database.remove_clip(ids[1])
+    database.remove_clips([ids[1]])
     qtbot.wait(150)
     assert delegate_of(panel).hover is None
 

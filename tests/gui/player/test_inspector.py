@@ -74,7 +74,7 @@ def test_its_settings_are_used_again(opened):
 def test_it_follows_what_is_in_view(opened, qtbot, home):
     view(opened, qtbot, write_foreign(home / "film.mkv"))
     assert text(opened, "prompt") is None and text(opened, "created") is None
-    assert text(opened, "size") == "48 × 32"
+    assert text(opened, "size") == "48×32"
     note = opened.stage.inspector.findChild(QLabel, "inspector-note")
     assert note.isVisible() and "not made with mlxvid" in note.text()
     buttons = opened.stage.inspector.findChildren(QPushButton)

@@ -273,7 +273,7 @@ def test_a_small_preview_fills_the_space_at_actual_size_too(tmp_path, qtbot, pla
     player.show_frames(levels(5), 8)
     assert player.canvas.place(image, area) == QRectF(0, 80, 480, 320)
     facts = player.findChild(ElidedLabel, "clip-facts")
-    assert facts.text() == "Preview  ·  8 fps"
+    assert facts.text() == "Preview · 8 fps"
     load(qtbot, player, write_clip(tmp_path / "clip.mp4"))
     assert player.canvas.place(image, area) == QRectF(234, 236, 12, 8)
     assert "×" in facts.text()
@@ -310,7 +310,7 @@ def test_frames_that_memory_has_smaller_are_read_from_the_file(tmp_path, qtbot, 
     qtbot.addWidget(player)
     load(qtbot, player, path)
     assert player.reel.reduced == (256, 51)
-    assert "256 × 51" in player.findChild(QLabel, "clip-facts").text()
+    assert "256×51" in player.findChild(QLabel, "clip-facts").text()
     with qtbot.waitSignal(player.use_frame, timeout=WAIT) as used:
         player.frames.last.trigger()
     assert np.array_equal(read_image(used.args[1]), Clip.load(path).frames[-1])

@@ -137,8 +137,8 @@ def test_what_ended_early_is_offered_for_resume(panel, database):
     choose(panel, 1)
     assert (
         not panel._resume_button.isHidden()
-        and "1 ended early" in panel._summary.text()
-        and "Paused" in panel._summary.text()
+        and "1\u00a0interrupted" in panel._summary.text()
+        and "Queue\u00a0paused" in panel._summary.text()
     )
     assert "interrupted. It was killed." in panel.model.index(1).data(
         Qt.ItemDataRole.AccessibleTextRole

@@ -11,7 +11,6 @@ from PySide6.QtGui import QUndoStack
 from mlxvid.gui.core.jobs import State
 from mlxvid.gui.queue.panel import QueuePanel
 from mlxvid.gui.queue.roles import LINE, PICTURE
-from mlxvid.gui.queue.row_buttons import places
 from tests.gui.clips import write_clip
 from tests.gui.queue.conftest import SETTINGS, job
 
@@ -31,7 +30,7 @@ def panel(database, make_runner, preferences, qtbot, themed):
 
 def press(qtbot, view, row: int, button: int) -> None:
     rect = view.visualRect(view.model().index(row, 0))
-    place = places(rect, 2)[button].center()
+    place = view.itemDelegate().buttons.places(rect, 2)[button].center()
     qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place)
 
 
@@ -50,7 +49,8 @@ def test_a_double_click_on_a_button_does_not_edit(panel, qtbot):
     panel.edit.connect(edited.append)
     rect = panel.view.visualRect(panel.model.index(0))
     viewport = panel.view.viewport()
-    qtbot.mouseDClick(viewport, Qt.MouseButton.LeftButton, pos=places(rect, 2)[0].center())
+    place = panel.view.itemDelegate().buttons.places(rect, 2)[0].center()
+    qtbot.mouseDClick(viewport, Qt.MouseButton.LeftButton, pos=place)
     assert edited == []
     title = rect.topLeft() + QPoint(20, 20)
     qtbot.mouseClick(viewport, Qt.MouseButton.LeftButton, pos=title)

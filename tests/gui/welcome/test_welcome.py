@@ -8,7 +8,6 @@ import pytest
 from PySide6.QtWidgets import QLabel, QPushButton
 
 from mlxvid.catalog import CATALOG
-from mlxvid.gui.core import fetching
 from mlxvid.gui.core.choices import Choice, Choices
 from mlxvid.gui.welcome.offers import MOST, PATIENCE, offers
 from mlxvid.model.machine import GIB, Machine, mac
@@ -21,7 +20,7 @@ PLAIN = [Choice(card, here=False) for card in CATALOG.values()]
 def roomy(monkeypatch, home):
     """A disk with room for every model."""
     usage = shutil.disk_usage(home)._replace(free=10**12)
-    monkeypatch.setattr(fetching.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
 
 
 @pytest.fixture
@@ -59,7 +58,7 @@ def test_a_tiny_machine_is_offered_nothing():
 def test_each_offer_says_what_it_takes(window, qtbot):
     qtbot.waitUntil(lambda: len(window.welcome.rows) == MOST)
     row = window.welcome.rows[0]
-    facts = row.findChild(QLabel, "offer-facts").text()
+    facts = row.findChild(QLabel, "offer-facts").text().replace("\u00a0", " ")
     size = f"{CATALOG[row.name].download_bytes / 1e9:.1f} GB"
     assert "-bit weights" in facts and size in facts and "about" in facts and "a guess" in facts
     assert row.button.isEnabled()
@@ -68,11 +67,11 @@ def test_each_offer_says_what_it_takes(window, qtbot):
 def test_an_offer_without_room_is_refused_before_the_click(window, qtbot, monkeypatch, home):
     qtbot.waitUntil(lambda: len(window.welcome.rows) == MOST)
     usage = shutil.disk_usage(home)._replace(free=10**9)
-    monkeypatch.setattr(fetching.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
     row = next(row for row in window.welcome.rows if row.button.text() == "Download")
     row.follow()
     assert not row.button.isEnabled()
-    assert "1.0 GB free" in row.findChild(QLabel, "offer-facts").text()
+    assert "1.0 GB are" in row.findChild(QLabel, "offer-facts").text()
 
 
 def test_a_licence_is_read_in_the_models_window(window, qtbot):
@@ -93,7 +92,7 @@ def test_it_is_there_while_there_is_nothing_to_see(window, qtbot, home):
     path = write_clip(home / "clip.mp4")
     number = window.database.add_clip(path, {"prompt": "a"}, 16, 9, 64, 64)
     assert not in_view(window)
-    window.database.remove_clip(number)
+    window.database.remove_clips([number])
     assert in_view(window)
     window.stage.open(path)
     qtbot.waitUntil(lambda: not in_view(window))
