@@ -14,7 +14,6 @@ from PySide6.QtGui import QAction, QActionGroup, QDesktopServices, QKeySequence,
 from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QTabWidget, QWidget
 
 from mlxvid.gui.compose.panel import ComposePanel
-from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.preferences import Appearance, Preferences
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.dialogs.general_page import APPEARANCES
@@ -59,7 +58,6 @@ class Menus(QObject):
         window: QMainWindow,
         panels: Panels,
         runner: Runner,
-        choices: Choices,
         preferences: Preferences,
         undo_stack: QUndoStack,
     ):

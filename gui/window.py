@@ -40,6 +40,7 @@ from mlxvid.gui.queue.panel import QueuePanel
 from mlxvid.gui.queue.tally import Tally
 from mlxvid.gui.queue.when_done import WhenDone
 from mlxvid.gui.welcome.page import WelcomePage
+from mlxvid.gui.widgets.front import show_in_front
 from mlxvid.gui.widgets.notices import NoticeBar
 from mlxvid.gui.widgets.overlay import Overlay
 
@@ -115,7 +116,7 @@ class Window(QMainWindow):
         self.trashing = Trashing(database, self.undo_stack, self.notices, self)
         self._arrange()
         panels = Panels(self.compose, self.stage, self.gallery, self.queue, self.side)
-        self.menus = Menus(self, panels, self.runner, self.choices, preferences, self.undo_stack)
+        self.menus = Menus(self, panels, self.runner, preferences, self.undo_stack)
         self.tools = ToolWindows(
             self, self.menus.window_menu, database, self.choices, preferences, self.model_jobs
         )
@@ -310,10 +311,7 @@ class Window(QMainWindow):
 
     def show_in_front(self) -> None:
         """Show the window, minimized or behind others."""
-        self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
-        self.show()
-        self.raise_()
-        self.activateWindow()
+        show_in_front(self)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Save the window's state and end the worker; ask first if something is under way."""
