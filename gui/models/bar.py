@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from mlxvid.gui.core.downloads import ModelJobs, job_text
-from mlxvid.gui.widgets.elided import ElidedLabel
+from mlxvid.gui.widgets.elided import FactsLabel
 from mlxvid.gui.widgets.theme import small
 
 
@@ -22,7 +22,7 @@ class FetchBar(QWidget):
         self._jobs = jobs
         self._title_of = title_of
         self._name = ""
-        self._label = ElidedLabel()
+        self._label = FactsLabel()
         self._label.setObjectName("fetch-state")
         self._label.setAccessibleName("Model")
         self._progress = QProgressBar()
@@ -37,14 +37,18 @@ class FetchBar(QWidget):
         self._show.setAccessibleName("Show model")
         self._show.setToolTip("Open Models")
         self._show.clicked.connect(lambda: self.show_model.emit(self._name))
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(14, 4, 10, 6)
-        layout.setSpacing(10)
-        layout.addWidget(small(self._label), 2)
-        layout.addWidget(self._progress, 1)
+        row = QHBoxLayout()
+        row.setContentsMargins(16, 6, 12, 6)
+        row.setSpacing(8)
+        row.addWidget(small(self._label), 1)
         for button in (self._pause, self._show):
-            layout.addWidget(small(button))
+            row.addWidget(small(button))
         jobs.changed.connect(self.follow)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self._progress)
+        layout.addLayout(row)
         self.hide()
 
     def follow(self, *_: object) -> None:
