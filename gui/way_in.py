@@ -59,8 +59,7 @@ class WayIn(QObject):
         self._jobs = jobs
         compose.plan_line.is_fetched = lambda name: name in self._fetched
         jobs.changed.connect(self._note_download)
-        self.fetch_bar = FetchBar(jobs, self._title_of)
-        self.fetch_bar.show_model.connect(tools.show_model)
+        self.fetch_bar = FetchBar(jobs, self._title_of, self._is_offered)
         stage.layout().addWidget(self.fetch_bar)
 
     def watch(
@@ -92,6 +91,10 @@ class WayIn(QObject):
     def _title_of(self, name: str) -> str:
         choice = self._choices.find(name)
         return choice.title if choice is not None else Path(name).name
+
+    def _is_offered(self, name: str) -> bool:
+        """Whether the page shows how far a model's download is."""
+        return self._page.isVisible() and any(row.name == name for row in self._page.rows)
 
     def _try(self, name: str, prompt: str) -> None:
         self._compose.apply_settings({"model": name, "prompt": prompt})

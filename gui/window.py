@@ -40,6 +40,7 @@ from mlxvid.gui.queue.panel import QueuePanel
 from mlxvid.gui.queue.tally import Tally
 from mlxvid.gui.queue.when_done import WhenDone
 from mlxvid.gui.welcome.page import WelcomePage
+from mlxvid.gui.widgets.front import show_in_front
 from mlxvid.gui.widgets.notices import NoticeBar
 from mlxvid.gui.widgets.overlay import Overlay
 
@@ -310,10 +311,7 @@ class Window(QMainWindow):
 
     def show_in_front(self) -> None:
         """Show the window, minimized or behind others."""
-        self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
-        self.show()
-        self.raise_()
-        self.activateWindow()
+        show_in_front(self)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Save the window's state and end the worker; ask first if something is under way."""

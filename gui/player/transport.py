@@ -36,12 +36,12 @@ class TransportBar(QWidget):
         self.loop.setCheckable(True)
         self.loop.setChecked(playhead.loop)
         self.loop.toggled.connect(playhead.set_loop)
-        self.mark_in = action(
-            self, "Mark In", None, "I", partial(playhead.mark_in, None), label="In"
-        )
-        self.mark_out = action(
-            self, "Mark Out", None, "O", partial(playhead.mark_out, None), label="Out"
-        )
+        mark_in = partial(self._mark, playhead.mark_in)
+        mark_out = partial(self._mark, playhead.mark_out)
+        self.mark_in = action(self, "Mark In", None, "I", mark_in, label="In")
+        self.mark_out = action(self, "Mark Out", None, "O", mark_out, label="Out")
+        for mark in (self.mark_in, self.mark_out):  # beside the keys that play, which do too
+            mark.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
         self.clear_marks = action(self, "Clear Marks", "close", "X", playhead.clear_marks)
         self.playback = [
             self.play,
@@ -140,6 +140,11 @@ class TransportBar(QWidget):
 
     def _choose_speed(self, chosen: QAction) -> None:
         self._playhead.set_speed(chosen.data())
+
+    def _mark(self, mark: Callable[[], None]) -> None:
+        """Mark the frame in view; while another page is shown, none is."""
+        if self.isVisible():
+            mark()
 
     def _to_start(self) -> None:
         self._playhead.seek(self._playhead.first)
