@@ -116,7 +116,7 @@ class Window(QMainWindow):
         self.trashing = Trashing(database, self.undo_stack, self.notices, self)
         self._arrange()
         panels = Panels(self.compose, self.stage, self.gallery, self.queue, self.side)
-        self.menus = Menus(self, panels, self.runner, self.choices, preferences, self.undo_stack)
+        self.menus = Menus(self, panels, self.runner, preferences, self.undo_stack)
         self.tools = ToolWindows(
             self, self.menus.window_menu, database, self.choices, preferences, self.model_jobs
         )
@@ -354,6 +354,11 @@ class Window(QMainWindow):
                 lambda: self.tools.busy,
                 "a model is being fetched",
                 "It goes on when you ask for it again.",
+            ),
+            Work(
+                lambda: self.database.is_unkept,
+                "the library can't be written",
+                "Changes of the queue and the gallery will be lost; the clips' files stay.",
             ),
         ]
 

@@ -40,7 +40,7 @@ class WindowLayout:
         window = self._window
         scale = window.fontInfo().pixelSize() / 12
         stage = self._splitter.widget(1)
-        assert stage is not None
+        assert stage is not None  # the window has put three there
         stage.setMinimumWidth(min(round(_STAGE_WIDTH * scale), _MOST_OF_STAGE))
         if not window.restoreGeometry(self._preferences.bytes("geometry")):
             room = window.screen().availableSize() - QSize(0, _TITLE_BAR)
