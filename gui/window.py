@@ -358,6 +358,11 @@ class Window(QMainWindow):
                 "a model is being fetched",
                 "It goes on when you ask for it again.",
             ),
+            Work(
+                lambda: self.database.is_unkept,
+                "the library can't be written",
+                "Changes of the queue and the gallery will be lost; the clips' files stay.",
+            ),
         ]
 
     def _under_way(self) -> list[str]:

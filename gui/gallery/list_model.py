@@ -116,6 +116,10 @@ class GalleryModel(QAbstractListModel):
             if self._is_viewed(row) or _stands_for(row, before, self._stacks):
                 self.dataChanged.emit(self.index(place), self.index(place))
 
+    def has_in_view(self, rows: list[ClipRow]) -> bool:
+        """Whether the clip on the stage is one of these."""
+        return self._viewed is not None and self._viewed.id in [row.id for row in rows]
+
     def _is_viewed(self, row: ClipRow) -> bool:
         return _stands_for(row, self._viewed, self._stacks)
 
