@@ -132,6 +132,10 @@ class Window(QMainWindow):
             self.model_jobs,
             self.notices,
             self.tools,
+            database,
+            self.runner,
+            self.choices,
+            preferences,
             self,
         )
         self.quitting = Quitting(self, self._works())
@@ -144,7 +148,6 @@ class Window(QMainWindow):
             self.tools.diagnostics,
         )
         self._connect()
-        self.way_in.watch(database, self.runner, self.choices, preferences)
         self.window_layout.restore()
         self._show_queue_length()
         if left_over:
@@ -354,6 +357,11 @@ class Window(QMainWindow):
                 lambda: self.tools.busy,
                 "a model is being fetched",
                 "It goes on when you ask for it again.",
+            ),
+            Work(
+                lambda: self.database.is_unkept,
+                "the library can't be written",
+                "Changes of the queue and the gallery will be lost; the clips' files stay.",
             ),
         ]
 
