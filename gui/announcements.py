@@ -8,6 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QFileDialog
 
+from mlxvid.errors import FAULT
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.fetching import Fetching
 from mlxvid.gui.core.file_names import free_path
@@ -183,6 +184,8 @@ class Announcements(QObject):
         edit: NoticeAction = ("Edit…", lambda: self._edit_job(job.number))
         if job.state is State.INTERRUPTED or job.resume:
             return [("Resume", lambda: self._resume(job)), edit]
+        if job.message.startswith(FAULT):
+            return [("Report a Problem…", self.report.emit), edit]
         return [edit]
 
     def _save_elsewhere(self, job: Job) -> None:

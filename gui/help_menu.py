@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction, QDesktopServices, QKeySequence
-from PySide6.QtWidgets import QDialog, QMainWindow, QMenu
+from PySide6.QtWidgets import QMainWindow, QMenu
 
 from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.dialogs.about import show_about
@@ -14,6 +14,7 @@ from mlxvid.gui.dialogs.prompting import PromptingDialog
 from mlxvid.gui.dialogs.reporting import Diagnostics, report_address
 from mlxvid.gui.dialogs.shortcuts import ShortcutsDialog
 from mlxvid.gui.widgets.actions import add_action
+from mlxvid.gui.widgets.front import show_in_front
 
 
 class Help(QObject):
@@ -63,14 +64,14 @@ class Help(QObject):
         if self.prompting is None:
             self.prompting = PromptingDialog(self._choices, self._window)
         self.prompting.show_model(self._model())
-        _raise(self.prompting)
+        show_in_front(self.prompting)
 
     def show_shortcuts(self) -> None:
         """Open the sheet of shortcuts."""
         if self.shortcuts is None:
             self.shortcuts = ShortcutsDialog(self._window.menuBar(), self._window)
         self.shortcuts.refresh()
-        _raise(self.shortcuts)
+        show_in_front(self.shortcuts)
 
     def report(self) -> None:
         """Copy the diagnostics, and open where they are to be sent."""
@@ -88,9 +89,3 @@ class Help(QObject):
 
     def _show_about(self) -> None:
         show_about(self._choices.machine, self._window)
-
-
-def _raise(dialog: QDialog) -> None:
-    dialog.show()
-    dialog.raise_()
-    dialog.activateWindow()

@@ -14,7 +14,6 @@ from PySide6.QtGui import QAction, QActionGroup, QDesktopServices, QKeySequence,
 from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QTabWidget, QWidget
 
 from mlxvid.gui.compose.panel import ComposePanel
-from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.preferences import Appearance, Preferences
 from mlxvid.gui.core.runner import Runner
 from mlxvid.gui.dialogs.general_page import APPEARANCES
@@ -59,7 +58,6 @@ class Menus(QObject):
         window: QMainWindow,
         panels: Panels,
         runner: Runner,
-        choices: Choices,
         preferences: Preferences,
         undo_stack: QUndoStack,
     ):
@@ -132,7 +130,12 @@ class Menus(QObject):
             self._add(self.edit, text, keys, partial(_invoke, slot))
         self._add(self.edit, "Paste", Key.Paste, self._paste)
         self.edit.addSeparator()
+        self._add(self.edit, "Find Clips", Key.Find, self._find)
         self._add(self.edit, "Prompts…", "Ctrl+Shift+P", self._panels.compose.prompts.open_list)
+
+    def _find(self) -> None:
+        self.side_chosen.emit(self._panels.gallery)
+        self._panels.gallery.begin_search()
 
     def _paste(self) -> None:
         if not _invoke("paste"):

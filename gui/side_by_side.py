@@ -59,8 +59,7 @@ class SideBySide(QObject):
         """Show the clips that are selected; of a single one, those made with it."""
         rows = self._gallery.view.rows()
         if len(rows) == 1 and rows[0].group:
-            rows = [clip for clip in self._database.clips() if clip.group == rows[0].group]
-        rows = sorted(rows, key=lambda clip: (clip.job or 0, clip.id))
+            rows = self.takes.of_group(rows[0].group)
         if len(rows) < 2:
             self._bar.show_notice(Notice("No other take of this clip is left."))
             return

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, QSize, Qt, Signal
-from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QDialog, QMenu, QVBoxLayout, QWidget
 
 from mlxvid.errors import MlxvidError
@@ -23,6 +22,8 @@ from mlxvid.gui.dialogs.log import LogBook, LogView
 from mlxvid.gui.dialogs.preferences import PreferencesDialog
 from mlxvid.gui.dialogs.reporting import Diagnostics
 from mlxvid.gui.models.panel import ModelsPanel
+from mlxvid.gui.widgets.actions import add_action
+from mlxvid.gui.widgets.front import show_in_front
 from mlxvid.gui.widgets.notices import Notice
 
 
@@ -64,14 +65,8 @@ class ToolWindows(QObject):
         # The worker may report the machine after the model manager is opened.
         choices.modelReset.connect(self._update_machine)
         menu.addSeparator()
-        for text, keys, then in (
-            ("Models", "Ctrl+Shift+M", self.show_models),
-            ("Log", "Ctrl+Shift+L", self.show_log),
-        ):
-            action = QAction(text, window)
-            action.setShortcut(QKeySequence(keys))
-            action.triggered.connect(then)
-            menu.addAction(action)
+        add_action(menu, "Models", "Ctrl+Shift+M", self.show_models, window)
+        add_action(menu, "Log", "Ctrl+Shift+L", self.show_log, window)
 
     @property
     def busy(self) -> bool:
@@ -92,7 +87,7 @@ class ToolWindows(QObject):
             layout.setContentsMargins(0, 0, 0, 0)
             layout.addWidget(panel)
             self._dialog.resize(QSize(960, 640).boundedTo(panel.screen().availableSize()))
-        self._raise(self._dialog)
+        show_in_front(self._dialog)
 
     def show_model(self, name: str) -> None:
         """Open the model manager on one of its models."""
@@ -113,7 +108,7 @@ class ToolWindows(QObject):
         """Open the log, or bring it to the front."""
         if self._log is None:
             self._log = LogView(self.book, self.diagnostics, self._window)
-        self._raise(self._log)
+        show_in_front(self._log)
 
     def show_settings(self, current: Callable[[], dict[str, Any]]) -> None:
         """Open the settings, or bring them to the front; current: see the dialog."""
@@ -121,7 +116,7 @@ class ToolWindows(QObject):
             self._settings = PreferencesDialog(
                 self._preferences, self._choices, current, self._window
             )
-        self._raise(self._settings)
+        show_in_front(self._settings)
 
     def _show_model_settings(self) -> None:
         self.settings_wanted.emit()
@@ -131,11 +126,6 @@ class ToolWindows(QObject):
     def _update_machine(self) -> None:
         if self.models is not None:
             self.models.manager.set_machine(self._choices.machine)
-
-    def _raise(self, dialog: QDialog) -> None:
-        dialog.show()
-        dialog.raise_()
-        dialog.activateWindow()
 
     def _use(self, name: str) -> None:
         try:

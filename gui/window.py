@@ -40,6 +40,7 @@ from mlxvid.gui.queue.panel import QueuePanel
 from mlxvid.gui.queue.tally import Tally
 from mlxvid.gui.queue.when_done import WhenDone
 from mlxvid.gui.welcome.page import WelcomePage
+from mlxvid.gui.widgets.front import show_in_front
 from mlxvid.gui.widgets.notices import NoticeBar
 from mlxvid.gui.widgets.overlay import Overlay
 
@@ -115,7 +116,7 @@ class Window(QMainWindow):
         self.trashing = Trashing(database, self.undo_stack, self.notices, self)
         self._arrange()
         panels = Panels(self.compose, self.stage, self.gallery, self.queue, self.side)
-        self.menus = Menus(self, panels, self.runner, self.choices, preferences, self.undo_stack)
+        self.menus = Menus(self, panels, self.runner, preferences, self.undo_stack)
         self.tools = ToolWindows(
             self, self.menus.window_menu, database, self.choices, preferences, self.model_jobs
         )
@@ -131,6 +132,10 @@ class Window(QMainWindow):
             self.model_jobs,
             self.notices,
             self.tools,
+            database,
+            self.runner,
+            self.choices,
+            preferences,
             self,
         )
         self.quitting = Quitting(self, self._works())
@@ -143,7 +148,6 @@ class Window(QMainWindow):
             self.tools.diagnostics,
         )
         self._connect()
-        self.way_in.watch(database, self.runner, self.choices, preferences)
         self.window_layout.restore()
         self._show_queue_length()
         if left_over:
@@ -310,10 +314,7 @@ class Window(QMainWindow):
 
     def show_in_front(self) -> None:
         """Show the window, minimized or behind others."""
-        self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
-        self.show()
-        self.raise_()
-        self.activateWindow()
+        show_in_front(self)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Save the window's state and end the worker; ask first if something is under way."""
@@ -356,6 +357,11 @@ class Window(QMainWindow):
                 lambda: self.tools.busy,
                 "a model is being fetched",
                 "It goes on when you ask for it again.",
+            ),
+            Work(
+                lambda: self.database.is_unkept,
+                "the library can't be written",
+                "Changes of the queue and the gallery will be lost; the clips' files stay.",
             ),
         ]
 

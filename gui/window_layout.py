@@ -10,9 +10,12 @@ from PySide6.QtWidgets import QMainWindow, QSplitter
 
 from mlxvid.gui.core.preferences import Preferences
 
-# Widths to begin with, in pixels at a 9 point font.
+# Widths to begin with, in pixels where the text is of 12.
 _COMPOSE_WIDTH = 330
 _SIDE_WIDTH = 290
+# The stage's least width: what it shows must not push the panels, nor take more of a small window.
+_STAGE_WIDTH = 460
+_MOST_OF_STAGE = 560
 _SIZE = (1440, 900)
 _TITLE_BAR = 32
 
@@ -35,11 +38,14 @@ class WindowLayout:
     def restore(self) -> None:
         """As it was kept; the first time as suits the screen and the font."""
         window = self._window
+        scale = window.fontInfo().pixelSize() / 12
+        stage = self._splitter.widget(1)
+        assert stage is not None  # the window has put three there
+        stage.setMinimumWidth(min(round(_STAGE_WIDTH * scale), _MOST_OF_STAGE))
         if not window.restoreGeometry(self._preferences.bytes("geometry")):
             room = window.screen().availableSize() - QSize(0, _TITLE_BAR)
             window.resize(QSize(*_SIZE).boundedTo(room))
         if not self._splitter.restoreState(self._preferences.bytes("splitter")):
-            scale = window.fontInfo().pointSizeF() / 9
             left = round(_COMPOSE_WIDTH * scale)
             right = round(_SIDE_WIDTH * scale)
             self._splitter.setSizes([left, max(1, window.width() - left - right), right])

@@ -15,6 +15,8 @@ _SETTING = re.compile(r"`([a-z][a-z0-9_]*)`")
 # Characters of a message, whose names and paths may be of any length; and of a value in one.
 MAX_MESSAGE = 2000
 MAX_VALUE = 60
+# How a message begins that is no user's doing.
+FAULT = "This is a fault in mlxvid"
 
 
 def shown(value: object) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 
 from mlxvid.errors import WeightsError
 from mlxvid.json_files import read_json
-from mlxvid.models.wan import others
+from mlxvid.models.wan import few_steps, others
 
 from ..release import Component, Release, WeightFile, files_with, left_out, single
 from ..sources import files_in
@@ -86,9 +86,14 @@ def read_release(folder: Path, files: Sequence[WeightFile]) -> Release:
         if any(name.startswith("textual.") for name in vision_file.tensors):
             notes.append(f"Left out: the text tower of {vision_file.path}, which Wan does not use.")
     _check_match(folder, components)
+    index = _index(components) | ({"note": note} if note is not None else {})
+    told = few_steps.by_place(f"{folder.name}/{transformer_file.path}")
+    if told is not None:
+        index[few_steps.KEY] = told
+        notes.append(f"Distilled, by its name: made with {few_steps.RECIPES[told]} unless given.")
     return Release(
         title=_title(transformer, shift) + (f" ({told_by})" if told_by else ""),
-        index=_index(components) | ({"note": note} if note is not None else {}),
+        index=index,
         components=components,
         files=extra_files,
         notes=notes + left_out(files, used),

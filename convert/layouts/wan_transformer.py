@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mlxvid.errors import WeightsError
-from mlxvid.models.wan.card import SHIFT_480P, SHIFT_720P
+from mlxvid.models.wan.defaults import SHIFT_480P, SHIFT_720P
 from mlxvid.models.wan.original import transformer_name
 from mlxvid.weights.tensors import Tensor
 

@@ -39,6 +39,8 @@ from .size import LengthBox, SizeBox
 
 EXAMPLE = "a red ball bouncing on a navy background"
 MAX_TAKES = 99
+# Settings that stay in their fields when another model is chosen.
+_SHARED = ("prompt", "negative_prompt", "seed", "image", "last_image")
 # Pixels left and right of the fields.
 _SIDE = 16
 
@@ -211,6 +213,11 @@ class ComposeForm(QWidget):
             found["loras"] = self.loras.value()
         return found | self.advanced.settings(choice) | self.pictures.settings()
 
+    def particular(self) -> dict[str, Any]:
+        """Of these settings, those that are kept for each model."""
+        settings = self.settings()
+        return {name: value for name, value in settings.items() if name not in _SHARED}
+
     def fill_particular(self, settings: dict[str, Any]) -> None:
         """Show what each model has of its own; what is not among the settings is the model's."""
         choice = self.picker.value()
@@ -226,6 +233,14 @@ class ComposeForm(QWidget):
         self.guidance.setValue(defaults.guidance if guidance is None else guidance)
         self.loras.set_value(settings.get("loras") or [])
         self.pictures.set_frames(self.length_box.value())
+
+    def fill_shared(self, settings: dict[str, Any]) -> None:
+        """Show what stays in its fields when another model is chosen."""
+        self.prompt.set_text(settings["prompt"])
+        self.negative.set_text(settings.get("negative_prompt") or "")
+        self.negative_box.fit()
+        self.seed.set_value(settings.get("seed", self.seed.value()))
+        self.pictures.set_settings(settings)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """LoRAs can be dropped anywhere here; other files are for the window."""

@@ -29,8 +29,6 @@ from .summary import summary
 _SETTLE = 60
 # Kinds of settings that belong to one clip: a clip that goes on from it doesn't take them over.
 _FILE_KINDS = ("picture", "clip", "keyframes")
-# Settings that stay in their fields when another model is chosen.
-_SHARED = ("prompt", "negative_prompt", "seed", "image", "last_image")
 
 
 class ComposePanel(ComposeForm):
@@ -108,9 +106,8 @@ class ComposePanel(ComposeForm):
         It goes on from the clip's last frames where the model takes them, else from `picture`, the
         last one alone.
         """
-        left = {name for name, setting in SETTINGS.items() if setting.kind in _FILE_KINDS}
-        left.add("seed")
-        kept = {name: value for name, value in settings.items() if name not in left}
+        kept = _without_files(settings)
+        kept.pop("seed", None)
         self._replace("Extend", kept)
         if self.picker.value().takes("extend"):
             self.pictures.set_extended(clip)
@@ -141,9 +138,7 @@ class ComposePanel(ComposeForm):
 
     def to_begin_with(self) -> dict[str, Any]:
         """The model and its settings, for other clips to begin with: no prompt and no files."""
-        left = {name for name, setting in SETTINGS.items() if setting.kind in _FILE_KINDS}
-        kept = self._particular()
-        return {name: value for name, value in kept.items() if name not in left}
+        return _without_files(self.particular())
 
     def generate(self) -> None:
         """Hand over jobs for the clips that are asked for, or say what is missing."""
@@ -259,6 +254,7 @@ class ComposePanel(ComposeForm):
         self.plan_line.apply.connect(self._fill)
         self.picker.changed.connect(self._use)
         self.advanced.preset.connect(self._fill)
+        self.loras.added.connect(self._take_recipe)
         self.levels.chosen.connect(self._take_level)
         self.size_box.custom.connect(self._ask_for_size)
         self.advanced.fps.valueChanged.connect(self.length_box.set_fps)
@@ -289,7 +285,7 @@ class ComposePanel(ComposeForm):
         """
         other = choice.name != self._name
         if other and self._name:
-            self._by_model[self._name] = self._particular()
+            self._by_model[self._name] = self.particular()
         self._name = choice.name
         self.negative_box.setVisible(choice.takes("negative_prompt"))
         self.negative_box.set_own(choice.card.defaults.negative_prompt)
@@ -308,11 +304,6 @@ class ComposePanel(ComposeForm):
             self.model_chosen.emit(choice.name)
         self._timer.start()
 
-    def _particular(self) -> dict[str, Any]:
-        """The settings that are kept for each model."""
-        settings = self.settings()
-        return {name: value for name, value in settings.items() if name not in _SHARED}
-
     def _fill(self, settings: dict[str, Any]) -> None:
         """Put settings into the fields; without a prompt among them, the other fields stay."""
         self._filling = True
@@ -320,7 +311,7 @@ class ComposePanel(ComposeForm):
         if "prompt" in settings:
             self._fill_all(settings)
         else:
-            self.fill_particular(self._particular() | settings)
+            self.fill_particular(self.particular() | settings)
         self._filling = False
         self._shape.let_go()
         self._timer.start()
@@ -332,11 +323,7 @@ class ComposePanel(ComposeForm):
                 "settings were taken over."
             )
         self.fill_particular(settings)
-        self.prompt.set_text(settings["prompt"])
-        self.negative.set_text(settings.get("negative_prompt") or "")
-        self.negative_box.fit()
-        self.seed.set_value(settings.get("seed", self.seed.value()))
-        self.pictures.set_settings(settings)
+        self.fill_shared(settings)
 
     def _choose(self, name: str) -> bool:
         if self._choices.find(name) is None and (Path(name) / "model_index.json").is_file():
@@ -359,7 +346,7 @@ class ComposePanel(ComposeForm):
     # --- sizes ------------------------------------------------------------------------------------
 
     def _take_level(self, level: dict[str, Any]) -> None:
-        self._fill(at_level(self._particular(), level))
+        self._fill(at_level(self.particular(), level))
 
     def _ask_for_size(self) -> None:
         self.advanced.set_open(True)
@@ -368,6 +355,19 @@ class ComposePanel(ComposeForm):
     def replan(self) -> None:
         """Update the plan soon, after a run was timed or a model was downloaded."""
         self._timer.start()
+
+    def _take_recipe(self, lora: str) -> None:
+        """Show what a few-step LoRA is run with, where its name says so."""
+        card = self.picker.value().card
+        file = Path(lora).name
+        name = file if Path(lora).is_absolute() else lora
+        recipe = card.family.recipe([name]) if card.family.recipe else None
+        if recipe is not None and recipe.sampler in card.samplers:
+            self._fill(recipe.settings)
+            self.message.emit(
+                f"{file} is for {recipe.steps} steps: steps, guidance, sampler "
+                "and shift are set to go with it."
+            )
 
     def _load_history(self) -> None:
         self.prompt.set_history(self._database.prompts())
@@ -387,3 +387,8 @@ class ComposePanel(ComposeForm):
             self.seed.set_locked(bool(state.get("locked")))
             self.takes.setValue(int(state.get("takes") or 1))
             self.advanced.set_open(bool(state.get("advanced")))
+
+
+def _without_files(settings: dict[str, Any]) -> dict[str, Any]:
+    files = {name for name, setting in SETTINGS.items() if setting.kind in _FILE_KINDS}
+    return {name: value for name, value in settings.items() if name not in files}

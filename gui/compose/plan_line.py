@@ -101,11 +101,9 @@ class PlanLine(QWidget):
             marked_up = html.escape(refusal).replace("Models window", link)
             self._set_text(refusal, marked_up, "danger")
         else:
-            self._show_cost(planned, settings, choice, takes)
+            self._show_cost(planned, settings, takes)
 
-    def _show_cost(
-        self, planned: Plan, settings: dict[str, Any], choice: Choice, takes: int
-    ) -> None:
+    def _show_cost(self, planned: Plan, settings: dict[str, Any], takes: int) -> None:
         parts = [f"{planned.frames} frames", f"{planned.tokens:,} tokens"]
         parts.append(f"{_size(planned.peak_bytes)} of {_size(planned.machine.usable)}")
         time = expected(settings, self._database, planned.machine, planned)

@@ -22,6 +22,9 @@ from .progress_text import duration
 
 # The time of the next run follows from this many earlier runs, those nearest in size.
 _NEAREST = 5
+# Runs that did more times the work of the next one, or less, say nothing of it: of a small one most
+# is loading, and attention grows with the square of the tokens.
+_ALIKE = 4
 _DAY = 24 * 3600
 # Seconds below which guesses are rounded to so many.
 _ROUND = ((60, 1), (600, 30), (3600, 60), (6 * 3600, 600), (2 * _DAY, 3600), (inf, _DAY / 2))
@@ -29,7 +32,7 @@ _ROUND = ((60, 1), (600, 30), (3600, 60), (6 * 3600, 600), (2 * _DAY, 3600), (in
 
 @dataclass(frozen=True)
 class Expected:
-    """Seconds of a whole run, to the saved file. guessed: its model never ran here."""
+    """Seconds of a whole run, to the saved file. guessed: its model made no such clip here."""
 
     seconds: float
     guessed: bool = False
@@ -68,13 +71,13 @@ def estimate(
 ) -> float | None:
     """Seconds that a run will take, by the median rate of earlier runs of about its size.
 
-    timings: (tokens, passes, seconds) of earlier runs. None where there was no run yet.
+    timings: (tokens, passes, seconds) of earlier runs. None where there was none of its size yet.
     """
     work = tokens * passes
     known = []
     for earlier_tokens, earlier_passes, seconds in timings:
         done = earlier_tokens * earlier_passes
-        if done > 0:
+        if done > 0 and work / _ALIKE <= done <= work * _ALIKE:
             known.append((max(done / work, work / done), seconds / done))
     if not known:
         return None

@@ -48,7 +48,7 @@ def variants_of(card: Card, download: int, disks: Disks, machine: Machine) -> tu
     """
     weights = read_sizes(card.folder) if card.folder else stored_weights(card)
     found = []
-    for bits in BITS if _can_be_smaller(card, weights) else (None,):
+    for bits in BITS if _can_be_smaller(weights) else (None,):
         is_copy = bits is not None or card.is_in_files
         copy = _copy_bytes(card, weights, bits) if is_copy else 0
         memory, fits = _memory(card, bits, machine)
@@ -57,7 +57,7 @@ def variants_of(card: Card, download: int, disks: Disks, machine: Machine) -> tu
     return tuple(found)
 
 
-def _can_be_smaller(card: Card, weights: Weights) -> bool:
+def _can_be_smaller(weights: Weights) -> bool:
     """Whether a copy with quantized weights can be made, and is worth it."""
     types = {dtype for component in weights.values() for dtype in component}
     is_quantized = not types <= DTYPE_BYTES.keys()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlxvid import hub
+from mlxvid.gui.core.disks import GB
 from mlxvid.gui.core.preferences import Preferences
-from mlxvid.model.machine import GIB
 from mlxvid.paths import free_bytes
 
 from .page import FolderRow, Page
@@ -41,6 +41,5 @@ class ModelsPage(Page):
     def _show_folder(self) -> None:
         """The folder that is in use, and what is free on its disk."""
         folder = hub.hub_cache_folder()
-        free = free_bytes(folder) / GIB
-        self.folder.show_folder(folder, f", {free:,.0f} GiB free")
+        self.folder.show_folder(folder, f", {free_bytes(folder) / GB:,.0f} GB free")
         self.folder.reset.setEnabled(self._preferences.models_folder is not None)

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from mlxvid.gui.core.downloads import ModelJobs, job_text
-from mlxvid.gui.widgets.elided import ElidedLabel
+from mlxvid.gui.widgets.elided import FactsLabel
 from mlxvid.gui.widgets.theme import small
 
 
 class FetchBar(QWidget):
-    """Shows the job that was begun first. show_model: the name of a model to look at."""
+    """Shows the job that was begun first, of those that are not in sight elsewhere."""
 
-    show_model = Signal(str)
-
-    def __init__(self, jobs: ModelJobs, title_of: Callable[[str], str]):
+    def __init__(
+        self,
+        jobs: ModelJobs,
+        title_of: Callable[[str], str],
+        is_in_sight: Callable[[str], bool],
+    ):
         super().__init__()
         self._jobs = jobs
         self._title_of = title_of
+        self._is_in_sight = is_in_sight
         self._name = ""
-        self._label = ElidedLabel()
+        self._label = FactsLabel()
         self._label.setObjectName("fetch-state")
         self._label.setAccessibleName("Model")
         self._progress = QProgressBar()
@@ -32,24 +35,22 @@ class FetchBar(QWidget):
         self._pause.setObjectName("fetch-pause")
         self._pause.setToolTip("Keep what is here, to go on later in Models")
         self._pause.clicked.connect(lambda: jobs.stop(self._name))
-        self._show = QPushButton("Show")
-        self._show.setObjectName("fetch-show")
-        self._show.setAccessibleName("Show model")
-        self._show.setToolTip("Open Models")
-        self._show.clicked.connect(lambda: self.show_model.emit(self._name))
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(14, 4, 10, 6)
-        layout.setSpacing(10)
-        layout.addWidget(small(self._label), 2)
-        layout.addWidget(self._progress, 1)
-        for button in (self._pause, self._show):
-            layout.addWidget(small(button))
+        row = QHBoxLayout()
+        row.setContentsMargins(16, 6, 12, 6)
+        row.setSpacing(8)
+        row.addWidget(small(self._label), 1)
+        row.addWidget(small(self._pause))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self._progress)
+        layout.addLayout(row)
         jobs.changed.connect(self.follow)
         self.hide()
 
     def follow(self, *_: object) -> None:
-        """Show how things are now; nothing while nothing is at work."""
-        names = self._jobs.names
+        """Show how things are now; nothing while there is nothing to show."""
+        names = [name for name in self._jobs.names if not self._is_in_sight(name)]
         self.setVisible(bool(names))
         if not names:
             return
@@ -57,7 +58,7 @@ class FetchBar(QWidget):
         job = self._jobs.job(self._name)
         assert job is not None
         more = f", {len(names) - 1} more" if len(names) > 1 else ""
-        self._label.setText(f"{self._title_of(self._name)}: {job_text(job)}{more}")
+        self._label.setText(f"{self._title_of(self._name)} · {job_text(job)}{more}")
         self._pause.setText("Pause" if job.kind == "download" else "Stop")
         self._pause.setEnabled(not job.stopped)
         if job.progress:

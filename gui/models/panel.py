@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QPoint, Qt, QUrl, Signal
-from PySide6.QtGui import QDesktopServices, QKeySequence, QShortcut, QShowEvent
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QListView,
@@ -17,13 +16,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from mlxvid.errors import MlxvidError
 from mlxvid.gui.core.disks import Disks
 from mlxvid.gui.core.downloads import ModelJobs
-from mlxvid.gui.core.licences import accept, card_named, licence_to_accept, page_of
-from mlxvid.gui.core.messages import shown
+from mlxvid.gui.core.licences import accept, card_named, licence_to_accept
 from mlxvid.gui.core.preferences import Preferences
-from mlxvid.gui.core.trash import FILE_MANAGER, show_in_file_manager
 from mlxvid.gui.widgets.fields import choice
 from mlxvid.gui.widgets.licence_dialog import LicenceDialog
 from mlxvid.gui.widgets.notices import Notice, NoticeBar
@@ -37,6 +33,7 @@ from .hub_question import ask_for_repository, is_name, repository_of
 from .import_dialog import ImportDialog
 from .list_model import ROW, ModelList, Shown
 from .manager import ModelManager, notice_of
+from .more_menu import fill_menu, open_page
 from .removal import confirm_removal
 from .survey import ModelRow, Presence, Survey, in_order, size_text
 
@@ -283,17 +280,7 @@ class ModelsPanel(QWidget):
         row = self.chosen()
         if row is None or self.jobs.job(row.name) is not None:
             return menu
-        if row.folder is not None:
-            menu.addAction("Rename", lambda: self.view.edit(self.view.currentIndex()))
-        if row.complete and row.repo is not None:
-            verify = menu.addAction("Verify", lambda: self.manager.verify(row))
-            verify.setToolTip("Compare every file with its checksum")
-        if row.folder is not None and row.folder.exists():
-            menu.addAction(f"Show in {FILE_MANAGER}", partial(self._show_folder, row.folder))
-        if row.repo is not None:
-            menu.addAction("Open Its Page", partial(open_page, page_of(row.repo)))
-        if row.folder is not None and row.made and row.begun is None:
-            menu.addAction("Remove from List", lambda: self.manager.unlist(row))
+        fill_menu(menu, row, self.manager, self._rename, self._warn)
         return menu
 
     def _show_menu_at(self, place: QPoint) -> None:
@@ -309,11 +296,11 @@ class ModelsPanel(QWidget):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.popup(place)
 
-    def _show_folder(self, folder: Path) -> None:
-        try:
-            show_in_file_manager(folder)
-        except MlxvidError as error:
-            self._tell(Notice(shown(error), wrong=True))
+    def _rename(self) -> None:
+        self.view.edit(self.view.currentIndex())
+
+    def _warn(self, sentence: str) -> None:
+        self._tell(Notice(sentence, wrong=True))
 
     def ask_for_repository(self) -> None:
         """Ask for a model that is not in the catalog, and download it."""
@@ -330,8 +317,7 @@ class ModelsPanel(QWidget):
         elif is_name(repo):
             self.manager.ask_hub(repo)
         else:
-            sentence = f"{repo!r} is not a model's name on the hub: enter it as owner/name."
-            self._tell(Notice(sentence, wrong=True))
+            self._warn(f"{repo!r} is not a model's name on the hub: enter it as owner/name.")
 
     def ask_to_import(self) -> None:
         """Ask for a checkpoint, and import it."""
@@ -381,8 +367,3 @@ class ModelsPanel(QWidget):
 def _what_is_there(rows: list[ModelRow]) -> list[tuple[str, str, Presence]]:
     """What others than this window have to know of models."""
     return [(row.name, row.title, row.presence) for row in rows]
-
-
-def open_page(address: str) -> None:
-    """Open a page in the browser."""
-    QDesktopServices.openUrl(QUrl(address))

@@ -24,7 +24,6 @@ class Canvas(QWidget):
     clicked = Signal()
     dragged = Signal()
     copied = Signal()
-    pan_changed = Signal(QPointF)
     zoomed = Signal()
 
     def __init__(self, parent: QWidget | None = None):
@@ -137,7 +136,6 @@ class Canvas(QWidget):
             if pan != self._pan:
                 self._pan = pan
                 self.update()
-                self.pan_changed.emit(pan)
 
     # --- where it is shown ------------------------------------------------------------------------
 

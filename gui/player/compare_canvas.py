@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter
 from PySide6.QtWidgets import QWidget
 
@@ -19,8 +19,6 @@ class CompareCanvas(Canvas):
     wipe: whether the pictures lie over each other. edge: where the left one ends, from 0 to 1 of
     their width.
     """
-
-    edge_changed = Signal(float)
 
     def __init__(self, parent: QWidget | None = None):
         super().__init__(parent)
@@ -52,7 +50,6 @@ class CompareCanvas(Canvas):
     def set_edge(self, edge: float) -> None:
         self.edge = max(0.0, min(edge, 1.0))
         self.update()
-        self.edge_changed.emit(self.edge)
 
     def _area(self) -> QRectF:
         return self.areas()[0]

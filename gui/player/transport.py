@@ -36,12 +36,12 @@ class TransportBar(QWidget):
         self.loop.setCheckable(True)
         self.loop.setChecked(playhead.loop)
         self.loop.toggled.connect(playhead.set_loop)
-        self.mark_in = action(
-            self, "Mark In", None, "I", partial(playhead.mark_in, None), label="In"
-        )
-        self.mark_out = action(
-            self, "Mark Out", None, "O", partial(playhead.mark_out, None), label="Out"
-        )
+        mark_in = partial(self._mark, playhead.mark_in)
+        mark_out = partial(self._mark, playhead.mark_out)
+        self.mark_in = action(self, "Mark In", None, "I", mark_in, label="In")
+        self.mark_out = action(self, "Mark Out", None, "O", mark_out, label="Out")
+        for mark in (self.mark_in, self.mark_out):  # beside the keys that play, which do too
+            mark.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
         self.clear_marks = action(self, "Clear Marks", "close", "X", playhead.clear_marks)
         self.playback = [
             self.play,
@@ -56,7 +56,6 @@ class TransportBar(QWidget):
         if marks:
             self.playback += [self.mark_in, self.mark_out, self.clear_marks]
 
-        self._spare: QWidget | None = None
         self._place = PlaceLabel(playhead)
         self._speed = self._speed_button()
         self._layout = QHBoxLayout(self)
@@ -68,8 +67,10 @@ class TransportBar(QWidget):
         self._layout.addSpacing(4)
         self._layout.addWidget(self._place)
         self._layout.addSpacing(4)
+        loop = button(self.loop)
         self._layout.addWidget(self._speed)
-        self._layout.addWidget(button(self.loop))
+        self._layout.addWidget(loop)
+        self._spares: list[QWidget] = [loop, self._speed]  # the first goes last
         if marks:
             self._layout.addSpacing(4)
             for mark in (self.mark_in, self.mark_out):
@@ -94,8 +95,8 @@ class TransportBar(QWidget):
         self._layout.addWidget(widget, stretch)
 
     def add_spare(self, widget: QWidget) -> None:
-        """Add one that goes where the row has no room for it."""
-        self._spare = widget
+        """Add one that goes first where the row has no room for all; the menu has it too."""
+        self._spares.append(widget)
         self.add(widget)
 
     def minimumSizeHint(self) -> QSize:
@@ -103,20 +104,19 @@ class TransportBar(QWidget):
 
     def _least(self) -> int:
         """The width of the row without what can be spared."""
-        width = self._layout.minimumSize().width()
-        if self._spare is None or self._spare.isHidden():
-            return width
-        return width - self._width_of(self._spare)
+        shown = [spare for spare in self._spares if not spare.isHidden()]
+        return self._layout.minimumSize().width() - sum(map(self._width_of, shown))
 
     def _width_of(self, widget: QWidget) -> int:
         own = max(widget.minimumWidth(), widget.sizeHint().width())
         return own + self._layout.spacing()
 
     def event(self, event: QEvent) -> bool:
-        changed = event.type() in (QEvent.Type.Resize, QEvent.Type.LayoutRequest)
-        if changed and self._spare is not None:
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.LayoutRequest):
             room = self.width() - self._least()
-            self._spare.setVisible(room >= self._width_of(self._spare))
+            for spare in self._spares:
+                room -= self._width_of(spare)
+                spare.setVisible(room >= 0)
         return super().event(event)
 
     def _speed_button(self) -> QToolButton:
@@ -140,6 +140,11 @@ class TransportBar(QWidget):
 
     def _choose_speed(self, chosen: QAction) -> None:
         self._playhead.set_speed(chosen.data())
+
+    def _mark(self, mark: Callable[[], None]) -> None:
+        """Mark the frame in view; while another page is shown, none is."""
+        if self.isVisible():
+            mark()
 
     def _to_start(self) -> None:
         self._playhead.seek(self._playhead.first)

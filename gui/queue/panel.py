@@ -215,11 +215,6 @@ class QueuePanel(QWidget):
         if job is not None and job.state not in (State.RUNNING, State.DONE):
             self.edit.emit(job)
 
-    def show_history(self) -> None:
-        """Show what became of earlier jobs."""
-        self.history_action.setChecked(True)
-        self._show_page()
-
     def set_then(self, words: str) -> None:
         """Say what follows when the queue is done, "" for nothing."""
         self._summary.then = words

@@ -11,9 +11,11 @@ from mlxvid.gui.widgets.painting import fitted
 
 from .sheet import Sheet
 
-# Pixels between cells, and the share of the width that the labels of rows may take.
+# Pixels between cells, and the shares of the width that the labels of rows may take: for long ones,
+# and for a long word in one of them.
 GAP = 8
 _MOST = 0.2
+_MOST_FOR_A_WORD = 0.35
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,7 @@ def laid_out(sheet: Sheet, area: QRectF, metrics: QFontMetrics) -> Layout:
     """Fill an area with a sheet."""
     line = metrics.height() + 4
     first = next(clip for clip in sheet.cells if clip is not None)
-    widest = max((metrics.horizontalAdvance(text) for text in sheet.down), default=0)
-    left = min(widest + GAP, _MOST * area.width()) if sheet.down else 0.0
+    left = _left(sheet, area.width(), metrics) if sheet.down else 0.0
     top = line + GAP if sheet.across else 0.0
     caption = line if sheet.captions else 0.0
     room = QSizeF(
@@ -63,3 +64,11 @@ def laid_out(sheet: Sheet, area: QRectF, metrics: QFontMetrics) -> Layout:
     for row in range(len(sheet.down)):
         down.append(QRectF(area.left(), cells[row * sheet.columns].top(), left - GAP, height))
     return Layout(cells, captions, across, down)
+
+
+def _left(sheet: Sheet, width: float, metrics: QFontMetrics) -> float:
+    """The width of the labels of rows and of the gap beside them: no word is cut, if it can be."""
+    words = [word for text in sheet.down for word in text.split()]
+    least = min(max(map(metrics.horizontalAdvance, words)) + GAP, _MOST_FOR_A_WORD * width)
+    widest = max(map(metrics.horizontalAdvance, sheet.down)) + GAP
+    return min(widest, max(least, _MOST * width))

@@ -129,14 +129,14 @@ class TakesPanel(QWidget):
     def sheet(self) -> Sheet | None:
         return self.canvas.sheet
 
-    def open_group(self, group: str) -> None:
-        """Show the clips of a group, in the order in which they were asked for."""
-        clips = [clip for clip in self._database.clips() if clip.group == group]
-        self.open(sorted(clips, key=lambda clip: (clip.job or 0, clip.id)))
+    def of_group(self, group: str) -> list[ClipRow]:
+        """The clips of a group."""
+        return [clip for clip in self._database.clips() if clip.group == group]
 
     def open(self, clips: Sequence[ClipRow]) -> None:
-        """Show these clips, two at least."""
+        """Show these clips, two at least, in the order in which they were asked for."""
         self._leave()
+        clips = sorted(clips, key=lambda clip: (clip.job or 0, clip.id))
         if len(clips) > MOST:
             self.message.emit(f"Only the first {MOST} of {len(clips)} clips are shown.")
         sheet = sheet_of(clips[:MOST])

@@ -11,7 +11,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from mlxvid.errors import MlxvidError
+from mlxvid.errors import FAULT, MlxvidError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,8 +34,7 @@ def told(error: Exception) -> dict[str, Any]:
         what = " ".join(f"{kind}: {error}".split())[:MAX_SHOWN]
         return {
             "kind": kind,
-            "message": f"This is a fault in mlxvid ({what}); please report it with the log, which "
-            "has the details.",
+            "message": f"{FAULT} ({what}); please report it with the log, which has the details.",
         }
     return {"kind": kind, "message": str(error)}
 

@@ -3,7 +3,9 @@
 ``MLXVID_KERNELS=0`` turns them off.
 """
 
-from .plain import Rotary
+from .modulation import added_and_modulated, modulated
+from .norm_rotary import normed_rotated
+from .plain import Rotary, gated
 from .report import device_report
 from .switch import KernelStatus
 from .temporal_attention import temporal_attention, temporal_attention_split
@@ -11,7 +13,11 @@ from .temporal_attention import temporal_attention, temporal_attention_split
 __all__ = [
     "KernelStatus",
     "Rotary",
+    "added_and_modulated",
     "device_report",
+    "gated",
+    "modulated",
+    "normed_rotated",
     "temporal_attention",
     "temporal_attention_split",
 ]

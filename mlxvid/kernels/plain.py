@@ -5,6 +5,7 @@ Each is the definition that its kernel is tested against, and the path taken wit
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import mlx.core as mx
@@ -40,6 +41,58 @@ def rotate(x: mx.array, rope: Rotary) -> mx.array:
         a, b = mx.split(wide, 2, axis=-1)
         rotated = mx.concatenate([a * cos - b * sin, a * sin + b * cos], axis=-1)
     return rotated.astype(x.dtype)
+
+
+@partial(mx.compile, shapeless=True)
+def gated(x: mx.array, change: mx.array, gate: mx.array) -> mx.array:
+    """x + change * gate, computed in the gate's type where that is wider, returned in x's."""
+    wide = mx.result_type(x, gate)
+    return (x.astype(wide) + change.astype(wide) * gate).astype(x.dtype)
+
+
+@partial(mx.compile, shapeless=True)
+def plain_modulated(
+    x: mx.array,
+    shift: mx.array,
+    scale: mx.array,
+    eps: float,
+    centred: bool = True,
+    offset: int = 1,
+) -> mx.array:
+    """A norm of x [..., C] over its channels, times (offset + scale), and shift added.
+
+    centred: layer norm, else RMS norm. Computed in the widest of the three types, returned in x's.
+    """
+    wide = x.astype(mx.result_type(x, scale))
+    if centred:
+        normed = mx.fast.layer_norm(wide, None, None, eps)
+    else:
+        normed = mx.fast.rms_norm(wide, None, eps)
+    return (normed * (offset + scale) + shift).astype(x.dtype)
+
+
+def plain_normed_rotated(
+    x: mx.array, weight: mx.array, bias: mx.array | None, rope: Rotary, eps: float
+) -> mx.array:
+    """x [B, N, H, D], normed, then rotated by its token's angles in float32.
+
+    weight: [D], for a norm of each head, or [H*D], for one over all heads; with a bias it is a
+    layer norm, else an RMS norm. rope: tables [N, D/2] for all heads, or [N, H*D/2] for each.
+    """
+    if bias is not None:
+        x = mx.fast.layer_norm(x, weight, bias, eps)
+    else:
+        flat = x if weight.size == x.shape[-1] else x.reshape(*x.shape[:2], -1)
+        x = mx.fast.rms_norm(flat, weight, eps).reshape(x.shape)
+    # Pairs of neighbours whose heads have angles of their own rotate as those of one wide head.
+    own = 2 * rope.cos.shape[-1] > x.shape[-1]
+    heads = x.reshape(*x.shape[:2], 1, -1) if own else x
+    return _rotated(heads, *rope).reshape(x.shape)
+
+
+@mx.compile
+def _rotated(x: mx.array, cos: mx.array, sin: mx.array, pairing: str) -> mx.array:
+    return rotate(x[:, :, None], Rotary(cos, sin, pairing))[:, :, 0]
 
 
 def plain_temporal_attention(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import mlx.core as mx
 import mlx.nn as nn
 
-from mlxvid.kernels import Rotary, temporal_attention
+from mlxvid.kernels import Rotary, normed_rotated, temporal_attention
 
 from . import bounds, processor
 from .processor import gelu_approx
@@ -55,17 +55,6 @@ def attend_in_parts(
     return mx.concatenate(parts, axis=2)
 
 
-def rotate_heads(x: mx.array, rope: Rotary) -> mx.array:
-    """Rotary position embedding of heads [B, H, N, D] by "half" tables [N, D/2].
-
-    Channel i rotates with channel i + D/2, in float32; the result has x's type.
-    """
-    a, b = mx.split(x.astype(mx.float32), 2, axis=-1)
-    first = a * rope.cos - b * rope.sin
-    second = a * rope.sin + b * rope.cos
-    return mx.concatenate([first, second], axis=-1).astype(x.dtype)
-
-
 class Attention(nn.Module):
     """Self-attention with rotary position embedding.
 
@@ -84,9 +73,10 @@ class Attention(nn.Module):
     def __call__(self, x: mx.array, rope: Rotary, mask: mx.array | None = None) -> mx.array:
         b, n, c = x.shape
         qkv = bounds.linear(self.qkv, x)
-        q, k, v = qkv.reshape(b, n, 3, -1, self.head_dim).transpose(2, 0, 3, 1, 4)
-        q = rotate_heads(self.norm_q(q), rope)
-        k = rotate_heads(self.norm_k(k), rope)
+        q, k, v = qkv.reshape(b, n, 3, -1, self.head_dim).transpose(2, 0, 1, 3, 4)
+        q = normed_rotated(q, self.norm_q.weight, rope, self.norm_q.eps)
+        k = normed_rotated(k, self.norm_k.weight, rope, self.norm_k.eps)
+        q, k, v = (heads.transpose(0, 2, 1, 3) for heads in (q, k, v))
         x = attend(q, k, v, mask)
         return bounds.linear(self.proj, x.transpose(0, 2, 1, 3).reshape(b, n, c))
 

@@ -1,4 +1,4 @@
-"""Layers of the PixArt-alpha lineage (arXiv:2310.00426): patches, sine positions and adaLN."""
+"""Layers of the PixArt-alpha lineage (arXiv:2310.00426): patches and sine positions."""
 
 from __future__ import annotations
 
@@ -55,8 +55,3 @@ def sines_2d(h: int, w: int, dim: int, base: float, scale: float) -> mx.array:
     of_column = mx.broadcast_to(columns[None], (h, w, dim // 2))
     of_row = mx.broadcast_to(rows[:, None], (h, w, dim // 2))
     return mx.concatenate([of_column, of_row], axis=-1).reshape(h * w, dim)
-
-
-def modulated(x: mx.array, shift: mx.array, scale: mx.array, eps: float = 1e-6) -> mx.array:
-    """Layer norm without weights, then scale and shift (adaLN, arXiv:2212.09748)."""
-    return mx.fast.layer_norm(x, None, None, eps) * (1 + scale) + shift

@@ -103,7 +103,7 @@ def cost(call: Callable[..., mx.array], *inputs: mx.array) -> Cost:
     for primitive in launches:
         if not live.placed(primitive):
             continue
-        count += 1
+        count += primitive["name"] != traced.BESIDE
         reads = {array[0]: array for array in primitive["inputs"]}.values()
         arrays = [(array, live.layout(array).strides) for array in reads]
         arrays += [(array, (1,) * len(array[1])) for array in primitive["outputs"]]
@@ -167,7 +167,8 @@ def launched(primitives: list[dict[str, Any]]) -> list[dict[str, Any]]:
             continue
         inputs = primitive["inputs"]
         if _stands_in(primitive):
-            inputs = made[inputs[0][0]]["inputs"][1:]
+            without = 2 if primitive["name"] == traced.BESIDE else 1
+            inputs = made[inputs[0][0]]["inputs"][without:]
         elif primitive["name"] in ELEMENTWISE:
             inputs = reads(primitive, own)
         result.append({**primitive, "inputs": inputs})

@@ -36,7 +36,9 @@ IN_PLACE = frozenset(
     "Select Sigmoid Sin Softmax Sqrt Square Subtract Tanh".split()
 )
 NOTHING = frozenset({"Full"})
-STAND_INS = frozenset({"Erf", "Erfinv", "ErfInv"})
+# Stands for the second output of a launch, whose first one it reads.
+BESIDE = "Expm1"
+STAND_INS = frozenset({"Erf", "Erfinv", "ErfInv", BESIDE})
 
 Array = tuple[str, tuple[int, ...], Any]
 """Name, shape and type, as a trace has them."""
@@ -46,6 +48,12 @@ def launch(like: mx.array, *inputs: mx.array, in_place: bool) -> mx.array:
     """A stand-in for one launch: as large as `like`, and after `inputs`."""
     empty = mx.depends([mx.zeros(like.shape, like.dtype)], list(inputs))[0]
     return mx.erfinv(empty) if in_place else mx.erf(empty)
+
+
+def beside(first: mx.array, *inputs: mx.array) -> mx.array:
+    """A stand-in for the second output of the launch that makes `first`, as large as that."""
+    empty = mx.depends([mx.zeros(first.shape, first.dtype)], [first, *inputs])[0]
+    return mx.expm1(empty)
 
 
 def compiled(function: Callable[..., mx.array] | None = None, **_: Any) -> Any:
@@ -74,6 +82,9 @@ def prepare(compile_as: Callable[..., Any] = compiled) -> None:
     metal: Any = kernels
     metal.temporal_attention = _over_time
     metal.temporal_attention_split = _over_time_split
+    metal.modulated = _modulated
+    metal.added_and_modulated = _added_and_modulated
+    metal.normed_rotated = _normed_rotated
     lazy: Any = bounds
     lazy.evaluate = lambda x, share=None: None
 
@@ -89,6 +100,22 @@ def _over_time(qkv: mx.array, *_: Any) -> mx.array:
 
 def _over_time_split(q: mx.array, k: mx.array, v: mx.array, *_: Any) -> mx.array:
     return launch(q.reshape(*q.shape[:3], -1), q, k, v, in_place=False)
+
+
+def _modulated(x: mx.array, *vectors: Any, **_: Any) -> mx.array:
+    return launch(x, x, *vectors[:2], in_place=False)
+
+
+def _added_and_modulated(
+    x: mx.array, change: mx.array, gate: mx.array | None, *vectors: Any, **_: Any
+) -> tuple[mx.array, mx.array]:
+    gates = [] if gate is None else [gate]
+    total = launch(x, x, change, *gates, in_place=False)
+    return total, beside(total, *vectors[:2])
+
+
+def _normed_rotated(x: mx.array, weight: mx.array, rope: Any, *_: Any) -> mx.array:
+    return launch(x, x, weight, rope.cos, rope.sin, in_place=False)
 
 
 def _attention(q: mx.array, k: mx.array, v: mx.array, **_: Any) -> mx.array:

@@ -23,7 +23,7 @@ def _make(studio: Studio, jobs: list[Job]) -> str:
 def _show(studio: Studio, group: str) -> None:
     takes = studio.window.side_by_side.takes
     studio.window.stage.show_page(takes)
-    takes.open_group(group)
+    takes.open(takes.of_group(group))
     rest(1500)
     takes.playhead.pause()
 

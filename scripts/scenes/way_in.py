@@ -48,3 +48,18 @@ def refused_download(studio: Studio) -> None:
     wait(lambda: not window.compose.button.isEnabled(), "The refusal")
     studio.shoot("refused-download")
     studio.database.remove_jobs([job.number for job in studio.database.jobs()])
+
+
+@scene()
+def downloading_beside(studio: Studio) -> None:
+    """A download that no clip waits for, under a clip that is watched."""
+    kept = downloads.tool_command
+    downloads.tool_command = lambda module: [sys.executable, "-S", "-c", _SLOW]
+    window = studio.window
+    name = next(card.name for card in CATALOG.values() if not card.is_in_files and card.places)
+    window.model_jobs.download(name)
+    wait(lambda: bool(window.model_jobs.job(name).progress), "The download")
+    studio.shoot("downloading-beside")
+    downloads.tool_command = kept
+    window.model_jobs.stop(name)
+    wait(lambda: not window.model_jobs.busy, "The end of the download")

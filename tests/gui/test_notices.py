@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+
 import numpy as np
 import pytest
 from PySide6.QtWidgets import QLabel, QToolButton
 
+from mlxvid.cli.events import told
 from mlxvid.gui.core.jobs import PAUSED, Job, State
 from mlxvid.gui.player.player import NOTHING
 from mlxvid.gui.widgets.notices import Notice
@@ -142,11 +146,28 @@ def test_a_clip_that_is_stopped_no_longer_claims_to_be_made(window, home):
                 path = write_clip(home / f"{name}.mp4")
                 clips.append(window.database.add_clip(path, SETTINGS, 16.0, 9, 64, 64))
             window.stage.open_compare(clips)
+        window.runner.cancel()
         end(window, "cancelled")
         window.stage.close_compare()
         assert player.canvas.badge == "Stopped"
         assert not player.playhead.playing
         assert len(player.reel.frames) == 9
+
+
+def test_a_fault_of_mlxvid_can_be_reported_at_once(window):
+    window.compose.apply_settings(SETTINGS)
+    window.compose.generate()
+    with contextlib.redirect_stderr(io.StringIO()) as log:
+        facts = told(KeyError("no such block"))
+    end(window, "error", **facts)
+    assert "KeyError" in said(window) and "KeyError" in log.getvalue()
+    asked = []
+    window.announcements.report.disconnect()
+    window.announcements.report.connect(lambda: asked.append(1))
+    report, edit = notice_buttons(window)
+    assert "Report" in report.text() and "Edit" in edit.text()
+    report.click()
+    assert asked == [1]
 
 
 def test_resuming_in_a_queue_that_rests_is_told(window):

@@ -44,6 +44,30 @@ def test_space_plays_wherever_no_text_is_written_and_nothing_is_pressed(window, 
     assert favourites.isChecked() and not head.playing
 
 
+def test_marks_are_set_wherever_no_text_is_written_and_the_clip_is_in_view(window, qtbot, home):
+    window.activateWindow()
+    open_clip(qtbot, window, write_clip(home / "clip.mp4"))
+    head = window.stage.player.playhead
+    view = window.gallery.view
+    view.setFocus()
+    head.seek(2)
+    qtbot.keyClick(view, Qt.Key.Key_I)
+    head.seek(5)
+    qtbot.keyClick(view, Qt.Key.Key_O)
+    assert (head.first, head.last) == (2, 5)
+    clips = []
+    for name in "ab":
+        path = write_clip(home / f"{name}.mp4")
+        clips.append(window.database.add_clip(path, SETTINGS, 16.0, 9, 64, 64))
+    window.stage.open_compare(clips)
+    head.seek(4)
+    qtbot.keyClick(window.stage.compare.canvas, Qt.Key.Key_I)
+    assert (head.first, head.last) == (2, 5)
+    window.compose.prompt.setFocus()
+    qtbot.keyClick(window.compose.prompt, Qt.Key.Key_O)
+    assert window.compose.prompt.toPlainText().endswith("o") and head.last == 5
+
+
 def test_the_shuttle_s_keys_work_wherever_no_text_is_written(window, qtbot, home):
     window.activateWindow()
     open_clip(qtbot, window, write_clip(home / "clip.mp4"))

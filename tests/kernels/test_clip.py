@@ -25,5 +25,10 @@ def test_clip_with_emulated_kernels_equals_the_plain_path_s(tmp_path):
     plain = pipe.generate("a red ball", seed=3).frames.astype(np.int16)
     with emulated() as log:
         kernel = pipe.generate("a red ball", seed=3).frames.astype(np.int16)
-    assert {name for name, *_ in log.log} == {"mlxvid_temporal_attention"}
+    assert {name for name, *_ in log.log} == {
+        "mlxvid_temporal_attention",
+        "mlxvid_modulation",
+        "mlxvid_added_modulation",
+        "mlxvid_norm_rotary",
+    }
     assert np.abs(plain - kernel).max() <= 1

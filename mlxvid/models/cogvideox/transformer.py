@@ -13,8 +13,7 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from mlxvid.errors import SettingError
-from mlxvid.kernels import Rotary
-from mlxvid.kernels.plain import rotate
+from mlxvid.kernels import Rotary, normed_rotated
 from mlxvid.layers import bounds, stack
 from mlxvid.layers.attention import FeedForwardNet, attend
 from mlxvid.layers.embeddings import TimestepEmbedding
@@ -61,15 +60,6 @@ def gated(x: mx.array, change: mx.array, is_text: mx.array, gate: Pair) -> mx.ar
 def modulated(x: mx.array, shift: mx.array, scale: mx.array) -> mx.array:
     """x * (1 + scale) + shift in float32, returned in x's type."""
     return (x.astype(mx.float32) * (1 + scale) + shift).astype(x.dtype)
-
-
-@mx.compile
-def rotated(x: mx.array, cos: mx.array, sin: mx.array) -> mx.array:
-    """Rotary position embedding of heads [B, N, H, D] by interleaved tables [N, D/2].
-
-    Computed in float32, returned in x's type.
-    """
-    return rotate(x[:, :, None], Rotary(cos, sin, "interleaved"))[:, :, 0]
 
 
 class PatchEmbed(nn.Module):
@@ -132,15 +122,21 @@ class Attention(nn.Module):
 
     def __call__(self, x: mx.array, rope: Rotary | None) -> mx.array:
         b, n, c = x.shape
-        q = self.norm_q(self._split(bounds.linear(self.to_q, x)))
-        k = self.norm_k(self._split(bounds.linear(self.to_k, x)))
+        q = self._normed(self.norm_q, self.to_q, x, rope)
+        k = self._normed(self.norm_k, self.to_k, x, rope)
         v = self._split(bounds.linear(self.to_v, x))
-        if rope is not None:
-            q = rotated(q, rope.cos, rope.sin)
-            k = rotated(k, rope.cos, rope.sin)
         heads = [part.transpose(0, 2, 1, 3) for part in (q, k, v)]
         out = attend(*heads).transpose(0, 2, 1, 3).reshape(b, n, c)
         return bounds.linear(self.to_out[0], out)
+
+    def _normed(
+        self, norm: nn.LayerNorm, layer: nn.Module, x: mx.array, rope: Rotary | None
+    ) -> mx.array:
+        """layer(x), normed and, with a rope, rotated, in heads: [B, N, C] -> [B, N, H, D]."""
+        x = self._split(bounds.linear(layer, x))
+        if rope is None:
+            return norm(x)
+        return normed_rotated(x, norm.weight, rope, norm.eps, norm.bias)
 
     def _split(self, x: mx.array) -> mx.array:
         """[B, N, C] -> [B, N, H, D]."""

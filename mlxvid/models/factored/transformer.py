@@ -12,18 +12,18 @@ import math
 import mlx.core as mx
 import mlx.nn as nn
 
-from mlxvid.kernels import Rotary
+from mlxvid.kernels import Rotary, added_and_modulated, gated, modulated
 from mlxvid.layers import bounds, stack
 from mlxvid.layers.attention import Attention, CrossAttention, FeedForward
 from mlxvid.layers.embeddings import TimestepEmbedding
 from mlxvid.layers.patches import fold, unfold
-from mlxvid.layers.pixart import modulated
 from mlxvid.layers.processor import silu
 from mlxvid.layers.rope import rope_1d, rope_3d
 
 from .config import TransformerConfig
 
 POSITION_FEATURES = 30
+EPS = 1e-6
 
 
 class Block(nn.Module):
@@ -55,18 +55,21 @@ class Block(nn.Module):
         b, t, s, c = x.shape
         modulation = mx.moveaxis((self.scale_shift_table + ada)[:, :, None, None], 1, 0)
         shift1, scale1, gate1, shift_t, scale_t, gate_t, shift3, scale3, gate3 = modulation
-        h = modulated(x, shift1, scale1)
+        h = modulated(x, shift1, scale1, EPS)
         if mode == "full":
             h = self.attn1(h.reshape(b, t * s, c), ropes["full"])
         else:
             h = self.attn1(h.reshape(b * t, s, c), ropes["space"])
-        x = x + gate1 * h.reshape(b, t, s, c)
-        if mode != "spatial":
-            h = modulated(x, shift_t, scale_t)
-            x = x + gate_t * self.attn_temporal.over_time(h, ropes["time"])
+        h = h.reshape(b, t, s, c)
+        if mode == "spatial":
+            x = gated(x, h, gate1)
+        else:
+            x, h = added_and_modulated(x, h, gate1, shift_t, scale_t, EPS)
+            x = gated(x, self.attn_temporal.over_time(h, ropes["time"]), gate_t)
         tokens = self.norm2(x).reshape(b, t * s, c)
-        x = x + self.attn2(tokens, text, mask).reshape(b, t, s, c)
-        return x + gate3 * self.ff(modulated(x, shift3, scale3))
+        h = self.attn2(tokens, text, mask).reshape(b, t, s, c)
+        x, h = added_and_modulated(x, h, None, shift3, scale3, EPS)
+        return gated(x, self.ff(h), gate3)
 
 
 def position_features(t: int, h: int, w: int) -> mx.array:
@@ -182,5 +185,5 @@ class FactoredTransformer(nn.Module):
             x = pace.passed(block(x, text, mask, ada, ropes, mode))
         modulation = (self.scale_shift_table + emb[:, None])[:, :, None, None]
         shift, scale = mx.moveaxis(modulation, 1, 0)
-        x = self.proj_out(modulated(x, shift, scale))
+        x = self.proj_out(modulated(x, shift, scale, EPS))
         return unfold(x.reshape(b, t, h, w, -1), config.patch_size_t, config.patch_size)

@@ -8,12 +8,11 @@ from __future__ import annotations
 import mlx.core as mx
 import mlx.nn as nn
 
-from mlxvid.kernels import Rotary
-from mlxvid.kernels.plain import rotate
+from mlxvid.kernels import Rotary, modulated, normed_rotated
 from mlxvid.layers import bounds, stack
 from mlxvid.layers.attention import FeedForwardNet, attend
 from mlxvid.layers.patches import fold, unfold
-from mlxvid.layers.pixart import modulated, patch_matrix
+from mlxvid.layers.pixart import patch_matrix
 from mlxvid.layers.processor import gelu_approx
 from mlxvid.layers.rope import rope_3d
 
@@ -32,24 +31,22 @@ def of_tokens(vectors: mx.array, clean: Clean) -> mx.array:
     return vectors if clean is None else mx.where(clean, vectors[:, 1:], vectors[:, :1])
 
 
-@mx.compile
 def normed(x: mx.array, shift: mx.array, scale: mx.array, clean: Clean = None) -> mx.array:
     """Adaptive layer norm of tokens [B, N, C]."""
-    return modulated(x, of_tokens(shift, clean), of_tokens(scale, clean), EPS)
+    if clean is None:
+        return modulated(x, shift, scale, EPS)
+    return _normed_parts(x, shift, scale, clean)
+
+
+@mx.compile
+def _normed_parts(x: mx.array, shift: mx.array, scale: mx.array, clean: mx.array) -> mx.array:
+    h = mx.fast.layer_norm(x, None, None, EPS)
+    return h * (1 + of_tokens(scale, clean)) + of_tokens(shift, clean)
 
 
 @mx.compile
 def gated(x: mx.array, change: mx.array, gate: mx.array, clean: Clean = None) -> mx.array:
     return x + change * of_tokens(gate, clean)
-
-
-@mx.compile
-def rotated(x: mx.array, cos: mx.array, sin: mx.array) -> mx.array:
-    """Rotary position embedding of heads [B, N, H, D] by interleaved tables [N, D/2].
-
-    Computed in float32, returned in x's type.
-    """
-    return rotate(x[:, :, None], Rotary(cos, sin, "interleaved"))[:, :, 0]
 
 
 class Attention(nn.Module):
@@ -79,40 +76,39 @@ class Attention(nn.Module):
 
     def over_both(self, x: mx.array, text: mx.array, rope: Rotary) -> tuple[mx.array, mx.array]:
         """Of video and text, each with its own layers."""
-        q = self._joined(self.norm_q, self.to_q, x, self.norm_added_q, self.add_q_proj, text)
-        k = self._joined(self.norm_k, self.to_k, x, self.norm_added_k, self.add_k_proj, text)
+        n = x.shape[1]
+        place = Rotary(rope.cos[:n], rope.sin[:n], rope.pairing)
+        after = Rotary(rope.cos[n:], rope.sin[n:], rope.pairing)
+        q = [
+            self._rotated(self.norm_q, self.to_q, x, place),
+            self._rotated(self.norm_added_q, self.add_q_proj, text, after),
+        ]
+        k = [
+            self._rotated(self.norm_k, self.to_k, x, place),
+            self._rotated(self.norm_added_k, self.add_k_proj, text, after),
+        ]
         v = [self._split(self.to_v, x), self._split(self.add_v_proj, text)]
-        out = self._attended(q, k, mx.concatenate(v, axis=1), rope)
+        out = self._attended(*(mx.concatenate(parts, axis=1) for parts in (q, k, v)))
         video, words = mx.split(out, [x.shape[1]], axis=1)
         return bounds.linear(self.to_out[0], video), self.to_add_out(words)
 
     def over_tokens(self, x: mx.array, rope: Rotary) -> mx.array:
         """Of video and text in one stream, without an output layer."""
-        q = self.norm_q(self._split(self.to_q, x))
-        k = self.norm_k(self._split(self.to_k, x))
-        return self._attended(q, k, self._split(self.to_v, x), rope)
+        q = self._rotated(self.norm_q, self.to_q, x, rope)
+        k = self._rotated(self.norm_k, self.to_k, x, rope)
+        return self._attended(q, k, self._split(self.to_v, x))
 
-    def _joined(
-        self,
-        norm: nn.Module,
-        layer: nn.Module,
-        x: mx.array,
-        text_norm: nn.Module,
-        text_layer: nn.Module,
-        text: mx.array,
-    ) -> mx.array:
-        video = norm(self._split(layer, x))
-        return mx.concatenate([video, text_norm(self._split(text_layer, text))], axis=1)
+    def _rotated(self, norm: nn.RMSNorm, layer: nn.Module, x: mx.array, rope: Rotary) -> mx.array:
+        """layer(x), normed and rotated, in heads: [B, N, C] -> [B, N, H, D]."""
+        return normed_rotated(self._split(layer, x), norm.weight, rope, norm.eps)
 
     def _split(self, layer: nn.Module, x: mx.array) -> mx.array:
         """layer(x) in heads, [B, N, C] -> [B, N, H, D]."""
         return bounds.linear(layer, x).reshape(*x.shape[:2], -1, self.head_dim)
 
     @staticmethod
-    def _attended(q: mx.array, k: mx.array, v: mx.array, rope: Rotary) -> mx.array:
+    def _attended(q: mx.array, k: mx.array, v: mx.array) -> mx.array:
         """[B, N, H, D] each -> [B, N, C]."""
-        q = rotated(q, rope.cos, rope.sin)
-        k = rotated(k, rope.cos, rope.sin)
         out = attend(*(part.transpose(0, 2, 1, 3) for part in (q, k, v)))
         return out.transpose(0, 2, 1, 3).reshape(*q.shape[:2], -1)
 

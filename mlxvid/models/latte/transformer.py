@@ -6,15 +6,18 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from mlxvid.errors import SettingError
-from mlxvid.kernels import temporal_attention_split
+from mlxvid.kernels import added_and_modulated, gated, modulated, temporal_attention_split
 from mlxvid.layers import bounds, stack
 from mlxvid.layers.attention import FeedForwardNet, attend
 from mlxvid.layers.embeddings import TextProjection, TimestepEmbedding
 from mlxvid.layers.patches import unfold
-from mlxvid.layers.pixart import PatchEmbed, modulated, patch_matrix, sines, sines_2d
+from mlxvid.layers.pixart import PatchEmbed, patch_matrix, sines, sines_2d
 from mlxvid.layers.processor import silu
 
 from .config import LatteConfig
+
+# Of the output's norm, whatever the config's.
+OUT_EPS = 1e-6
 
 
 class Attention(nn.Module):
@@ -81,10 +84,13 @@ class Block(nn.Module):
             h = self.attn1(h.reshape(b * t, s, c)).reshape(x.shape)
         else:
             h = self.attn1(h.reshape(b, t * s, c)).reshape(x.shape)
-        x = x + gate1 * h
-        if text is not None:
-            x = x + self.attn2(x.reshape(b, t * s, c), text).reshape(x.shape)
-        return x + gate2 * self.ff(modulated(x, shift2, scale2, self.eps))
+        if text is None:
+            x, h = added_and_modulated(x, h, gate1, shift2, scale2, self.eps)
+        else:
+            x = gated(x, h, gate1)
+            h = self.attn2(x.reshape(b, t * s, c), text).reshape(x.shape)
+            x, h = added_and_modulated(x, h, None, shift2, scale2, self.eps)
+        return gated(x, self.ff(h), gate2)
 
     def modulated(self, x: mx.array, ada: mx.array) -> mx.array:
         """What its self-attention reads, of tokens x."""
@@ -195,5 +201,5 @@ class LatteTransformer3DModel(nn.Module):
         x = stack.through(x, lambda: self.transformer_blocks[0].modulated(x, ada), blocks)
         modulation = (self.scale_shift_table + embedded[:, None])[:, :, None, None]
         shift, scale = mx.moveaxis(modulation, 1, 0)
-        x = self.proj_out(modulated(x, shift, scale))
+        x = self.proj_out(modulated(x, shift, scale, OUT_EPS))
         return unfold(x.reshape(b, t, h, w, -1), 1, config.patch_size)

@@ -5,24 +5,20 @@ Facts from Lightricks/LTX-Video (configs, README, licences) and the repositories
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from mlxvid.errors import WeightsError
-from mlxvid.model.card import Block, Card, Coefficients, Family, Part, Source
+from mlxvid.model.card import Block, Coefficients, Family, Part, Source
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults
 from mlxvid.text.t5_config import T5_XXL, T5Config
 
 from . import releases, tea
 from .config import LTXTransformerConfig
-from .geometry import LONGEST, LTXGeometry
-from .options import CONDITIONED, OPTIONS, TAKES, WITH_TIMES
-from .recipes import BLOCKS_2B, NEGATIVE_PROMPT, RECIPES, Recipe, work_size
-from .texts import in_windows
-from .tiles import largest_tile
+from .geometry import LTXGeometry
+from .options import OPTIONS
+from .recipe_card import LTXCard, defaults_of, options_of, samplers_of, takes_of
+from .recipes import BLOCKS_2B, RECIPES
 from .upsampler_config import LTXUpsamplerConfig
 from .vae_config import LTXVAEConfig
 
@@ -36,48 +32,6 @@ PLAIN_TOKENS = 128
 SHARED_FRAMES = 25
 # Latent positions on a side of the tiles that are decoded where memory is short.
 SMALL_TILE = 24
-
-
-@dataclass(frozen=True, kw_only=True)
-class LTXCard(Card):
-    """A card with the release's recipe."""
-
-    recipe: Recipe
-
-    def offers(self, name: str) -> bool:
-        """As the base class; two passes only of a release that was made for them."""
-        return super().offers(name) and (name != "upscale" or self.recipe.second is not None)
-
-    def settled(
-        self, options: Mapping[str, Any], frames: int, prompt: str
-    ) -> tuple[Mapping[str, Any], str | None]:
-        """Of a clip that is made in windows, without a second pass."""
-        if not options.get("upscale") or not in_windows(frames, prompt):
-            return options, None
-        note = (
-            f"A clip of more than {LONGEST} frames, or with several texts, is made in windows: in "
-            "one pass at the whole size, without `upscale`."
-        )
-        return {**options, "upscale": False}, note
-
-    def worked_size(self, width: int, height: int, options: Mapping[str, Any]) -> tuple[int, int]:
-        """Of two passes the second one's: twice the first's."""
-        if not options.get("upscale"):
-            return width, height
-        wide, high = work_size(width, height, self.geometry.s_factor)
-        return 2 * wide, 2 * high
-
-    def together(
-        self, frames: int, width: int, height: int, options: Mapping[str, Any]
-    ) -> tuple[int, int, int]:
-        """Of two passes a tile of the second one, or the first one."""
-        frames = self.geometry.at_once(frames, width, height)
-        if not options.get("upscale"):
-            return frames, width, height
-        side = self.geometry.s_factor
-        high, wide = largest_tile(height // side, width // side)
-        first = (width // 2, height // 2)
-        return frames, *max((wide * side, high * side), first, key=math.prod)
 
 
 def read(folder: Folder) -> LTXCard:
@@ -97,13 +51,13 @@ def read(folder: Folder) -> LTXCard:
         dtype="bfloat16",
         family=FAMILY,
         geometry=LTXGeometry(vae.t_factor, vae.s_factor, vae.latent_channels, (1, 1, 1)),
-        defaults=folder.parse("defaults", Defaults) or _defaults(recipe),
-        samplers=_samplers(recipe),
+        defaults=folder.parse("defaults", Defaults) or defaults_of(recipe),
+        samplers=samplers_of(recipe),
         heads=transformer.num_attention_heads,
         head_dim=transformer.attention_head_dim,
         blocks=transformer.num_layers,
-        takes=_takes(recipe),
-        options=_options(recipe, upscales),
+        takes=takes_of(recipe),
+        options=options_of(recipe, upscales),
         shared_frames=SHARED_FRAMES,
         prompt_pieces=recipe.text_tokens - 1,
         streamed={"text_encoder": text.streamed(recipe.text_tokens)},
@@ -150,46 +104,6 @@ def _recipe(folder: Folder, transformer: LTXTransformerConfig, vae: LTXVAEConfig
     if transformer.causal_temporal_positioning is not None:
         recipe = replace(recipe, causal=transformer.causal_temporal_positioning)
     return releases.Told(recipe, certain)
-
-
-def _samplers(recipe: Recipe) -> tuple[str, ...]:
-    return ("euler-stochastic", "euler") if recipe.stochastic else ("euler",)
-
-
-def _defaults(recipe: Recipe) -> Defaults:
-    return Defaults(
-        recipe.width,
-        recipe.height,
-        frames=recipe.frames,
-        fps=recipe.fps,
-        steps=recipe.alone.steps,
-        guidance=float(recipe.alone.guidance.scale),
-        negative_prompt=NEGATIVE_PROMPT,
-        sampler=_samplers(recipe)[0],
-    )
-
-
-def _takes(recipe: Recipe) -> frozenset[str]:
-    takes = TAKES if recipe.decode_time is None else TAKES | WITH_TIMES
-    return takes | CONDITIONED if recipe.generation == "C" else takes
-
-
-def _options(recipe: Recipe, upscales: bool) -> dict[str, float | str | bool]:
-    """The recipe's values of the family's options. upscales: whether there is an upsampler."""
-    guidance = recipe.alone.guidance
-    two = upscales and recipe.second is not None
-    options: dict[str, float | str | bool] = {
-        "stg": float(guidance.stg),
-        "rescale": float(guidance.rescale),
-        "upscale": two,
-        "prepare": True,
-    }
-    if recipe.decode_time is not None and recipe.decode_noise is not None:
-        options["decode_timestep"] = recipe.decode_time
-        options["decode_noise"] = recipe.decode_noise
-    if recipe.generation == "C":
-        options["image_noise"] = recipe.image_noise
-    return options
 
 
 FAMILY = Family(
@@ -319,13 +233,13 @@ def _release(
         licence=recipe.licence,
         description=description,
         geometry=GEOMETRY,
-        defaults=_defaults(recipe),
-        samplers=_samplers(recipe),
+        defaults=defaults_of(recipe),
+        samplers=samplers_of(recipe),
         heads=32,
         head_dim=128 if is_large else 64,
         blocks=recipe.blocks,
-        takes=_takes(recipe),
-        options=_options(recipe, upscales),
+        takes=takes_of(recipe),
+        options=options_of(recipe, upscales),
         shared_frames=SHARED_FRAMES,
         prompt_pieces=recipe.text_tokens - 1,
         streamed={"text_encoder": T5_XXL.streamed(recipe.text_tokens)},

@@ -239,7 +239,7 @@ _COURSE_097 = Guidance(
     star=True,
 )
 _SECOND_DEV = Pass(30, replace(_constant(1.0, 1.0, 0.0, (27,)), star=True), skip_first=17)
-_OLD_LICENCE = "LTX-Video License.txt"
+_OLD_LICENCE = "LTX-Video License"
 
 
 def _distilled(release: str, blocks: int, guidance: Guidance, tone_mapping: float = 0.0) -> Recipe:

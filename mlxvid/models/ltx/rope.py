@@ -69,16 +69,3 @@ def _frequencies(count: int) -> np.ndarray:
     upper = 1 - step * numbers[::-1]
     exponents = np.where(numbers < count // 2, step * numbers, upper).astype(np.float64)
     return (THETA**exponents).astype(np.float32) * np.float32(np.pi) / np.float32(2)
-
-
-@mx.compile
-def rotated(x: mx.array, cos: mx.array, sin: mx.array) -> mx.array:
-    """x [B, N, C] with its pairs of neighbouring channels rotated by tables [N, C/2].
-
-    Before the split into heads: each head has angles of its own. In float32; x's type is kept.
-    """
-    pairs = x.astype(mx.float32).reshape(*x.shape[:-1], -1, 2)
-    a = pairs[..., 0]
-    b = pairs[..., 1]
-    turned = mx.stack([a * cos - b * sin, a * sin + b * cos], axis=-1)
-    return turned.reshape(x.shape).astype(x.dtype)

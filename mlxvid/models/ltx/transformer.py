@@ -12,15 +12,14 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
+from mlxvid.kernels import Rotary, added_and_modulated, gated, modulated, normed_rotated
 from mlxvid.layers import bounds, stack
 from mlxvid.layers.attention import FeedForwardNet, attend
 from mlxvid.layers.embeddings import TextProjection, TimestepEmbedding
-from mlxvid.layers.pixart import modulated
 from mlxvid.layers.processor import silu
 
 from .config import LTXTransformerConfig
 from .names import FUSED_LAYERS, original_name
-from .rope import rotated
 
 Rope = tuple[mx.array, mx.array]
 """cos and sin, of :func:`mlxvid.models.ltx.rope.tables`."""
@@ -56,17 +55,6 @@ class Times:
         return rows[:, None] if self.index is None else rows[self.index]
 
 
-@mx.compile
-def normed(x: mx.array, shift: mx.array, scale: mx.array, eps: float) -> mx.array:
-    """Adaptive RMS norm without weights; its statistics are computed in float32."""
-    return mx.fast.rms_norm(x, None, eps) * (1 + scale) + shift
-
-
-@mx.compile
-def gated(x: mx.array, change: mx.array, gate: mx.array) -> mx.array:
-    return x + change * gate
-
-
 class Attention(nn.Module):
     """Self-attention of tokens [B, N, C], or cross-attention to a text.
 
@@ -85,8 +73,8 @@ class Attention(nn.Module):
         self.to_out = [nn.Linear(dim, dim)]
 
     def over_tokens(self, x: mx.array, rope: Rope) -> mx.array:
-        q = self._heads(rotated(self.norm_q(bounds.linear(self.to_q, x)), *rope))
-        k = self._heads(rotated(self.norm_k(bounds.linear(self.to_k, x)), *rope))
+        q = self._rotated(self.norm_q, self.to_q, x, rope)
+        k = self._rotated(self.norm_k, self.to_k, x, rope)
         v = self._heads(bounds.linear(self.to_v, x))
         return self._joined(attend(q, k, v))
 
@@ -100,9 +88,18 @@ class Attention(nn.Module):
         """Each token's own values in place of what it attends to."""
         return bounds.linear(self.to_out[0], bounds.linear(self.to_v, x))
 
+    def _rotated(self, norm: nn.RMSNorm, layer: nn.Module, x: mx.array, rope: Rope) -> mx.array:
+        """layer(x), normed and rotated, in heads: [B, N, C] -> [B, H, N, D]."""
+        x = self._split(bounds.linear(layer, x))
+        return normed_rotated(x, norm.weight, Rotary(*rope), norm.eps).transpose(0, 2, 1, 3)
+
+    def _split(self, x: mx.array) -> mx.array:
+        """[B, N, C] -> [B, N, H, D]."""
+        return x.reshape(*x.shape[:2], -1, self.head_dim)
+
     def _heads(self, x: mx.array) -> mx.array:
         """[B, N, C] -> [B, H, N, D]."""
-        return x.reshape(*x.shape[:2], -1, self.head_dim).transpose(0, 2, 1, 3)
+        return self._split(x).transpose(0, 2, 1, 3)
 
     def _joined(self, x: mx.array) -> mx.array:
         b, _, n, _ = x.shape
@@ -145,14 +142,16 @@ class TransformerBlock(nn.Module):
         gate, ff_shift, ff_scale, ff_gate = (modulation[:, i] for i in range(2, 6))
         h = self.attn1.over_tokens(h, rope) if attended else self.attn1.passed(h)
         x = gated(x, h, times.spread(gate))
-        x = x + self.attn2.over_text(x, text, mask)
-        h = self.ff(normed(x, times.spread(ff_shift), times.spread(ff_scale), self.eps))
-        return gated(x, h, times.spread(ff_gate))
+        h = self.attn2.over_text(x, text, mask)
+        vectors = times.spread(ff_shift), times.spread(ff_scale)
+        x, h = added_and_modulated(x, h, None, *vectors, self.eps, centred=False)
+        return gated(x, self.ff(h), times.spread(ff_gate))
 
     def modulated(self, x: mx.array, times: Times, ada: mx.array) -> mx.array:
         """What its self-attention reads, of tokens x."""
         shift, scale = (self.scale_shift_table[i] + ada[:, i] for i in range(2))
-        return normed(x, times.spread(shift), times.spread(scale), self.eps)
+        vectors = times.spread(shift), times.spread(scale)
+        return modulated(x, *vectors, self.eps, centred=False)
 
 
 class AdaLayerNormSingle(nn.Module):

@@ -10,12 +10,12 @@ import math
 import mlx.core as mx
 import mlx.nn as nn
 
-from mlxvid.kernels import Rotary, temporal_attention
+from mlxvid.kernels import Rotary, added_and_modulated, gated, modulated, temporal_attention
 from mlxvid.layers import bounds, stack
 from mlxvid.layers.attention import attend
 from mlxvid.layers.embeddings import timestep_embedding
 from mlxvid.layers.patches import unfold
-from mlxvid.layers.pixart import PatchEmbed, modulated, patch_matrix, sines_2d
+from mlxvid.layers.pixart import PatchEmbed, patch_matrix, sines_2d
 from mlxvid.layers.processor import gelu_approx
 from mlxvid.layers.rope import rope_1d
 
@@ -24,6 +24,7 @@ from .config import STDiT3Config
 
 SINUSOIDS = 256  # channels of the sinusoids of timestep and frame rate
 ROPE_THETA = 10000.0
+EPS = 1e-6
 
 
 class Attention(nn.Module):
@@ -130,14 +131,15 @@ class Block(nn.Module):
         gate1, shift2, scale2, gate2 = modulation[2:]
         b, t, s, c = x.shape
         if over is not None:
-            x = x + gate1 * self.attn(self.modulated(x, ada), over, rope)
-        x = x + self.cross_attn(x.reshape(b, t * s, c), text, mask).reshape(x.shape)
-        return x + gate2 * self.mlp(modulated(x, shift2, scale2))
+            x = gated(x, self.attn(self.modulated(x, ada), over, rope), gate1)
+        h = self.cross_attn(x.reshape(b, t * s, c), text, mask).reshape(x.shape)
+        x, h = added_and_modulated(x, h, None, shift2, scale2, EPS)
+        return gated(x, self.mlp(h), gate2)
 
     def modulated(self, x: mx.array, ada: mx.array) -> mx.array:
         """What its self-attention reads, of tokens x."""
         shift, scale = mx.moveaxis((self.scale_shift_table + ada)[:, :, :2, None], 2, 0)
-        return modulated(x, shift, scale)
+        return modulated(x, shift, scale, EPS)
 
 
 class ScalarEmbedder(nn.Module):
@@ -182,7 +184,7 @@ class FinalLayer(nn.Module):
     def __call__(self, x: mx.array, time: mx.array) -> mx.array:
         shift = (self.scale_shift_table[0] + time)[:, :, None]
         scale = (self.scale_shift_table[1] + time)[:, :, None]
-        return self.linear(modulated(x, shift, scale))
+        return self.linear(modulated(x, shift, scale, EPS))
 
 
 class STDiT3(nn.Module):

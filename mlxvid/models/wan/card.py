@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 from mlxvid.model.card import CLIP_TO_CLIP, GUIDED, Block, Card, Coefficients, Family, Part, Source
@@ -15,58 +14,13 @@ from mlxvid.text.t5_config import UMT5_XXL, UMT5Config
 
 from . import few_steps, others, tea
 from .config import WanTransformerConfig
+from .defaults import FAST_FRAMES, FAST_SIZE, SHIFT_720P, defaults, own_shift, shift_by_size
 from .vae_config import WanVAEConfig
 
 GEOMETRY = Geometry(t_factor=4, s_factor=8, channels=16, patch=(1, 2, 2), causal=True)
 SAMPLERS = ("unipc", "euler", "heun", "euler-even", "dmd")
 TEXT_TOKENS = 512  # the transformer sees as many, zeros where the prompt has ended
 TAKES = GUIDED | frozenset({"negative_prompt", "shift", "loras", "draft_decode"})
-
-# What the models were tuned to be steered away from: in Chinese as they learned it (overexposed,
-# static, subtitles, paintings, worst quality, extra fingers, badly drawn hands and faces, fused
-# fingers, three legs, crowds behind, walking backwards, …).
-NEGATIVE_PROMPT = (
-    "色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，"
-    "JPEG压缩残留，丑陋的，残缺的，多余的手指，"
-    "画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，"
-    "三条腿，背景人很多，倒着走"
-)
-
-# The noise schedule's shift at 480p and at 720p, and the number of pixels from which on a clip
-# counts as the latter.
-SHIFT_480P = 3.0
-SHIFT_720P = 5.0
-PIXELS_720P = 1024 * 640
-
-# Of the clips that FastVideo makes with the models that it distilled.
-FAST_SIZE = (832, 448)
-FAST_FRAMES = 61
-
-
-def shift_by_size(width: int, height: int) -> float | None:
-    """The schedule's shift for a clip of that size, as the release advises."""
-    return SHIFT_720P if width * height >= PIXELS_720P else SHIFT_480P
-
-
-def own_shift(value: float | None) -> Callable[[int, int], float | None]:
-    """The rule of a checkpoint whose scheduler has that shift: by size, or what it was tuned to."""
-    if value is None or value in (1.0, SHIFT_480P, SHIFT_720P):
-        return shift_by_size
-    return lambda width, height: float(value)
-
-
-def defaults(width: int, height: int) -> Defaults:
-    """The defaults of a model made for that size: five seconds at 16 frames a second."""
-    return Defaults(
-        width,
-        height,
-        frames=81,
-        fps=16.0,
-        steps=50,
-        guidance=5.0,
-        negative_prompt=NEGATIVE_PROMPT,
-        sampler="unipc",
-    )
 
 
 def read(folder: Folder) -> Card:
@@ -244,7 +198,7 @@ def _release(
         needs=needs,
         parameters=parameters,
         source=source,
-        originals=more.pop("originals", (source.repository.removesuffix("-Diffusers"),)),
+        originals=more.pop("originals", (source.repository[: -len("-Diffusers")],)),
         download_bytes=download_bytes,
         prompt_pieces=TEXT_TOKENS - 1,
         streamed={"text_encoder": UMT5_XXL.streamed(TEXT_TOKENS)},
@@ -263,7 +217,7 @@ def _fast_release(
     )
 
 
-CARDS = (
+_ORIGINALS = (
     _release(
         "wan2.1-t2v-1.3b",
         "Wan 2.1 T2V 1.3B",
@@ -322,6 +276,42 @@ CARDS = (
         needs=frozenset({"image", "last_image"}),
         shift=own_shift(16.0),
     ),
+)
+
+# All but the transformer of LightX2V's models, as Wan's own release has it; CLIP is with those that
+# take pictures alone. No commit is known of the latter, nor of LightX2V's.
+_RELEASE = ("Wan-AI/Wan2.1-T2V-14B", "a064a6c71f5be440641209c07bf2a5ce7a2ff5e4")
+_PARTS = {
+    "text_encoder": Source(*_RELEASE, file="models_t5_umt5-xxl-enc-bf16.pth"),
+    "tokenizer": Source(*_RELEASE, subfolder="google/umt5-xxl"),
+    "vae": Source(*_RELEASE, file="Wan2.1_VAE.pth"),
+}
+_CLIP = Source(
+    "Wan-AI/Wan2.1-I2V-14B-480P",
+    "main",
+    file="models_clip_open-clip-xlm-roberta-large-vit-huge-14.pth",
+)
+
+
+def _four_steps(number: int, name: str, description: str, file: str, download_bytes: int) -> Card:
+    """The card of one of LightX2V's models in four steps: an original with another transformer."""
+    original = _ORIGINALS[number]
+    clip = {"image_encoder": _CLIP} if original.needs else {}
+    transformer = Source("lightx2v/Wan2.1-Distill-Models", "main", file=file)
+    return dataclasses.replace(
+        few_steps.FOUR_STEPS.of(original),
+        name=name,
+        title=f"{original.title}, 4 steps",
+        description=description,
+        source=None,
+        originals=(),
+        sources={"transformer": transformer, **_PARTS, **clip},
+        download_bytes=download_bytes,
+    )
+
+
+CARDS = (
+    *_ORIGINALS,
     _fast_release(
         "fastwan2.1-t2v-1.3b",
         "FastWan 2.1 T2V 1.3B",
@@ -346,5 +336,26 @@ CARDS = (
         75_700_000_000,
         {"transformer": 14_288_491_584, **_TEXT_AND_VAE},
         aliases=("FastVideo/FastWan2.1-T2V-14B-Diffusers",),
+    ),
+    _four_steps(
+        1,
+        "wan2.1-t2v-14b-4step",
+        "The large one distilled to four steps.",
+        "wan2.1_t2v_14b_lightx2v_4step.safetensors",
+        40_500_000_000,
+    ),
+    _four_steps(
+        2,
+        "wan2.1-i2v-14b-480p-4step",
+        "Brings a picture to life in four steps, at 480p.",
+        "wan2.1_i2v_480p_lightx2v_4step.safetensors",
+        49_400_000_000,
+    ),
+    _four_steps(
+        3,
+        "wan2.1-i2v-14b-720p-4step",
+        "Brings a picture to life in four steps, at 720p.",
+        "wan2.1_i2v_720p_lightx2v_4step.safetensors",
+        49_400_000_000,
     ),
 )

@@ -38,7 +38,8 @@ _NAMES = (
     (re.compile(r"fast[ _-]?wan", re.IGNORECASE), DMD),
     (
         re.compile(
-            r"lightx2v|lightning|step[ _-]?distill|(?<![0-9])4[ _-]?steps?(?![a-z0-9])",
+            r"lightx2v|lightning|step[ _-]?distill|distill_model"
+            r"|(?<![0-9])4[ _-]?steps?(?![a-z0-9])",
             re.IGNORECASE,
         ),
         FOUR_STEPS,
@@ -68,3 +69,11 @@ def by_names(names: Iterable[str]) -> Recipe | None:
         if pattern.search(text):
             return recipe
     return None
+
+
+def by_place(place: str) -> str | None:
+    """What :data:`RECIPES` calls the recipe of a transformer in a file called so; None for those of
+    models that take more steps, and of causal ones.
+    """
+    recipe = by_names([place])
+    return next((name for name, known in RECIPES.items() if known is recipe), None)

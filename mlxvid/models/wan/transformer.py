@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import cast
 
 import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten, tree_unflatten
 
-from mlxvid.kernels import Rotary
-from mlxvid.kernels.plain import rotate
+from mlxvid.kernels import Rotary, added_and_modulated, gated, modulated, normed_rotated
 from mlxvid.layers import bounds, stack
 from mlxvid.layers.attention import FeedForwardNet, attend
 from mlxvid.layers.embeddings import TextProjection, TimestepEmbedding
 from mlxvid.layers.patches import fold, unfold
-from mlxvid.layers.pixart import modulated, patch_matrix
+from mlxvid.layers.pixart import patch_matrix
 from mlxvid.layers.processor import silu
 from mlxvid.layers.rope import rope_3d
 
@@ -33,27 +31,6 @@ from .original import FUSED_LAYERS, PICTURE_LAYERS, original_name
 ROPE_THETA = 10000.0
 # Parts of the names of tensors that stay in float32.
 FLOAT32 = frozenset({"time_embedder", "scale_shift_table", "norm1", "norm2"})
-
-
-@partial(mx.compile, shapeless=True)
-def normed(x: mx.array, shift: mx.array, scale: mx.array, eps: float) -> mx.array:
-    """Adaptive layer norm in float32, returned in x's type."""
-    return modulated(x.astype(mx.float32), shift, scale, eps).astype(x.dtype)
-
-
-@partial(mx.compile, shapeless=True)
-def gated(x: mx.array, change: mx.array, gate: mx.array) -> mx.array:
-    """x + change * gate in float32, returned in x's type."""
-    return (x.astype(mx.float32) + change.astype(mx.float32) * gate).astype(x.dtype)
-
-
-@mx.compile
-def rotated(x: mx.array, cos: mx.array, sin: mx.array) -> mx.array:
-    """Rotary position embedding of heads [B, N, H, D] by interleaved tables [N, D/2].
-
-    Computed in float32, returned in x's type.
-    """
-    return rotate(x[:, :, None], Rotary(cos, sin, "interleaved"))[:, :, 0]
 
 
 class WanAttention(nn.Module):
@@ -79,10 +56,10 @@ class WanAttention(nn.Module):
 
     def over_tokens(self, x: mx.array, rope: Rotary) -> mx.array:
         """Self-attention with rotary position embedding."""
-        q = rotated(self._split(self.norm_q(bounds.linear(self.to_q, x))), rope.cos, rope.sin)
-        k = rotated(self._split(self.norm_k(bounds.linear(self.to_k, x))), rope.cos, rope.sin)
+        q = self._rotated(self.norm_q, self.to_q, x, rope)
+        k = self._rotated(self.norm_k, self.to_k, x, rope)
         v = self._heads(bounds.linear(self.to_v, x))
-        return self._joined(attend(q.transpose(0, 2, 1, 3), k.transpose(0, 2, 1, 3), v))
+        return self._joined(attend(q, k, v))
 
     def over_conditions(self, x: mx.array, text: mx.array, image: mx.array | None) -> mx.array:
         """Cross-attention to text [B, L, C] and, separately, to image [B, L', C]."""
@@ -95,6 +72,11 @@ class WanAttention(nn.Module):
             image_v = self._heads(self.add_v_proj(image))
             out = out + attend(q, image_k, image_v)
         return self._joined(out)
+
+    def _rotated(self, norm: nn.RMSNorm, layer: nn.Module, x: mx.array, rope: Rotary) -> mx.array:
+        """layer(x), normed and rotated, in heads: [B, N, C] -> [B, H, N, D]."""
+        x = self._split(bounds.linear(layer, x))
+        return normed_rotated(x, norm.weight, rope, norm.eps).transpose(0, 2, 1, 3)
 
     def _split(self, x: mx.array) -> mx.array:
         """[B, N, C] -> [B, N, H, D]."""
@@ -131,12 +113,22 @@ class WanTransformerBlock(nn.Module):
         """x [B, N, C]; ada float32 [B, 6, C]: the modulation by the timestep, for all blocks."""
         modulation = self.scale_shift_table + ada
         shift1, scale1, gate1, shift3, scale3, gate3 = mx.split(modulation, 6, axis=1)
-        h = self.attn1.over_tokens(normed(x, shift1, scale1, self.eps), rope)
-        x = gated(x, h, gate1)
-        h = self.norm2(x.astype(mx.float32)).astype(x.dtype)
-        x = x + self.attn2.over_conditions(h, text, image)
-        h = self.ffn(normed(x, shift3, scale3, self.eps))
-        return gated(x, h, gate3)
+        h = self.attn1.over_tokens(modulated(x, shift1, scale1, self.eps), rope)
+        x, h = self._added_and_normed(x, h, gate1)
+        h = self.attn2.over_conditions(h, text, image)
+        x, h = added_and_modulated(x, h, None, shift3, scale3, self.eps)
+        return gated(x, self.ffn(h), gate3)
+
+    def _added_and_normed(
+        self, x: mx.array, change: mx.array, gate: mx.array
+    ) -> tuple[mx.array, mx.array]:
+        """x + change * gate, and what the cross-attention reads of that."""
+        if isinstance(self.norm2, nn.Identity):
+            x = gated(x, change, gate)
+            return x, x
+        bias = mx.broadcast_to(self.norm2.bias, gate.shape)
+        weight = mx.broadcast_to(self.norm2.weight, gate.shape)
+        return added_and_modulated(x, change, gate, bias, weight, self.eps, offset=0)
 
 
 class WanImageEmbedding(nn.Module):
@@ -293,5 +285,5 @@ class WanTransformer3DModel(nn.Module):
 
         x = stack.through(x, lambda: time, blocks)
         shift, scale = mx.split(self.scale_shift_table + time[:, None], 2, axis=1)
-        x = self.proj_out(normed(x.astype(mx.float32), shift, scale, config.eps))
+        x = self.proj_out(modulated(x.astype(mx.float32), shift, scale, config.eps))
         return unfold(x.reshape(b, t, h, w, -1), *config.patch_size[:2])

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from mlxvid.convert import convert
 from mlxvid.errors import WeightsError
+from mlxvid.models import card_of
 
 from ..contents import assert_states
 from . import wan_modules, wan_release
@@ -152,3 +153,27 @@ def test_pictures_of_its_own_channels_still_convert(releases):
     for kind in ("i2v", "flf2v"):
         config = json.loads((releases[kind].out / "transformer" / "config.json").read_text())
         assert config["in_channels"] == 2 * wan_modules.CHANNELS + 4
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [
+        ("wan2.1_t2v_14b_lightx2v_4step", "four-steps"),
+        ("distill_models/distill_model", "four-steps"),
+        ("Wan21_T2V_14B_FastWan", "dmd"),
+        ("wan2.1_t2v_14b_bf16", None),
+        ("causvid/bidirectional", None),
+    ],
+)
+def test_a_distilled_transformer_is_known_by_its_name(name, recipe, source, transformer, caplog):
+    put(source / f"{name}.safetensors", transformer)
+    caplog.set_level("INFO", "mlxvid")
+    out = source.parent / "out"
+    convert(source, out)
+    index = json.loads((out / "model_index.json").read_text())
+    assert index.get("few_steps") == recipe
+    usual = card_of(out).defaults
+    expected = {None: (50, 5, "unipc"), "dmd": (3, 1, "dmd"), "four-steps": (4, 1, "euler-even")}
+    assert (usual.steps, usual.guidance, usual.sampler) == expected[recipe]
+    told = [message for message in caplog.messages if message.startswith("Distilled")]
+    assert len(told) == (recipe is not None)

@@ -164,16 +164,17 @@ def test_a_queue_that_waits_for_a_download_has_no_hour(queue, database, server, 
     assert line.text().endswith("plus\u00a0a\u00a0download")
 
 
-def test_a_download_that_no_clip_waits_for_any_more_is_in_sight(server, open_window, qtbot):
+def test_a_download_that_no_clip_waits_for_any_more_is_in_sight(server, open_window, qtbot, home):
     server.pace = 0.3
     window = open_window()
     bar = window.way_in.fetch_bar
     assert not bar.isVisible()
+    window.database.add_clip(home / "a.mp4", {"prompt": "a"}, 16, 9, 64, 64)  # no welcome page
     (number,) = window.database.insert_jobs([lacking()])
     window.database.remove_jobs([number])
     state = bar.findChild(QLabel, "fetch-state")
     title = window.choices.find(WITH_LORAS).title
-    qtbot.waitUntil(lambda: f"{title}: Downloading, " in state.text(), timeout=20_000)
+    qtbot.waitUntil(lambda: f"{title} · Downloading, " in state.text(), timeout=20_000)
     assert bar.isVisible()
     with qtbot.waitSignal(window.model_jobs.stopped, timeout=20_000):
         bar.findChild(QPushButton, "fetch-pause").click()

@@ -29,6 +29,15 @@ def test_a_model_that_ran_here_is_timed_by_its_runs(database, machine):
     assert expected(settings, database, machine) == Expected(pytest.approx(8.0))
 
 
+def test_a_small_clip_says_nothing_of_a_large_one(database, machine):
+    large = {"model": "mini", "width": 512, "height": 512, "frames": 121, "steps": 50}
+    guess = expected(large, database, machine)
+    database.add_timing("mini", 48, 1.0, 0.9)  # half a second of it is loading
+    assert expected(large, database, machine) == guess
+    database.add_timing("mini", 31744, 50.0, 2000.0)
+    assert expected(large, database, machine) == Expected(pytest.approx(4000.0))
+
+
 def test_a_model_that_is_not_here_has_no_time(database, machine):
     assert expected({"model": "/nowhere"}, database, machine) is None
 

@@ -152,6 +152,17 @@ def test_the_zoom_says_what_it_is(qtbot, player, clip):
     assert zoom.text() == "1:1"
 
 
+def test_a_narrow_row_spares_what_the_menu_has(qtbot, player, clip):
+    load(qtbot, player, clip)
+    spared = [player.findChild(QToolButton, name) for name in ("zoom", "speed")]
+    player.resize(800, 300)
+    assert all(one.isVisible() for one in spared)
+    player.resize(player.minimumSizeHint().width(), 300)
+    qtbot.waitUntil(lambda: not any(one.isVisible() for one in spared))
+    player.resize(800, 300)
+    qtbot.waitUntil(lambda: all(one.isVisible() for one in spared))
+
+
 def test_a_clip_that_memory_has_smaller_is_as_large_and_as_sharp_as_it_is(
     tmp_path, qtbot, monkeypatch
 ):

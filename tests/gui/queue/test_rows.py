@@ -79,7 +79,7 @@ def test_the_history_shows_what_became_of_jobs(panel, database, qtbot, home):
     database.add_clip(path, SETTINGS, 8, 9, 48, 32, job=first)
     database.set_job_state(second, State.FAILED, "It was too large.")
     assert panel.model.jobs == []
-    panel.show_history()
+    panel.history_action.trigger()
     history = panel.history
     lines = [history.model.index(row).data(LINE) for row in range(2)]
     assert lines[0].startswith("Made in 1 min 5 s · ")

@@ -31,7 +31,7 @@ def test_from_the_dialog_to_the_sheet(window, qtbot):
     (group,) = {clip.group for clip in window.database.clips()}
     takes = window.side_by_side.takes
     window.stage.show_page(takes)
-    takes.open_group(group)
+    takes.open(takes.of_group(group))
     assert takes.sheet.title == "Steps × Seed"
     assert takes.sheet.across == ("Steps 1", "Steps 2") and takes.sheet.down == ("Seed 3", "Seed 4")
     made = [(cell.settings["steps"], cell.settings["seed"]) for cell in takes.sheet.cells]

@@ -56,6 +56,16 @@ def test_nothing_overlaps(qapp):
         assert not any(one.intersects(other) for other in every[place + 1 :])
 
 
+def test_a_long_word_of_a_label_is_not_cut(qapp):
+    metrics = QFontMetrics(qapp.font())
+    sheet = sheet_of(
+        [row(n, steps=n % 2 + 4, prompt="a lighthouse b"[: 12 + n // 2]) for n in range(4)]
+    )
+    word = metrics.horizontalAdvance("“lighthouse”")
+    layout = laid_out(sheet, QRectF(0, 0, 3 * word, 400), metrics)
+    assert all(label.width() >= metrics.horizontalAdvance("lighthouse") for label in layout.down)
+
+
 def test_values_are_read_as_their_setting_has_them():
     assert values_of("steps", "10, 20,20, ") == [10, 20]
     assert values_of("guidance", "1, 2.5") == [1.0, 2.5]

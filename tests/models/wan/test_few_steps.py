@@ -11,6 +11,7 @@ import pytest
 
 import mlxvid
 from mlxvid import catalog
+from mlxvid.convert import convert
 from mlxvid.errors import CancelledError, SettingError
 from mlxvid.models import card_of
 from mlxvid.run import checkpoint
@@ -150,3 +151,33 @@ def test_gates_in_an_index_of_shards_are_told_of(fast, tmp_path):
     path.write_text(json.dumps(index))
     card = card_of(folder)
     assert "to_gate_compress" in card.note and card.defaults.steps == 50
+
+
+@pytest.mark.parametrize(
+    ("name", "original"),
+    [
+        ("wan2.1-t2v-14b-4step", "wan2.1-t2v-14b"),
+        ("wan2.1-i2v-14b-480p-4step", "wan2.1-i2v-14b-480p"),
+        ("wan2.1-i2v-14b-720p-4step", "wan2.1-i2v-14b-720p"),
+    ],
+)
+def test_models_in_four_steps_are_the_originals_with_another_transformer(name, original):
+    card = catalog.find(name)
+    other = catalog.find(original)
+    usual = card.defaults
+    assert (usual.steps, usual.guidance, usual.sampler) == (4, 1, "euler-even")
+    assert (usual.width, usual.height) == (other.defaults.width, other.defaults.height)
+    assert (card.needs, card.parameters, card.takes) == (other.needs, other.parameters, other.takes)
+    assert card.shift(832, 480) == card.shift(1280, 720) == 5
+    assert card.is_in_files and "lightx2v_4step" in card.sources["transformer"].file
+    assert ("image_encoder" in card.sources) == ("image" in card.needs)
+    assert other.tea is not None and card.tea is None
+
+
+def test_a_converted_one_still_says_it_and_makes_the_same_clip(fast, tmp_path, caplog):
+    out = convert(fast, tmp_path / "out", "float32")
+    assert card_of(out).defaults.sampler == "dmd"
+    caplog.clear()
+    clip = mlxvid.load(str(out)).generate("a red ball", **CLIP)
+    assert len([message for message in caplog.messages if "to_gate_compress" in message]) == 1
+    assert np.array_equal(clip.frames, mlxvid.load(str(fast)).generate("a red ball", **CLIP).frames)

@@ -1,0 +1,142 @@
+"""Seeded mistakes in the kernels over rows of channels and their launches, which the cases must
+notice: by a fault of the emulator, or by a wrong result.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import pytest
+
+from mlxvid.kernels import modulation, norm_rotary
+from tests.metal_emulator import Fault, emulated
+
+from . import row_cases
+
+pytestmark = pytest.mark.usefixtures("compiler")
+
+CASES: dict[str, Callable[[], Any]] = {
+    "frames": lambda: row_cases.modulation(
+        (2, 3, 2, 260), (1, 3, 1, 260), added="gated change", eps=0.5
+    ),
+    "alone": lambda: row_cases.modulation((2, 3, 132), (2, 1, 132), eps=0.5),
+    "root mean square": lambda: row_cases.modulation((2, 3, 132), (132,), centred=False, offset=0),
+    "row": lambda: row_cases.heads((2, 3, 9, 72), "row"),
+    "own": lambda: row_cases.heads((2, 3, 3, 16), "row", own=True),
+    "halves": lambda: row_cases.heads((2, 3, 3, 64), "heads", pairing="half"),
+    "layer": lambda: row_cases.heads((2, 3, 2, 72), "layer"),
+}
+
+# (the mistake, the text, its replacement, the case that must notice)
+MODULATION = [
+    ("another row's vector", "row / rows % vectors", "row % vectors", "frames"),
+    ("vectors not repeated", "row / rows % vectors", "row / rows", "frames"),
+    ("gate of another channel", "gate[vector + first + w]", "gate[vector + first]", "frames"),
+    ("gate left out", "GATED ? float", "!GATED ? float", "frames"),
+    ("sum not kept for the norm", "value[r][w] = float(changed);", "", "frames"),
+    (
+        "channels past the end read",
+        "if (first < C) {\n        value",
+        "if (true) {\n value",
+        "alone",
+    ),
+    ("channels past the end counted", "* W < C", "* W < C + W", "alone"),
+    ("mean of half the SIMD-groups", "s < SIMDS;", "s < SIMDS / 2;", "frames"),
+    ("no barrier", "threadgroup_barrier(mem_flags::mem_threadgroup);", "", "frames"),
+    ("sums over each other", "sums + SIMDS, group", "sums, group", "frames"),
+    ("room for one sum", "sums[2 * SIMDS]", "sums[SIMDS]", "frames"),
+    ("not centred", "if (CENTRED)", "if (!CENTRED)", "alone"),
+    ("eps left out", "/ float(C) + eps", "/ float(C)", "alone"),
+    ("scale without its one", "float(OFFSET) + ", "", "alone"),
+    ("shift of another channel", "shift[vector + first + w]", "shift[first + w]", "alone"),
+]
+NORM_ROTARY = [
+    ("batches over each other", "row / tokens * x_strides[0]", "row * x_strides[0]", "row"),
+    ("angles of another token", "long(token) * ANGLES", "long(row) * ANGLES", "row"),
+    ("angles of the first head", "OWN ? head * PAIRS : 0", "0", "own"),
+    ("weights of the first head", "NORM == 2 ? head * D : 0", "0", "row"),
+    ("mean over one head's channels", "all / float(H)", "all", "row"),
+    ("a SIMD-group's sum alone", "all = sum_of_all<SIMDS>(all, sums, group, lane);", "", "row"),
+    (
+        "heads past the end read",
+        "head < H && pair < PAIRS) {\n        const device",
+        "true) {\n const device",
+        "row",
+    ),
+    (
+        "heads past the end written",
+        "head < H && pair < PAIRS) {\n        const int",
+        "true) {\n const int",
+        "row",
+    ),
+    ("last heads left out", "(H + SIMDS - 1) / SIMDS", "H / SIMDS", "row"),
+    ("last pairs left out", "(PAIRS + 31) / 32", "PAIRS / 32", "layer"),
+    ("pairs past the end counted", "if (lane + 32 * r < PAIRS)", "if (true)", "layer"),
+    ("mean left out", "mean = simd_sum(sum) / float(D);", "", "layer"),
+    ("bias left out", "u += float(bias[first]);", "", "layer"),
+    ("rotation backwards", "T(u * c - v * s)", "T(u * c + v * s)", "halves"),
+    ("the other pairing", "HALF ? pair + PAIRS : 2 * pair + 1;", "2 * pair + 1;", "halves"),
+    ("heads' stride taken for the tokens'", "head * x_strides[2]", "head * x_strides[1]", "halves"),
+]
+LAUNCH = [
+    (modulation, "one row short", "x.size // channels, 1)", "x.size // channels - 1, 1)", "alone"),
+    (modulation, "one vector for all", "math.prod(shift.shape[:-1])", "1", "frames"),
+    (modulation, "rows of the first axis", "repeats(x.shape, shift.shape)\n", "1\n", "alone"),
+    (modulation, "the gate forgotten", "gate is not None", "gate is None", "frames"),
+    (norm_rotary, "one token short", "b * n, 1)", "b * n - 1, 1)", "row"),
+    (norm_rotary, "a norm of each head", "weight.size == channels else 2", "True else 2", "row"),
+    (norm_rotary, "angles shared", "2 * cos.shape[-1] > channels", "False", "own"),
+    (norm_rotary, "the other pairing", '== "half"', '!= "half"', "halves"),
+]
+
+
+def notices(case: Any, launch: Callable[..., Any]) -> None:
+    with emulated():
+        outs = launch(*case.arguments())
+        mx.eval(outs)
+    case.check(outs)
+
+
+def module_of(case: Any) -> types.ModuleType:
+    return modulation if isinstance(case, row_cases.Modulation) else norm_rotary
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_real_kernels_pass_every_case(case):
+    made = CASES[case]()
+    notices(made, module_of(made).launch)
+
+
+@pytest.mark.parametrize(
+    "name, old, new, case",
+    [*MODULATION, *NORM_ROTARY],
+    ids=[mutant[0] for mutant in [*MODULATION, *NORM_ROTARY]],
+)
+def test_kernel_mutant_is_killed(name, old, new, case, monkeypatch):
+    made = CASES[case]()
+    module = module_of(made)
+    real = module.sources
+    text = "".join(real(False) if module is modulation else real())
+    assert old in text, "the mutant's text is no longer in the kernel"
+
+    def mutated(*options: bool) -> tuple[str, ...]:
+        return tuple(part.replace(old, new, 1) for part in real(*options))
+
+    monkeypatch.setattr(module, "sources", mutated)
+    with pytest.raises((Fault, AssertionError)):
+        notices(made, module.launch)
+
+
+@pytest.mark.parametrize("module, name, old, new, case", LAUNCH, ids=[m[1] for m in LAUNCH])
+def test_launch_mutant_is_killed(module, name, old, new, case):
+    text = Path(module.__file__).read_text(encoding="utf-8")
+    assert old in text, "the mutant's text is no longer in the launch code"
+    mutant = types.ModuleType("mutant")
+    mutant.__package__ = module.__package__  # for its relative imports
+    exec(compile(text.replace(old, new, 1), "mutant", "exec"), mutant.__dict__)
+    with pytest.raises((Fault, AssertionError)):
+        notices(CASES[case](), mutant.launch)

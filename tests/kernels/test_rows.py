@@ -1,0 +1,147 @@
+"""The kernels over rows of channels in the emulator, and plain MLX's way, against float64."""
+
+from __future__ import annotations
+
+import mlx.core as mx
+import pytest
+
+from mlxvid.kernels import added_and_modulated, modulated, modulation, norm_rotary, normed_rotated
+from mlxvid.kernels.plain import plain_normed_rotated
+from tests.metal_emulator import emulated
+
+from . import row_cases
+
+MODULATIONS = {
+    "one vector a clip": lambda: row_cases.modulation((2, 7, 192), (2, 1, 192)),
+    "one vector a frame": lambda: row_cases.modulation(
+        (2, 3, 5, 1152), (1, 3, 1, 1152), mx.float16, "gated change", mx.float16
+    ),
+    "one for each row": lambda: row_cases.modulation(
+        (2, 5, 132), (1, 5, 132), mx.bfloat16, "change", centred=False
+    ),
+    "one for all": lambda: row_cases.modulation((3, 4, 1028), (1028,), added="change", offset=0),
+    "a weight": lambda: row_cases.modulation(
+        (1, 6, 1536), (1, 1, 1536), mx.bfloat16, "gated change", offset=0
+    ),
+    "wide, strong eps": lambda: row_cases.modulation(
+        (1, 2, 5120), (1, 1, 5120), mx.float16, eps=0.7
+    ),
+}
+HEADS = {
+    "each head": lambda: row_cases.heads((2, 5, 3, 64), "heads", pairing="half"),
+    "more heads than SIMD-groups": lambda: row_cases.heads((1, 4, 11, 66), "heads", mx.bfloat16),
+    "all heads": lambda: row_cases.heads((2, 3, 12, 128), "row", mx.bfloat16),
+    "angles of their own": lambda: row_cases.heads((2, 5, 9, 16), "row", mx.float16, own=True),
+    "layer norm": lambda: row_cases.heads((2, 5, 2, 72), "layer"),
+}
+
+
+@pytest.mark.usefixtures("compiler")
+@pytest.mark.parametrize("name", MODULATIONS)
+def test_modulation_equals_float64_and_touches_each_byte_once(name):
+    case = MODULATIONS[name]()
+    with emulated() as log:
+        outs = modulation.launch(*case.arguments())
+    case.check(outs)
+    traffic = log.log[0][3].traffic
+    assert traffic["x"].asked == traffic["out"].written == case.x.nbytes
+    if case.change is not None:
+        assert traffic["change"].asked == traffic["sum"].written == case.x.nbytes
+
+
+@pytest.mark.usefixtures("compiler")
+@pytest.mark.parametrize("name", HEADS)
+def test_norm_and_rotation_equal_float64_and_touch_each_byte_once(name):
+    case = HEADS[name]()
+    with emulated() as log:
+        out = norm_rotary.launch(*case.arguments())
+    case.check(out)
+    traffic = log.log[0][3].traffic
+    assert traffic["x"].asked == traffic["out"].written == case.x.nbytes
+
+
+@pytest.mark.usefixtures("compiler")
+def test_orders_and_poisons_do_not_matter():
+    case = MODULATIONS["one vector a frame"]()
+    with emulated(order=0, poison=0xFF):
+        first = modulation.launch(*case.arguments())[1]
+        mx.eval(first)
+    with emulated(order=2, poison=0x7B):
+        assert mx.array_equal(modulation.launch(*case.arguments())[1], first)
+
+
+@pytest.mark.usefixtures("compiler")
+def test_heads_are_read_where_a_fused_projection_left_them():
+    case = row_cases.heads((2, 5, 3, 64), "heads", pairing="half")
+    parts = mx.stack([case.x * 0, case.x], axis=2)
+    case.x = parts[:, :, 1]
+    with emulated():
+        case.check(norm_rotary.launch(*case.arguments()))
+
+
+@pytest.mark.parametrize("name", MODULATIONS)
+def test_plain_modulation_equals_float64(name):
+    case = MODULATIONS[name]()
+    vectors = case.shift, case.scale, case.eps
+    options = {"centred": case.centred, "offset": case.offset}
+    if case.change is None:
+        case.check([modulated(case.x, *vectors, **options)])
+    else:
+        outs = added_and_modulated(case.x, case.change, case.gate, *vectors, **options)
+        case.check(list(outs))
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_plain_norm_and_rotation_equal_float64(name):
+    case = HEADS[name]()
+    case.check(plain_normed_rotated(*case.arguments()))
+
+
+def test_what_the_kernels_do_not_take():
+    x = mx.zeros((2, 5, 8))
+    assert modulation.refusal(x, mx.zeros((2, 1, 8)), mx.zeros((2, 1, 8))) is None
+    assert "6 channels" in str(modulation.refusal(x[..., :6], mx.zeros((6,))))
+    assert "element types" in str(modulation.refusal(x.astype(mx.int32), mx.zeros((8,))))
+    assert "other axes" in str(modulation.refusal(x, mx.zeros((2, 1, 8)), mx.zeros((1, 1, 8))))
+    assert "nothing" in str(modulation.refusal(x[:0], mx.zeros((8,))))
+    assert norm_rotary.refusal(mx.zeros((1, 2, 3, 8))) is None
+    assert "7 channels" in str(norm_rotary.refusal(mx.zeros((1, 2, 3, 7))))
+    assert "nothing" in str(norm_rotary.refusal(mx.zeros((1, 0, 3, 8))))
+    assert "element types" in str(norm_rotary.refusal(mx.zeros((1, 2, 3, 8), mx.int32)))
+
+
+@pytest.mark.parametrize(
+    "shape, vectors, expected",
+    [
+        ((2, 7, 8), (2, 1, 8), 7),
+        ((2, 7, 8), (1, 1, 8), 14),
+        ((2, 7, 8), (8,), 14),
+        ((2, 7, 8), (1, 7, 8), 1),
+        ((2, 3, 5, 8), (1, 3, 1, 8), 5),
+        ((2, 3, 5, 8), (2, 1, 5, 8), 0),
+        ((2, 7, 8), (7, 8), 0),
+        ((2, 7, 8), (2, 1, 4), 0),
+    ],
+)
+def test_rows_that_share_a_vector(shape, vectors, expected):
+    assert modulation.repeats(shape, vectors) == expected
+
+
+@pytest.mark.usefixtures("compiler")
+def test_calls_reach_the_kernels_unless_they_are_off(monkeypatch):
+    case = MODULATIONS["one vector a clip"]()
+    rotary = HEADS["each head"]()
+
+    def call() -> None:
+        mx.eval(modulated(case.x, case.shift, case.scale, case.eps))
+        mx.eval(added_and_modulated(case.x, case.x, None, case.shift, case.scale, case.eps))
+        mx.eval(normed_rotated(rotary.x, rotary.weight, rotary.rope))
+
+    with emulated() as log:
+        call()
+    names = [entry[0] for entry in log.log]
+    assert names == ["mlxvid_modulation", "mlxvid_added_modulation", "mlxvid_norm_rotary"]
+    monkeypatch.setenv("MLXVID_KERNELS", "0")
+    with emulated() as log:
+        call()
+    assert not log.log
