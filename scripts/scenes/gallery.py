@@ -53,3 +53,18 @@ def missing(studio: Studio) -> None:
     studio.shoot("missing")
     away.rename(row.path)
     panel.thumbnails.forget(row.id)
+
+
+@scene()
+def trashed(studio: Studio) -> None:
+    """A clip has gone to the Trash, and the next one is shown."""
+    window = studio.window
+    panel = window.gallery
+    window.show_side(panel)
+    panel.view.setCurrentIndex(panel.model.index(1))
+    panel.open_action.trigger()
+    rest()
+    panel.delete_action.trigger()
+    rest()
+    studio.shoot("trashed")
+    window.undo_stack.undo()
