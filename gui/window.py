@@ -132,6 +132,10 @@ class Window(QMainWindow):
             self.model_jobs,
             self.notices,
             self.tools,
+            database,
+            self.runner,
+            self.choices,
+            preferences,
             self,
         )
         self.quitting = Quitting(self, self._works())
@@ -144,7 +148,6 @@ class Window(QMainWindow):
             self.tools.diagnostics,
         )
         self._connect()
-        self.way_in.watch(database, self.runner, self.choices, preferences)
         self.window_layout.restore()
         self._show_queue_length()
         if left_over:
