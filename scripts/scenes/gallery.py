@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from PySide6.QtWidgets import QApplication
 
 from mlxvid.gui.core.jobs import Job, grouped
@@ -60,6 +62,9 @@ def trashed(studio: Studio) -> None:
     """A clip has gone to the Trash, and the next one is shown."""
     window = studio.window
     panel = window.gallery
+    data = studio.database.path.parent / "for the trash"
+    data.mkdir(exist_ok=True)
+    os.environ["XDG_DATA_HOME"] = str(data)
     window.show_side(panel)
     panel.view.setCurrentIndex(panel.model.index(1))
     panel.open_action.trigger()
@@ -68,3 +73,4 @@ def trashed(studio: Studio) -> None:
     rest()
     studio.shoot("trashed")
     window.undo_stack.undo()
+    del os.environ["XDG_DATA_HOME"]
