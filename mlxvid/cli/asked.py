@@ -176,7 +176,7 @@ def _keyframes(
 
 def say_preset(name: str | None, settings: Mapping[str, Any]) -> None:
     """Log what a preset has set among the settings that a clip is loaded and made with."""
-    preset = models.presets().get(name or "", {})
+    preset: Mapping[str, Any] = models.presets().get(name or "", {})
     sets = {**preset, **preset.get("options", {})}
     have = {**settings, **settings.get("options", {})}
     taken = [f"`{key}` {have[key]}" for key in sets if key != "options" and have[key] == sets[key]]

@@ -265,3 +265,21 @@ def test_a_library_that_cannot_be_written_at_the_start_is_shown_and_asked_about_
     box = window.findChild(QMessageBox)
     assert "lost" in box.informativeText()
     box.reject()
+
+
+def test_a_library_that_is_locked_at_the_start_leaves_no_clip_that_seems_to_be_made(
+    open_window, home
+):
+    before = Database()
+    (number,) = before.insert_jobs([Job({**SMALL, "prompt": "a red ball"})])
+    before.set_job_state(number, State.RUNNING)
+    before.close()
+    other = sqlite3.connect(home / "data" / "library.sqlite")
+    other.execute("BEGIN IMMEDIATE")
+    window = open_window()
+    assert "can't be written" in said(window)
+    assert window.runner.paused
+    other.rollback()
+    press(window, "Resume Queue")
+    assert [job.state for job in window.database.jobs()] == [State.INTERRUPTED]
+    other.close()
