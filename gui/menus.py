@@ -130,7 +130,12 @@ class Menus(QObject):
             self._add(self.edit, text, keys, partial(_invoke, slot))
         self._add(self.edit, "Paste", Key.Paste, self._paste)
         self.edit.addSeparator()
+        self._add(self.edit, "Find Clips", Key.Find, self._find)
         self._add(self.edit, "Prompts…", "Ctrl+Shift+P", self._panels.compose.prompts.open_list)
+
+    def _find(self) -> None:
+        self.side_chosen.emit(self._panels.gallery)
+        self._panels.gallery.begin_search()
 
     def _paste(self) -> None:
         if not _invoke("paste"):

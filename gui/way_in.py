@@ -38,6 +38,10 @@ class WayIn(QObject):
         jobs: ModelJobs,
         bar: NoticeBar,
         tools: ToolWindows,
+        database: Database,
+        runner: Runner,
+        choices: Choices,
+        preferences: Preferences,
         parent: QObject,
     ):
         super().__init__(parent)
@@ -46,7 +50,13 @@ class WayIn(QObject):
         self._compose = compose
         self._bar = bar
         self._tools = tools
+        self._jobs = jobs
+        self._database = database
+        self._runner = runner
+        self._choices = choices
+        self._preferences = preferences
         self._advised: set[str] = set()  # prompts
+        self._fetched: set[str] = set()  # the names of models that are being downloaded
         page.try_prompt.connect(self._try)
         page.get.connect(fetching.get)
         page.use.connect(self._use)
@@ -54,30 +64,20 @@ class WayIn(QObject):
         page.all_models.connect(tools.show_models)
         compose.plan_line.models_wanted.connect(tools.show_model)
         page.open_file.connect(opening.ask)
+        page.folder_chosen.connect(self._take_folder)
         fetching.got.connect(self._tell_got)
-        self._fetched: set[str] = set()
-        self._jobs = jobs
         compose.plan_line.is_fetched = lambda name: name in self._fetched
         jobs.changed.connect(self._note_download)
         self.fetch_bar = FetchBar(jobs, self._title_of, self._is_offered)
         stage.layout().addWidget(self.fetch_bar)
-
-    def watch(
-        self, database: Database, runner: Runner, choices: Choices, preferences: Preferences
-    ) -> None:
-        """Show the page whenever the library is empty and nothing is in view."""
-        self._database = database
-        self._runner = runner
-        self._choices = choices
-        self._preferences = preferences
-        self._page.folder_chosen.connect(self._take_folder)
         database.clips_changed.connect(self._follow)
         runner.changed.connect(self._follow)
-        self._stage.player.reel.begun.connect(self._follow)
-        self._stage.player.reel.ended.connect(self._follow)
+        stage.player.reel.begun.connect(self._follow)
+        stage.player.reel.ended.connect(self._follow)
         self._follow()
 
     def _follow(self, *_: object) -> None:
+        """Show the page whenever the library is empty and nothing is in view."""
         idle = self._runner.current is None and self._stage.player.is_empty
         self._stage.greet(idle and self._database.is_empty())
 

@@ -59,6 +59,7 @@ from .way_in import WayIn
 from .window_layout import WindowLayout
 
 VARIATIONS = 4
+_BROKEN_OFF = "The app ended while this clip was being made."
 
 
 class Window(QMainWindow):
@@ -75,7 +76,7 @@ class Window(QMainWindow):
         self.database = database
         self.preferences = preferences
         self.client = client
-        left_over = database.interrupt_running("The app ended while this clip was being made.")
+        left_over = database.interrupt_running(_BROKEN_OFF)
         # What an earlier session left unfinished waits for the user (see Announcements).
         left = [job for job in database.jobs() if job.message != PAUSED]
         unfinished = (State.WAITING, State.INTERRUPTED)
@@ -132,6 +133,10 @@ class Window(QMainWindow):
             self.model_jobs,
             self.notices,
             self.tools,
+            database,
+            self.runner,
+            self.choices,
+            preferences,
             self,
         )
         self.quitting = Quitting(self, self._works())
@@ -144,12 +149,12 @@ class Window(QMainWindow):
             self.tools.diagnostics,
         )
         self._connect()
-        self.way_in.watch(database, self.runner, self.choices, preferences)
         self.window_layout.restore()
         self._show_queue_length()
         if left_over:
             self.show_side(self.queue)
         self.announcements.welcome_back()
+        self.runner.interrupt_running(_BROKEN_OFF)  # those that could not be written at first
         if database.notice:
             self.announcements.warn(database.notice)
         self.runner.prepare(self.compose.picker.value().name)
@@ -354,6 +359,11 @@ class Window(QMainWindow):
                 lambda: self.tools.busy,
                 "a model is being fetched",
                 "It goes on when you ask for it again.",
+            ),
+            Work(
+                lambda: self.database.is_unkept,
+                "the library can't be written",
+                "Changes of the queue and the gallery will be lost; the clips' files stay.",
             ),
         ]
 

@@ -18,6 +18,7 @@ from .cli.asked import (
     left_behind,
     only,
     refuse_settings,
+    say_preset,
     settings_of,
 )
 from .cli.console import Emit, console
@@ -134,6 +135,7 @@ def make_all(
     pipe = load(**to_load, on_progress=on_progress)
     pipe.keeps_unsaved = True
     check_preset(args.preset, pipe.model.card)
+    say_preset(args.preset, {**to_load, **to_make})
     note_commit(pipe.loaded, asked.made, asked.source)
     to_make = with_length(to_make, args.seconds, pipe.model.card, targets)
     if card is None and not args.force:

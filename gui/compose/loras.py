@@ -39,10 +39,12 @@ def loras_in(mime: QMimeData) -> list[Path]:
 class LorasBox(QWidget):
     """Rows of LoRAs, in the command line's notation: FILE@STRENGTH.
 
-    changed: the list or a strength. message: why one can't be added.
+    changed: the list or a strength. added: one that the user adds, as a file or a repository.
+    message: why one can't be added.
     """
 
     changed = Signal()
+    added = Signal(str)
     message = Signal(str)
 
     def __init__(self) -> None:
@@ -78,6 +80,7 @@ class LorasBox(QWidget):
             self.message.emit(f"{path.name} is no LoRA: choose a {_ENDING} file.")
         else:
             self._append(str(path), 1.0)
+            self.added.emit(str(path))
 
     def add_repository(self, text: str) -> None:
         """Add one from the hub, by name or address, which the worker downloads when it is first
@@ -86,6 +89,7 @@ class LorasBox(QWidget):
         text = _FILE_PAGE.sub(":", _ADDRESS.sub("", text)).rstrip("/")
         if _ON_HUB.fullmatch(text):
             self._append(text, 1.0)
+            self.added.emit(text)
         else:
             self.message.emit(
                 f"{text!r} is no name of a LoRA on the hub: give owner/name, or owner/name:file "

@@ -254,6 +254,7 @@ class ComposePanel(ComposeForm):
         self.plan_line.apply.connect(self._fill)
         self.picker.changed.connect(self._use)
         self.advanced.preset.connect(self._fill)
+        self.loras.added.connect(self._take_recipe)
         self.levels.chosen.connect(self._take_level)
         self.size_box.custom.connect(self._ask_for_size)
         self.advanced.fps.valueChanged.connect(self.length_box.set_fps)
@@ -354,6 +355,19 @@ class ComposePanel(ComposeForm):
     def replan(self) -> None:
         """Update the plan soon, after a run was timed or a model was downloaded."""
         self._timer.start()
+
+    def _take_recipe(self, lora: str) -> None:
+        """Show what a few-step LoRA is run with, where its name says so."""
+        card = self.picker.value().card
+        file = Path(lora).name
+        name = file if Path(lora).is_absolute() else lora
+        recipe = card.family.recipe([name]) if card.family.recipe else None
+        if recipe is not None and recipe.sampler in card.samplers:
+            self._fill(recipe.settings)
+            self.message.emit(
+                f"{file} is for {recipe.steps} steps: steps, guidance, sampler "
+                "and shift are set to go with it."
+            )
 
     def _load_history(self) -> None:
         self.prompt.set_history(self._database.prompts())

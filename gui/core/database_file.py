@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import platformdirs
@@ -79,8 +80,8 @@ def open_library(path: Path) -> tuple[sqlite3.Connection, str | None]:
     """A connection to the library, created if missing, and a notice for the user, if any.
 
     A damaged file is set aside as ``*.broken-<date>`` and a new one begun; that of a later mlxvid
-    stays as it is, and this one has its own beside it. Where the disk allows no
-    file at all, the library is in memory until the app ends.
+    stays as it is, and this one has its own beside it. Where the disk allows no file to be
+    written, the library is in memory until the app ends, with what can be read of the file.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,15 +114,22 @@ def _begun_anew(path: Path, error: sqlite3.DatabaseError) -> tuple[sqlite3.Conne
 
 def _in_memory(path: Path, error: Exception) -> tuple[sqlite3.Connection, str]:
     why = error.strerror if isinstance(error, OSError) else error
-    return _connect(":memory:"), (
+    try:
+        connection = _connect(":memory:", path)
+    except (sqlite3.Error, _Newer):
+        connection = _connect(":memory:")
+    return connection, (
         f"{path} can't be opened ({why}), so nothing is kept when you quit: check the disk and "
         "the folder's permissions."
     )
 
 
-def _connect(path: Path | str) -> sqlite3.Connection:
+def _connect(path: Path | str, content: Path | None = None) -> sqlite3.Connection:
+    """Open a library and make its tables; `content`: a file that it begins as a copy of."""
     connection = sqlite3.connect(path, timeout=PATIENCE)
     try:
+        if content is not None:
+            _copy(content, connection)
         connection.row_factory = sqlite3.Row
         # A write must not make the window wait for the disk; a power cut may cost the last change,
         # never the file.
@@ -140,6 +148,20 @@ def _connect(path: Path | str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _copy(path: Path, connection: sqlite3.Connection) -> None:
+    """Copy a library that can't be written; without its log where that can't be read."""
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    try:
+        _read_into(connection, address)
+    except sqlite3.OperationalError:
+        _read_into(connection, f"{address}&immutable=1")
+
+
+def _read_into(connection: sqlite3.Connection, address: str) -> None:
+    with closing(sqlite3.connect(address, timeout=PATIENCE, uri=True)) as source:
+        source.backup(connection)
 
 
 def _set_aside(path: Path) -> Path:

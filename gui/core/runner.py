@@ -120,6 +120,15 @@ class Runner(QObject):
         """Write down what could not be written before; whether nothing is left of it."""
         return self._records.write_owed()
 
+    def interrupt_running(self, message: str) -> None:
+        """Write down that what the last session made was interrupted, now or as soon as it can be;
+        `message`: why.
+        """
+        for job in self._database.jobs():
+            if job.state is State.RUNNING:
+                interrupt = partial(self._database.set_job_state, job.number, State.INTERRUPTED)
+                self._record(job, partial(interrupt, message))
+
     def advance(self) -> None:
         """Begin the next waiting job whose model is here, if nothing runs."""
         if self.current is None and not self.paused:

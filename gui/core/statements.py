@@ -38,6 +38,13 @@ class Statements(QObject):
         super().__init__(parent)
         self.path = path or data_folder() / FILE_NAME
         self._connection, self.notice = open_library(self.path)
+        self._changes = self._connection.total_changes
+
+    @property
+    def is_unkept(self) -> bool:
+        """Whether changes will be lost at the end, since the library is in memory."""
+        place = self._connection.execute("PRAGMA database_list").fetchone()
+        return not place["file"] and self._connection.total_changes > self._changes
 
     def close(self) -> None:
         self._connection.close()

@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QProgressBar,
+    QPushButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from mlxvid.gui.core.export import Outcome, Progress
 from mlxvid.gui.core.trash import FILE_MANAGER
@@ -49,14 +56,18 @@ class ExportBar(QWidget):
         self._close.clicked.connect(self.hide)
         self._timer = QTimer(self, singleShot=True, interval=LASTING)
         self._timer.timeout.connect(self.hide)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(14, 4, 10, 6)
-        layout.setSpacing(10)
-        layout.addWidget(small(self._label), 1)
-        layout.addWidget(self._progress, 1)
+        row = QHBoxLayout()
+        row.setContentsMargins(16, 6, 12, 6)
+        row.setSpacing(8)
+        row.addWidget(small(self._label), 1)
         for button in (self._cancel, self._show):
-            layout.addWidget(small(button))
-        layout.addWidget(self._close)
+            row.addWidget(small(button))
+        row.addWidget(self._close)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self._progress)
+        layout.addLayout(row)
         self.hide()
 
     def show_start(self, target: Path, left: int) -> None:

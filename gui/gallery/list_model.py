@@ -38,6 +38,8 @@ from .arrangement import (
 
 # Rows that come or go one by one; a view lays out all of its tiles after each.
 FEW = 8
+# Changed clips that are read one by one; of more, all are read at once.
+MOST_SINGLE = 100
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -116,6 +118,10 @@ class GalleryModel(QAbstractListModel):
             if self._is_viewed(row) or _stands_for(row, before, self._stacks):
                 self.dataChanged.emit(self.index(place), self.index(place))
 
+    def has_in_view(self, rows: list[ClipRow]) -> bool:
+        """Whether the clip on the stage is one of these."""
+        return self._viewed is not None and self._viewed.id in [row.id for row in rows]
+
     def _is_viewed(self, row: ClipRow) -> bool:
         return _stands_for(row, self._viewed, self._stacks)
 
@@ -126,11 +132,12 @@ class GalleryModel(QAbstractListModel):
 
     def _follow(self, ids: list[int]) -> None:
         """Read what has changed."""
-        if len(ids) > FEW:
+        if len(ids) > MOST_SINGLE:
             self._read_all()
             return
-        for number in ids:
-            self._all = [row for row in self._all if row.id != number]
+        changed = set(ids)
+        self._all = [row for row in self._all if row.id not in changed]
+        for number in changed:
             row = self._database.clip(number)
             self._words.pop(number, None)
             if row is not None:

@@ -154,6 +154,7 @@ class GalleryPanel(QWidget):
         self.search.setClearButtonEnabled(True)
         self.search.addAction(icon("search"), QLineEdit.ActionPosition.LeadingPosition)
         self.search.textChanged.connect(self._typing.start)
+        self.search.returnPressed.connect(self._leave_search)
         self.favourites = QToolButton()
         self.favourites.setIcon(icon("star"))
         self.favourites.setCheckable(True)
@@ -192,6 +193,17 @@ class GalleryPanel(QWidget):
         self.model.set_search(self.search.text())
         self.model.arrange(favourites=self.favourites.isChecked())
         self._show_count()
+
+    def begin_search(self) -> None:
+        """Go to the search."""
+        self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.search.selectAll()
+
+    def _leave_search(self) -> None:
+        """Go to the clips that were found."""
+        self._typing.stop()
+        self._filter()
+        self.view.setFocus()
 
     def _show_count(self) -> None:
         count = self.model.count
@@ -357,6 +369,10 @@ class GalleryPanel(QWidget):
     # --- the trash --------------------------------------------------------------------------------
 
     def _discard(self, rows: list[ClipRow]) -> None:
+        """Have clips leave; where the one in view goes, the next is shown in its place."""
+        viewed = self.model.has_in_view(rows)
         for row in rows:
             self.thumbnails.forget(row.id)  # it may come back with another file
         self.discarded.emit(rows)
+        if viewed and len(self.view.rows()) == 1:
+            self._open()

@@ -16,7 +16,15 @@ from PySide6.QtCore import (
     Signal,
     SignalInstance,
 )
-from PySide6.QtGui import QColor, QHideEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import (
+    QColor,
+    QFocusEvent,
+    QHideEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import QAbstractItemView, QListView, QWidget
 
 from mlxvid.gui.core.clips_table import ClipRow
@@ -29,6 +37,13 @@ from .thumbnails import Thumbnails
 # Milliseconds that the mouse rests on a tile before it is animated, so that one that only crosses
 # the grid starts nothing.
 REST = 90
+# How the focus comes where no mouse brings it, and where it was not there before.
+_CHOSEN = (
+    Qt.FocusReason.TabFocusReason,
+    Qt.FocusReason.BacktabFocusReason,
+    Qt.FocusReason.ShortcutFocusReason,
+    Qt.FocusReason.OtherFocusReason,
+)
 
 
 class GalleryView(QListView):
@@ -192,6 +207,14 @@ class GalleryView(QListView):
         self._delegate.hover = Hover(row.id, animation.frames[int(place)], place / count)
         self._timer.setInterval(round(1000 / max(animation.fps, 1)))
         self._redraw(row.id)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """The keys have a clip to act on; a click chooses one itself."""
+        super().focusInEvent(event)
+        by_key = event.reason() in _CHOSEN
+        if by_key and self._gallery.rowCount() and not self.selectedIndexes():
+            current = self.currentIndex()
+            self.setCurrentIndex(current if current.isValid() else self._gallery.index(0))
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         self.hover(self.indexAt(event.position().toPoint()))

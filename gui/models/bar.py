@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from mlxvid.gui.core.downloads import ModelJobs, job_text
-from mlxvid.gui.widgets.elided import ElidedLabel
+from mlxvid.gui.widgets.elided import FactsLabel
 from mlxvid.gui.widgets.theme import small
-
-# Pixels of the progress: the line says it in words, too.
-_PROGRESS = 80
 
 
 class FetchBar(QWidget):
@@ -28,23 +25,26 @@ class FetchBar(QWidget):
         self._title_of = title_of
         self._is_in_sight = is_in_sight
         self._name = ""
-        self._label = ElidedLabel()
+        self._label = FactsLabel()
         self._label.setObjectName("fetch-state")
         self._label.setAccessibleName("Model")
         self._progress = QProgressBar()
         self._progress.setTextVisible(False)
-        self._progress.setFixedWidth(_PROGRESS)
         self._progress.setAccessibleName("Model progress")
         self._pause = QPushButton("Pause")
         self._pause.setObjectName("fetch-pause")
         self._pause.setToolTip("Keep what is here, to go on later in Models")
         self._pause.clicked.connect(lambda: jobs.stop(self._name))
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(14, 4, 10, 6)
-        layout.setSpacing(10)
-        layout.addWidget(small(self._label), 1)
+        row = QHBoxLayout()
+        row.setContentsMargins(16, 6, 12, 6)
+        row.setSpacing(8)
+        row.addWidget(small(self._label), 1)
+        row.addWidget(small(self._pause))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
         layout.addWidget(self._progress)
-        layout.addWidget(small(self._pause))
+        layout.addLayout(row)
         jobs.changed.connect(self.follow)
         self.hide()
 

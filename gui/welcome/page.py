@@ -62,18 +62,20 @@ class WelcomePage(QScrollArea):
         return {"model": name, "quantize": bits} if bits else {"model": name}
 
     def _lay_out(self) -> None:
-        column = QVBoxLayout()
+        cards = QWidget()
+        cards.setMaximumWidth(_WIDEST)  # of each card it would be unknown to the scroll area
+        column = QVBoxLayout(cards)
+        column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(14)
         column.addStretch(1)
         for card in (*self._cards_to_try(), self._card_to_get(), self._card_to_open()):
-            card.setMaximumWidth(_WIDEST)
             column.addWidget(card)
         column.addStretch(2)
         content = QWidget()
         row = QHBoxLayout(content)
         row.setContentsMargins(20, 20, 20, 20)
         row.addStretch(1)
-        row.addLayout(column, 100)
+        row.addWidget(cards, 100)
         row.addStretch(1)
         self.setWidget(content)
         self.setWidgetResizable(True)

@@ -39,5 +39,6 @@ class LicenceDialog(QDialog):
         column.setSpacing(12)
         column.addWidget(heading)
         column.addWidget(text)
+        column.addStretch(1)
         column.addWidget(buttons)
         self.setMinimumWidth(460)

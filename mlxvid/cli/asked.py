@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,7 +67,6 @@ def settings_of(args: argparse.Namespace) -> Asked:
     options = {
         name: getattr(args, name) for name in models.options() if getattr(args, name) is not None
     }
-    _say_preset(args.preset, preset, {*given, *options})
     options = {**earlier.get("options", {}), **preset.get("options", {}), **options}
     if options:
         merged["options"] = options
@@ -175,10 +174,12 @@ def _keyframes(
     return keyframes
 
 
-def _say_preset(name: str | None, preset: Mapping[str, Any], given: Collection[str]) -> None:
-    """Log what a preset sets, which flags that are given don't."""
+def say_preset(name: str | None, settings: Mapping[str, Any]) -> None:
+    """Log what a preset has set among the settings that a clip is loaded and made with."""
+    preset: Mapping[str, Any] = models.presets().get(name or "", {})
     sets = {**preset, **preset.get("options", {})}
-    taken = [f"`{key}` {sets[key]}" for key in sets if key not in given and key != "options"]
+    have = {**settings, **settings.get("options", {})}
+    taken = [f"`{key}` {have[key]}" for key in sets if key != "options" and have[key] == sets[key]]
     if taken:
         log.info("The preset %s sets %s.", name, ", ".join(taken))
 

@@ -1,7 +1,7 @@
 """How much memory the stages of a run take, estimated from a model's card.
 
 Each family's card has the coefficients that its own networks were measured with
-(:class:`mlxvid.model.card.Coefficients`); what holds for all of them stands here.
+(:class:`mlxvid.model.coefficients.Coefficients`); what holds for all of them stands here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from math import ceil, prod
 
 from mlxvid.text.streamed import Streamed
 
-from .card import STAGES, Card, Coefficients, Family, Stage
+from .card import STAGES, Card, Family, Stage
+from .coefficients import Coefficients
 from .machine import Machine
 
 # With classifier-free guidance the network runs for the prompt and for the negative prompt: in one

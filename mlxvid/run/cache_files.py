@@ -69,11 +69,12 @@ def write(
     except (OSError, RuntimeError) as error:
         remove(temporary)
         if tell:
+            why = error.strerror if isinstance(error, OSError) else None
             log.warning(
                 "The latents could not be kept in %s (%s); free some room there, or set "
                 "MLXVID_CACHE to another folder.",
                 path.parent,
-                error,
+                why or error,
             )
         return None
     except BaseException:  # Ctrl-C

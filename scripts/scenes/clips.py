@@ -9,7 +9,7 @@ from .studio import CLIP, Studio, rest, scene, wait
 def gallery(studio: Studio) -> None:
     """A clip in view, its settings beside it."""
     window = studio.window
-    clips = studio.database.clips()
+    clips = studio.clips()
     studio.compose(clips[0].prompt)
     window.gallery.open_clip.emit(clips[0].id)
     window.show_side(window.gallery)
@@ -22,6 +22,6 @@ def gallery(studio: Studio) -> None:
 @scene()
 def compare(studio: Studio) -> None:
     """Two clips side by side."""
-    studio.window.gallery.compare.emit([clip.id for clip in studio.database.clips()[:2]])
+    studio.window.gallery.compare.emit([clip.id for clip in studio.clips()[:2]])
     rest(1000)
     studio.shoot("compare")

@@ -35,7 +35,7 @@ def exported(studio: Studio) -> None:
     window = studio.window
     with tempfile.TemporaryDirectory() as folder:
         copies = []
-        for row in studio.database.clips()[:3]:
+        for row in studio.clips()[:3]:
             source = Source(row.path, row.frames, row.fps, row.width, row.height)
             copies.append(Copy(source, Path(folder) / f"{row.path.stem}.gif"))
         window.exports.start(copies, PRESETS["Chat"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from PySide6.QtWidgets import QApplication
 
 from mlxvid.gui.core.jobs import Job, grouped
@@ -53,3 +55,22 @@ def missing(studio: Studio) -> None:
     studio.shoot("missing")
     away.rename(row.path)
     panel.thumbnails.forget(row.id)
+
+
+@scene()
+def trashed(studio: Studio) -> None:
+    """A clip has gone to the Trash, and the next one is shown."""
+    window = studio.window
+    panel = window.gallery
+    data = studio.database.path.parent / "for the trash"
+    data.mkdir(exist_ok=True)
+    os.environ["XDG_DATA_HOME"] = str(data)
+    window.show_side(panel)
+    panel.view.setCurrentIndex(panel.model.index(1))
+    panel.open_action.trigger()
+    rest()
+    panel.delete_action.trigger()
+    rest()
+    studio.shoot("trashed")
+    window.undo_stack.undo()
+    del os.environ["XDG_DATA_HOME"]

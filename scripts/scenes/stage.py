@@ -9,7 +9,7 @@ from .studio import CLIP, Studio, rest, scene, wait
 
 def _show_clip(studio: Studio) -> None:
     stage = studio.window.stage
-    stage.open_clip(studio.database.clips()[0].id)
+    stage.open_clip(studio.clips()[0].id)
     wait(lambda: len(stage.player.reel.frames) == CLIP["frames"], "The clip")
     stage.player.playhead.pause()
     rest(1500)

@@ -12,6 +12,7 @@ from PySide6.QtGui import QColor, QPainter, QPixmap
 from PySide6.QtWidgets import QApplication, QWidget
 
 from mlxvid.errors import MlxvidError
+from mlxvid.gui.core.clips_table import ClipRow
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.jobs import Job
 from mlxvid.gui.core.preferences import Appearance, Preferences
@@ -156,6 +157,10 @@ class Studio:
         for clip in self.database.clips()[2::5]:
             if not clip.favourite:
                 self.database.set_favourites([clip.id], True)
+
+    def clips(self) -> list[ClipRow]:
+        """The usual clips, the newest first: not the short ones of other scenes."""
+        return [row for row in self.database.clips() if row.frames == CLIP["frames"]]
 
     def _has_at_most(self, jobs: int) -> bool:
         """Whether no more jobs than that are left."""

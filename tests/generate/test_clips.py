@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from mlxvid import models
+from mlxvid.cli.asked import say_preset
 from mlxvid.generate import parser, settings_of
 from mlxvid.media.clip import Clip, read_settings
 from mlxvid.model.settings import loading
@@ -162,7 +163,7 @@ def test_a_preset_is_its_settings_and_flags_win(name):
 def test_a_preset_says_what_it_sets_and_flags_do_not(caplog):
     caplog.set_level("INFO", "mlxvid")
     name, values = next(item for item in models.presets().items() if "sampler" in item[1])
-    settings("--preset", name, "--steps", "6")
+    say_preset(name, settings("--preset", name, "--steps", "6"))
     (said,) = [message for message in caplog.messages if name in message]
     assert f"`sampler` {values['sampler']}" in said and "`steps`" not in said
 

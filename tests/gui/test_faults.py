@@ -7,8 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtWidgets import QFileDialog, QMessageBox
 
+from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.jobs import Job, State
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.media.clip import Clip
@@ -242,3 +243,43 @@ def test_another_place_that_cannot_be_written_is_asked_for_again(
     qtbot.waitUntil(lambda: window.database.clips() != [], timeout=PATIENCE)
     assert steps == []
     assert window.database.clips()[0].path.parent == clips
+
+
+def test_a_library_that_cannot_be_written_at_the_start_is_shown_and_asked_about_at_the_end(
+    open_window, home, small_disk
+):
+    data = small_disk(home / "data", LIBRARY)
+    before = Database()
+    before.insert_jobs([Job({**SMALL, "prompt": "a red ball"})])
+    before.add_clip(home / "star.mp4", {"prompt": "a blue star"}, 16, 9, 64, 64)
+    before.close()
+    freeze(data, "ro")
+    window = open_window()
+    assert "nothing is kept when you quit" in said(window)
+    assert [job.title for job in window.database.jobs()] == ["a red ball"]
+    assert [clip.prompt for clip in window.database.clips()] == ["a blue star"]
+    assert window.quitting.under_way() == []
+    queue(window, "a green ring")
+    window.close()
+    assert window.isVisible()
+    box = window.findChild(QMessageBox)
+    assert "lost" in box.informativeText()
+    box.reject()
+
+
+def test_a_library_that_is_locked_at_the_start_leaves_no_clip_that_seems_to_be_made(
+    open_window, home
+):
+    before = Database()
+    (number,) = before.insert_jobs([Job({**SMALL, "prompt": "a red ball"})])
+    before.set_job_state(number, State.RUNNING)
+    before.close()
+    other = sqlite3.connect(home / "data" / "library.sqlite")
+    other.execute("BEGIN IMMEDIATE")
+    window = open_window()
+    assert "can't be written" in said(window)
+    assert window.runner.paused
+    other.rollback()
+    press(window, "Resume Queue")
+    assert [job.state for job in window.database.jobs()] == [State.INTERRUPTED]
+    other.close()

@@ -108,3 +108,12 @@ def test_nothing_is_said_to_be_gone_where_nothing_went(window, qtbot, clips, hom
     throw_away(window, qtbot, clips[0].id)
     assert "Put Back" not in [button.text() for button in notice_buttons(window)]
     assert not window.undo_stack.canUndo()
+
+
+def test_the_next_clip_is_shown_where_the_one_in_view_went(window, qtbot, clips):
+    window.stage.open(clips[1].path)
+    window.stage.player.viewed.emit()
+    throw_away(window, qtbot, clips[1].id)
+    assert window.stage.player.path == clips[0].path
+    throw_away(window, qtbot, clips[2].id)  # another than that in view
+    assert window.stage.player.path == clips[0].path

@@ -11,7 +11,8 @@ import pytest
 
 from mlxvid.errors import SettingError
 from mlxvid.model import machine
-from mlxvid.model.card import Block, Coefficients, Family, Part
+from mlxvid.model.card import Family, Part
+from mlxvid.model.coefficients import Block, Coefficients
 from mlxvid.model.machine import GIB, mac, this_machine
 from mlxvid.model.memory import decode_piece, loaded_weights, stage_weights
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import pytest
 
 from mlxvid.catalog import CATALOG
-from mlxvid.model.card import Block, Card, Family, Part
+from mlxvid.model.card import Card, Family, Part
+from mlxvid.model.coefficients import Block
 from mlxvid.model.machine import GIB, Machine
 from mlxvid.model.memory import (
     BATCHED_TOKENS,

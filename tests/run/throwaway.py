@@ -17,7 +17,8 @@ from mlx.utils import tree_flatten
 
 from mlxvid.model import base
 from mlxvid.model.base import Shot, Stage
-from mlxvid.model.card import Block, Card, Coefficients, Family, Part
+from mlxvid.model.card import Card, Family, Part
+from mlxvid.model.coefficients import Block, Coefficients
 from mlxvid.model.conditions import Conditions
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults, Geometry

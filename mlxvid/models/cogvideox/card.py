@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlxvid.errors import WeightsError
-from mlxvid.model.card import CLIP_TO_CLIP, GUIDED, Block, Card, Coefficients, Family, Part, Source
+from mlxvid.model.card import CLIP_TO_CLIP, GUIDED, Card, Family, Part, Source
+from mlxvid.model.coefficients import Block, Coefficients
 from mlxvid.model.extrapolation import Extrapolation
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import MAX_SIDE, Defaults

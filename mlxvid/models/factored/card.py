@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlxvid.model.card import CLIP_TO_CLIP, GUIDED, Block, Card, Coefficients, Family, Part
+from mlxvid.model.card import CLIP_TO_CLIP, GUIDED, Card, Family, Part
+from mlxvid.model.coefficients import Block, Coefficients
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import ATTENTION_MODES, Defaults, Geometry
 from mlxvid.model.knows import Knows

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from mlxvid.model.card import GUIDED, Block, Card, Coefficients, Family, Part, Source
+from mlxvid.model.card import GUIDED, Card, Family, Part, Source
+from mlxvid.model.coefficients import Block, Coefficients
 from mlxvid.model.extrapolation import Extrapolation
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults, Geometry

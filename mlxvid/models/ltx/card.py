@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mlxvid.errors import WeightsError
-from mlxvid.model.card import Block, Coefficients, Family, Part, Source
+from mlxvid.model.card import Family, Part, Source
+from mlxvid.model.coefficients import Block, Coefficients
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults
 from mlxvid.text.t5_config import T5_XXL, T5Config

@@ -6,7 +6,8 @@ Facts from hpcaitech/Open-Sora, tag v1.2.0: its configs and its table of what wa
 from __future__ import annotations
 
 from mlxvid.errors import SettingError, WeightsError
-from mlxvid.model.card import CLIP_TO_CLIP, GUIDED, Block, Card, Coefficients, Family, Part, Source
+from mlxvid.model.card import CLIP_TO_CLIP, GUIDED, Card, Family, Part, Source
+from mlxvid.model.coefficients import Block, Coefficients
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import ATTENTION_MODES, Defaults
 from mlxvid.model.settings import Setting

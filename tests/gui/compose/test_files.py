@@ -11,6 +11,7 @@ from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QImage
 from PySide6.QtWidgets import QDoubleSpinBox, QInputDialog, QPushButton, QSpinBox, QToolButton
 
+from mlxvid.catalog import CATALOG
 from mlxvid.gui.compose.loras import LorasBox
 from mlxvid.gui.compose.wells import ClipWell, PictureWell
 from tests.gui.cards import WITH_LORAS
@@ -258,3 +259,21 @@ def test_loras_from_the_hub(loras):
     assert loras.value() == ["owner/repo:fast.safetensors@1", "owner/style@1"]
     for name, message in zip(wrong, loras.messages, strict=True):
         assert name in message
+
+
+@pytest.mark.parametrize("way", ["a file", "a repository"])
+def test_a_few_step_lora_brings_its_settings(way, panel, home):
+    card = CATALOG[WITH_LORAS]
+    panel.picker.set_name(WITH_LORAS)
+    panel.loras.add_file(home / "style.safetensors")
+    assert panel.settings()["steps"] == card.defaults.steps and not panel.messages
+    if way == "a file":
+        panel.loras.add_file(home / "lightx2v_4step.safetensors")
+    else:
+        panel.loras.add_repository("lightx2v/loras:4step.safetensors")
+    recipe = card.family.recipe(["lightx2v"])
+    settings = panel.settings()
+    assert recipe.settings.items() <= settings.items()
+    assert len(settings["loras"]) == 2
+    (message,) = panel.messages
+    assert "4step" in message and f"{recipe.steps} steps" in message

@@ -13,6 +13,29 @@ from mlxvid.gui.core.database_file import data_folder
 from mlxvid.gui.core.jobs import Job, State, variations
 from mlxvid.gui.core.statements import NOTHING
 
+# A library as the window's first edition wrote it.
+FIRST_EDITION = """
+CREATE TABLE jobs (id INTEGER PRIMARY KEY AUTOINCREMENT, position REAL NOT NULL,
+    state TEXT NOT NULL, settings TEXT NOT NULL, message TEXT NOT NULL DEFAULT '',
+    resume INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE clips (id INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL,
+    created REAL NOT NULL, prompt TEXT NOT NULL, model TEXT NOT NULL, settings TEXT NOT NULL,
+    fps REAL NOT NULL, frames INTEGER NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
+    favourite INTEGER NOT NULL DEFAULT 0, job INTEGER);
+CREATE TABLE timings (id INTEGER PRIMARY KEY AUTOINCREMENT, model TEXT NOT NULL,
+    tokens INTEGER NOT NULL, passes REAL NOT NULL, seconds REAL NOT NULL);
+CREATE TABLE prompts (text TEXT NOT NULL, negative INTEGER NOT NULL, used REAL NOT NULL,
+    PRIMARY KEY (text, negative));
+INSERT INTO jobs (id, position, state, settings, message) VALUES
+    (1, 1.0, 'done', '{"prompt": "a red ball"}', ''),
+    (2, 2.0, 'waiting', '{"prompt": "a blue star"}', ''),
+    (3, 3.0, 'failed', '{"prompt": "a green ring"}', 'It failed.');
+INSERT INTO clips VALUES (1, '/clips/a.mp4', 5.0, 'a red ball', 'mini',
+    '{"prompt": "a red ball"}', 16.0, 9, 64, 64, 1, 1);
+INSERT INTO timings VALUES (1, 'mini', 324, 40.0, 8.0);
+INSERT INTO prompts VALUES ('a red ball', 0, 5.0);
+"""
+
 
 @pytest.fixture
 def heard(database):
@@ -204,3 +227,25 @@ def test_every_prompt_is_known_wherever_it_is(database):
     assert set(database.every_prompt()) == {
         *("of a job", "not of a job", "of a clip", "not of a clip", "typed")
     }
+
+
+def test_a_library_of_the_first_edition_loses_nothing(home, qapp):
+    path = data_folder() / "library.sqlite"
+    path.parent.mkdir(parents=True)
+    old = sqlite3.connect(path)
+    old.executescript(FIRST_EDITION)
+    old.commit()
+    old.close()
+    library = Database()
+    assert library.notice is None
+    (clip,) = library.clips()
+    assert (clip.prompt, clip.favourite, clip.job, clip.group) == ("a red ball", True, 1, "")
+    assert [(job.title, job.state) for job in library.jobs()] == [
+        ("a blue star", State.WAITING),
+        ("a green ring", State.FAILED),
+    ]
+    assert [past.job.title for past in library.history()] == ["a green ring", "a red ball"]
+    assert library.timings("mini") == [(324, 40.0, 8.0)]
+    assert library.prompts() == ["a red ball"]
+    assert library.insert_jobs([Job({"prompt": "new"})]) == [4]
+    library.close()

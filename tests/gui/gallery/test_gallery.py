@@ -39,6 +39,31 @@ def test_newest_first_search_and_favourites(qtbot, ids, panel):
     panel.view.grab()
 
 
+def test_the_keys_have_a_clip_to_act_on(qtbot, ids, panel):
+    panel.search.setFocus()
+    qtbot.waitUntil(panel.search.hasFocus, timeout=WAIT)
+    panel.view.setFocus()
+    assert [row.id for row in panel.view.rows()] == [ids[2]]
+    select(panel, ids[0], ids[1])
+    panel.search.setFocus()
+    panel.view.setFocus()
+    assert [row.id for row in panel.view.rows()] == [ids[1], ids[0]]  # and what was chosen stays
+
+
+def test_a_clip_is_found_and_opened_with_keys_alone(qtbot, ids, panel):
+    panel.begin_search()
+    qtbot.waitUntil(panel.search.hasFocus, timeout=WAIT)
+    qtbot.keyClicks(panel.search, "ball")
+    qtbot.keyClick(panel.search, Qt.Key.Key_Return)
+    assert panel.view.hasFocus() and listed(panel) == ["a red ball"]
+    with qtbot.waitSignal(panel.open_clip) as opened:
+        qtbot.keyClick(panel.view, Qt.Key.Key_Return)
+    assert opened.args == [ids[0]]
+    panel.begin_search()
+    qtbot.keyClicks(panel.search, "star")  # in place of what was there
+    assert panel.search.text() == "star"
+
+
 def test_an_empty_library(panel):
     assert panel.view.empty_text == EMPTY
     panel.view.grab()
@@ -251,6 +276,7 @@ def test_selected_clips_are_exported(qtbot, ids, panel, folder):
     asked = []
     panel.export_asked.connect(asked.extend)
     select(panel, *ids)
+    panel.thumbnails.forget(ids[1])  # it may have been read before
     panel.thumbnails.still(ids[1], folder / "a blue star.mp4")
     qtbot.waitUntil(lambda: panel.thumbnails.broken(ids[1]) is not None, timeout=WAIT)
     panel.export_action.trigger()

@@ -11,6 +11,7 @@ import pytest
 
 import mlxvid
 from mlxvid import catalog
+from mlxvid.convert import convert
 from mlxvid.errors import CancelledError, SettingError
 from mlxvid.models import card_of
 from mlxvid.run import checkpoint
@@ -171,3 +172,12 @@ def test_models_in_four_steps_are_the_originals_with_another_transformer(name, o
     assert card.is_in_files and "lightx2v_4step" in card.sources["transformer"].file
     assert ("image_encoder" in card.sources) == ("image" in card.needs)
     assert other.tea is not None and card.tea is None
+
+
+def test_a_converted_one_still_says_it_and_makes_the_same_clip(fast, tmp_path, caplog):
+    out = convert(fast, tmp_path / "out", "float32")
+    assert card_of(out).defaults.sampler == "dmd"
+    caplog.clear()
+    clip = mlxvid.load(str(out)).generate("a red ball", **CLIP)
+    assert len([message for message in caplog.messages if "to_gate_compress" in message]) == 1
+    assert np.array_equal(clip.frames, mlxvid.load(str(fast)).generate("a red ball", **CLIP).frames)
