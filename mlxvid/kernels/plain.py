@@ -50,7 +50,6 @@ def gated(x: mx.array, change: mx.array, gate: mx.array) -> mx.array:
     return (x.astype(wide) + change.astype(wide) * gate).astype(x.dtype)
 
 
-@partial(mx.compile, shapeless=True)
 def plain_modulated(
     x: mx.array,
     shift: mx.array,
@@ -63,11 +62,19 @@ def plain_modulated(
 
     centred: layer norm, else RMS norm. Computed in the widest of the three types, returned in x's.
     """
+    if not centred:
+        return _rms_modulated(x, shift, scale, eps, offset)
+    # Not compiled: on the CPU, where the norm is made of its parts, that would hold more.
     wide = x.astype(mx.result_type(x, scale))
-    if centred:
-        normed = mx.fast.layer_norm(wide, None, None, eps)
-    else:
-        normed = mx.fast.rms_norm(wide, None, eps)
+    normed = mx.fast.layer_norm(wide, None, None, eps)
+    return (normed * (offset + scale) + shift).astype(x.dtype)
+
+
+@partial(mx.compile, shapeless=True)
+def _rms_modulated(
+    x: mx.array, shift: mx.array, scale: mx.array, eps: float, offset: int
+) -> mx.array:
+    normed = mx.fast.rms_norm(x.astype(mx.result_type(x, scale)), None, eps)
     return (normed * (offset + scale) + shift).astype(x.dtype)
 
 
