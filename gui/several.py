@@ -40,6 +40,7 @@ class SeveralPictures(QObject):
         them all, and is said beside its field.
         """
         left_out = []
+        made = 0
         self._undo_stack.beginMacro(f"Add {len(pictures)} Clips to Queue")
         for picture in pictures:
             self._made = 0
@@ -51,7 +52,11 @@ class SeveralPictures(QObject):
             if not self._made:
                 self.offer(pictures)  # for when that is mended
                 break
+            made += self._made
         self._undo_stack.endMacro()
+        if not made:  # a step that does nothing isn't kept
+            self._undo_stack.command(self._undo_stack.index() - 1).setObsolete(True)
+            self._undo_stack.undo()
         if left_out:
             text = f"{', '.join(left_out)} can't be read as a picture, and was left out."
             self._bar.show_notice(Notice(text, wrong=True))

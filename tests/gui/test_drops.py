@@ -180,7 +180,7 @@ def test_several_pictures_become_several_clips(window, qapp, home, until):
     until(lambda: "Make 3 clips, one from each picture?" in said(window))
     (make,) = notice_buttons(window)
     make.click()  # without a prompt
-    assert window.database.jobs() == []
+    assert window.database.jobs() == [] and not window.undo_stack.canUndo()
     window.compose.prompt.set_text("a red ball")
     (make,) = [button for button in notice_buttons(window) if button.text() == "Make 3 Clips"]
     make.click()
