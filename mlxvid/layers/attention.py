@@ -24,7 +24,7 @@ def attend(q: mx.array, k: mx.array, v: mx.array, mask: mx.array | None = None) 
 
     mask [B, 1, 1, L]: true for the keys that count, None for all.
     """
-    if mx.default_device() == mx.cpu:
+    if processor.computes():
         return processor.attend(q, k, v, mask)
     return attend_in_parts(q, k, v, mask)
 

@@ -238,7 +238,7 @@ def _sum_of_taps(
     padding = (0, 0) if padded else (k_h // 2, k_w // 2)
     if k_h == k_w == 1:
         y = mx.concatenate(inputs, axis=-1) @ weight.reshape(weight.shape[0], -1).T
-    elif stride == space_stride == 1 and mx.default_device() == mx.cpu:
+    elif stride == space_stride == 1 and processor.computes():
         y = processor.convolve(_padded(x, padding), weight)
     else:
         y = conv_frames(inputs[0], weight[:, 0], space_stride, padding)
@@ -272,7 +272,7 @@ def conv_frames(
 
     As many frames at a time as :data:`MAX_VALUES` allows.
     """
-    if stride in (1, (1, 1)) and mx.default_device() == mx.cpu:
+    if stride in (1, (1, 1)) and processor.computes():
         sides = (padding, padding) if isinstance(padding, int) else padding
         return processor.convolve(_padded(x, sides), weight[:, None])
     images = x.reshape(-1, *x.shape[2:])

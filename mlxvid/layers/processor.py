@@ -33,6 +33,11 @@ _ROUND = 1.5 * 2**23
 _LEAST, _MOST = -126.0, 127.0
 
 
+def computes() -> bool:
+    """Whether it is the processor that MLX computes on."""
+    return mx.default_device() == mx.cpu
+
+
 @mx.compile
 def _exp2_of_rest(y: mx.array) -> mx.array:
     """2^f of the rest f of y, -1/2 to 1/2."""
@@ -70,14 +75,14 @@ def _gelu_exponent(x: mx.array) -> mx.array:
 
 def silu(x: mx.array) -> mx.array:
     """SiLU, x sigmoid(x), of any type."""
-    if mx.default_device() == mx.gpu:
+    if not computes():
         return nn.silu(x)
     return _in_parts(lambda x: _by_one_more(x, exp2(x * -LOG2_E)), x)
 
 
 def gelu_approx(x: mx.array) -> mx.array:
     """GELU by its tanh approximation (arXiv:1606.08415), of any type."""
-    if mx.default_device() == mx.gpu:
+    if not computes():
         return nn.gelu_approx(x)
     return _in_parts(lambda x: _by_one_more(x, exp2(_gelu_exponent(x))), x)
 

@@ -89,11 +89,11 @@ def encoding_for(kind: str, codec: str | None, width: int, height: int) -> Encod
         takes = next((ending for ending, those in CODECS.items() if codec in those), None)
         what = f"{kind} files" if kind.startswith(".") else "Folders of pictures"
         remedy = f"end the name in {takes}" if takes else f"choose one of {', '.join(ENCODINGS)}"
-        raise SettingError(f"{what} can't have the `codec` {codec!r}: {remedy}.")
+        raise SettingError(f"{what} can't have the codec {codec!r}: {remedy}.")
     encoding = ENCODINGS[codec]
     if min(width, height) < encoding.least:
         raise SettingError(
-            f"The `codec` {codec!r} takes no frames of {width}x{height}: "
+            f"The codec {codec!r} takes no frames of {width}x{height}: "
             f"choose another, or sides of {encoding.least} and more."
         )
     return encoding

@@ -77,7 +77,7 @@ def prepare(compile_as: Callable[..., Any] = compiled) -> None:
     mlx.fast.layer_norm = _norm
     mlx.fast.scaled_dot_product_attention = _attention
     from mlxvid import kernels
-    from mlxvid.layers import bounds
+    from mlxvid.layers import bounds, processor
 
     metal: Any = kernels
     metal.temporal_attention = _over_time
@@ -87,6 +87,8 @@ def prepare(compile_as: Callable[..., Any] = compiled) -> None:
     metal.normed_rotated = _normed_rotated
     lazy: Any = bounds
     lazy.evaluate = lambda x, share=None: None
+    elsewhere: Any = processor
+    elsewhere.computes = lambda: False
 
 
 def _norm(x: mx.array, *_: Any) -> mx.array:

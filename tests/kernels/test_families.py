@@ -1,5 +1,5 @@
 """Who calls what: attention over time of every factored family goes through this package, attention
-in a frame through MLX's own.
+in a frame and to the text through the shared one.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import mlx.core as mx
 import pytest
 
 from mlxvid import models
+from mlxvid.layers import processor
 from mlxvid.model.attention_call import Blocks
 
 LAUNCHING = "mlxvid.kernels.temporal_attention"  # the package has a function of the module's name
@@ -27,21 +28,19 @@ def calls(monkeypatch):
     found: dict[str, list] = {"time": [], "other": []}
     module = sys.modules[LAUNCHING]
     over_time = module.plain_temporal_attention
-    fused = mx.fast.scaled_dot_product_attention
+    attend = processor.attend
 
     def plain(q, *rest, **options):
         found["time"].append(q.shape)
-        with pytest.MonkeyPatch.context() as inside:
-            inside.setattr(mx.fast, "scaled_dot_product_attention", fused)
-            return over_time(q, *rest, **options)
+        return over_time(q, *rest, **options)
 
     def record(q, *rest, **options):
         found["other"].append(q.shape)
-        return fused(q, *rest, **options)
+        return attend(q, *rest, **options)
 
     monkeypatch.setenv("MLXVID_KERNELS", "0")
     monkeypatch.setattr(module, "plain_temporal_attention", plain)
-    monkeypatch.setattr(mx.fast, "scaled_dot_product_attention", record)
+    monkeypatch.setattr(processor, "attend", record)
     return found
 
 
