@@ -61,7 +61,7 @@ def test_colours_are_those_of_the_frames(tmp_path, codec):
 def test_a_codec_of_another_format_is_refused(tmp_path):
     clip = Clip(moving(2), 8, {})
     for name, codec, words in (
-        ("clip.mp4", "prores-422", [".mp4", "`codec`", "prores-422", ".mov"]),
+        ("clip.mp4", "prores-422", [".mp4", "codec", "prores-422", ".mov"]),
         ("clip.gif", "hevc", [".gif", "hevc", ".mp4"]),
         ("frames", "ffv1", ["ffv1", ".mkv"]),
         ("clip.mp4", "av1", ["av1", "h264", "hevc"]),

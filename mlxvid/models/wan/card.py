@@ -129,7 +129,7 @@ FAMILY = Family(
     # pictures take two to five times as much here.
     memory=Coefficients(
         metal=Block(attention=6.2, forward=2.4, inner=1.0),
-        cpu=Block(attention=16.7, forward=15.2, inner=0.77),
+        cpu=Block(attention=16.7, forward=15.8, inner=0.6),
         decode_values=1010,
         decode_chunk=1,
         decode_tile=1280,
