@@ -5,8 +5,9 @@ from __future__ import annotations
 import mlxvid  # noqa: F401  first, so that OpenBLAS is loaded before MLX
 
 # isort: split
+import logging
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,12 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of the test's own, for kept latents."""
     monkeypatch.setenv("MLXVID_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+@pytest.fixture(autouse=True)
+def own_log_level() -> Iterator[None]:
+    """What a test makes the log tell, as the app does, ends with it."""
+    log = logging.getLogger("mlxvid")
+    level = log.level
+    yield
+    log.setLevel(level)

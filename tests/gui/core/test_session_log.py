@@ -21,11 +21,9 @@ def open_log(home):
         opened.append(SessionLog(home / "data"))
         return opened[-1]
 
-    level = logging.getLogger("mlxvid").level
     yield make
     for session in opened:
         session.close()
-    logging.getLogger("mlxvid").setLevel(level)
 
 
 def test_what_is_logged_is_in_the_file(open_log, home):
