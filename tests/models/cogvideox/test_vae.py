@@ -93,7 +93,7 @@ def peak(vae: AutoencoderKLCogVideoX, latent_frames: int, side: int, tile=None) 
 
 
 def test_memory_does_not_grow_with_the_clip(vae):
-    assert peak(vae, 8, 8) < 1.05 * peak(vae, 4, 8)
+    assert peak(vae, 16, 8) < 1.2 * peak(vae, 4, 8)
 
 
 def test_memory_is_bounded_within_a_batch_and_by_tiles(vae, monkeypatch):
