@@ -90,8 +90,11 @@ class Thumbnails(QObject):
         return len(self._waiting)
 
     def forget(self, number: int) -> None:
-        """Read the file again at the next request."""
+        """Read the file again at the next request; what is being read of it is dropped."""
         self._broken.pop(number, None)
+        for key in [key for key in self._waiting if key[0] == number]:
+            task, _ = self._waiting.pop(key)
+            task.cancel()
         for kept in (self._stills, self._animations):
             kept.pop(number, None)
 
@@ -115,8 +118,9 @@ class Thumbnails(QObject):
 
     def _done(self, task: Task, result: tuple[_Cache, int, Any]) -> None:
         kept, number, picture = result
-        kept.keep(number, picture)
-        self.ready.emit(number)
+        if self._forget_task(task):  # nobody dropped it
+            kept.keep(number, picture)
+            self.ready.emit(number)
 
     def _fail(self, task: Task, message: str) -> None:
         for (number, _), (_, path) in self._forget_task(task):
