@@ -5,6 +5,7 @@ After Stability AI's for Stable Diffusion 3.5, with its scale and range.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,7 +42,7 @@ class SkippedLayers:
 
 def _layers(text: str) -> frozenset[int]:
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdigit() for part in parts):
+    if not all(re.fullmatch("[0-9]{1,4}", part) for part in parts):
         raise SettingError(
             f"`skip_layers` are numbers of blocks, counted from 0, such as 9 or 7,8; not "
             f"{shown(text)}."

@@ -105,11 +105,10 @@ def test_beyond_a_tile_a_wider_picture_costs_its_frames_only():
 
 def test_fused_attention_holds_no_scores():
     assert denoise("mini", "full", GPU) == denoise("mini", "factored", GPU)
-    # So many tokens go in two passes, one row each, and the scores of a clip in two parts.
-    full = 3 * (21 * 16 * 16) ** 2 // 2
-    spatial = 3 * 21 * (16 * 16) ** 2
-    more = denoise("mini", "full", CPU) - denoise("mini", "spatial", CPU)
-    assert more == pytest.approx(4 * (full - spatial), abs=4)
+
+
+def test_attention_on_the_cpu_holds_no_scores_to_speak_of():
+    assert denoise("mini", "full", CPU) == denoise("mini", "spatial", CPU)
 
 
 def test_attention_of_an_odd_head_size_is_fused_nowhere():
