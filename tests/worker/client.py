@@ -39,8 +39,8 @@ class Client:
         self.send(op="generate", id=job, output=output, settings={"prompt": prompt, **settings})
 
     def generate_for_long(self, job, **settings) -> None:
-        """Ask for a clip that takes a thousand steps."""
-        long = {"steps": 1000, "width": 64, "height": 64, "seed": 1, **settings}
+        """Ask for a clip that takes minutes, however long this process or that one stands still."""
+        long = {"steps": 1000, "width": 160, "height": 160, "frames": 33, "seed": 1, **settings}
         self.generate(job, f"{job}.mp4", **long)
 
     def raw(self, data: bytes) -> None:
