@@ -19,6 +19,7 @@ from mlxvid.layers.embeddings import TimestepEmbedding
 from mlxvid.layers.patches import fold, unfold
 from mlxvid.layers.processor import silu
 from mlxvid.layers.rope import rope_1d, rope_3d
+from mlxvid.layers.sharded import INPUTS, OUTPUTS, Shares, fused
 
 from .config import TransformerConfig
 
@@ -130,6 +131,18 @@ class FactoredTransformer(nn.Module):
         Patches, timestep, modulation and output set the scale of everything and stay precise.
         """
         return name.startswith("blocks.") and isinstance(module, nn.Linear)
+
+    @staticmethod
+    def shares() -> Shares:
+        """What of the blocks several machines share."""
+        return {
+            "blocks.*.attn*.qkv": fused(3),
+            "blocks.*.attn2.q": OUTPUTS,
+            "blocks.*.attn2.kv": fused(2),
+            "blocks.*.attn*.proj": INPUTS,
+            "blocks.*.ff.linear_1": OUTPUTS,
+            "blocks.*.ff.linear_2": INPUTS,
+        }
 
     def ropes(self, t: int, h: int, w: int) -> dict[str, Rotary]:
         """Rotary tables of a token grid.
