@@ -72,6 +72,11 @@ class Block(nn.Module):
         x, h = added_and_modulated(x, h, None, shift3, scale3, EPS)
         return gated(x, self.ff(h), gate3)
 
+    def modulated(self, x: mx.array, ada: mx.array) -> mx.array:
+        """What its first attention reads, of tokens x."""
+        shift, scale = mx.moveaxis((self.scale_shift_table + ada)[:, :2, None, None], 1, 0)
+        return modulated(x, shift, scale, EPS)
+
 
 def position_features(t: int, h: int, w: int) -> mx.array:
     """Absolute positions of a grid's tokens, float32 [t, h, w, 30].
@@ -194,8 +199,13 @@ class FactoredTransformer(nn.Module):
         keys = h * w * (t if mode == "full" else 1)
         block_ops = bounds.block_ops(b * t * h * w, x.shape[-1], 4 * x.shape[-1], keys)
         pace = bounds.Pace(len(self.blocks), block_ops)
-        for block in stack.kept(self.blocks):
-            x = pace.passed(block(x, text, mask, ada, ropes, mode))
+
+        def blocks(x: mx.array) -> mx.array:
+            for block in stack.kept(self.blocks):
+                x = pace.passed(block(x, text, mask, ada, ropes, mode))
+            return x
+
+        x = stack.through(x, lambda: self.blocks[0].modulated(x, ada), blocks)
         modulation = (self.scale_shift_table + emb[:, None])[:, :, None, None]
         shift, scale = mx.moveaxis(modulation, 1, 0)
         x = self.proj_out(modulated(x, shift, scale, EPS))
