@@ -1,7 +1,8 @@
 """What a transformer block costs on Metal, counted in its traced graph: nothing is evaluated.
 
 Launches, the bytes that they read and write, and the bytes that are live at once, at the released
-sizes. A block is what a network of two has more than a network of one. Counted is what MLX does
+sizes. A block is what a network of two has more than a network of one, and half of it where that is
+a block over space and one over time. Counted is what MLX does
 (:mod:`scripts.benchmarks.traced`), with work that isn't cut into parts; of a compiled function the
 elementwise operations are one launch, and all others one each. The minimum is the tokens in and out
 once, and the weights once.
@@ -32,9 +33,9 @@ MANY = 1e30  # operations an evaluation: no work is cut into parts
 class Cost:
     """Of a call: launches, bytes read and written, those of them in float32, and live bytes."""
 
-    launches: int
-    moved: int
-    wide: int
+    launches: float
+    moved: float
+    wide: float
     live: int
 
 
@@ -45,7 +46,7 @@ class Row:
     name: str
     cost: Cost
     unit: int
-    minimum: int
+    minimum: float
 
     @property
     def units(self) -> float:
@@ -192,9 +193,16 @@ def _inside(primitives: list[dict[str, Any]]) -> set[str]:
     return inside
 
 
-def row(name: str, network_of: Callable[[int], Any], *inputs: mx.array, tokens: mx.array) -> Row:
-    """What one more block costs. network_of(blocks): a network as a function of the inputs, whose
-    weights are in `network`. tokens: as large as what goes from block to block.
+def row(
+    name: str,
+    network_of: Callable[[int], Any],
+    *inputs: mx.array,
+    tokens: mx.array,
+    blocks: int = 1,
+) -> Row:
+    """What one more block costs. network_of(count): a network as a function of the inputs, whose
+    weights are in `network`. tokens: as large as what goes from block to block. blocks: that a
+    network of one more has more.
     """
     one = network_of(1)
     two = network_of(2)
@@ -202,12 +210,12 @@ def row(name: str, network_of: Callable[[int], Any], *inputs: mx.array, tokens: 
     after = cost(two, *inputs)
     weights = _weights(two.network) - _weights(one.network)
     each = Cost(
-        after.launches - before.launches,
-        after.moved - before.moved,
-        after.wide - before.wide,
+        (after.launches - before.launches) / blocks,
+        (after.moved - before.moved) / blocks,
+        (after.wide - before.wide) / blocks,
         after.live,
     )
-    return Row(name, each, tokens.nbytes, 2 * tokens.nbytes + weights)
+    return Row(name, each, tokens.nbytes, 2 * tokens.nbytes + weights / blocks)
 
 
 def _weights(network: Any) -> int:
@@ -220,7 +228,7 @@ def rows() -> list[Row]:
     from . import graph_blocks
 
     return [
-        row(name, case.network_of, case.latents, tokens=case.tokens)
+        row(name, case.network_of, case.latents, tokens=case.tokens, blocks=case.blocks)
         for name, case in graph_blocks.cases().items()
     ]
 
@@ -234,7 +242,7 @@ def table() -> str:
     for each in rows():
         values = (
             f"{each.unit / 2**20:.0f}",
-            f"{each.cost.launches}",
+            f"{each.cost.launches:g}",
             f"{each.units:.1f}",
             f"{100 * each.cost.wide / each.cost.moved:.0f}%",
             f"{each.minimum / each.unit:.1f}",

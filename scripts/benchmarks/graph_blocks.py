@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
-from mlx.utils import tree_map
+
+from .traced import lazy
 
 TEXT = 64  # channels of the text's states: what is done once a step doesn't count
 
@@ -26,18 +26,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Case:
-    """latents: a step's. tokens: as large as what goes from block to block."""
+    """latents: a step's. tokens: as large as what goes from block to block. blocks: that a network
+    of one more has more.
+    """
 
     network_of: Callable[[int], Call]
     latents: mx.array
     tokens: mx.array
-
-
-def lazy(network: nn.Module, dtype: mx.Dtype) -> Any:
-    """The network with weights of zero that are never made."""
-    network.set_dtype(dtype)
-    network.update(tree_map(lambda p: mx.zeros(p.shape, p.dtype), network.parameters()))
-    return network
+    blocks: int = 1
 
 
 def cases() -> dict[str, Case]:
@@ -46,8 +42,8 @@ def cases() -> dict[str, Case]:
         "mini, 33 frames at 96x96": factored(),
         "Wan 2.1 1.3B, 81 frames at 832x480": wan(12, 8960),
         "Wan 2.1 14B, 81 frames at 832x480": wan(40, 13824),
-        "Latte 1, 16 frames at 512x512, two blocks": latte(),
-        "Open-Sora 1.2, 102 frames at 848x480, two blocks": opensora(),
+        "Latte 1, 16 frames at 512x512": latte(),
+        "Open-Sora 1.2, 102 frames at 848x480": opensora(),
         "CogVideoX 5B, 49 frames at 720x480": cogvideox(),
         "LTX-Video 2B, 121 frames at 1216x704": ltx(),
         "HunyuanVideo, 129 frames at 1280x720, dual": hunyuan(dual=True),
@@ -106,7 +102,7 @@ def latte() -> Case:
         return Call(network, lambda x: network(x, mx.zeros((1,)), text))
 
     tokens = mx.zeros((16 * 32 * 32, 1152), mx.float16)
-    return Case(network_of, mx.zeros((1, 16, 64, 64, 4)), tokens)
+    return Case(network_of, mx.zeros((1, 16, 64, 64, 4)), tokens, blocks=2)
 
 
 def opensora() -> Case:
@@ -120,7 +116,7 @@ def opensora() -> Case:
         return Call(network, lambda x: network(x, mx.zeros((1,)), text, None, fps, 480, 848))
 
     tokens = mx.zeros((30 * 30 * 53, 1152), mx.bfloat16)
-    return Case(network_of, mx.zeros((1, 30, 60, 106, 4)), tokens)
+    return Case(network_of, mx.zeros((1, 30, 60, 106, 4)), tokens, blocks=2)
 
 
 def cogvideox() -> Case:

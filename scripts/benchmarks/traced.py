@@ -13,17 +13,19 @@ backend does with them, as its source has it:
 * the buffers that a launch is the last to read are free when it has run, which is while the next
   one is made ready. MLX makes more than one ready where there is room, and waits where there isn't
   (``mx.set_memory_limit``);
-* weights hold nothing here: they are constants of the trace, or ``mx.zeros``.
+* weights hold nothing here: they are constants of the trace, or :func:`lazy`.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import mlx.core as mx
+from mlx.utils import tree_map
 
 VIEWS = frozenset(
     "Broadcast BroadcastAxes Slice Split Transpose Reshape Squeeze ExpandDims Flatten Unflatten "
@@ -89,6 +91,23 @@ def prepare(compile_as: Callable[..., Any] = compiled) -> None:
     lazy.evaluate = lambda x, share=None: None
     elsewhere: Any = processor
     elsewhere.computes = lambda: False
+
+
+def lazy(network: Any, dtype: mx.Dtype) -> Any:
+    """The network with weights that are never made, so that one of any size takes no memory.
+
+    Those of one shape have each a number of its own: a trace has what is equal once, and layers
+    that read the same tokens through equal weights would be one.
+    """
+    network.set_dtype(dtype)
+    alike: Counter[tuple[int, ...]] = Counter()
+
+    def numbered(weight: mx.array) -> mx.array:
+        alike[weight.shape] += 1
+        return mx.full(weight.shape, alike[weight.shape] / 256, weight.dtype)
+
+    network.update(tree_map(numbered, network.parameters()))
+    return network
 
 
 def _norm(x: mx.array, *_: Any) -> mx.array:

@@ -5,9 +5,10 @@ has, and counted as MLX runs them.
 from __future__ import annotations
 
 import mlx.core as mx
+import mlx.nn as nn
 import numpy as np
 
-from scripts.benchmarks import graph, graph_blocks
+from scripts.benchmarks import graph, graph_blocks, traced
 from tests import ROOT
 
 X = mx.zeros((4, 8), mx.float16)  # 64 bytes
@@ -40,6 +41,20 @@ def test_an_operation_is_one_launch_that_reads_and_writes_once():
     assert (cost.launches, cost.moved, cost.wide) == (2, 4 * 64, 0)
     product = graph.cost(lambda x: x @ WEIGHT, X)
     assert (product.launches, product.moved) == (1, 64 + 128 + 64)
+
+
+def test_layers_of_one_shape_are_not_taken_for_one():
+    class Layers(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(8, 8)
+            self.b = nn.Linear(8, 8)
+
+        def __call__(self, x: mx.array) -> mx.array:
+            return self.a(x) @ self.b(x).T
+
+    layers = traced.lazy(Layers(), mx.float16)
+    assert graph.cost(layers, X).launches == 3
 
 
 def test_a_compiled_chain_is_one_launch():

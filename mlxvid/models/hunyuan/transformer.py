@@ -15,6 +15,7 @@ from mlxvid.layers.patches import fold, unfold
 from mlxvid.layers.pixart import patch_matrix
 from mlxvid.layers.processor import gelu_approx
 from mlxvid.layers.rope import rope_3d
+from mlxvid.layers.sharded import INPUTS, OUTPUTS, WHOLE, Shares, joined
 
 from .conditions import EPS, ConditionEmbedding, Modulation, TokenRefiner
 from .config import HunyuanVideoTransformerConfig
@@ -156,6 +157,7 @@ class SingleBlock(nn.Module):
         # Counted as so many times as much work: a part holds nine widths a token, the rest of the
         # block seven.
         self._row_ops = SMALLER_PARTS * 2.0 * dim * (dim + 2 * inner)
+        self._dim = dim
         self.norm = Modulation(dim, 3)
         self.attn = Attention(config, two=False)
         self.proj_mlp = nn.Linear(dim, inner)
@@ -169,7 +171,7 @@ class SingleBlock(nn.Module):
 
     def _merged(self, both: mx.array) -> mx.array:
         """The output layer on attention and feed-forward; both: [..., input and attention]."""
-        h, attended = mx.split(both, 2, axis=-1)
+        h, attended = mx.split(both, [self._dim], axis=-1)
         inner = gelu_approx(self.proj_mlp(h))
         return self.proj_out(mx.concatenate([attended, inner], axis=-1))
 
@@ -214,6 +216,21 @@ class HunyuanVideoTransformer3DModel(nn.Module):
         """
         in_block = name.startswith(("transformer_blocks.", "single_transformer_blocks."))
         return in_block and isinstance(module, nn.Linear)
+
+    def shares(self) -> Shares:
+        """What of the blocks several machines share; of the modulation each computes a part."""
+        config = self.config
+        return {
+            "single_transformer_blocks.*.proj_mlp": OUTPUTS,
+            "single_transformer_blocks.*.proj_out": joined(config.hidden_size, config.mlp_size),
+            "*transformer_blocks.*.norm*.linear": WHOLE,
+            "*transformer_blocks.*.attn.to_[qkv]": OUTPUTS,
+            "transformer_blocks.*.attn.add_[qkv]_proj": OUTPUTS,
+            "transformer_blocks.*.attn.to_out.0": INPUTS,
+            "transformer_blocks.*.attn.to_add_out": INPUTS,
+            "transformer_blocks.*.ff*.net.0.proj": OUTPUTS,
+            "transformer_blocks.*.ff*.net.2": INPUTS,
+        }
 
     def rope(
         self, t: int, h: int, w: int, text: int, lowered: tuple[int, int] | None = None

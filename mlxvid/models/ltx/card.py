@@ -144,7 +144,7 @@ FAMILY = Family(
     # widths, held 18.2 values a pixel and frame of eight while it decoded frame by frame; in
     # tiles it holds the whole clip.
     memory=Coefficients(
-        metal=Block(attention=14.0, forward=10.0, inner=1.0),
+        metal=Block(attention=9.0, forward=5.9, inner=1.0),
         cpu=Block(attention=22.1, forward=3.0, inner=2.0),
         decode_values=75,
         decode_chunk=1,

@@ -11,7 +11,8 @@ import mlx.core as mx
 from mlxvid.model.card import Card
 from mlxvid.models.cogvideox.config import CogVideoXConfig
 from mlxvid.models.cogvideox.transformer import CogVideoXTransformer3DModel
-from tests.models.held import TEXT, Case, lazy
+from scripts.benchmarks.traced import lazy
+from tests.models.held import TEXT, Case
 
 
 def call(case: Case, card: Card, dtype: mx.Dtype) -> Callable[[mx.array], mx.array]:

@@ -13,7 +13,8 @@ import mlx.core as mx
 from mlxvid.model.card import Card
 from mlxvid.models.hunyuan.config import TOKEN_REPLACE, HunyuanVideoTransformerConfig
 from mlxvid.models.hunyuan.transformer import HunyuanVideoTransformer3DModel
-from tests.models.held import TEXT, Case, lazy
+from scripts.benchmarks.traced import lazy
+from tests.models.held import TEXT, Case
 
 POOLED = 48
 

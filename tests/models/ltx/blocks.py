@@ -16,7 +16,8 @@ from mlxvid.model.card import Card
 from mlxvid.models.ltx.config import LTXTransformerConfig
 from mlxvid.models.ltx.rope import coords, tables
 from mlxvid.models.ltx.transformer import LTXVideoTransformer3DModel, Times
-from tests.models.held import TEXT, Case, lazy
+from scripts.benchmarks.traced import lazy
+from tests.models.held import TEXT, Case
 
 
 def call(case: Case, card: Card, dtype: mx.Dtype) -> Callable[[mx.array], mx.array]:

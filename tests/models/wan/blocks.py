@@ -9,7 +9,8 @@ import mlx.core as mx
 from mlxvid.model.card import Card
 from mlxvid.models.wan.config import WanTransformerConfig
 from mlxvid.models.wan.transformer import WanTransformer3DModel
-from tests.models.held import TEXT, Case, lazy
+from scripts.benchmarks.traced import lazy
+from tests.models.held import TEXT, Case
 
 
 def call(case: Case, card: Card, dtype: mx.Dtype) -> Callable[[mx.array], mx.array]:
