@@ -19,6 +19,8 @@ pytestmark = pytest.mark.skipif(COMPILER is None, reason="the emulator needs g++
 
 ROWS = {"mlxvid_modulation", "mlxvid_added_modulation"}
 ROTARY = "mlxvid_norm_rotary"
+TWO_STREAMS = "mlxvid_two_norms_rotary"
+JOINED = "mlxvid_joined_gelu"
 OVER_TIME = "mlxvid_temporal_attention"
 # What is launched. CogVideoX's norms have other vectors for text than for video.
 LAUNCHED = {
@@ -28,7 +30,7 @@ LAUNCHED = {
     "opensora-1.2": {*ROWS, OVER_TIME},
     "cogvideox-5b": {ROTARY},
     "ltxv-2b-0.9.8-distilled": {*ROWS, ROTARY},
-    "hunyuanvideo": {"mlxvid_modulation", ROTARY},
+    "hunyuanvideo": {*ROWS, ROTARY, TWO_STREAMS, JOINED},
 }
 CASE = Case(2, 3, 4, 6, inner=64)
 
