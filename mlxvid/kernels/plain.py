@@ -50,17 +50,19 @@ def gated(x: mx.array, change: mx.array, gate: mx.array, front: int = 0) -> mx.a
     [B or 1, 2, C]; all others have the first.
     """
     if front:
-        return _gated_of_rows(x, change, gate, _is_front(x, front))
+        return _gated_of_rows(x, change, gate, front)
     return _gated(x, change, gate)
 
 
 @mx.compile
-def _gated_of_rows(x: mx.array, change: mx.array, gate: mx.array, is_front: mx.array) -> mx.array:
-    return _gated(x, change, mx.where(is_front, gate[:, 1:], gate[:, :1]))
+def _gated_of_rows(x: mx.array, change: mx.array, gate: mx.array, front: int) -> mx.array:
+    return _gated(x, change, _of_rows(gate, x, front))
 
 
-def _is_front(x: mx.array, front: int) -> mx.array:
-    return (mx.arange(x.shape[1]) < front)[:, None]
+def _of_rows(vectors: mx.array, x: mx.array, front: int) -> mx.array:
+    """Of two vectors for each item that of each of its rows: [B, 2, C] -> [B, N, C]."""
+    is_front = (mx.arange(x.shape[1]) < front)[:, None]
+    return mx.where(is_front, vectors[:, 1:], vectors[:, :1])
 
 
 @partial(mx.compile, shapeless=True)
@@ -91,16 +93,15 @@ def plain_modulated(
         mx.fast.layer_norm(wide, None, None, eps) if centred else mx.fast.rms_norm(wide, None, eps)
     )
     if front:
-        return _modulated_of_rows(norm, shift, scale, offset, _is_front(x, front)).astype(x.dtype)
+        return _modulated_of_rows(norm, shift, scale, offset, front).astype(x.dtype)
     return (norm * (offset + scale) + shift).astype(x.dtype)
 
 
 @mx.compile
 def _modulated_of_rows(
-    normed: mx.array, shift: mx.array, scale: mx.array, offset: int, is_front: mx.array
+    normed: mx.array, shift: mx.array, scale: mx.array, offset: int, front: int
 ) -> mx.array:
-    factor = offset + mx.where(is_front, scale[:, 1:], scale[:, :1])
-    return normed * factor + mx.where(is_front, shift[:, 1:], shift[:, :1])
+    return normed * (offset + _of_rows(scale, normed, front)) + _of_rows(shift, normed, front)
 
 
 @partial(mx.compile, shapeless=True)

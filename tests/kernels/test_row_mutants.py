@@ -106,7 +106,13 @@ KERNELS = [*MODULATION, *NORM_ROTARY, *MORE, *JOINED]
 LAUNCH = [
     (modulation, "one row short", "x.size // channels, 1)", "x.size // channels - 1, 1)", "alone"),
     (modulation, "one vector for all", "math.prod(shift.shape[:-1])", "1", "frames"),
-    (modulation, "rows of the first axis", "repeats(x.shape, shift.shape, front)\n", "1\n", "alone"),
+    (
+        modulation,
+        "rows of the first axis",
+        "repeats(x.shape, shift.shape, front)\n",
+        "1\n",
+        "alone",
+    ),
     (modulation, "the gate forgotten", "gate is not None", "gate is None", "frames"),
     (norm_rotary, "one token short", "b * n, 1)", "b * n - 1, 1)", "row"),
     (norm_rotary, "a norm of each head", "weight.size == channels else 2", "True else 2", "row"),
