@@ -140,6 +140,13 @@ def plain_normed_rotated(
     else:
         flat = x if weight.size == x.shape[-1] else x.reshape(*x.shape[:2], -1)
         x = mx.fast.rms_norm(flat, weight, eps).reshape(x.shape)
+    return rotated(x, rope)
+
+
+def rotated(x: mx.array, rope: Rotary) -> mx.array:
+    """x [B, N, H, D], rotated by its token's angles in float32; rope: as in
+    :func:`plain_normed_rotated`.
+    """
     # Pairs of neighbours whose heads have angles of their own rotate as those of one wide head.
     own = 2 * rope.cos.shape[-1] > x.shape[-1]
     heads = x.reshape(*x.shape[:2], 1, -1) if own else x

@@ -317,6 +317,15 @@ def test_open_sora_goes_on_with_its_residual():
 
 # --- constants -----------------------------------------------------------------------------------
 
+
+def test_the_embedded_models_constants():
+    tea = next(card.tea for card in models.cards() if card.name == "mini")
+    assert tea.threshold == 0.1
+    # Distances grow with the change, nearly as far as the clips of the fit have them.
+    distances = [tea.distance(change) for change in np.linspace(0.02, 0.35, 34)]
+    assert distances[0] > 0 and distances == sorted(distances)
+
+
 # The threshold, and what np.poly1d makes of ali-vilab/TeaCache's coefficients for a change of .1.
 GOLDEN = {
     "wan2.1-t2v-1.3b": (0.05, 0.24992289),
@@ -351,9 +360,9 @@ def test_the_polynomial_is_numpys():
 def test_which_models_have_constants():
     names = {card.name for card in models.cards() if card.tea is not None}
     assert {
-        "wan2.1-t2v-1.3b", "wan2.1-t2v-14b", "wan2.1-i2v-14b-480p", "wan2.1-i2v-14b-720p",
+        "mini", "wan2.1-t2v-1.3b", "wan2.1-t2v-14b", "wan2.1-i2v-14b-480p", "wan2.1-i2v-14b-720p",
         "latte-1", "opensora-1.2", "hunyuanvideo", "ltx-video-0.9.0", "ltx-video-0.9.1",
         "cogvideox-2b", "cogvideox-5b", "cogvideox-5b-i2v", "cogvideox1.5-5b",
         "cogvideox1.5-5b-i2v",
     } <= names  # fmt: skip
-    assert not {"mini", "wan2.1-flf2v-14b-720p", "fasthunyuan", "ltxv-13b-0.9.8-dev"} & names
+    assert not {"wan2.1-flf2v-14b-720p", "fasthunyuan", "ltxv-13b-0.9.8-dev"} & names

@@ -17,6 +17,7 @@ from mlxvid.layers.attention import FeedForwardNet, attend
 from mlxvid.layers.embeddings import TimestepEmbedding
 from mlxvid.layers.patches import fold, unfold
 from mlxvid.layers.processor import silu
+from mlxvid.layers.sharded import INPUTS, OUTPUTS, WHOLE, Shares
 
 from .config import CogVideoXConfig
 from .original import PICTURE_LAYERS, original_name
@@ -103,12 +104,11 @@ class Attention(nn.Module):
         self.norm_k = nn.LayerNorm(self.head_dim, eps=HEAD_EPS)
 
     def __call__(self, x: mx.array, rope: Rotary | None) -> mx.array:
-        b, n, c = x.shape
         q = self._normed(self.norm_q, self.to_q, x, rope)
         k = self._normed(self.norm_k, self.to_k, x, rope)
         v = self._split(bounds.linear(self.to_v, x))
         heads = [part.transpose(0, 2, 1, 3) for part in (q, k, v)]
-        out = attend(*heads).transpose(0, 2, 1, 3).reshape(b, n, c)
+        out = attend(*heads).transpose(0, 2, 1, 3).reshape(*x.shape[:2], -1)
         return bounds.linear(self.to_out[0], out)
 
     def _normed(
@@ -203,6 +203,17 @@ class CogVideoXTransformer3DModel(nn.Module):
         """
         in_block = ".attn1." in name or ".ff." in name
         return in_block and isinstance(module, nn.Linear)
+
+    @staticmethod
+    def shares() -> Shares:
+        """What of the blocks several machines share; of the modulation each computes a part."""
+        return {
+            "transformer_blocks.*.norm?.linear": WHOLE,
+            "transformer_blocks.*.attn1.to_[qkv]": OUTPUTS,
+            "transformer_blocks.*.attn1.to_out.0": INPUTS,
+            "transformer_blocks.*.ff.net.0.proj": OUTPUTS,
+            "transformer_blocks.*.ff.net.2": INPUTS,
+        }
 
     def __call__(
         self,

@@ -10,6 +10,7 @@ from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import ATTENTION_MODES, Defaults, Geometry
 from mlxvid.model.knows import Knows
 
+from . import tea
 from .config import TextConfig, TransformerConfig, VAEConfig
 
 SHIFT = 1.5  # of the sigmas towards noise
@@ -75,6 +76,7 @@ FAMILY = Family(
         "vae": Part(".vae:FactoredVAE", VAEConfig, "decode", "float32"),
     },
     read=read,
+    tea=tea.constants,
     needed=(("tokenizer/spiece.model",),),
     # Without attention over time a block holds 20.5 widths on the CPU. Decoding 13 to 33 frames of
     # 96x96 to 384x384 (tiled) held 80 to 90 values a pixel.

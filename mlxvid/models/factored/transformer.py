@@ -19,6 +19,7 @@ from mlxvid.layers.embeddings import TimestepEmbedding
 from mlxvid.layers.patches import fold, unfold
 from mlxvid.layers.processor import silu
 from mlxvid.layers.rope import rope_1d, rope_3d
+from mlxvid.layers.sharded import INPUTS, OUTPUTS, Shares, fused
 
 from .config import TransformerConfig
 
@@ -70,6 +71,11 @@ class Block(nn.Module):
         h = self.attn2(tokens, text, mask).reshape(b, t, s, c)
         x, h = added_and_modulated(x, h, None, shift3, scale3, EPS)
         return gated(x, self.ff(h), gate3)
+
+    def modulated(self, x: mx.array, ada: mx.array) -> mx.array:
+        """What its first attention reads, of tokens x."""
+        shift, scale = mx.moveaxis((self.scale_shift_table + ada)[:, :2, None, None], 1, 0)
+        return modulated(x, shift, scale, EPS)
 
 
 def position_features(t: int, h: int, w: int) -> mx.array:
@@ -131,6 +137,18 @@ class FactoredTransformer(nn.Module):
         """
         return name.startswith("blocks.") and isinstance(module, nn.Linear)
 
+    @staticmethod
+    def shares() -> Shares:
+        """What of the blocks several machines share."""
+        return {
+            "blocks.*.attn*.qkv": fused(3),
+            "blocks.*.attn2.q": OUTPUTS,
+            "blocks.*.attn2.kv": fused(2),
+            "blocks.*.attn*.proj": INPUTS,
+            "blocks.*.ff.linear_1": OUTPUTS,
+            "blocks.*.ff.linear_2": INPUTS,
+        }
+
     def ropes(self, t: int, h: int, w: int) -> dict[str, Rotary]:
         """Rotary tables of a token grid.
 
@@ -181,8 +199,13 @@ class FactoredTransformer(nn.Module):
         keys = h * w * (t if mode == "full" else 1)
         block_ops = bounds.block_ops(b * t * h * w, x.shape[-1], 4 * x.shape[-1], keys)
         pace = bounds.Pace(len(self.blocks), block_ops)
-        for block in stack.kept(self.blocks):
-            x = pace.passed(block(x, text, mask, ada, ropes, mode))
+
+        def blocks(x: mx.array) -> mx.array:
+            for block in stack.kept(self.blocks):
+                x = pace.passed(block(x, text, mask, ada, ropes, mode))
+            return x
+
+        x = stack.through(x, lambda: self.blocks[0].modulated(x, ada), blocks)
         modulation = (self.scale_shift_table + emb[:, None])[:, :, None, None]
         shift, scale = mx.moveaxis(modulation, 1, 0)
         x = self.proj_out(modulated(x, shift, scale, EPS))

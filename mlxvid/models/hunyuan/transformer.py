@@ -22,6 +22,7 @@ from mlxvid.layers.patches import fold, unfold
 from mlxvid.layers.pixart import patch_matrix
 from mlxvid.layers.processor import gelu_approx, silu
 from mlxvid.layers.rope import rope_3d
+from mlxvid.layers.sharded import INPUTS, OUTPUTS, WHOLE, Shares, joined
 
 from .conditions import EPS, ConditionEmbedding, Modulation, TokenRefiner
 from .config import HunyuanVideoTransformerConfig
@@ -196,6 +197,21 @@ class HunyuanVideoTransformer3DModel(nn.Module):
         """
         in_block = name.startswith(("transformer_blocks.", "single_transformer_blocks."))
         return in_block and isinstance(module, nn.Linear)
+
+    def shares(self) -> Shares:
+        """What of the blocks several machines share; of the modulation each computes a part."""
+        config = self.config
+        return {
+            "single_transformer_blocks.*.proj_mlp": OUTPUTS,
+            "single_transformer_blocks.*.proj_out": joined(config.hidden_size, config.mlp_size),
+            "*transformer_blocks.*.norm*.linear": WHOLE,
+            "*transformer_blocks.*.attn.to_[qkv]": OUTPUTS,
+            "transformer_blocks.*.attn.add_[qkv]_proj": OUTPUTS,
+            "transformer_blocks.*.attn.to_out.0": INPUTS,
+            "transformer_blocks.*.attn.to_add_out": INPUTS,
+            "transformer_blocks.*.ff*.net.0.proj": OUTPUTS,
+            "transformer_blocks.*.ff*.net.2": INPUTS,
+        }
 
     def rope(
         self, t: int, h: int, w: int, text: int, lowered: tuple[int, int] | None = None
