@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import Any, Protocol
 
+from mlxvid import machines
 from mlxvid.errors import CancelledError, MlxvidError
 from mlxvid.progress import note_pause
 
@@ -76,6 +77,11 @@ def _ended_early(error: BaseException, signals: _Signals, as_json: bool) -> int:
     if as_json and isinstance(error, MlxvidError):
         facts["sentence"] = message  # for programs that call settings otherwise
     message = spelled_as_flags(message)
+    if not machines.is_first():
+        if stopped or getattr(error, "shared", False):
+            return code
+        message = f"Machine {machines.number()}: {message}"
+        as_json = False
     if as_json:
         facts["message"] = message
         if latents:
@@ -195,7 +201,7 @@ def _streams() -> Iterator[LastingStream]:
             os.open(os.devnull, os.O_RDWR)
     if sys.stdin is None:
         sys.stdin = open(os.devnull)  # noqa: SIM115  as long as the process
-    output = LastingStream(_escaping(sys.stdout))
+    output = LastingStream(_escaping(sys.stdout if machines.is_first() else None))
     errors = LastingStream(_escaping(sys.stderr))
     with redirect_stdout(output), redirect_stderr(errors):  # type: ignore[type-var]
         yield output

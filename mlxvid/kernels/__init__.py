@@ -3,6 +3,7 @@
 ``MLXVID_KERNELS=0`` turns them off.
 """
 
+from .gelu import joined_gelu
 from .modulation import added_and_modulated, modulated
 from .norm_rotary import normed_rotated
 from .plain import Rotary, gated
@@ -16,6 +17,7 @@ __all__ = [
     "added_and_modulated",
     "device_report",
     "gated",
+    "joined_gelu",
     "modulated",
     "normed_rotated",
     "temporal_attention",

@@ -87,6 +87,7 @@ def prepare(compile_as: Callable[..., Any] = compiled) -> None:
     metal.modulated = _modulated
     metal.added_and_modulated = _added_and_modulated
     metal.normed_rotated = _normed_rotated
+    metal.joined_gelu = _joined_gelu
     lazy: Any = bounds
     lazy.evaluate = lambda x, share=None: None
     elsewhere: Any = processor
@@ -135,8 +136,15 @@ def _added_and_modulated(
     return total, beside(total, *vectors[:2])
 
 
-def _normed_rotated(x: mx.array, weight: mx.array, rope: Any, *_: Any) -> mx.array:
-    return launch(x, x, weight, rope.cos, rope.sin, in_place=False)
+def _normed_rotated(
+    x: mx.array, weight: mx.array, rope: Any, *_: Any, more: Any = None
+) -> mx.array:
+    like = x if more is None else mx.concatenate([x, more[0]], axis=1)
+    return launch(like, x, weight, rope.cos, rope.sin, *(more or ()), in_place=False)
+
+
+def _joined_gelu(x: mx.array, inner: mx.array, _: Any) -> mx.array:
+    return launch(mx.concatenate([x, inner], axis=-1), x, inner, in_place=False)
 
 
 def _attention(q: mx.array, k: mx.array, v: mx.array, **_: Any) -> mx.array:

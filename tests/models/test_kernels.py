@@ -19,16 +19,18 @@ pytestmark = pytest.mark.skipif(COMPILER is None, reason="the emulator needs g++
 
 ROWS = {"mlxvid_modulation", "mlxvid_added_modulation"}
 ROTARY = "mlxvid_norm_rotary"
+TWO_STREAMS = "mlxvid_two_norms_rotary"
+JOINED = "mlxvid_joined_gelu"
 OVER_TIME = "mlxvid_temporal_attention"
-# What is launched. CogVideoX's norms have other vectors for text than for video.
+# What is launched.
 LAUNCHED = {
     "mini": {*ROWS, ROTARY, OVER_TIME},
     "wan2.1-t2v-1.3b": {*ROWS, ROTARY},
     "latte-1": {*ROWS, OVER_TIME},
     "opensora-1.2": {*ROWS, OVER_TIME},
-    "cogvideox-5b": {ROTARY},
+    "cogvideox-5b": {*ROWS, ROTARY},
     "ltxv-2b-0.9.8-distilled": {*ROWS, ROTARY},
-    "hunyuanvideo": {"mlxvid_modulation", ROTARY},
+    "hunyuanvideo": {*ROWS, ROTARY, TWO_STREAMS, JOINED},
 }
 CASE = Case(2, 3, 4, 6, inner=64)
 

@@ -12,6 +12,7 @@ from mlxvid.model.base import Passes, Shot, Stage
 from mlxvid.model.conditions import Conditions
 from mlxvid.model.guidance import NEGATIVE, PROMPT, Outputs
 from mlxvid.model.request import Request
+from mlxvid.model.shared_passes import passes_here
 from mlxvid.schedulers import Predict, Scheduler
 from mlxvid.schedulers.given import GivenByStrength
 
@@ -148,7 +149,7 @@ class LTXShot(Shot):
             if strengths.has_perturbed:
                 names.append(PERTURBED)
 
-            def evaluate() -> Outputs:
+            def evaluate(x: mx.array, names: Sequence[str]) -> Outputs:
                 outputs = {}
                 for name in names:
                     conditions = stage.passes[NEGATIVE if name == NEGATIVE else PROMPT]
@@ -164,7 +165,7 @@ class LTXShot(Shot):
         strengths = guidance.at(stage.scheduler.times[step].item())
         has_negative = strengths.has_negative and is_guided
         passes = 1 + has_negative + strengths.has_perturbed
-        stage.calls = passes * len(parts)
+        stage.calls = passes_here(range(passes)) * len(parts)
         return combined
 
 
