@@ -228,6 +228,7 @@ class Pipeline:
             kept_settings["latents"] = "given"
         if here is not None:
             sharing.require_agreement(here, self.model, kept_settings)
+            self.model.components.agree(here)
         given = [item.frames for item in request.placed]
         if request.video is not None:
             given.append(request.video)

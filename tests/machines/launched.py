@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import socket
@@ -55,3 +56,11 @@ def _free_ports(count: int) -> int:
             except OSError:
                 continue
         return first
+
+
+def told(folder: Path, count: int, *arguments: object) -> list[dict[str, Any]]:
+    """What each prints as a line of JSON that begins with its "rank", by that."""
+    out, err = launched(folder, count, *arguments)
+    lines = [line for line in out.splitlines() if line.startswith('{"rank"')]
+    assert len(lines) == count, out + err
+    return sorted(map(json.loads, lines), key=lambda found: found["rank"])

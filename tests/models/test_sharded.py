@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.launched import launched
+from tests.machines.launched import told
 
 SCRIPT = Path(__file__).with_name("sharded.py")
 TOLERANCE = 1e-4
@@ -20,8 +20,8 @@ TOLERANCE = 1e-4
         pytest.param(4, ["float32", "quantized", "LoRA"], id="4", marks=pytest.mark.slow),
     ],
 )
-def test_every_familys_blocks(machines, variants):
-    for each in launched(SCRIPT, machines, *variants):
+def test_every_familys_blocks(tmp_path, machines, variants):
+    for each in told(tmp_path, machines, SCRIPT, *variants):
         assert len(each["found"]) == 14 * len(variants)
         for name, found in each["found"].items():
             assert found["difference"] < TOLERANCE and found["spread"] > 0.1, name
