@@ -58,7 +58,7 @@
     for (int w = 0; w < W; w++) {
       if (first < C) {
         const float scaled = (value[r][w] - mean) * factor * (float(OFFSET) + float(scale[vector + first + w]));
-        out[start + first + w] = T(scaled + float(shift[vector + first + w]));
+        out[start + first + w] = T(scaled + (SHIFTED ? float(shift[vector + first + w]) : 0.0f));
       }
     }
   }

@@ -22,7 +22,7 @@ DTYPES = (mx.float32, mx.float16, mx.bfloat16)
 
 def modulated(
     x: mx.array,
-    shift: mx.array,
+    shift: mx.array | None,
     scale: mx.array,
     eps: float,
     *,
@@ -30,15 +30,15 @@ def modulated(
     offset: int = 1,
     front: int = 0,
 ) -> mx.array:
-    """A norm of x [..., C] over its channels, times (offset + scale), and shift added, in x's type.
+    """A norm of x [..., C] over its channels, times (offset + scale), and shift added if there is
+    one, in x's type.
 
     shift, scale: a vector for all, [C], or as many axes as x has and one for each of its first axes
     or for all, such as [B, 1, C]. centred: layer norm, else RMS norm (adaLN, arXiv:2212.09748).
     front: of x [B, N, C], the first rows of each item that have vectors of their own; all are then
     [B or 1, 2, C], the second for those rows.
     """
-    refused = off_reason() or refusal(x, shift, scale, front=front)
-    if refused:
+    if off_reason() or refusal(x, *vectors_of(shift, scale), front=front):
         return plain_modulated(x, shift, scale, eps, centred, offset, front)
     (out,) = launch(x, None, None, shift, scale, eps, centred, offset, front)
     return out
@@ -48,7 +48,7 @@ def added_and_modulated(
     x: mx.array,
     change: mx.array,
     gate: mx.array | None,
-    shift: mx.array,
+    shift: mx.array | None,
     scale: mx.array,
     eps: float,
     *,
@@ -57,12 +57,17 @@ def added_and_modulated(
     front: int = 0,
 ) -> tuple[mx.array, mx.array]:
     """x + change, or x + change * gate, and :func:`modulated` of that."""
-    vectors = [shift, scale] if gate is None else [shift, scale, gate]
-    if off_reason() or refusal(x, *vectors, front=front) or change.dtype != x.dtype:
+    refused = off_reason() or refusal(x, *vectors_of(shift, scale, gate), front=front)
+    if refused or change.dtype != x.dtype:
         total = x + change if gate is None else gated(x, change, gate, front)
         return total, plain_modulated(total, shift, scale, eps, centred, offset, front)
     total, out = launch(x, change, gate, shift, scale, eps, centred, offset, front)
     return total, out
+
+
+def vectors_of(*vectors: mx.array | None) -> list[mx.array]:
+    """The vectors that there are."""
+    return [vector for vector in vectors if vector is not None]
 
 
 def refusal(x: mx.array, *vectors: mx.array, front: int = 0) -> str | None:
@@ -127,7 +132,7 @@ def launch(
     x: mx.array,
     change: mx.array | None,
     gate: mx.array | None,
-    shift: mx.array,
+    shift: mx.array | None,
     scale: mx.array,
     eps: float,
     centred: bool,
@@ -136,20 +141,28 @@ def launch(
 ) -> list[mx.array]:
     """Run the kernel; the sum comes first where there is a change."""
     channels = x.shape[-1]
-    count = math.prod(shift.shape[:-1])
-    rows = repeats(x.shape, shift.shape, front)
+    count = math.prod(scale.shape[:-1])
+    rows = repeats(x.shape, scale.shape, front)
     simds = min(MOST_SIMDS, -(-channels // (32 * CHUNK)))
-    added = [] if change is None else [change, shift if gate is None else gate]
+    added = [] if change is None else [change, scale if gate is None else gate]
     counts = [mx.array(number, mx.int32) for number in (rows, count, front)]
     outputs = 1 if change is None else 2
     return _kernel(mx.fast.metal_kernel, change is not None)(
-        inputs=[x, *added, shift, scale, mx.array(eps, mx.float32), *counts],
+        inputs=[
+            x,
+            *added,
+            scale if shift is None else shift,
+            scale,
+            mx.array(eps, mx.float32),
+            *counts,
+        ],
         template=[
             ("T", x.dtype),
             ("C", channels),
             ("SIMDS", simds),
             ("CENTRED", centred),
             ("GATED", gate is not None),
+            ("SHIFTED", shift is not None),
             ("OFFSET", offset),
             ("KINDS", 2 if front else 1),
         ],

@@ -73,18 +73,21 @@ def _gated(x: mx.array, change: mx.array, gate: mx.array) -> mx.array:
 
 def plain_modulated(
     x: mx.array,
-    shift: mx.array,
+    shift: mx.array | None,
     scale: mx.array,
     eps: float,
     centred: bool = True,
     offset: int = 1,
     front: int = 0,
 ) -> mx.array:
-    """A norm of x [..., C] over its channels, times (offset + scale), and shift added.
+    """A norm of x [..., C] over its channels, times (offset + scale), and shift added if there is
+    one.
 
     centred: layer norm, else RMS norm. Computed in the widest of the three types, returned in x's.
     front: as in :func:`gated`.
     """
+    if shift is None:
+        shift = mx.zeros_like(scale)
     if not centred and not front:
         return _rms_modulated(x, shift, scale, eps, offset)
     # Not compiled: on the CPU, where the norm is made of its parts, that would hold more.

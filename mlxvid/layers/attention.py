@@ -8,7 +8,7 @@ from collections.abc import Callable
 import mlx.core as mx
 import mlx.nn as nn
 
-from mlxvid.kernels import Rotary, normed_rotated, temporal_attention
+from mlxvid.kernels import Rotary, attends_over, normed_rotated, temporal_attention
 
 from . import bounds, processor
 from .processor import gelu_approx
@@ -72,6 +72,9 @@ class Attention(nn.Module):
 
     def __call__(self, x: mx.array, rope: Rotary, mask: mx.array | None = None) -> mx.array:
         b, n, _ = x.shape
+        if mask is None and attends_over(n, self.head_dim):
+            # A small frame's tokens are as few as the frames of a clip.
+            return self.over_time(x[:, :, None], rope)[:, :, 0]
         qkv = bounds.linear(self.qkv, x)
         q, k, v = qkv.reshape(b, n, 3, -1, self.head_dim).transpose(2, 0, 1, 3, 4)
         q = normed_rotated(q, self.norm_q.weight, rope, self.norm_q.eps)

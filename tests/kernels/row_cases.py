@@ -30,7 +30,7 @@ class Modulation:
     x: mx.array
     change: mx.array | None
     gate: mx.array | None
-    shift: mx.array
+    shift: mx.array | None
     scale: mx.array
     eps: float = 1e-5
     centred: bool = True
@@ -67,7 +67,9 @@ class Modulation:
         mean = total.mean(-1, keepdims=True) if self.centred else 0.0
         variance = ((total - mean) ** 2).mean(-1, keepdims=True)
         normed = (total - mean) / np.sqrt(variance + self.eps)
-        expected = normed * (self.offset + self.of_rows(self.scale)) + self.of_rows(self.shift)
+        expected = normed * (self.offset + self.of_rows(self.scale))
+        if self.shift is not None:
+            expected = expected + self.of_rows(self.shift)
         check(outs[-1], expected, self.x.dtype)
 
 
@@ -77,6 +79,7 @@ def modulation(
     dtype: mx.Dtype = mx.float32,
     added: str = "",
     vector_dtype: mx.Dtype = mx.float32,
+    shifted: bool = True,
     **options,
 ) -> Modulation:
     """added: "change" or "gated change"."""
@@ -84,7 +87,7 @@ def modulation(
         drawn(*shape, seed=0, dtype=dtype, mean=0.7),
         drawn(*shape, seed=1, dtype=dtype) if added else None,
         drawn(*vectors, seed=2, dtype=vector_dtype) if "gated" in added else None,
-        drawn(*vectors, seed=3, dtype=vector_dtype),
+        drawn(*vectors, seed=3, dtype=vector_dtype) if shifted else None,
         drawn(*vectors, seed=4, dtype=vector_dtype),
         **options,
     )

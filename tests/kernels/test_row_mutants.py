@@ -31,6 +31,7 @@ CASES: dict[str, Callable[[], Any]] = {
     "layer": lambda: row_cases.heads((2, 3, 2, 72), "layer"),
     "front": lambda: row_cases.modulation((2, 5, 132), (2, 2, 132), added="gated change", front=2),
     "more": lambda: row_cases.heads((2, 3, 2, 64), "heads", more=2),
+    "no shift": lambda: row_cases.modulation((2, 3, 132), (132,), shifted=False),
     "joined": lambda: row_cases.joined((2, 3), 12, 24),
 }
 
@@ -105,14 +106,15 @@ JOINED = [
 KERNELS = [*MODULATION, *NORM_ROTARY, *MORE, *JOINED]
 LAUNCH = [
     (modulation, "one row short", "x.size // channels, 1)", "x.size // channels - 1, 1)", "alone"),
-    (modulation, "one vector for all", "math.prod(shift.shape[:-1])", "1", "frames"),
+    (modulation, "one vector for all", "math.prod(scale.shape[:-1])", "1", "frames"),
     (
         modulation,
         "rows of the first axis",
-        "repeats(x.shape, shift.shape, front)\n",
+        "repeats(x.shape, scale.shape, front)\n",
         "1\n",
         "alone",
     ),
+    (modulation, "a shift where none is", "shift is not None", "True", "no shift"),
     (modulation, "the gate forgotten", "gate is not None", "gate is None", "frames"),
     (norm_rotary, "one token short", "b * n, 1)", "b * n - 1, 1)", "row"),
     (norm_rotary, "a norm of each head", "weight.size == channels else 2", "True else 2", "row"),

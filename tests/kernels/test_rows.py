@@ -32,6 +32,9 @@ MODULATIONS = {
     "a weight": lambda: row_cases.modulation(
         (1, 6, 1536), (1, 1, 1536), mx.bfloat16, "gated change", offset=0
     ),
+    "no shift": lambda: row_cases.modulation(
+        (2, 3, 192), (1, 1, 192), added="gated change", centred=False, offset=0, shifted=False
+    ),
     "wide, strong eps": lambda: row_cases.modulation(
         (1, 2, 5120), (1, 1, 5120), mx.float16, eps=0.7
     ),

@@ -62,13 +62,14 @@ class Block(nn.Module):
         else:
             h = self.attn1(h.reshape(b * t, s, c), ropes["space"])
         h = h.reshape(b, t, s, c)
-        if mode == "spatial":
-            x = gated(x, h, gate1)
-        else:
+        gate = gate1
+        if mode != "spatial":
             x, h = added_and_modulated(x, h, gate1, shift_t, scale_t, EPS)
-            x = gated(x, self.attn_temporal.over_time(h, ropes["time"]), gate_t)
-        tokens = self.norm2(x).reshape(b, t * s, c)
-        h = self.attn2(tokens, text, mask).reshape(b, t, s, c)
+            h = self.attn_temporal.over_time(h, ropes["time"])
+            gate = gate_t
+        weight = mx.broadcast_to(self.norm2.weight, gate.shape)
+        x, h = added_and_modulated(x, h, gate, None, weight, EPS, centred=False, offset=0)
+        h = self.attn2(h.reshape(b, t * s, c), text, mask).reshape(b, t, s, c)
         x, h = added_and_modulated(x, h, None, shift3, scale3, EPS)
         return gated(x, self.ff(h), gate3)
 
