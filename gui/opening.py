@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QMimeData, QObject, Qt, Signal
-from PySide6.QtGui import QDropEvent, QGuiApplication, QImage
+from PySide6.QtGui import QDropEvent, QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from mlxvid.errors import MlxvidError
 from mlxvid.gui.compose.panel import ComposePanel
-from mlxvid.gui.core.drops import Opened, files_in, is_film, keep_picture, looked_at
+from mlxvid.gui.core.drops import Opened, files_in, is_film, keep_picture, looked_at, pixels_in
 from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.tasks import Task, Tasks
@@ -82,8 +82,7 @@ class Opening(QObject):
             elif len(files) > 1:
                 left = f"Only {files[0].name} is opened, the first of {len(files)} files"
                 self.message.emit(f"{left}: open the others one by one.")
-        elif mime.hasImage():
-            image = QImage(mime.imageData())
+        elif (image := pixels_in(mime)) is not None:
             self._tasks.run(
                 lambda task: looked_at(keep_picture(image)),
                 done=self._take,
@@ -91,8 +90,8 @@ class Opening(QObject):
             )
 
     def _take(self, task: Task, opened: Opened) -> None:
-        if opened.picture:
-            self._compose.set_start_image(opened.path)
+        if opened.picture is not None:
+            self._compose.set_start_image(opened.path, opened.picture)
             return
         self._stage.open(opened.path)
         if not opened.settings:

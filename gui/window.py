@@ -331,6 +331,8 @@ class Window(QMainWindow):
         self.welcome.stop()
         self.client.shutdown()
         self.tools.shutdown()
+        self.exports.job.shutdown()
+        self.side_by_side.takes.exporter.shutdown()
         self.stage.player.close()
         self.stage.compare.close()
         super().closeEvent(event)

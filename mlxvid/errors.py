@@ -56,6 +56,8 @@ class MlxvidError(Exception):
     """Where `resume` makes the clip of these latents: the message without how to do that, as one
     sentence.
     """
+    shared = False
+    """Whether every machine of a run raises it, so that the first one alone has to tell it."""
 
     @property
     def setting(self) -> str | None:
@@ -86,6 +88,10 @@ class DoesNotFitError(MlxvidError, ValueError):
 
 class GpuError(MlxvidError, OSError):
     """The GPU failed, or the system stopped it; the message says what helps."""
+
+
+class MachinesError(MlxvidError, OSError):
+    """Machines that are to share a run differ, or one of them is lost."""
 
 
 class DegenerateClipError(MlxvidError, ValueError):

@@ -6,16 +6,15 @@ import argparse
 import logging
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from . import catalog
+from . import catalog, machines
 from .cli import parser as cli
 from .cli.asked import (
     Asked,
     check_preset,
+    earlier_run,
     interrupted,
-    is_latents,
-    left_behind,
     only,
     refuse_settings,
     say_preset,
@@ -23,11 +22,12 @@ from .cli.asked import (
 )
 from .cli.console import Emit, console
 from .cli.generate_flags import parser
+from .cli.making import Making, OnProgress, make_all
 from .cli.outputs import Take, still_free, takes_of
-from .errors import DegenerateClipError, SettingError
+from .cli.together import from_first, share, together
+from .errors import SettingError
 from .media.targets import check_writable
 from .model.settings import MAX_SEED, loading
-from .progress import Progress
 
 log = logging.getLogger("mlxvid")
 
@@ -46,17 +46,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.seconds is not None and args.frames is not None:
         raise SettingError("Give a length by `frames` or by `seconds`, not by both.")
     with console(args.progress) as (emit, on_progress):
-        left = None if args.resume is None else left_behind(args)
-        if left is not None and is_latents(left):
-            args.decode_only = str(left)
-        if args.decode_only is not None:
-            decode_only(args, emit, on_progress)
-            return 0
-        asked = settings_of(args) if left is None else interrupted(left)
-        _check_count(args.count, asked)
-        takes = takes_of(args.output, asked.prompts, args.count)
-        make_all(asked, takes, args, emit, on_progress)
+        _make(args, emit, on_progress)
     return 0
+
+
+def _make(args: argparse.Namespace, emit: Emit, on_progress: OnProgress) -> None:
+    with together():
+        earlier = from_first(lambda: earlier_run(args))
+        if args.decode_only is None:
+            args.decode_only = earlier.get("decode_only")
+        if args.decode_only is None:
+            asked = interrupted(**earlier) if earlier else settings_of(args)
+            _check_count(args.count, asked)
+            takes = takes_of(args.output, asked.prompts, args.count)
+            making = prepared(asked, takes, args, emit, on_progress)
+    if args.decode_only is None:
+        make_all(making, emit, on_progress)
+    elif machines.is_first():
+        decode_only(args, emit, on_progress)
 
 
 def _check_count(count: int, asked: Asked) -> None:
@@ -80,9 +87,7 @@ def _serve(args: argparse.Namespace) -> int:
     return serve(sys.stdin, getattr(sys.stdout, "stream", sys.stdout))
 
 
-def decode_only(
-    args: argparse.Namespace, emit: Emit, on_progress: Callable[[Progress], None]
-) -> None:
+def decode_only(args: argparse.Namespace, emit: Emit, on_progress: OnProgress) -> None:
     """Decode and save the latents that a failed run kept."""
     from . import load
     from .run.jobs import check_targets, save
@@ -105,25 +110,24 @@ def decode_only(
     emit("saved", path=target, seed=settings.get("seed"), seconds=seconds, settings=settings)
 
 
-def make_all(
+def prepared(
     asked: Asked,
     takes: Sequence[Take],
     args: argparse.Namespace,
     emit: Emit,
-    on_progress: Callable[[Progress], None],
-) -> None:
-    """Load the model once and make the clips; one that comes out broken doesn't cost the others.
-
-    Raises :class:`DegenerateClipError` at the end where any did.
+    on_progress: OnProgress,
+) -> Making:
+    """The clips to make, with the model loaded; checked before anything is downloaded, as far as
+    that can be.
     """
     from . import load
-    from .run.jobs import check_targets, known_card, require_fit, save, with_length
+    from .run.jobs import check_targets, known_card, require_fit, with_length
     from .run.repeat import note_commit
 
     to_load = asked.to_load
     to_make = asked.to_make
-    targets = [take.target for take in takes]
     overwrite = not args.no_overwrite
+    targets = [take.target for take in takes] if machines.is_first() else []
     check_targets(targets, {**to_load, **to_make}, asked.source, overwrite)
     card = known_card(to_load)
     if card is not None:  # checked before anything is downloaded
@@ -140,32 +144,8 @@ def make_all(
     to_make = with_length(to_make, args.seconds, pipe.model.card, targets)
     if card is None and not args.force:
         require_fit(pipe.model.card, to_load, to_make)
-    failed = []
-    for number, take in enumerate(takes, 1):
-        if len(takes) > 1:
-            log.info("Clip %d of %d: %s", number, len(takes), take.prompt)
-        start = time.monotonic()
-        settings = {**to_make, "prompt": take.prompt}
-        if "seed" in settings:
-            settings["seed"] += take.seed_step
-        try:
-            clip = pipe.generate(**settings, on_progress=on_progress)
-        except DegenerateClipError as error:
-            if len(takes) == 1:
-                raise
-            log.error("Clip %d of %d failed. %s", number, len(takes), error)
-            failed.append(str(number))
-            continue
-        target = still_free(take)
-        save(clip, target, on_progress, metadata=not args.no_metadata, overwrite=overwrite)
-        took = round(time.monotonic() - start, 2)
-        seed = clip.settings["seed"]
-        emit("saved", path=target, seed=seed, seconds=took, settings=clip.settings)
-    if failed:
-        raise DegenerateClipError(
-            f"Of {len(takes)} clips, these failed: {', '.join(failed)}; the notes above say why, "
-            "and the others are saved."
-        )
+    share(args.parallel, len(takes), pipe.model.card, to_make)
+    return Making(pipe, to_make, takes, metadata=not args.no_metadata, overwrite=overwrite)
 
 
 if __name__ == "__main__":

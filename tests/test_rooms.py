@@ -17,8 +17,8 @@ PACKAGE = "mlxvid"
 # Top to bottom. A module imports from its own room and from the levels below it.
 COMMANDS = {"generate", "plan", "worker", "doctor", "hub.__main__"}
 EVERYONE = {
-    *("progress", "paths", "errors", "in_use", "json_files", "version", "macos", "metal_errors"),
-    *("_blas", "_before_mlx", "_starting"),
+    *("progress", "paths", "errors", "in_use", "json_files", "version", "machines"),
+    *("macos", "metal_errors", "_blas", "_before_mlx", "_starting"),
 }
 LEVELS: list[set[str]] = [
     COMMANDS,

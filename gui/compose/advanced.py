@@ -25,10 +25,12 @@ class AdvancedBox(QWidget):
     """Sampler, attention, shift, weights, and every setting without a field of its own elsewhere.
 
     Others' fields come first in it: it is filled by :meth:`hold`. changed: a field holds another
-    value. preset: the settings of a preset that was chosen. message: why a file can't be taken.
+    value. read: a file was read. preset: the settings of a preset that was chosen. message: why a
+    file can't be taken.
     """
 
     changed = Signal()
+    read = Signal()
     preset = Signal(dict)
     message = Signal(str)
 
@@ -89,6 +91,7 @@ class AdvancedBox(QWidget):
             combo.activated.connect(self.changed)
         self.force.toggled.connect(self.changed)
         self.presets.activated.connect(self._take_preset)
+        self.generated.read.connect(self.read)
         self.generated.message.connect(self.message)
 
     def hold(self, parts: Sequence[QWidget]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QFrame,
@@ -20,10 +20,10 @@ from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.widgets.fields import labelled, line, two_columns, whole
-from mlxvid.gui.widgets.theme import set_role
 from mlxvid.model.settings import SETTINGS
 
 from .advanced import AdvancedBox
+from .complaint import Complaint
 from .levels import LevelsBar
 from .loras import LorasBox, loras_in
 from .model_picker import ModelPicker
@@ -43,35 +43,6 @@ MAX_TAKES = 99
 _SHARED = ("prompt", "negative_prompt", "seed", "image", "last_image")
 # Pixels left and right of the fields.
 _SIDE = 16
-
-
-class Complaint(QLabel):
-    """What is wrong with the field above it; hidden where nothing is."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setWordWrap(True)
-        self.setObjectName("complaint")
-        self.setAccessibleName("What is wrong")
-        set_role(self, "danger")
-        self._new = False
-        self.hide()
-
-    def say(self, text: str) -> None:
-        """Show a sentence."""
-        self.setText(text)
-        self.setAccessibleDescription(text)
-        self.show()
-        self._new = True
-        QTimer.singleShot(0, self._age)
-
-    def withdraw(self) -> None:
-        """It no longer holds; one of this very moment stays, since refusing changes fields, too."""
-        if not self._new:
-            self.hide()
-
-    def _age(self) -> None:
-        self._new = False
 
 
 class ComposeForm(QWidget):

@@ -52,10 +52,11 @@ HAND_MADE = frozenset(
 class GeneratedBox(QWidget):
     """Two columns of fields, of which the chosen model's are shown.
 
-    changed: one holds another value. message: why a file can't be taken.
+    changed: one holds another value. read: a file was read. message: why one can't be taken.
     """
 
     changed = Signal()
+    read = Signal()
     message = Signal(str)
 
     def __init__(self) -> None:
@@ -69,6 +70,7 @@ class GeneratedBox(QWidget):
             field = make_field(setting)
             field.setParent(self)  # at once, so that the Tab key goes through them in this order
             field.changed.connect(self.changed)
+            field.read.connect(self.read)
             field.message.connect(self.message)
             self._fields[setting.name] = field
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QAbstractSpinBox, QApplication, QWidget
 
-from mlxvid.gui.core.choices import Choice, Choices
+from mlxvid.gui.core.choices import Choices
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.jobs import Job
 from mlxvid.gui.core.messages import shown
@@ -20,30 +20,23 @@ from mlxvid.run.repeat import changes
 from .checks import obstacle
 from .commands import ReplaceFields
 from .editing import Editing
-from .form import ComposeForm
-from .levels import at_level
-from .picture_shape import PictureShape
-from .summary import summary
+from .following import FollowingForm
+from .wells import PictureWell
 
-# The plan follows this many milliseconds after the last change.
-_SETTLE = 60
 # Kinds of settings that belong to one clip: a clip that goes on from it doesn't take them over.
 _FILE_KINDS = ("picture", "clip", "keyframes")
 
 
-class ComposePanel(ComposeForm):
+class ComposePanel(FollowingForm):
     """Composes jobs.
 
     submit: jobs for the queue. replaced: a command that brings back what was in the fields. edited:
-    a job of the queue, and its new settings. message: a sentence for the user. model_chosen: the
-    name of the model, whenever another is chosen.
+    a job of the queue, and its new settings.
     """
 
     submit = Signal(list)
     replaced = Signal(object)
     edited = Signal(object, dict)
-    message = Signal(str)
-    model_chosen = Signal(str)
 
     def __init__(
         self,
@@ -54,14 +47,9 @@ class ComposePanel(ComposeForm):
     ):
         super().__init__(database, choices, preferences, parent)
         self._database = database
-        self._choices = choices
         self._preferences = preferences
         self._editing = Editing()
-        self._filling = False
-        self._by_model: dict[str, dict[str, Any]] = {}  # the settings last used with each model
-        self._name = ""
-        self._shape = PictureShape(self.size_box, self.pictures)
-        self._timer = QTimer(self, singleShot=True, interval=_SETTLE)
+        self._is_waiting = False  # for pictures to be read, to generate then
         self._connect()
         self._show_editing()
         self._load_history()
@@ -81,10 +69,10 @@ class ComposePanel(ComposeForm):
             self.seed.set_locked(True)
         self.prompt.setFocus()
 
-    def set_start_image(self, path: Path) -> None:
+    def set_start_image(self, path: Path, thumbnail: QImage | None = None) -> None:
         """Begin with this picture, if the chosen model can."""
         if self.picker.value().takes("image"):
-            self.pictures.set_start(path)
+            self.pictures.set_start(path, thumbnail)
         else:
             title = self.picker.value().title
             self.message.emit(f"{title} takes no first picture: choose a model that does.")
@@ -141,9 +129,12 @@ class ComposePanel(ComposeForm):
         return _without_files(self.particular())
 
     def generate(self) -> None:
-        """Hand over jobs for the clips that are asked for, or say what is missing."""
+        """Hand over jobs for the clips that are asked for, or say what is missing; once all
+        pictures are read.
+        """
         self._commit()
-        if self._is_hindered():
+        self._is_waiting = self._reads_pictures()
+        if self._is_waiting or self._is_hindered():
             return
         settings = self.settings()
         self._database.add_prompt(settings["prompt"])
@@ -159,6 +150,18 @@ class ComposePanel(ComposeForm):
         if not self.seed.locked:
             self.seed.randomize()
         self.submit.emit(jobs)
+
+    def _reads_pictures(self) -> bool:
+        return any(well.busy for well in self.findChildren(PictureWell))
+
+    def _go_on(self) -> None:
+        """Generate, if that waited for a picture."""
+        if self._is_waiting and not self._reads_pictures():
+            self.generate()
+
+    def _give_up(self) -> None:
+        """Don't generate: what was waited for is no picture."""
+        self._is_waiting = False
 
     def _commit(self) -> None:
         """Take the number that is being typed: keys and menus don't end its field."""
@@ -177,29 +180,12 @@ class ComposePanel(ComposeForm):
             part, text = found
             if part is self.prompt:
                 part.setFocus()
-            self._complain(part, text)
+            self.complain(part, text)
             return True
         self._replan()
         if not self.plan_line.fits:
             self.message.emit(self.plan_line.text)
         return not self.plan_line.fits
-
-    def _complain(self, part: QWidget, text: str) -> None:
-        """Say what is wrong with a field beside it.
-
-        By a message where nobody sees that, or where it isn't the field that was asked.
-        """
-        if self.isVisible() and not self._filling:
-            if self.advanced.isAncestorOf(part):
-                self.advanced.set_open(True)
-            self.complaints[part].say(text)
-            # Once it has its place.
-            QTimer.singleShot(0, self.complaints[part], partial(self._reveal, part))
-        else:
-            self.message.emit(text)
-
-    def _reveal(self, part: QWidget) -> None:
-        self._area.ensureWidgetVisible(self.complaints[part])
 
     def edit(self, job: Job) -> None:
         """Show the settings of a job of the queue, to be changed; the draft comes back after it.
@@ -246,128 +232,20 @@ class ComposePanel(ComposeForm):
         }
         self._preferences.remember("compose", state)
 
-    # --- following the model ----------------------------------------------------------------------
+    # --- state ------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
         self.button.clicked.connect(self.generate)
         self._stop_button.clicked.connect(self.stop_editing)
-        self.plan_line.apply.connect(self._fill)
-        self.picker.changed.connect(self._use)
-        self.advanced.preset.connect(self._fill)
-        self.loras.added.connect(self._take_recipe)
-        self.levels.chosen.connect(self._take_level)
-        self.size_box.custom.connect(self._ask_for_size)
-        self.advanced.fps.valueChanged.connect(self.length_box.set_fps)
-        self._timer.timeout.connect(self._replan)
-        for part in (self.picker, self.advanced, self.pictures, self.loras):
-            part.message.connect(partial(self._complain, part))
-            part.changed.connect(self.complaints[part].withdraw)
-        self.prompt.textChanged.connect(self.complaints[self.prompt].withdraw)
         for prompt in (self.prompt, self.negative):
             prompt.submitted.connect(self.generate)
-        for changed in (
-            self.seed.changed,
-            self.size_box.changed,
-            self.length_box.changed,
-            self.steps.valueChanged,
-            self.guidance.valueChanged,
-            self.takes.valueChanged,
-            self.advanced.changed,
-            self.pictures.changed,
-            self.loras.changed,
-        ):
-            changed.connect(self._timer.start)
+        self.planned.connect(self._dress)
+        for part in (self.pictures, self.advanced):
+            part.message.connect(self._give_up)
+            part.read.connect(self._go_on)
 
-    def _use(self, choice: Choice) -> None:
-        """Show what this model takes.
-
-        Another model begins as it was last used, or with its own defaults.
-        """
-        other = choice.name != self._name
-        if other and self._name:
-            self._by_model[self._name] = self.particular()
-        self._name = choice.name
-        self.negative_box.setVisible(choice.takes("negative_prompt"))
-        self.negative_box.set_own(choice.card.defaults.negative_prompt)
-        self._loras_row.setVisible(choice.takes("loras"))
-        self.pictures.set_takes(choice.card.takes)
-        self.piece_count.set_card(choice.card)
-        self.levels.set_choice(choice)
-        self.size_box.set_card(choice.card)
-        self.length_box.set_card(choice.card)
-        self.advanced.set_choice(choice)
-        self._fit()
-        if other:
-            self.fill_particular(self._by_model.get(choice.name, {}))
-            if not self._filling:
-                self._shape.let_go()
-            self.model_chosen.emit(choice.name)
-        self._timer.start()
-
-    def _fill(self, settings: dict[str, Any]) -> None:
-        """Put settings into the fields; without a prompt among them, the other fields stay."""
-        self._filling = True
-        self._shape.hold()
-        if "prompt" in settings:
-            self._fill_all(settings)
-        else:
-            self.fill_particular(self.particular() | settings)
-        self._filling = False
-        self._shape.let_go()
-        self._timer.start()
-
-    def _fill_all(self, settings: dict[str, Any]) -> None:
-        if not self._choose(settings.get("model", "")):
-            self.message.emit(
-                f"The model {settings.get('model')} is not among the models here: only the other "
-                "settings were taken over."
-            )
-        self.fill_particular(settings)
-        self.fill_shared(settings)
-
-    def _choose(self, name: str) -> bool:
-        if self._choices.find(name) is None and (Path(name) / "model_index.json").is_file():
-            self.picker.add_folder(Path(name))
-        return self.picker.set_name(name)
-
-    # --- plan, history and state ------------------------------------------------------------------
-
-    def _replan(self) -> None:
-        self.pictures.set_frames(self.length_box.value())
-        machine = self._choices.machine
-        choice = self.picker.value()
-        settings = self.settings()
-        self.plan_line.show_plan(settings, choice, machine, self.takes.value())
+    def _dress(self) -> None:
         self.plan_line.dress(self.button, self._editing.job is not None)
-        self.advanced.tell(summary(settings, choice.card, self.seed.locked))
-        self.levels.follow(settings)
-        self.pictures.show_fit(self.size_box)
-
-    # --- sizes ------------------------------------------------------------------------------------
-
-    def _take_level(self, level: dict[str, Any]) -> None:
-        self._fill(at_level(self.particular(), level))
-
-    def _ask_for_size(self) -> None:
-        self.advanced.set_open(True)
-        self.size_box.focus_width()
-
-    def replan(self) -> None:
-        """Update the plan soon, after a run was timed or a model was downloaded."""
-        self._timer.start()
-
-    def _take_recipe(self, lora: str) -> None:
-        """Show what a few-step LoRA is run with, where its name says so."""
-        card = self.picker.value().card
-        file = Path(lora).name
-        name = file if Path(lora).is_absolute() else lora
-        recipe = card.family.recipe([name]) if card.family.recipe else None
-        if recipe is not None and recipe.sampler in card.samplers:
-            self._fill(recipe.settings)
-            self.message.emit(
-                f"{file} is for {recipe.steps} steps: steps, guidance, sampler "
-                "and shift are set to go with it."
-            )
 
     def _load_history(self) -> None:
         self.prompt.set_history(self._database.prompts())
@@ -377,7 +255,7 @@ class ComposePanel(ComposeForm):
         editing = self._editing.job is not None
         self._banner.setVisible(editing)
         self._stop_button.setVisible(editing)
-        self.plan_line.dress(self.button, editing)
+        self._dress()
         self.takes.setEnabled(not editing)
 
     def _restore(self) -> None:

@@ -19,6 +19,7 @@ class PictureShape(QObject):
         self._is_held = False
         size_box.changed.connect(self._note_choice)
         pictures.changed.connect(self._follow)
+        pictures.read.connect(self._follow)
         pictures.shape_asked.connect(self._take)
 
     def hold(self) -> None:
@@ -28,15 +29,16 @@ class PictureShape(QObject):
     def let_go(self) -> None:
         """Settings were filled in; a clip that has a picture already keeps its size."""
         self._is_held = False
-        has_picture = self._pictures.first_size() is not None
-        self._is_free = self._size_box.has_own_shape() and not has_picture
+        self._is_free = self._size_box.has_own_shape() and not self._pictures.has_still
 
     def _note_choice(self) -> None:
         self._is_free = False
 
     def _follow(self) -> None:
-        if self._is_free and not self._is_held:
-            self._size_box.take_shape(self._pictures.first_size())
+        sides = self._pictures.first_size()
+        is_known = sides is not None or not self._pictures.has_still
+        if self._is_free and not self._is_held and is_known:
+            self._size_box.take_shape(sides)
 
     def _take(self) -> None:
         """Have the picture's shape, as was asked."""

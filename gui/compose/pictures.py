@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
 from mlxvid.gui.core.drops import is_film
@@ -28,11 +29,12 @@ _MIDDLE = 0.5
 class PicturesBox(QWidget):
     """Places for pictures and clips in rows of three.
 
-    changed: one holds another file. message: why one can't be taken. shape_asked: the clip is to
-    have the first picture's shape.
+    changed: one holds another file. read: what one holds was read. message: why one can't be taken.
+    shape_asked: the clip is to have the first picture's shape.
     """
 
     changed = Signal()
+    read = Signal()
     message = Signal(str)
     shape_asked = Signal()
 
@@ -102,16 +104,24 @@ class PicturesBox(QWidget):
             key.follow_playhead(frame)
 
     def first_size(self) -> tuple[int, int] | None:
-        """The sides of the first picture, in proportion; None where there is none."""
+        """The sides of the first picture, in proportion; None where there is none, or while it is
+        being read.
+        """
         stills = self._stills()
         return stills[0].sides if stills else None
+
+    @property
+    def has_still(self) -> bool:
+        """Whether there is a first picture, read or not."""
+        return bool(self._stills())
 
     def _stills(self) -> list[PictureWell]:
         """The wells with pictures that are given, in the order of their frames."""
         keys = sorted(self._keys, key=KeyframeBox.frame)
         given = [("image", self._start), *((key.kind, key.well) for key in keys)]
         given.append(("last_image", self._last))
-        return [well for name, well in given if name in self._takes and well.sides is not None]
+        taken = [well for name, well in given if name in self._takes]
+        return [well for well in taken if well.busy or well.sides is not None]
 
     def show_fit(self, size_box: SizeBox) -> None:
         """Show what of the pictures a clip of this size keeps."""
@@ -177,9 +187,9 @@ class PicturesBox(QWidget):
         for frame, keyframe in sorted(pictures.items()):
             self._add(Path(keyframe.source), frame, keyframe.strength)
 
-    def set_start(self, path: Path) -> None:
+    def set_start(self, path: Path, thumbnail: QImage | None = None) -> None:
         """Begin with this picture."""
-        self._start.set_path(path)
+        self._start.set_path(path, thumbnail)
 
     def set_picture(self, setting: str, path: Path) -> None:
         """End with this picture (`last_image`), or have it in between (`keyframes`)."""
@@ -195,7 +205,7 @@ class PicturesBox(QWidget):
     def choose_crop(self) -> None:
         """Have the part chosen that is kept, of the first picture for all of them."""
         stills = self._stills()
-        if stills:
+        if stills and not stills[0].busy:
             popup = CropPopup(stills[0].pixmap, self._ratio, self._focus, self)
             popup.moved.connect(self._crop)
             popup.show_at(self._fit.mapToGlobal(QPoint(0, self._fit.height() + 2)))
@@ -233,6 +243,7 @@ class PicturesBox(QWidget):
         # With a parent at once: the Tab key goes from child to child in the order of their making.
         well.setParent(self)
         well.changed.connect(self.changed)
+        well.read.connect(self.read)
         well.message.connect(self.message)
         return well
 

@@ -45,11 +45,12 @@ def number_field(setting: Setting, step: float) -> QDoubleSpinBox:
 class SettingField(QWidget):
     """A field for one setting, empty where the model's own value is taken.
 
-    changed: it holds another value. message: why a file can't be taken. The editor inside has the
-    setting's name as its objectName.
+    changed: it holds another value. read: its file was read. message: why a file can't be taken.
+    The editor inside has the setting's name as its objectName.
     """
 
     changed = Signal()
+    read = Signal()
     message = Signal(str)
 
     def __init__(self, setting: Setting, editor: QWidget, row: QWidget):
@@ -154,6 +155,7 @@ class FileField(SettingField):
         self._well = kind(setting.label, hint(setting))
         super().__init__(setting, self._well, self._well)
         self._well.changed.connect(self.changed)
+        self._well.read.connect(self.read)
         self._well.message.connect(self.message)
 
     def value(self) -> str | None:

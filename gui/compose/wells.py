@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from PySide6.QtCore import QMimeData, QRect, QSize, Qt, Signal
@@ -12,6 +14,7 @@ from PySide6.QtGui import (
     QDragLeaveEvent,
     QDropEvent,
     QGuiApplication,
+    QImage,
     QKeyEvent,
     QKeySequence,
     QPainter,
@@ -23,8 +26,17 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractButton, QFileDialog, QMenu, QSizePolicy
 
 from mlxvid.errors import MlxvidError
-from mlxvid.gui.core.drops import check_clip, files_in, is_film, picture_in, picture_thumbnail
+from mlxvid.gui.core.drops import (
+    check_clip,
+    check_no_film,
+    files_in,
+    is_film,
+    keep_picture,
+    picture_thumbnail,
+    pixels_in,
+)
 from mlxvid.gui.core.messages import shown
+from mlxvid.gui.core.tasks import Task, Tasks
 from mlxvid.gui.widgets.icons import icon, icon_side
 from mlxvid.gui.widgets.theme import ON_STAGE, colours, small_font
 
@@ -34,16 +46,27 @@ _SIDE = 60
 _ENDINGS = "*.png *.jpg *.jpeg *.heic *.heif *.webp *.avif *.bmp *.tif *.tiff *.gif"
 _FILMS = "*.mp4 *.webm *.mov *.m4v *.mkv *.avi"
 _FILTER = f"Pictures ({_ENDINGS});;All files (*)"
+# How much of the picture before is seen while another one is read.
+_FADED = 0.35
+
+
+@cache
+def _readers() -> Tasks:
+    """What reads the pictures of all wells."""
+    return Tasks(2)
 
 
 class PictureWell(QAbstractButton):
     """Holds the path of one picture, or none.
 
-    changed: it holds another. message: why something can't be taken. kind: what it holds, in words.
-    empty: the icon of a place that holds none. files: the filter of the file dialog.
+    A picture is read out of the window's thread, and the last one that was given stays. changed: it
+    holds another. read: its picture can be seen now, or never. message: why something can't be
+    taken. kind: what it holds, in words. empty: the icon of a place that holds none. files: the
+    filter of the file dialog.
     """
 
     changed = Signal()
+    read = Signal()
     message = Signal(str)
     kind = "picture"
     empty = "image"
@@ -55,6 +78,8 @@ class PictureWell(QAbstractButton):
         self._hint = hint
         self._path: Path | None = None
         self._pixmap = QPixmap()
+        self._task: Task | None = None  # which reads what was given last
+        self._before: Path | None = None  # what its picture, still shown, is of
         self._over = False  # a picture is being dragged over it
         self._crop: tuple[float, float] | None = None
         self.setAcceptDrops(True)
@@ -68,13 +93,20 @@ class PictureWell(QAbstractButton):
         return self._path
 
     @property
-    def pixmap(self) -> QPixmap:
-        """Its picture, small; a null one where it shows none."""
-        return self._pixmap
+    def busy(self) -> bool:
+        """Whether its picture is still being read."""
+        return self._task is not None
 
     @property
-    def _has_picture(self) -> bool:
-        return not self._pixmap.isNull()
+    def pixmap(self) -> QPixmap:
+        """Its picture, small; a null one where it shows none."""
+        return QPixmap() if self.busy else self._pixmap
+
+    @property
+    def sides(self) -> tuple[int, int] | None:
+        """Width and height of its picture, in proportion; None where it shows none."""
+        pixmap = self.pixmap
+        return None if pixmap.isNull() else (pixmap.width(), pixmap.height())
 
     def show_crop(self, ratio: float, focus: float) -> None:
         """Darken what a clip of this width to height doesn't keep (:func:`kept_part`)."""
@@ -82,28 +114,65 @@ class PictureWell(QAbstractButton):
             self._crop = (ratio, focus)
             self.update()
 
-    @property
-    def sides(self) -> tuple[int, int] | None:
-        """Width and height of its picture, in proportion; None where it shows none."""
-        if self._pixmap.isNull():
-            return None
-        return self._pixmap.width(), self._pixmap.height()
+    def set_path(self, path: Path | None, thumbnail: QImage | None = None) -> None:
+        """Hold this picture, or none. thumbnail: what is seen of it, where it was read already.
 
-    def set_path(self, path: Path | None) -> None:
-        """Show this picture, or none.
-
-        Where it is no picture, `message` says so and nothing changes.
+        Where it is no picture, `message` says so and what was there before stays, or comes back
+        once that shows.
         """
         try:
-            pixmap = self.thumbnail(path) if path else QPixmap()
+            has_picture = path is not None and self.check(path)
         except MlxvidError as error:
             self.message.emit(shown(error))
             return
+        if path is not None and has_picture and thumbnail is None:
+            self._begin(lambda task: (path, picture_thumbnail(path)), path)
+            return
+        self._stop()
+        self._pixmap = QPixmap() if thumbnail is None else QPixmap.fromImage(thumbnail)
+        self._hold(path)
+
+    def _hold(self, path: Path | None) -> None:
         self._path = path
-        self._pixmap = pixmap
         self._describe()
         self.update()
         self.changed.emit()
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def _begin(self, work: Callable[[Task], tuple[Path, QImage]], path: Path | None) -> None:
+        """Read a picture; `path` where it is known already."""
+        if not self.busy:
+            self._before = self._path
+        self._stop()
+        self._task = _readers().run(work, done=self._show, failed=self._refuse)
+        self._hold(path or self._before)
+
+    def _stop(self) -> None:
+        """Forget what is being read."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    def _show(self, task: Task, found: tuple[Path, QImage]) -> None:
+        if task is not self._task:
+            return
+        path, image = found
+        self._task = None
+        self._pixmap = QPixmap.fromImage(image)
+        if path == self._path:
+            self._describe()
+            self.update()
+        else:
+            self._hold(path)
+        self.read.emit()
+
+    def _refuse(self, task: Task, message: str) -> None:
+        if task is self._task:
+            self._task = None
+            self._hold(self._before)
+            self.message.emit(message)
+            self.read.emit()
 
     def choose(self) -> None:
         """Ask for a file."""
@@ -164,34 +233,30 @@ class PictureWell(QAbstractButton):
         self._receive(event.mimeData())
 
     def _receive(self, mime: QMimeData) -> bool:
-        """Take what was dropped or pasted, or say what it is instead.
+        """Take the first file that was dropped or pasted, or else the pixels.
 
         Returns False where there was nothing to take.
         """
-        try:
-            path = self.given(mime)
-        except MlxvidError as error:
-            self.message.emit(shown(error))
+        files = files_in(mime)
+        if files:
+            self.set_path(files[0])
             return True
-        if path is not None:
-            self.set_path(path)
-        return path is not None
+        image = pixels_in(mime) if self.kind == "picture" else None
+        if image is None:
+            return False
+        self._begin(lambda task: _kept(image), None)
+        return True
 
     # --- for subclasses ---------------------------------------------------------------------------
 
-    def given(self, mime: QMimeData) -> Path | None:
-        """The file that was dropped or pasted, None where there is none.
+    def check(self, path: Path) -> bool:
+        """Whether there is a picture to be read of a file.
 
-        Raises :class:`MlxvidError` for pixels that can't be kept.
+        Raises :class:`MlxvidError` for a file that is not for this place, as far as that shows at
+        once.
         """
-        return picture_in(mime)
-
-    def thumbnail(self, path: Path) -> QPixmap:
-        """A small picture of the file; a null one where there can be none.
-
-        Raises :class:`MlxvidError` for a file that is not for this place.
-        """
-        return QPixmap.fromImage(picture_thumbnail(path))
+        check_no_film(path)
+        return True
 
     # --- painting ---------------------------------------------------------------------------------
 
@@ -202,7 +267,8 @@ class PictureWell(QAbstractButton):
     def _describe(self) -> None:
         """Update what screen readers and the tooltip say."""
         self.setAccessibleName(self._name)
-        self.setAccessibleDescription(self._path.name if self._path else "none")
+        name = self._path.name if self._path else "none"
+        self.setAccessibleDescription(f"reading {name}" if self.busy else name)
         how = "Drop or paste one, or click to choose"
         self.setToolTip(f"{self._hint}\n{self._path or how}")
 
@@ -215,7 +281,7 @@ class PictureWell(QAbstractButton):
         painter.setFont(small_font(self.font()))
         line = painter.fontMetrics().height()
         caption = QRect(frame.left() + 4, frame.bottom() - line - 5, frame.width() - 8, line)
-        if not self._has_picture:
+        if self._pixmap.isNull():
             space = QRect(frame.topLeft(), QSize(frame.width(), caption.top() - frame.top() + 4))
             self._paint_icon(painter, space)
         else:
@@ -232,7 +298,7 @@ class PictureWell(QAbstractButton):
         is_solid = self._path is not None or self._over
         style = Qt.PenStyle.SolidLine if is_solid else Qt.PenStyle.DashLine
         painter.setPen(QPen(QColor(edge), 1, style))
-        painter.setBrush(QColor(look.stage if self._has_picture else look.field))
+        painter.setBrush(QColor(look.field if self._pixmap.isNull() else look.stage))
         painter.drawRoundedRect(frame, 6, 6)
 
     def _paint_icon(self, painter: QPainter, space: QRect) -> None:
@@ -249,17 +315,23 @@ class PictureWell(QAbstractButton):
         size = own.scaled(space.size(), Qt.AspectRatioMode.KeepAspectRatio)
         target = QRect(space.topLeft(), size)
         target.moveCenter(space.center())
+        painter.setOpacity(_FADED if self.busy else 1)
         painter.drawPixmap(target, self._pixmap)
-        if self._crop is not None:
+        painter.setOpacity(1)
+        if self._crop is not None and not self.busy:
             dim_rest(painter, target, kept_part(target, *self._crop))
 
     def _paint_caption(self, painter: QPainter, place: QRect) -> None:
-        """The file's name where it has no thumbnail, else the name of the well."""
+        """The file's name where it has no picture, else the name of the well."""
         look = colours(self.palette())
-        colour = ON_STAGE.text if self._has_picture else look.text if self._path else look.faint
+        colour = look.text if self._path else look.faint
+        if not self._pixmap.isNull():
+            colour = ON_STAGE.text
         painter.setPen(QColor(colour))
         name = self._name
-        if self._path and self._pixmap.isNull():
+        if self.busy:
+            name = "Reading…"
+        elif self._path and self._pixmap.isNull():
             name = self._path.name
         text = painter.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, place.width())
         painter.drawText(place, Qt.AlignmentFlag.AlignCenter, text)
@@ -280,11 +352,11 @@ class KeyframeWell(PictureWell):
         self.takes_clips = takes
         self.files = f"Pictures and clips ({_ENDINGS} {_FILMS})" if takes else _FILTER
 
-    def thumbnail(self, path: Path) -> QPixmap:
+    def check(self, path: Path) -> bool:
         if not self.takes_clips or not is_film(path):
-            return super().thumbnail(path)
+            return super().check(path)
         check_clip(path)
-        return QPixmap()
+        return False
 
 
 class ClipWell(PictureWell):
@@ -294,9 +366,12 @@ class ClipWell(PictureWell):
     empty = "film"
     files = f"Clips ({_FILMS} *.gif);;All files (*)"
 
-    def given(self, mime: QMimeData) -> Path | None:
-        return next(iter(files_in(mime)), None)
-
-    def thumbnail(self, path: Path) -> QPixmap:
+    def check(self, path: Path) -> bool:
         check_clip(path)
-        return QPixmap()
+        return False
+
+
+def _kept(image: QImage) -> tuple[Path, QImage]:
+    """Pasted pixels as a file, and what is shown of it."""
+    path = keep_picture(image)
+    return path, picture_thumbnail(path)

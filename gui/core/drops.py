@@ -32,10 +32,12 @@ _KEPT = 16
 
 @dataclass(frozen=True)
 class Opened:
-    """A file that was opened: a picture, or else a clip and its settings ({} without any)."""
+    """A file that was opened: a picture and its thumbnail, or else a clip and its settings ({}
+    without any).
+    """
 
     path: Path
-    picture: bool
+    picture: QImage | None = None
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -44,26 +46,20 @@ def files_in(mime: QMimeData) -> list[Path]:
     return [Path(url.toLocalFile()) for url in mime.urls() if url.isLocalFile()]
 
 
-def picture_in(mime: QMimeData) -> Path | None:
-    """The picture in a drop or on the clipboard: the first file, or pixels; None for neither.
-
-    Pixels are saved, so that the worker can read them. Whether a file is a picture shows when it
-    is read.
-    """
-    files = files_in(mime)
-    if files:
-        return files[0]
+def pixels_in(mime: QMimeData) -> QImage | None:
+    """The pixels in a drop or on the clipboard; None where there are none."""
     image = QImage(mime.imageData()) if mime.hasImage() else QImage()
-    return None if image.isNull() else keep_picture(image)
+    return None if image.isNull() else image
 
 
 def picture_thumbnail(path: Path, side: int = THUMBNAIL) -> QImage:
-    """A picture of at most `side` pixels; of one that was read lately it costs nothing.
+    """A picture of at most `side` pixels; of one that was read lately it costs nothing. Not for the
+    GUI thread.
 
     Read as the worker reads it: Qt's own readers take formats in which files name other files.
     Raises :class:`MediaError`, saying what the file is instead, unless it is a picture.
     """
-    _check_no_film(path)
+    check_no_film(path)
     try:
         changed = path.stat().st_mtime_ns
     except OSError:
@@ -81,7 +77,8 @@ def is_film(path: Path) -> bool:
     return path.suffix.lower() in _FILMS or path.is_dir()
 
 
-def _check_no_film(path: Path) -> None:
+def check_no_film(path: Path) -> None:
+    """Raise :class:`MediaError` for what is a video by its name."""
     if path.suffix.lower() in _FILMS:
         raise MediaError(
             f"{path.name} is a video, not a picture: open it and use one of its frames, or choose "
@@ -103,7 +100,10 @@ def check_clip(path: Path) -> None:
 
 
 def keep_picture(image: QImage) -> Path:
-    """Save pasted pixels under a name that follows from them; raises :class:`MediaError`."""
+    """Save pasted pixels under a name that follows from them. Not for the GUI thread.
+
+    Raises :class:`MediaError` where they can't be saved.
+    """
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
     QImageWriter(buffer, b"png").write(image)
@@ -122,13 +122,11 @@ def keep_picture(image: QImage) -> Path:
 def looked_at(path: Path) -> Opened:
     """What is in a file: a clip and its settings, or a picture. Not for the GUI thread.
 
-    A picture's thumbnail is read, so that it can be shown at once. Raises :class:`MediaError` for
-    anything else.
+    Raises :class:`MediaError` for anything else.
     """
     if not path.exists():
         raise MediaError(f"There is no file {path}: it may have been moved or renamed.")
     if path.suffix.lower() not in _CLIPS and not path.is_dir() and not is_animated(path):
-        picture_thumbnail(path)
-        return Opened(path, picture=True)
+        return Opened(path, picture_thumbnail(path))
     tag = read_tag(path)
-    return Opened(path, picture=False, settings=tag["settings"] if tag else {})
+    return Opened(path, settings=tag["settings"] if tag else {})

@@ -1,65 +1,17 @@
-"""Saving copies of clips, as they are or in other formats, while the window goes on."""
+"""Batches of copies, made in a process of their own while the window goes on."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from PySide6.QtCore import QObject, Signal
 
-from mlxvid.errors import CancelledError, MediaError, MlxvidError
-from mlxvid.media.clip import Clip
-from mlxvid.media.containers import too_large
-from mlxvid.media.formats import FOLDER
-from mlxvid.media.targets import check_writable, replaces, staged, unwritable
-
-from .frames import Facts, reading
-from .messages import shown
-from .recipes import ORIGINAL, Recipe
-from .tasks import Task, Tasks
-
-# Bytes that are copied between two looks at whether to go on.
-_PIECE = 8 << 20
-
-
-@dataclass(frozen=True)
-class Source:
-    """A clip to export.
-
-    frames, fps, width, height: of the whole clip. first, last: the part of it, both included; None
-    for the end.
-    """
-
-    path: Path
-    frames: int
-    fps: float
-    width: int
-    height: int
-    first: int = 0
-    last: int | None = None
-
-    @property
-    def marked(self) -> bool:
-        """Whether it is a part of the clip."""
-        return self.first > 0 or self.last is not None
-
-    @property
-    def count(self) -> int:
-        """The frames of that part."""
-        last = self.frames - 1 if self.last is None else self.last
-        return max(last - self.first + 1, 0)
-
-
-class Copy(NamedTuple):
-    """What is exported, and where it goes."""
-
-    source: Source
-    target: Path
+from .copies import Copy
+from .export_client import ExportClient, copy_request
+from .recipes import Recipe
 
 
 @dataclass(frozen=True)
@@ -80,10 +32,27 @@ class Outcome(NamedTuple):
     cancelled: bool
 
 
+@dataclass
+class _Batch:
+    """Copies by one recipe. place: of the one in work."""
+
+    copies: list[Copy]
+    recipe: Recipe
+    place: int = 0
+    saved: list[Path] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    cancelled: bool = False
+
+    @property
+    def target(self) -> Path:
+        return self.copies[self.place].target
+
+
 class Export(QObject):
     """One batch at a time; others wait.
 
-    progressed: a Progress. ended: the batch's copies, and its Outcome.
+    A copy that can't be made does not keep the others from being made. progressed: a Progress.
+    ended: the batch's copies, and its Outcome.
     """
 
     progressed = Signal(object)
@@ -91,8 +60,12 @@ class Export(QObject):
 
     def __init__(self, parent: QObject | None = None):
         super().__init__(parent)
-        self._tasks = Tasks(1, self)
-        self._batches: dict[Task, list[Copy]] = {}
+        self.client = ExportClient(self)
+        self._batches: list[_Batch] = []
+        self.client.stepped.connect(self._step)
+        self.client.exported.connect(self._keep)
+        self.client.failed.connect(self._fail)
+        self.client.cancelled.connect(self._end)
 
     @property
     def running(self) -> bool:
@@ -101,142 +74,56 @@ class Export(QObject):
     @property
     def targets(self) -> set[Path]:
         """Where the copies go that are being made, or wait."""
-        return {copy.target for batch in self._batches.values() for copy in batch}
+        return {copy.target for batch in self._batches for copy in batch.copies}
 
     def start(self, copies: Sequence[Copy], recipe: Recipe) -> None:
         """Save copies by a recipe, one after the other."""
-        task = self._tasks.task(exporting(copies, recipe))
-        task.stepped.connect(self._step)
-        task.done.connect(self._done)
-        task.failed.connect(self._fail)
-        task.ended.connect(self._end)
-        self._batches[task] = list(copies)
-        self._tasks.start(task)
+        self._batches.append(_Batch(list(copies), recipe))
+        if len(self._batches) == 1:
+            self._begin()
 
     def cancel(self) -> None:
         """Stop everything at the next frame; what was at the targets stays as it was."""
-        for task in list(self._batches):
-            task.cancel()
+        for batch in self._batches:
+            batch.cancelled = True
+        self.client.cancel()
 
-    def _step(self, task: Task, progress: Progress) -> None:
-        self.progressed.emit(progress)
+    def shutdown(self) -> None:
+        """Stop everything for good. No signal comes of it."""
+        self._batches = []
+        self.client.shutdown()
 
-    def _done(self, task: Task, outcome: Outcome) -> None:
-        self.ended.emit(self._batches.pop(task), outcome)
+    def _begin(self) -> None:
+        """Begin the copy whose turn it is, if any is left."""
+        batch = self._batches[0]
+        if batch.cancelled or batch.place == len(batch.copies):
+            self._end()
+        else:
+            self.client.send(copy_request(batch.copies[batch.place], batch.recipe))
 
-    def _fail(self, task: Task, message: str) -> None:
-        self.ended.emit(self._batches.pop(task), Outcome([], [message], False))
+    def _step(self, done: int, count: int) -> None:
+        batch = self._batches[0]
+        left = len(batch.copies) - batch.place - 1
+        self.progressed.emit(Progress(batch.target, left, done, count))
 
-    def _end(self, task: Task) -> None:
-        if task in self._batches:  # cancelled before it began
-            self.ended.emit(self._batches.pop(task), Outcome([], [], True))
+    def _keep(self) -> None:
+        batch = self._batches[0]
+        batch.saved.append(batch.target)
+        batch.place += 1
+        self._begin()
 
+    def _fail(self, message: str) -> None:
+        batch = self._batches[0]
+        batch.failures.append(message)
+        batch.place += 1
+        self._begin()
 
-def exporting(copies: Sequence[Copy], recipe: Recipe) -> Callable[[Task], Outcome]:
-    """The work of an export, which steps with Progress.
-
-    A copy that can't be made does not keep the others from being made.
-    """
-
-    def work(task: Task) -> Outcome:
-        saved: list[Path] = []
-        failures: list[str] = []
-        for place, (source, target) in enumerate(copies):
-            left = len(copies) - place - 1
-
-            def report(done: int, count: int, target: Path = target, left: int = left) -> None:
-                task.check()
-                task.step(Progress(target, left, done, count))
-
-            try:
-                _export(source, target, recipe, task.check, report)
-                saved.append(target)
-            except CancelledError:
-                return Outcome(saved, failures, True)
-            except MlxvidError as error:
-                failures.append(shown(error))
-            except MemoryError:
-                failures.append(shown(too_large(source.path)))
-        return Outcome(saved, failures, False)
-
-    return work
-
-
-def _export(
-    source: Source,
-    target: Path,
-    recipe: Recipe,
-    check: Callable[[], None],
-    report: Callable[[int, int], None],
-) -> None:
-    """Save one copy; `check` raises where that is to stop.
-
-    The settings in the file are those that made the complete clip.
-    """
-    report(0, source.count)
-    if not source.path.exists():
-        raise MediaError(f"There is no clip {source.path}: locate it in the gallery.")
-    if replaces(target) and source.path.samefile(target):
-        raise MediaError(f"{target} is the clip itself: choose another name for its copy.")
-    if recipe.form == ORIGINAL.key:
-        _copy(source.path, target, report)
-        return
-    name = str(target) if recipe.format.suffix else f"{target}/"  # a folder, whatever its name
-    check_writable(name)
-    facts, frames = _part(source, recipe, check)
-    if not frames:
-        raise MediaError(
-            f"{source.path} has no frames from {source.first} on: open it again, since it may have "
-            "been changed."
-        )
-    rate = recipe.rate(facts.fps)
-    moments = _moments(len(frames), facts.fps * recipe.speed, rate)
-    made = Clip(np.stack([frames[moment] for moment in moments]), rate, facts.settings)
-    made.save(name, report, codec=recipe.format.codec)
-
-
-def _part(
-    source: Source, recipe: Recipe, check: Callable[[], None]
-) -> tuple[Facts, list[np.ndarray]]:
-    """What a clip's file says, and the frames of the part, uint8 [H, W, 3] at the copy's size.
-
-    No more than these is in memory, however long the film is.
-    """
-    frames = []
-    stop = None if source.last is None else source.last + 1
-    with reading(source.path) as (facts, pictures):
-        own = (facts.width, facts.height)
-        size = recipe.size(*own)
-        for index, picture in enumerate(islice(pictures, stop)):
-            check()
-            if index >= source.first:
-                frames.append(picture(None if size == own else size))
-    return facts, frames
-
-
-def _moments(count: int, fps: float, rate: float) -> np.ndarray:
-    """Which of `count` frames at `fps` is shown by each frame of a copy at `rate`."""
-    frames = max(round(count * rate / fps), 1)
-    shown_at = (np.arange(frames) + 0.5) / rate
-    return np.minimum((shown_at * fps).astype(int), count - 1)
-
-
-def _copy(source: Path, target: Path, report: Callable[[int, int], None]) -> None:
-    """Copy a clip's file, or its folder of frames, as it is."""
-    files = [source]
-    if source.is_dir():
-        files = sorted(file for file in source.iterdir() if file.is_file())
-    total = max(sum(file.stat().st_size for file in files), 1)
-    done = 0
-    try:
-        with staged(target, FOLDER if source.is_dir() else target.suffix) as stage:
-            for file in files:
-                goal = stage / file.name if source.is_dir() else stage
-                with open(file, "rb") as reader, open(goal, "wb") as writer:
-                    while piece := reader.read(_PIECE):
-                        writer.write(piece)
-                        done += len(piece)
-                        report(done, total)
-                os.utime(goal, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns))
-    except OSError as error:
-        raise unwritable(target, error) from error
+    def _end(self) -> None:
+        batch = self._batches.pop(0)
+        outcome = Outcome(batch.saved, batch.failures, batch.cancelled)
+        more = bool(self._batches)
+        if not more:
+            self.client.rest()
+        self.ended.emit(batch.copies, outcome)
+        if more:
+            self._begin()

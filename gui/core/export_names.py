@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from .export import Copy, Source
+from .copies import Copy, Source
 from .recipes import ORIGINAL, Format
 
 

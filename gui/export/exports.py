@@ -8,8 +8,9 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
 from mlxvid.errors import MediaError
+from mlxvid.gui.core.copies import Copy, Source
 from mlxvid.gui.core.database import Database
-from mlxvid.gui.core.export import Copy, Export, Outcome, Source
+from mlxvid.gui.core.export import Export, Outcome
 from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.recipes import Recipe

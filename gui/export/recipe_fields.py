@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QFormLayout
 
-from mlxvid.gui.core.export import Source
+from mlxvid.gui.core.copies import Source
 from mlxvid.gui.core.recipes import FORMATS, ORIGINAL, Recipe
 from mlxvid.gui.widgets.fields import choice, pick
 

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from mlxvid.gui.core.export import Copy, Source
+from mlxvid.gui.core.copies import Copy, Source
 from mlxvid.gui.core.export_names import ending, free_copies, free_name, name_problem, named
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.recipes import ORIGINAL, Recipe, packed, unpacked

@@ -18,8 +18,8 @@ from PySide6.QtWidgets import (
 
 from mlxvid.errors import MediaError
 from mlxvid.gui.core.clips_table import ClipRow
+from mlxvid.gui.core.copies import Source
 from mlxvid.gui.core.database import Database
-from mlxvid.gui.core.export import Source
 from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.stills import keeping

@@ -9,7 +9,7 @@ from PySide6.QtCore import QMimeData, Qt, QTimer, QUrl, Signal
 from PySide6.QtGui import QAction, QDrag, QPixmap
 from PySide6.QtWidgets import QWidget
 
-from mlxvid.gui.core.export import Source
+from mlxvid.gui.core.copies import Source
 from mlxvid.gui.core.reel import image_of
 from mlxvid.gui.core.stills import picking
 from mlxvid.gui.core.tasks import Task

@@ -18,17 +18,18 @@ from PySide6.QtWidgets import (
 
 from mlxvid.gui.core.clips_table import ClipRow
 from mlxvid.gui.core.database import Database
+from mlxvid.gui.core.export_client import ExportClient, sheet_request
 from mlxvid.gui.core.frames import BUDGET
 from mlxvid.gui.core.in_step import InStep
 from mlxvid.gui.core.playhead import Playhead
 from mlxvid.gui.core.reel import Reel
-from mlxvid.gui.core.tasks import Task, Tasks
+from mlxvid.gui.core.tasks import Tasks
 from mlxvid.gui.widgets.actions import action_button
 from mlxvid.gui.widgets.elided import DOT, FactsLabel
 from mlxvid.gui.widgets.icons import icon
 
 from .canvas import TakesCanvas
-from .export import exporting_sheet
+from .export import sheet_clip
 from .sheet import Sheet, sheet_of
 
 # Clips that are shown at once: more share too little memory and screen.
@@ -55,7 +56,8 @@ class TakesPanel(QWidget):
         self._reels: list[Reel] = []
         self._step: InStep | None = None
         self._rejected: set[int] = set()  # the ids of clips
-        self._export: Task | None = None
+        self._exported: Path | None = None  # what is being saved
+        self.exporter = ExportClient(self)
         self.playhead = Playhead(parent=self)
         self.canvas = TakesCanvas()
         self._make_actions()
@@ -66,6 +68,10 @@ class TakesPanel(QWidget):
         self.playhead.moved.connect(self._show_frame)
         self.playhead.playing_changed.connect(self._show_playing)
         database.clips_changed.connect(self._mark)
+        self.exporter.stepped.connect(self._show_export)
+        self.exporter.exported.connect(self._report_exported)
+        self.exporter.failed.connect(self._report_failed)
+        self.exporter.cancelled.connect(self._report_cancelled)
 
     def _make_actions(self) -> None:
         self.play_action = self._action(
@@ -228,8 +234,8 @@ class TakesPanel(QWidget):
 
     def ask_to_export(self) -> None:
         """Ask for a file to save all as one clip; while one is being saved, cancel that."""
-        if self._export is not None:
-            self._export.cancel()
+        if self.exporting:
+            self.exporter.cancel()
             return
         dialog = QFileDialog(self, "Export Grid", "", "Clip (*.mp4)")
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
@@ -240,33 +246,33 @@ class TakesPanel(QWidget):
 
     def export(self, target: Path) -> None:
         """Save all as one clip with labels."""
-        if self.sheet is not None and self._export is None:
-            self._export = self._tasks.run(
-                exporting_sheet(self.sheet, target, self.canvas.font()),
-                stepped=self._show_export,
-                done=self._exported,
-                failed=self._report_export,
-                ended=self._end_export,
-            )
+        if self.sheet is not None and not self.exporting:
+            self._exported = target
+            self.exporter.send(sheet_request(sheet_clip(self.sheet, self.canvas.font()), target))
 
     @property
     def exporting(self) -> bool:
-        return self._export is not None
+        return self._exported is not None
 
-    def _show_export(self, task: Task, news: tuple[int, int]) -> None:
-        done, total = news
+    def _show_export(self, done: int, total: int) -> None:
         self.export_action.setText(f"Cancel Export, {100 * done // total} %")
 
-    def _exported(self, task: Task, target: Path) -> None:
-        self.message.emit(f"The grid was saved as {target}.")
+    def _report_exported(self) -> None:
+        message = f"The grid was saved as {self._exported}."
+        self._end_export()
+        self.message.emit(message)
 
-    def _report_export(self, task: Task, message: str) -> None:
+    def _report_failed(self, message: str) -> None:
+        self._end_export()
         self.warning.emit(message)
 
-    def _end_export(self, task: Task) -> None:
-        if task.cancelled:
-            self.message.emit("The export was cancelled; nothing was saved.")
-        self._export = None
+    def _report_cancelled(self) -> None:
+        self._end_export()
+        self.message.emit("The export was cancelled; nothing was saved.")
+
+    def _end_export(self) -> None:
+        self._exported = None
+        self.exporter.rest()
         self.export_action.setText("Export…")
 
     # --- leaving ----------------------------------------------------------------------------------

@@ -122,15 +122,26 @@ def is_latents(source: Path) -> bool:
     return source.resolve().parent == latents_folder().resolve()
 
 
-def interrupted(source: Path) -> Asked:
-    """What the interrupted run whose checkpoint is at `source` loaded and made."""
+def earlier_run(args: argparse.Namespace) -> Settings:
+    """What --resume goes on with, JSON-able: {} without it, the kept latents as "decode_only", or
+    the settings that a run has "made" and the "source" that they are in.
+    """
     from mlxvid.run import checkpoint
 
-    made = checkpoint.run_settings(source)
-    kept = repeatable(made, str(source))
-    require_same(kept, made, str(source))
+    if args.resume is None:
+        return {}
+    left = left_behind(args)
+    if is_latents(left):
+        return {"decode_only": str(left)}
+    return {"made": checkpoint.run_settings(left), "source": str(left)}
+
+
+def interrupted(made: Settings, source: str) -> Asked:
+    """What the interrupted run whose checkpoint is at `source` loaded and made."""
+    kept = repeatable(made, source)
+    require_same(kept, made, source)
     to_make = {**only(kept, making()), "resume": True}
-    return Asked(only(kept, loading()), to_make, [kept.get("prompt", "")], made, str(source))
+    return Asked(only(kept, loading()), to_make, [kept.get("prompt", "")], made, source)
 
 
 def refuse_settings(args: argparse.Namespace, why: str) -> None:

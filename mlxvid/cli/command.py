@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import Any, Protocol
 
-from mlxvid.errors import CancelledError, MlxvidError
+from mlxvid import machines
+from mlxvid.errors import CancelledError, MachinesError, MlxvidError
 from mlxvid.progress import note_pause
 
 from .flags import spelled_as_flags
@@ -61,13 +62,17 @@ def _ended_early(error: BaseException, signals: _Signals, as_json: bool) -> int:
     """Say why the command ended; returns the exit code. Raises what is no mistake of the user's."""
     stopped = isinstance(error, (CancelledError, KeyboardInterrupt))
     latents = getattr(error, "latents_path", None)
+    lost = error if isinstance(error, MachinesError) else None
     code = EXIT_ERROR
     message = str(error)
     if stopped or signals.received is not None:
         code = EXIT_SIGNAL + (signals.received or signal.SIGINT)
         # Whatever else a signal has led to, such as an import that failed, is not the reason.
-        message = message if stopped or latents else ""
+        message = message if stopped or latents or lost else ""
         message = message or "Stopped."
+        if signals.received == signal.SIGTERM and lost is None:  # mlx.launch ends the others
+            lost = machines.lost_one()
+            message = f"{lost}. {message}" if lost else message
         facts = {"event": "cancelled"}
     else:
         facts = {"event": "error", "kind": type(error).__name__}
@@ -76,6 +81,13 @@ def _ended_early(error: BaseException, signals: _Signals, as_json: bool) -> int:
     if as_json and isinstance(error, MlxvidError):
         facts["sentence"] = message  # for programs that call settings otherwise
     message = spelled_as_flags(message)
+    if not machines.is_first():
+        # Of a lost machine only the second one tells, since that may be the first.
+        tells = machines.number() == 2 if lost else not stopped
+        if not tells or getattr(error, "shared", False):
+            return code
+        message = f"Machine {machines.number()}: {message}"
+        as_json = False
     if as_json:
         facts["message"] = message
         if latents:
@@ -195,7 +207,7 @@ def _streams() -> Iterator[LastingStream]:
             os.open(os.devnull, os.O_RDWR)
     if sys.stdin is None:
         sys.stdin = open(os.devnull)  # noqa: SIM115  as long as the process
-    output = LastingStream(_escaping(sys.stdout))
+    output = LastingStream(_escaping(sys.stdout if machines.is_first() else None))
     errors = LastingStream(_escaping(sys.stderr))
     with redirect_stdout(output), redirect_stderr(errors):  # type: ignore[type-var]
         yield output

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from mlxvid import machines
 from mlxvid.progress import Progress, ProgressBars
 
 from .flags import spelled_as_flags
@@ -22,6 +23,8 @@ def console(how: str) -> Iterator[tuple[Emit, Callable[[Progress], None]]]:
     shown in the same way.
     """
     reporter = {"bar": _Bars, "json": _Json, "none": _Quiet}[how]()
+    if not machines.is_first():
+        reporter = _Other()
     try:
         with notes(lambda text: reporter.note(spelled_as_flags(text))):
             yield reporter.event, reporter.progress
@@ -70,6 +73,17 @@ class _Quiet:
 
     def close(self) -> None:
         pass
+
+
+class _Other(_Quiet):
+    """What another machine than the first has to say: notes on clips of its own."""
+
+    def event(self, name: str, **facts: Any) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        if machines.sharing("takes"):
+            super().note(f"{machines.here().name}: {text}")
 
 
 class _Bars(_Quiet):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mlxvid import models
+from mlxvid.machines import WAYS
 from mlxvid.model.settings import SETTINGS
 
 from . import parser as cli
@@ -46,6 +47,14 @@ def parser() -> cli.Parser:
         metavar="N",
         default=1,
         help="make N clips of each prompt, with the seed and those after it",
+    )
+    how.add_argument(
+        "--parallel",
+        choices=WAYS,
+        help="what machines share that mlx.launch has started together (docs/two-macs.md): the "
+        "takes of --count (data parallel), the passes of guidance (CFG parallel), or the "
+        "network's layers, for a model that is too large for one (tensor parallel) (default: the "
+        "first of these that is enough for all)",
     )
     how.add_argument(
         "--force", action="store_true", help="begin even if the clip should not fit in memory"

@@ -1,6 +1,7 @@
   // The body: MLX writes the signature. grid: x = 32 * SIMDS lanes, y = rows of C channels. A lane owns every SIMDS * 32nd chunk of W
   // channels, which stay in registers. CHANGED: `change`, times `gate` where GATED, is added first, and the sum written too. CENTRED: a
-  // layer norm, else an RMS norm. Of the vectors [K, C] each stands for `rows` rows, in turn.
+  // layer norm, else an RMS norm. Of the vectors [K, C] each stands for `rows` rows, in turn; where KINDS is 2, each two, the second of
+  // them for the first `front` of those rows.
   constexpr int W = 4;
   constexpr int THREADS = 32 * SIMDS;
   constexpr int ROUNDS = (C + W * THREADS - 1) / (W * THREADS);
@@ -11,7 +12,8 @@
   const int group = place / 32;
   const int lane = place % 32;
   const long start = long(row) * C;
-  const long vector = long(row / rows % vectors) * C;
+  const int kind = KINDS == 2 && row % rows < front ? 1 : 0;
+  const long vector = long(row / rows % (vectors / KINDS) * KINDS + kind) * C;
 
   float value[ROUNDS][W];
   float total = 0.0f;
@@ -56,7 +58,7 @@
     for (int w = 0; w < W; w++) {
       if (first < C) {
         const float scaled = (value[r][w] - mean) * factor * (float(OFFSET) + float(scale[vector + first + w]));
-        out[start + first + w] = T(scaled + float(shift[vector + first + w]));
+        out[start + first + w] = T(scaled + (SHIFTED ? float(shift[vector + first + w]) : 0.0f));
       }
     }
   }

@@ -1,19 +1,31 @@
   // The body: MLX writes the signature. grid: x = 32 * SIMDS lanes, y = tokens (of each batch item in turn). A SIMD-group owns every
   // SIMDS-th head of its token, a lane every 32nd pair of channels, which stay in registers between the norm and the rotation.
   // NORM: 1 RMS norm of each head, 2 RMS norm over all heads, 3 layer norm of each head. HALF: channels i and i + D/2 are a pair, else
-  // 2i and 2i + 1. OWN: each head has angles of its own.
+  // 2i and 2i + 1. OWN: each head has angles of its own. MORE: the tokens of `more`, with weights of their own, come after those of x.
   constexpr int PAIRS = D / 2;
   constexpr int ROUNDS = (PAIRS + 31) / 32;
   constexpr int HEADS = (H + SIMDS - 1) / SIMDS;
   constexpr int ANGLES = OWN ? H * PAIRS : PAIRS;
   threadgroup float sums[SIMDS];
 
-  const int tokens = x_shape[1];
   const int row = thread_position_in_grid.y;
+#if MORE
+  const int tokens = x_shape[1] + more_shape[1];
   const int token = row % tokens;
+  const bool later = token >= x_shape[1];
+  const constant int64_t* strides = later ? more_strides : x_strides;
+  const device T* source = later ? more : x;
+  source += row / tokens * strides[0] + (later ? token - x_shape[1] : token) * strides[1];
+  const auto gains = later ? more_weight : weight;
+#else
+  const int tokens = x_shape[1];
+  const int token = row % tokens;
+  const constant int64_t* strides = x_strides;
+  const device T* source = x + row / tokens * strides[0] + token * strides[1];
+  const auto gains = weight;
+#endif
   const int group = thread_position_in_threadgroup.x / 32;
   const int lane = thread_position_in_threadgroup.x % 32;
-  const device T* source = x + row / tokens * x_strides[0] + token * x_strides[1];
   device T* target = out + long(row) * (H * D);
 
   float a[HEADS][ROUNDS];
@@ -28,9 +40,9 @@
       a[i][r] = 0.0f;
       b[i][r] = 0.0f;
       if (head < H && pair < PAIRS) {
-        const device T* values = source + head * x_strides[2];
-        a[i][r] = float(values[(HALF ? pair : 2 * pair) * x_strides[3]]);
-        b[i][r] = float(values[(HALF ? pair + PAIRS : 2 * pair + 1) * x_strides[3]]);
+        const device T* values = source + head * strides[2];
+        a[i][r] = float(values[(HALF ? pair : 2 * pair) * strides[3]]);
+        b[i][r] = float(values[(HALF ? pair + PAIRS : 2 * pair + 1) * strides[3]]);
       }
       all += a[i][r] * a[i][r] + b[i][r] * b[i][r];
     }
@@ -70,8 +82,8 @@
         const int first = HALF ? pair : 2 * pair;
         const int second = HALF ? pair + PAIRS : 2 * pair + 1;
         const int offset = NORM == 2 ? head * D : 0;
-        float u = (a[i][r] - mean) * factor * float(weight[offset + first]);
-        float v = (b[i][r] - mean) * factor * float(weight[offset + second]);
+        float u = (a[i][r] - mean) * factor * float(gains[offset + first]);
+        float v = (b[i][r] - mean) * factor * float(gains[offset + second]);
         if (NORM == 3) {
           u += float(bias[first]);
           v += float(bias[second]);

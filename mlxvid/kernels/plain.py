@@ -43,31 +43,68 @@ def rotate(x: mx.array, rope: Rotary) -> mx.array:
     return rotated.astype(x.dtype)
 
 
+def gated(x: mx.array, change: mx.array, gate: mx.array, front: int = 0) -> mx.array:
+    """x + change * gate, computed in the gate's type where that is wider, returned in x's.
+
+    front: of x [B, N, C], the first rows of each item that have the second of the gates
+    [B or 1, 2, C]; all others have the first.
+    """
+    if front:
+        return _gated_of_rows(x, change, gate, front)
+    return _gated(x, change, gate)
+
+
+@mx.compile
+def _gated_of_rows(x: mx.array, change: mx.array, gate: mx.array, front: int) -> mx.array:
+    return _gated(x, change, _of_rows(gate, x, front))
+
+
+def _of_rows(vectors: mx.array, x: mx.array, front: int) -> mx.array:
+    """Of two vectors for each item that of each of its rows: [B, 2, C] -> [B, N, C]."""
+    is_front = (mx.arange(x.shape[1]) < front)[:, None]
+    return mx.where(is_front, vectors[:, 1:], vectors[:, :1])
+
+
 @partial(mx.compile, shapeless=True)
-def gated(x: mx.array, change: mx.array, gate: mx.array) -> mx.array:
-    """x + change * gate, computed in the gate's type where that is wider, returned in x's."""
+def _gated(x: mx.array, change: mx.array, gate: mx.array) -> mx.array:
     wide = mx.result_type(x, gate)
     return (x.astype(wide) + change.astype(wide) * gate).astype(x.dtype)
 
 
 def plain_modulated(
     x: mx.array,
-    shift: mx.array,
+    shift: mx.array | None,
     scale: mx.array,
     eps: float,
     centred: bool = True,
     offset: int = 1,
+    front: int = 0,
 ) -> mx.array:
-    """A norm of x [..., C] over its channels, times (offset + scale), and shift added.
+    """A norm of x [..., C] over its channels, times (offset + scale), and shift added if there is
+    one.
 
     centred: layer norm, else RMS norm. Computed in the widest of the three types, returned in x's.
+    front: as in :func:`gated`.
     """
-    if not centred:
+    if shift is None:
+        shift = mx.zeros_like(scale)
+    if not centred and not front:
         return _rms_modulated(x, shift, scale, eps, offset)
     # Not compiled: on the CPU, where the norm is made of its parts, that would hold more.
     wide = x.astype(mx.result_type(x, scale))
-    normed = mx.fast.layer_norm(wide, None, None, eps)
-    return (normed * (offset + scale) + shift).astype(x.dtype)
+    norm = (
+        mx.fast.layer_norm(wide, None, None, eps) if centred else mx.fast.rms_norm(wide, None, eps)
+    )
+    if front:
+        return _modulated_of_rows(norm, shift, scale, offset, front).astype(x.dtype)
+    return (norm * (offset + scale) + shift).astype(x.dtype)
+
+
+@mx.compile
+def _modulated_of_rows(
+    normed: mx.array, shift: mx.array, scale: mx.array, offset: int, front: int
+) -> mx.array:
+    return normed * (offset + _of_rows(scale, normed, front)) + _of_rows(shift, normed, front)
 
 
 @partial(mx.compile, shapeless=True)
@@ -79,18 +116,40 @@ def _rms_modulated(
 
 
 def plain_normed_rotated(
-    x: mx.array, weight: mx.array, bias: mx.array | None, rope: Rotary, eps: float
+    x: mx.array,
+    weight: mx.array,
+    bias: mx.array | None,
+    rope: Rotary,
+    eps: float,
+    more: tuple[mx.array, mx.array] | None = None,
 ) -> mx.array:
     """x [B, N, H, D], normed, then rotated by its token's angles in float32.
 
     weight: [D], for a norm of each head, or [H*D], for one over all heads; with a bias it is a
-    layer norm, else an RMS norm. rope: tables [N, D/2] for all heads, or [N, H*D/2] for each.
+    layer norm, else an RMS norm. rope: tables [N, D/2] for all heads, or [N, H*D/2] for each. more:
+    tokens that come after those of x, and the weight of their norm.
     """
+    if more is not None:
+        n = x.shape[1]
+        before = Rotary(rope.cos[:n], rope.sin[:n], rope.pairing)
+        after = Rotary(rope.cos[n:], rope.sin[n:], rope.pairing)
+        parts = [
+            plain_normed_rotated(x, weight, bias, before, eps),
+            plain_normed_rotated(*more, bias, after, eps),
+        ]
+        return mx.concatenate(parts, axis=1)
     if bias is not None:
         x = mx.fast.layer_norm(x, weight, bias, eps)
     else:
         flat = x if weight.size == x.shape[-1] else x.reshape(*x.shape[:2], -1)
         x = mx.fast.rms_norm(flat, weight, eps).reshape(x.shape)
+    return rotated(x, rope)
+
+
+def rotated(x: mx.array, rope: Rotary) -> mx.array:
+    """x [B, N, H, D], rotated by its token's angles in float32; rope: as in
+    :func:`plain_normed_rotated`.
+    """
     # Pairs of neighbours whose heads have angles of their own rotate as those of one wide head.
     own = 2 * rope.cos.shape[-1] > x.shape[-1]
     heads = x.reshape(*x.shape[:2], 1, -1) if own else x

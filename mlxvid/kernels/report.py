@@ -21,6 +21,7 @@ def device_report() -> list[KernelStatus]:
             f"Used for fours of channels, up to {modulation.WIDEST}, and vectors for neighbouring "
             f"rows {types}"
         ),
+        "joined_gelu": f"Used for fours of channels {types}",
         "norm_rotary": f"Used for up to {norm_rotary.WIDEST} channels of all heads {types}",
     }
     return [KernelStatus(name, reason is None, reason or why) for name, why in scopes.items()]

@@ -12,7 +12,7 @@ import mlx.core as mx
 
 from .plain import Rotary, plain_temporal_attention
 from .switch import off_reason
-from .temporal_launch import launch, refusal
+from .temporal_launch import HEAD_SIZES, LONGEST, launch, refusal
 
 RotaryLike = Rotary | tuple[mx.array, mx.array] | tuple[mx.array, mx.array, str]
 
@@ -66,6 +66,13 @@ def temporal_attention_split(
     if off_reason() or refusal(q, k, v, fused_steps):
         return plain_temporal_attention(q, k, v, q_norm, k_norm, tables, scale=scale, eps=eps)
     return _with_plain_gradient(q, k, v, q_norm, k_norm, tables, scale, eps)
+
+
+def attends_over(T: int, D: int) -> bool:
+    """Whether the kernel is there for T tokens that attend to each other, in heads of D channels,
+    with norms or a rotary.
+    """
+    return off_reason() is None and T <= LONGEST and D in HEAD_SIZES
 
 
 # q, k, v, q_norm, k_norm, rope

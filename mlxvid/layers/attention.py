@@ -8,7 +8,7 @@ from collections.abc import Callable
 import mlx.core as mx
 import mlx.nn as nn
 
-from mlxvid.kernels import Rotary, normed_rotated, temporal_attention
+from mlxvid.kernels import Rotary, attends_over, normed_rotated, temporal_attention
 
 from . import bounds, processor
 from .processor import gelu_approx
@@ -71,14 +71,17 @@ class Attention(nn.Module):
         self.norm_k = nn.RMSNorm(head_dim, eps=1e-6)
 
     def __call__(self, x: mx.array, rope: Rotary, mask: mx.array | None = None) -> mx.array:
-        b, n, c = x.shape
+        b, n, _ = x.shape
+        if mask is None and attends_over(n, self.head_dim):
+            # A small frame's tokens are as few as the frames of a clip.
+            return self.over_time(x[:, :, None], rope)[:, :, 0]
         qkv = bounds.linear(self.qkv, x)
         q, k, v = qkv.reshape(b, n, 3, -1, self.head_dim).transpose(2, 0, 1, 3, 4)
         q = normed_rotated(q, self.norm_q.weight, rope, self.norm_q.eps)
         k = normed_rotated(k, self.norm_k.weight, rope, self.norm_k.eps)
         q, k, v = (heads.transpose(0, 2, 1, 3) for heads in (q, k, v))
         x = attend(q, k, v, mask)
-        return bounds.linear(self.proj, x.transpose(0, 2, 1, 3).reshape(b, n, c))
+        return bounds.linear(self.proj, x.transpose(0, 2, 1, 3).reshape(b, n, -1))
 
     def over_time(self, x: mx.array, rope: Rotary) -> mx.array:
         qkv = bounds.linear(self.qkv, x).reshape(*x.shape[:3], 3, -1, self.head_dim)
@@ -102,14 +105,14 @@ class CrossAttention(nn.Module):
         self.norm_k = nn.RMSNorm(head_dim, eps=1e-6)
 
     def __call__(self, x: mx.array, text: mx.array, mask: mx.array) -> mx.array:
-        b, n, c = x.shape
+        b, n, _ = x.shape
         length = text.shape[1]
         q = bounds.linear(self.q, x).reshape(b, n, -1, self.head_dim).transpose(0, 2, 1, 3)
         k, v = self.kv(text).reshape(b, length, 2, -1, self.head_dim).transpose(2, 0, 3, 1, 4)
         q = self.norm_q(q)
         k = self.norm_k(k)
         x = attend(q, k, v, mask)
-        return bounds.linear(self.proj, x.transpose(0, 2, 1, 3).reshape(b, n, c))
+        return bounds.linear(self.proj, x.transpose(0, 2, 1, 3).reshape(b, n, -1))
 
 
 class FeedForward(nn.Module):

@@ -15,7 +15,7 @@ import mlx.nn as nn
 # and far more than the few milliseconds that an evaluation costs.
 EVAL_OPS = 2e12
 
-Layer = Callable[[mx.array], mx.array]
+Layer = Callable[..., mx.array]
 
 Listener = Callable[[float | None], None]
 """listener(share): what is done of the network's call, 0 to 1, or None within a block."""
@@ -81,8 +81,9 @@ def evaluate(x: mx.array, share: float | None = None) -> None:
         listener(share)
 
 
-def in_rows(layer: Layer, x: mx.array, row_ops: float) -> mx.array:
-    """layer(x) for x [..., C], in as many parts of its rows as keep each within the bound.
+def in_rows(layer: Layer, x: mx.array, row_ops: float, *others: mx.array) -> mx.array:
+    """layer(x, *others) for arrays [..., C] of as many rows, in as many parts of these as keep each
+    within the bound.
 
     layer: works on each row alone, such as a linear layer or a feed-forward. row_ops: its
     floating-point operations a row. With more than one part, each is evaluated here.
@@ -91,12 +92,13 @@ def in_rows(layer: Layer, x: mx.array, row_ops: float) -> mx.array:
     count = math.ceil(rows * row_ops / eval_ops())
     size = math.ceil(rows / max(count, 1))
     if size >= rows:
-        return layer(x)
-    flat = x.reshape(rows, -1)
-    evaluate(flat)
+        return layer(x, *others)
+    flat = [array.reshape(rows, -1) for array in (x, *others)]
+    for array in flat:
+        evaluate(array)
     parts = []
     for start in range(0, rows, size):
-        part = layer(flat[start : start + size])
+        part = layer(*(array[start : start + size] for array in flat))
         evaluate(part)
         parts.append(part)
     return mx.concatenate(parts).reshape(*x.shape[:-1], -1)

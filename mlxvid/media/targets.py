@@ -128,6 +128,13 @@ def staged(target: Path, kind: str) -> Iterator[Path]:
         hold.release()
 
 
+def remove_leftovers(target: Path) -> None:
+    """Remove what processes that died while they wrote `target` left, as far as it lets us."""
+    real = Path(os.path.realpath(target))
+    for folder in (real, real.parent):
+        _remove_leftovers(folder)
+
+
 def _check_name(name: str) -> None:
     """Raise :class:`MediaError` for what is no name of a file or folder."""
     last = name.rstrip("/" + os.sep).rpartition(os.sep)[2].strip()

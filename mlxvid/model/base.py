@@ -17,6 +17,7 @@ import numpy as np
 from mlx.utils import tree_flatten
 
 from mlxvid.layers import bounds
+from mlxvid.machines import Machines
 from mlxvid.progress import Watch
 from mlxvid.schedulers import Scheduler
 
@@ -48,6 +49,8 @@ class Components(Protocol):
     def network(self, name: str, part: Part, watch: Watch | None = None) -> nn.Module: ...
 
     def fit(self, *names: str) -> bool: ...
+
+    def agree(self, here: Machines) -> None: ...
 
 
 class Model:

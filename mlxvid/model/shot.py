@@ -10,6 +10,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from mlxvid import machines
 from mlxvid.layers import stack
 from mlxvid.progress import Watch
 from mlxvid.schedulers import Predict, Scheduler
@@ -30,7 +31,8 @@ from .guidance import (
 from .interval import is_within
 from .passes import passes_in
 from .request import Request
-from .step_cache import CALLS, SKIPPED, EasyCache, Memory, StepCache, TeaCache
+from .shared_passes import passes_here, shared_outputs
+from .step_cache import CALLS, RESIDUAL, SKIPPED, EasyCache, Memory, StepCache, TeaCache
 
 Passes = Mapping[str, Conditions]
 """The conditions of each pass through the network, by what steers it: "negative", "prompt"."""
@@ -77,8 +79,16 @@ class Shot:
         return TeaCache(*known, self.model.card.tea.distance)
 
     def kept(self) -> dict[str, mx.array]:
-        """State and memory, to be saved with an interrupted run."""
-        return {**self.state, **{MEMORY + name: array for name, array in self.memory.items()}}
+        """State and memory, to be saved with an interrupted run; but for what the network last
+        added where machines share its passes: each of them has another part of that.
+        """
+        parted = machines.sharing("guidance") is not None
+        memory = {
+            MEMORY + name: array
+            for name, array in self.memory.items()
+            if not (parted and name.startswith(RESIDUAL))
+        }
+        return {**self.state, **memory}
 
     def restore(self, arrays: Mapping[str, mx.array]) -> None:
         """Go on with what :meth:`kept` had."""
@@ -86,6 +96,9 @@ class Shot:
         self.memory.clear()
         for name in filter(is_memory, arrays):
             self.memory[name.removeprefix(MEMORY)] = arrays[name]
+        if machines.sharing("guidance"):
+            for name in [name for name in self.memory if name.startswith(RESIDUAL)]:
+                del self.memory[name]
 
     def forget(self) -> None:
         """Let go of the memory, which is a stage's own: at the beginning of another."""
@@ -110,9 +123,7 @@ class Shot:
         latent_frames: of the latents that it is called with.
         """
         if stage.batched is None:  # once: later steps may have another network in memory
-            rows = len(stage.passes)
-            fits = rows > 1 and self.model.batched(rows, latent_frames, self.request)
-            stage.batched = fits
+            stage.batched = self._batched(len(stage.passes), latent_frames)
         request = self.request
         skipped = request.skipped_layers
         is_guided = len(stage.passes) > 1
@@ -130,16 +141,17 @@ class Shot:
             skipped = None
         passes = {name: stage.passes[name] for name in names if name in stage.passes}
         batch = stage.batch if stage.batched and len(passes) == len(stage.passes) else None
-        stage.used = len(names)
+        stage.used = passes_here(names)
         scale = self.scale(stage, step)
 
         def predict(x: mx.array, time: float, conditions: Conditions) -> mx.array:
             return self.model.predict(x, time, conditions, self.request)
 
         def guided(x: mx.array, time: float) -> mx.array:
-            def evaluate() -> Outputs:
-                outputs = outputs_of(predict, x, time, passes, batch)
-                if skipped is not None:
+            def evaluate(x: mx.array, names: Sequence[str]) -> Outputs:
+                asked = {name: row for name, row in passes.items() if name in names}
+                outputs = outputs_of(predict, x, time, asked, batch)
+                if skipped is not None and WITHOUT_LAYERS in names:
                     with stack.without(skipped.layers):
                         outputs[WITHOUT_LAYERS] = predict(x, time, passes[PROMPT])
                 return outputs
@@ -151,6 +163,14 @@ class Shot:
             return away_from_skipped(outputs, prediction, skipped.scale)
 
         return guided
+
+    def _batched(self, rows: int, latent_frames: int) -> bool:
+        """Whether all passes go through the network at once."""
+        if rows == 1 or machines.sharing("guidance"):
+            return False
+        fits = self.model.batched(rows, latent_frames, self.request)
+        here = machines.sharing("layers")
+        return fits if here is None else here.every(fits)
 
     def combined(self, outputs: Outputs, scale: float) -> mx.array:
         """One prediction of the passes' outputs, by the request's method of guidance."""
@@ -180,16 +200,27 @@ class Shot:
         x: mx.array,
         time: float,
         names: Sequence[str],
-        evaluate: Callable[[], Outputs],
+        evaluate: Callable[[mx.array, Sequence[str]], Outputs],
     ) -> Outputs:
-        """The outputs of the passes `names` for latents x at a time: those of evaluate(), unless
-        the step cache knows them.
+        """The outputs of the passes `names` for latents x at a time: those of evaluate(x, names),
+        unless the step cache knows them. Where machines share them, x is the first one's, and each
+        evaluates some of the names.
         """
+        here = machines.sharing("guidance", "layers")
+        if here is not None:  # machines of different kinds may differ by a last bit
+            x = here.from_first(x)
+
+        def outputs() -> Outputs:
+            passes = machines.sharing("guidance")
+            if passes is None:
+                return evaluate(x, names)
+            return shared_outputs(passes, names, lambda own: evaluate(x, own))
+
         if self.cache is None:
-            return evaluate()
+            return outputs()
         number, steps = stage.place(step)
         full = number < first_full(self.request.cache, steps) or number == steps - 1
-        return self.cache(x, time, names, evaluate, full)
+        return self.cache(x, time, names, outputs, full)
 
     def scale(self, stage: Stage, step: int) -> float:
         """The guidance scale of a step: the request's, but for models that change it underway."""

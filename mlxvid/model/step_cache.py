@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 import mlx.core as mx
 
+from mlxvid import machines
 from mlxvid.layers import bounds, stack
 
 from .guidance import PROMPT, Outputs
@@ -87,6 +88,9 @@ class StepCache(ABC):
         again.
         """
         error = self.memory.get(f"{PREFIX}error", mx.array(0.0)) + change
+        here = machines.sharing("guidance", "layers")
+        if here is not None:  # none leaves out what another waits for
+            error = here.from_first(error)
         bounds.evaluate(error)
         below = float(error) < self.threshold  # and not where it is no number
         self._put("error", error if below else mx.array(0.0))

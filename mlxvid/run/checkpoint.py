@@ -61,6 +61,18 @@ class RunState:
         shot = {f"shot.{name}": array for name, array in self.shot.items()}
         return {**own, **scheduler, **shot}
 
+    @staticmethod
+    def of(arrays: Mapping[str, mx.array], stage: int, step: int) -> RunState:
+        """The state whose :meth:`arrays` these are."""
+        return RunState(
+            x=arrays["x"],
+            stage=stage,
+            step=step,
+            y=arrays.get("y"),
+            scheduler=_within("scheduler.", arrays),
+            shot=_within("shot.", arrays),
+        )
+
 
 class Checkpoint:
     """The one file in which a run keeps its state, named after all that the run depends on and held
@@ -190,14 +202,7 @@ class Checkpoint:
 def _state(path: Path) -> RunState:
     arrays, metadata = load(path)
     mx.eval(arrays)
-    return RunState(
-        x=arrays["x"],
-        stage=int(metadata["stage"]),
-        step=int(metadata["step"]),
-        y=arrays.get("y"),
-        scheduler=_within("scheduler.", arrays),
-        shot=_within("shot.", arrays),
-    )
+    return RunState.of(arrays, int(metadata["stage"]), int(metadata["step"]))
 
 
 def _place(path: Path) -> tuple[int, int]:

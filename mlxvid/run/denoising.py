@@ -17,6 +17,7 @@ from .checkpoint import Checkpoint, RunState
 from .frames import Frames
 from .latents import keep_latents
 from .previews import Previews
+from .sharing import shared
 from .smaller_pieces import in_smaller_pieces
 
 
@@ -43,10 +44,13 @@ class Denoising:
         self.frames = frames
         self.previews = previews
         self.total = sum(shot.steps)
+        self.here = shared()
 
     def denoised(self, state: RunState) -> mx.array:
         """The clip's latents after the last stage. state: where to begin, or to go on."""
         self.last = state
+        if self.here is not None:  # the others would not know of steps that are made again
+            return self._from(state)
         return in_smaller_pieces(lambda: self._from(self.last))
 
     def _from(self, state: RunState) -> mx.array:
@@ -88,6 +92,9 @@ class Denoising:
                     y, x0 = stage.scheduler.step(predict, y, stage.first + step)
                     checks.check_latents(y, f"after step {where} of {self.total}")
             except DegenerateClipError as error:
+                if self.here is not None and not self.here.is_first:
+                    error.shared = True
+                    raise
                 self.checkpoint.remove()  # it would only lead here again
                 latents = stage.merged(x, before)
                 settings = {**self.settings, "steps_done": where - 1}
@@ -104,5 +111,7 @@ class Denoising:
         return stage.end(x, y)
 
     def _hand_out(self, number: int, x: mx.array) -> None:
+        if self.here is not None and not self.here.is_first:
+            return
         for pixels in self.shot.finished(number, x):
             self.frames.add(pixels)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import secrets
 from collections.abc import Callable
 from contextlib import closing
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import mlx.core as mx
 import numpy as np
@@ -21,6 +22,7 @@ import numpy as np
 from mlxvid import in_use
 from mlxvid.errors import (
     CancelledError,
+    MachinesError,
     SettingError,
     WeightsError,
 )
@@ -32,12 +34,13 @@ from mlxvid.model.settings import making
 from mlxvid.progress import STOPPED, Cancel, Progress, Watch
 from mlxvid.version import __version__
 
-from . import checks
+from . import checks, sharing
 from .checkpoint import Checkpoint, RunState, step_of
 from .complete import complete
 from .denoising import Denoising
 from .frames import Frames, OnFrames, to_uint8
 from .latents import KeptLatents, keep_latents, read_latents
+from .noise import noise_of
 from .planning import held_by
 from .previews import Previews
 from .savings import SKIPPED, skipped_facts
@@ -54,6 +57,18 @@ SMALLER = "make the clip smaller or shorter"
 CLOSE = "close other programs"
 DRAFT = "draft_decode"
 STOPPED_MIDWAY = "Stopped; what is done so far is kept, and `resume` goes on from there."
+STOPPED_THERE = "Stopped; what machine 1 has kept is there, and `resume` goes on from it."
+
+
+class _Begun(NamedTuple):
+    """A run before its first step: its request, its noise, the settings that its clip will have,
+    and the noise and given frames as arrays that its checkpoint is named after.
+    """
+
+    request: Request
+    noise: mx.array
+    settings: dict[str, Any]
+    arrays: list[np.ndarray]
 
 
 class Pipeline:
@@ -114,31 +129,22 @@ class Pipeline:
         latents are then kept, at the error's `latents_path`. :class:`DoesNotFitError` where memory
         runs out.
         """
-        request = complete(self.model.card, {"prompt": prompt, **settings})
+        watch = Watch(on_progress, cancel)
+        begun = self._begun(prompt, settings, latents)
+        request = begun.request
         if request.more.get(DRAFT):
             self._tiny.require()
-        advice = self.model.advice(prompt)
-        if advice:
-            log.warning(advice)
-        watch = Watch(on_progress, cancel)
-        noise = self._noise(request, latents)
-        kept_settings = {"mlxvid": __version__, **self.loaded, **request.settings()}
-        if self._lora_digests:
-            kept_settings["digests"] = {**request.digests, **self._lora_digests}
-        if latents is not None:
-            kept_settings["latents"] = "given"
-        given = [item.frames for item in request.placed]
-        if request.video is not None:
-            given.append(request.video)
-        if request.control is not None:
-            given.append(request.control)
-        checkpoint = Checkpoint(kept_settings, [np.array(noise), *given])
+        checkpoint = Checkpoint(begun.settings, begun.arrays)
         frames = Frames(on_frames)
-        components = self.model.components
-        held = held_by(self.model.card, request, components.dtype, components.quantize)
-        components.held = max(held.values())
         with closing(checkpoint):
             finished = checkpoint.finished() if resume else None
+            state = None
+            if finished is None:
+                state = self._state(checkpoint, resume) or RunState(begun.noise)
+            here = sharing.shared()
+            if here is not None:
+                state = sharing.state_of_first(here, state)
+            kept_settings = begun.settings
             if finished is not None:
                 result, made, kept = finished
                 if SKIPPED in made:
@@ -146,14 +152,14 @@ class Pipeline:
                 return self._decoded(
                     self.model, result, request.fps, kept_settings, watch, kept, frames
                 )
-            state = self._begun(checkpoint, resume)
+            assert state is not None
             try:
-                shot = in_smaller_pieces(lambda: self._shot(request, noise, watch))
+                shot = in_smaller_pieces(lambda: self._shot(request, begun.noise, watch))
                 shown = Previews(self.model, self._tiny)
                 if previews:
                     shown.prepare(watch)
                 run = Denoising(shot, watch, checkpoint, kept_settings, frames, shown)
-                result = run.denoised(state or RunState(noise))
+                result = run.denoised(state)
                 kept_settings = {**kept_settings, **skipped_facts(shot)}
                 mx.eval(result)  # here, where memory that runs out is told as that
                 kept = keep_latents(
@@ -163,20 +169,82 @@ class Pipeline:
                     kept = checkpoint.kept()
             except (CancelledError, KeyboardInterrupt) as stop:
                 raise type(stop)(STOPPED_MIDWAY if checkpoint.resumable else STOPPED) from None
+            except MachinesError as error:
+                raise sharing.in_words(error, checkpoint.resumable) from error
             except RuntimeError as error:
                 go_on = f"{CLOSE}, and `resume` goes on with the run"
                 remedy = go_on if checkpoint.resumable else f"{SMALLER} or {CLOSE}"
-                raise checks.in_words(error, remedy) from error
+                lost = sharing.in_words(error, checkpoint.resumable)
+                raise checks.in_words(lost, remedy) from error
             if kept.way != "resume":
                 checkpoint.remove()
             return self._decoded(shot, result, request.fps, kept_settings, watch, kept, frames)
+
+    @one_at_a_time
+    @awake()
+    def assist(self, prompt: str, *, latents: Any = None, **settings: Any) -> None:
+        """Do this machine's part of a clip that the first machine makes with :meth:`generate`,
+        where they share each step (:func:`mlxvid.machines.share`): with the same arguments. The
+        clip is made there, and nothing is kept here.
+
+        Raises what :meth:`generate` does.
+        """
+        here = sharing.shared()
+        if here is None:
+            raise SettingError("There is no machine to assist: start the program with mlx.launch.")
+        begun = self._begun(prompt, settings, latents)
+        watch = Watch(None, None)
+        state = sharing.state_of_first(here, None)
+        if state is None:
+            return
+        checkpoint = sharing.NoCheckpoint(begun.settings, ())
+        try:
+            shot = self._shot(begun.request, begun.noise, watch)
+            shown = Previews(self.model, self._tiny)
+            run = Denoising(shot, watch, checkpoint, begun.settings, Frames(None), shown)
+            mx.eval(run.denoised(state))
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(STOPPED_THERE) from None
+        except (MachinesError, RuntimeError) as error:
+            lost = sharing.in_words(error, resumable=True)
+            raise checks.in_words(lost, f"{SMALLER} or {CLOSE}") from error
+
+    def _begun(self, prompt: str, settings: dict[str, Any], latents: Any) -> _Begun:
+        """What a run is to begin with. Where machines share it, its seed is the first one's, and
+        they agree on everything.
+        """
+        here = sharing.shared()
+        if here is not None and settings.get("seed") is None:
+            settings = {**settings, "seed": here.told(secrets.randbelow(2**31))[0]}
+        request = complete(self.model.card, {"prompt": prompt, **settings})
+        advice = self.model.advice(prompt)
+        if advice:
+            log.warning(advice)
+        noise = noise_of(self.model, request, latents)
+        kept_settings = {"mlxvid": __version__, **self.loaded, **request.settings()}
+        if self._lora_digests:
+            kept_settings["digests"] = {**request.digests, **self._lora_digests}
+        if latents is not None:
+            kept_settings["latents"] = "given"
+        if here is not None:
+            sharing.require_agreement(here, self.model, kept_settings)
+            self.model.components.agree(here)
+        given = [item.frames for item in request.placed]
+        if request.video is not None:
+            given.append(request.video)
+        if request.control is not None:
+            given.append(request.control)
+        components = self.model.components
+        held = held_by(self.model.card, request, components.dtype, components.quantize)
+        components.held = max(held.values())
+        return _Begun(request, noise, kept_settings, [np.array(noise), *given])
 
     def _shot(self, request: Request, noise: mx.array, watch: Watch) -> Shot:
         shot = self.model.shot(request, noise, watch)
         shot.clip = self.model.clip_latents(request, watch)
         return shot
 
-    def _begun(self, checkpoint: Checkpoint, resume: bool) -> RunState | None:
+    def _state(self, checkpoint: Checkpoint, resume: bool) -> RunState | None:
         """The state to go on from, where that is wanted; else a line about what there is."""
         if not resume:
             places = [step_of(path) for path in checkpoint.earlier()]
@@ -259,30 +327,6 @@ class Pipeline:
         x = mx.array(frames).astype(mx.float32)[None] / 127.5 - 1
         latents = self.model.encoded(x)
         return np.concatenate([to_uint8(part) for part in self.model.decode(latents)])
-
-    def _noise(self, request: Request, latents: Any) -> mx.array:
-        """Latents [1, F, H, W, C] to begin with: the given ones, or float32 noise that depends on
-        seed and shape alone.
-        """
-        frames, height, width = self.model.latent_shape(request)
-        channels = self.model.card.geometry.channels
-        shape = (1, channels, frames, height, width)
-        if latents is None:
-            key = mx.random.key(request.seed)
-            noise = mx.random.normal(shape, dtype=mx.float32, key=key)
-            return noise.transpose(0, 2, 3, 4, 1)
-        noise = mx.array(latents)
-        layout = "[1, C, F, H, W]"
-        axes = (0, 2, 3, 4, 1)
-        if self.model.frames_first:
-            layout = "[1, F, C, H, W]"
-            shape = (1, frames, channels, height, width)
-            axes = (0, 1, 3, 4, 2)
-        if noise.shape != shape:
-            raise SettingError(
-                f"The `latents` are {tuple(noise.shape)} where this clip's are {shape} ({layout})."
-            )
-        return noise.astype(mx.float32).transpose(axes)
 
     def _decoded(
         self,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,9 +12,10 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
-from mlx.utils import tree_flatten
 
+from mlxvid import machines
 from mlxvid.errors import SettingError, WeightsError
+from mlxvid.layers.sharded import Group, shard
 from mlxvid.model.card import Card, Part
 from mlxvid.model.folder import Folder
 from mlxvid.model.machine import this_machine
@@ -23,6 +23,7 @@ from mlxvid.model.memory import RUNTIME_BYTES, loaded_weights, streamed_bytes
 from mlxvid.progress import Watch
 
 from .files import average_folder
+from .in_parts import SHARED_BYTES, evaluate, is_finite, read_in
 from .lora import Lora
 from .lora_file import open_lora, read_lora
 from .lora_layers import apply_lora
@@ -34,9 +35,6 @@ from .tensors import Tensor
 log = logging.getLogger("mlxvid")
 
 MLX_DTYPES = {"float32": mx.float32, "bfloat16": mx.bfloat16, "float16": mx.float16}
-# Weights are read in parts of this many bytes, so that a large model's loading can be watched and
-# stopped.
-LOAD_BYTES = 256 * 10**6
 # A matrix can be quantized where its rows divide into groups of this size.
 QUANTIZE_GROUP = 64
 
@@ -92,7 +90,8 @@ class Components:
         network, lazy = self._load(name, part, watch)
         if self.streams(part):
             return network
-        evaluate(network, watch if lazy else None)
+        part_bytes = None if self._group(part) is None else SHARED_BYTES
+        evaluate(network, watch if lazy else None, part_bytes)
         usual = part.used_dtype(self.dtype, half_is_slow=False)
         if part.used_dtype(self.dtype, False, self._bfloat16_is_slow) == usual:
             return network
@@ -103,6 +102,11 @@ class Components:
                 name,
             )
             return network
+        if self._group(part) is not None:  # the others may have found none
+            raise SettingError(
+                f"Some weights of {name} are too large for float16, which is faster on one of "
+                "these machines: choose the `dtype` bfloat16."
+            )
         log.warning(
             "Some weights of %s are too large for float16, which is faster on this chip: it is "
             "used in bfloat16.",
@@ -145,6 +149,12 @@ class Components:
             stored, self._family, self.dtype, self.quantize, metal, precise=self._precise
         )
         return {name: sum(types.values()) for name, types in loaded.items()}
+
+    def agree(self, here: machines.Machines) -> None:
+        """Use the weights that machines share in one type on all of them: float16 in bfloat16's
+        place where it is faster on any.
+        """
+        self._bfloat16_is_slow = not here.every(not self._bfloat16_is_slow)
 
     def _make_room(self, name: str) -> None:
         """Drop components for that one, as few as will do: encoders first, which a run is done with
@@ -201,11 +211,14 @@ class Components:
             self._expect_quantized(network, stored, arrays, config_path)
         fill(network, arrays, folder)
         bits = self.quantize if part.quantized and not stored else None
+        group = self._group(part)
         settle = partial(self._settle, network, part, bits)
         if streams:
             # One tensor at a time, so that no two are in memory as they are stored.
             read = partial(read_in, network, settle=settle, watch=None, part_bytes=0)
             stream(network, unread, read, self._dtype(part))
+        elif unread and group is not None:
+            self._read_share(network, unread, settle, watch, group)
         elif unread:
             read_in(network, unread, settle, watch)
         else:
@@ -214,7 +227,35 @@ class Components:
         if part.loras:
             for lora in self.loras:
                 apply_lora(network, read_lora(lora), lora.scale, str(lora))
+        if group is not None and not unread:
+            shard(network, group)
         return network, not unread
+
+    def _group(self, part: Part) -> Group | None:
+        """The machines that share the layers of a component, if any do."""
+        here = machines.sharing("layers") if part.stage == "denoise" else None
+        return None if here is None else here.group
+
+    def _read_share(
+        self,
+        network: nn.Module,
+        unread: dict[str, Tensor],
+        settle: Callable[[Collection[str]], None],
+        watch: Watch | None,
+        group: Group,
+    ) -> None:
+        """Read a machine's share of a network from PyTorch's files."""
+        if self.loras:
+            raise SettingError(
+                "LoRAs in a model of PyTorch's files (.bin, .pth) can't be shared in layers: "
+                "convert the model, or share the run in another way of `parallel`."
+            )
+
+        def settle_share(names: Collection[str]) -> None:
+            settle(names)
+            shard(network, group, names)
+
+        read_in(network, unread, settle_share, watch, SHARED_BYTES)
 
     def _dtype(self, part: Part) -> mx.Dtype | None:
         """The type in which a component's weights are used; None for the checkpoint's own."""
@@ -267,86 +308,3 @@ class Components:
             raise WeightsError(
                 f"{path} quantizes in a way that these weights can't be; convert the model again."
             ) from None
-
-
-def _parts(
-    items: Iterable[tuple[Any, int]], part_bytes: int | None = None
-) -> Iterator[tuple[list[Any], int]]:
-    """Items and their bytes, in order, as parts of about so many, by default :data:`LOAD_BYTES`,
-    with sizes in MB.
-    """
-    part_bytes = LOAD_BYTES if part_bytes is None else part_bytes
-    part: list[Any] = []
-    size = 0
-    for item, nbytes in items:
-        part.append(item)
-        size += nbytes
-        if size >= part_bytes:
-            yield part, math.ceil(size / 1e6)
-            part = []
-            size = 0
-    if part:
-        yield part, math.ceil(size / 1e6)
-
-
-def evaluate(network: nn.Module, watch: Watch | None) -> None:
-    """Evaluate all that a network holds, part by part: what one thread leaves lazy, another can't
-    evaluate.
-
-    Weights that MLX reads from the disk only now are the stage "load", in MB. Those of a small
-    network take no time worth reporting.
-    """
-    parameters = dict(tree_flatten(network.parameters()))
-    parts = list(_parts((array, array.nbytes) for array in parameters.values()))
-    watch = watch if len(parts) > 1 else None
-    if watch is not None:
-        watch.begin("load", sum(megabytes for _, megabytes in parts))
-    for part, megabytes in parts:
-        mx.eval(part)
-        if watch is not None:
-            watch.done(count=megabytes)
-
-
-def read_in(
-    network: nn.Module,
-    tensors: dict[str, Tensor],
-    settle: Callable[[Collection[str]], None],
-    watch: Watch | None,
-    part_bytes: int | None = None,
-) -> None:
-    """Read a network's weights from mapped files, part by part: the stage "load", in MB.
-
-    MLX can't leave these to be read when they are used. So that never more of them is in memory as
-    the files have it than one part, of `part_bytes` (default: :data:`LOAD_BYTES`), each is given
-    its place and its type in use, by settle(names), before the next is read. A class's `sanitize`
-    sees one part at a time.
-    """
-    sanitize = getattr(network, "sanitize", dict)
-    kept = []
-    # In this order the last of two names for one parameter is the same as in `sanitize` of all.
-    for name in sorted(tensors):
-        if sanitize({name: mx.zeros(tensors[name].shape)}):
-            kept.append((name, tensors[name].values.nbytes))
-    parts = list(_parts(kept, part_bytes))
-    watch = watch if len(parts) > 1 else None
-    if watch is not None:
-        watch.begin("load", sum(megabytes for _, megabytes in parts))
-    for part, megabytes in parts:
-        arrays = sanitize({name: tensors[name].read() for name in part})
-        network.load_weights(list(arrays.items()), strict=False)
-        names = set(arrays)
-        del arrays
-        settle(names)
-        stems = [name.removesuffix("weight") for name in names if name.endswith(".weight")]
-        names.update(stem + more for stem in stems for more in ("scales", "biases"))
-        parameters = dict(tree_flatten(network.parameters()))
-        mx.eval([parameters[name] for name in names if name in parameters])
-        if watch is not None:
-            watch.done(count=megabytes)
-
-
-def is_finite(network: nn.Module) -> bool:
-    """Whether all of a network's weights are numbers: none was too large for its type."""
-    weights = dict(tree_flatten(network.parameters())).values()
-    floats = [weight for weight in weights if mx.issubdtype(weight.dtype, mx.floating)]
-    return all(mx.isfinite(weight).all().item() for weight in floats)

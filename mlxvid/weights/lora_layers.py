@@ -17,6 +17,7 @@ from .lora_places import Modules, Place, nothing_fits, placed
 from .tensors import printable
 
 Tensors: TypeAlias = Mapping[str, mx.array]
+Share: TypeAlias = Callable[[nn.Module], nn.Module]
 
 
 class LoraLinear(nn.QuantizedLinear):
@@ -51,6 +52,51 @@ class LoraLinear(nn.QuantizedLinear):
         if "full" in self:
             y = y + x @ self["full"].T
         return y
+
+    def sharded(self, share: Share, by_outputs: bool) -> nn.Module:
+        """This layer with the share that a machine has of it (:mod:`mlxvid.layers.sharded`).
+
+        share: makes that of a linear layer. by_outputs: whether it has outputs, or inputs.
+        """
+        return SharedLora(self, share, by_outputs)
+
+
+class SharedLora(nn.Module):
+    """A :class:`LoraLinear` of which each of several machines has a share."""
+
+    def __init__(self, layer: LoraLinear, share: Share, by_outputs: bool):
+        super().__init__()
+        size = layer.group_size
+        base = nn.QuantizedLinear(size, 1, False, size, layer.bits, layer.mode)
+        for name in ("weight", "scales", "biases", "bias"):
+            if name in layer:
+                base[name] = layer[name]
+        self.base = share(base)
+        if "down" in layer:
+            down = _linear(layer["down"])
+            up = _linear(layer["up"])
+            self.down = down if by_outputs else share(down)
+            self.up = share(up) if by_outputs else up
+        if "full" in layer:
+            self.full = share(_linear(layer["full"]))
+
+    @property
+    def weight(self) -> mx.array:
+        return self.base.weight
+
+    def __call__(self, x: mx.array) -> mx.array:
+        y = self.base(x)
+        if "down" in self:
+            y = y + self.up(self.down(x))
+        if "full" in self:
+            y = y + self.full(x)
+        return y
+
+
+def _linear(weight: mx.array) -> nn.Linear:
+    layer = nn.Linear(1, 1, bias=False)
+    layer.weight = weight
+    return layer
 
 
 def apply_lora(network: nn.Module, tensors: Tensors, scale: float, source: str) -> str | None:

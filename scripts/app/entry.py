@@ -19,6 +19,7 @@ COMMANDS = {
     "mlxvid.doctor": "mlxvid.doctor",
     "mlxvid.hub": "mlxvid.hub.__main__",
     "mlxvid.convert": "mlxvid.convert.__main__",
+    "mlxvid.gui.core.export_process": "mlxvid.gui.core.export_process",
     "mlxvid.media.heic_process": "mlxvid.media.heic_process",
 }
 

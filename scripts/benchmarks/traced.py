@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,8 +65,7 @@ def compiled(function: Callable[..., mx.array] | None = None, **_: Any) -> Any:
     run = function
 
     def one(*arguments: Any) -> mx.array:
-        arrays = [a for a in arguments if isinstance(a, mx.array)]
-        return launch(run(*arguments), *arrays, in_place=True)
+        return launch(run(*arguments), *_arrays(arguments), in_place=True)
 
     return one
 
@@ -79,6 +78,7 @@ def prepare(compile_as: Callable[..., Any] = compiled) -> None:
     mlx.fast.layer_norm = _norm
     mlx.fast.scaled_dot_product_attention = _attention
     from mlxvid import kernels
+    from mlxvid.kernels.temporal_launch import HEAD_SIZES, LONGEST
     from mlxvid.layers import bounds, processor
 
     metal: Any = kernels
@@ -86,7 +86,9 @@ def prepare(compile_as: Callable[..., Any] = compiled) -> None:
     metal.temporal_attention_split = _over_time_split
     metal.modulated = _modulated
     metal.added_and_modulated = _added_and_modulated
+    metal.attends_over = lambda T, D: T <= LONGEST and D in HEAD_SIZES
     metal.normed_rotated = _normed_rotated
+    metal.joined_gelu = _joined_gelu
     lazy: Any = bounds
     lazy.evaluate = lambda x, share=None: None
     elsewhere: Any = processor
@@ -124,19 +126,29 @@ def _over_time_split(q: mx.array, k: mx.array, v: mx.array, *_: Any) -> mx.array
 
 
 def _modulated(x: mx.array, *vectors: Any, **_: Any) -> mx.array:
-    return launch(x, x, *vectors[:2], in_place=False)
+    return launch(x, x, *_arrays(vectors), in_place=False)
 
 
 def _added_and_modulated(
     x: mx.array, change: mx.array, gate: mx.array | None, *vectors: Any, **_: Any
 ) -> tuple[mx.array, mx.array]:
-    gates = [] if gate is None else [gate]
-    total = launch(x, x, change, *gates, in_place=False)
-    return total, beside(total, *vectors[:2])
+    total = launch(x, x, change, *_arrays([gate]), in_place=False)
+    return total, beside(total, *_arrays(vectors))
 
 
-def _normed_rotated(x: mx.array, weight: mx.array, rope: Any, *_: Any) -> mx.array:
-    return launch(x, x, weight, rope.cos, rope.sin, in_place=False)
+def _arrays(arguments: Iterable[Any]) -> list[mx.array]:
+    return [a for a in arguments if isinstance(a, mx.array)]
+
+
+def _normed_rotated(
+    x: mx.array, weight: mx.array, rope: Any, *_: Any, more: Any = None
+) -> mx.array:
+    like = x if more is None else mx.concatenate([x, more[0]], axis=1)
+    return launch(like, x, weight, rope.cos, rope.sin, *(more or ()), in_place=False)
+
+
+def _joined_gelu(x: mx.array, inner: mx.array, _: Any) -> mx.array:
+    return launch(mx.concatenate([x, inner], axis=-1), x, inner, in_place=False)
 
 
 def _attention(q: mx.array, k: mx.array, v: mx.array, **_: Any) -> mx.array:

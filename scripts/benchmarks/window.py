@@ -1,6 +1,7 @@
 """How long the app's window stands still at most.
 
-Clips are opened, played and dragged through, while the window's worker makes another.
+Clips are opened, played and dragged through, while the window's worker makes another; then a film
+is exported.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from mlxvid.errors import MlxvidError
 from mlxvid.gui.app import make_application
+from mlxvid.gui.core.copies import Copy, Source
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.preferences import Preferences
+from mlxvid.gui.core.recipes import Recipe
 from mlxvid.gui.core.worker_client import WorkerClient
 from mlxvid.gui.player.player import Player
 from mlxvid.gui.player.stage import Stage
@@ -32,6 +35,8 @@ from mlxvid.media.clip import Clip
 
 TICK = 10  # ms between two looks at the clock
 CLIPS = {"96x96, 33 frames": (96, 96, 33), "832x480, 81 frames": (832, 480, 81)}
+FILM = (3840, 2160, 24)
+FORMS = ("h264", "gif", "png")
 WINDOW = (1440, 900)
 PATIENCE = 120  # seconds for the worker's first steps
 
@@ -89,6 +94,19 @@ def open_play_and_scrub(stage: Stage, path: Path, seconds: float) -> Stalls:
     turn = iter(_turns(stage.player, round(seconds * 1000 / 30)))
     stage.open(path)
     return measure(seconds, lambda: next(turn, None))
+
+
+def export(window: Window, film: Path, form: str, seconds: float) -> Stalls:
+    """Export the film in a format, for as long as is measured."""
+    width, height, frames = FILM
+    recipe = Recipe(form)
+    target = film.with_name(f"export{recipe.format.suffix}")
+    window.exports.start([Copy(Source(film, frames, 24, width, height), target)], recipe)
+    stalls = measure(seconds)
+    window.exports.job.cancel()
+    while window.exports.job.running:
+        QApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+    return stalls
 
 
 def _turns(player: Player, count: int) -> Iterator[None]:
@@ -166,7 +184,7 @@ def sample(folder: Path, width: int, height: int, frames: int) -> Path:
 
 
 def bench(clips: Sequence[Path], seconds: float, idle: bool, display: bool) -> None:
-    """Print one line for each clip; without any, two are made for it.
+    """Print one line for each clip, and one for an export; without clips, two are made for it.
 
     seconds: for each clip; idle: while no clip is being made; display: in a window that shows.
     """
@@ -185,3 +203,6 @@ def bench(clips: Sequence[Path], seconds: float, idle: bool, display: bool) -> N
             print(f"{'as it is':>20}: {measure(1)}")
             for what, path in played.items():
                 print(f"{what:>20}: {open_play_and_scrub(window.stage, path, seconds)}")
+            film = sample(folder, *FILM)
+            for form in FORMS:
+                print(f"{f'4K as {form}':>20}: {export(window, film, form, seconds)}")

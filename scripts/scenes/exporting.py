@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from mlxvid.gui.core.export import Copy, Source
+from mlxvid.gui.core.copies import Copy, Source
 from mlxvid.gui.core.recipes import PRESETS
 from mlxvid.gui.export.sheet import ExportSheet
 

@@ -26,7 +26,12 @@ APP = Path(__file__).resolve().parents[2] / "scripts" / "app"
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
     command = [sys.executable, str(APP / "entry.py"), *arguments]
     return subprocess.run(
-        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=240
+        command,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=240,
     )
 
 
@@ -35,6 +40,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
     [
         (["mlxvid.plan", "--device", "--json"], r'\{.*"kernels".*\}\s*'),
         (["mlxvid.hub", "list"], ""),
+        (["mlxvid.gui.core.export_process"], ""),
         (["mlxvid.convert", "--help"], r"usage: python -m mlxvid\.convert.*"),
     ],
 )
@@ -61,12 +67,13 @@ def test_the_executable_is_its_own_worker(tmp_path):
     assert json.loads(done.stdout.splitlines()[0])["event"] == "ready"
 
 
-def test_the_self_test_makes_a_clip(tmp_path):
+def test_the_self_test_makes_a_clip_and_exports_it(tmp_path):
     done = run("--self-test", str(tmp_path), QT_QPA_PLATFORM="offscreen")
     path = tmp_path / "clips" / "a-red-ball-bouncing-on-a-navy-background-1.mp4"
     assert done.returncode == 0, done.stderr
     assert str(path) in done.stdout
     assert Clip.load(path).frames.shape == (9, 64, 64, 3)
+    assert Clip.load(tmp_path / "copy.mp4").frames.shape == (9, 64, 64, 3)
 
 
 def test_the_icon_has_every_size_that_macos_asks_for(tmp_path):

@@ -180,10 +180,12 @@ def test_several_pictures_become_several_clips(window, qapp, home, until):
     until(lambda: "Make 3 clips, one from each picture?" in said(window))
     (make,) = notice_buttons(window)
     make.click()  # without a prompt
+    until(window.compose.complaints[window.compose.prompt].isVisible)
     assert window.database.jobs() == [] and not window.undo_stack.canUndo()
     window.compose.prompt.set_text("a red ball")
     (make,) = [button for button in notice_buttons(window) if button.text() == "Make 3 Clips"]
     make.click()
+    until(lambda: len(window.database.jobs()) == 2)
     images = [job.settings["image"] for job in window.database.jobs()]
     assert images == [str(home / "a.png"), str(home / "c.png")]
     assert "b.png" in said(window)

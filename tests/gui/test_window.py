@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 )
 
 from mlxvid import __version__
-from mlxvid.gui.core.export import Copy, Source
+from mlxvid.gui.core.copies import Copy, Source
 from mlxvid.gui.core.jobs import State
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.recipes import Recipe

@@ -29,6 +29,5 @@ def test_clip_with_emulated_kernels_equals_the_plain_path_s(tmp_path):
         "mlxvid_temporal_attention",
         "mlxvid_modulation",
         "mlxvid_added_modulation",
-        "mlxvid_norm_rotary",
     }
     assert np.abs(plain - kernel).max() <= 1

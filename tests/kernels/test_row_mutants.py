@@ -12,7 +12,7 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from mlxvid.kernels import modulation, norm_rotary
+from mlxvid.kernels import gelu, modulation, norm_rotary
 from tests.metal_emulator import Fault, emulated
 
 from . import row_cases
@@ -29,12 +29,20 @@ CASES: dict[str, Callable[[], Any]] = {
     "own": lambda: row_cases.heads((2, 3, 3, 16), "row", own=True),
     "halves": lambda: row_cases.heads((2, 3, 3, 64), "heads", pairing="half"),
     "layer": lambda: row_cases.heads((2, 3, 2, 72), "layer"),
+    "front": lambda: row_cases.modulation((2, 5, 132), (2, 2, 132), added="gated change", front=2),
+    "more": lambda: row_cases.heads((2, 3, 2, 64), "heads", more=2),
+    "no shift": lambda: row_cases.modulation((2, 3, 132), (132,), shifted=False),
+    "joined": lambda: row_cases.joined((2, 3), 12, 24),
 }
 
 # (the mistake, the text, its replacement, the case that must notice)
 MODULATION = [
-    ("another row's vector", "row / rows % vectors", "row % vectors", "frames"),
-    ("vectors not repeated", "row / rows % vectors", "row / rows", "frames"),
+    ("another row's vector", "row / rows % (", "row % (", "frames"),
+    ("vectors not repeated", "row / rows % (vectors / KINDS)", "row / rows", "frames"),
+    ("the front of the array alone", "row % rows < front", "row < front", "front"),
+    ("a front of one row more", "row % rows < front", "row % rows <= front", "front"),
+    ("the first item's pair for all", "% (vectors / KINDS) * KINDS", "* 0", "front"),
+    ("the front's vectors for the others", "front ? 1 : 0", "front ? 0 : 1", "front"),
     ("gate of another channel", "gate[vector + first + w]", "gate[vector + first]", "frames"),
     ("gate left out", "GATED ? float", "!GATED ? float", "frames"),
     ("sum not kept for the norm", "value[r][w] = float(changed);", "", "frames"),
@@ -55,7 +63,7 @@ MODULATION = [
     ("shift of another channel", "shift[vector + first + w]", "shift[first + w]", "alone"),
 ]
 NORM_ROTARY = [
-    ("batches over each other", "row / tokens * x_strides[0]", "row * x_strides[0]", "row"),
+    ("batches over each other", "tokens * strides[0] + token", "1 * strides[0] + token", "row"),
     ("angles of another token", "long(token) * ANGLES", "long(row) * ANGLES", "row"),
     ("angles of the first head", "OWN ? head * PAIRS : 0", "0", "own"),
     ("weights of the first head", "NORM == 2 ? head * D : 0", "0", "row"),
@@ -80,17 +88,42 @@ NORM_ROTARY = [
     ("bias left out", "u += float(bias[first]);", "", "layer"),
     ("rotation backwards", "T(u * c - v * s)", "T(u * c + v * s)", "halves"),
     ("the other pairing", "HALF ? pair + PAIRS : 2 * pair + 1;", "2 * pair + 1;", "halves"),
-    ("heads' stride taken for the tokens'", "head * x_strides[2]", "head * x_strides[1]", "halves"),
+    ("heads' stride taken for the tokens'", "head * strides[2]", "head * strides[1]", "halves"),
 ]
+MORE = [
+    ("later tokens from the first ones", "later ? more : x", "x", "more"),
+    ("strides of the first tokens", "later ? more_strides : x_strides", "x_strides", "more"),
+    ("weights of the first tokens", "later ? more_weight : weight", "weight", "more"),
+    ("later tokens counted on", "later ? token - x_shape[1] : token", "token", "more"),
+    ("later tokens one too early", "token >= x_shape[1]", "token > x_shape[1]", "more"),
+]
+JOINED = [
+    ("the first channels of GELU too", "if (first < A)", "if (first < A - W)", "joined"),
+    ("inner channels not from their first", "first - A + w", "first + w", "joined"),
+    ("rows of the input", "row * B + first", "row * A + first", "joined"),
+    ("no cube", "0.044715f * u * u * u", "0.044715f * u * u", "joined"),
+]
+KERNELS = [*MODULATION, *NORM_ROTARY, *MORE, *JOINED]
 LAUNCH = [
     (modulation, "one row short", "x.size // channels, 1)", "x.size // channels - 1, 1)", "alone"),
-    (modulation, "one vector for all", "math.prod(shift.shape[:-1])", "1", "frames"),
-    (modulation, "rows of the first axis", "repeats(x.shape, shift.shape)\n", "1\n", "alone"),
+    (modulation, "one vector for all", "math.prod(scale.shape[:-1])", "1", "frames"),
+    (
+        modulation,
+        "rows of the first axis",
+        "repeats(x.shape, scale.shape, front)\n",
+        "1\n",
+        "alone",
+    ),
+    (modulation, "a shift where none is", "shift is not None", "True", "no shift"),
     (modulation, "the gate forgotten", "gate is not None", "gate is None", "frames"),
     (norm_rotary, "one token short", "b * n, 1)", "b * n - 1, 1)", "row"),
     (norm_rotary, "a norm of each head", "weight.size == channels else 2", "True else 2", "row"),
     (norm_rotary, "angles shared", "2 * cos.shape[-1] > channels", "False", "own"),
     (norm_rotary, "the other pairing", '== "half"', '!= "half"', "halves"),
+    (norm_rotary, "the first tokens alone", "n += tokens.shape[1]", "n += 0", "more"),
+    (modulation, "one vector a row", "2 if front else 1", "1", "front"),
+    (gelu, "rows of the inner channels", "x.size // a, 1)", "x.size // b, 1)", "joined"),
+    (gelu, "the last chunk left out", "grid=(chunks,", "grid=(chunks - 1,", "joined"),
 ]
 
 
@@ -101,8 +134,17 @@ def notices(case: Any, launch: Callable[..., Any]) -> None:
     case.check(outs)
 
 
+MODULES = {
+    row_cases.Modulation: modulation,
+    row_cases.Heads: norm_rotary,
+    row_cases.Joined: gelu,
+}
+# What is asked for of a module's sources: whether something is added, or more tokens come after.
+BUILDS = {modulation: [False], norm_rotary: [True], gelu: []}
+
+
 def module_of(case: Any) -> types.ModuleType:
-    return modulation if isinstance(case, row_cases.Modulation) else norm_rotary
+    return MODULES[type(case)]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -113,14 +155,14 @@ def test_the_real_kernels_pass_every_case(case):
 
 @pytest.mark.parametrize(
     "name, old, new, case",
-    [*MODULATION, *NORM_ROTARY],
-    ids=[mutant[0] for mutant in [*MODULATION, *NORM_ROTARY]],
+    KERNELS,
+    ids=[mutant[0] for mutant in KERNELS],
 )
 def test_kernel_mutant_is_killed(name, old, new, case, monkeypatch):
     made = CASES[case]()
     module = module_of(made)
     real = module.sources
-    text = "".join(real(False) if module is modulation else real())
+    text = "".join(real(*BUILDS[module]))
     assert old in text, "the mutant's text is no longer in the kernel"
 
     def mutated(*options: bool) -> tuple[str, ...]:

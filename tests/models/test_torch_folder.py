@@ -10,7 +10,7 @@ import pytest
 import mlxvid
 from mlxvid.catalog import CATALOG
 from mlxvid.hub import assembly
-from mlxvid.weights import loading
+from mlxvid.weights import in_parts
 from tests.models.latte import tiny as tiny_latte
 from tests.models.opensora import tiny as tiny_opensora
 from tests.weights.torch_folder import rewrite
@@ -49,7 +49,7 @@ def frames(folders):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("family", CLIPS)
 def test_the_same_clip_as_from_safetensors(family, form, folders, frames, tmp_path, monkeypatch):
-    monkeypatch.setattr(loading, "LOAD_BYTES", 20_000)  # so that it takes several parts
+    monkeypatch.setattr(in_parts, "LOAD_BYTES", 20_000)  # so that it takes several parts
     copy = rewrite(shutil.copytree(folders[family], tmp_path / "copy"), **FORMS[form])
     assert not list(copy.rglob("*.safetensors"))
     assert np.array_equal(mlxvid.load(str(copy)).generate(**CLIPS[family]).frames, frames[family])

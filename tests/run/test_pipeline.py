@@ -24,6 +24,7 @@ from mlxvid.model.machine import Machine
 from mlxvid.model.settings import loading, making
 from mlxvid.run import pipeline
 from mlxvid.run.complete import complete
+from mlxvid.run.noise import noise_of
 from tests.facts import facts
 
 OUT_OF_MEMORY = (
@@ -89,20 +90,14 @@ print(hashlib.sha256(clip.frames.tobytes()).hexdigest())
     assert digest(first) != digest(tiny.generate("a red ball", seed=8))
 
 
-def test_noise_depends_on_seed_and_shape_alone(tiny_folder, monkeypatch):
+def test_noise_depends_on_seed_and_shape_alone(tiny_folder):
     """Whatever the weights' type, and whatever was drawn before."""
     noises: list[mx.array] = []
     for dtype in ("float32", "bfloat16", "float16"):
         pipe = mlxvid.load(str(tiny_folder), dtype=dtype)
         mx.random.seed(len(noises))
-        original = pipe._noise
-
-        def record(request, latents, original=original):
-            noises.append(original(request, latents))
-            return noises[-1]
-
-        monkeypatch.setattr(pipe, "_noise", record)
-        pipe.generate("a red ball", seed=5, steps=1)
+        request = complete(pipe.model.card, {"prompt": "a red ball", "seed": 5, "steps": 1})
+        noises.append(noise_of(pipe.model, request, None))
     assert {noise.dtype for noise in noises} == {mx.float32}
     assert noises[0].shape == (1, 3, 4, 4, 4)
     assert mx.array_equal(noises[0], noises[1])
@@ -112,7 +107,7 @@ def test_noise_depends_on_seed_and_shape_alone(tiny_folder, monkeypatch):
 def test_the_stream_of_noise_stays_what_it_is(tiny):
     """A seed written down today means the same clip tomorrow."""
     request = complete(tiny.model.card, {"prompt": "a red ball", "seed": 5})
-    noise = tiny._noise(request, None)[0, 0, 0, :, 0]
+    noise = noise_of(tiny.model, request, None)[0, 0, 0, :, 0]
     assert np.allclose(noise, [-0.914429, 0.539462, -1.25452, -0.320043], atol=1e-5)
 
 

@@ -20,7 +20,7 @@ from mlxvid import models
 from mlxvid.errors import ModelNotFoundError, SettingError, WeightsError
 from mlxvid.model.machine import this_machine
 from mlxvid.run import load as load_module
-from mlxvid.weights import loading
+from mlxvid.weights import in_parts, loading
 from tests.facts import facts
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -354,7 +354,7 @@ def test_a_model_too_large_to_stay_is_loaded_and_dropped_stage_by_stage(tiny_fol
 
 
 def test_loading_is_told_in_parts_and_can_be_stopped(tiny_folder, monkeypatch):
-    monkeypatch.setattr(loading, "LOAD_BYTES", 10_000)
+    monkeypatch.setattr(in_parts, "LOAD_BYTES", 10_000)
     seen = []
     mlxvid.load(str(tiny_folder)).generate("a ball", steps=1, on_progress=seen.append)
     told = [progress for progress in seen if progress.stage == "load"]
@@ -384,10 +384,10 @@ def test_evaluating_takes_no_more_memory_than_the_weights_and_a_part(tmp_path, m
     network.load_weights(named)
     network.set_dtype(mx.bfloat16)
     del weights, named
-    monkeypatch.setattr(loading, "LOAD_BYTES", 4 * mebibyte)
+    monkeypatch.setattr(in_parts, "LOAD_BYTES", 4 * mebibyte)
     mx.clear_cache()
     before = mx.get_active_memory()
     mx.reset_peak_memory()
-    loading.evaluate(network, None)
+    in_parts.evaluate(network, None)
     assert mx.get_active_memory() - before >= 24 * mebibyte
     assert mx.get_peak_memory() - before <= (24 + 12) * mebibyte

@@ -21,7 +21,7 @@ from mlx.utils import tree_flatten
 
 import mlxvid
 from mlxvid.errors import DegenerateClipError, SettingError, WeightsError
-from mlxvid.weights import loading, torch_file
+from mlxvid.weights import in_parts, torch_file
 from mlxvid.weights.files import component_files
 from mlxvid.weights.sizes import read_sizes
 from tests.facts import facts
@@ -63,7 +63,7 @@ def assert_says(folder, *words: object) -> None:
 def test_every_weight_is_the_same_whatever_type_it_has(
     stored, how, tiny_folder, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(loading, "LOAD_BYTES", 10_000)
+    monkeypatch.setattr(in_parts, "LOAD_BYTES", 10_000)
     ours = rewrite(shutil.copytree(tiny_folder, tmp_path / "ours"), dtype=stored)
     theirs = shutil.copytree(tiny_folder, tmp_path / "theirs")
     kind = getattr(mx, str(stored).removeprefix("torch.").replace("float64", "float32"))
@@ -131,7 +131,7 @@ print({"mlx.core", "torch"} & set(sys.modules))
 
 
 def test_a_component_is_never_in_memory_twice_nor_whole_as_it_is_stored(tmp_path, monkeypatch):
-    monkeypatch.setattr(loading, "LOAD_BYTES", 4 * 2**20)
+    monkeypatch.setattr(in_parts, "LOAD_BYTES", 4 * 2**20)
     layers = 8
     width = 1024
     stored = layers * width * width * 4
@@ -142,13 +142,13 @@ def test_a_component_is_never_in_memory_twice_nor_whole_as_it_is_stored(tmp_path
     before = mx.get_active_memory()
     mx.reset_peak_memory()
     tensors = torch_file.read(tmp_path / "model.bin")
-    loading.read_in(network, tensors, lambda names: network.set_dtype(mx.bfloat16), None)
+    in_parts.read_in(network, tensors, lambda names: network.set_dtype(mx.bfloat16), None)
     assert mx.get_active_memory() - before <= stored / 2 + 2**20
-    assert mx.get_peak_memory() - before <= stored / 2 + 3 * loading.LOAD_BYTES
+    assert mx.get_peak_memory() - before <= stored / 2 + 3 * in_parts.LOAD_BYTES
 
 
 def test_reading_is_told_in_parts_and_can_be_stopped(folder, monkeypatch):
-    monkeypatch.setattr(loading, "LOAD_BYTES", 10_000)
+    monkeypatch.setattr(in_parts, "LOAD_BYTES", 10_000)
     seen = []
     mlxvid.load(str(folder)).generate("a ball", steps=1, on_progress=seen.append)
     told = [progress for progress in seen if progress.stage == "load"]

@@ -6,19 +6,18 @@ Names and maths are those of Diffusers' CogVideoXTransformer3DModel (arXiv:2408.
 from __future__ import annotations
 
 import math
-from functools import partial
-from typing import NamedTuple
 
 import mlx.core as mx
 import mlx.nn as nn
 
 from mlxvid.errors import SettingError
-from mlxvid.kernels import Rotary, normed_rotated
+from mlxvid.kernels import Rotary, added_and_modulated, gated, modulated, normed_rotated
 from mlxvid.layers import bounds, stack
 from mlxvid.layers.attention import FeedForwardNet, attend
 from mlxvid.layers.embeddings import TimestepEmbedding
 from mlxvid.layers.patches import fold, unfold
 from mlxvid.layers.processor import silu
+from mlxvid.layers.sharded import INPUTS, OUTPUTS, WHOLE, Shares
 
 from .config import CogVideoXConfig
 from .original import PICTURE_LAYERS, original_name
@@ -30,36 +29,16 @@ HEAD_EPS = 1e-6
 OFS = 2.0
 
 
-class Pair(NamedTuple):
-    """A part of the modulation by the timestep: of text tokens and of video tokens, float32
-    [B, 1, C].
-    """
-
-    text: mx.array
-    video: mx.array
+@mx.compile
+def folded_shift(shift: mx.array, scale: mx.array, bias: mx.array) -> mx.array:
+    """The shift of a modulation after that of a norm, in float32."""
+    return bias * (1 + scale.astype(mx.float32)) + shift
 
 
-@partial(mx.compile, shapeless=True)
-def shifted(x: mx.array, is_text: mx.array, shift: Pair, scale: Pair) -> mx.array:
-    """x * (1 + scale) + shift in float32, returned in x's type.
-
-    x [B, N, C]; is_text [N, 1]: which tokens are the text's.
-    """
-    factor = 1 + mx.where(is_text, scale.text, scale.video)
-    return (x.astype(mx.float32) * factor + mx.where(is_text, *shift)).astype(x.dtype)
-
-
-@partial(mx.compile, shapeless=True)
-def gated(x: mx.array, change: mx.array, is_text: mx.array, gate: Pair) -> mx.array:
-    """x + gate * change in float32, returned in x's type."""
-    change = change.astype(mx.float32) * mx.where(is_text, *gate)
-    return (x.astype(mx.float32) + change).astype(x.dtype)
-
-
-@partial(mx.compile, shapeless=True)
-def modulated(x: mx.array, shift: mx.array, scale: mx.array) -> mx.array:
-    """x * (1 + scale) + shift in float32, returned in x's type."""
-    return (x.astype(mx.float32) * (1 + scale) + shift).astype(x.dtype)
+@mx.compile
+def folded_scale(scale: mx.array, weight: mx.array) -> mx.array:
+    """The factor of a modulation times that of a norm, in float32."""
+    return weight * (1 + scale.astype(mx.float32))
 
 
 class PatchEmbed(nn.Module):
@@ -90,19 +69,23 @@ class PatchEmbed(nn.Module):
 
 
 class LayerNormZero(nn.Module):
-    """A layer norm that is shifted and scaled by the timestep, text otherwise than video."""
+    """What the timestep makes of a layer norm's weight and bias, and its gate, text otherwise than
+    video.
+    """
 
     def __init__(self, config: CogVideoXConfig):
         super().__init__()
         self.linear = nn.Linear(config.time_embed_dim, 6 * config.hidden_size)
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.norm_eps)
 
-    def __call__(self, x: mx.array, is_text: mx.array, time: mx.array) -> tuple[mx.array, Pair]:
-        """Tokens [B, N, C], normed, and the gates of what is made of them."""
-        modulation = self.linear(silu(time)).astype(mx.float32)[:, None]
-        shift, scale, gate, text_shift, text_scale, text_gate = mx.split(modulation, 6, axis=-1)
-        normed = shifted(self.norm(x), is_text, Pair(text_shift, shift), Pair(text_scale, scale))
-        return normed, Pair(text_gate, gate)
+    def __call__(self, time: mx.array) -> tuple[mx.array, mx.array, mx.array]:
+        """Of the embedded time after SiLU, [B, D]: the norm's shift and scale, and the gate of what
+        is made of the normed tokens, float32 [B, 2, C]: of video, then of text.
+        """
+        parts = self.linear(time).reshape(len(time), 2, 3, -1)
+        shift, scale, gate = (parts[:, :, i] for i in range(3))
+        shift = folded_shift(shift, scale, self.norm.bias)
+        return shift, folded_scale(scale, self.norm.weight), gate.astype(mx.float32)
 
 
 class Attention(nn.Module):
@@ -121,12 +104,11 @@ class Attention(nn.Module):
         self.norm_k = nn.LayerNorm(self.head_dim, eps=HEAD_EPS)
 
     def __call__(self, x: mx.array, rope: Rotary | None) -> mx.array:
-        b, n, c = x.shape
         q = self._normed(self.norm_q, self.to_q, x, rope)
         k = self._normed(self.norm_k, self.to_k, x, rope)
         v = self._split(bounds.linear(self.to_v, x))
         heads = [part.transpose(0, 2, 1, 3) for part in (q, k, v)]
-        out = attend(*heads).transpose(0, 2, 1, 3).reshape(b, n, c)
+        out = attend(*heads).transpose(0, 2, 1, 3).reshape(*x.shape[:2], -1)
         return bounds.linear(self.to_out[0], out)
 
     def _normed(
@@ -149,23 +131,26 @@ class Block(nn.Module):
     def __init__(self, config: CogVideoXConfig):
         super().__init__()
         dim = config.hidden_size
+        self.eps = config.norm_eps
         self.norm1 = LayerNormZero(config)
         self.attn1 = Attention(config)
         self.norm2 = LayerNormZero(config)
         self.ff = FeedForwardNet(dim, 4 * dim, dim)
 
-    def __call__(
-        self, x: mx.array, is_text: mx.array, time: mx.array, rope: Rotary | None
-    ) -> mx.array:
-        """is_text [N, 1]: which tokens are the text's. time [B, D]: the timestep's embedding."""
-        h, gate = self.norm1(x, is_text, time)
-        x = gated(x, self.attn1(h, rope), is_text, gate)
-        h, gate = self.norm2(x, is_text, time)
-        return gated(x, self.ff(h), is_text, gate)
+    def __call__(self, x: mx.array, text: int, time: mx.array, rope: Rotary | None) -> mx.array:
+        """text: how many of the first tokens are the text's. time [B, D]: the timestep's embedding
+        after SiLU.
+        """
+        shift, scale, gate = self.norm1(time)
+        h = modulated(x, shift, scale, self.eps, offset=0, front=text)
+        h = self.attn1(h, rope)
+        shift, scale, ff_gate = self.norm2(time)
+        x, h = added_and_modulated(x, h, gate, shift, scale, self.eps, offset=0, front=text)
+        return gated(x, self.ff(h), ff_gate, text)
 
 
 class AdaLayerNorm(nn.Module):
-    """A layer norm that is shifted and scaled by the timestep."""
+    """A layer norm that is shifted and scaled by the timestep's embedding after SiLU."""
 
     def __init__(self, config: CogVideoXConfig):
         super().__init__()
@@ -173,9 +158,10 @@ class AdaLayerNorm(nn.Module):
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.norm_eps)
 
     def __call__(self, x: mx.array, time: mx.array) -> mx.array:
-        modulation = self.linear(silu(time)).astype(mx.float32)[:, None]
-        shift, scale = mx.split(modulation, 2, axis=-1)
-        return modulated(self.norm(x), shift, scale)
+        shift, scale = mx.split(self.linear(time)[:, None], 2, axis=-1)
+        shift = folded_shift(shift, scale, self.norm.bias)
+        scale = folded_scale(scale, self.norm.weight)
+        return modulated(x, shift, scale, self.norm.eps, offset=0)
 
 
 class CogVideoXTransformer3DModel(nn.Module):
@@ -218,6 +204,17 @@ class CogVideoXTransformer3DModel(nn.Module):
         in_block = ".attn1." in name or ".ff." in name
         return in_block and isinstance(module, nn.Linear)
 
+    @staticmethod
+    def shares() -> Shares:
+        """What of the blocks several machines share; of the modulation each computes a part."""
+        return {
+            "transformer_blocks.*.norm?.linear": WHOLE,
+            "transformer_blocks.*.attn1.to_[qkv]": OUTPUTS,
+            "transformer_blocks.*.attn1.to_out.0": INPUTS,
+            "transformer_blocks.*.ff.net.0.proj": OUTPUTS,
+            "transformer_blocks.*.ff.net.2": INPUTS,
+        }
+
     def __call__(
         self,
         x: mx.array,
@@ -241,21 +238,21 @@ class CogVideoXTransformer3DModel(nn.Module):
         length = text.shape[1]
         x = mx.concatenate(self._placed(text, x), axis=1)
         tokens = x.shape[1]
-        is_text = (mx.arange(tokens) < length)[:, None]
         time = self.time_embedding(timestep)
         if "ofs_embedding" in self:
             time = time + self.ofs_embedding(mx.array([OFS]))
+        activated = silu(time)
         rope = self.rope((t, h, w), length, lowered)
         block_ops = bounds.block_ops(b * tokens, c, 4 * c, tokens)
         pace = bounds.Pace(len(self.transformer_blocks), block_ops)
 
         def blocks(x: mx.array) -> mx.array:
             for block in stack.kept(self.transformer_blocks):
-                x = pace.passed(block(x, is_text, time, rope))
+                x = pace.passed(block(x, length, activated, rope))
             return x
 
         x = stack.through(x, lambda: time, blocks)
-        x = self.proj_out(self.norm_out(self.norm_final(x[:, length:]), time))
+        x = self.proj_out(self.norm_out(self.norm_final(x[:, length:]), activated))
         by_channel = x.reshape(b, t, h, w, config.outputs, -1).swapaxes(-1, -2)
         return unfold(by_channel.reshape(b, t, h, w, -1), *config.patch[:2])
 

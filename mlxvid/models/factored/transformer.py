@@ -19,6 +19,7 @@ from mlxvid.layers.embeddings import TimestepEmbedding
 from mlxvid.layers.patches import fold, unfold
 from mlxvid.layers.processor import silu
 from mlxvid.layers.rope import rope_1d, rope_3d
+from mlxvid.layers.sharded import INPUTS, OUTPUTS, Shares, fused
 
 from .config import TransformerConfig
 
@@ -61,13 +62,14 @@ class Block(nn.Module):
         else:
             h = self.attn1(h.reshape(b * t, s, c), ropes["space"])
         h = h.reshape(b, t, s, c)
-        if mode == "spatial":
-            x = gated(x, h, gate1)
-        else:
+        gate = gate1
+        if mode != "spatial":
             x, h = added_and_modulated(x, h, gate1, shift_t, scale_t, EPS)
-            x = gated(x, self.attn_temporal.over_time(h, ropes["time"]), gate_t)
-        tokens = self.norm2(x).reshape(b, t * s, c)
-        h = self.attn2(tokens, text, mask).reshape(b, t, s, c)
+            h = self.attn_temporal.over_time(h, ropes["time"])
+            gate = gate_t
+        weight = mx.broadcast_to(self.norm2.weight, gate.shape)
+        x, h = added_and_modulated(x, h, gate, None, weight, EPS, centred=False, offset=0)
+        h = self.attn2(h.reshape(b, t * s, c), text, mask).reshape(b, t, s, c)
         x, h = added_and_modulated(x, h, None, shift3, scale3, EPS)
         return gated(x, self.ff(h), gate3)
 
@@ -135,6 +137,18 @@ class FactoredTransformer(nn.Module):
         Patches, timestep, modulation and output set the scale of everything and stay precise.
         """
         return name.startswith("blocks.") and isinstance(module, nn.Linear)
+
+    @staticmethod
+    def shares() -> Shares:
+        """What of the blocks several machines share."""
+        return {
+            "blocks.*.attn*.qkv": fused(3),
+            "blocks.*.attn2.q": OUTPUTS,
+            "blocks.*.attn2.kv": fused(2),
+            "blocks.*.attn*.proj": INPUTS,
+            "blocks.*.ff.linear_1": OUTPUTS,
+            "blocks.*.ff.linear_2": INPUTS,
+        }
 
     def ropes(self, t: int, h: int, w: int) -> dict[str, Rotary]:
         """Rotary tables of a token grid.

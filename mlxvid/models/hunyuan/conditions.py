@@ -17,7 +17,7 @@ REFINER_RATIO = 4
 
 
 class Modulation(nn.Module):
-    """Shifts, scales and gates of a condition: [B, K, C] -> `parts` arrays [B, K, C]."""
+    """Shifts, scales and gates of a condition after SiLU: [B, K, C] -> `parts` arrays [B, K, C]."""
 
     def __init__(self, dim: int, parts: int):
         super().__init__()
@@ -25,7 +25,7 @@ class Modulation(nn.Module):
         self.linear = nn.Linear(dim, parts * dim)
 
     def __call__(self, condition: mx.array) -> list[mx.array]:
-        return list(mx.split(self.linear(silu(condition)), self.parts, axis=-1))
+        return list(mx.split(self.linear(condition), self.parts, axis=-1))
 
 
 class ConditionEmbedding(nn.Module):
@@ -102,6 +102,7 @@ class RefinerBlock(nn.Module):
         self.norm_out = Modulation(dim, 2)
 
     def __call__(self, x: mx.array, condition: mx.array) -> mx.array:
+        """condition [B, 1, C]: after SiLU, as :class:`Modulation` takes it."""
         gate, ff_gate = self.norm_out(condition)
         x = x + self.attn(self.norm1(x)) * gate
         return x + self.ff(self.norm2(x)) * ff_gate
@@ -124,7 +125,7 @@ class TokenRefiner(nn.Module):
 
     def __call__(self, text: mx.array, timestep: mx.array) -> mx.array:
         mean = text.astype(mx.float32).mean(axis=1).astype(text.dtype)
-        condition = self.time_text_embed(timestep, mean)[:, None]
+        condition = silu(self.time_text_embed(timestep, mean))[:, None]
         x = self.proj_in(text)
         for block in self.token_refiner["refiner_blocks"]:
             x = block(x, condition)

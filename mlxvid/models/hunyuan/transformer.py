@@ -8,45 +8,27 @@ from __future__ import annotations
 import mlx.core as mx
 import mlx.nn as nn
 
-from mlxvid.kernels import Rotary, modulated, normed_rotated
+from mlxvid.kernels import (
+    Rotary,
+    added_and_modulated,
+    gated,
+    joined_gelu,
+    modulated,
+    normed_rotated,
+)
 from mlxvid.layers import bounds, stack
 from mlxvid.layers.attention import FeedForwardNet, attend
 from mlxvid.layers.patches import fold, unfold
 from mlxvid.layers.pixart import patch_matrix
-from mlxvid.layers.processor import gelu_approx
+from mlxvid.layers.processor import gelu_approx, silu
 from mlxvid.layers.rope import rope_3d
+from mlxvid.layers.sharded import INPUTS, OUTPUTS, WHOLE, Shares, joined
 
 from .conditions import EPS, ConditionEmbedding, Modulation, TokenRefiner
 from .config import HunyuanVideoTransformerConfig
 from .original import FUSED_LAYERS, lora_tensors, original_name, repackaged_name
 
 SMALLER_PARTS = 8
-
-Clean = mx.array | None
-"""Which tokens are the replaced frame's, [N, 1]; None where none is."""
-
-
-def of_tokens(vectors: mx.array, clean: Clean) -> mx.array:
-    """Each token's vector, [B, 1 or N, C], of one [B, 1, C] or two [B, 2, C] for all of them."""
-    return vectors if clean is None else mx.where(clean, vectors[:, 1:], vectors[:, :1])
-
-
-def normed(x: mx.array, shift: mx.array, scale: mx.array, clean: Clean = None) -> mx.array:
-    """Adaptive layer norm of tokens [B, N, C]."""
-    if clean is None:
-        return modulated(x, shift, scale, EPS)
-    return _normed_parts(x, shift, scale, clean)
-
-
-@mx.compile
-def _normed_parts(x: mx.array, shift: mx.array, scale: mx.array, clean: mx.array) -> mx.array:
-    h = mx.fast.layer_norm(x, None, None, EPS)
-    return h * (1 + of_tokens(scale, clean)) + of_tokens(shift, clean)
-
-
-@mx.compile
-def gated(x: mx.array, change: mx.array, gate: mx.array, clean: Clean = None) -> mx.array:
-    return x + change * of_tokens(gate, clean)
 
 
 class Attention(nn.Module):
@@ -76,19 +58,12 @@ class Attention(nn.Module):
 
     def over_both(self, x: mx.array, text: mx.array, rope: Rotary) -> tuple[mx.array, mx.array]:
         """Of video and text, each with its own layers."""
-        n = x.shape[1]
-        place = Rotary(rope.cos[:n], rope.sin[:n], rope.pairing)
-        after = Rotary(rope.cos[n:], rope.sin[n:], rope.pairing)
-        q = [
-            self._rotated(self.norm_q, self.to_q, x, place),
-            self._rotated(self.norm_added_q, self.add_q_proj, text, after),
-        ]
-        k = [
-            self._rotated(self.norm_k, self.to_k, x, place),
-            self._rotated(self.norm_added_k, self.add_k_proj, text, after),
-        ]
+        added_q = (self._split(self.add_q_proj, text), self.norm_added_q.weight)
+        added_k = (self._split(self.add_k_proj, text), self.norm_added_k.weight)
+        q = self._rotated(self.norm_q, self.to_q, x, rope, added_q)
+        k = self._rotated(self.norm_k, self.to_k, x, rope, added_k)
         v = [self._split(self.to_v, x), self._split(self.add_v_proj, text)]
-        out = self._attended(*(mx.concatenate(parts, axis=1) for parts in (q, k, v)))
+        out = self._attended(q, k, mx.concatenate(v, axis=1))
         video, words = mx.split(out, [x.shape[1]], axis=1)
         return bounds.linear(self.to_out[0], video), self.to_add_out(words)
 
@@ -98,9 +73,18 @@ class Attention(nn.Module):
         k = self._rotated(self.norm_k, self.to_k, x, rope)
         return self._attended(q, k, self._split(self.to_v, x))
 
-    def _rotated(self, norm: nn.RMSNorm, layer: nn.Module, x: mx.array, rope: Rotary) -> mx.array:
-        """layer(x), normed and rotated, in heads: [B, N, C] -> [B, N, H, D]."""
-        return normed_rotated(self._split(layer, x), norm.weight, rope, norm.eps)
+    def _rotated(
+        self,
+        norm: nn.RMSNorm,
+        layer: nn.Module,
+        x: mx.array,
+        rope: Rotary,
+        text: tuple[mx.array, mx.array] | None = None,
+    ) -> mx.array:
+        """layer(x), normed and rotated, in heads, [B, N, C] -> [B, N, H, D], before the text's
+        heads and the weight of their norm.
+        """
+        return normed_rotated(self._split(layer, x), norm.weight, rope, norm.eps, more=text)
 
     def _split(self, layer: nn.Module, x: mx.array) -> mx.array:
         """layer(x) in heads, [B, N, C] -> [B, N, H, D]."""
@@ -126,24 +110,25 @@ class DualBlock(nn.Module):
         self.ff_context = FeedForwardNet(dim, config.mlp_size, dim)
 
     def __call__(
-        self, x: mx.array, text: mx.array, condition: mx.array, clean: Clean, rope: Rotary
+        self, x: mx.array, text: mx.array, condition: mx.array, front: int, rope: Rotary
     ) -> tuple[mx.array, mx.array]:
         """x [B, N, C]; text [B, L, C]; condition [B, K, C]; rope: of all N + L tokens."""
         shift, scale, gate, ff_shift, ff_scale, ff_gate = self.norm1(condition)
-        text_parts = self.norm1_context(condition[:, :1])
+        of_text = self.norm1_context(condition[:, :1])
         h, words = self.attn.over_both(
-            normed(x, shift, scale, clean), normed(text, *text_parts[:2]), rope
+            modulated(x, shift, scale, EPS, front=front),
+            modulated(text, of_text[0], of_text[1], EPS),
+            rope,
         )
-        x = gated(x, h, gate, clean)
-        x = gated(x, self.ff(normed(x, ff_shift, ff_scale, clean)), ff_gate, clean)
-        text = gated(text, words, text_parts[2])
-        words = self.ff_context(normed(text, *text_parts[3:5]))
-        return x, gated(text, words, text_parts[5])
+        x, h = added_and_modulated(x, h, gate, ff_shift, ff_scale, EPS, front=front)
+        x = gated(x, self.ff(h), ff_gate, front)
+        text, words = added_and_modulated(text, words, of_text[2], of_text[3], of_text[4], EPS)
+        return x, gated(text, self.ff_context(words), of_text[5])
 
-    def modulated(self, x: mx.array, condition: mx.array, clean: Clean) -> mx.array:
+    def modulated(self, x: mx.array, condition: mx.array, front: int) -> mx.array:
         """What the attention reads of the video's tokens x."""
         shift, scale = self.norm1(condition)[:2]
-        return normed(x, shift, scale, clean)
+        return modulated(x, shift, scale, EPS, front=front)
 
 
 class SingleBlock(nn.Module):
@@ -161,17 +146,15 @@ class SingleBlock(nn.Module):
         self.proj_mlp = nn.Linear(dim, inner)
         self.proj_out = nn.Linear(dim + inner, dim)
 
-    def __call__(self, x: mx.array, condition: mx.array, clean: Clean, rope: Rotary) -> mx.array:
+    def __call__(self, x: mx.array, condition: mx.array, front: int, rope: Rotary) -> mx.array:
         shift, scale, gate = self.norm(condition)
-        h = normed(x, shift, scale, clean)
-        both = mx.concatenate([h, self.attn.over_tokens(h, rope)], axis=-1)
-        return gated(x, bounds.in_rows(self._merged, both, self._row_ops), gate, clean)
+        h = modulated(x, shift, scale, EPS, front=front)
+        attended = self.attn.over_tokens(h, rope)
+        return gated(x, bounds.in_rows(self._merged, h, self._row_ops, attended), gate, front)
 
-    def _merged(self, both: mx.array) -> mx.array:
-        """The output layer on attention and feed-forward; both: [..., input and attention]."""
-        h, attended = mx.split(both, 2, axis=-1)
-        inner = gelu_approx(self.proj_mlp(h))
-        return self.proj_out(mx.concatenate([attended, inner], axis=-1))
+    def _merged(self, h: mx.array, attended: mx.array) -> mx.array:
+        """The output layer on attention and feed-forward."""
+        return self.proj_out(joined_gelu(attended, self.proj_mlp(h), gelu_approx))
 
 
 class HunyuanVideoTransformer3DModel(nn.Module):
@@ -214,6 +197,21 @@ class HunyuanVideoTransformer3DModel(nn.Module):
         """
         in_block = name.startswith(("transformer_blocks.", "single_transformer_blocks."))
         return in_block and isinstance(module, nn.Linear)
+
+    def shares(self) -> Shares:
+        """What of the blocks several machines share; of the modulation each computes a part."""
+        config = self.config
+        return {
+            "single_transformer_blocks.*.proj_mlp": OUTPUTS,
+            "single_transformer_blocks.*.proj_out": joined(config.hidden_size, config.mlp_size),
+            "*transformer_blocks.*.norm*.linear": WHOLE,
+            "*transformer_blocks.*.attn.to_[qkv]": OUTPUTS,
+            "transformer_blocks.*.attn.add_[qkv]_proj": OUTPUTS,
+            "transformer_blocks.*.attn.to_out.0": INPUTS,
+            "transformer_blocks.*.attn.to_add_out": INPUTS,
+            "transformer_blocks.*.ff*.net.0.proj": OUTPUTS,
+            "transformer_blocks.*.ff*.net.2": INPUTS,
+        }
 
     def rope(
         self, t: int, h: int, w: int, text: int, lowered: tuple[int, int] | None = None
@@ -260,31 +258,30 @@ class HunyuanVideoTransformer3DModel(nn.Module):
         b, t, h, w, c = tokens.shape
         n = t * h * w
         x = tokens.reshape(b, n, c)
-        condition = self.time_text_embed(timestep, pooled.astype(dtype), guidance)
+        condition = silu(self.time_text_embed(timestep, pooled.astype(dtype), guidance))
         text = self.context_embedder(text.astype(dtype), timestep)
         total = n + text.shape[1]
         rope = self.rope(t, h, w, text.shape[1], lowered)
-        clean = (mx.arange(total) < h * w)[:, None] if config.replaces_tokens else None
+        front = h * w if config.replaces_tokens else 0
         count = len(self.transformer_blocks) + len(self.single_transformer_blocks)
         pace = bounds.Pace(count, bounds.block_ops(b * total, c, config.mlp_size, total))
-        of_video = None if clean is None else clean[:n]
 
         def blocks(x: mx.array) -> mx.array:
             words = text
             for dual in stack.kept(self.transformer_blocks):
-                x, words = dual(x, words, condition, of_video, rope)
+                x, words = dual(x, words, condition, front, rope)
                 x = pace.passed(mx.depends(x, words))  # or these would hold all of the attention
             x = mx.concatenate([x, words], axis=1)
             duals = len(self.transformer_blocks)
             for single in stack.kept(self.single_transformer_blocks, duals):
-                x = pace.passed(single(x, condition, clean, rope))
+                x = pace.passed(single(x, condition, front, rope))
             return x[:, :n]
 
         first = self.transformer_blocks[0]
-        x = stack.through(x, lambda: first.modulated(x, condition, of_video), blocks)
+        x = stack.through(x, lambda: first.modulated(x, condition, front), blocks)
         # Scale before shift, unlike in the blocks.
         scale, shift = self.norm_out(condition[:, :1])
-        x = self.proj_out(normed(x, shift, scale)).reshape(b, t, h, w, -1)
+        x = self.proj_out(modulated(x, shift, scale, EPS)).reshape(b, t, h, w, -1)
         return self._unpatched(x)
 
     def _unpatched(self, x: mx.array) -> mx.array:

@@ -13,6 +13,7 @@ from mlxvid.layers.embeddings import TextProjection, TimestepEmbedding
 from mlxvid.layers.patches import unfold
 from mlxvid.layers.pixart import PatchEmbed, patch_matrix, sines, sines_2d
 from mlxvid.layers.processor import silu
+from mlxvid.layers.sharded import INPUTS, OUTPUTS, Shares
 
 from .config import LatteConfig
 
@@ -39,7 +40,7 @@ class Attention(nn.Module):
         q = self._heads(bounds.linear(self.to_q, x)).transpose(0, 2, 1, 3)
         k = self._heads(bounds.linear(self.to_k, source)).transpose(0, 2, 1, 3)
         v = self._heads(bounds.linear(self.to_v, source)).transpose(0, 2, 1, 3)
-        out = attend(q, k, v).transpose(0, 2, 1, 3).reshape(x.shape)
+        out = attend(q, k, v).transpose(0, 2, 1, 3).reshape(*x.shape[:2], -1)
         return bounds.linear(self.to_out[0], out)
 
     def over_time(self, x: mx.array) -> mx.array:
@@ -149,6 +150,16 @@ class LatteTransformer3DModel(nn.Module):
         Patches, text, timestep and output set the scale of everything and stay precise.
         """
         return "transformer_blocks." in name and isinstance(module, nn.Linear)
+
+    @staticmethod
+    def shares() -> Shares:
+        """What of the blocks several machines share."""
+        return {
+            "*transformer_blocks.*.attn?.to_[qkv]": OUTPUTS,
+            "*transformer_blocks.*.attn?.to_out.0": INPUTS,
+            "*transformer_blocks.*.ff.net.0.proj": OUTPUTS,
+            "*transformer_blocks.*.ff.net.2": INPUTS,
+        }
 
     def __call__(
         self, x: mx.array, timestep: mx.array, text: mx.array, attention: str = "factored"

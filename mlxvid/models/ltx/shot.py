@@ -12,6 +12,7 @@ from mlxvid.model.base import Passes, Shot, Stage
 from mlxvid.model.conditions import Conditions
 from mlxvid.model.guidance import NEGATIVE, PROMPT, Outputs
 from mlxvid.model.request import Request
+from mlxvid.model.shared_passes import passes_here
 from mlxvid.schedulers import Predict, Scheduler
 from mlxvid.schedulers.given import GivenByStrength
 
@@ -141,7 +142,7 @@ class LTXShot(Shot):
             strengths = guidance.at(time)
             names = strengths.passes(is_guided)
 
-            def evaluate() -> Outputs:
+            def evaluate(x: mx.array, names: Sequence[str]) -> Outputs:
                 outputs = {}
                 for name in names:
                     conditions = stage.passes[NEGATIVE if name == NEGATIVE else PROMPT]
@@ -155,7 +156,7 @@ class LTXShot(Shot):
             return guided(strengths, outputs[PROMPT], negative, perturbed, guidance.star)
 
         strengths = guidance.at(stage.scheduler.times[step].item())
-        stage.calls = len(strengths.passes(is_guided)) * len(parts)
+        stage.calls = passes_here(strengths.passes(is_guided)) * len(parts)
         return combined
 
 

@@ -12,11 +12,12 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
-from mlxvid.kernels import Rotary, added_and_modulated, gated, modulated, normed_rotated
+from mlxvid.kernels import Rotary, added_and_modulated, gated, modulated
 from mlxvid.layers import bounds, stack
 from mlxvid.layers.attention import FeedForwardNet, attend
 from mlxvid.layers.embeddings import TextProjection, TimestepEmbedding
 from mlxvid.layers.processor import silu
+from mlxvid.layers.sharded import INPUTS, NORM, OUTPUTS, Shares, normed_rotated
 
 from .config import LTXTransformerConfig
 from .names import FUSED_LAYERS, original_name
@@ -91,7 +92,7 @@ class Attention(nn.Module):
     def _rotated(self, norm: nn.RMSNorm, layer: nn.Module, x: mx.array, rope: Rope) -> mx.array:
         """layer(x), normed and rotated, in heads: [B, N, C] -> [B, H, N, D]."""
         x = self._split(bounds.linear(layer, x))
-        return normed_rotated(x, norm.weight, Rotary(*rope), norm.eps).transpose(0, 2, 1, 3)
+        return normed_rotated(norm, x, Rotary(*rope)).transpose(0, 2, 1, 3)
 
     def _split(self, x: mx.array) -> mx.array:
         """[B, N, C] -> [B, N, H, D]."""
@@ -196,6 +197,17 @@ class LTXVideoTransformer3DModel(nn.Module):
         Latents, time, text and output set the scale of everything and stay precise.
         """
         return name.startswith("transformer_blocks.") and isinstance(module, nn.Linear)
+
+    @staticmethod
+    def shares() -> Shares:
+        """What of the blocks several machines share."""
+        return {
+            "transformer_blocks.*.attn?.to_[qkv]": OUTPUTS,
+            "transformer_blocks.*.attn?.norm_[qk]": NORM,
+            "transformer_blocks.*.attn?.to_out.0": INPUTS,
+            "transformer_blocks.*.ff.net.0.proj": OUTPUTS,
+            "transformer_blocks.*.ff.net.2": INPUTS,
+        }
 
     def __call__(
         self,

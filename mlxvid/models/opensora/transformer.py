@@ -18,6 +18,7 @@ from mlxvid.layers.patches import unfold
 from mlxvid.layers.pixart import PatchEmbed, patch_matrix, sines_2d
 from mlxvid.layers.processor import gelu_approx
 from mlxvid.layers.rope import rope_1d
+from mlxvid.layers.sharded import INPUTS, OUTPUTS, Shares, fused
 
 from .chain import chain
 from .config import STDiT3Config
@@ -42,7 +43,7 @@ class Attention(nn.Module):
 
     def __call__(self, x: mx.array, over: str, rope: Rotary) -> mx.array:
         """`over`: "space", "time" or "clip". Only over time are queries and keys rotated."""
-        b, t, s, c = x.shape
+        b, t, s, _ = x.shape
         qkv = bounds.linear(self.qkv, x).reshape(b, t, s, 3, -1, self.head_dim)
         has_norms = "q_norm" in self
         if over == "time":
@@ -54,7 +55,7 @@ class Attention(nn.Module):
         if has_norms:
             q = self.q_norm(q)
             k = self.k_norm(k)
-        out = attend(q, k, v).transpose(0, 2, 1, 3).reshape(b, t, s, c)
+        out = attend(q, k, v).transpose(0, 2, 1, 3).reshape(b, t, s, -1)
         return bounds.linear(self.proj, out)
 
 
@@ -73,13 +74,13 @@ class CrossAttention(nn.Module):
         self.proj = nn.Linear(dim, dim)
 
     def __call__(self, x: mx.array, text: mx.array, mask: mx.array | None) -> mx.array:
-        b, n, c = x.shape
+        b, n, _ = x.shape
         length = text.shape[1]
         q = bounds.linear(self.q_linear, x)
         q = q.reshape(b, n, -1, self.head_dim).transpose(0, 2, 1, 3)
         kv = self.kv_linear(text).reshape(b, length, 2, -1, self.head_dim)
         k, v = kv.transpose(2, 0, 3, 1, 4)
-        out = attend(q, k, v, mask).transpose(0, 2, 1, 3).reshape(b, n, c)
+        out = attend(q, k, v, mask).transpose(0, 2, 1, 3).reshape(b, n, -1)
         return bounds.linear(self.proj, out)
 
 
@@ -227,6 +228,18 @@ class STDiT3(nn.Module):
         """
         in_block = name.startswith(("spatial_blocks.", "temporal_blocks."))
         return in_block and isinstance(module, nn.Linear)
+
+    @staticmethod
+    def shares() -> Shares:
+        """What of the blocks several machines share."""
+        return {
+            "*_blocks.*.attn.qkv": fused(3),
+            "*_blocks.*.cross_attn.q_linear": OUTPUTS,
+            "*_blocks.*.cross_attn.kv_linear": fused(2),
+            "*_blocks.*attn.proj": INPUTS,
+            "*_blocks.*.mlp.fc1": OUTPUTS,
+            "*_blocks.*.mlp.fc2": INPUTS,
+        }
 
     def positions(self, h: int, w: int, height: float, width: float) -> mx.array:
         """Position embedding of h x w tokens for height x width pixels, float32 [h*w, C]."""

@@ -15,7 +15,7 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten, tree_unflatten
 
-from mlxvid.kernels import Rotary, added_and_modulated, gated, modulated, normed_rotated
+from mlxvid.kernels import Rotary, added_and_modulated, gated, modulated
 from mlxvid.layers import bounds, stack
 from mlxvid.layers.attention import FeedForwardNet, attend
 from mlxvid.layers.embeddings import TextProjection, TimestepEmbedding
@@ -23,6 +23,7 @@ from mlxvid.layers.patches import fold, unfold
 from mlxvid.layers.pixart import patch_matrix
 from mlxvid.layers.processor import silu
 from mlxvid.layers.rope import rope_3d
+from mlxvid.layers.sharded import INPUTS, NORM, OUTPUTS, Shares, normed_rotated
 
 from .config import WanTransformerConfig
 from .few_steps import GATE
@@ -42,7 +43,7 @@ class WanAttention(nn.Module):
     def __init__(self, config: WanTransformerConfig, added_dim: int | None = None):
         super().__init__()
         dim = config.hidden_size
-        self.heads = config.num_attention_heads
+        self.head_dim = config.attention_head_dim
         self.to_q = nn.Linear(dim, dim)
         self.to_k = nn.Linear(dim, dim)
         self.to_v = nn.Linear(dim, dim)
@@ -76,11 +77,11 @@ class WanAttention(nn.Module):
     def _rotated(self, norm: nn.RMSNorm, layer: nn.Module, x: mx.array, rope: Rotary) -> mx.array:
         """layer(x), normed and rotated, in heads: [B, N, C] -> [B, H, N, D]."""
         x = self._split(bounds.linear(layer, x))
-        return normed_rotated(x, norm.weight, rope, norm.eps).transpose(0, 2, 1, 3)
+        return normed_rotated(norm, x, rope).transpose(0, 2, 1, 3)
 
     def _split(self, x: mx.array) -> mx.array:
         """[B, N, C] -> [B, N, H, D]."""
-        return x.reshape(*x.shape[:2], self.heads, -1)
+        return x.reshape(*x.shape[:2], -1, self.head_dim)
 
     def _heads(self, x: mx.array) -> mx.array:
         """[B, N, C] -> [B, H, N, D]."""
@@ -219,6 +220,18 @@ class WanTransformer3DModel(nn.Module):
         Patches, timestep, text, picture and output set the scale of everything and stay precise.
         """
         return name.startswith("blocks.") and isinstance(module, nn.Linear)
+
+    @staticmethod
+    def shares() -> Shares:
+        """What of the blocks several machines share."""
+        return {
+            "blocks.*.attn?.to_[qkv]": OUTPUTS,
+            "blocks.*.attn2.add_[kv]_proj": OUTPUTS,
+            "blocks.*.attn?.norm_*": NORM,
+            "blocks.*.attn?.to_out.0": INPUTS,
+            "blocks.*.ffn.net.0.proj": OUTPUTS,
+            "blocks.*.ffn.net.2": INPUTS,
+        }
 
     @staticmethod
     def stays_float32(name: str) -> bool:

@@ -7,11 +7,23 @@ import pytest
 from PIL import Image
 
 from mlxvid.gui.compose.panel import ComposePanel
+from mlxvid.gui.compose.wells import PictureWell
 
 
 def complaints(panel: ComposePanel) -> list[str]:
     """What is said beside the fields."""
     return [complaint.text() for complaint in panel.complaints.values() if complaint.isVisible()]
+
+
+@pytest.fixture
+def until_read(qtbot):
+    """A function that waits until the pictures of a well, or of all in a panel, are read."""
+
+    def wait(widget) -> None:
+        wells = [widget] if isinstance(widget, PictureWell) else widget.findChildren(PictureWell)
+        qtbot.waitUntil(lambda: not any(well.busy for well in wells), timeout=20_000)
+
+    return wait
 
 
 @pytest.fixture

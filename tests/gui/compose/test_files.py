@@ -83,23 +83,24 @@ def well(qtbot):
 
 
 def colour_in_the_middle(well) -> tuple[int, int, int]:
-    colour = well.thumbnail(well.path).toImage().pixelColor(5, 5)
+    colour = well.pixmap.toImage().pixelColor(5, 5)
     return colour.red(), colour.green(), colour.blue()
 
 
-def test_the_window_opens_what_the_worker_does(well, qapp, tmp_path):
+def test_the_window_opens_what_the_worker_does(well, qapp, tmp_path, until_read):
     pixels = np.full((64, 64, 3), (200, 30, 30), np.uint8)
     write_heic(tmp_path / "phone.heic", pixels, 64)
     for name in ("a.avif", "a.tif", "a.webp"):
         Image.fromarray(pixels).save(tmp_path / name)
     for name in ("phone.heic", "a.avif", "a.tif", "a.webp"):
         assert drop(well, qapp, files(tmp_path / name))
+        until_read(well)
         assert well.path == tmp_path / name
         assert np.abs(np.subtract(colour_in_the_middle(well), (200, 30, 30))).max() < 12
     assert well.messages == []
 
 
-def test_nothing_else_is_opened(well, qapp, tmp_path):
+def test_nothing_else_is_opened(well, qapp, tmp_path, until_read):
     """Not even where Qt or Pillow could: a drawing names files, PostScript is a program."""
     (tmp_path / "drawing.png").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
     (tmp_path / "program.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
@@ -113,14 +114,17 @@ def test_nothing_else_is_opened(well, qapp, tmp_path):
     odd = [path for path in sorted(tmp_path.iterdir()) if path != whole]
     for path in odd:
         assert drop(well, qapp, files(path))
+        until_read(well)
         assert well.path is None
         assert path.name in well.messages[-1]
     assert len(well.messages) == len(odd) == 7
 
 
-def test_a_picture_is_dropped_and_taken_away(well, qapp, qtbot, picture):
+def test_a_picture_is_dropped_and_taken_away(well, qapp, qtbot, picture, until_read):
     assert drop(well, qapp, files(picture))
     assert well.path == picture
+    assert well.busy and "reading" in well.accessibleDescription()
+    until_read(well)
     assert well.accessibleDescription() == "first.png"
     assert not well.grab().isNull()
     qtbot.keyClick(well, Qt.Key.Key_Delete)
@@ -128,14 +132,51 @@ def test_a_picture_is_dropped_and_taken_away(well, qapp, qtbot, picture):
     assert well.messages == []
 
 
-def test_what_is_no_picture_leaves_the_old_one(well, qapp, picture, home):
+def test_the_last_of_several_pictures_stays(well, qapp, home, until_read):
+    for count, name in enumerate(("a.png", "b.png", "c.png"), 1):
+        Image.new("RGB", (10 * count, 10)).save(home / name)
+        drop(well, qapp, files(home / name))
+    assert well.path == home / "c.png"
+    until_read(well)
+    assert well.sides == (30, 10)
+    (home / "bad.png").write_text("no picture")
+    drop(well, qapp, files(home / "bad.png"))
+    drop(well, qapp, files(home / "b.png"))
+    until_read(well)
+    assert well.sides == (20, 10)
+    drop(well, qapp, files(home / "bad.png"))
+    well.clear()
+    until_read(well)
+    assert well.path is None and well.messages == []
+
+
+def test_a_clip_waits_until_its_picture_is_read(panel, picture, home, qtbot):
+    (home / "bad.png").write_text("no picture")
+    panel.prompt.set_text("a ball")
+    panel.set_start_image(home / "bad.png")
+    panel.generate()
+    qtbot.waitUntil(panel.complaints[panel.pictures].isVisible)
+    assert panel.jobs == []
+    panel.set_start_image(picture)
+    panel.generate()
+    assert panel.jobs == []
+    qtbot.waitUntil(lambda: len(panel.jobs) == 1)
+    made = panel.jobs[0].settings
+    assert made["image"] == str(picture)
+    assert made["width"] > made["height"]  # as the picture
+
+
+def test_what_is_no_picture_leaves_the_old_one(well, qapp, picture, home, until_read):
     well.set_path(picture)
+    until_read(well)
     (home / "film.mov").touch()
     (home / "text.png").write_text("hello")
     names = ("film.mov", "text.png", "gone.png")
     for name in names:
         drop(well, qapp, files(home / name))
+        until_read(well)
     assert well.path == picture
+    assert well.sides == (60, 40)
     for name, message in zip(names, well.messages, strict=True):
         assert name in message
     mime = QMimeData()
@@ -143,11 +184,12 @@ def test_what_is_no_picture_leaves_the_old_one(well, qapp, picture, home):
     assert not drop(well, qapp, mime)
 
 
-def test_a_picture_is_pasted(well, qtbot, home):
+def test_a_picture_is_pasted(well, qtbot, home, until_read):
     image = QImage(20, 10, QImage.Format.Format_RGB32)
     image.fill(0xFF336699)
     QGuiApplication.clipboard().setImage(image)
     well.paste()
+    until_read(well)
     assert well.path.parent == home / "data" / "pictures"
     with Image.open(well.path) as kept:
         assert kept.size == (20, 10)

@@ -83,7 +83,7 @@ def test_a_whole_number_a_text_and_a_choice(add_setting, make_panel):
     assert {name: again[name] for name in names} == {name: settings[name] for name in names}
 
 
-def test_a_picture_and_a_clip(add_setting, make_panel, picture, home):
+def test_a_picture_and_a_clip(add_setting, make_panel, picture, home, until_read):
     first = add_setting("picture")
     second = add_setting("clip")
     panel = make_panel()
@@ -96,7 +96,8 @@ def test_a_picture_and_a_clip(add_setting, make_panel, picture, home):
     panel.extend({**settings, "prompt": "a ball"}, picture, clip)
     assert not {first.name, second.name} & panel.settings().keys()
     panel.apply_settings({"prompt": "a ball", "model": "mini", first.name: str(home / "gone.png")})
-    assert "gone.png" in panel.messages[-1]
+    until_read(panel)
+    assert "gone.png" in panel.complaints[panel.advanced].text()
     assert first.name not in panel.settings()
 
 

@@ -172,12 +172,13 @@ def test_frames_are_counted_and_taken_as_the_player_shows_them(window, picture, 
     assert box.conflict()
 
 
-def test_two_pictures_for_a_frame_make_no_clip(panel, picture):
+def test_two_pictures_for_a_frame_make_no_clip(panel, picture, until_read):
     panel.prompt.set_text("a ball")
     for _ in range(2):
         panel.pictures.findChild(PictureWell, "keyframes").set_path(picture)
     first, second = (frame for _, frame, _ in keyframes(panel.pictures))
     second.setValue(first.value())
+    until_read(panel)
     panel.button.click()
     assert panel.jobs == []
     assert "Two pictures" in panel.complaints[panel.pictures].text()

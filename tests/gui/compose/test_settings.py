@@ -106,7 +106,7 @@ def test_a_clip_s_settings(panel, picture):
     assert panel.settings()["steps"] == 20
 
 
-def test_settings_of_a_model_that_is_not_here(panel, home):
+def test_settings_of_a_model_that_is_not_here(panel, home, qtbot):
     panel.apply_settings(
         {
             "prompt": "a star",
@@ -115,9 +115,11 @@ def test_settings_of_a_model_that_is_not_here(panel, home):
             "keyframes": {"0": str(home / "gone.png")},
         }
     )
-    about_model, about_picture = panel.messages
+    (about_model,) = panel.messages
     assert "/gone" in about_model
-    assert "gone.png" in about_picture
+    complaint = panel.complaints[panel.pictures]
+    qtbot.waitUntil(complaint.isVisible)
+    assert "gone.png" in complaint.text()
     assert panel.settings()["steps"] == 3
     assert "image" not in panel.settings()
 

@@ -26,10 +26,11 @@ def fit(panel) -> FitLine:
     return panel.findChild(FitLine, "fit_line")
 
 
-def test_the_first_picture_gives_the_shape(panel, tall):
+def test_the_first_picture_gives_the_shape(panel, tall, until_read):
     panel.picker.set_name(WITH_FIRST_PICTURE)
     own = panel.size_box.value()
     panel.set_start_image(tall)
+    until_read(panel)
     assert panel.size_box.value() == own[::-1]
     panel.pictures.findChild(PictureWell, "image").clear()
     assert panel.size_box.value() == own
@@ -51,9 +52,10 @@ def test_a_shape_that_was_chosen_stays_and_the_pictures_is_offered(panel, tall, 
     qtbot.waitUntil(fit(panel).isHidden)
 
 
-def test_a_clips_own_size_stays_with_its_pictures(panel, tall):
+def test_a_clips_own_size_stays_with_its_pictures(panel, tall, until_read):
     settings = {"prompt": "a", "model": "mini", "width": 96, "height": 96, "image": str(tall)}
     panel.apply_settings(settings)
+    until_read(panel)
     assert panel.size_box.value() == (96, 96)
 
 

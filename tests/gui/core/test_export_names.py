@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlxvid.gui.core.export import Source
+from mlxvid.gui.core.copies import Source
 from mlxvid.gui.core.export_names import free_copies, free_name, name_problem, named
 from mlxvid.gui.core.recipes import ORIGINAL, PRESETS
 

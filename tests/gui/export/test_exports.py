@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from mlxvid.gui.core.clips_folder import look_through
-from mlxvid.gui.core.export import Source
+from mlxvid.gui.core.copies import Source
 from mlxvid.gui.core.recipes import ORIGINAL, PRESETS
 from mlxvid.gui.core.tasks import Task
 from mlxvid.gui.export.exports import Exports
