@@ -10,7 +10,10 @@ from __future__ import annotations
 import json
 import os
 import queue
+import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +31,8 @@ WAYS = ("takes", "guidance", "layers")
 # Seconds in which another machine answers: a pass of the largest clips takes many minutes, and
 # machines differ. One that is gone is told of at once by its connection.
 PATIENCE = 3600.0
+# And in which a connection tells that it is gone.
+MOMENT = 1.0
 
 
 def started() -> bool:
@@ -60,12 +65,37 @@ def here() -> Machines:
     import mlx.core as mx
 
     try:
-        return Machines(mx.distributed.init(strict=True))
+        with _ended_by_signals():
+            return Machines(mx.distributed.init(strict=True))
     except RuntimeError as error:
         raise MachinesError(
             f"Machine {number()} can't reach the others ({error}): see that they are on, and that "
             "the addresses in the host file are theirs."
         ) from error
+
+
+def joined() -> bool:
+    """Whether this machine has met the others."""
+    return here.cache_info().currsize > 0
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Have signals end the process at once: MLX lets Python hear of none while it waits for the
+    others, and nothing is begun yet.
+    """
+    before = {}
+    if threading.current_thread() is threading.main_thread():  # no other may
+        for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            handler = signal.getsignal(one)
+            if handler not in (signal.SIG_IGN, None):
+                before[one] = handler
+                signal.signal(one, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 class _Shared:
@@ -82,6 +112,13 @@ def share(way: str | None) -> None:
 def sharing(*ways: str) -> Machines | None:
     """The machines, where runs are shared in one of these ways."""
     return here() if _Shared.way in ways else None
+
+
+def lost_one() -> MachinesError | None:
+    """Whether another machine is gone, where runs are shared: the beginning of a sentence. To be
+    asked at a process's end, when nothing else is to be exchanged any more.
+    """
+    return None if _Shared.way is None else here().lost_within(MOMENT)
 
 
 def in_words(error: Exception) -> MachinesError | None:
@@ -162,6 +199,21 @@ class Machines:
         return [
             json.loads(row[:length].tobytes()) for row, length in zip(rows, lengths, strict=True)
         ]
+
+    def lost_within(self, seconds: float) -> MachinesError | None:
+        """Whether another machine is found to be gone in that time. Nothing can be exchanged
+        afterwards.
+        """
+        import mlx.core as mx
+
+        row = mx.array([0])
+        mx.eval(row)
+        self._asked.put(row)
+        try:
+            answer = self._answers.get(timeout=seconds)
+        except queue.Empty:
+            return None
+        return self.lost() if isinstance(answer, RuntimeError) else None
 
     def lost(self, how: str = "was lost") -> MachinesError:
         """An error that names the machine that is gone, as far as that is known."""

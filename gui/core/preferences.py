@@ -16,10 +16,13 @@ from .database_file import data_folder
 from .file_names import USUAL
 from .worker_client import SILENCE
 
+CLIPS = "MLXVID_CLIPS"
 # The variables that the library reads, here and in the processes that make clips and fetch models.
 MODELS = "MLXVID_MODELS"
 WORK = "MLXVID_CACHE"
 RESERVE = "MLXVID_RESERVE"
+# What a choice is kept as that one of them takes the place of.
+_KEPT = {CLIPS: "clips_folder", MODELS: "models_folder", WORK: "work_folder"}
 
 # How a switch is written.
 _SWITCH = {True: "true", False: "false"}
@@ -57,11 +60,11 @@ class Preferences(QObject):
         """Where clips are saved: MLXVID_CLIPS, the chosen folder, or one in the user's movies."""
         movies = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.MoviesLocation)
         chosen = self._text("clips_folder", "")
-        return Path(os.environ.get("MLXVID_CLIPS") or chosen or Path(movies) / "mlxvid")
+        return Path(os.environ.get(CLIPS) or chosen or Path(movies) / "mlxvid")
 
     @clips_folder.setter
     def clips_folder(self, folder: Path) -> None:
-        os.environ.pop("MLXVID_CLIPS", None)  # the latest choice counts
+        os.environ.pop(CLIPS, None)  # the latest choice counts
         self._settings.setValue("clips_folder", str(folder))
         self.clips_folder_changed.emit()
 
@@ -113,6 +116,10 @@ class Preferences(QObject):
     @patient_gpu.setter
     def patient_gpu(self, patient: bool) -> None:
         self._set_variable("patient_gpu", RELAXED, "1" if patient else "")
+
+    def is_fixed(self, variable: str) -> bool:
+        """Whether mlxvid was started with another folder than the one chosen, which it goes by."""
+        return os.environ.get(variable, "") not in ("", self._text(_KEPT[variable], ""))
 
     def apply_environment(self) -> None:
         """Have this process, and those that it starts, go by the choices that the library reads in

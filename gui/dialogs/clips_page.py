@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QLineEdit
 from mlxvid.errors import SettingError
 from mlxvid.gui.core.file_names import TOKENS, USUAL, check_pattern, stem_of
 from mlxvid.gui.core.messages import shown
-from mlxvid.gui.core.preferences import Preferences
+from mlxvid.gui.core.preferences import CLIPS, Preferences
 from mlxvid.gui.widgets.fields import field_height
 from mlxvid.gui.widgets.theme import set_role
 
@@ -27,7 +27,7 @@ class ClipsPage(Page):
         super().__init__()
         self._preferences = preferences
         self.folder = FolderRow("Folder for clips", "Folder for Clips", self._set_folder)
-        self.folder.show_folder(preferences.clips_folder)
+        self._show_folder()
         self.names = QLineEdit(preferences.file_names)
         self.names.setAccessibleName("File names")
         self.names.setPlaceholderText(USUAL)
@@ -42,7 +42,11 @@ class ClipsPage(Page):
 
     def _set_folder(self, folder: Path) -> None:
         self._preferences.clips_folder = folder
-        self.folder.show_folder(self._preferences.clips_folder)
+        self._show_folder()
+
+    def _show_folder(self) -> None:
+        fixed = self._preferences.is_fixed(CLIPS)
+        self.folder.show_folder(self._preferences.clips_folder, fixed=fixed)
 
     def _set_names(self, pattern: str) -> None:
         """Keep a pattern once it makes names: half a word in braces doesn't."""

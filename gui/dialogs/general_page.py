@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
 
 from mlxvid.gui.core.database_file import data_folder
-from mlxvid.gui.core.preferences import Appearance, Preferences
+from mlxvid.gui.core.preferences import WORK, Appearance, Preferences
 from mlxvid.gui.widgets.elided import ElidedLabel
 from mlxvid.gui.widgets.fields import check, choice, pick
 from mlxvid.paths import cache_folder
@@ -63,8 +63,11 @@ class GeneralPage(Page):
         self._show_work_folder()
 
     def _show_work_folder(self) -> None:
-        self.work.show_folder(cache_folder("runs").parent)
-        self.work.reset.setEnabled(self._preferences.work_folder is not None)
+        self.work.show_folder(
+            cache_folder("runs").parent,
+            fixed=self._preferences.is_fixed(WORK),
+            resets=self._preferences.work_folder is not None,
+        )
 
 
 def _library() -> QWidget:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mlxvid import hub
 from mlxvid.gui.core.disks import GB
-from mlxvid.gui.core.preferences import Preferences
+from mlxvid.gui.core.preferences import MODELS, Preferences
 from mlxvid.paths import free_bytes
 
 from .page import FolderRow, Page
@@ -41,5 +41,9 @@ class ModelsPage(Page):
     def _show_folder(self) -> None:
         """The folder that is in use, and what is free on its disk."""
         folder = hub.hub_cache_folder()
-        self.folder.show_folder(folder, f", {free_bytes(folder) / GB:,.0f} GB free")
-        self.folder.reset.setEnabled(self._preferences.models_folder is not None)
+        self.folder.show_folder(
+            folder,
+            f", {free_bytes(folder) / GB:,.0f} GB free",
+            fixed=self._preferences.is_fixed(MODELS),
+            resets=self._preferences.models_folder is not None,
+        )

@@ -7,10 +7,19 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QPushButton, QWidget
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from mlxvid.gui.widgets.elided import ElidedLabel
 from mlxvid.gui.widgets.theme import faint_label
+
+_FIXED = "mlxvid was started with this folder: start it without to choose another."
 
 
 class Page(QWidget):
@@ -39,7 +48,7 @@ class Page(QWidget):
 
 
 class FolderRow(QWidget):
-    """A folder, and what changes it.
+    """A folder, and what changes it; below them, why nothing does.
 
     title: of the dialog that asks for another. choose: takes the chosen one. reset: goes back to
     the usual one; None where there is no other way back than choosing.
@@ -58,16 +67,34 @@ class FolderRow(QWidget):
         self._folder = Path()
         self._label = ElidedLabel("", Qt.TextElideMode.ElideMiddle)
         self._label.setAccessibleName(name)
-        buttons = [button("Choose…", f"Choose: {name}", self._ask)]
+        self.choose = button("Choose…", f"Choose: {name}", self._ask)
+        buttons = [self.choose]
         self.reset = button("Reset", f"Reset: {name}", reset or self._ask)
         if reset is not None:
             buttons.append(self.reset)
-        lay_out(self, self._label, *buttons)
+        self.fixed = faint_label(_FIXED)
+        self.fixed.setObjectName("fixed")
+        self.fixed.hide()
+        row = QWidget()
+        lay_out(row, self._label, *buttons)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addWidget(row)
+        column.addWidget(self.fixed)
 
-    def show_folder(self, folder: Path, more: str = "") -> None:
-        """Show the folder that is in use; more: a word about it."""
+    def show_folder(
+        self, folder: Path, more: str = "", fixed: bool = False, resets: bool = False
+    ) -> None:
+        """Show the folder that is in use.
+
+        more: a word about it. fixed: no choice here changes it. resets: it is not the usual one.
+        """
         self._folder = folder
         self._label.setText(f"{short(folder)}{more}")
+        self.fixed.setVisible(fixed)
+        self.choose.setEnabled(not fixed)
+        self.reset.setEnabled(resets and not fixed)
 
     def _ask(self) -> None:
         dialog = QFileDialog(self, self._title, str(self._folder))

@@ -14,7 +14,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppres
 from typing import Any, Protocol
 
 from mlxvid import machines
-from mlxvid.errors import CancelledError, MlxvidError
+from mlxvid.errors import CancelledError, MachinesError, MlxvidError
 from mlxvid.progress import note_pause
 
 from .flags import spelled_as_flags
@@ -62,13 +62,17 @@ def _ended_early(error: BaseException, signals: _Signals, as_json: bool) -> int:
     """Say why the command ended; returns the exit code. Raises what is no mistake of the user's."""
     stopped = isinstance(error, (CancelledError, KeyboardInterrupt))
     latents = getattr(error, "latents_path", None)
+    lost = error if isinstance(error, MachinesError) else None
     code = EXIT_ERROR
     message = str(error)
     if stopped or signals.received is not None:
         code = EXIT_SIGNAL + (signals.received or signal.SIGINT)
         # Whatever else a signal has led to, such as an import that failed, is not the reason.
-        message = message if stopped or latents else ""
+        message = message if stopped or latents or lost else ""
         message = message or "Stopped."
+        if signals.received == signal.SIGTERM and lost is None:  # mlx.launch ends the others
+            lost = machines.lost_one()
+            message = f"{lost}. {message}" if lost else message
         facts = {"event": "cancelled"}
     else:
         facts = {"event": "error", "kind": type(error).__name__}
@@ -78,7 +82,11 @@ def _ended_early(error: BaseException, signals: _Signals, as_json: bool) -> int:
         facts["sentence"] = message  # for programs that call settings otherwise
     message = spelled_as_flags(message)
     if not machines.is_first():
-        if stopped or getattr(error, "shared", False):
+        if _is_known_to_first(error, lost):
+            return 0  # or mlx.launch would end the first one, which tells it
+        # Of a lost machine only the second one tells, since that may be the first.
+        is_second = machines.number() == 2
+        if machines.joined() and (not is_second if lost else stopped):
             return code
         message = f"Machine {machines.number()}: {message}"
         as_json = False
@@ -91,6 +99,15 @@ def _ended_early(error: BaseException, signals: _Signals, as_json: bool) -> int:
         raise error
     print(message, file=sys.stderr, flush=True)
     return code
+
+
+def _is_known_to_first(error: BaseException, lost: MachinesError | None) -> bool:
+    """Whether the first of several machines has the same error: as of all flags, before they have
+    met.
+    """
+    if machines.joined() or lost is not None:
+        return getattr(error, "shared", False)
+    return isinstance(error, MlxvidError)
 
 
 def _asks_for_json(argv: Sequence[str]) -> bool:

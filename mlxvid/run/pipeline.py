@@ -57,6 +57,7 @@ SMALLER = "make the clip smaller or shorter"
 CLOSE = "close other programs"
 DRAFT = "draft_decode"
 STOPPED_MIDWAY = "Stopped; what is done so far is kept, and `resume` goes on from there."
+STOPPED_THERE = "Stopped; what machine 1 has kept is there, and `resume` goes on from it."
 
 
 class _Begun(NamedTuple):
@@ -202,6 +203,8 @@ class Pipeline:
             shown = Previews(self.model, self._tiny)
             run = Denoising(shot, watch, checkpoint, begun.settings, Frames(None), shown)
             mx.eval(run.denoised(state))
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(STOPPED_THERE) from None
         except (MachinesError, RuntimeError) as error:
             lost = sharing.in_words(error, resumable=True)
             raise checks.in_words(lost, f"{SMALLER} or {CLOSE}") from error

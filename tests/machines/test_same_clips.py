@@ -9,6 +9,7 @@ import pytest
 
 import mlxvid
 from mlxvid.media.clip import Clip
+from mlxvid.model.base import Model
 
 from .launched import launched
 
@@ -35,7 +36,7 @@ def test_takes_are_bit_equal_and_where_the_command_was_typed(tmp_path):
 
 
 @pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
-def test_guidance_makes_the_clip_of_one_process(tmp_path, count):
+def test_guidance_makes_the_clip_of_one_process(tmp_path, count, monkeypatch):
     flags = [*FLAGS, "--parallel", "guidance", "-o", "x.mkv", "--progress", "json"]
     out, err = launched(tmp_path, count, *flags)
     events = [json.loads(line) for line in out.splitlines()]
@@ -46,3 +47,8 @@ def test_guidance_makes_the_clip_of_one_process(tmp_path, count):
     made = Clip.load(tmp_path / "x.mkv")
     assert difference(made, one) <= 2
     assert made.settings == one.settings
+    # The very same where that one doesn't evaluate its passes as a batch.
+    monkeypatch.setattr(Model, "batched", lambda *_: False)
+    one = mlxvid.load("mini").generate("a red ball", **SMALL)
+    one.save(tmp_path / "one.mkv")
+    assert difference(made, Clip.load(tmp_path / "one.mkv")) == 0

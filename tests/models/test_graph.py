@@ -105,7 +105,7 @@ def test_views_cost_nothing_and_copies_do():
 
 @pytest.mark.skipif(find_spec("mflux") is not None, reason="mlx-gen is installed")
 def test_the_comparison_says_what_to_install():
-    command = [sys.executable, "scripts/compare_mlx_gen.py"]
+    command = [sys.executable, "-m", "scripts.benchmarks.mlx_gen"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
     assert "pip install mlx-gen" in done.stderr and "Traceback" not in done.stderr

@@ -8,7 +8,7 @@ import pytest
 
 from mlxvid import hub
 from mlxvid.gui.core.choices import Choices
-from mlxvid.gui.core.preferences import MODELS, RESERVE, WORK, Appearance, Preferences
+from mlxvid.gui.core.preferences import CLIPS, MODELS, RESERVE, WORK, Appearance, Preferences
 from mlxvid.gui.core.worker_client import WorkerClient
 from mlxvid.gui.dialogs.preferences import PreferencesDialog
 from mlxvid.metal_errors import RELAXED
@@ -72,6 +72,34 @@ def test_the_models_folder_is_the_one_chosen(home, monkeypatch, dialog, preferen
     reset.click()
     assert hub.hub_cache_folder() == usual
     assert preferences.models_folder is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "row"),
+    [
+        (CLIPS, lambda dialog: dialog.clips.folder),
+        (MODELS, lambda dialog: dialog.models.folder),
+        (WORK, lambda dialog: dialog.general.work),
+    ],
+)
+def test_a_folder_that_mlxvid_was_started_with_says_so(
+    variable, row, home, preferences, choices, qtbot, monkeypatch, themed
+):
+    for name in (CLIPS, MODELS, WORK):
+        monkeypatch.setenv(name, "")
+    preferences.clips_folder = home / "chosen"
+    preferences.models_folder = home / "chosen"
+    preferences.work_folder = home / "chosen"
+    free = PreferencesDialog(preferences, choices, dict)
+    qtbot.addWidget(free)
+    assert row(free).choose.isEnabled() and row(free).fixed.isHidden()
+    monkeypatch.setenv(variable, str(home / "given"))
+    dialog = PreferencesDialog(preferences, choices, dict)
+    qtbot.addWidget(dialog)
+    field = row(dialog)
+    assert "given" in field._label.text()
+    assert not field.choose.isEnabled() and not field.reset.isEnabled()
+    assert not field.fixed.isHidden() and "started" in field.fixed.text()
 
 
 def test_the_clips_folder_is_the_one_chosen_last(home, dialog, preferences):

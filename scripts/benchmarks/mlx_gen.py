@@ -1,10 +1,10 @@
-#!/usr/bin/env python3
 """What a block of Wan 2.1 1.3B costs on Metal in mlx-gen and here, counted in the traced graphs.
 
 It needs mlx-gen (https://pypi.org/project/mlx-gen) beside mlxvid, in an environment of their own,
 and no Mac: `pip install mlx-gen`, or, where its own MLX is not to be had, `pip install --no-deps
 mlx-gen` and what it asks for. mlx-gen compiles its whole network, so all elementwise work between
-two other launches counts as one, as in a compiled function here.
+two other launches counts as one, as in a compiled function here. `python -m scripts.benchmarks.mlx_gen`
+from the repository's folder prints both.
 """
 
 from __future__ import annotations
@@ -12,16 +12,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where scripts/ stands
 
 import mlxvid  # noqa: F401  first, so that OpenBLAS is loaded before MLX
 
 # isort: split
 import mlx.core as mx
 
-from scripts.benchmarks import graph
+from . import graph
 
 WAN = "Wan 2.1 1.3B, 81 frames at 832x480"
 
@@ -34,7 +31,7 @@ def main() -> int:
     except ImportError as error:
         print(f"mlx-gen isn't installed here ({error}): `pip install mlx-gen`.", file=sys.stderr)
         return 2
-    from scripts.benchmarks import graph_blocks, traced
+    from . import graph_blocks, traced
 
     case = graph_blocks.cases()[WAN]
 
