@@ -80,6 +80,8 @@ def _serve(args: argparse.Namespace) -> int:
         raise SettingError(
             "`worker` goes with no other flag: what to make comes as JSON lines on standard input."
         )
+    if machines.started():
+        raise SettingError("`worker` serves one machine: start it without mlx.launch.")
     from .worker import serve
 
     sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]  # a file
