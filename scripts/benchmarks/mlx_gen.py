@@ -3,8 +3,8 @@
 It needs mlx-gen (https://pypi.org/project/mlx-gen) beside mlxvid, in an environment of their own,
 and no Mac: `pip install mlx-gen`, or, where its own MLX is not to be had, `pip install --no-deps
 mlx-gen` and what it asks for. mlx-gen compiles its whole network, so all elementwise work between
-two other launches counts as one, as in a compiled function here. `python -m scripts.benchmarks.mlx_gen`
-from the repository's folder prints both.
+two other launches counts as one, as in a compiled function here. In the repository's folder
+`python -m scripts.benchmarks.mlx_gen` prints both.
 """
 
 from __future__ import annotations
