@@ -18,6 +18,8 @@ from . import models
 from ._before_mlx import float32_is_exact
 from .catalog import DEFAULT_MODEL, card_of, listing
 from .cli import parser as cli
+from .cli.asked import check_preset
+from .cli.flags import add_setting
 from .cli.plan_text import device_text, plan_text
 from .errors import SettingError
 from .model.caching import CACHES
@@ -25,7 +27,10 @@ from .model.card import Card
 from .model.geometry import ATTENTION_MODES, Counts, Geometry, frames_of, plan_geometry
 from .model.machine import GIB, this_machine
 from .model.memory import DTYPE_BYTES, QUANTIZED_BITS
-from .run.guess import evaluations_of, guessed_seconds
+from .model.settings import SETTINGS
+from .run import recipes
+from .run.evaluations import evaluations_of, passes_of
+from .run.guess import guessed_seconds
 from .run.planning import Plan, plan
 
 __all__ = ["device", "main", "plan"]
@@ -40,12 +45,21 @@ EXAMPLES = """examples:
                                                                a geometry given by hand
   python -m mlxvid.plan --device                               this machine, MLX, Metal kernels"""
 
-# The settings that a plan depends on.
-PLANNED = ("frames", "width", "height", "fps", "guidance", "attention", "dtype", "quantize")
-# Those that its evaluations of the network depend on.
-EVALUATED = ("guidance", "guidance_start", "guidance_stop", "steps", "sampler", "cache")
+# Settings that are said as they are to generate.
+AS_GENERATED = (
+    *("guidance_method", "guidance_start", "guidance_stop", "true_guidance"),
+    *("skip_layers", "skip_start", "skip_stop", "loras"),
+)
 # What a geometry by hand stands in place of.
-OF_A_MODEL = ("model", *EVALUATED, "attention", "dtype", "quantize", "growth", "memory")
+OF_A_MODEL = (
+    *("model", "preset", "guidance", "steps", "sampler", "cache", *AS_GENERATED),
+    *("attention", "dtype", "quantize", "growth", "memory"),
+)
+# The settings that a plan depends on.
+PLANNED = (
+    *("frames", "width", "height", "fps", "guidance", "true_guidance", "skip_layers"),
+    *("cache", "attention", "dtype", "quantize", "options", "loras"),
+)
 
 
 def device() -> dict[str, Any]:
@@ -90,16 +104,14 @@ def parser() -> cli.Parser:
     p.add_argument(
         "--guidance", type=cli.not_negative, metavar="SCALE", help="1 needs one pass a step"
     )
-    for end in ("start", "stop"):
-        p.add_argument(
-            f"--guidance-{end}",
-            type=cli.not_negative,
-            metavar="SHARE",
-            help="of the steps: outside of it one needs one pass",
-        )
+    for name in AS_GENERATED:
+        add_setting(p, SETTINGS[name])
     p.add_argument("--steps", type=cli.whole, metavar="N")
     p.add_argument("--sampler", choices=sorted(samplers), help="some take two evaluations a step")
     p.add_argument("--cache", choices=CACHES, help="a step cache leaves out evaluations")
+    p.add_argument(
+        "--preset", choices=sorted(models.presets()), help="settings that go together; flags win"
+    )
     p.add_argument("--attention", choices=ATTENTION_MODES)
     p.add_argument(
         "--dtype",
@@ -167,22 +179,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(json.dumps(asdict(counts)) if args.json else plan_text(counts))
         return 0
     card = card_of(args.model or DEFAULT_MODEL)
-    _print_plan(card, _planned(card, args), args)
+    check_preset(args.preset, card)
+    if args.loras:
+        recipes.applied(card, [recipes.here(lora) for lora in args.loras])  # which says so
+    settings = _settings(card, args)
+    machine = this_machine(int(args.memory * GIB)) if args.memory else None
+    known = {name: settings[name] for name in PLANNED if name in settings}
+    _print_plan(card, plan(card, machine=machine, **known), settings, args)
     return 0
 
 
-def _planned(card: Card, args: argparse.Namespace) -> Plan:
+def _settings(card: Card, args: argparse.Namespace) -> dict[str, Any]:
+    """The settings of the clip, of the preset and over it those that are given."""
+    given = {name: value for name, value in vars(args).items() if name in SETTINGS}
     if args.seconds:
-        args.frames = frames_of(args.seconds, args.fps or card.defaults.fps)
-    machine = this_machine(int(args.memory * GIB)) if args.memory else None
-    known = {name: getattr(args, name) for name in PLANNED}
-    return plan(card, machine=machine, cache=args.cache or "off", **known)
+        given["frames"] = frames_of(args.seconds, args.fps or card.defaults.fps)
+    known = {name: value for name, value in given.items() if value is not None}
+    return {**models.presets().get(args.preset, {}), **known}
 
 
-def _print_plan(card: Card, planned: Plan, args: argparse.Namespace) -> None:
-    asked = {name: getattr(args, name) for name in EVALUATED}
-    evaluations = evaluations_of({"model": card.name, **asked})
-    guess = guessed_seconds(planned, evaluations[1])
+def _print_plan(
+    card: Card, planned: Plan, settings: dict[str, Any], args: argparse.Namespace
+) -> None:
+    evaluations = evaluations_of(settings)
+    guess = guessed_seconds(planned, passes_of(settings))
     facts = {**asdict(planned), "guessed_seconds": guess, "evaluations": evaluations}
     text = plan_text(planned, guess, evaluations)
     if not args.growth:

@@ -19,21 +19,15 @@ from mlxvid.model.machine import GIB, Machine, this_machine
 from mlxvid.model.memory import (
     DTYPE_BYTES,
     QUANTIZED_BITS,
-    VALUE_BYTES,
-    Load,
-    Weights,
     held_besides,
-    in_one_batch,
-    loaded_weights,
-    stage_weights,
-    stages,
     stored_weights,
-    value_bytes,
 )
-from mlxvid.model.operations import stage_operations
 from mlxvid.model.request import Request
 from mlxvid.model.settings import SETTINGS, is_among
 from mlxvid.weights.sizes import read_sizes
+
+from .costs import Costs, most_passes
+from .recipes import with_loras
 
 
 @dataclass(frozen=True)
@@ -98,6 +92,8 @@ def plan(
     height: int | None = None,
     fps: float | None = None,
     guidance: float | None = None,
+    true_guidance: float | None = None,
+    skip_layers: str | None = None,
     cache: str = "off",
     attention: str | None = None,
     dtype: str | None = None,
@@ -105,17 +101,18 @@ def plan(
     from_clip: bool = False,
     follows: bool = False,
     options: Mapping[str, Any] | None = None,
+    loras: Sequence[str] = (),
     machine: Machine | None = None,
 ) -> Plan:
     """Count and estimate a clip of a catalog model, or of one in a local folder; what is None is
-    the model's default, and `machine` is this one. from_clip: whether it is made from another;
-    follows: whether it follows one as long, a `control`; options: of its family's settings those
-    that are not the model's own.
+    the model's default, or what a few-step LoRA is run with, and `machine` is this one. from_clip:
+    whether it is made from another; follows: whether it follows one as long, a `control`; options:
+    of its family's settings those that are not the model's own.
 
     Raises :class:`ModelNotFoundError` for an unknown model, :class:`WeightsError` for a folder that
     holds none, and :class:`SettingError` for settings that no clip can have.
     """
-    card = model if isinstance(model, Card) else catalog.card_of(model)
+    card = with_loras(model if isinstance(model, Card) else catalog.card_of(model), loras)
     default = card.defaults
     machine = machine or this_machine()
     attention = card.attention_modes[0] if attention is None else attention
@@ -125,6 +122,9 @@ def plan(
     _one_of("quantize", quantize, (None, *QUANTIZED_BITS))
     fps = SETTINGS["fps"].checked(default.fps if fps is None else fps)
     guidance = SETTINGS["guidance"].checked(default.guidance if guidance is None else guidance)
+    scales = (guidance, 1.0 if true_guidance is None else true_guidance)
+    given = {"guidance": guidance, "true_guidance": true_guidance, "skip_layers": skip_layers}
+    settled = {**card.options, **(options or {})}
     asked = plan_geometry(
         default.frames if frames is None else frames,
         default.width if width is None else width,
@@ -132,17 +132,18 @@ def plan(
         card.geometry,
     )
     read = read_sizes(card.folder) if card.folder else {}
-    costs = _Costs(
+    costs = Costs(
         card=card,
         weights=read or stored_weights(card),
         attention=attention,
         dtype=dtype or (_own_dtype(card.folder) if card.folder and read else None),
-        passes=card.passes(guidance),
+        passes=card.passes(*scales),
+        most_passes=most_passes(card, {**given, "options": settled}),
         cache=cache,
         from_clip=from_clip or follows,
         follows=follows,
         machine=machine,
-        options={**card.options, **(options or {})},
+        options=settled,
     )
     loaded = costs.loaded(quantize)
     stage_bytes = costs.stages(asked, quantize)
@@ -176,12 +177,13 @@ def held_by(
     card: of a model in a folder. dtype, quantize: as it is loaded.
     """
     folder = card.folder
-    costs = _Costs(
+    costs = Costs(
         card=card,
         weights=read_sizes(folder) if folder else stored_weights(card),
         attention=request.attention,
         dtype=dtype,
         passes=card.passes(request.guidance, request.true_guidance),
+        most_passes=most_passes(card, request.settings()),
         cache=request.cache,
         from_clip=request.video is not None or request.control is not None,
         follows=request.control is not None,
@@ -193,116 +195,19 @@ def held_by(
     return held_besides(load, card, costs.machine)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Costs:
-    """What clips of one model cost on a machine, at any size and bits a weight.
-
-    weights: as stored. passes: rows of conditions a step. cache: the step cache. from_clip: whether
-    they are made from others. follows: whether they follow others, whose tokens go through the
-    network with theirs. options: of the family's, those that have a value.
-    """
-
-    card: Card
-    weights: Weights
-    attention: str
-    dtype: str | None
-    passes: int
-    cache: str
-    from_clip: bool
-    follows: bool
-    machine: Machine
-    options: Mapping[str, Any]
-
-    def loaded(self, bits: int | None) -> Weights:
-        """The weights in memory."""
-        card = self.card
-        machine = self.machine
-        slow = machine.bfloat16_is_slow
-        return loaded_weights(
-            self.weights, card.family, self.dtype, bits, machine.metal, slow, card.precise
-        )
-
-    def stages(self, counts: Counts, bits: int | None) -> dict[Stage, int]:
-        """Estimated bytes at the peak of each stage."""
-        return stages(self.load(counts, bits), self.loaded(bits), self.card, self.machine)
-
-    def load(self, counts: Counts, bits: int | None) -> Load:
-        """What a clip asks of the stages."""
-        geometry = self.card.geometry
-        options, _ = self.card.settled(self.options, counts.frames, "")
-        size = self.card.worked_size(counts.width, counts.height, options)
-        together = self.card.together(counts.frames, *size, options)
-        piece = plan_geometry(*together, geometry)
-        scores = {"full": piece.pairs_full, "spatial": piece.pairs_spatial}
-        factored = max(piece.pairs_spatial, piece.pairs_temporal)
-        transformer = stage_weights("denoise", self.loaded(bits), self.card.family)
-        clips = 2 if self.follows else 1
-        tokens = clips * piece.tokens
-        batched = in_one_batch(
-            tokens, self.passes, transformer, self.card, self.dtype, self.machine
-        )
-        return Load(
-            frames=counts.frames,
-            latent_frames=counts.latent_shape[0],
-            t_factor=geometry.t_factor,
-            width=size[0],
-            height=size[1],
-            tokens=tokens,
-            scores=clips**2 * scores.get(self.attention, factored),
-            batch=self.passes if batched else 1,
-            dtype=self.dtype,
-            from_clip=self.from_clip,
-            cached=self._cached(piece),
-        )
-
-    def _cached(self, piece: Counts) -> int:
-        """Bytes that the step cache keeps of what is denoised together."""
-        if self.cache == "off":
-            return 0
-        if self.cache == "easy":  # the last input, the last that was computed, each pass's output
-            return (2 + self.passes) * piece.latent_values * VALUE_BYTES
-        # The stack's input, what it adds in each pass, and the signal; of the latter two also those
-        # of the state that is saved.
-        clips = 2 if self.follows else 1
-        hidden = clips * piece.tokens * self.card.width
-        values = hidden * (1 + 2 * self.passes + 2)
-        return int(values * value_bytes(self.card, self.dtype, self.machine.metal))
-
-    def operations(self, counts: Counts) -> dict[Stage, float]:
-        """Floating-point operations by stage; of denoise those of one pass."""
-        options, _ = self.card.settled(self.options, counts.frames, "")
-        size = self.card.worked_size(counts.width, counts.height, options)
-        frames, width, height = self.card.together(counts.frames, *size, options)
-        piece = plan_geometry(frames, width, height, self.card.geometry)
-        pieces = size[0] * size[1] * counts.frames / (width * height * frames)
-        clips = 2 if self.follows else 1
-        pairs = {"full": piece.pairs_full, "spatial": piece.pairs_spatial}
-        own_pairs = pairs.get(self.attention, piece.pairs_factored)
-        parameters = {
-            name: sum(size / DTYPE_BYTES.get(kind, 0.5) for kind, size in types.items())
-            for name, types in self.weights.items()
-        }
-        return stage_operations(
-            self.card,
-            self.card.parameters or parameters,
-            tokens=round(pieces * clips * piece.tokens),
-            pairs=round(pieces * clips**2 * own_pairs),
-            pixels=counts.frames * size[0] * size[1],
-        )
-
-    def attempt(self, frames: int, width: int, height: int, bits: int | None) -> Alternative:
-        """A clip of about that size, and what it takes."""
-        counts = plan_geometry(frames, width, height, self.card.geometry)
-        peak = max(self.stages(counts, bits).values())
-        return Alternative(counts.frames, counts.width, counts.height, bits, peak)
-
-
 def _own_dtype(folder: Path) -> str | None:
     """The type that a folder's model is loaded in where none is asked for, if its index says so."""
     return Folder(folder).index.get("dtype")
 
 
-def _alternatives(asked: Counts, bits: int | None, costs: _Costs) -> tuple[Alternative, ...]:
+def _attempt(costs: Costs, frames: int, width: int, height: int, bits: int | None) -> Alternative:
+    """A clip of about that size, and what it takes."""
+    counts = plan_geometry(frames, width, height, costs.card.geometry)
+    peak = max(costs.stages(counts, bits).values())
+    return Alternative(counts.frames, counts.width, counts.height, bits, peak)
+
+
+def _alternatives(asked: Counts, bits: int | None, costs: Costs) -> tuple[Alternative, ...]:
     """Up to three settings that fit: fewer bits, fewer frames, a smaller picture, half the frames
     with as large a picture as then fits; and where the weights alone are too large, the same with
     fewer bits.
@@ -311,7 +216,7 @@ def _alternatives(asked: Counts, bits: int | None, costs: _Costs) -> tuple[Alter
     fewer = [] if bits else sorted(QUANTIZED_BITS, reverse=True)
     found: list[Alternative | None] = []
     for fewer_bits in fewer:
-        quantized = costs.attempt(asked.frames, asked.width, asked.height, fewer_bits)
+        quantized = _attempt(costs, asked.frames, asked.width, asked.height, fewer_bits)
         if quantized.peak_bytes <= usable:
             found.append(quantized)
             break
@@ -322,7 +227,7 @@ def _alternatives(asked: Counts, bits: int | None, costs: _Costs) -> tuple[Alter
     return tuple(dict.fromkeys(setting for setting in found if setting))[:3]
 
 
-def _smaller(asked: Counts, bits: int | None, costs: _Costs) -> list[Alternative | None]:
+def _smaller(asked: Counts, bits: int | None, costs: Costs) -> list[Alternative | None]:
     """The most frames, the largest picture, and the largest with half the frames, that fit."""
     geometry = costs.card.geometry
     usable = costs.machine.usable
@@ -330,12 +235,12 @@ def _smaller(asked: Counts, bits: int | None, costs: _Costs) -> list[Alternative
 
     def by_frames(latents: int) -> Alternative:
         frames = geometry.pixel_frames(latents * geometry.patch[0])
-        return costs.attempt(frames, asked.width, asked.height, bits)
+        return _attempt(costs, frames, asked.width, asked.height, bits)
 
     def by_size(frames: int) -> Alternative | None:
         def make(n: int) -> Alternative:
             height = max(1, asked.height * n // columns)
-            return costs.attempt(frames, n * geometry.multiples[0], height, bits)
+            return _attempt(costs, frames, n * geometry.multiples[0], height, bits)
 
         return _largest(columns, make, usable)
 
