@@ -18,10 +18,7 @@ SETTINGS = {"seed": 5, "steps": 3}
 STEPS = {"stages": 6, "networks": 3, "chunks": 9}
 
 
-@pytest.fixture(autouse=True)
-def every_step_is_saved(monkeypatch, tmp_path):
-    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0)
-    monkeypatch.setenv("MLXVID_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("every_step_is_saved")
 
 
 @pytest.fixture
