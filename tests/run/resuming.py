@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mlxvid import in_use
 from mlxvid.errors import CancelledError
 from mlxvid.media.clip import Clip
 from mlxvid.progress import Progress
+from mlxvid.run.cache_files import newest, runs_folder
 from mlxvid.run.pipeline import Pipeline
+
+
+def saved_runs() -> list[Path]:
+    """The checkpoints of interrupted runs that nobody is at, the newest first."""
+    return list(filter(in_use.is_free, newest(runs_folder())))
 
 
 def resumed(pipe: Pipeline, prompt: str, after: int, **settings: Any) -> Clip:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mlxvid.errors import CancelledError
-from mlxvid.run import checkpoint
 
+from .resuming import saved_runs
 from .throwaway import CHUNK, MODELS, pipeline
 
 PROMPT = "a red ball"
@@ -68,7 +68,7 @@ def test_cancelled_anywhere_it_resumes_to_the_same_clip(pipe, kind, after):
 
     with pytest.raises(CancelledError):
         pipe.generate(PROMPT, **SETTINGS, on_progress=on_progress, cancel=cancel)
-    (run,) = checkpoint.saved_runs()
+    (run,) = saved_runs()
     steps = []
     clip = pipe.generate(PROMPT, **SETTINGS, resume=True, on_progress=steps.append)
     assert np.array_equal(clip.frames, whole.frames)
