@@ -19,9 +19,6 @@ import mlx.core as mx
 
 from mlxvid import _blas
 
-# Parts of each core that are begun before the first of them must have ended.
-AHEAD = 2
-
 # What is called between evaluations of parts: it may raise, to end the work.
 between: ContextVar[Callable[[], None]] = ContextVar("between", default=lambda: None)
 _within_a_part: ContextVar[bool] = ContextVar("within_a_part", default=False)
@@ -63,12 +60,13 @@ def made(parts: Sequence[Callable[[], Any]], *given: mx.array | None) -> list[An
     arrays: list[Any] = []
     with _as_parts(), _blas.one_thread():
         for number, part in enumerate(parts):
+            # A part takes its memory when it is begun: no more are begun than there are cores.
+            if number >= len(streams):
+                mx.eval(arrays[number - len(streams)])
+                between.get()()
             with mx.stream(streams[number % len(streams)]):
                 arrays.append(part())
             mx.async_eval(arrays[-1])
-            if number >= AHEAD * len(streams):
-                mx.eval(arrays[number - AHEAD * len(streams)])
-                between.get()()
         mx.eval(arrays)
     return arrays
 
