@@ -6,6 +6,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 import pytest
 
@@ -53,5 +54,8 @@ def require_same(made: dict[str, Any], cases: Cases, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_every_kind_of_pass(tmp_path, monkeypatch, count):
     made = shared(tmp_path, count, CASES)
+    mx.reset_peak_memory()
     require_same(made, CASES, monkeypatch)
+    print(f"peaks: {made['peaks']}, of one process {mx.get_peak_memory()}")
+    assert max(made["peaks"]) <= 1.1 * mx.get_peak_memory()
     assert 0 < made["tea"][1]["skipped"][0] < 12
