@@ -19,7 +19,7 @@ COMMANDS = {"generate", "plan", "worker", "doctor", "hub.__main__"}
 EVERYONE = {
     *("progress", "paths", "errors", "in_use", "json_files", "version", "machines"),
     "padded_heads",
-    *("macos", "metal_errors", "_blas", "_before_mlx", "_starting"),
+    *("macos", "metal_errors", "_blas", "_malloc", "_before_mlx", "_starting"),
 }
 LEVELS: list[set[str]] = [
     COMMANDS,

@@ -11,7 +11,7 @@ import mlx.nn as nn
 from mlxvid.kernels import Rotary, attends_over, normed_rotated, temporal_attention
 from mlxvid.padded_heads import padded
 
-from . import bounds, processor
+from . import bounds, cores, processor
 from .processor import gelu_approx
 
 # Channels of a head for which MLX's attention on Metal is fused, and the scores that are held at
@@ -25,7 +25,7 @@ def attend(q: mx.array, k: mx.array, v: mx.array, mask: mx.array | None = None) 
 
     mask [B, 1, 1, L]: true for the keys that count, None for all.
     """
-    if processor.computes():
+    if cores.computes():
         return processor.attend(q, k, v, mask)
     return attend_in_parts(q, k, v, mask)
 
