@@ -29,9 +29,11 @@ from .model.machine import GIB, this_machine
 from .model.memory import DTYPE_BYTES, QUANTIZED_BITS
 from .model.settings import SETTINGS
 from .run import recipes
+from .run.complete import check_taken
 from .run.evaluations import evaluations_of, passes_of
 from .run.guess import guessed_seconds
 from .run.planning import Plan, plan
+from .run.savings import check_cache
 
 __all__ = ["device", "main", "plan"]
 
@@ -180,9 +182,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     card = card_of(args.model or DEFAULT_MODEL)
     check_preset(args.preset, card)
-    if args.loras:
-        recipes.applied(card, [recipes.here(lora) for lora in args.loras])  # which says so
     settings = _settings(card, args)
+    check_taken(card, settings)
+    # Which says what a few-step LoRA is run with.
+    as_run = recipes.applied(card, [recipes.here(lora) for lora in args.loras or ()])
+    check_cache(as_run, settings, settings.get("steps", as_run.defaults.steps))
     machine = this_machine(int(args.memory * GIB)) if args.memory else None
     known = {name: settings[name] for name in PLANNED if name in settings}
     _print_plan(card, plan(card, machine=machine, **known), settings, args)
