@@ -20,6 +20,7 @@ from .catalog import DEFAULT_MODEL, card_of, listing
 from .cli import parser as cli
 from .cli.plan_text import device_text, plan_text
 from .errors import SettingError
+from .machines import WAYS
 from .model.caching import CACHES
 from .model.card import Card
 from .model.geometry import ATTENTION_MODES, Counts, Geometry, frames_of, plan_geometry
@@ -34,6 +35,8 @@ EXAMPLES = """examples:
   python -m mlxvid.plan                                        the default model's default clip
   python -m mlxvid.plan --model mini --seconds 4 --width 128   another clip
   python -m mlxvid.plan --frames 81 --memory 16                would it fit a 16 GB Mac?
+  python -m mlxvid.plan --model wan2.1-t2v-14b --memory 16 --quantize 8 --machines 2
+                                                               two that share its layers
   python -m mlxvid.plan --growth                               what each way of attention takes here
   python -m mlxvid.plan --frames 120 --width 512 --height 512 \\
                         --t-factor 4 --s-factor 8 --channels 16 --patch 1x2x2
@@ -45,7 +48,7 @@ PLANNED = ("frames", "width", "height", "fps", "guidance", "attention", "dtype",
 # Those that its evaluations of the network depend on.
 EVALUATED = ("guidance", "guidance_start", "guidance_stop", "steps", "sampler", "cache")
 # What a geometry by hand stands in place of.
-OF_A_MODEL = ("model", *EVALUATED, "attention", "dtype", "quantize", "growth", "memory")
+OF_A_MODEL = ("model", *EVALUATED, "attention", "dtype", "quantize", "growth", "memory", "parallel")
 
 
 def device() -> dict[str, Any]:
@@ -117,6 +120,16 @@ def parser() -> cli.Parser:
         "on a pair of the model's blocks",
     )
     p.add_argument(
+        "--machines",
+        type=cli.whole,
+        metavar="N",
+        default=1,
+        help="plan for each of N machines like that one, which share the run",
+    )
+    p.add_argument(
+        "--parallel", choices=WAYS, help="what they share (default: the network's layers)"
+    )
+    p.add_argument(
         "--memory",
         type=cli.gigabytes,
         metavar="GB",
@@ -176,15 +189,20 @@ def _planned(card: Card, args: argparse.Namespace) -> Plan:
         args.frames = frames_of(args.seconds, args.fps or card.defaults.fps)
     machine = this_machine(int(args.memory * GIB)) if args.memory else None
     known = {name: getattr(args, name) for name in PLANNED}
-    return plan(card, machine=machine, cache=args.cache or "off", **known)
+    if args.parallel is not None and args.machines == 1:
+        raise SettingError("`parallel` is for several machines: give their number as `machines`.")
+    sharing = args.machines if args.parallel in (None, "layers") else 1
+    return plan(card, machine=machine, machines=sharing, cache=args.cache or "off", **known)
 
 
 def _print_plan(card: Card, planned: Plan, args: argparse.Namespace) -> None:
     asked = {name: getattr(args, name) for name in EVALUATED}
     evaluations = evaluations_of({"model": card.name, **asked})
-    guess = guessed_seconds(planned, evaluations[1])
+    guidance = card.defaults.guidance if args.guidance is None else args.guidance
+    at_once = min(args.machines, card.passes(guidance)) if args.parallel == "guidance" else 1
+    guess = guessed_seconds(planned, evaluations[1] / at_once)
     facts = {**asdict(planned), "guessed_seconds": guess, "evaluations": evaluations}
-    text = plan_text(planned, guess, evaluations)
+    text = plan_text(planned, guess, evaluations, (args.machines, args.parallel))
     if not args.growth:
         print(json.dumps(facts) if args.json else text)
         return

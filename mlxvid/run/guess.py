@@ -11,6 +11,7 @@ from mlxvid.catalog import DEFAULT_MODEL, card_of
 from mlxvid.model.caching import LEAST_STEPS, first_full
 from mlxvid.model.interval import is_within
 from mlxvid.model.samplers import evaluations
+from mlxvid.model.sharing import THUNDERBOLT
 from mlxvid.model.skipped_layers import SkippedLayers
 from mlxvid.model.speed import speed_of
 from mlxvid.model.strength import USUAL_STRENGTH, first_step
@@ -23,14 +24,17 @@ _SAVED_PIXELS = 30e6
 
 
 def guessed_seconds(planned: Plan, passes: float) -> dict[str, float]:
-    """Seconds by stage: load, encode, denoise, decode, save. passes: as :func:`passes_of`."""
+    """Seconds by stage: load, encode, denoise, decode, save. passes: as :func:`passes_of`, of one
+    machine.
+    """
     speed = speed_of(planned.machine)
+    denoise = planned.operations["denoise"] / planned.machines / speed.products
     weights = sum(sum(types.values()) for types in planned.weights.values())
     operations = planned.operations
     return {
         "load": weights / speed.reading,
         "encode": operations["encode"] / speed.products,
-        "denoise": passes * operations["denoise"] / speed.products,
+        "denoise": passes * (denoise + planned.sent_bytes / THUNDERBOLT),
         "decode": operations["decode"] / speed.convolutions,
         "save": planned.pixel_values / 3 / _SAVED_PIXELS,
     }

@@ -16,24 +16,13 @@ from mlxvid.model.card import Card, Stage
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Counts, plan_geometry
 from mlxvid.model.machine import GIB, Machine, this_machine
-from mlxvid.model.memory import (
-    DTYPE_BYTES,
-    QUANTIZED_BITS,
-    VALUE_BYTES,
-    Load,
-    Weights,
-    held_besides,
-    in_one_batch,
-    loaded_weights,
-    stage_weights,
-    stages,
-    stored_weights,
-    value_bytes,
-)
-from mlxvid.model.operations import stage_operations
+from mlxvid.model.memory import DTYPE_BYTES, QUANTIZED_BITS, held_besides, stored_weights
 from mlxvid.model.request import Request
 from mlxvid.model.settings import SETTINGS, is_among
+from mlxvid.model.sharing import check_shared
 from mlxvid.weights.sizes import read_sizes
+
+from .costs import Costs
 
 
 @dataclass(frozen=True)
@@ -59,7 +48,9 @@ class Plan(Counts):
     operations: floating-point ones of encode, of one pass of denoise, and of decode;
     weights: by component and type as they stand in memory; weights_source: "files" or "catalog"
     (stored counts of parameters); stage_bytes: estimated peaks of encode, denoise and decode;
-    peak_bytes: the largest; alternatives: settings that fit, if this does not.
+    peak_bytes: the largest; alternatives: settings that fit, if this does not; machines: that share
+    the transformer's layers, each of which has these weights and peaks; sent_bytes: by each to the
+    others in one pass of denoise.
     """
 
     model: str
@@ -77,6 +68,8 @@ class Plan(Counts):
     alternatives: tuple[Alternative, ...]
     at_once: int
     operations: dict[Stage, float]
+    machines: int = 1
+    sent_bytes: int = 0
 
     def require_fit(self) -> None:
         """Raise :class:`DoesNotFitError`, naming what would fit, where the clip needs more than the
@@ -84,9 +77,10 @@ class Plan(Counts):
         """
         if not self.fits:
             wanted = f"{counted(self.frames, 'frame')} at {self.width}x{self.height}"
+            each = f" on each of {self.machines} machines" if self.machines > 1 else ""
             raise DoesNotFitError(
-                f"{self.model} needs about {gib(self.peak_bytes)} for {wanted} and this machine "
-                f"has {gib(self.machine.usable)} to give; {remedy(self.alternatives)}."
+                f"{self.model} needs about {gib(self.peak_bytes)}{each} for {wanted} and this "
+                f"machine has {gib(self.machine.usable)} to give; {remedy(self.alternatives)}."
             )
 
 
@@ -106,11 +100,12 @@ def plan(
     follows: bool = False,
     options: Mapping[str, Any] | None = None,
     machine: Machine | None = None,
+    machines: int = 1,
 ) -> Plan:
     """Count and estimate a clip of a catalog model, or of one in a local folder; what is None is
     the model's default, and `machine` is this one. from_clip: whether it is made from another;
     follows: whether it follows one as long, a `control`; options: of its family's settings those
-    that are not the model's own.
+    that are not the model's own; machines: that share the transformer's layers, each as `machine`.
 
     Raises :class:`ModelNotFoundError` for an unknown model, :class:`WeightsError` for a folder that
     holds none, and :class:`SettingError` for settings that no clip can have.
@@ -123,6 +118,8 @@ def plan(
     _one_of("attention", attention, card.attention_modes)
     _one_of("dtype", dtype, (None, *DTYPE_BYTES))
     _one_of("quantize", quantize, (None, *QUANTIZED_BITS))
+    if machines > 1:
+        check_shared(card, machines, quantize)
     fps = SETTINGS["fps"].checked(default.fps if fps is None else fps)
     guidance = SETTINGS["guidance"].checked(default.guidance if guidance is None else guidance)
     asked = plan_geometry(
@@ -132,7 +129,7 @@ def plan(
         card.geometry,
     )
     read = read_sizes(card.folder) if card.folder else {}
-    costs = _Costs(
+    costs = Costs(
         card=card,
         weights=read or stored_weights(card),
         attention=attention,
@@ -143,6 +140,7 @@ def plan(
         follows=follows,
         machine=machine,
         options={**card.options, **(options or {})},
+        machines=machines,
     )
     loaded = costs.loaded(quantize)
     stage_bytes = costs.stages(asked, quantize)
@@ -165,18 +163,20 @@ def plan(
         at_once=card.geometry.at_once(asked.frames, asked.width, asked.height),
         operations=costs.operations(asked),
         alternatives=() if fits else _alternatives(asked, quantize, costs),
+        machines=machines,
+        sent_bytes=costs.sent(asked),
     )
 
 
 def held_by(
-    card: Card, request: Request, dtype: str | None, quantize: int | None
+    card: Card, request: Request, dtype: str | None, quantize: int | None, machines: int = 1
 ) -> dict[Stage, int]:
     """Estimated bytes that the stages of a request hold on this machine besides weights.
 
-    card: of a model in a folder. dtype, quantize: as it is loaded.
+    card: of a model in a folder. dtype, quantize: as it is loaded. machines: that share its layers.
     """
     folder = card.folder
-    costs = _Costs(
+    costs = Costs(
         card=card,
         weights=read_sizes(folder) if folder else stored_weights(card),
         attention=request.attention,
@@ -187,114 +187,11 @@ def held_by(
         follows=request.control is not None,
         machine=this_machine(),
         options=request.options,
+        machines=machines,
     )
     size = (request.frames, request.width, request.height)
     load = costs.load(plan_geometry(*size, card.geometry), quantize)
     return held_besides(load, card, costs.machine)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Costs:
-    """What clips of one model cost on a machine, at any size and bits a weight.
-
-    weights: as stored. passes: rows of conditions a step. cache: the step cache. from_clip: whether
-    they are made from others. follows: whether they follow others, whose tokens go through the
-    network with theirs. options: of the family's, those that have a value.
-    """
-
-    card: Card
-    weights: Weights
-    attention: str
-    dtype: str | None
-    passes: int
-    cache: str
-    from_clip: bool
-    follows: bool
-    machine: Machine
-    options: Mapping[str, Any]
-
-    def loaded(self, bits: int | None) -> Weights:
-        """The weights in memory."""
-        card = self.card
-        machine = self.machine
-        slow = machine.bfloat16_is_slow
-        return loaded_weights(
-            self.weights, card.family, self.dtype, bits, machine.metal, slow, card.precise
-        )
-
-    def stages(self, counts: Counts, bits: int | None) -> dict[Stage, int]:
-        """Estimated bytes at the peak of each stage."""
-        return stages(self.load(counts, bits), self.loaded(bits), self.card, self.machine)
-
-    def load(self, counts: Counts, bits: int | None) -> Load:
-        """What a clip asks of the stages."""
-        geometry = self.card.geometry
-        options, _ = self.card.settled(self.options, counts.frames, "")
-        size = self.card.worked_size(counts.width, counts.height, options)
-        together = self.card.together(counts.frames, *size, options)
-        piece = plan_geometry(*together, geometry)
-        scores = {"full": piece.pairs_full, "spatial": piece.pairs_spatial}
-        factored = max(piece.pairs_spatial, piece.pairs_temporal)
-        transformer = stage_weights("denoise", self.loaded(bits), self.card.family)
-        clips = 2 if self.follows else 1
-        tokens = clips * piece.tokens
-        batched = in_one_batch(
-            tokens, self.passes, transformer, self.card, self.dtype, self.machine
-        )
-        return Load(
-            frames=counts.frames,
-            latent_frames=counts.latent_shape[0],
-            t_factor=geometry.t_factor,
-            width=size[0],
-            height=size[1],
-            tokens=tokens,
-            scores=clips**2 * scores.get(self.attention, factored),
-            batch=self.passes if batched else 1,
-            dtype=self.dtype,
-            from_clip=self.from_clip,
-            cached=self._cached(piece),
-        )
-
-    def _cached(self, piece: Counts) -> int:
-        """Bytes that the step cache keeps of what is denoised together."""
-        if self.cache == "off":
-            return 0
-        if self.cache == "easy":  # the last input, the last that was computed, each pass's output
-            return (2 + self.passes) * piece.latent_values * VALUE_BYTES
-        # The stack's input, what it adds in each pass, and the signal; of the latter two also those
-        # of the state that is saved.
-        clips = 2 if self.follows else 1
-        hidden = clips * piece.tokens * self.card.width
-        values = hidden * (1 + 2 * self.passes + 2)
-        return int(values * value_bytes(self.card, self.dtype, self.machine.metal))
-
-    def operations(self, counts: Counts) -> dict[Stage, float]:
-        """Floating-point operations by stage; of denoise those of one pass."""
-        options, _ = self.card.settled(self.options, counts.frames, "")
-        size = self.card.worked_size(counts.width, counts.height, options)
-        frames, width, height = self.card.together(counts.frames, *size, options)
-        piece = plan_geometry(frames, width, height, self.card.geometry)
-        pieces = size[0] * size[1] * counts.frames / (width * height * frames)
-        clips = 2 if self.follows else 1
-        pairs = {"full": piece.pairs_full, "spatial": piece.pairs_spatial}
-        own_pairs = pairs.get(self.attention, piece.pairs_factored)
-        parameters = {
-            name: sum(size / DTYPE_BYTES.get(kind, 0.5) for kind, size in types.items())
-            for name, types in self.weights.items()
-        }
-        return stage_operations(
-            self.card,
-            self.card.parameters or parameters,
-            tokens=round(pieces * clips * piece.tokens),
-            pairs=round(pieces * clips**2 * own_pairs),
-            pixels=counts.frames * size[0] * size[1],
-        )
-
-    def attempt(self, frames: int, width: int, height: int, bits: int | None) -> Alternative:
-        """A clip of about that size, and what it takes."""
-        counts = plan_geometry(frames, width, height, self.card.geometry)
-        peak = max(self.stages(counts, bits).values())
-        return Alternative(counts.frames, counts.width, counts.height, bits, peak)
 
 
 def _own_dtype(folder: Path) -> str | None:
@@ -302,7 +199,14 @@ def _own_dtype(folder: Path) -> str | None:
     return Folder(folder).index.get("dtype")
 
 
-def _alternatives(asked: Counts, bits: int | None, costs: _Costs) -> tuple[Alternative, ...]:
+def _attempt(costs: Costs, frames: int, width: int, height: int, bits: int | None) -> Alternative:
+    """A clip of about that size, and what it takes."""
+    counts = plan_geometry(frames, width, height, costs.card.geometry)
+    peak = max(costs.stages(counts, bits).values())
+    return Alternative(counts.frames, counts.width, counts.height, bits, peak)
+
+
+def _alternatives(asked: Counts, bits: int | None, costs: Costs) -> tuple[Alternative, ...]:
     """Up to three settings that fit: fewer bits, fewer frames, a smaller picture, half the frames
     with as large a picture as then fits; and where the weights alone are too large, the same with
     fewer bits.
@@ -311,7 +215,7 @@ def _alternatives(asked: Counts, bits: int | None, costs: _Costs) -> tuple[Alter
     fewer = [] if bits else sorted(QUANTIZED_BITS, reverse=True)
     found: list[Alternative | None] = []
     for fewer_bits in fewer:
-        quantized = costs.attempt(asked.frames, asked.width, asked.height, fewer_bits)
+        quantized = _attempt(costs, asked.frames, asked.width, asked.height, fewer_bits)
         if quantized.peak_bytes <= usable:
             found.append(quantized)
             break
@@ -322,7 +226,7 @@ def _alternatives(asked: Counts, bits: int | None, costs: _Costs) -> tuple[Alter
     return tuple(dict.fromkeys(setting for setting in found if setting))[:3]
 
 
-def _smaller(asked: Counts, bits: int | None, costs: _Costs) -> list[Alternative | None]:
+def _smaller(asked: Counts, bits: int | None, costs: Costs) -> list[Alternative | None]:
     """The most frames, the largest picture, and the largest with half the frames, that fit."""
     geometry = costs.card.geometry
     usable = costs.machine.usable
@@ -330,12 +234,12 @@ def _smaller(asked: Counts, bits: int | None, costs: _Costs) -> list[Alternative
 
     def by_frames(latents: int) -> Alternative:
         frames = geometry.pixel_frames(latents * geometry.patch[0])
-        return costs.attempt(frames, asked.width, asked.height, bits)
+        return _attempt(costs, frames, asked.width, asked.height, bits)
 
     def by_size(frames: int) -> Alternative | None:
         def make(n: int) -> Alternative:
             height = max(1, asked.height * n // columns)
-            return costs.attempt(frames, n * geometry.multiples[0], height, bits)
+            return _attempt(costs, frames, n * geometry.multiples[0], height, bits)
 
         return _largest(columns, make, usable)
 
