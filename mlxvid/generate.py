@@ -80,6 +80,8 @@ def _serve(args: argparse.Namespace) -> int:
         raise SettingError(
             "`worker` goes with no other flag: what to make comes as JSON lines on standard input."
         )
+    if machines.started():
+        raise SettingError("`worker` serves one machine: start it without mlx.launch.")
     from .worker import serve
 
     sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]  # a file
@@ -133,7 +135,7 @@ def prepared(
     if card is not None:  # checked before anything is downloaded
         check_preset(args.preset, card)
         to_make = with_length(to_make, args.seconds, card, targets)
-        Sharing(args.parallel, len(takes), to_load, to_make, args.force).way(card)
+        Sharing(args.parallel, len(takes), to_load, to_make, args.force).fitting(card)
     emit("load", model=to_load.get("model", catalog.DEFAULT_MODEL))
     pipe = load(**to_load, on_progress=on_progress)
     pipe.keeps_unsaved = True
@@ -142,7 +144,8 @@ def prepared(
     note_commit(pipe.loaded, asked.made, asked.source)
     to_make = with_length(to_make, args.seconds, pipe.model.card, targets)
     # Of the model as it is loaded: a LoRA may bring other settings.
-    share(Sharing(args.parallel, len(takes), to_load, to_make, args.force).way(pipe.model.card))
+    sharing = Sharing(args.parallel, len(takes), to_load, to_make, args.force)
+    share(sharing.agreed(pipe.model.card))
     return Making(pipe, to_make, takes, metadata=not args.no_metadata, overwrite=overwrite)
 
 

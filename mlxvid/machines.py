@@ -74,6 +74,11 @@ def here() -> Machines:
         ) from error
 
 
+def joined() -> bool:
+    """Whether this machine has met the others."""
+    return here.cache_info().currsize > 0
+
+
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
     """Have signals end the process at once: MLX lets Python hear of none while it waits for the

@@ -18,6 +18,8 @@ from . import models
 from ._before_mlx import float32_is_exact
 from .catalog import DEFAULT_MODEL, card_of, listing
 from .cli import parser as cli
+from .cli.asked import check_preset
+from .cli.flags import add_setting
 from .cli.plan_text import device_text, plan_text
 from .errors import SettingError
 from .machines import WAYS
@@ -26,7 +28,10 @@ from .model.card import Card
 from .model.geometry import ATTENTION_MODES, Counts, Geometry, frames_of, plan_geometry
 from .model.machine import GIB, this_machine
 from .model.memory import DTYPE_BYTES, QUANTIZED_BITS
-from .run.guess import evaluations_of, guessed_seconds
+from .model.settings import SETTINGS
+from .run import recipes
+from .run.evaluations import evaluations_of, passes_of
+from .run.guess import guessed_seconds
 from .run.planning import Plan, plan
 
 __all__ = ["device", "main", "plan"]
@@ -36,19 +41,28 @@ EXAMPLES = """examples:
   python -m mlxvid.plan --model mini --seconds 4 --width 128   another clip
   python -m mlxvid.plan --frames 81 --memory 16                would it fit a 16 GB Mac?
   python -m mlxvid.plan --model wan2.1-t2v-14b --memory 16 --quantize 8 --machines 2
-                                                               two that share its layers
+                                                               on two that share its layers
   python -m mlxvid.plan --growth                               what each way of attention takes here
   python -m mlxvid.plan --frames 120 --width 512 --height 512 \\
                         --t-factor 4 --s-factor 8 --channels 16 --patch 1x2x2
                                                                a geometry given by hand
   python -m mlxvid.plan --device                               this machine, MLX, Metal kernels"""
 
-# The settings that a plan depends on.
-PLANNED = ("frames", "width", "height", "fps", "guidance", "attention", "dtype", "quantize")
-# Those that its evaluations of the network depend on.
-EVALUATED = ("guidance", "guidance_start", "guidance_stop", "steps", "sampler", "cache")
+# Settings that are said as they are to generate.
+AS_GENERATED = (
+    *("guidance_method", "guidance_start", "guidance_stop", "true_guidance"),
+    *("skip_layers", "skip_start", "skip_stop", "loras"),
+)
 # What a geometry by hand stands in place of.
-OF_A_MODEL = ("model", *EVALUATED, "attention", "dtype", "quantize", "growth", "memory", "parallel")
+OF_A_MODEL = (
+    *("model", "preset", "guidance", "steps", "sampler", "cache", *AS_GENERATED),
+    *("attention", "dtype", "quantize", "growth", "memory", "parallel"),
+)
+# The settings that a plan depends on.
+PLANNED = (
+    *("frames", "width", "height", "fps", "guidance", "true_guidance", "skip_layers"),
+    *("cache", "attention", "dtype", "quantize", "options", "loras"),
+)
 
 
 def device() -> dict[str, Any]:
@@ -93,16 +107,14 @@ def parser() -> cli.Parser:
     p.add_argument(
         "--guidance", type=cli.not_negative, metavar="SCALE", help="1 needs one pass a step"
     )
-    for end in ("start", "stop"):
-        p.add_argument(
-            f"--guidance-{end}",
-            type=cli.not_negative,
-            metavar="SHARE",
-            help="of the steps: outside of it one needs one pass",
-        )
+    for name in AS_GENERATED:
+        add_setting(p, SETTINGS[name])
     p.add_argument("--steps", type=cli.whole, metavar="N")
     p.add_argument("--sampler", choices=sorted(samplers), help="some take two evaluations a step")
     p.add_argument("--cache", choices=CACHES, help="a step cache leaves out evaluations")
+    p.add_argument(
+        "--preset", choices=sorted(models.presets()), help="settings that go together; flags win"
+    )
     p.add_argument("--attention", choices=ATTENTION_MODES)
     p.add_argument(
         "--dtype",
@@ -124,7 +136,7 @@ def parser() -> cli.Parser:
         type=cli.whole,
         metavar="N",
         default=1,
-        help="plan for each of N machines like that one, which share the run",
+        help="plan for each of N machines that share the run",
     )
     p.add_argument(
         "--parallel", choices=WAYS, help="what they share (default: the network's layers)"
@@ -180,27 +192,37 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(json.dumps(asdict(counts)) if args.json else plan_text(counts))
         return 0
     card = card_of(args.model or DEFAULT_MODEL)
-    _print_plan(card, _planned(card, args), args)
-    return 0
-
-
-def _planned(card: Card, args: argparse.Namespace) -> Plan:
-    if args.seconds:
-        args.frames = frames_of(args.seconds, args.fps or card.defaults.fps)
+    check_preset(args.preset, card)
+    if args.loras:
+        recipes.applied(card, [recipes.here(lora) for lora in args.loras])  # which says so
+    settings = _settings(card, args)
     machine = this_machine(int(args.memory * GIB)) if args.memory else None
-    known = {name: getattr(args, name) for name in PLANNED}
+    known = {name: settings[name] for name in PLANNED if name in settings}
     if args.parallel is not None and args.machines == 1:
         raise SettingError("`parallel` is for several machines: give their number as `machines`.")
     sharing = args.machines if args.parallel in (None, "layers") else 1
-    return plan(card, machine=machine, machines=sharing, cache=args.cache or "off", **known)
+    planned = plan(card, machine=machine, machines=sharing, **known)
+    _print_plan(card, planned, settings, args)
+    return 0
 
 
-def _print_plan(card: Card, planned: Plan, args: argparse.Namespace) -> None:
-    asked = {name: getattr(args, name) for name in EVALUATED}
-    evaluations = evaluations_of({"model": card.name, **asked})
-    guidance = card.defaults.guidance if args.guidance is None else args.guidance
-    at_once = min(args.machines, card.passes(guidance)) if args.parallel == "guidance" else 1
-    guess = guessed_seconds(planned, evaluations[1] / at_once)
+def _settings(card: Card, args: argparse.Namespace) -> dict[str, Any]:
+    """The settings of the clip, of the preset and over it those that are given."""
+    given = {name: value for name, value in vars(args).items() if name in SETTINGS}
+    if args.seconds:
+        given["frames"] = frames_of(args.seconds, args.fps or card.defaults.fps)
+    known = {name: value for name, value in given.items() if value is not None}
+    return {**models.presets().get(args.preset, {}), **known}
+
+
+def _print_plan(
+    card: Card, planned: Plan, settings: dict[str, Any], args: argparse.Namespace
+) -> None:
+    evaluations = evaluations_of(settings)
+    guidance = settings.get("guidance", card.defaults.guidance)
+    passes = card.passes(guidance, settings.get("true_guidance", 1.0))
+    at_once = min(args.machines, passes) if args.parallel == "guidance" else 1
+    guess = guessed_seconds(planned, passes_of(settings) / at_once)
     facts = {**asdict(planned), "guessed_seconds": guess, "evaluations": evaluations}
     text = plan_text(planned, guess, evaluations, (args.machines, args.parallel))
     if not args.growth:

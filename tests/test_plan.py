@@ -246,10 +246,12 @@ def python(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 
-def test_planning_does_not_load_mlx():
+def test_planning_does_not_load_mlx(tmp_path):
+    lora = str(tmp_path / "lightning.safetensors")
+    mx.save_safetensors(lora, {"x": mx.ones(1)})
     lines = (
         "import sys, mlxvid.plan",
-        "mlxvid.plan.main(['--memory', '16'])",
+        f"mlxvid.plan.main(['--memory', '16', '--model', 'wan2.1-t2v-14b', '--lora', {lora!r}])",
         "print('mlx.core' in sys.modules)",
     )
     assert python("-c", "\n".join(lines)).stdout.splitlines()[-1] == "False"
@@ -265,5 +267,23 @@ def test_the_module_exits_with_the_code():
 def test_evaluations_of_a_model(facts_of):
     wan = ["--model", "wan2.1-t2v-1.3b", "--steps", "20"]
     assert facts_of(*wan)["evaluations"] == [40, 40]
-    assert facts_of(*wan, "--guidance-stop", "0.5", "--sampler", "heun")["evaluations"] == [60, 60]
+    assert facts_of(*wan, "--guidance-stop", "0.5", "--sampler", "heun")["evaluations"] == [59, 59]
     assert facts_of(*wan, "--cache", "easy")["evaluations"] == [10, 40]
+    skipping = ("--skip-layers", "9", "--skip-stop", "0.5", "--guidance-method", "cfg-zero")
+    assert facts_of(*wan, *skipping)["evaluations"] == [49, 49]
+
+
+def test_evaluations_of_a_few_step_lora_and_of_a_preset(facts_of, caplog):
+    wan = ["--model", "wan2.1-t2v-14b"]
+    lora = facts_of(*wan, "--lora", "lightx2v/loras:wan_lightx2v_4step.safetensors")
+    assert lora["evaluations"] == [4, 4]
+    assert "wan_lightx2v_4step.safetensors was made for few steps" in caplog.text
+    usual = facts_of(*wan)["guessed_seconds"]["denoise"]
+    assert lora["guessed_seconds"]["denoise"] < usual / 20
+    assert facts_of(*wan, "--preset", "fastwan")["evaluations"] == [3, 3]
+    assert facts_of(*wan, "--preset", "lightning", "--steps", "6")["evaluations"] == [6, 6]
+
+
+def test_a_preset_of_other_models_is_refused(command):
+    code, _, err = command("--model", "mini", "--preset", "fastwan")
+    assert code == 2 and "--preset" in err

@@ -9,7 +9,7 @@ from mlxvid.catalog import DEFAULT_MODEL
 from mlxvid.errors import MlxvidError
 from mlxvid.model.machine import Machine
 from mlxvid.model.settings import loading, making
-from mlxvid.run.guess import passes_of
+from mlxvid.run.evaluations import passes_of
 from mlxvid.run.planning import Alternative, Plan, plan
 
 from .jobs import Job
@@ -47,8 +47,8 @@ def plan_of(settings: dict[str, Any], machine: Machine) -> Plan:
     Raises :class:`MlxvidError` for settings that no clip can have, and for models not here.
     """
     wanted = (
-        *("frames", "width", "height", "fps", "guidance", "attention", "dtype", "quantize"),
-        *("cache", "options"),
+        *("frames", "width", "height", "fps", "guidance", "true_guidance", "skip_layers"),
+        *("attention", "dtype", "quantize", "cache", "options", "loras"),
     )
     known = {name: settings[name] for name in wanted if settings.get(name) is not None}
     from_clip = bool(settings.get("video"))

@@ -13,7 +13,8 @@ from PySide6.QtCore import QDateTime, QLocale
 from mlxvid.catalog import DEFAULT_MODEL
 from mlxvid.errors import MlxvidError
 from mlxvid.model.machine import Machine
-from mlxvid.run.guess import guessed_seconds, passes_of
+from mlxvid.run.evaluations import passes_of
+from mlxvid.run.guess import guessed_seconds
 from mlxvid.run.planning import Plan
 
 from .database import Database

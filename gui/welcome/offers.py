@@ -9,7 +9,8 @@ from mlxvid.gui.core.choices import Choice
 from mlxvid.gui.core.fits import fit_of, recommended
 from mlxvid.model.card import Card
 from mlxvid.model.machine import Machine
-from mlxvid.run.guess import guessed_seconds, passes_of
+from mlxvid.run.evaluations import passes_of
+from mlxvid.run.guess import guessed_seconds
 from mlxvid.run.planning import plan
 
 MOST = 3

@@ -43,8 +43,12 @@ def make_all(making: Making, emit: Emit, on_progress: OnProgress) -> None:
     Machines that share takes make as many at a time as they are, and the first one saves them.
     Raises :class:`DegenerateClipError` at the end where any is broken.
     """
+    from mlxvid.run.sharing import require_agreement
+
     takes = making.takes
     here = machines.sharing("takes")
+    if here is not None:
+        require_agreement(here, making.pipe.model, {**making.pipe.loaded, **making.settings})
     size = here.size if here else 1
     failed: list[int] = []
     for begun in range(0, len(takes), size):

@@ -78,9 +78,9 @@ class Sharing:
     making: Mapping[str, Any]
     force: bool
 
-    def way(self, card: Card) -> str | None:
-        """The way to share the clips, within :func:`together`: the asked-for one, or else the one
-        that saves most of those by which they fit; None on one machine alone.
+    def fitting(self, card: Card) -> str | None:
+        """The way to share the clips, as far as this machine knows: the asked-for one, or else the
+        one that saves most of those by which they fit here; None on one machine alone.
 
         Raises :class:`SettingError` for a way that there is none of, and
         :class:`DoesNotFitError` where they fit by none.
@@ -91,22 +91,39 @@ class Sharing:
                     "`parallel` is for several machines: start the command with mlx.launch "
                     "(docs/two-macs.md), or leave it out."
                 )
-            self._require_fit(card, None)
+            self._require_fit(card, 1)
             return None
         way = self.parallel or self._usual(card)
-        self._check(card, way)
-        try:
-            self._require_fit(card, way)
-        except DoesNotFitError:
-            if self.parallel is not None or way == "layers":
-                raise
-            way = "layers"
-        if "layers" in _exchanged(way) and way != "layers":  # another has less memory
-            way = "layers"
-        if way == "layers":
+        if way != "layers":
             self._check(card, way)
-            self._require_fit(card, way)
+            try:
+                self._require_fit(card, 1)
+            except DoesNotFitError:
+                if self.parallel is not None:
+                    raise
+                way = "layers"
+        if way == "layers":
+            self._share_layers(card)
         return way
+
+    def agreed(self, card: Card) -> str | None:
+        """:meth:`fitting`, on all machines; within :func:`together`. They share layers where one of
+        them can't hold the whole model.
+        """
+        way = self.fitting(card)
+        if way is None:
+            return None
+        others = _exchanged(way)
+        if way != "layers" and "layers" in others:
+            self._share_layers(card)
+            return "layers"
+        return way
+
+    def _share_layers(self, card: Card) -> None:
+        """Raise where the machines can't share the model's layers."""
+        size = machines.here().size
+        check_shared(card, size, self.loading.get("quantize"))
+        self._require_fit(card, size)
 
     def _usual(self, card: Card) -> str:
         size = machines.here().size
@@ -132,15 +149,13 @@ class Sharing:
                 "There is one pass a step, which `parallel` guidance can't share: give more "
                 "`guidance`, or take layers."
             )
-        if way == "layers":
-            check_shared(card, size, self.loading.get("quantize"))
 
-    def _require_fit(self, card: Card, way: str | None) -> None:
+    def _require_fit(self, card: Card, sharing: int) -> None:
+        """sharing: machines that share the layers."""
         from mlxvid.run.jobs import require_fit
 
         if not self.force:
-            size = machines.here().size if way == "layers" else 1
-            require_fit(card, self.loading, self.making, size)
+            require_fit(card, self.loading, self.making, sharing)
 
 
 def share(way: str | None) -> None:

@@ -9,7 +9,7 @@ cards; loading makes a :class:`mlxvid.model.base.Model` of one.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -22,6 +22,7 @@ from .extrapolation import Extrapolation
 from .folder import Folder
 from .geometry import ATTENTION_MODES, Defaults, Geometry
 from .knows import Knows
+from .passes import Counted, usual_steps
 from .recipe import Recipe
 from .settings import SETTINGS, Setting
 from .tiny import TinyDecoder
@@ -339,6 +340,18 @@ class Card:
         true_guidance: that of a model whose `guidance` is an input of the network.
         """
         return 1 if self.scale(guidance, true_guidance) == 1 else 2
+
+    def counted(self, given: Mapping[str, Any]) -> Sequence[Counted]:
+        """The stages of a run of these settings, as plans count them; what is missing is the
+        model's default.
+        """
+        steps = usual_steps(self, given)
+        defaults = self.defaults
+        sizes = [given.get(name, getattr(defaults, name)) for name in ("frames", "width", "height")]
+        frames, width, height, _ = self.geometry.round(*sizes)
+        latent_frames = self.geometry.latent_frames(frames)
+        parts = self.geometry.parts(frames, width, height)
+        return [Counted(steps, len(part) / latent_frames) for part in parts]
 
     def cache_threshold(self, kind: str, asked: float | None) -> float:
         """The threshold of a step cache. asked: None for the model's own."""

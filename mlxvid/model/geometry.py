@@ -179,6 +179,10 @@ class Geometry:
         """
         return frames
 
+    def parts(self, frames: int, width: int, height: int) -> list[range]:
+        """The latent frames that are denoised together, of a long clip in several parts."""
+        return [range(self.latent_frames(frames))]
+
     def size_for(self, aspect: float) -> tuple[int, int] | None:
         """(width, height) of a clip after a picture whose width is `aspect` heights, where neither
         is asked for; None: about as many pixels as by default.

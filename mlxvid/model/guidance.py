@@ -7,12 +7,9 @@ from collections.abc import Callable, Mapping
 import mlx.core as mx
 
 from .conditions import Conditions
-
-# What steers a pass.
-NEGATIVE = "negative"
-PROMPT = "prompt"
-# The prompt's pass without some of the network's blocks.
-WITHOUT_LAYERS = "without layers"
+from .passes import NEGATIVE as NEGATIVE
+from .passes import PROMPT as PROMPT
+from .passes import WITHOUT_LAYERS as WITHOUT_LAYERS
 
 TINY = 1e-8
 # Of APG: how much of the earlier changes is taken back, as in its paper. The paper's limit on the

@@ -101,6 +101,7 @@ HOW = (
         metavar="SCALE",
         needs_support=True,
         digits=2,
+        only_with="skip_layers",
     ),
     Setting(
         "skip_start",
@@ -113,6 +114,7 @@ HOW = (
         metavar="SHARE",
         needs_support=True,
         digits=2,
+        only_with="skip_layers",
     ),
     Setting(
         "skip_stop",
@@ -125,6 +127,7 @@ HOW = (
         metavar="SHARE",
         needs_support=True,
         digits=2,
+        only_with="skip_layers",
     ),
     Setting(
         "seed",
@@ -195,6 +198,7 @@ HOW = (
         high=10,
         metavar="X",
         digits=3,
+        only_with="cache",
     ),
     Setting(
         "draft_decode",

@@ -56,6 +56,7 @@ class Setting:
     the models don't have their own. unit: of a whole number, for messages. metavar: for --help.
     needs_support: only models whose card takes it can be given it. flag: where the flag is not
     called after the name. digits: decimals that the window shows. is_rate: may be "24000/1001" too.
+    only_with: another one without which, or with its "off", it does nothing.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Setting:
     flag: str = ""
     digits: int = 1
     is_rate: bool = False
+    only_with: str = ""
 
     @property
     def dashed(self) -> str:

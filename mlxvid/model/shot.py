@@ -29,6 +29,7 @@ from .guidance import (
     zero_star,
 )
 from .interval import is_within
+from .passes import passes_in
 from .request import Request
 from .shared_passes import passes_here, shared_outputs
 from .step_cache import CALLS, RESIDUAL, SKIPPED, EasyCache, Memory, StepCache, TeaCache
@@ -40,8 +41,6 @@ Passes = Mapping[str, Conditions]
 MEMORY = "memory."
 # What APG keeps in it.
 AVERAGE = "guidance.average"
-# The share of the steps whose velocity is 0 with CFG-Zero*, as in its paper.
-ZERO_SHARE = 0.04
 
 
 def is_memory(name: str) -> bool:
@@ -125,18 +124,23 @@ class Shot:
         """
         if stage.batched is None:  # once: later steps may have another network in memory
             stage.batched = self._batched(len(stage.passes), latent_frames)
-        number, steps = stage.place(step)
-        zero_star_flow = self.request.guidance_method == "cfg-zero" and stage.scheduler.is_flow
-        if zero_star_flow and number < int(ZERO_SHARE * steps):
+        request = self.request
+        skipped = request.skipped_layers
+        is_guided = len(stage.passes) > 1
+        zero_star_flow = request.guidance_method == "cfg-zero" and stage.scheduler.is_flow
+        names = passes_in(
+            *stage.place(step),
+            tuple(stage.passes),
+            request.guidance_interval,
+            skipped,
+            stands_still=is_guided and zero_star_flow,
+        )
+        if not names:
             return lambda x, time: mx.zeros_like(x)
-        passes = stage.passes
-        if not self.is_guided(stage, step):
-            passes = {PROMPT: passes[PROMPT]}
-        batch = stage.batch if stage.batched and len(passes) == len(stage.passes) else None
-        skipped = self.request.skipped_layers
-        if skipped is not None and not skipped.is_within(number, steps):
+        if WITHOUT_LAYERS not in names:
             skipped = None
-        names = (*passes, WITHOUT_LAYERS) if skipped else tuple(passes)
+        passes = {name: stage.passes[name] for name in names if name in stage.passes}
+        batch = stage.batch if stage.batched and len(passes) == len(stage.passes) else None
         stage.used = passes_here(names)
         scale = self.scale(stage, step)
 

@@ -1,4 +1,4 @@
-"""What clips of one model cost, at any size and bits a weight."""
+"""What clips of one model cost on a machine: weights, memory and operations, at any size."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ from mlxvid.model.sharing import sent_bytes, shared_weights
 class Costs:
     """What clips of one model cost on a machine, at any size and bits a weight.
 
-    weights: as stored. passes: rows of conditions a step. cache: the step cache. from_clip: whether
-    they are made from others. follows: whether they follow others, whose tokens go through the
-    network with theirs. options: of the family's, those that have a value. machines: that share the
-    transformer's layers, each of which has so much memory.
+    weights: as stored. passes: rows of conditions that may go through the network at once.
+    most_passes: all that a step may have. cache: the step cache. from_clip: whether they are made
+    from others. follows: whether they follow others, whose tokens go through the network with
+    theirs. options: of the family's, those that have a value. machines: that share the layers of the
+    transformer.
     """
 
     card: Card
@@ -39,6 +40,7 @@ class Costs:
     attention: str
     dtype: str | None
     passes: int
+    most_passes: int
     cache: str
     from_clip: bool
     follows: bool
@@ -100,12 +102,12 @@ class Costs:
         if self.cache == "off":
             return 0
         if self.cache == "easy":  # the last input, the last that was computed, each pass's output
-            return (2 + self.passes) * piece.latent_values * VALUE_BYTES
+            return (2 + self.most_passes) * piece.latent_values * VALUE_BYTES
         # The stack's input, what it adds in each pass, and the signal; of the latter two also those
         # of the state that is saved.
         clips = 2 if self.follows else 1
         hidden = clips * piece.tokens * self.card.width
-        values = hidden * (1 + 2 * self.passes + 2)
+        values = hidden * (1 + 2 * self.most_passes + 2)
         return int(values * value_bytes(self.card, self.dtype, self.machine.metal))
 
     def operations(self, counts: Counts) -> dict[Stage, float]:
@@ -129,3 +131,11 @@ class Costs:
             pairs=round(pieces * clips**2 * own_pairs),
             pixels=counts.frames * size[0] * size[1],
         )
+
+
+def most_passes(card: Card, given: Mapping[str, Any]) -> int:
+    """The most passes of any step of a clip of these settings."""
+    anywhere = {"skip_start": 0.0, "skip_stop": 1.0, "guidance_start": 0.0, "guidance_stop": 1.0}
+    known = {name: value for name, value in given.items() if value is not None}
+    stages = card.counted({**known, **anywhere, "frames": 1, "video": None})
+    return max(len(passes) for stage in stages for passes in stage.steps)

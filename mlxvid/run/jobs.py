@@ -24,8 +24,10 @@ from .sources import Source, require_apart, sources
 log = logging.getLogger("mlxvid")
 
 # The settings that a clip's memory depends on, besides its size.
-_PLANNED_MAKING = ("frames", "attention", "guidance", "cache", "options")
-_PLANNED_LOADING = ("quantize", "dtype")
+_PLANNED_MAKING = (
+    *("frames", "attention", "guidance", "true_guidance", "skip_layers", "cache", "options"),
+)
+_PLANNED_LOADING = ("quantize", "dtype", "loras")
 
 
 def known_card(loading: Mapping[str, Any]) -> Card | None:

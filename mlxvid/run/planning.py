@@ -16,13 +16,19 @@ from mlxvid.model.card import Card, Stage
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Counts, plan_geometry
 from mlxvid.model.machine import GIB, Machine, this_machine
-from mlxvid.model.memory import DTYPE_BYTES, QUANTIZED_BITS, held_besides, stored_weights
+from mlxvid.model.memory import (
+    DTYPE_BYTES,
+    QUANTIZED_BITS,
+    held_besides,
+    stored_weights,
+)
 from mlxvid.model.request import Request
 from mlxvid.model.settings import SETTINGS, is_among
 from mlxvid.model.sharing import check_shared
 from mlxvid.weights.sizes import read_sizes
 
-from .costs import Costs
+from .costs import Costs, most_passes
+from .recipes import with_loras
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,8 @@ def plan(
     height: int | None = None,
     fps: float | None = None,
     guidance: float | None = None,
+    true_guidance: float | None = None,
+    skip_layers: str | None = None,
     cache: str = "off",
     attention: str | None = None,
     dtype: str | None = None,
@@ -99,18 +107,20 @@ def plan(
     from_clip: bool = False,
     follows: bool = False,
     options: Mapping[str, Any] | None = None,
+    loras: Sequence[str] = (),
     machine: Machine | None = None,
     machines: int = 1,
 ) -> Plan:
     """Count and estimate a clip of a catalog model, or of one in a local folder; what is None is
-    the model's default, and `machine` is this one. from_clip: whether it is made from another;
-    follows: whether it follows one as long, a `control`; options: of its family's settings those
-    that are not the model's own; machines: that share the transformer's layers, each as `machine`.
+    the model's default, or what a few-step LoRA is run with, and `machine` is this one. from_clip:
+    whether it is made from another; follows: whether it follows one as long, a `control`; options:
+    of its family's settings those that are not the model's own; machines: that share the
+    transformer's layers, each as `machine`.
 
     Raises :class:`ModelNotFoundError` for an unknown model, :class:`WeightsError` for a folder that
     holds none, and :class:`SettingError` for settings that no clip can have.
     """
-    card = model if isinstance(model, Card) else catalog.card_of(model)
+    card = with_loras(model if isinstance(model, Card) else catalog.card_of(model), loras)
     default = card.defaults
     machine = machine or this_machine()
     attention = card.attention_modes[0] if attention is None else attention
@@ -122,6 +132,9 @@ def plan(
         check_shared(card, machines, quantize)
     fps = SETTINGS["fps"].checked(default.fps if fps is None else fps)
     guidance = SETTINGS["guidance"].checked(default.guidance if guidance is None else guidance)
+    scales = (guidance, 1.0 if true_guidance is None else true_guidance)
+    given = {"guidance": guidance, "true_guidance": true_guidance, "skip_layers": skip_layers}
+    settled = {**card.options, **(options or {})}
     asked = plan_geometry(
         default.frames if frames is None else frames,
         default.width if width is None else width,
@@ -134,12 +147,13 @@ def plan(
         weights=read or stored_weights(card),
         attention=attention,
         dtype=dtype or (_own_dtype(card.folder) if card.folder and read else None),
-        passes=card.passes(guidance),
+        passes=card.passes(*scales),
+        most_passes=most_passes(card, {**given, "options": settled}),
         cache=cache,
         from_clip=from_clip or follows,
         follows=follows,
         machine=machine,
-        options={**card.options, **(options or {})},
+        options=settled,
         machines=machines,
     )
     loaded = costs.loaded(quantize)
@@ -182,6 +196,7 @@ def held_by(
         attention=request.attention,
         dtype=dtype,
         passes=card.passes(request.guidance, request.true_guidance),
+        most_passes=most_passes(card, request.settings()),
         cache=request.cache,
         from_clip=request.video is not None or request.control is not None,
         follows=request.control is not None,

@@ -11,7 +11,7 @@ from typing import Any
 import mlx.core as mx
 
 from mlxvid import machines
-from mlxvid.errors import MachinesError
+from mlxvid.errors import MachinesError, shown
 from mlxvid.json_files import read_json
 from mlxvid.machines import Machines
 from mlxvid.model.base import Model
@@ -36,29 +36,40 @@ def require_agreement(here: Machines, model: Model, settings: Mapping[str, Any])
     """Raise :class:`MachinesError`, on every machine, where one of them has another version, model
     or setting than the first one.
     """
-    digests = settings.get("digests", {})
     facts = {
         "version of mlxvid": __version__,
         "version of MLX": version("mlx"),
-        "model (its weights or configs)": _digest(model),
-        "pictures, clips or LoRAs": sorted(digests.values()),
         **{f"`{name}`": value for name, value in settings.items() if name not in _PLACES},
     }
-    first, *others = here.told(facts)
+    files = {
+        "model, by its weights or configs": _digest(model),
+        "picture, clip or LoRA": sorted(settings.get("digests", {}).values()),
+    }
+    first, *others = here.told([facts, files])
     for rank, other in enumerate(others, 1):
-        for name in {**first, **other}:
-            if first.get(name) != other.get(name):
-                error = MachinesError(
-                    f"{here.name_of(rank)} has another {name} than the first: give both the same."
-                )
-                error.shared = True
-                raise error
+        for theirs, ours in zip(other, first, strict=True):
+            for name in {**ours, **theirs}:
+                if theirs.get(name) != ours.get(name):
+                    raise _another(here.name_of(rank), name, theirs.get(name), ours.get(name))
+
+
+def _another(machine: str, name: str, theirs: Any, first: Any) -> MachinesError:
+    """What every machine raises where one has something else than the first."""
+    values = ""
+    if isinstance(first, (str, int, float)) and name[0] in "`v":
+        values = f" ({shown(theirs)} where that has {shown(first)})"
+    error = MachinesError(
+        f"{machine} has another {name} than the first{values}: give all the same."
+    )
+    error.shared = True
+    return error
 
 
 def _digest(model: Model) -> str:
     """A digest of the weights' sizes and of the configs."""
     sizes = read_sizes(model.path)
-    configs = {name: read_json(model.path / name / "config.json") for name in sizes}
+    files = [model.path / name / "config.json" for name in sizes]
+    configs = [read_json(path) for path in files if path.exists()]
     known = json.dumps([sizes, configs], sort_keys=True)
     return hashlib.sha256(known.encode()).hexdigest()
 

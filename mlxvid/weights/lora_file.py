@@ -17,11 +17,9 @@ from . import safetensors_file, torch_file
 from .fp8_scales import with_scales
 from .lora import Lora, first_few
 from .lora_keys import RANKED, are_numbered, split, without_model
-from .tensors import Tensor, joined, mapped, printable
+from .lora_title import is_torch, metadata_of
+from .tensors import Tensor, joined, printable
 from .wrappers import peeled
-
-# Where trainers write a LoRA's name: kohya's, and whoever follows Stability's specification.
-TITLES = ("ss_output_name", "modelspec.title")
 
 
 def read_lora(lora: Lora) -> dict[str, mx.array]:
@@ -52,7 +50,7 @@ def open_lora(lora: Lora) -> dict[str, Tensor]:
     first = lora.files[0]
     try:
         tensors = without_model(with_scales(joined(lora.files, _tensors)))
-        metadata = _metadata(first)
+        metadata = metadata_of(first)
     except WeightsError as error:
         raise WeightsError(_of_a_lora(str(error))) from None
     if not tensors:
@@ -85,17 +83,11 @@ def notes(lora: Lora) -> list[str]:
     is_idle = _is_idle(read_lora(lora))
     said = []
     for file in lora.files:
-        if _is_torch(file):
+        if is_torch(file):
             said.append(torch_file.taken_note(file, torch_file.open_content(file).table))
     if is_idle:
         said.append(f"{lora} changes nothing: all of what it adds is 0.")
     return [note for note in said if note is not None]
-
-
-def title(lora: Lora) -> list[str]:
-    """What trainers call a LoRA in its metadata: nothing, or a text or two."""
-    metadata = _metadata(lora.files[0])
-    return [str(metadata[key]) for key in TITLES if metadata.get(key)]
 
 
 def _is_idle(arrays: Mapping[str, mx.array]) -> bool:
@@ -127,20 +119,10 @@ def _of_a_lora(message: str) -> str:
     return message
 
 
-def _is_torch(file: Path) -> bool:
-    """Whether it is PyTorch's, by its content: names mislead."""
-    start = mapped(file)[: len(torch_file.LEGACY)]
-    return start.startswith((torch_file.ZIP, torch_file.LEGACY))
-
-
 def _tensors(file: Path) -> dict[str, Tensor]:
-    if _is_torch(file):
+    if is_torch(file):
         return peeled(torch_file.open_content(file).tensors)
     return safetensors_file.read(file)
-
-
-def _metadata(file: Path) -> dict[str, Any]:
-    return {} if _is_torch(file) else safetensors_file.read_metadata(file)
 
 
 def _adapter(file: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:

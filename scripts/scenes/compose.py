@@ -27,6 +27,19 @@ def compose_open(studio: Studio) -> None:
 
 
 @scene(empty=True)
+def compose_fold(studio: Studio) -> None:
+    """What is folded away, to its end, with settings that others come with."""
+    compose = studio.window.compose
+    studio.compose(PROMPTS[0], skip_layers="1", cache="easy")
+    compose.advanced.set_open(True)
+    rest(500)
+    bar = compose._area.verticalScrollBar()
+    bar.setValue(bar.maximum())
+    studio.shoot("compose-fold")
+    compose.advanced.set_open(False)
+
+
+@scene(empty=True)
 def compose_crop(studio: Studio) -> None:
     """A first picture that is cropped, and the part of it that is kept."""
     compose = studio.window.compose

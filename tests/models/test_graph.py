@@ -4,9 +4,14 @@ has, and counted as MLX runs them.
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from importlib.util import find_spec
+
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
+import pytest
 
 from scripts.benchmarks import graph, graph_blocks, traced
 from tests import ROOT
@@ -96,3 +101,11 @@ def test_views_cost_nothing_and_copies_do():
     assert (copy.launches, copy.moved) == (2, 4 * 64)
     repeated = graph.cost(lambda x: mx.exp(mx.broadcast_to(x, (3, 4, 8))), X)
     assert repeated.moved == 64 + 3 * 64
+
+
+@pytest.mark.skipif(find_spec("mflux") is not None, reason="mlx-gen is installed")
+def test_the_comparison_says_what_to_install():
+    command = [sys.executable, "-m", "scripts.benchmarks.mlx_gen"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "pip install mlx-gen" in done.stderr and "Traceback" not in done.stderr

@@ -12,7 +12,7 @@ import pytest
 
 from mlxvid import models
 from mlxvid.model import base
-from mlxvid.model.samplers import evaluations
+from mlxvid.model.samplers import FLOW
 from mlxvid.model.settings import SETTINGS
 from mlxvid.schedulers import SAMPLERS
 
@@ -110,8 +110,8 @@ class TestCard:
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_evaluations_are_known_without_mlx(name):
-    assert evaluations(name) == SAMPLERS[name].evaluations
+def test_kinds_of_samplers_are_known_without_mlx(name):
+    assert (name in FLOW) is SAMPLERS[name].is_flow
 
 
 def test_an_unknown_family_is_an_import_error(monkeypatch):

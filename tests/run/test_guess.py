@@ -8,7 +8,8 @@ import pytest
 
 from mlxvid.catalog import CATALOG, DEFAULT_MODEL
 from mlxvid.model.machine import GIB, mac
-from mlxvid.run.guess import guessed_seconds, passes_of
+from mlxvid.run.evaluations import passes_of
+from mlxvid.run.guess import guessed_seconds
 from mlxvid.run.planning import plan
 
 MACHINE = replace(mac(64 * GIB), chip="Apple M2 Max")

@@ -12,7 +12,7 @@ from mlxvid.catalog import card_of
 from mlxvid.errors import CancelledError, SettingError
 from mlxvid.run import checkpoint
 from mlxvid.run.complete import complete
-from mlxvid.run.guess import evaluations_of
+from mlxvid.run.evaluations import evaluations_of
 
 PROMPT = "a red ball moving left"
 STEPS = 6

@@ -96,29 +96,20 @@ class Model(base.Model):
     # --- passes ----------------------------------------------------------------------------------
 
     def runs(self, request: Request) -> list[Pass]:
-        """The passes of a request: the recipe's, with the guidance and steps that are asked for.
+        """The passes of a request, as the recipe has them.
 
-        Of two passes the second keeps the recipe's guidance. Raises :class:`SettingError` for two
-        passes where there is one.
+        Raises :class:`SettingError` for two passes where there is one, or no upsampler.
         """
-        recipe = self.recipe
-        if not request.options.get("upscale"):
-            passes = [recipe.alone]
-        elif recipe.first is None or recipe.second is None:
-            raise SettingError(
-                f"LTX-Video {recipe.release} was made for one pass; turn `upscale` off."
-            )
-        elif not (self.path / "latent_upsampler").is_dir():
+        options = request.options
+        upscale = bool(options.get("upscale"))
+        asked = (request.steps, request.guidance, float(options["stg"]), float(options["rescale"]))
+        runs = self.recipe.runs(upscale, *asked)
+        if upscale and not (self.path / "latent_upsampler").is_dir():
             raise SettingError(
                 f"There is no upsampler in {self.path / 'latent_upsampler'}: put that of "
                 "Lightricks/ltxv-spatial-upscaler-0.9.7 there, or turn `upscale` off."
             )
-        else:
-            passes = [recipe.first, recipe.second]
-        stg = float(request.options["stg"])
-        rescale = float(request.options["rescale"])
-        asked = [run.of_steps(request.steps) for run in passes]
-        return [asked[0].guided(request.guidance, stg, rescale), *asked[1:]]
+        return runs
 
     def pass_sizes(self, request: Request) -> list[tuple[int, int]]:
         """(width, height) in pixels that each pass works at."""

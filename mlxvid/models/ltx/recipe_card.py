@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mlxvid.model.card import Card
 from mlxvid.model.geometry import Defaults
+from mlxvid.model.passes import Counted
 
+from . import counted
 from .geometry import LONGEST
 from .options import CONDITIONED, TAKES, WITH_TIMES
 from .recipes import NEGATIVE_PROMPT, Recipe, work_size
@@ -57,6 +59,10 @@ class LTXCard(Card):
         high, wide = largest_tile(height // side, width // side)
         first = (width // 2, height // 2)
         return frames, *max((wide * side, high * side), first, key=math.prod)
+
+    def counted(self, given: Mapping[str, Any]) -> Sequence[Counted]:
+        """Of each pass of the recipe, or of each window of a long clip."""
+        return counted.stages(self, given)
 
 
 def samplers_of(recipe: Recipe) -> tuple[str, ...]:

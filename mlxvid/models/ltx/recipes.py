@@ -11,9 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from mlxvid.errors import SettingError
+from mlxvid.model.passes import NEGATIVE, PROMPT
 
 Schedule = Literal["token-shifted", "linear-quadratic"]
 Generation = Literal["A", "B", "C"]
+
+PERTURBED = "perturbed"
+"""What steers the pass of spatio-temporal guidance."""
 
 NEGATIVE_PROMPT = "worst quality, inconsistent motion, blurry, jittery, distorted"
 # `allowed_inference_steps` of the distilled files: eight linear-quadratic steps, rounded.
@@ -46,6 +50,17 @@ class Strengths:
     def has_perturbed(self) -> bool:
         """Whether there is a perturbed pass."""
         return self.stg > 0 and bool(self.blocks)
+
+    def passes(self, is_guided: bool) -> tuple[str, ...]:
+        """What steers each pass. is_guided: whether that of the negative prompt may be among
+        them.
+        """
+        names = [PROMPT]
+        if self.has_negative and is_guided:
+            names.append(NEGATIVE)
+        if self.has_perturbed:
+            names.append(PERTURBED)
+        return tuple(names)
 
 
 @dataclass(frozen=True)
@@ -197,6 +212,24 @@ class Recipe:
     frames: int = 121
     fps: float = 30.0
     licence: str = "LTX-Video OpenRAIL-M"
+
+    def runs(
+        self, upscale: bool, steps: int, guidance: float, stg: float, rescale: float
+    ) -> list[Pass]:
+        """The passes of a clip, with the guidance and steps that are asked for: of two the second
+        keeps its own guidance.
+
+        Raises :class:`SettingError` for two passes where there is one.
+        """
+        passes = [self.alone]
+        if upscale:
+            if self.first is None or self.second is None:
+                raise SettingError(
+                    f"LTX-Video {self.release} was made for one pass; turn `upscale` off."
+                )
+            passes = [self.first, self.second]
+        asked = [run.of_steps(steps) for run in passes]
+        return [asked[0].guided(guidance, stg, rescale), *asked[1:]]
 
     @property
     def distilled(self) -> bool:

@@ -21,14 +21,11 @@ from .conditioning import Item, Tokens, following, placed
 from .config import LTXTransformerConfig
 from .guidance import guided
 from .keys import key_of
-from .recipes import Pass
+from .recipes import PERTURBED, Pass
 from .rope import SCALES
 from .tiles import everything, tiles
 from .transformer import Rope, Times, cut
 from .upsampler import adain
-
-PERTURBED = "perturbed"
-"""What steers the pass of spatio-temporal guidance."""
 
 
 class LTXShot(Shot):
@@ -143,11 +140,7 @@ class LTXShot(Shot):
 
         def combined(x: mx.array, time: float) -> mx.array:
             strengths = guidance.at(time)
-            names = [PROMPT]
-            if strengths.has_negative and is_guided:
-                names.append(NEGATIVE)
-            if strengths.has_perturbed:
-                names.append(PERTURBED)
+            names = strengths.passes(is_guided)
 
             def evaluate(x: mx.array, names: Sequence[str]) -> Outputs:
                 outputs = {}
@@ -163,9 +156,7 @@ class LTXShot(Shot):
             return guided(strengths, outputs[PROMPT], negative, perturbed, guidance.star)
 
         strengths = guidance.at(stage.scheduler.times[step].item())
-        has_negative = strengths.has_negative and is_guided
-        passes = 1 + has_negative + strengths.has_perturbed
-        stage.calls = passes_here(range(passes)) * len(parts)
+        stage.calls = passes_here(strengths.passes(is_guided)) * len(parts)
         return combined
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mlxvid.errors import SettingError
 from mlxvid.model.geometry import MAX_FRAMES, MAX_SIDE, Geometry, check_whole
 
+from .long import pieces
 from .sizes import ASPECTS, CHUNK, named_size
 
 # (pixels, frames): the frames that were denoised together in training for pictures of up to so many
@@ -120,6 +121,11 @@ class OpenSoraGeometry(Geometry):
 
     def at_once(self, frames: int, width: int, height: int) -> int:
         return min(frames, self.longest(width, height))
+
+    def parts(self, frames: int, width: int, height: int) -> list[range]:
+        """In order; each piece of a long clip begins with the last frames of the one before."""
+        longest = self.latent_frames(self.longest(width, height))
+        return pieces(self.latent_frames(frames), self.chunk_latents, longest)
 
     def longest(self, width: int, height: int) -> int:
         """Frames that are denoised together at most; a longer clip is made in pieces."""

@@ -27,7 +27,6 @@ from mlxvid.text.clean import clean_caption
 from mlxvid.text.tokenizer import load_tokenizer
 
 from .config import STDiT3Config
-from .long import pieces
 from .sampling import exact_sigmas, time_shift
 from .strategy import Given, put_in, split_prompt, with_scores
 from .transformer import STDiT3
@@ -122,13 +121,8 @@ class Model(base.Model):
     # --- steps -----------------------------------------------------------------------------------
 
     def pieces(self, request: Request) -> list[range]:
-        """The latent frames that are denoised together, in order; each piece of a long clip begins
-        with the last frames of the one before.
-        """
-        geometry: Any = self.card.geometry
-        longest = geometry.latent_frames(geometry.longest(request.width, request.height))
-        latent_frames = geometry.latent_frames(request.frames)
-        return pieces(latent_frames, geometry.chunk_latents, longest)
+        """The latent frames that are denoised together, in order."""
+        return self.card.geometry.parts(request.frames, request.width, request.height)
 
     def fresh(self, request: Request, number: int, i: int, shape: tuple[int, ...]) -> mx.array:
         """The noise that is mixed into given frames where they begin to move in step `i` of piece

@@ -111,6 +111,43 @@ def test_only_models_that_take_a_setting_are_given_it(add_setting, make_panel):
     assert setting.name not in panel.settings()
 
 
+def test_what_does_nothing_alone_is_shown_with_the_other(add_setting, make_panel, qtbot):
+    text = add_setting("text")
+    number = add_setting("number", low=0, high=2, only_with=text.name)
+    panel = make_panel()
+    panel.advanced.set_open(True)
+    field = panel.findChild(QDoubleSpinBox, number.name)
+    line = panel.findChild(QLineEdit, text.name)
+    assert not field.isVisible()
+    qtbot.keyClicks(line, "9")
+    assert field.isVisible()
+    field.setValue(1)
+    assert panel.settings()[number.name] == 1
+    line.clear()
+    line.textEdited.emit("")
+    assert not field.isVisible() and number.name not in panel.settings()
+    qtbot.keyClicks(line, "8")
+    assert panel.settings()[number.name] == 1  # it is kept
+    panel.apply_settings({"prompt": "a ball", text.name: "7", number.name: 0.5})
+    assert field.isVisible() and field.value() == 0.5
+
+
+def test_where_a_part_of_the_steps_begins_and_ends_is_one_row(panel):
+    panel.advanced.set_open(True)
+    choice = panel.findChild(QComboBox, "cache")
+    choice.setCurrentIndex(choice.findData("easy"))
+    choice.activated.emit(choice.currentIndex())
+    assert panel.findChild(QDoubleSpinBox, "cache_threshold").isVisible()
+    choice.setCurrentIndex(choice.findData("off"))
+    choice.activated.emit(choice.currentIndex())
+    assert not panel.findChild(QDoubleSpinBox, "cache_threshold").isVisible()
+    panel.apply_settings({"prompt": "a ball", "skip_layers": "1"})
+    for begin, end in (("guidance_start", "guidance_stop"), ("skip_start", "skip_stop")):
+        left, right = (panel.findChild(QDoubleSpinBox, name) for name in (begin, end))
+        assert left.isVisible() and right.isVisible()
+        assert left.mapTo(panel, QPoint()).y() == right.mapTo(panel, QPoint()).y()
+
+
 def test_every_setting_has_a_field(panel):
     made = {"resolution", "aspect", "fps", "revision", "options", "loras", "focus"}
     for name in SETTINGS.keys() - made:

@@ -10,7 +10,7 @@ from mlxvid.gui.compose.wells import ClipWell, PictureWell
 from mlxvid.gui.core.job_requests import plan_of
 from mlxvid.model.card import ABILITIES, CLIP_TO_CLIP
 from mlxvid.model.machine import GIB, Machine
-from mlxvid.run.guess import passes_of
+from mlxvid.run.evaluations import passes_of
 from tests.gui.clips import write_clip
 
 PLAIN = frozenset({"image", "last_image", "keyframes"})
