@@ -31,8 +31,8 @@ class Costs:
     weights: as stored. passes: rows of conditions that may go through the network at once.
     most_passes: all that a step may have. cache: the step cache. from_clip: whether they are made
     from others. follows: whether they follow others, whose tokens go through the network with
-    theirs. options: of the family's, those that have a value. machines: that share the layers of the
-    transformer.
+    theirs. options: of the family's, those that have a value. machines: that share the denoisers'
+    layers.
     """
 
     card: Card
