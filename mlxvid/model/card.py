@@ -89,12 +89,16 @@ class Part:
         return self.dtype
 
 
+UNPINNED = "main"
+"""The revision of a source of which no commit is known: the one at its first download is kept."""
+
+
 @dataclass(frozen=True)
 class Source:
     """A place on the hub: a repository at a pinned revision, and the folder in it, or the one file
     in which a release has several components.
 
-    The revision is a commit, and "main" where none is known.
+    The revision is a commit, and :data:`UNPINNED` where none is known.
     """
 
     repository: str
@@ -270,6 +274,12 @@ class Card:
         """Everything on the hub that it is downloaded from; empty for a model on this machine."""
         own = (self.source,) if self.source else ()
         return (*own, *self.sources.values())
+
+    @property
+    def download_size(self) -> str:
+        """What is to be downloaded, for people; of what isn't pinned to a commit about that."""
+        is_pinned = all(place.revision != UNPINNED for place in self.places)
+        return f"{'' if is_pinned else 'about '}{self.download_bytes / 1e9:.1f} GB"
 
     @property
     def is_in_files(self) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
+from mlxvid.padded_heads import padded
 from mlxvid.text.streamed import Streamed
 
 from .card import STAGES, Card, Family, Stage
@@ -155,6 +156,9 @@ def _block_values(card: Card, machine: Machine, scores: float = 0.0, machines: i
     """
     memory = card.family.memory
     block = memory.metal if machine.metal else memory.cpu
+    if machine.metal:
+        # Queries, keys, values and what is made of them are wider.
+        scores += 4 * card.width / machines * (padded(card.head_dim) / card.head_dim - 1)
     return block.values(card.width, card.inner_width, scores, machines)
 
 

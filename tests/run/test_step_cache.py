@@ -15,6 +15,7 @@ from mlxvid.errors import CancelledError, SettingError
 from mlxvid.media.clip import read_settings
 from mlxvid.model.caching import Tea
 from mlxvid.model.machine import GIB, this_machine
+from mlxvid.model.shot import Shot
 from mlxvid.run import checkpoint
 from mlxvid.run.complete import complete
 from mlxvid.run.evaluations import evaluations_of
@@ -190,6 +191,29 @@ def test_what_tea_keeps_is_planned():
     size = 4 if not machine.metal else 2
     kept = cached.stage_bytes["denoise"] - whole.stage_bytes["denoise"]
     assert kept == 7 * values * size  # the input, the signal, and what two passes add, each twice
+
+
+def test_what_tea_keeps_of_a_third_pass_is_planned(mini, monkeypatch):
+    kept = Shot.kept
+    sizes = []
+
+    def weighed(shot):
+        arrays = kept(shot)
+        sizes.append(sum(a.nbytes for name, a in arrays.items() if "residual" in name))
+        return arrays
+
+    monkeypatch.setattr(Shot, "kept", weighed)
+    held = []
+    planned = []
+    size = {"width": 64, "height": 64, "frames": 9}
+    for more in ({}, {"skip_layers": "1"}):
+        sizes.clear()
+        mini.generate(PROMPT, **{**MINI, **size}, **more, cache="tea", skip_stop=1)
+        held.append(max(sizes))
+        planned.append(plan("mini", **size, **more, cache="tea").stage_bytes["denoise"])
+    assert held[1] - held[0] == held[0] / 2 > 0
+    # As much again is in the state that is saved.
+    assert planned[1] - planned[0] == 2 * (held[1] - held[0])
 
 
 # --- what is refused, and planned ----------------------------------------------------------------

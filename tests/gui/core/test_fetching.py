@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 from huggingface_hub import constants
-from PySide6.QtWidgets import QLabel, QPushButton
+from PySide6.QtWidgets import QLabel, QPushButton, QToolButton
 
 from mlxvid.catalog import CATALOG
 from mlxvid.gui.core.choices import Choices
@@ -176,6 +176,12 @@ def test_a_download_that_no_clip_waits_for_any_more_is_in_sight(server, open_win
     title = window.choices.find(WITH_LORAS).title
     qtbot.waitUntil(lambda: f"{title} · Downloading, " in state.text(), timeout=20_000)
     assert bar.isVisible()
+    bar.findChild(QToolButton, "fetch-close").click()
+    assert not bar.isVisible() and window.model_jobs.busy
+    with qtbot.waitSignal(window.model_jobs.stopped, timeout=20_000):
+        window.model_jobs.stop(WITH_LORAS)
+    window.model_jobs.again(WITH_LORAS)
+    assert bar.isVisible()  # this is another
     with qtbot.waitSignal(window.model_jobs.stopped, timeout=20_000):
         bar.findChild(QPushButton, "fetch-pause").click()
     assert not bar.isVisible()
