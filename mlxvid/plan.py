@@ -40,8 +40,7 @@ EXAMPLES = """examples:
   python -m mlxvid.plan                                        the default model's default clip
   python -m mlxvid.plan --model mini --seconds 4 --width 128   another clip
   python -m mlxvid.plan --frames 81 --memory 16                would it fit a 16 GB Mac?
-  python -m mlxvid.plan --model wan2.1-t2v-14b --memory 16 --quantize 8 --machines 2
-                                                               on two that share its layers
+  python -m mlxvid.plan --memory 16 --machines 3               each of three that share layers
   python -m mlxvid.plan --growth                               what each way of attention takes here
   python -m mlxvid.plan --frames 120 --width 512 --height 512 \\
                         --t-factor 4 --s-factor 8 --channels 16 --patch 1x2x2

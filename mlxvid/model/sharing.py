@@ -11,8 +11,9 @@ from .memory import DTYPE_BYTES, QUANTIZED_BITS, Weights, value_bytes
 
 # Of quantized weights, those of neighbouring inputs that have one scale: they stay together.
 QUANTIZED_GROUP = 64
-# Bytes a second between two machines: of Thunderbolt 4's 40 Gb/s what arrives, and of Ethernet.
-THUNDERBOLT = 3e9
+# Bytes a second each way between two machines, about what arrives: by a cable of Thunderbolt 4
+# (16.4 Gb/s by iperf3 between a Mac and a PC: jiribrejcha.net, May 2024), by Ethernet of 10 Gb/s.
+THUNDERBOLT = 2e9
 ETHERNET = 1.1e9
 
 

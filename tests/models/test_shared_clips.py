@@ -9,11 +9,10 @@ import pytest
 
 import mlxvid
 from mlxvid.media.clip import Clip
+from tests.machines.launched import launched, told
 from tests.run.unchanged_clips import CASES, writers
 
-from .launched import launched, told
-
-SCRIPT = Path(__file__).with_name("shared_layers.py")
+SCRIPT = Path(__file__).with_name("shared_clips.py")
 FLAGS = ["-m", "mlxvid.generate", "--prompt", "a red ball", "--frames", 5, "--steps", 2]
 FLAGS += ["--seed", 7, "--parallel", "layers", "-o", "x.mkv", "--progress", "none"]
 
