@@ -69,7 +69,6 @@ class WayIn(QObject):
         compose.plan_line.is_fetched = lambda name: name in self._fetched
         jobs.changed.connect(self._note_download)
         self.fetch_bar = FetchBar(jobs, self._title_of, self._is_offered)
-        stage.layout().addWidget(self.fetch_bar)
         database.clips_changed.connect(self._follow)
         runner.changed.connect(self._follow)
         stage.player.reel.begun.connect(self._follow)

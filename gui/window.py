@@ -41,6 +41,7 @@ from mlxvid.gui.queue.tally import Tally
 from mlxvid.gui.queue.when_done import WhenDone
 from mlxvid.gui.welcome.page import WelcomePage
 from mlxvid.gui.widgets.front import show_in_front
+from mlxvid.gui.widgets.lines import Lines
 from mlxvid.gui.widgets.notices import NoticeBar
 from mlxvid.gui.widgets.overlay import Overlay
 
@@ -139,8 +140,10 @@ class Window(QMainWindow):
             preferences,
             self,
         )
+        lines = Lines(self.exports.bar, self.way_in.fetch_bar)
+        Overlay(lines, self._pictures, self.stage, below=True)
         self.quitting = Quitting(self, self._works())
-        self.presence = Presence(self, self.runner, database, preferences)
+        self.presence = Presence(self, self.runner, database, self.tally, preferences)
         self.help = Help(
             self,
             self.menus.help,
@@ -163,9 +166,8 @@ class Window(QMainWindow):
     # --- layout and signals -----------------------------------------------------------------------
 
     def _arrange(self) -> None:
-        pictures = [*self.stage.pictures, self.welcome, self.side_by_side.takes.canvas]
-        Overlay(self.notices, pictures, self.stage)
-        self.stage.layout().addWidget(self.exports.bar)
+        self._pictures = [*self.stage.pictures, self.welcome, self.side_by_side.takes.canvas]
+        Overlay(self.notices, self._pictures, self.stage)
         self.side = QTabWidget()
         self.side.setDocumentMode(True)
         self.side.addTab(self.gallery, "Clips")

@@ -101,7 +101,7 @@ def listing() -> str:
         usual = card.defaults
         origin = "in the package"
         if not card.folder:
-            origin = f"{card.download_bytes / 1e9:.1f} GB to download from {card.repository}"
+            origin = f"{card.download_size} to download from {card.repository}"
         clip = f"{usual.width}x{usual.height}, {usual.frames} frames at {usual.fps:g} fps"
         lines.append(f"{card.name:<26}{clip}; {card.licence}; {origin}")
         lines.append(f"{'':<26}{card.description}")

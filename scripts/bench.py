@@ -7,6 +7,7 @@ examples:
   scripts/bench.py mini                       the embedded model, from command to file
   scripts/bench.py kernels                    the Metal kernels: computed and, on a Mac, measured
   scripts/bench.py kernels --markdown         the table of docs/kernels.md
+  scripts/bench.py heads                      whether to set MLXVID_PADDED_HEADS on this Mac
   scripts/bench.py attention                  the tables of docs/factored-attention.md
   scripts/bench.py attention --width 1152 --size 256 --frames 5 10 15     nearer to released sizes
   scripts/bench.py reference                  every family beside its reference
@@ -33,7 +34,7 @@ import mlxvid  # noqa: F401  first, so that OpenBLAS is loaded before MLX
 
 # isort: split
 from mlxvid.cli import parser as cli
-from scripts.benchmarks import attention, graph, kernels, mini, previews, reference, savings
+from scripts.benchmarks import attention, graph, heads, kernels, mini, previews, reference, savings
 from scripts.benchmarks.families import benched_families
 
 
@@ -45,6 +46,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add_kernels(
         benches.add_parser("kernels", help="the Metal kernels", description=kernels.__doc__)
     )
+    add_heads(benches.add_parser("heads", help="wider heads", description=heads.__doc__))
     add_attention(
         benches.add_parser(
             "attention", help="three ways of attention", description=attention.__doc__
@@ -74,6 +76,11 @@ def add_kernels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeats", type=cli.whole, default=10, metavar="N", help="of ten calls")
     parser.add_argument("--markdown", action="store_true", help="print only the computed table")
     parser.set_defaults(run=lambda args: kernels.bench(args.repeats, args.markdown))
+
+
+def add_heads(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--repeats", type=cli.whole, default=20, metavar="N")
+    parser.set_defaults(run=lambda args: heads.bench(args.repeats))
 
 
 def add_attention(parser: argparse.ArgumentParser) -> None:

@@ -18,7 +18,8 @@ PACKAGE = "mlxvid"
 COMMANDS = {"generate", "plan", "worker", "doctor", "hub.__main__"}
 EVERYONE = {
     *("progress", "paths", "errors", "in_use", "json_files", "version", "machines"),
-    *("macos", "metal_errors", "_blas", "_before_mlx", "_starting"),
+    "padded_heads",
+    *("macos", "metal_errors", "_blas", "_malloc", "_before_mlx", "_starting"),
 }
 LEVELS: list[set[str]] = [
     COMMANDS,

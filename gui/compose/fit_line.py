@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QLabel
+from PySide6.QtCore import Signal
 
+from mlxvid.gui.widgets.links import LinkLabel
 from mlxvid.gui.widgets.theme import set_role, small
 
 # Proportions that differ by less are said to be the same: a clip's sides go in steps.
@@ -14,7 +14,7 @@ _CROP = "crop"
 _SHAPE = "shape"
 
 
-class FitLine(QLabel):
+class FitLine(LinkLabel):
     """A line below the pictures; hidden where nothing is cropped.
 
     shape_asked: the clip is to have the picture's shape. crop_asked: another part is to be kept.
@@ -27,12 +27,6 @@ class FitLine(QLabel):
         super().__init__()
         self.setObjectName("fit_line")
         self.setAccessibleName("How the picture fits")
-        self.setTextFormat(Qt.TextFormat.RichText)
-        self.setWordWrap(True)
-        self.setTextInteractionFlags(
-            Qt.TextInteractionFlag.LinksAccessibleByMouse
-            | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
-        )
         set_role(self, "faint")
         small(self)
         self.linkActivated.connect(self._ask)

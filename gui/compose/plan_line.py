@@ -6,9 +6,9 @@ import html
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from mlxvid.errors import MlxvidError
 from mlxvid.gui.core.choices import Choice
@@ -18,6 +18,7 @@ from mlxvid.gui.core.fetching import bytes_to_fetch, why_not
 from mlxvid.gui.core.job_requests import alternative_text, plan_of
 from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.times import expected
+from mlxvid.gui.widgets.links import LinkLabel
 from mlxvid.gui.widgets.theme import set_role, small
 from mlxvid.model.machine import GIB, Machine
 from mlxvid.run.planning import Alternative, Plan
@@ -49,14 +50,8 @@ class PlanLine(QWidget):
         self._alternatives: Sequence[Alternative] = ()
         self._plain = ""
         self._parts: list[str] = []  # of a plan that fits; empty where the line is a sentence
-        self._text = QLabel()
+        self._text = LinkLabel()
         self._text.setObjectName("plan_text")
-        self._text.setWordWrap(True)
-        self._text.setTextFormat(Qt.TextFormat.RichText)
-        self._text.setTextInteractionFlags(
-            Qt.TextInteractionFlag.LinksAccessibleByMouse
-            | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
-        )
         self._text.setAccessibleName("What this clip will cost")
         self._text.linkActivated.connect(self._take)
         self._memory = QProgressBar()

@@ -26,7 +26,6 @@ from mlxvid.model.machine import GIB, Machine
 from mlxvid.model.tiny import FOLDER
 from mlxvid.run.planning import plan
 
-from .disks import GB
 from .licences import licence_to_accept
 from .machine import machine_from, machine_without_mlx
 from .messages import shown
@@ -64,7 +63,7 @@ class Choice:
         """What matters when choosing: why not, or what it costs to get, or that it is here."""
         if self.obstacle:
             return f"Won't fit: {self.obstacle}"
-        size = f"{self.card.download_bytes / GB:.1f} GB to download"
+        size = f"{self.card.download_size} to download"
         place = "on disk" if self.here else size
         return f"{self.card.licence} · {place}" if self.card.licence else place
 

@@ -1,4 +1,4 @@
-"""The line below the clip while copies are made, and where they are afterwards."""
+"""The line over the clip's lower edge while copies are made, and where they are afterwards."""
 
 from __future__ import annotations
 

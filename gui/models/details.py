@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from mlxvid.gui.core.downloads import ModelJob, job_text
 from mlxvid.gui.core.licences import page_of
 from mlxvid.gui.widgets.elided import ElidedLabel
+from mlxvid.gui.widgets.links import LinkLabel
 from mlxvid.gui.widgets.theme import faint_label, set_role
 
 from .survey import ModelRow, Presence, size_text
@@ -264,8 +265,7 @@ def _remove_text(row: ModelRow) -> str:
 
 
 def _wrapped() -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
+    label = LinkLabel()
     flags = Qt.TextInteractionFlag
     label.setTextInteractionFlags(flags.TextSelectableByMouse | flags.LinksAccessibleByMouse)
     return label

@@ -14,13 +14,16 @@ _MOVES = (QEvent.Type.Resize, QEvent.Type.Move, QEvent.Type.Show, QEvent.Type.La
 
 
 class Overlay(QObject):
-    """Keeps a widget over the upper edge of whichever of the `hosts` is visible.
+    """Keeps a widget over the upper edge, or the lower, of whichever of the `hosts` is visible.
 
     ground: the widget that holds them all, whose child it becomes.
     """
 
-    def __init__(self, widget: QWidget, hosts: Sequence[QWidget], ground: QWidget):
+    def __init__(
+        self, widget: QWidget, hosts: Sequence[QWidget], ground: QWidget, below: bool = False
+    ):
         super().__init__(widget)
+        self._below = below
         self._widget = widget
         self._hosts = hosts
         self._ground = ground
@@ -40,6 +43,7 @@ class Overlay(QObject):
         widest = WIDEST * self._widget.fontMetrics().averageCharWidth()
         width = min(host.width() - 2 * MARGIN, widest)
         height = max(self._widget.heightForWidth(width), self._widget.minimumSizeHint().height())
-        corner = host.mapTo(self._ground, QPoint((host.width() - width) // 2, MARGIN))
+        top = host.height() - height - MARGIN if self._below else MARGIN
+        corner = host.mapTo(self._ground, QPoint((host.width() - width) // 2, top))
         self._widget.setGeometry(QRect(corner.x(), corner.y(), width, height))
         self._widget.raise_()

@@ -19,7 +19,7 @@ from mlxvid.model.folder import CONVERT
 from mlxvid.paths import cache_folder
 from mlxvid.progress import Watch
 
-from .cache import cached
+from .cache import cached, cached_revision
 from .fetch import PATTERNS, download, download_file
 
 
@@ -89,13 +89,21 @@ def _folders(
     folders = {}
     for component, source in card.sources.items():
         own = source.repository == card.repository
-        at = revision if own and revision else source.revision
+        at = revision if own and revision else _pinned(source)
         if source.file:
             folders[component] = download_file(source.repository, source.file, at, watch)
         else:
             inside = _inside(source, patterns)
             folders[component] = download(source.repository, at, inside, watch) / source.subfolder
     return folders
+
+
+def _pinned(source: Source) -> str:
+    """The revision of a source; of one without a commit that of its first download, so that a model
+    stays what it is, and an interrupted download goes on with what it began.
+    """
+    begun = cached_revision(source.repository, source.revision, patterns_of(source))
+    return begun.folder.name if begun is not None and begun.sizes else source.revision
 
 
 def _inside(source: Source, patterns: Sequence[str]) -> Sequence[str]:

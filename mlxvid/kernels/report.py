@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import mlx.core as mx
+
+from mlxvid import padded_heads
+
 from . import modulation, norm_rotary
 from .switch import KernelStatus, off_reason
 from .temporal_launch import HEAD_SIZES, LONGEST, PLAIN_BEYOND
 
 
 def device_report() -> list[KernelStatus]:
-    """Every kernel, whether it is on here, and why: what ``mlxvid.plan --device`` prints."""
+    """Every kernel and padded heads, whether they are on here, and why: what
+    ``mlxvid.plan --device`` prints.
+    """
     reason = off_reason()
     sizes = ", ".join(map(str, HEAD_SIZES[:-1])) + f" or {HEAD_SIZES[-1]}"
     types = "in float32, float16 or bfloat16; plain MLX does the rest."
@@ -24,4 +30,20 @@ def device_report() -> list[KernelStatus]:
         "joined_gelu": f"Used for fours of channels {types}",
         "norm_rotary": f"Used for up to {norm_rotary.WIDEST} channels of all heads {types}",
     }
-    return [KernelStatus(name, reason is None, reason or why) for name, why in scopes.items()]
+    kernels = [KernelStatus(name, reason is None, reason or why) for name, why in scopes.items()]
+    return [*kernels, _padded_heads()]
+
+
+def _padded_heads() -> KernelStatus:
+    """Whether MLX's own attention gets wider heads than the model has."""
+    if not mx.metal.is_available():
+        why = "There is no Metal device, so heads are as wide as the model has them."
+        return KernelStatus("padded_heads", False, why)
+    if padded_heads.asked_for():
+        why = f"{padded_heads.SWITCH}=1: heads of 72 channels attend as wide as 96."
+        return KernelStatus("padded_heads", True, why)
+    why = (
+        f"{padded_heads.SWITCH}=1 makes heads of 72 channels 96 wide; scripts/bench.py heads says "
+        "whether that is quicker here."
+    )
+    return KernelStatus("padded_heads", False, why)

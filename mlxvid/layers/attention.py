@@ -9,8 +9,9 @@ import mlx.core as mx
 import mlx.nn as nn
 
 from mlxvid.kernels import Rotary, attends_over, normed_rotated, temporal_attention
+from mlxvid.padded_heads import padded
 
-from . import bounds, processor
+from . import bounds, cores, processor
 from .processor import gelu_approx
 
 # Channels of a head for which MLX's attention on Metal is fused, and the scores that are held at
@@ -24,7 +25,7 @@ def attend(q: mx.array, k: mx.array, v: mx.array, mask: mx.array | None = None) 
 
     mask [B, 1, 1, L]: true for the keys that count, None for all.
     """
-    if processor.computes():
+    if cores.computes():
         return processor.attend(q, k, v, mask)
     return attend_in_parts(q, k, v, mask)
 
@@ -36,8 +37,20 @@ def attend_in_parts(
 
     The queries are split into as many parts as keep one evaluation within its bound
     (:mod:`mlxvid.layers.bounds`), and what is held of the scores of wide heads within
-    :data:`WIDE_HEAD_SCORES`. With more than one part, each is evaluated here.
+    :data:`WIDE_HEAD_SCORES`. With more than one part, each is evaluated here. Tokens that attend to
+    each other do so in heads as wide as :mod:`mlxvid.padded_heads` has them.
     """
+    _, _, n, d = q.shape
+    # A text's few tokens are read sooner than the queries are copied.
+    wide = padded(d) if k.shape[2] >= n else d
+    if wide > d:
+        q, k, v = (mx.pad(x, [*[(0, 0)] * 3, (0, wide - d)]) for x in (q, k, v))
+    return _in_parts(q, k, v, mask, d**-0.5)[..., :d]
+
+
+def _in_parts(
+    q: mx.array, k: mx.array, v: mx.array, mask: mx.array | None, scale: float
+) -> mx.array:
     b, h, n, d = q.shape
     scores = b * h * n * k.shape[2]
     count = math.ceil(scores * 4 * d / bounds.eval_ops())
@@ -45,11 +58,11 @@ def attend_in_parts(
         count = max(count, math.ceil(scores / WIDE_HEAD_SCORES))
     size = math.ceil(n / count)
     if size >= n:
-        return mx.fast.scaled_dot_product_attention(q, k, v, scale=d**-0.5, mask=mask)
+        return mx.fast.scaled_dot_product_attention(q, k, v, scale=scale, mask=mask)
     parts = []
     for start in range(0, n, size):
         queries = q[:, :, start : start + size]
-        part = mx.fast.scaled_dot_product_attention(queries, k, v, scale=d**-0.5, mask=mask)
+        part = mx.fast.scaled_dot_product_attention(queries, k, v, scale=scale, mask=mask)
         bounds.evaluate(part)
         parts.append(part)
     return mx.concatenate(parts, axis=2)

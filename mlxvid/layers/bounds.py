@@ -10,6 +10,8 @@ from contextvars import ContextVar
 import mlx.core as mx
 import mlx.nn as nn
 
+from . import cores
+
 # Floating-point operations of one mx.eval on Metal. macOS kills GPU work that keeps the display
 # waiting for some seconds (ml-explore/mlx#3267); this much takes the slowest M1 about one second,
 # and far more than the few milliseconds that an evaluation costs.
@@ -67,9 +69,11 @@ def of_one_run() -> Iterator[None]:
 def heard(listener: Listener) -> Iterator[None]:
     """Have `listener` told of every evaluation of this thread; what it raises ends the work."""
     token = _listener.set(listener)
+    of_parts = cores.between.set(lambda: listener(None))
     try:
         yield
     finally:
+        cores.between.reset(of_parts)
         _listener.reset(token)
 
 

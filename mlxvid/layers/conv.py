@@ -7,7 +7,7 @@ import math
 import mlx.core as mx
 import mlx.nn as nn
 
-from . import bounds, processor
+from . import bounds, cores, processor
 
 # MLX's conv2d on Metal gave zeros, silently, for inputs above about 1.6e9 values
 # (ml-explore/mlx#3979): it gets no more than this at once.
@@ -238,7 +238,7 @@ def _sum_of_taps(
     padding = (0, 0) if padded else (k_h // 2, k_w // 2)
     if k_h == k_w == 1:
         y = mx.concatenate(inputs, axis=-1) @ weight.reshape(weight.shape[0], -1).T
-    elif stride == space_stride == 1 and processor.computes():
+    elif stride == space_stride == 1 and cores.computes():
         y = processor.convolve(_padded(x, padding), weight)
     else:
         y = conv_frames(inputs[0], weight[:, 0], space_stride, padding)
@@ -272,7 +272,7 @@ def conv_frames(
 
     As many frames at a time as :data:`MAX_VALUES` allows.
     """
-    if stride in (1, (1, 1)) and processor.computes():
+    if stride in (1, (1, 1)) and cores.computes():
         sides = (padding, padding) if isinstance(padding, int) else padding
         return processor.convolve(_padded(x, sides), weight[:, None])
     images = x.reshape(-1, *x.shape[2:])

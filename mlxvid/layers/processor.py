@@ -9,6 +9,9 @@ compiler vectorizes, as long as each has one result and no more than eleven oper
 Its convolutions copy what each result needs, position by position. Here the taps of a kernel are
 products of one matrix, the padded frames, a row a position: a tap meets it so many rows later.
 
+Activations and attention are shared by all cores (:mod:`.cores`). Products aren't: BLAS itself
+shares large ones better.
+
 On Metal, which has fast functions of its own, MLX's are taken.
 """
 
@@ -16,11 +19,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import mlx.core as mx
 import mlx.nn as nn
 
-from . import bounds
+from . import cores
 
 LOG2_E = 1 / math.log(2)
 # Values of one part, 1 MB in float32: they stay in the processor's cache.
@@ -31,11 +35,6 @@ QUERIES = 64
 _ROUND = 1.5 * 2**23
 # What float32's exponent goes from and to.
 _LEAST, _MOST = -126.0, 127.0
-
-
-def computes() -> bool:
-    """Whether it is the processor that MLX computes on."""
-    return mx.default_device() == mx.cpu
 
 
 @mx.compile
@@ -75,30 +74,30 @@ def _gelu_exponent(x: mx.array) -> mx.array:
 
 def silu(x: mx.array) -> mx.array:
     """SiLU, x sigmoid(x), of any type."""
-    if not computes():
+    if not cores.computes():
         return nn.silu(x)
     return _in_parts(lambda x: _by_one_more(x, exp2(x * -LOG2_E)), x)
 
 
 def gelu_approx(x: mx.array) -> mx.array:
     """GELU by its tanh approximation (arXiv:1606.08415), of any type."""
-    if not computes():
+    if not cores.computes():
         return nn.gelu_approx(x)
     return _in_parts(lambda x: _by_one_more(x, exp2(_gelu_exponent(x))), x)
 
 
 def _in_parts(function: Callable[[mx.array], mx.array], x: mx.array) -> mx.array:
-    """A function of each value in float32, in parts of :data:`PART` that are evaluated here."""
-    if x.size <= PART:
-        return function(x.astype(mx.float32)).astype(x.dtype)
+    """A function of each value in float32, in parts of :data:`PART`.
+
+    With more than one, each is evaluated here.
+    """
     values = x.reshape(-1)
-    bounds.evaluate(values)
-    y = mx.zeros(values.shape, x.dtype)
-    for start in range(0, values.size, PART):
-        part = values[start : start + PART].astype(mx.float32)
-        y[start : start + PART] = function(part).astype(x.dtype)
-        bounds.evaluate(y)
-    return y.reshape(x.shape)
+
+    def part(own: slice) -> mx.array:
+        return function(values[own].astype(mx.float32)).astype(x.dtype)
+
+    parts = [partial(part, own) for own in cores.slices(values.size, PART)]
+    return mx.concatenate(cores.made(parts, values)).reshape(x.shape)
 
 
 def attend(q: mx.array, k: mx.array, v: mx.array, mask: mx.array | None = None) -> mx.array:
@@ -108,28 +107,26 @@ def attend(q: mx.array, k: mx.array, v: mx.array, mask: mx.array | None = None) 
     """
     b, h, n, d = q.shape
     keys = k.shape[2]
-    queries = min(n, max(QUERIES, PART // keys))
-    together = min(b * h, max(1, PART // (keys * queries)))
+    queries = cores.slices(n, max(QUERIES, PART // keys))
+    together = max(1, PART // (keys * queries[0].stop))
     q = q.reshape(b * h, n, d)
     k = k.reshape(b * h, keys, d)
     v = v.reshape(b * h, keys, d)
+    bias = None
     if mask is not None:
         # Where a key doesn't count its score is so low that nothing is left of its weight.
         bias = mx.where(mask, 0.0, -1e9).reshape(-1, 1, keys, 1)
         bias = mx.broadcast_to(bias, (b, h, keys, 1)).reshape(b * h, keys, 1)
-    heads = []
-    for first in range(0, b * h, together):
-        own = slice(first, first + together)
-        parts = []
-        for start in range(0, n, queries):
-            scaled = q[own, start : start + queries] * (d**-0.5 * LOG2_E)
-            own_bias = None if mask is None else bias[own]
-            part = _attended(scaled, k[own], v[own], own_bias)
-            if queries < n or together < b * h:
-                bounds.evaluate(part)
-            parts.append(part)
-        heads.append(mx.concatenate(parts, axis=1))
-    return mx.concatenate(heads).reshape(b, h, n, d)
+
+    def part(heads: slice, own: slice) -> mx.array:
+        scaled = q[heads, own] * (d**-0.5 * LOG2_E)
+        return _attended(scaled, k[heads], v[heads], None if bias is None else bias[heads])
+
+    heads = cores.slices(b * h, together)
+    parts = [partial(part, some, own) for some in heads for own in queries]
+    made = iter(cores.made(parts, q, k, v, bias))
+    rows = [mx.concatenate([next(made) for _ in queries], axis=1) for _ in heads]
+    return mx.concatenate(rows).reshape(b, h, n, d)
 
 
 def _attended(q: mx.array, k: mx.array, v: mx.array, bias: mx.array | None) -> mx.array:
@@ -152,20 +149,36 @@ def convolve(x: mx.array, weight: mx.array) -> mx.array:
     """
     b, f, h, w, c = x.shape
     out, k_t, k_h, k_w, _ = weight.shape
-    taps = mx.contiguous(weight.transpose(1, 2, 3, 0, 4)).reshape(-1, out, c)
     later = [(t * h + y) * w + x for t in range(k_t) for y in range(k_h) for x in range(k_w)]
     positions = f * h * w
     whole = positions - later[-1]
-    size = max(1, PART // out)
+    # Either is copied, the smaller one: what all taps of a position meet, or the weights by taps.
+    product = _by_position if whole <= out else _by_tap
     parts = []
     for clip in x.reshape(b, positions, c):
-        for start in range(0, whole, size):
-            stop = min(start + size, whole)
-            y = clip[start:stop] @ taps[0].T
-            for tap, rows in enumerate(later[1:], 1):
-                y = mx.addmm(y, clip[start + rows : stop + rows], taps[tap].T)
-            mx.eval(y)
-            parts.append(y)
-        parts.append(mx.zeros((later[-1], out), y.dtype))
+        parts.append(product(clip, weight, later, whole))
+        parts.append(mx.zeros((later[-1], out), x.dtype))
     y = mx.concatenate(parts).reshape(b, f, h, w, out)
     return y[:, : f - k_t + 1, : h - k_h + 1, : w - k_w + 1]
+
+
+def _by_position(clip: mx.array, weight: mx.array, later: list[int], whole: int) -> mx.array:
+    """One product of all taps, for `whole` positions of a clip [positions, C]."""
+    met = mx.concatenate([clip[rows : rows + whole] for rows in later], axis=1)
+    return met @ weight.reshape(len(weight), -1).T
+
+
+def _by_tap(clip: mx.array, weight: mx.array, later: list[int], whole: int) -> mx.array:
+    """A product for each tap, for `whole` positions of a clip [positions, C]; evaluated here."""
+    out, *_, c = weight.shape
+    taps = mx.contiguous(weight.transpose(1, 2, 3, 0, 4)).reshape(-1, out, c)
+    size = max(1, PART // out)
+    parts = []
+    for start in range(0, whole, size):
+        stop = min(start + size, whole)
+        y = clip[start:stop] @ taps[0].T
+        for tap, rows in enumerate(later[1:], 1):
+            y = mx.addmm(y, clip[start + rows : stop + rows], taps[tap].T)
+        mx.eval(y)
+        parts.append(y)
+    return mx.concatenate(parts)

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeVar
 from mlxvid.text.streamed import Streamed
 
 from .caching import Tea
-from .coefficients import Coefficients
+from .coefficients import Coefficients, Shared
 from .extrapolation import Extrapolation
 from .folder import Folder
 from .geometry import ATTENTION_MODES, Defaults, Geometry
@@ -89,12 +89,16 @@ class Part:
         return self.dtype
 
 
+UNPINNED = "main"
+"""The revision of a source of which no commit is known: the one at its first download is kept."""
+
+
 @dataclass(frozen=True)
 class Source:
     """A place on the hub: a repository at a pinned revision, and the folder in it, or the one file
     in which a release has several components.
 
-    The revision is a commit, and "main" where none is known.
+    The revision is a commit, and :data:`UNPINNED` where none is known.
     """
 
     repository: str
@@ -120,6 +124,7 @@ class Family:
     sentence on where or for whom its licence doesn't hold, which is said before its models are
     downloaded. prompting: how its models like to be told what to make. recipe: of a few-step LoRA,
     by the names that it goes by. exact_steps: the number of steps of samplers that take no other.
+    shared: what of its transformer several machines share, if they can.
     """
 
     package: str
@@ -140,6 +145,7 @@ class Family:
     prompting: str = ""
     recipe: Callable[[Iterable[str]], Recipe | None] | None = None
     exact_steps: Mapping[str, int] = field(default_factory=dict)
+    shared: Shared | None = None
 
     @property
     def name(self) -> str:
@@ -268,6 +274,12 @@ class Card:
         """Everything on the hub that it is downloaded from; empty for a model on this machine."""
         own = (self.source,) if self.source else ()
         return (*own, *self.sources.values())
+
+    @property
+    def download_size(self) -> str:
+        """What is to be downloaded, for people; of what isn't pinned to a commit about that."""
+        is_pinned = all(place.revision != UNPINNED for place in self.places)
+        return f"{'' if is_pinned else 'about '}{self.download_bytes / 1e9:.1f} GB"
 
     @property
     def is_in_files(self) -> bool:

@@ -220,11 +220,6 @@ def step_of(path: Path) -> str:
     return f"step {step} of stage {stage + 1}" if stage else f"step {step}"
 
 
-def saved_runs() -> list[Path]:
-    """The checkpoints of interrupted runs that nobody is at, the newest first."""
-    return list(filter(in_use.is_free, newest(runs_folder())))
-
-
 def last_left() -> Path | None:
     """The newest of the interrupted runs' checkpoints and of the kept latents that wait for their
     decoder, of those that nobody is at; None for none.

@@ -79,7 +79,7 @@ def prepare(compile_as: Callable[..., Any] = compiled) -> None:
     mlx.fast.scaled_dot_product_attention = _attention
     from mlxvid import kernels
     from mlxvid.kernels.temporal_launch import HEAD_SIZES, LONGEST
-    from mlxvid.layers import bounds, processor
+    from mlxvid.layers import bounds, cores
 
     metal: Any = kernels
     metal.temporal_attention = _over_time
@@ -91,7 +91,7 @@ def prepare(compile_as: Callable[..., Any] = compiled) -> None:
     metal.joined_gelu = _joined_gelu
     lazy: Any = bounds
     lazy.evaluate = lambda x, share=None: None
-    elsewhere: Any = processor
+    elsewhere: Any = cores
     elsewhere.computes = lambda: False
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from mlxvid import hub
+from mlxvid import catalog, hub
 from mlxvid.catalog import CATALOG
 from mlxvid.hub import __main__ as hub_command
 from mlxvid.hub import fetch as hub_fetch
 from mlxvid.hub.assembly import is_here
-from mlxvid.model.card import Source
+from mlxvid.model.card import UNPINNED, Source
 
 from .tiny_repository import REPO, VAE
 
@@ -125,6 +125,27 @@ def test_a_release_in_several_repositories_is_one_model(server, monkeypatch, cap
     assert "org/vae" in capsys.readouterr().err
     assert hub_command.main(["delete", "parts", *quiet]) == 0
     assert not hub.repositories()
+
+
+def test_a_release_without_a_commit_stays_what_it_first_was(server, monkeypatch, capsys):
+    begun = {"config.json": b"{}", "model.safetensors": b"first"}
+    server.add("org/moving", begun)
+    source = Source("org/moving", UNPINNED)
+    card = dataclasses.replace(CATALOG["mini"], name="moving", folder=None, sources={"vae": source})
+    monkeypatch.setitem(CATALOG, "moving", card)
+    assert card.download_size.startswith("about ") and "about" in catalog.listing()
+
+    def downloaded() -> bytes:
+        assert hub_command.main(["download", "moving", "--progress", "none"]) == 0
+        folder = Path(capsys.readouterr().out.strip())
+        return (folder / "vae" / "model.safetensors").read_bytes()
+
+    assert downloaded() == b"first"
+    server.add("org/moving", {**begun, "model.safetensors": b"second"})
+    assert downloaded() == b"first" and is_here(card)
+    assert hub_command.main(["delete", "moving", "--progress", "none"]) == 0
+    capsys.readouterr()
+    assert downloaded() == b"second"
 
 
 def test_models_that_lose_shared_files_are_named(server, monkeypatch, capsys):

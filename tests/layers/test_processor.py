@@ -91,11 +91,12 @@ def test_attention_by_parts_of_queries_on_metal(heads, size, monkeypatch):
 
 
 @pytest.mark.parametrize("part", [2**18, 30])
+@pytest.mark.parametrize("out", [6, 200])  # fewer and more than the positions
 @pytest.mark.parametrize("kernel", [(1, 1, 1), (1, 3, 3), (3, 3, 3), (2, 3, 1)])
-def test_convolutions(part, kernel, monkeypatch):
+def test_convolutions(part, out, kernel, monkeypatch):
     monkeypatch.setattr(processor, "PART", part)
     x = random(2, 4, 5, 7, 3, seed=9)
-    weight = random(6, *kernel, 3, seed=10)
+    weight = random(out, *kernel, 3, seed=10)
     theirs = torch.nn.functional.conv3d(
         torch.tensor(x).movedim(-1, 1), torch.tensor(weight).movedim(-1, 1)
     )

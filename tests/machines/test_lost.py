@@ -13,7 +13,7 @@ import mlxvid
 from mlxvid.generate import main
 from mlxvid.media.clip import Clip
 from mlxvid.run.cache_files import newest, runs_folder
-from mlxvid.run.checkpoint import saved_runs
+from tests.run.resuming import saved_runs
 
 from .launched import launched, start
 from .test_same_clips import FLAGS, SMALL, difference

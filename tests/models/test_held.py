@@ -11,6 +11,7 @@ import pytest
 from mlxvid.catalog import CATALOG
 from mlxvid.model.machine import GIB, Machine
 from mlxvid.model.memory import Load, stages
+from mlxvid.padded_heads import SWITCH
 
 from .held import MEASURED, TRACED, Case, in_a_process
 
@@ -50,6 +51,15 @@ def test_every_family_is_here():
 def test_blocks_on_metal(model):
     for case, held in zip(TRACED[model], in_a_process("traced", model), strict=True):
         assert 0.97 * held <= estimate(model, case, metal=True) <= 1.1 * held, case
+
+
+@pytest.mark.parametrize("model", ["latte-1", "opensora-1.2"])
+def test_blocks_on_metal_with_padded_heads(model, monkeypatch):
+    without = [estimate(model, case, metal=True) for case in TRACED[model]]
+    monkeypatch.setenv(SWITCH, "1")
+    test_blocks_on_metal(model)
+    for case, before in zip(TRACED[model], without, strict=True):
+        assert estimate(model, case, metal=True) > before
 
 
 @pytest.mark.parametrize(

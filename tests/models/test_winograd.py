@@ -14,7 +14,7 @@ import pytest
 from mlx.utils import tree_map
 
 from mlxvid import models
-from mlxvid.layers import processor
+from mlxvid.layers import cores
 from mlxvid.layers.autoencoder_kl import AutoencoderKL
 from mlxvid.layers.autoencoder_kl_config import AutoencoderKLConfig
 from mlxvid.models.factored.config import VAEConfig
@@ -107,7 +107,7 @@ def test_decoders_by_winograd(name, monkeypatch):
     def error(**how) -> float:
         emulated = Emulated(**how)
         monkeypatch.setattr(mx, "conv2d", emulated)
-        monkeypatch.setattr(processor, "computes", lambda: False)
+        monkeypatch.setattr(cores, "computes", lambda: False)
         frames = frames_of(decode, latents)
         monkeypatch.undo()
         assert emulated.calls

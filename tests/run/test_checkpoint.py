@@ -20,6 +20,8 @@ from mlxvid.run import checkpoint
 from mlxvid.run.checkpoint import Checkpoint, RunState
 from tests.facts import facts
 
+from .resuming import saved_runs
+
 
 def latents() -> mx.array:
     return mx.random.normal((1, 3, 4, 4, 5), key=mx.random.key(1))
@@ -71,9 +73,9 @@ def test_a_run_s_state_comes_back_as_it_was(own_cache, every_step):
     run = Checkpoint({"seed": 1}, [np.array(noise)])
     assert not run.exists and run.read() is None
     run.save(saved)
-    assert run.exists and checkpoint.saved_runs() == []  # while somebody is at it
+    assert run.exists and saved_runs() == []  # while somebody is at it
     run.close()
-    assert checkpoint.saved_runs() == [run.path]
+    assert saved_runs() == [run.path]
     again = Checkpoint({"seed": 1}, [np.array(noise)]).read()
     assert again is not None
     assert (again.stage, again.step) == (1, 2)
@@ -87,7 +89,7 @@ def test_a_run_s_state_comes_back_as_it_was(own_cache, every_step):
     assert checkpoint.run_settings(run.path) == {"seed": 1}
     run.close()
     Checkpoint({"seed": 1}, [np.array(noise)]).remove()
-    assert checkpoint.saved_runs() == []
+    assert saved_runs() == []
 
 
 def test_a_run_between_two_stages_has_no_latents_of_a_stage(own_cache, every_step):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mlxvid.errors import CancelledError
-from mlxvid.run import checkpoint
 
+from .resuming import saved_runs
 from .throwaway import CHUNK, MODELS, pipeline
 
 PROMPT = "a red ball"
@@ -18,10 +18,7 @@ SETTINGS = {"seed": 5, "steps": 3}
 STEPS = {"stages": 6, "networks": 3, "chunks": 9}
 
 
-@pytest.fixture(autouse=True)
-def every_step_is_saved(monkeypatch, tmp_path):
-    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0)
-    monkeypatch.setenv("MLXVID_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("every_step_is_saved")
 
 
 @pytest.fixture
@@ -71,7 +68,7 @@ def test_cancelled_anywhere_it_resumes_to_the_same_clip(pipe, kind, after):
 
     with pytest.raises(CancelledError):
         pipe.generate(PROMPT, **SETTINGS, on_progress=on_progress, cancel=cancel)
-    (run,) = checkpoint.saved_runs()
+    (run,) = saved_runs()
     steps = []
     clip = pipe.generate(PROMPT, **SETTINGS, resume=True, on_progress=steps.append)
     assert np.array_equal(clip.frames, whole.frames)

@@ -11,9 +11,9 @@ import pytest
 pytest.importorskip("diffusers")
 from mlxvid import models  # noqa: E402
 from mlxvid.catalog import CATALOG  # noqa: E402
+from mlxvid.layers import stack  # noqa: E402
 from mlxvid.model.machine import GIB, mac  # noqa: E402
 from mlxvid.model.settings import SETTINGS  # noqa: E402
-from mlxvid.models.factored.transformer import Block  # noqa: E402
 from mlxvid.run import recipes  # noqa: E402
 from mlxvid.run.evaluations import evaluations_of, passes_of  # noqa: E402
 from mlxvid.run.planning import plan  # noqa: E402
@@ -226,19 +226,20 @@ def test_ways_of_guidance(loaded, way):
 @pytest.mark.parametrize("way", [*WAYS, "usual"])
 def test_step_caches_leave_out_as_many_at_most(loaded, cache, way, monkeypatch):
     settings = {"steps": 30, **WAYS.get(way, {}), "cache": cache, "cache_threshold": 10}
-    blocks: list[int] = []
-    call = Block.__call__
+    rows: list[int] = []
+    through = stack.through
 
-    def counting(block: Block, x: mx.array, *known: Any) -> mx.array:
-        if block is pipe.model.network("transformer").blocks[0]:
-            blocks.append(len(x))
-        return call(block, x, *known)
+    def counting(x: mx.array, signal: stack.Signal, blocks: stack.Blocks) -> mx.array:
+        def counted_blocks(x: mx.array) -> mx.array:
+            rows.append(len(x))
+            return blocks(x)
 
-    pipe = loaded("mini")
-    monkeypatch.setattr(Block, "__call__", counting)
-    clip = pipe.generate(PROMPT, seed=7, **SIZE, **settings)
+        return through(x, signal, counted_blocks)
+
+    monkeypatch.setattr(stack, "through", counting)
+    clip = loaded("mini").generate(PROMPT, seed=7, **SIZE, **settings)
     least, most = evaluations_of({"model": "mini", **SIZE, **settings})
-    assert sum(blocks) == least < most
+    assert sum(rows) == least < most
     made = evaluations_of({**clip.settings, "model": "mini"})
     assert least <= made[0] == made[1] <= most
 

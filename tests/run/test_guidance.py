@@ -2,51 +2,26 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 import pytest
 
-import mlxvid
 from mlxvid.catalog import card_of
-from mlxvid.errors import CancelledError, SettingError
-from mlxvid.run import checkpoint
+from mlxvid.errors import SettingError
 from mlxvid.run.complete import complete
 from mlxvid.run.evaluations import evaluations_of
+
+from .resuming import resumed
+
+pytestmark = pytest.mark.usefixtures("every_step_is_saved")
 
 PROMPT = "a red ball moving left"
 STEPS = 6
 MINI = dict(width=32, height=32, frames=5, steps=STEPS, seed=7, guidance=4.0)
 
 
-@pytest.fixture(autouse=True)
-def every_step_is_saved(monkeypatch, tmp_path):
-    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0)
-    monkeypatch.setenv("MLXVID_CACHE", str(tmp_path / "cache"))
-
-
 @pytest.fixture(scope="module")
-def mini():
-    return mlxvid.load("mini")
-
-
-@pytest.fixture(scope="module")
-def usual(mini):
-    return mini.generate(PROMPT, **MINI).frames
-
-
-@pytest.fixture
-def rows(mini, monkeypatch):
-    """The rows of conditions of each call of the network."""
-    calls = []
-    predict = mini.model.predict
-
-    def counting(x, *known):
-        calls.append(len(x))
-        return predict(x, *known)
-
-    monkeypatch.setattr(mini.model, "predict", counting)
-    return calls
+def usual(loaded_mini):
+    return loaded_mini.generate(PROMPT, **MINI).frames
 
 
 def test_the_usual_guidance_is_the_clip_bit_for_bit(mini, usual):
@@ -71,15 +46,7 @@ def test_another_method_makes_another_clip_and_resumes(mini, usual, method):
     settings = {**MINI, "guidance_method": method}
     whole = mini.generate(PROMPT, **settings)
     assert whole.frames.std() > 5 and not np.array_equal(whole.frames, usual)
-    cancel = threading.Event()
-
-    def on_progress(progress):
-        if progress.stage == "denoise" and progress.step == 3:
-            cancel.set()
-
-    with pytest.raises(CancelledError):
-        mini.generate(PROMPT, **settings, on_progress=on_progress, cancel=cancel)
-    again = mini.generate(PROMPT, **settings, resume=True)
+    again = resumed(mini, PROMPT, 3, **settings)
     assert np.array_equal(again.frames, whole.frames)
 
 

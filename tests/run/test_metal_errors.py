@@ -20,6 +20,8 @@ from mlxvid.metal_errors import MEMORY, OTHER, RELAXED, VICTIM, WATCHDOG, metal_
 from mlxvid.run import checkpoint
 from mlxvid.worker import serve
 
+from .resuming import saved_runs
+
 FAILED = "[METAL] Command buffer execution failed: "
 CODE = "kIOGPUCommandBufferCallbackError"
 WORDS = [
@@ -171,7 +173,7 @@ def test_the_command_says_it_in_one_line(tiny, monkeypatch, kept, tmp_path, caps
     assert f"{RELAXED}=1" in message
     assert "--resume" in message
     assert not (tmp_path / "clip.mp4").exists()
-    assert len(checkpoint.saved_runs()) == 1
+    assert len(saved_runs()) == 1
     assert main(["--resume", "--progress", "none", "-o", str(tmp_path / "clip.mp4")]) == 0
     assert (tmp_path / "clip.mp4").is_file()
 

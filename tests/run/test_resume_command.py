@@ -21,6 +21,8 @@ from mlxvid.generate import main
 from mlxvid.media.clip import Clip
 from mlxvid.run import checkpoint
 
+from .resuming import saved_runs
+
 QUIET = ("--progress", "none")
 
 
@@ -61,7 +63,7 @@ def interrupted(tiny, monkeypatch):
 
     with pytest.raises(CancelledError):
         tiny.generate("a red ball", seed=3, steps=7, on_progress=on_progress, cancel=cancel)
-    (run,) = checkpoint.saved_runs()
+    (run,) = saved_runs()
     return run
 
 
@@ -111,7 +113,7 @@ def test_a_resumed_run_is_not_begun_again(monkeypatch, capsys, tmp_path):
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     steps = [event["step"] for event in events if event.get("stage") == "denoise"]
     assert steps[0] == 3
-    assert checkpoint.saved_runs() == []
+    assert saved_runs() == []
 
 
 def test_resume_with_nothing_to_resume(refused, tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from dataclasses import replace
 
 import numpy as np
@@ -11,33 +10,25 @@ import pytest
 
 import mlxvid
 from mlxvid.catalog import card_of
-from mlxvid.errors import CancelledError, SettingError
+from mlxvid.errors import SettingError
 from mlxvid.media.clip import read_settings
 from mlxvid.model.caching import Tea
 from mlxvid.model.machine import GIB, this_machine
-from mlxvid.run import checkpoint
+from mlxvid.model.shot import Shot
 from mlxvid.run.complete import complete
 from mlxvid.run.evaluations import evaluations_of
 from mlxvid.run.planning import plan
 from mlxvid.run.repeat import repeatable
 
+from .resuming import resumed
 from .throwaway import pipeline
+
+pytestmark = pytest.mark.usefixtures("every_step_is_saved")
 
 PROMPT = "a red ball moving left"
 STEPS = 12
 MINI = dict(width=32, height=32, frames=5, steps=STEPS, seed=7)
 EASY = {**MINI, "cache": "easy", "cache_threshold": 0.3}
-
-
-@pytest.fixture(autouse=True)
-def every_step_is_saved(monkeypatch, tmp_path):
-    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0)
-    monkeypatch.setenv("MLXVID_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture(scope="module")
-def mini():
-    return mlxvid.load("mini")
 
 
 @pytest.mark.parametrize(("sampler", "calls"), [("euler", STEPS), ("heun", 2 * STEPS - 1)])
@@ -51,23 +42,15 @@ def test_nothing_left_out_is_the_clip_bit_for_bit(mini, sampler, calls):
 
 
 @pytest.mark.parametrize(("guidance", "batched"), [(1.0, False), (4.0, False), (4.0, True)])
-def test_what_is_left_out_is_counted_and_told(mini, guidance, batched, monkeypatch, caplog):
+def test_what_is_left_out_is_counted_and_told(mini, guidance, batched, rows, monkeypatch, caplog):
     monkeypatch.setattr(mini.model, "batched", lambda *known: batched)
-    calls = []
-    predict = mini.model.predict
-
-    def counting(x, *known):
-        calls.append(len(x))
-        return predict(x, *known)
-
-    monkeypatch.setattr(mini.model, "predict", counting)
     seen = []
     with caplog.at_level(logging.INFO, "mlxvid"):
         clip = mini.generate(PROMPT, **EASY, guidance=guidance, on_progress=seen.append)
-    rows = 1 if guidance == 1 else 2
+    passes = 1 if guidance == 1 else 2
     skipped, of = clip.settings["skipped"]
     assert of == STEPS and 0 < skipped < STEPS - 4
-    assert sum(calls) == rows * (of - skipped)
+    assert sum(rows) == passes * (of - skipped)
     assert f"left out {skipped} of {of}" in caplog.text
     steps = [progress for progress in seen if progress.stage == "denoise"]
     assert steps[0].skipped == 0 and steps[-1].skipped == skipped
@@ -75,22 +58,9 @@ def test_what_is_left_out_is_counted_and_told(mini, guidance, batched, monkeypat
     assert clip.frames.std() > 5
 
 
-def resumed(pipe, after, **settings):
-    """The clip of a run that was stopped after so many steps."""
-    cancel = threading.Event()
-
-    def on_progress(progress):
-        if progress.stage == "denoise" and progress.step == after:
-            cancel.set()
-
-    with pytest.raises(CancelledError):
-        pipe.generate(PROMPT, **settings, on_progress=on_progress, cancel=cancel)
-    return pipe.generate(PROMPT, **settings, resume=True)
-
-
 def test_a_resumed_run_is_the_unbroken_one(mini):
     whole = mini.generate(PROMPT, **EASY)
-    clip = resumed(mini, 8, **EASY)
+    clip = resumed(mini, PROMPT, 8, **EASY)
     assert np.array_equal(clip.frames, whole.frames)
     assert clip.settings["skipped"] == whole.settings["skipped"]
 
@@ -103,7 +73,7 @@ def test_resumed_after_any_step(kind, tmp_path):
     skipped, of = whole.settings["skipped"]
     assert skipped > 3
     for after in range(1, of):
-        clip = resumed(pipe, after, **settings)
+        clip = resumed(pipe, PROMPT, after, **settings)
         assert np.array_equal(clip.frames, whole.frames)
         assert clip.settings["skipped"] == [skipped, of]
 
@@ -169,7 +139,7 @@ def test_tea_resumed_is_the_unbroken_run(wan):
     whole = wan.generate(PROMPT, **settings)
     skipped, of = whole.settings["skipped"]
     assert 2 < skipped < of - 2
-    clip = resumed(wan, 5, **settings)
+    clip = resumed(wan, PROMPT, 5, **settings)
     assert np.array_equal(clip.frames, whole.frames)
     assert clip.settings["skipped"] == [skipped, of]
 
@@ -190,6 +160,29 @@ def test_what_tea_keeps_is_planned():
     size = 4 if not machine.metal else 2
     kept = cached.stage_bytes["denoise"] - whole.stage_bytes["denoise"]
     assert kept == 7 * values * size  # the input, the signal, and what two passes add, each twice
+
+
+def test_what_tea_keeps_of_a_third_pass_is_planned(mini, monkeypatch):
+    kept = Shot.kept
+    sizes = []
+
+    def weighed(shot):
+        arrays = kept(shot)
+        sizes.append(sum(a.nbytes for name, a in arrays.items() if "residual" in name))
+        return arrays
+
+    monkeypatch.setattr(Shot, "kept", weighed)
+    held = []
+    planned = []
+    size = {"width": 64, "height": 64, "frames": 9}
+    for more in ({}, {"skip_layers": "1"}):
+        sizes.clear()
+        mini.generate(PROMPT, **{**MINI, **size}, **more, cache="tea", skip_stop=1)
+        held.append(max(sizes))
+        planned.append(plan("mini", **size, **more, cache="tea").stage_bytes["denoise"])
+    assert held[1] - held[0] == held[0] / 2 > 0
+    # As much again is in the state that is saved.
+    assert planned[1] - planned[0] == 2 * (held[1] - held[0])
 
 
 # --- what is refused, and planned ----------------------------------------------------------------

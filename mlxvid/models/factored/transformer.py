@@ -8,6 +8,7 @@ also attend over the whole clip at once, or over space only.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -27,11 +28,32 @@ POSITION_FEATURES = 30
 EPS = 1e-6
 
 
+class Tokens(NamedTuple):
+    """Tokens [B, T, S, C], and what is still to be added to them: a change, times its gate."""
+
+    x: mx.array
+    change: mx.array | None = None
+    gate: mx.array | None = None
+
+    def normed(self, shift: mx.array, scale: mx.array) -> tuple[mx.array, mx.array]:
+        """The tokens with the change added, and their adaptive layer norm."""
+        if self.change is None:
+            return self.x, modulated(self.x, shift, scale, EPS)
+        return added_and_modulated(self.x, self.change, self.gate, shift, scale, EPS)
+
+    def summed(self) -> mx.array:
+        """The tokens with the change added."""
+        if self.change is None or self.gate is None:
+            return self.x
+        return gated(self.x, self.change, self.gate)
+
+
 class Block(nn.Module):
     """Attention over space, over time and to the text, then feed-forward, on [B, T, S, C].
 
     All but the cross-attention are shifted, scaled and gated by the timestep (adaLN-single: one
-    projection for all blocks plus a table for each, PixArt-alpha, arXiv:2310.00426).
+    projection for all blocks plus a table for each, PixArt-alpha, arXiv:2310.00426). What the
+    feed-forward changes is left to the next block's first norm, which adds it in the same kernel.
     """
 
     def __init__(self, dim: int, head_dim: int):
@@ -45,18 +67,18 @@ class Block(nn.Module):
 
     def __call__(
         self,
-        x: mx.array,
+        tokens: Tokens,
         text: mx.array,
         mask: mx.array,
         ada: mx.array,
         ropes: dict[str, Rotary],
         mode: str,
-    ) -> mx.array:
+    ) -> Tokens:
         """ada [B, 9, C]: the timestep's modulation; ropes and mode as in the transformer."""
-        b, t, s, c = x.shape
+        b, t, s, c = tokens.x.shape
         modulation = mx.moveaxis((self.scale_shift_table + ada)[:, :, None, None], 1, 0)
         shift1, scale1, gate1, shift_t, scale_t, gate_t, shift3, scale3, gate3 = modulation
-        h = modulated(x, shift1, scale1, EPS)
+        x, h = tokens.normed(shift1, scale1)
         if mode == "full":
             h = self.attn1(h.reshape(b, t * s, c), ropes["full"])
         else:
@@ -71,7 +93,7 @@ class Block(nn.Module):
         x, h = added_and_modulated(x, h, gate, None, weight, EPS, centred=False, offset=0)
         h = self.attn2(h.reshape(b, t * s, c), text, mask).reshape(b, t, s, c)
         x, h = added_and_modulated(x, h, None, shift3, scale3, EPS)
-        return gated(x, self.ff(h), gate3)
+        return Tokens(x, self.ff(h), gate3)
 
     def modulated(self, x: mx.array, ada: mx.array) -> mx.array:
         """What its first attention reads, of tokens x."""
@@ -202,9 +224,11 @@ class FactoredTransformer(nn.Module):
         pace = bounds.Pace(len(self.blocks), block_ops)
 
         def blocks(x: mx.array) -> mx.array:
+            tokens = Tokens(x)
             for block in stack.kept(self.blocks):
-                x = pace.passed(block(x, text, mask, ada, ropes, mode))
-            return x
+                tokens = block(tokens, text, mask, ada, ropes, mode)
+                tokens = tokens._replace(x=pace.passed(mx.depends(tokens.x, tokens.change)))
+            return tokens.summed()
 
         x = stack.through(x, lambda: self.blocks[0].modulated(x, ada), blocks)
         modulation = (self.scale_shift_table + emb[:, None])[:, :, None, None]

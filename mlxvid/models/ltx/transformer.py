@@ -137,10 +137,11 @@ class TransformerBlock(nn.Module):
 
         attended: whether tokens attend to each other, or keep their own values.
         """
-        h = self.modulated(x, times, ada)
         # Spread over the tokens where it is used: all six at once would be six times as large as x.
         modulation = self.scale_shift_table + ada
-        gate, ff_shift, ff_scale, ff_gate = (modulation[:, i] for i in range(2, 6))
+        shift, scale, gate, ff_shift, ff_scale, ff_gate = (modulation[:, i] for i in range(6))
+        vectors = times.spread(shift), times.spread(scale)
+        h = modulated(x, *vectors, self.eps, centred=False)
         h = self.attn1.over_tokens(h, rope) if attended else self.attn1.passed(h)
         x = gated(x, h, times.spread(gate))
         h = self.attn2.over_text(x, text, mask)
@@ -150,8 +151,8 @@ class TransformerBlock(nn.Module):
 
     def modulated(self, x: mx.array, times: Times, ada: mx.array) -> mx.array:
         """What its self-attention reads, of tokens x."""
-        shift, scale = (self.scale_shift_table[i] + ada[:, i] for i in range(2))
-        vectors = times.spread(shift), times.spread(scale)
+        modulation = self.scale_shift_table + ada
+        vectors = times.spread(modulation[:, 0]), times.spread(modulation[:, 1])
         return modulated(x, *vectors, self.eps, centred=False)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from mlxvid.model.card import CLIP_TO_CLIP, GUIDED, Card, Family, Part, Source
-from mlxvid.model.coefficients import Block, Coefficients
+from mlxvid.model.card import CLIP_TO_CLIP, GUIDED, UNPINNED, Card, Family, Part, Source
+from mlxvid.model.coefficients import Block, Coefficients, Shared
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults, Geometry
 from mlxvid.model.tiny import TinyDecoder
@@ -137,6 +137,7 @@ FAMILY = Family(
         small_tile=640,
         decode_operations=8.7e6,
     ),
+    shared=Shared(squares=8, rows=4352, sums=3),
     presets={
         "lightning": few_steps.FOUR_STEPS.settings,
         "causvid": few_steps.CAUSVID.settings,
@@ -280,7 +281,7 @@ _ORIGINALS = (
 )
 
 # All but the transformer of LightX2V's models, as Wan's own release has it; CLIP is with those that
-# take pictures alone. No commit is known of the latter, nor of LightX2V's.
+# take pictures alone. No commit is known of LightX2V's.
 _RELEASE = ("Wan-AI/Wan2.1-T2V-14B", "a064a6c71f5be440641209c07bf2a5ce7a2ff5e4")
 _PARTS = {
     "text_encoder": Source(*_RELEASE, file="models_t5_umt5-xxl-enc-bf16.pth"),
@@ -289,7 +290,7 @@ _PARTS = {
 }
 _CLIP = Source(
     "Wan-AI/Wan2.1-I2V-14B-480P",
-    "main",
+    "6b73f84e66371cdfe870c72acd6826e1d61cf279",
     file="models_clip_open-clip-xlm-roberta-large-vit-huge-14.pth",
 )
 
@@ -298,7 +299,7 @@ def _four_steps(number: int, name: str, description: str, file: str, download_by
     """The card of one of LightX2V's models in four steps: an original with another transformer."""
     original = _ORIGINALS[number]
     clip = {"image_encoder": _CLIP} if original.needs else {}
-    transformer = Source("lightx2v/Wan2.1-Distill-Models", "main", file=file)
+    transformer = Source("lightx2v/Wan2.1-Distill-Models", UNPINNED, file=file)
     return dataclasses.replace(
         few_steps.FOUR_STEPS.of(original),
         name=name,
@@ -311,12 +312,15 @@ def _four_steps(number: int, name: str, description: str, file: str, download_by
     )
 
 
+# What FastVideo's are chosen in spite of.
+_NOT_SPARSE = "; trained with sparse attention, run here with full."
+
 CARDS = (
     *_ORIGINALS,
     _fast_release(
         "fastwan2.1-t2v-1.3b",
         "FastWan 2.1 T2V 1.3B",
-        "The small one distilled to three steps.",
+        f"The small one distilled to three steps{_NOT_SPARSE}",
         Source(
             "FastVideo/FastWan2.1-T2V-1.3B-Diffusers", "25e7ed7f41fd8ce2fdd108688c65e8caf0ce3aef"
         ),
@@ -329,7 +333,7 @@ CARDS = (
     _fast_release(
         "fastwan2.1-t2v-14b-480p",
         "FastWan 2.1 T2V 14B 480p",
-        "The large one distilled to three steps, at 480p.",
+        f"The large one distilled to three steps, at 480p{_NOT_SPARSE}",
         Source(
             "FastVideo/FastWan2.1-T2V-14B-480P-Diffusers",
             "ab7d6149c10bb41ba39226e2262cd2e9ee85b88e",

@@ -12,6 +12,7 @@ from mlxvid.gui.core.copies import Copy, Source
 from mlxvid.gui.core.export import Export
 from mlxvid.gui.core.recipes import Recipe
 from tests.gui.clips import write_clip
+from tests.gui.windows import runs
 
 WAIT = 10_000
 
@@ -39,15 +40,6 @@ def outcome(qtbot, job, *copies, recipe=Recipe()):  # noqa: B008  a value that n
         assert job.running
     assert not job.running
     return ended.args[1]
-
-
-def is_there(process: int) -> bool:
-    """Whether a process is there."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def kill_at_a_frame(job, name):
@@ -156,4 +148,4 @@ def test_no_process_is_left_when_all_is_done(tmp_path, qtbot, job, clip):
     job.progressed.connect(lambda progress: numbers.add(job.client.pid))
     outcome(qtbot, job, *((source(clip), tmp_path / f"{name}.mp4") for name in range(3)))
     (number,) = numbers  # one for all
-    qtbot.waitUntil(lambda: not is_there(number))
+    qtbot.waitUntil(lambda: not runs(number))

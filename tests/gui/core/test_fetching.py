@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 from huggingface_hub import constants
-from PySide6.QtWidgets import QLabel, QPushButton
+from PySide6.QtWidgets import QLabel, QPushButton, QToolButton
 
 from mlxvid.catalog import CATALOG
 from mlxvid.gui.core.choices import Choices
@@ -21,21 +21,16 @@ from tests.gui.cards import WITH_LORAS
 from tests.gui.queue.conftest import job, make_runner  # noqa: F401
 from tests.gui.queue.test_runner import WORKS
 from tests.gui.test_faults import freeze
-from tests.hub.fake_hub import FakeHub, folder_files
+from tests.hub.fake_hub import folder_files
 
 CARD = CATALOG[WITH_LORAS]
 
 
 @pytest.fixture
-def server(tmp_path, monkeypatch, tiny_folder):
+def server(hub, tiny_folder):
     """A hub with the tiny model where the catalog has one of its models."""
-    with FakeHub().serving() as server:
-        cache = str(tmp_path / "hub")
-        monkeypatch.setenv("HF_ENDPOINT", server.address)
-        monkeypatch.setenv("HF_HUB_CACHE", cache)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", cache)
-        server.add(CARD.repository, folder_files(tiny_folder), CARD.revision)
-        yield server
+    hub.add(CARD.repository, folder_files(tiny_folder), CARD.revision)
+    return hub
 
 
 @pytest.fixture
@@ -176,6 +171,12 @@ def test_a_download_that_no_clip_waits_for_any_more_is_in_sight(server, open_win
     title = window.choices.find(WITH_LORAS).title
     qtbot.waitUntil(lambda: f"{title} · Downloading, " in state.text(), timeout=20_000)
     assert bar.isVisible()
+    bar.findChild(QToolButton, "fetch-close").click()
+    assert not bar.isVisible() and window.model_jobs.busy
+    with qtbot.waitSignal(window.model_jobs.stopped, timeout=20_000):
+        window.model_jobs.stop(WITH_LORAS)
+    window.model_jobs.again(WITH_LORAS)
+    assert bar.isVisible()  # this is another
     with qtbot.waitSignal(window.model_jobs.stopped, timeout=20_000):
         bar.findChild(QPushButton, "fetch-pause").click()
     assert not bar.isVisible()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from PySide6.QtCore import QPoint
 from PySide6.QtWidgets import (
     QComboBox,
     QDialogButtonBox,
@@ -256,6 +257,22 @@ def test_cancel_says_so(qtbot, exports, clip):
         assert "fox.gif" in state(exports)
         exports.bar.findChild(QPushButton, "export-cancel").click()
     assert "cancelled" in state(exports)
+
+
+def test_the_picture_does_not_move_for_its_line(window, qtbot):
+    canvas = window.stage.player.canvas
+    window.stage.greet(False)
+    qtbot.waitUntil(canvas.isVisible)
+    before = canvas.geometry()
+    bar = window.exports.bar
+    bar.show_start(window.preferences.clips_folder / "fox.gif", 0)
+    qtbot.waitUntil(lambda: bar.isVisible() and bar.width() > 200)
+    top = bar.mapTo(window.stage, QPoint()).y()
+    lower = canvas.mapTo(window.stage, QPoint(0, canvas.height())).y()
+    assert lower / 2 < top < lower - bar.height()
+    assert canvas.geometry() == before
+    bar.hide()
+    assert not bar.parentWidget().isVisible()
 
 
 def test_the_window_exports_the_clip_in_view(window, home, qtbot):

@@ -23,6 +23,7 @@ from mlxvid.run import checkpoint
 from mlxvid.run.latents import read_latents
 from mlxvid.run.planning import plan
 from tests.facts import facts
+from tests.run.resuming import saved_runs
 
 SMALL = {"width": 48, "height": 32, "steps": 2}
 CARD = CATALOG["opensora-1.2"]
@@ -223,4 +224,4 @@ def test_a_long_clip_is_told_of_as_one_and_goes_on_where_it_stopped(
         began = next(progress for progress in seen if progress.stage == "denoise")
         assert began.step == last
         assert (again.frames == whole.frames).all()
-    assert checkpoint.saved_runs() == []
+    assert saved_runs() == []
