@@ -51,6 +51,8 @@ def run(main: Callable[[Sequence[str] | None], int | None]) -> Main:
                 code = main(argv) or 0
             except (Exception, KeyboardInterrupt) as error:
                 code = _ended_early(error, signals, as_json)
+                if machines.is_waiting():  # as it ends, Python would abort
+                    os._exit(output.end(code))
             except SystemExit as end:  # --help
                 raise SystemExit(output.end(int(end.code or 0))) from None
             return output.end(code)
@@ -69,10 +71,12 @@ def _ended_early(error: BaseException, signals: _Signals, as_json: bool) -> int:
         code = EXIT_SIGNAL + (signals.received or signal.SIGINT)
         # Whatever else a signal has led to, such as an import that failed, is not the reason.
         message = message if stopped or latents or lost else ""
-        message = message or "Stopped."
+        if not message and isinstance(error.__context__, MachinesError):
+            lost = error.__context__  # the signal came while this was dealt with
+        message = message or str(lost or "Stopped.")
         if signals.received == signal.SIGTERM and lost is None:  # mlx.launch ends the others
             lost = machines.lost_one()
-            message = f"{lost}. {message}" if lost else message
+            message = f"{lost.reason}. {message}" if lost else message
         facts = {"event": "cancelled"}
     else:
         facts = {"event": "error", "kind": type(error).__name__}
