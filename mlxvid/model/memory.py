@@ -26,9 +26,9 @@ RUNTIME_BYTES = 300 * 2**20
 # MLX's fused attention on Metal never holds the score matrix for these head sizes, but once for
 # others. On the CPU it is made in parts that are too small to count (layers/processor.py).
 FUSED_HEAD_DIMS = frozenset({64, 72, 80, 96, 128})
-# Of what a block holds, in units of the transformer's width, machines that share its layers hold this
-# much whole: on Metal the tokens, what a layer makes of them, and the sum of that over all machines;
-# on the CPU as measured of a block with one, two and four machines.
+# Of what a block holds, machines that share its layers hold so many of the transformer's widths
+# whole: on Metal the tokens, what a layer makes of them, and the sum of that over all machines; on
+# the CPU as was measured with one, two and four machines.
 WHOLE_WIDTHS = 3.0
 CPU_WHOLE_WIDTHS = 6.0
 # Of a text encoder's, which adds to them, MLX's CPU backend holds so many copies.
