@@ -37,14 +37,17 @@ MAX_COUNT = 1000
 @cli.run
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    args = parser().parse_args(argv)
+    with together():
+        args = parser().parse_args(argv)
+        if args.seconds is not None and args.frames is not None:
+            raise SettingError("Give a length by `frames` or by `seconds`, not by both.")
+        if args.worker and machines.started():
+            raise SettingError("`worker` serves one machine: start it without mlx.launch.")
     if args.list_models:
         print(catalog.listing())
         return 0
     if args.worker:
         return _serve(args)
-    if args.seconds is not None and args.frames is not None:
-        raise SettingError("Give a length by `frames` or by `seconds`, not by both.")
     with console(args.progress) as (emit, on_progress):
         _make(args, emit, on_progress)
     return 0
@@ -80,8 +83,6 @@ def _serve(args: argparse.Namespace) -> int:
         raise SettingError(
             "`worker` goes with no other flag: what to make comes as JSON lines on standard input."
         )
-    if machines.started():
-        raise SettingError("`worker` serves one machine: start it without mlx.launch.")
     from .worker import serve
 
     sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]  # a file

@@ -86,11 +86,11 @@ def _ended_early(error: BaseException, signals: _Signals, as_json: bool) -> int:
         facts["sentence"] = message  # for programs that call settings otherwise
     message = spelled_as_flags(message)
     if not machines.is_first():
-        if _is_known_to_first(error, lost):
+        if getattr(error, "shared", False):
             return 0  # or mlx.launch would end the first one, which tells it
         # Of a lost machine only the second one tells, since that may be the first.
-        is_second = machines.number() == 2
-        if machines.joined() and (not is_second if lost else stopped):
+        is_told = machines.number() != 2 if lost else stopped
+        if machines.joined() and is_told and not latents:
             return code
         message = f"Machine {machines.number()}: {message}"
         as_json = False
@@ -103,15 +103,6 @@ def _ended_early(error: BaseException, signals: _Signals, as_json: bool) -> int:
         raise error
     print(message, file=sys.stderr, flush=True)
     return code
-
-
-def _is_known_to_first(error: BaseException, lost: MachinesError | None) -> bool:
-    """Whether the first of several machines has the same error: as of all flags, before they have
-    met.
-    """
-    if machines.joined() or lost is not None:
-        return getattr(error, "shared", False)
-    return isinstance(error, MlxvidError)
 
 
 def _asks_for_json(argv: Sequence[str]) -> bool:
