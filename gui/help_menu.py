@@ -42,22 +42,14 @@ class Help(QObject):
         self.prompting: PromptingDialog | None = None
         self.shortcuts: ShortcutsDialog | None = None
         diagnostics.copied.connect(self._open_report)
-        self._add(menu, "Writing Prompts", QKeySequence.StandardKey.HelpContents, self.show_prompts)
-        self._add(menu, "Keyboard Shortcuts", "Ctrl+/", self.show_shortcuts)
+        contents = QKeySequence.StandardKey.HelpContents
+        add_action(menu, "Writing Prompts", contents, self.show_prompts, window)
+        add_action(menu, "Keyboard Shortcuts", "Ctrl+/", self.show_shortcuts, window)
         menu.addSeparator()
-        self._add(menu, "Report a Problem…", None, self.report)
+        add_action(menu, "Report a Problem…", None, self.report, window)
         menu.addSeparator()
-        about = self._add(menu, "About mlxvid", None, self._show_about)
+        about = add_action(menu, "About mlxvid", None, self._show_about, window)
         about.setMenuRole(QAction.MenuRole.AboutRole)
-
-    def _add(
-        self,
-        menu: QMenu,
-        text: str,
-        keys: QKeySequence.StandardKey | str | None,
-        then: Callable[[], object],
-    ) -> QAction:
-        return add_action(menu, text, keys, then, self._window)
 
     def show_prompts(self) -> None:
         """Open the guide to prompts at the model in use."""

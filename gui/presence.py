@@ -14,6 +14,7 @@ from mlxvid.gui.core.jobs import Job, State
 from mlxvid.gui.core.preferences import Preferences
 from mlxvid.gui.core.progress_text import share
 from mlxvid.gui.core.runner import Runner
+from mlxvid.gui.queue.tally import Tally
 from mlxvid.macos import notify
 
 # Seconds that a run takes at least for its end to be told to someone in another app.
@@ -22,29 +23,33 @@ _NAME = "mlxvid"
 
 
 class Presence(QObject):
-    """Follows the runner. A run is all that it makes one after the other.
+    """Follows the runner. A run is all that it makes one after the other; what that came to is
+    what the tally of the queue has by then.
 
     The badge is the number of clips that are still to be made; the title has the share of the one
     that is made. Qt sets the badge where the system has one.
     """
 
     def __init__(
-        self, window: QMainWindow, runner: Runner, database: Database, preferences: Preferences
+        self,
+        window: QMainWindow,
+        runner: Runner,
+        database: Database,
+        tally: Tally,
+        preferences: Preferences,
     ):
         super().__init__(window)
         self._window = window
         self._runner = runner
         self._database = database
+        self._tally = tally
         self._preferences = preferences
         self._began = 0.0
         self._running = False
-        self._made = 0
-        self._failed = 0
         self._last = ""  # what was said of the last one that failed, or why the queue rests
         window.setWindowTitle(_NAME)
         runner.started.connect(self._note_start)
         runner.progressed.connect(self._show_progress)
-        runner.saved.connect(self._note_saved)
         runner.ended.connect(self._note_end)
         runner.halted.connect(self._note_halt)
         # The runner says that a job has ended, and then begins the next.
@@ -57,19 +62,13 @@ class Presence(QObject):
         if not self._running:
             self._running = True
             self._began = time.monotonic()
-            self._made = 0
-            self._failed = 0
             self._last = ""
 
     def _show_progress(self, job: Job, event: dict[str, Any]) -> None:
         self._window.setWindowTitle(f"{share(event):.0%} – {_NAME}")
 
-    def _note_saved(self) -> None:
-        self._made += 1
-
     def _note_end(self, job: Job) -> None:
         if job.state in (State.INTERRUPTED, State.FAILED):
-            self._failed += 1
             self._last = job.message
 
     def _note_halt(self, why: str) -> None:
@@ -99,9 +98,11 @@ class Presence(QObject):
 
     def _summary(self) -> str:
         """A run in a sentence; "" where there is nothing to tell, since the user cancelled it."""
-        if self._last and self._made + self._failed <= 1:
+        made = self._tally.made
+        failed = len(self._tally.failed) + self._tally.interrupted
+        if self._last and made + failed <= 1:
             return self._last
-        if not self._made:
-            return f"{self._failed} clips failed." if self._failed else ""
-        made = "The clip is done." if self._made == 1 else f"{self._made} clips are done."
-        return f"{made} {self._failed} failed." if self._failed else made
+        if not made:
+            return f"{failed} clips failed." if failed else ""
+        done = "The clip is done." if made == 1 else f"{made} clips are done."
+        return f"{done} {failed} failed." if failed else done

@@ -143,7 +143,7 @@ class Window(QMainWindow):
         lines = Lines(self.exports.bar, self.way_in.fetch_bar)
         Overlay(lines, self._pictures, self.stage, below=True)
         self.quitting = Quitting(self, self._works())
-        self.presence = Presence(self, self.runner, database, preferences)
+        self.presence = Presence(self, self.runner, database, self.tally, preferences)
         self.help = Help(
             self,
             self.menus.help,

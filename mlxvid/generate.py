@@ -24,7 +24,7 @@ from .cli.console import Emit, console
 from .cli.generate_flags import parser
 from .cli.making import Making, OnProgress, make_all
 from .cli.outputs import Take, still_free, takes_of
-from .cli.together import from_first, share, together
+from .cli.together import Sharing, from_first, share, together
 from .errors import SettingError
 from .media.targets import check_writable
 from .model.settings import MAX_SEED, loading
@@ -37,14 +37,17 @@ MAX_COUNT = 1000
 @cli.run
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    args = parser().parse_args(argv)
+    with together():
+        args = parser().parse_args(argv)
+        if args.seconds is not None and args.frames is not None:
+            raise SettingError("Give a length by `frames` or by `seconds`, not by both.")
+        if args.worker and machines.started():
+            raise SettingError("`worker` serves one machine: start it without mlx.launch.")
     if args.list_models:
         print(catalog.listing())
         return 0
     if args.worker:
         return _serve(args)
-    if args.seconds is not None and args.frames is not None:
-        raise SettingError("Give a length by `frames` or by `seconds`, not by both.")
     with console(args.progress) as (emit, on_progress):
         _make(args, emit, on_progress)
     return 0
@@ -80,8 +83,6 @@ def _serve(args: argparse.Namespace) -> int:
         raise SettingError(
             "`worker` goes with no other flag: what to make comes as JSON lines on standard input."
         )
-    if machines.started():
-        raise SettingError("`worker` serves one machine: start it without mlx.launch.")
     from .worker import serve
 
     sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]  # a file
@@ -123,7 +124,7 @@ def prepared(
     that can be.
     """
     from . import load
-    from .run.jobs import check_targets, known_card, require_fit, with_length
+    from .run.jobs import check_targets, known_card, with_length
     from .run.repeat import note_commit
 
     to_load = asked.to_load
@@ -135,8 +136,7 @@ def prepared(
     if card is not None:  # checked before anything is downloaded
         check_preset(args.preset, card)
         to_make = with_length(to_make, args.seconds, card, targets)
-        if not args.force:
-            require_fit(card, to_load, to_make)
+        Sharing(args.parallel, len(takes), to_load, to_make, args.force).fitting(card)
     emit("load", model=to_load.get("model", catalog.DEFAULT_MODEL))
     pipe = load(**to_load, on_progress=on_progress)
     pipe.keeps_unsaved = True
@@ -144,9 +144,9 @@ def prepared(
     say_preset(args.preset, {**to_load, **to_make})
     note_commit(pipe.loaded, asked.made, asked.source)
     to_make = with_length(to_make, args.seconds, pipe.model.card, targets)
-    if card is None and not args.force:
-        require_fit(pipe.model.card, to_load, to_make)
-    share(args.parallel, len(takes), pipe.model.card, to_make)
+    # Of the model as it is loaded: a LoRA may bring other settings.
+    sharing = Sharing(args.parallel, len(takes), to_load, to_make, args.force)
+    share(sharing.agreed(pipe.model.card))
     return Making(pipe, to_make, takes, metadata=not args.no_metadata, overwrite=overwrite)
 
 

@@ -7,6 +7,7 @@ their rank, from 0, here.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import queue
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
 WAYS = ("takes", "guidance", "layers")
 """How a run is shared: whole clips, the passes of guidance, or each of the network's layers."""
 
-# Seconds in which another machine answers: a pass of the largest clips takes many minutes, and
-# machines differ. One that is gone is told of at once by its connection.
-PATIENCE = 3600.0
+# Seconds in which another machine answers: a pass of the largest clips takes an hour, and machines
+# differ. One that is gone is told of at once by its connection.
+PATIENCE = 4 * 3600.0
 # And in which a connection tells that it is gone.
 MOMENT = 1.0
 
@@ -105,7 +106,11 @@ class _Shared:
 def share(way: str | None) -> None:
     """Share the runs of this process with the other machines, in one of :data:`WAYS`, from now on;
     None: in none. All machines are to call it alike.
+
+    Raises :class:`MachinesError` where there are no others.
     """
+    if way is not None and not started():
+        raise MachinesError("There are no other machines: start the program with mlx.launch.")
     _Shared.way = way
 
 
@@ -115,18 +120,23 @@ def sharing(*ways: str) -> Machines | None:
 
 
 def lost_one() -> MachinesError | None:
-    """Whether another machine is gone, where runs are shared: the beginning of a sentence. To be
-    asked at a process's end, when nothing else is to be exchanged any more.
+    """An error about another machine that is gone, if one is. To be asked at a process's end, when
+    nothing else is to be exchanged any more.
     """
-    return None if _Shared.way is None else here().lost_within(MOMENT)
+    return here().lost_within(MOMENT) if joined() else None
 
 
-def in_words(error: Exception) -> MachinesError | None:
-    """An error that a lost machine led to as the beginning of a sentence; None for any other."""
+def is_waiting() -> bool:
+    """Whether something is asked of the other machines that they haven't answered."""
+    return joined() and here().is_waiting
+
+
+def lost_by(error: Exception) -> MachinesError | None:
+    """An error about a lost machine, in place of what it led to; None for any other error."""
     if isinstance(error, MachinesError):
-        return error
+        return error if error.reason is not None else None
     is_lost = any(backend in str(error) for backend in ("[ring]", "[jaccl]"))
-    return here().lost() if is_lost and started() else None
+    return here().lost() if is_lost and joined() else None
 
 
 class Machines:
@@ -141,8 +151,12 @@ class Machines:
         self.size: int = group.size()
         self._asked: queue.Queue[mx.array] = queue.Queue()
         self._answers: queue.Queue[mx.array | RuntimeError] = queue.Queue()
+        self._idle = threading.Event()
+        self._idle.set()
         # Of its own, so that Ctrl-C and the end of patience are heard while others are waited for.
         threading.Thread(target=self._serve, daemon=True).start()
+        # Python aborts where a thread returns from MLX while the process is ending.
+        atexit.register(self._idle.wait, MOMENT)
 
     @property
     def name(self) -> str:
@@ -154,6 +168,11 @@ class Machines:
         """Whether it is the one that shows progress and writes files."""
         return self.rank == 0
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the others haven't answered what this one asked them."""
+        return not self._idle.is_set()
+
     def name_of(self, rank: int) -> str:
         """What messages call a machine, at their beginning."""
         return f"Machine {rank + 1} of {self.size}"
@@ -162,17 +181,17 @@ class Machines:
         """The arrays of all machines, which have the same shape and type: [size, *shape].
 
         patience: seconds to wait for the others; None: as long as it takes. Raises
-        :class:`MachinesError` where one of them is lost, whose message says no more yet.
+        :class:`MachinesError` where one of them is lost.
         """
         import mlx.core as mx
 
         row = x[None]
         mx.eval(row)  # by the thread that made it
-        self._asked.put(row)
+        self._ask(row)
         try:
             answer = self._answers.get(timeout=patience)
         except queue.Empty:
-            raise self.lost("has not answered for an hour") from None
+            raise self.lost("has not answered for hours") from None
         if isinstance(answer, RuntimeError):
             raise self.lost() from answer
         return answer
@@ -208,7 +227,8 @@ class Machines:
 
         row = mx.array([0])
         mx.eval(row)
-        self._asked.put(row)
+        if self._idle.is_set():
+            self._ask(row)
         try:
             answer = self._answers.get(timeout=seconds)
         except queue.Empty:
@@ -216,9 +236,19 @@ class Machines:
         return self.lost() if isinstance(answer, RuntimeError) else None
 
     def lost(self, how: str = "was lost") -> MachinesError:
-        """An error that names the machine that is gone, as far as that is known."""
+        """An error that names the machine that is gone, as far as that is known; its `reason` has
+        no more than that.
+        """
         name = self.name_of(1 - self.rank) if self.size == 2 else "Another machine"
-        return MachinesError(f"{name} {how}")
+        error = MachinesError(
+            f"{name} {how}: start the command again, with all machines or on this one alone."
+        )
+        error.reason = f"{name} {how}"
+        return error
+
+    def _ask(self, row: mx.array) -> None:
+        self._idle.clear()
+        self._asked.put(row)
 
     def _serve(self) -> None:
         """Gather what is asked for, one after the other, and answer."""
@@ -232,3 +262,4 @@ class Machines:
                 self._answers.put(answer)
             except RuntimeError as error:
                 self._answers.put(error)
+            self._idle.set()

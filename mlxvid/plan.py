@@ -22,6 +22,7 @@ from .cli.asked import check_preset
 from .cli.flags import add_setting
 from .cli.plan_text import device_text, plan_text
 from .errors import SettingError
+from .machines import WAYS
 from .model.caching import CACHES
 from .model.card import Card
 from .model.geometry import ATTENTION_MODES, Counts, Geometry, frames_of, plan_geometry
@@ -29,9 +30,11 @@ from .model.machine import GIB, this_machine
 from .model.memory import DTYPE_BYTES, QUANTIZED_BITS
 from .model.settings import SETTINGS
 from .run import recipes
+from .run.complete import check_taken
 from .run.evaluations import evaluations_of, passes_of
 from .run.guess import guessed_seconds
 from .run.planning import Plan, plan
+from .run.savings import check_cache
 
 __all__ = ["device", "main", "plan"]
 
@@ -39,6 +42,7 @@ EXAMPLES = """examples:
   python -m mlxvid.plan                                        the default model's default clip
   python -m mlxvid.plan --model mini --seconds 4 --width 128   another clip
   python -m mlxvid.plan --frames 81 --memory 16                would it fit a 16 GB Mac?
+  python -m mlxvid.plan --memory 16 --machines 3               each of three that share layers
   python -m mlxvid.plan --growth                               what each way of attention takes here
   python -m mlxvid.plan --frames 120 --width 512 --height 512 \\
                         --t-factor 4 --s-factor 8 --channels 16 --patch 1x2x2
@@ -53,7 +57,7 @@ AS_GENERATED = (
 # What a geometry by hand stands in place of.
 OF_A_MODEL = (
     *("model", "preset", "guidance", "steps", "sampler", "cache", *AS_GENERATED),
-    *("attention", "dtype", "quantize", "growth", "memory"),
+    *("attention", "dtype", "quantize", "growth", "memory", "parallel"),
 )
 # The settings that a plan depends on.
 PLANNED = (
@@ -129,6 +133,16 @@ def parser() -> cli.Parser:
         "on a pair of the model's blocks",
     )
     p.add_argument(
+        "--machines",
+        type=cli.whole,
+        metavar="N",
+        default=1,
+        help="plan for each of N machines that share the run",
+    )
+    p.add_argument(
+        "--parallel", choices=WAYS, help="what they share (default: the network's layers)"
+    )
+    p.add_argument(
         "--memory",
         type=cli.gigabytes,
         metavar="GB",
@@ -180,12 +194,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     card = card_of(args.model or DEFAULT_MODEL)
     check_preset(args.preset, card)
-    if args.loras:
-        recipes.applied(card, [recipes.here(lora) for lora in args.loras])  # which says so
     settings = _settings(card, args)
+    check_taken(card, settings)
+    # Which says what a few-step LoRA is run with.
+    as_run = recipes.applied(card, [recipes.here(lora) for lora in args.loras or ()])
+    check_cache(as_run, settings, settings.get("steps", as_run.defaults.steps))
     machine = this_machine(int(args.memory * GIB)) if args.memory else None
     known = {name: settings[name] for name in PLANNED if name in settings}
-    _print_plan(card, plan(card, machine=machine, **known), settings, args)
+    if args.parallel is not None and args.machines == 1:
+        raise SettingError("`parallel` is for several machines: give their number as `machines`.")
+    sharing = args.machines if args.parallel in (None, "layers") else 1
+    planned = plan(card, machine=machine, machines=sharing, **known)
+    _print_plan(as_run, planned, settings, args)
     return 0
 
 
@@ -202,9 +222,12 @@ def _print_plan(
     card: Card, planned: Plan, settings: dict[str, Any], args: argparse.Namespace
 ) -> None:
     evaluations = evaluations_of(settings)
-    guess = guessed_seconds(planned, passes_of(settings))
+    guidance = settings.get("guidance", card.defaults.guidance)
+    passes = card.passes(guidance, settings.get("true_guidance", 1.0))
+    at_once = min(args.machines, passes) if args.parallel == "guidance" else 1
+    guess = guessed_seconds(planned, passes_of(settings) / at_once)
     facts = {**asdict(planned), "guessed_seconds": guess, "evaluations": evaluations}
-    text = plan_text(planned, guess, evaluations)
+    text = plan_text(planned, guess, evaluations, (args.machines, args.parallel))
     if not args.growth:
         print(json.dumps(facts) if args.json else text)
         return

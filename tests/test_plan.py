@@ -284,6 +284,32 @@ def test_evaluations_of_a_few_step_lora_and_of_a_preset(facts_of, caplog):
     assert facts_of(*wan, "--preset", "lightning", "--steps", "6")["evaluations"] == [6, 6]
 
 
-def test_a_preset_of_other_models_is_refused(command):
-    code, _, err = command("--model", "mini", "--preset", "fastwan")
-    assert code == 2 and "--preset" in err
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ("--model mini --preset fastwan", "--preset"),
+        ("--model ltx-video-0.9.1 --skip-layers 9", "--skip-layers"),
+        ("--model mini --lora a.safetensors", "--lora"),
+        ("--model wan2.1-t2v-14b --cache tea --lora org/wan_4step", "--cache"),
+        ("--model wan2.1-flf2v-14b-720p --cache tea", "--cache"),
+        ("--model mini --skip-layers nine", "--skip-layers"),
+        ("--model wan2.1-t2v-14b --lora gone.safetensors", "gone.safetensors"),
+    ],
+)
+def test_what_its_run_refuses_is_not_planned(command, flags, named):
+    code, out, err = command(*flags.split())
+    assert (code, out) == (2, "") and named in err
+
+
+def test_machines_that_share_a_run(command, facts_of):
+    shared = facts_of("--memory", "16", "--machines", "3")
+    alone = facts_of("--memory", "16")
+    held = sum(shared["weights"]["transformer"].values())
+    assert shared["machines"] == 3 and shared["sent_bytes"] > 0 == alone["sent_bytes"]
+    assert held < sum(alone["weights"]["transformer"].values())
+    assert shared["guessed_seconds"]["denoise"] < alone["guessed_seconds"]["denoise"]
+    assert "Thunderbolt" in command("--machines", "3")[1]
+    assert "a pass of a step" in command("--machines", "2", "--parallel", "guidance")[1]
+    for args, told in ((["--machines", "2"], "3 heads"), (["--parallel", "takes"], "--machines")):
+        code, _, err = command(*args)
+        assert code == 2 and told in err

@@ -125,6 +125,6 @@ def _denoiser_size(card: Card) -> int:
 
 def _operations(card: Card, machine: Machine) -> float:
     """Floating-point operations of its usual clip's steps."""
-    usual = card.defaults
-    passes = usual.steps * card.passes(usual.guidance)
+    stages = card.counted({})
+    passes = sum(len(step) * stage.share for stage in stages for step in stage.steps)
     return passes * plan(card, machine=machine).operations["denoise"]

@@ -22,12 +22,11 @@ from mlxvid.gui.core.copies import Source
 from mlxvid.gui.core.database import Database
 from mlxvid.gui.core.messages import shown
 from mlxvid.gui.core.preferences import Preferences
-from mlxvid.gui.core.stills import keeping
-from mlxvid.gui.core.tasks import Task, Tasks
 from mlxvid.gui.core.trash import FILE_MANAGER, ON_MAC, show_in_file_manager
 from mlxvid.gui.widgets.icons import icon
 from mlxvid.gui.widgets.theme import faint_label
 
+from .last_frames import LastFrames
 from .list_model import GalleryModel
 from .missing import MissingLine
 from .options import ViewOptions
@@ -69,9 +68,10 @@ class GalleryPanel(QWidget):
     ):
         super().__init__(parent)
         self._database = database
-        self._stills = stills
-        self._tasks = Tasks(1, self)
-        self._extending: dict[Task, ClipRow] = {}
+        self._last_frames = LastFrames(stills, self)
+        self._last_frames.extend.connect(self.extend_clip)
+        self._last_frames.start.connect(self.use_as_start)
+        self._last_frames.failed.connect(self.warning)
         self.model = GalleryModel(database, self)
         self.thumbnails = Thumbnails(self)
         self.view = GalleryView(self.model, self.thumbnails)
@@ -321,27 +321,10 @@ class GalleryPanel(QWidget):
         self.make_variations.emit(self._one().settings)
 
     def _extend(self) -> None:
-        task = self._keep_last_frame(self._extended)
-        self._extending[task] = self._one()
+        self._last_frames.keep_to_extend(self._one())
 
     def _use_as_start(self) -> None:
-        self._keep_last_frame(self._started)
-
-    def _keep_last_frame(self, then: Callable[[Task, Path], None]) -> Task:
-        """Save the last frame as a picture in the background, then call `then`."""
-        work = keeping(self._one().path, None, self._stills)
-        return self._tasks.run(work, done=then, failed=self._failed)
-
-    def _extended(self, task: Task, still: Path) -> None:
-        row = self._extending.pop(task)
-        self.extend_clip.emit(row.settings, still, row.path)
-
-    def _started(self, task: Task, still: Path) -> None:
-        self.use_as_start.emit(still)
-
-    def _failed(self, task: Task, message: str) -> None:
-        self._extending.pop(task, None)
-        self.warning.emit(message)
+        self._last_frames.keep_to_start(self._one())
 
     def _export(self) -> None:
         sources = []

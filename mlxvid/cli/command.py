@@ -51,6 +51,8 @@ def run(main: Callable[[Sequence[str] | None], int | None]) -> Main:
                 code = main(argv) or 0
             except (Exception, KeyboardInterrupt) as error:
                 code = _ended_early(error, signals, as_json)
+                if machines.is_waiting():  # as it ends, Python would abort
+                    os._exit(output.end(code))
             except SystemExit as end:  # --help
                 raise SystemExit(output.end(int(end.code or 0))) from None
             return output.end(code)
@@ -69,10 +71,12 @@ def _ended_early(error: BaseException, signals: _Signals, as_json: bool) -> int:
         code = EXIT_SIGNAL + (signals.received or signal.SIGINT)
         # Whatever else a signal has led to, such as an import that failed, is not the reason.
         message = message if stopped or latents or lost else ""
-        message = message or "Stopped."
+        if not message and isinstance(error.__context__, MachinesError):
+            lost = error.__context__  # the signal came while this was dealt with
+        message = message or str(lost or "Stopped.")
         if signals.received == signal.SIGTERM and lost is None:  # mlx.launch ends the others
             lost = machines.lost_one()
-            message = f"{lost}. {message}" if lost else message
+            message = f"{lost.reason}. {message}" if lost else message
         facts = {"event": "cancelled"}
     else:
         facts = {"event": "error", "kind": type(error).__name__}
@@ -82,11 +86,11 @@ def _ended_early(error: BaseException, signals: _Signals, as_json: bool) -> int:
         facts["sentence"] = message  # for programs that call settings otherwise
     message = spelled_as_flags(message)
     if not machines.is_first():
-        if _is_known_to_first(error, lost):
+        if getattr(error, "shared", False):
             return 0  # or mlx.launch would end the first one, which tells it
         # Of a lost machine only the second one tells, since that may be the first.
-        is_second = machines.number() == 2
-        if machines.joined() and (not is_second if lost else stopped):
+        is_told = machines.number() != 2 if lost else stopped
+        if machines.joined() and is_told and not latents:
             return code
         message = f"Machine {machines.number()}: {message}"
         as_json = False
@@ -99,15 +103,6 @@ def _ended_early(error: BaseException, signals: _Signals, as_json: bool) -> int:
         raise error
     print(message, file=sys.stderr, flush=True)
     return code
-
-
-def _is_known_to_first(error: BaseException, lost: MachinesError | None) -> bool:
-    """Whether the first of several machines has the same error: as of all flags, before they have
-    met.
-    """
-    if machines.joined() or lost is not None:
-        return getattr(error, "shared", False)
-    return isinstance(error, MlxvidError)
 
 
 def _asks_for_json(argv: Sequence[str]) -> bool:

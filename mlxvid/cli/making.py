@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -103,24 +104,24 @@ def _gathered(
     from mlxvid.run.spread import gathered
 
     here = machines.here()
-    results = gathered(here, made)
-    if here.is_first:
-        try:
-            failed = _saved(making, begun, results, emit, on_progress)
-        except MlxvidError as error:
-            here.told(str(error))
-            raise
-        here.told(None)
-        return failed
-    reason = here.told(None)[0]
     clip = made.clip if made is not None else None
-    if clip is not None:
-        with clip.latents_named():
+    with clip.latents_named() if clip is not None else nullcontext():
+        results = gathered(here, made)
+        if not here.is_first:
+            reason = here.told(None)[0]
             if reason is not None:
                 raise MachinesError(f"The clip was not saved: {reason}")
-        if clip.kept is not None:
+    if not here.is_first:
+        if clip is not None and clip.kept is not None:
             clip.kept.discard()
-    return []
+        return []
+    try:
+        failed = _saved(making, begun, results, emit, on_progress)
+    except MlxvidError as error:
+        here.told(str(error))
+        raise
+    here.told(None)
+    return failed
 
 
 def _saved(

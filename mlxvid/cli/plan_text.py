@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlxvid.model.geometry import Counts
+from mlxvid.model.sharing import ETHERNET, THUNDERBOLT
 from mlxvid.run.planning import Plan, gib, remedy
 
 from .flags import spelled_as_flags
@@ -17,9 +18,10 @@ def plan_text(
     counts: Counts,
     guess: Mapping[str, float] | None = None,
     evaluations: tuple[int, int] | None = None,
+    sharing: tuple[int, str | None] = (1, None),
 ) -> str:
     """The plan, a fact a line. guess: seconds by stage. evaluations: the least and the most of the
-    network.
+    network. sharing: how many machines share what of the run.
     """
     latent = _times(counts.latent_shape)
     clip = _times((counts.frames, counts.height, counts.width))
@@ -40,6 +42,8 @@ def plan_text(
     ]
     if isinstance(counts, Plan):
         rows = [_model_row(counts), *rows, *_cost_rows(counts)]
+    if sharing[0] > 1 and isinstance(counts, Plan):
+        rows.append(("machines", _machines_text(counts, *sharing)))
     if evaluations is not None:
         rows.append(("evaluations", _evaluations_text(*evaluations)))
     if guess is not None:
@@ -102,6 +106,19 @@ def _cost_rows(plan: Plan) -> list[Row]:
 def _evaluations_text(least: int, most: int) -> str:
     found = f"{most:,}" if least == most else f"{least:,} to {most:,}, as the step cache finds"
     return f"{found} (of the network, with one prompt)"
+
+
+def _machines_text(plan: Plan, machines: int, way: str | None) -> str:
+    if way == "takes":
+        return f"{machines}, each of which makes clips of its own with the whole model"
+    if way == "guidance":
+        return f"{machines}, each of which evaluates a pass of a step with the whole model"
+    sent = plan.sent_bytes
+    return (
+        f"{machines}, each of which has these weights and this peak, and sends {gib(sent)} in a "
+        f"pass: {_minutes(sent / THUNDERBOLT)} by Thunderbolt 4, {_minutes(sent / ETHERNET)} by "
+        "10 Gb/s Ethernet"
+    )
 
 
 def _guess_text(guess: Mapping[str, float]) -> str:

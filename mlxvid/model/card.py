@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeVar
 from mlxvid.text.streamed import Streamed
 
 from .caching import Tea
-from .coefficients import Coefficients
+from .coefficients import Coefficients, Shared
 from .extrapolation import Extrapolation
 from .folder import Folder
 from .geometry import ATTENTION_MODES, Defaults, Geometry
@@ -124,6 +124,7 @@ class Family:
     sentence on where or for whom its licence doesn't hold, which is said before its models are
     downloaded. prompting: how its models like to be told what to make. recipe: of a few-step LoRA,
     by the names that it goes by. exact_steps: the number of steps of samplers that take no other.
+    shared: what of its transformer several machines share, if they can.
     """
 
     package: str
@@ -144,6 +145,7 @@ class Family:
     prompting: str = ""
     recipe: Callable[[Iterable[str]], Recipe | None] | None = None
     exact_steps: Mapping[str, int] = field(default_factory=dict)
+    shared: Shared | None = None
 
     @property
     def name(self) -> str:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# Of what a block holds, in units of the transformer's width, machines that share its layers hold
+# this much whole: the tokens, what a layer makes of them, and the sum of that over all machines.
+WHOLE_WIDTHS = 3.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
@@ -18,10 +22,36 @@ class Block:
     forward: float
     inner: float = 0.0
 
-    def values(self, width: int, inner_width: int, scores: float = 0.0) -> float:
-        """Values a token and row at the larger of the two peaks. scores: a token's."""
-        at_attention = self.attention * width + scores
-        return max(at_attention, self.forward * width + self.inner * inner_width)
+    def values(self, width: int, inner_width: int, scores: float = 0.0, machines: int = 1) -> float:
+        """Values a token and row at the larger of the two peaks. scores: a token's, on a machine.
+        machines: that share the block's layers.
+        """
+        attention = self.attention
+        forward = self.forward
+        if machines > 1:
+            attention = WHOLE_WIDTHS + max(attention - WHOLE_WIDTHS, 0) / machines
+            forward = max(forward, WHOLE_WIDTHS)
+        at_attention = attention * width + scores
+        return max(at_attention, forward * width + self.inner * inner_width / machines)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shared:
+    """What of a family's transformer several machines share, for plans: all its parameters, but for
+    so many `squares` of its width and `rows` of it, which stand outside of its blocks.
+
+    sums: how often in a block the tokens are summed over the machines, at the transformer's width.
+    others: inputs of shared layers besides the tokens' and the feed-forward's.
+    """
+
+    squares: float
+    rows: float
+    sums: float
+    others: tuple[int, ...] = ()
+
+    def whole(self, width: int) -> int:
+        """Parameters that each machine has."""
+        return int(width * (self.squares * width + self.rows))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,7 +50,7 @@ class Load:
     latent_frames: of `t_factor` frames each. width, height: in pixels. tokens: in the transformer,
     of one of `batch` rows. scores: attention pairs a head that are held at once. dtype: that was
     asked for, None for none. from_clip: whether a clip is encoded first, to be made anew.
-    cached: bytes that a step cache keeps.
+    cached: bytes that a step cache keeps. machines: that share the transformer's layers.
     """
 
     frames: int
@@ -64,6 +64,7 @@ class Load:
     dtype: str | None = None
     from_clip: bool = False
     cached: int = 0
+    machines: int = 1
 
 
 def stored_weights(card: Card) -> Weights:
@@ -149,14 +150,16 @@ def in_one_batch(
     return rows * tokens <= BATCHED_TOKENS and fits
 
 
-def _block_values(card: Card, machine: Machine, scores: float = 0.0) -> float:
-    """Values a token and row in a transformer block. scores: a token's, where they are held."""
+def _block_values(card: Card, machine: Machine, scores: float = 0.0, machines: int = 1) -> float:
+    """Values a token and row in a transformer block. scores: a token's, where they are held.
+    machines: that share it.
+    """
     memory = card.family.memory
     block = memory.metal if machine.metal else memory.cpu
     if machine.metal:
         # Queries, keys, values and what is made of them are wider.
-        scores += 4 * card.width * (padded(card.head_dim) / card.head_dim - 1)
-    return block.values(card.width, card.inner_width, scores)
+        scores += 4 * card.width / machines * (padded(card.head_dim) / card.head_dim - 1)
+    return block.values(card.width, card.inner_width, scores, machines)
 
 
 def decode_piece(
@@ -243,8 +246,8 @@ def _activations(load: Load, card: Card, machine: Machine) -> int:
     rows = load.tokens * load.batch
     scores = 0.0
     if machine.metal and card.head_dim not in FUSED_HEAD_DIMS:
-        scores = load.batch * card.heads * load.scores
-    values = rows * _block_values(card, machine, scores / rows)
+        scores = load.batch * card.heads / load.machines * load.scores
+    values = rows * _block_values(card, machine, scores / rows, load.machines)
     return int(values * value_bytes(card, load.dtype, machine.metal))
 
 

@@ -50,7 +50,7 @@ def complete(card: Card, settings: Mapping[str, Any]) -> Request:
     given = {name: value for name, value in settings.items() if value is not None}
     check_making(given)
     _check_texts(given)
-    _check_taken(card, given)
+    check_taken(card, given)
     defaults = card.defaults
     geometry = card.geometry
     prompt = _prompt(given.get("prompt"))
@@ -182,7 +182,7 @@ def _checked(name: str, given: Mapping[str, Any]) -> Any:
 # --- what this model takes -----------------------------------------------------------------------
 
 
-def _check_taken(card: Card, given: Mapping[str, Any]) -> None:
+def check_taken(card: Card, given: Mapping[str, Any]) -> None:
     """Raise :class:`SettingError` for a setting that this model can't be given.
 
     Pictures are judged by where they stand (:func:`given_items`), attention by its mode.

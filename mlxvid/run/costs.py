@@ -21,6 +21,7 @@ from mlxvid.model.memory import (
     value_bytes,
 )
 from mlxvid.model.operations import stage_operations
+from mlxvid.model.sharing import sent_bytes, shared_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,8 @@ class Costs:
     weights: as stored. passes: rows of conditions that may go through the network at once.
     most_passes: all that a step may have. cache: the step cache. from_clip: whether they are made
     from others. follows: whether they follow others, whose tokens go through the network with
-    theirs. options: of the family's, those that have a value.
+    theirs. options: of the family's, those that have a value. machines: that share the denoisers'
+    layers.
     """
 
     card: Card
@@ -44,15 +46,17 @@ class Costs:
     follows: bool
     machine: Machine
     options: Mapping[str, Any]
+    machines: int = 1
 
     def loaded(self, bits: int | None) -> Weights:
-        """The weights in memory."""
+        """The weights in a machine's memory."""
         card = self.card
         machine = self.machine
         slow = machine.bfloat16_is_slow
-        return loaded_weights(
+        weights = loaded_weights(
             self.weights, card.family, self.dtype, bits, machine.metal, slow, card.precise
         )
+        return shared_weights(weights, card, self.machines)
 
     def stages(self, counts: Counts, bits: int | None) -> dict[Stage, int]:
         """Estimated bytes at the peak of each stage."""
@@ -85,7 +89,13 @@ class Costs:
             dtype=self.dtype,
             from_clip=self.from_clip,
             cached=self._cached(piece),
+            machines=self.machines,
         )
+
+    def sent(self, counts: Counts) -> int:
+        """Bytes that a machine sends the others in one pass."""
+        tokens = self.load(counts, None).tokens
+        return sent_bytes(self.card, tokens, self.dtype, self.machine.metal, self.machines)
 
     def _cached(self, piece: Counts) -> int:
         """Bytes that the step cache keeps of what is denoised together."""

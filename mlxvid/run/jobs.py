@@ -82,8 +82,12 @@ def check_targets(
             )
 
 
-def require_fit(card: Card, loading: Mapping[str, Any], making: Mapping[str, Any]) -> None:
-    """Raise :class:`DoesNotFitError` for a clip that is too large for this machine."""
+def require_fit(
+    card: Card, loading: Mapping[str, Any], making: Mapping[str, Any], machines: int = 1
+) -> None:
+    """Raise :class:`DoesNotFitError` for a clip that is too large for this machine, or for this one
+    of several `machines` that share the network's layers.
+    """
     making_planned = {name: making[name] for name in _PLANNED_MAKING if name in making}
     loading_planned = {name: loading[name] for name in _PLANNED_LOADING if name in loading}
     try:
@@ -96,6 +100,7 @@ def require_fit(card: Card, loading: Mapping[str, Any], making: Mapping[str, Any
             height=height,
             from_clip=making.get("video") is not None,
             follows=making.get("control") is not None,
+            machines=machines,
         )
     except SettingError:  # which loading and making say better
         return

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import mlx.core as mx
 import numpy as np
 
-from mlxvid import in_use
+from mlxvid import in_use, machines
 from mlxvid.errors import (
     CancelledError,
     MachinesError,
@@ -235,7 +235,9 @@ class Pipeline:
         if request.control is not None:
             given.append(request.control)
         components = self.model.components
-        held = held_by(self.model.card, request, components.dtype, components.quantize)
+        layers = machines.sharing("layers")
+        how = (components.dtype, components.quantize, layers.size if layers else 1)
+        held = held_by(self.model.card, request, *how)
         components.held = max(held.values())
         return _Begun(request, noise, kept_settings, [np.array(noise), *given])
 

@@ -24,6 +24,7 @@ from mlxvid.model.memory import (
 )
 from mlxvid.model.request import Request
 from mlxvid.model.settings import SETTINGS, is_among
+from mlxvid.model.sharing import check_shared
 from mlxvid.weights.sizes import read_sizes
 
 from .costs import Costs, most_passes
@@ -53,7 +54,9 @@ class Plan(Counts):
     operations: floating-point ones of encode, of one pass of denoise, and of decode;
     weights: by component and type as they stand in memory; weights_source: "files" or "catalog"
     (stored counts of parameters); stage_bytes: estimated peaks of encode, denoise and decode;
-    peak_bytes: the largest; alternatives: settings that fit, if this does not.
+    peak_bytes: the largest; alternatives: settings that fit, if this does not; machines: that share
+    the transformer's layers, each of which has these weights and peaks; sent_bytes: by each to the
+    others in one pass of denoise.
     """
 
     model: str
@@ -71,6 +74,8 @@ class Plan(Counts):
     alternatives: tuple[Alternative, ...]
     at_once: int
     operations: dict[Stage, float]
+    machines: int = 1
+    sent_bytes: int = 0
 
     def require_fit(self) -> None:
         """Raise :class:`DoesNotFitError`, naming what would fit, where the clip needs more than the
@@ -78,9 +83,10 @@ class Plan(Counts):
         """
         if not self.fits:
             wanted = f"{counted(self.frames, 'frame')} at {self.width}x{self.height}"
+            each = f" on each of {self.machines} machines" if self.machines > 1 else ""
             raise DoesNotFitError(
-                f"{self.model} needs about {gib(self.peak_bytes)} for {wanted} and this machine "
-                f"has {gib(self.machine.usable)} to give; {remedy(self.alternatives)}."
+                f"{self.model} needs about {gib(self.peak_bytes)}{each} for {wanted} and this "
+                f"machine has {gib(self.machine.usable)} to give; {remedy(self.alternatives)}."
             )
 
 
@@ -103,11 +109,13 @@ def plan(
     options: Mapping[str, Any] | None = None,
     loras: Sequence[str] = (),
     machine: Machine | None = None,
+    machines: int = 1,
 ) -> Plan:
     """Count and estimate a clip of a catalog model, or of one in a local folder; what is None is
     the model's default, or what a few-step LoRA is run with, and `machine` is this one. from_clip:
     whether it is made from another; follows: whether it follows one as long, a `control`; options:
-    of its family's settings those that are not the model's own.
+    of its family's settings those that are not the model's own; machines: that share the
+    transformer's layers, each as `machine`.
 
     Raises :class:`ModelNotFoundError` for an unknown model, :class:`WeightsError` for a folder that
     holds none, and :class:`SettingError` for settings that no clip can have.
@@ -120,6 +128,8 @@ def plan(
     _one_of("attention", attention, card.attention_modes)
     _one_of("dtype", dtype, (None, *DTYPE_BYTES))
     _one_of("quantize", quantize, (None, *QUANTIZED_BITS))
+    if machines > 1:
+        check_shared(card, machines, quantize)
     fps = SETTINGS["fps"].checked(default.fps if fps is None else fps)
     guidance = SETTINGS["guidance"].checked(default.guidance if guidance is None else guidance)
     scales = (guidance, 1.0 if true_guidance is None else true_guidance)
@@ -144,6 +154,7 @@ def plan(
         follows=follows,
         machine=machine,
         options=settled,
+        machines=machines,
     )
     loaded = costs.loaded(quantize)
     stage_bytes = costs.stages(asked, quantize)
@@ -166,15 +177,17 @@ def plan(
         at_once=card.geometry.at_once(asked.frames, asked.width, asked.height),
         operations=costs.operations(asked),
         alternatives=() if fits else _alternatives(asked, quantize, costs),
+        machines=machines,
+        sent_bytes=costs.sent(asked),
     )
 
 
 def held_by(
-    card: Card, request: Request, dtype: str | None, quantize: int | None
+    card: Card, request: Request, dtype: str | None, quantize: int | None, machines: int = 1
 ) -> dict[Stage, int]:
     """Estimated bytes that the stages of a request hold on this machine besides weights.
 
-    card: of a model in a folder. dtype, quantize: as it is loaded.
+    card: of a model in a folder. dtype, quantize: as it is loaded. machines: that share its layers.
     """
     folder = card.folder
     costs = Costs(
@@ -189,6 +202,7 @@ def held_by(
         follows=request.control is not None,
         machine=this_machine(),
         options=request.options,
+        machines=machines,
     )
     size = (request.frames, request.width, request.height)
     load = costs.load(plan_geometry(*size, card.geometry), quantize)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlxvid.catalog import DEFAULT_MODEL, card_of
-from mlxvid.errors import MlxvidError, ModelNotFoundError, WeightsError
+from mlxvid.errors import MlxvidError, WeightsError
 from mlxvid.model.card import AnyCard, Card
 from mlxvid.model.recipe import Recipe
 from mlxvid.weights.lora import Lora, find_lora, parse_lora
@@ -90,16 +90,21 @@ def with_loras(card: AnyCard, loras: Sequence[str]) -> AnyCard:
 
 
 def here(text: str) -> Lora:
-    """A LoRA as it is asked for, with its files where it is a file or folder on this machine.
+    """A LoRA as it is asked for, with its files unless it is on the hub.
 
-    Raises :class:`SettingError` for what names none.
+    Raises :class:`SettingError` for what names none and :class:`ModelNotFoundError` for a file that
+    isn't there.
     """
     lora = parse_lora(text)
     try:
         return find_lora(lora, _not_fetched)
-    except ModelNotFoundError:
+    except _OnTheHub:
         return lora
 
 
+class _OnTheHub(Exception):
+    """A LoRA is in a repository, which isn't asked."""
+
+
 def _not_fetched(repository: str, file: str | None) -> Path:
-    raise ModelNotFoundError(f"{repository} isn't asked for.")
+    raise _OnTheHub

@@ -24,7 +24,6 @@ from .checkpoint import Checkpoint, RunState
 _PLACES = ("mlxvid", "model", "loras", "keyframes", "extend", "join", "video", "control", "digests")
 
 GO_ON = "`resume` goes on with the run, with all machines or on this one alone"
-AGAIN = "start the command again, with all machines or on this one alone"
 
 
 def shared() -> Machines | None:
@@ -106,7 +105,7 @@ class NoCheckpoint(Checkpoint):
 
 def in_words(error: Exception, resumable: bool) -> Exception:
     """`error`, or where a machine was lost a sentence that says how to go on."""
-    lost = machines.in_words(error)
-    if lost is None or lost.shared:
+    lost = machines.lost_by(error)
+    if lost is None:
         return error
-    return MachinesError(f"{lost}: {GO_ON if resumable else AGAIN}.")
+    return MachinesError(f"{lost.reason}: {GO_ON}.") if resumable else lost

@@ -20,6 +20,7 @@ from mlxvid.model.card import Card, Part
 from mlxvid.model.folder import Folder
 from mlxvid.model.machine import this_machine
 from mlxvid.model.memory import RUNTIME_BYTES, loaded_weights, streamed_bytes
+from mlxvid.model.sharing import shared_weights
 from mlxvid.progress import Watch
 
 from .files import average_folder
@@ -65,6 +66,7 @@ class Components:
         machine = this_machine()
         self.usable = machine.usable
         self._bfloat16_is_slow = machine.bfloat16_is_slow
+        self._card = card
         self._family = card.family
         self._streamed = card.streamed
         self._precise = card.precise
@@ -148,7 +150,9 @@ class Components:
         loaded = loaded_weights(
             stored, self._family, self.dtype, self.quantize, metal, precise=self._precise
         )
-        return {name: sum(types.values()) for name, types in loaded.items()}
+        here = machines.sharing("layers")
+        held = loaded if here is None else shared_weights(loaded, self._card, here.size)
+        return {name: sum(types.values()) for name, types in held.items()}
 
     def agree(self, here: machines.Machines) -> None:
         """Use the weights that machines share in one type on all of them: float16 in bfloat16's

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 from PIL import Image
-from PySide6.QtCore import QPoint
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QSpinBox, QToolButton
 
 from mlxvid.gui.compose.crop import CropView
 from mlxvid.gui.core.database_file import data_folder
 from mlxvid.gui.core.saved_prompts import SavedPrompt, SavedPrompts
 
-from .studio import PROMPTS, Studio, rest, scene
+from .clips import gallery
+from .studio import PROMPTS, Studio, rest, scene, wait
 
 _LONG = ", and then another one comes in from the left, ".join(PROMPTS)
 
@@ -52,8 +55,32 @@ def compose_crop(studio: Studio) -> None:
     studio.shoot("compose-crop")
     compose.pictures.choose_crop()
     view = compose.pictures.findChild(CropView)
+    middle = view.rect().center()
+    QTest.mousePress(view, Qt.MouseButton.LeftButton, pos=middle)
+    QTest.mouseMove(view, middle + QPoint(view.width() // 5, 0))
+    QTest.mouseRelease(view, Qt.MouseButton.LeftButton, pos=middle)
     studio.shoot("compose-crop-choice", view.window())
     view.window().close()
+
+
+@scene()
+def compose_keyframe(studio: Studio) -> None:
+    """A keyframe that a click has put at the playhead, and one more that is being read."""
+    window = studio.window
+    gallery.play(studio)
+    picture = data_folder() / "pictures" / "wide.png"
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((360, 640, 3), (60, 110, 90), np.uint8)).save(picture)
+    compose = window.compose
+    compose.use_picture("keyframes", picture)
+    rest(300)
+    window.stage.player.playhead.seek(11)
+    pin = compose.pictures.findChild(QToolButton, "at_playhead")
+    QTest.mouseClick(pin, Qt.MouseButton.LeftButton)
+    number = compose.pictures.findChild(QSpinBox, "keyframe_number")
+    wait(lambda: number.value() == 12, "The keyframe at the playhead")
+    studio.shoot("compose-keyframe")
+    compose.clear()
 
 
 @scene(empty=True)

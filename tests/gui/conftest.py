@@ -18,6 +18,7 @@ pytest.importorskip("PySide6", reason="the app's tests need the extra 'gui'")
 pytest.importorskip("pytestqt", reason="the app's tests need pytest-qt")
 
 import shiboken6  # noqa: E402
+from huggingface_hub import constants  # noqa: E402
 
 from mlxvid.gui.app import Application  # noqa: E402
 from mlxvid.gui.core.choices import Choices  # noqa: E402
@@ -27,6 +28,7 @@ from mlxvid.gui.core.worker_client import WorkerClient  # noqa: E402
 from mlxvid.gui.widgets.theme import DARK, apply_theme, colours  # noqa: E402
 from mlxvid.gui.window import Window  # noqa: E402
 from mlxvid.model.machine import GIB, Machine  # noqa: E402
+from tests.hub.fake_hub import FakeHub  # noqa: E402
 
 # A worker that listens and says nothing: for windows that make no clips.
 IDLE = [sys.executable, "-S", "-c", "import sys; sys.stdin.read()"]
@@ -74,6 +76,18 @@ def trash(tmp_path, monkeypatch):
     (tmp_path / "data").mkdir(exist_ok=True)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     return tmp_path / "data" / "Trash" / "files"
+
+
+@pytest.fixture
+def hub(home, monkeypatch):
+    """An empty hub on this machine, for this process and the commands that it starts."""
+    with FakeHub().serving() as server:
+        cache = str(home / "hub")
+        monkeypatch.setenv("HF_ENDPOINT", server.address)
+        monkeypatch.setenv("HF_HUB_CACHE", cache)
+        monkeypatch.setenv("OMP_NUM_THREADS", "1")
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", cache)
+        yield server
 
 
 @pytest.fixture

@@ -70,6 +70,22 @@ def test_many_clips_are_told_of_once(run):
     assert run.told == ["3 clips are done. 1 failed."]
 
 
+def test_a_queue_that_rests_in_between_is_one(run, window):
+    (number,) = window.database.insert_jobs([Job(SETTINGS)])
+    run.begin()
+    run.make()
+    run.end()
+    window.database.remove_jobs([number])
+    run.begin()
+    run.make()
+    run.end()
+    assert run.told == ["The clip is done.", "2 clips are done."]
+    run.begin()
+    run.make()
+    run.end()
+    assert run.told[2:] == ["The clip is done."]
+
+
 def test_one_that_failed_says_why(run):
     run.begin()
     run.fail("It failed.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 from PySide6.QtCore import QCoreApplication, QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import (
@@ -34,6 +36,15 @@ def write_clip(path, settings=SETTINGS):
     frames = np.random.default_rng(0).integers(0, 256, (9, 64, 64, 3), np.uint8)
     Clip(frames, 16.0, settings).save(path)
     return path
+
+
+def runs(process: int) -> bool:
+    """Whether a process is there."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def drop(window, qapp, *paths, image=None) -> None:

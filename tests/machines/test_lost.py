@@ -95,5 +95,5 @@ def test_ctrl_c_ends_all(tmp_path, script, frozen):
     _, err = process.communicate(timeout=60)
     assert time.monotonic() - begun < 20
     # mlx.launch prints no more of what they say, but how they end.
-    assert all(f"rank {rank} exited with code 130" in err for rank in (0, 1))
+    assert all(f"rank {rank} exited with code 130" in err for rank in (0, 1)), err
     assert len(saved_runs()) == 1

@@ -7,7 +7,7 @@ from typing import Any
 
 from mlxvid.errors import WeightsError
 from mlxvid.model.card import CLIP_TO_CLIP, GUIDED, Card, Family, Part, Source
-from mlxvid.model.coefficients import Block, Coefficients
+from mlxvid.model.coefficients import Block, Coefficients, Shared
 from mlxvid.model.extrapolation import Extrapolation
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import MAX_SIDE, Defaults
@@ -209,6 +209,7 @@ FAMILY = Family(
         tiled_values=3,
         decode_operations=18.9e6,
     ),
+    shared=Shared(squares=0, rows=5700, sums=2, others=(512,)),
     needed=(
         ("tokenizer/spiece.model", "tokenizer/tokenizer.json"),
         ("scheduler/scheduler_config.json",),

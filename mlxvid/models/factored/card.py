@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlxvid.model.card import CLIP_TO_CLIP, GUIDED, Card, Family, Part
-from mlxvid.model.coefficients import Block, Coefficients
+from mlxvid.model.coefficients import Block, Coefficients, Shared
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import ATTENTION_MODES, Defaults, Geometry
 from mlxvid.model.knows import Knows
@@ -89,6 +89,7 @@ FAMILY = Family(
         decode_halo=40,
         decode_operations=20e3,
     ),
+    shared=Shared(squares=10, rows=512, sums=4),
     examples=(
         '--prompt "a red ball bouncing on a navy background" -o clip.mp4',
         '--prompt "a small green star spinning" --width 128 --height 96 --seconds 1 --seed 7 '

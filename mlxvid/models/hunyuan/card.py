@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from mlxvid.model.card import GUIDED, Card, Family, Part, Source
-from mlxvid.model.coefficients import Block, Coefficients
+from mlxvid.model.coefficients import Block, Coefficients, Shared
 from mlxvid.model.extrapolation import Extrapolation
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults, Geometry
@@ -159,6 +159,7 @@ FAMILY = Family(
         decode_halo=0,
         decode_operations=18.1e6,
     ),
+    shared=Shared(squares=35, rows=8192, sums=4 / 3),
     needed=(
         ("tokenizer/tokenizer.json",),
         ("tokenizer_2/vocab.json", "tokenizer_2/tokenizer.json"),

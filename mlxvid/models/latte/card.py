@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mlxvid.errors import WeightsError
 from mlxvid.layers.autoencoder_kl_config import AutoencoderKLConfig
 from mlxvid.model.card import CLIP_TO_CLIP, GUIDED, Card, Family, Part, Source
-from mlxvid.model.coefficients import Block, Coefficients
+from mlxvid.model.coefficients import Block, Coefficients, Shared
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import ATTENTION_MODES, MAX_FRAMES, Defaults, Geometry, check_whole
 from mlxvid.text.t5_config import T5_XXL, T5Config
@@ -156,6 +156,7 @@ FAMILY = Family(
         decode_halo=0,
         decode_operations=9.5e6,
     ),
+    shared=Shared(squares=8, rows=4352, sums=5),
     prompting=(
         "One short sentence with one subject and one thing that it does, as in the titles of "
         "stock footage."

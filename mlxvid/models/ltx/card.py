@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from mlxvid.errors import WeightsError
 from mlxvid.model.card import Family, Part, Source
-from mlxvid.model.coefficients import Block, Coefficients
+from mlxvid.model.coefficients import Block, Coefficients, Shared
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults
 from mlxvid.text.t5_config import T5_XXL, T5Config
@@ -154,6 +154,7 @@ FAMILY = Family(
         tiled_values=3,
         decode_operations=0.92e6,
     ),
+    shared=Shared(squares=8, rows=4608, sums=3),
     # A look within the least time. The size is that of the first of two passes towards 1216x704,
     # and the seed's noise so the same: the composition stays when both passes are made.
     presets={"draft": {"width": 800, "height": 448, "options": {"upscale": False}}},

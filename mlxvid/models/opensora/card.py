@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from mlxvid.errors import SettingError, WeightsError
 from mlxvid.model.card import CLIP_TO_CLIP, GUIDED, Card, Family, Part, Source
-from mlxvid.model.coefficients import Block, Coefficients
+from mlxvid.model.coefficients import Block, Coefficients, Shared
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import ATTENTION_MODES, Defaults
 from mlxvid.model.settings import Setting
@@ -147,6 +147,7 @@ FAMILY = Family(
         decode_halo=0,
         decode_operations=9.5e6,
     ),
+    shared=Shared(squares=9, rows=4608, sums=6),
     texts="mlxvid.text.clean:cleaned_caption",
     needed=(
         (

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from mlxvid.model.card import CLIP_TO_CLIP, GUIDED, UNPINNED, Card, Family, Part, Source
-from mlxvid.model.coefficients import Block, Coefficients
+from mlxvid.model.coefficients import Block, Coefficients, Shared
 from mlxvid.model.folder import Folder
 from mlxvid.model.geometry import Defaults, Geometry
 from mlxvid.model.tiny import TinyDecoder
@@ -137,6 +137,7 @@ FAMILY = Family(
         small_tile=640,
         decode_operations=8.7e6,
     ),
+    shared=Shared(squares=8, rows=4352, sums=3),
     presets={
         "lightning": few_steps.FOUR_STEPS.settings,
         "causvid": few_steps.CAUSVID.settings,

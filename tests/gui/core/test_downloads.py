@@ -6,25 +6,19 @@ import sys
 import time
 
 import pytest
-from huggingface_hub import constants
 
 from mlxvid.gui.core import downloads
 from mlxvid.gui.core.downloads import ModelJobs, job_text
-from tests.hub.fake_hub import FakeHub, folder_files
+from tests.hub.fake_hub import folder_files
 
 REPO = "org/tiny"
 
 
 @pytest.fixture
-def server(tmp_path, monkeypatch, tiny_folder):
-    """A hub with the tiny model, for the commands that this test starts."""
-    with FakeHub().serving() as server:
-        cache = str(tmp_path / "hub")
-        monkeypatch.setenv("HF_ENDPOINT", server.address)
-        monkeypatch.setenv("HF_HUB_CACHE", cache)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", cache)
-        server.add(REPO, folder_files(tiny_folder))
-        yield server
+def server(hub, tiny_folder):
+    """A hub with the tiny model."""
+    hub.add(REPO, folder_files(tiny_folder))
+    return hub
 
 
 @pytest.fixture

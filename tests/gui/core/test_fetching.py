@@ -21,21 +21,16 @@ from tests.gui.cards import WITH_LORAS
 from tests.gui.queue.conftest import job, make_runner  # noqa: F401
 from tests.gui.queue.test_runner import WORKS
 from tests.gui.test_faults import freeze
-from tests.hub.fake_hub import FakeHub, folder_files
+from tests.hub.fake_hub import folder_files
 
 CARD = CATALOG[WITH_LORAS]
 
 
 @pytest.fixture
-def server(tmp_path, monkeypatch, tiny_folder):
+def server(hub, tiny_folder):
     """A hub with the tiny model where the catalog has one of its models."""
-    with FakeHub().serving() as server:
-        cache = str(tmp_path / "hub")
-        monkeypatch.setenv("HF_ENDPOINT", server.address)
-        monkeypatch.setenv("HF_HUB_CACHE", cache)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", cache)
-        server.add(CARD.repository, folder_files(tiny_folder), CARD.revision)
-        yield server
+    hub.add(CARD.repository, folder_files(tiny_folder), CARD.revision)
+    return hub
 
 
 @pytest.fixture

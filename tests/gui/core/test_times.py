@@ -51,3 +51,12 @@ def test_an_hour_of_another_day_names_the_day():
     day = QDateTime.currentDateTime().addDays(3).date()
     assert end_in(3 * 24 * 3600).startswith(QLocale().toString(day, "dddd") + " at ")
     assert end_in(20 * 24 * 3600).startswith("on ")
+
+
+def test_a_few_step_lora_is_guessed_as_it_is_run(database, machine):
+    settings = {"model": "wan2.1-t2v-14b", "frames": 81}
+    usual = expected(settings, database, machine)
+    lora = "lightx2v/Wan2.1-Distill-Loras:wan2.1_t2v_14b_lora_rank64_lightx2v_4step.safetensors"
+    few = expected({**settings, "loras": [lora]}, database, machine)
+    assert usual is not None and few is not None
+    assert few.seconds < usual.seconds / 10

@@ -20,6 +20,7 @@ from mlxvid.gui.core.previews import Previews, frames_of_preview
 from mlxvid.gui.core.protocol import SHOWN, LineParser
 from mlxvid.gui.core.worker_client import LAST_WORDS, WorkerClient
 from mlxvid.metal_errors import MEMORY, VICTIM, WATCHDOG
+from tests.gui.windows import runs
 
 NOTE = {"event": "note", "text": "Größe"}
 PROGRESS = {
@@ -372,14 +373,6 @@ def test_of_many_previews_the_last_is_shown_and_a_broken_one_is_passed_over(qtbo
     count = len(shown)
     qtbot.wait(100)
     assert len(shown) == count
-
-
-def runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_a_worker_is_retired_without_waiting_for_it(run, qtbot):

@@ -253,7 +253,7 @@ def test_extend_and_use_as_start_image(qtbot, ids, panel, database, tmp_path):
         with qtbot.waitSignal(panel.warning, timeout=WAIT) as said:
             action.trigger()
         assert database.clip(ids[0]).path.name in said.args[0]
-    assert panel._extending == {}
+    assert panel._last_frames._clips == {}
 
 
 def test_the_menu_of_clips(qtbot, ids, panel):
