@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import io
+import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from mlxvid.errors import MediaError
 from mlxvid.media.clip import Clip
@@ -34,10 +33,12 @@ class Cell:
 class SheetClip:
     """A sheet to be saved as a clip of `count` frames at `fps`.
 
-    ground: a picture of the whole sheet without the clips, as a file.
+    ground: the whole sheet without the clips: rows of RGB of that size, compressed by zlib.
     """
 
     ground: bytes
+    width: int
+    height: int
     fps: float
     count: int
     cells: tuple[Cell, ...]
@@ -50,8 +51,14 @@ def packed_sheet(sheet: SheetClip) -> dict[str, Any]:
 
 def unpacked_sheet(value: dict[str, Any]) -> SheetClip:
     """A sheet from JSON."""
-    cells = tuple(Cell(**cell) for cell in value["cells"])
-    return SheetClip(base64.b64decode(value["ground"]), value["fps"], value["count"], cells)
+    return SheetClip(
+        base64.b64decode(value["ground"]),
+        value["width"],
+        value["height"],
+        value["fps"],
+        value["count"],
+        tuple(Cell(**cell) for cell in value["cells"]),
+    )
 
 
 def save_sheet(
@@ -68,9 +75,9 @@ def save_sheet(
     if target.exists() and any(_is_same(Path(cell.path), target) for cell in sheet.cells):
         raise MediaError(f"{target} is one of these clips: choose another name for the grid.")
     check_writable(target)
-    ground = np.asarray(Image.open(io.BytesIO(sheet.ground)).convert("RGB"))
-    frames = np.empty((sheet.count, *ground.shape), np.uint8)
-    frames[:] = ground
+    shape = (sheet.height, sheet.width, 3)
+    frames = np.empty((sheet.count, *shape), np.uint8)
+    frames[:] = np.frombuffer(zlib.decompress(sheet.ground), np.uint8).reshape(shape)
     done = 0
     total = 2 * sheet.count * len(sheet.cells)
     for cell in sheet.cells:

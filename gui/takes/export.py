@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QBuffer, QIODevice, QRectF
+import zlib
+
+import numpy as np
+from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter
 
 from mlxvid.gui.core.frames import BUDGET
@@ -34,7 +37,8 @@ def sheet_clip(sheet: Sheet, font: QFont) -> SheetClip:
             cells.append(
                 Cell(str(clip.path), place.left(), place.top(), place.width(), place.height())
             )
-    return SheetClip(_ground(sheet, layout, width, height, font), fps, count, tuple(cells))
+    ground = _ground(sheet, layout, width, height, font)
+    return SheetClip(ground, width, height, fps, count, tuple(cells))
 
 
 def _size(sheet: Sheet, count: int, font: QFont) -> tuple[int, int]:
@@ -55,14 +59,12 @@ def _size(sheet: Sheet, count: int, font: QFont) -> tuple[int, int]:
 
 
 def _ground(sheet: Sheet, layout: Layout, width: int, height: int, font: QFont) -> bytes:
-    """The labels on their ground, as a PNG."""
+    """The labels on their ground, in rows of RGB, compressed: in a fraction of a PNG's time."""
     image = QImage(width, height, QImage.Format.Format_RGB888)
     image.fill(QColor(DARK.stage))
     painter = QPainter(image)
     painter.setFont(font)
     paint_labels(painter, sheet, layout, QColor(ON_STAGE.text))
     painter.end()
-    buffer = QBuffer()
-    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-    image.save(buffer, "PNG")  # type: ignore[call-overload]  # the stub wants bytes, Qt a str
-    return bytes(buffer.data().data())
+    rows = np.frombuffer(image.constBits(), np.uint8).reshape(height, image.bytesPerLine())
+    return zlib.compress(rows[:, : 3 * width].tobytes(), 1)

@@ -33,8 +33,9 @@ SpinBox = TypeVar("SpinBox", bound=QAbstractSpinBox)
 
 # What a field shows that leaves the choice to the model.
 OWN = "Model default"
-# Pixels above and below the text of a field, together.
+# Pixels above and below the text of a field, together, and beside that of a choice: its arrow's.
 _AROUND = 12
+_BESIDE = 50
 
 
 class _WheelGuard(QObject):
@@ -54,12 +55,14 @@ class _Choice(QComboBox):
     def minimumSizeHint(self) -> QSize:
         """The size of the longest option and the arrow.
 
-        Long options, such as names, get room for a dozen letters.
+        Long options, such as names, get room for a dozen letters, and for what stands for the
+        model's own.
         """
         metrics = self.fontMetrics()
         widths = [metrics.horizontalAdvance(self.itemText(row)) for row in range(self.count())]
-        text = min(max(widths, default=0), 12 * metrics.averageCharWidth() + _AROUND)
-        return QSize(text + metrics.height() + 20, field_height(self))
+        most = max(12 * metrics.averageCharWidth() + _AROUND, metrics.horizontalAdvance(OWN))
+        text = min(max(widths, default=0), most)
+        return QSize(text + _BESIDE, field_height(self))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
@@ -196,11 +199,13 @@ def line() -> QFrame:
 
 
 def two_columns(owner: QWidget) -> QGridLayout:
-    """A grid of two columns of the same width."""
+    """A grid of two columns of the same width, in which a choice is not cut off."""
     grid = QGridLayout(owner)
     grid.setContentsMargins(0, 0, 0, 0)
     grid.setHorizontalSpacing(10)
     grid.setVerticalSpacing(8)
-    grid.setColumnStretch(0, 1)
-    grid.setColumnStretch(1, 1)
+    least = owner.fontMetrics().horizontalAdvance(OWN) + _BESIDE
+    for column in range(2):
+        grid.setColumnStretch(column, 1)
+        grid.setColumnMinimumWidth(column, least)
     return grid

@@ -54,7 +54,11 @@ class Parser(argparse.ArgumentParser):
 
     def _unknown(self, text: str) -> str:
         if not text.startswith("-"):
-            return f"{text!r} belongs to no flag (a value with spaces needs quotes)"
+            is_prompt = " " in text and "--prompt" in self._option_string_actions
+            hint = (
+                "a prompt goes after --prompt" if is_prompt else "a value with spaces needs quotes"
+            )
+            return f"{text!r} belongs to no flag ({hint})"
         flag = text.split("=")[0]
         near = difflib.get_close_matches(flag, self._option_string_actions, 1)
         return f"there is no flag {flag}" + (f" (did you mean {near[0]}?)" if near else "")

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 def parser() -> cli.Parser:
     made = cli.Parser(prog="x")
+    made.add_argument("--prompt")
     made.add_argument("--width")
     made.add_argument("--frames", nargs=1)
     return made
@@ -33,6 +34,7 @@ def parser() -> cli.Parser:
         (["--wdth=96"], ("no flag --wdth ", "did you mean --width?")),
         (["--zzz"], ("no flag --zzz",)),
         (["a", "ball"], ("'a'", "quotes")),
+        (["a ball"], ("'a ball'", "--prompt")),
         (["--width"], ("--width: expected one argument",)),
     ],
 )

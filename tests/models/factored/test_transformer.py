@@ -6,6 +6,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from mlxvid.layers import stack
 from mlxvid.model.geometry import ATTENTION_MODES
 from mlxvid.models.factored.config import TransformerConfig
 from mlxvid.models.factored.transformer import FactoredTransformer
@@ -128,3 +129,26 @@ def test_a_given_frame_is_seen():
     with_it = network(x, condition, sigma, text, mask)
     without = network(x, mx.zeros_like(condition), sigma, text, mask)
     assert differ(with_it[:, 1], without[:, 1]) > 1e-5  # in the other frame too
+
+
+def test_the_stack_is_all_blocks_and_its_signal_is_what_their_first_attention_reads():
+    network = make()
+    seen = {}
+
+    class Watched(type(network.blocks[0].attn1)):
+        def __call__(self, x, *known):
+            seen["read"] = x
+            return super().__call__(x, *known)
+
+    def hook(x, signal, blocks):
+        seen["signal"] = signal()
+        return x
+
+    with stack.hooked(hook):
+        passed_by = run(network, 3, 4, 6)
+    with stack.without({0, 1}):
+        assert differ(passed_by, run(network, 3, 4, 6)) == 0
+    assert differ(passed_by, run(network, 3, 4, 6)) > 1e-3
+    network.blocks[0].attn1.__class__ = Watched
+    run(network, 3, 4, 6)
+    assert differ(seen["signal"].reshape(seen["read"].shape), seen["read"]) < 1e-6
