@@ -5,15 +5,12 @@ They notice by a fault of the emulator or by a wrong result.
 
 from __future__ import annotations
 
-import types
-from pathlib import Path
-
 import mlx.core as mx
 import pytest
 
 from mlxvid.kernels import Rotary, temporal_launch
-from tests.metal_emulator import Fault, emulated
 
+from .mutants import is_noticed, launch_with, passes, replace_in_kernel
 from .temporal_cases import Case, fused, tables, weights
 
 pytestmark = pytest.mark.usefixtures("compiler")
@@ -209,36 +206,17 @@ LAUNCH = [
 ]
 
 
-def notices(case: Case, launch) -> None:
-    with emulated():
-        out = launch(*case.arguments())
-    case.check(out)
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_the_real_kernel_passes_every_case(case):
-    notices(CASES[case](), temporal_launch.launch)
+    passes(CASES[case](), temporal_launch.launch)
 
 
 @pytest.mark.parametrize("name, old, new, case", KERNEL, ids=[m[0] for m in KERNEL])
 def test_kernel_mutant_is_killed(name, old, new, case, monkeypatch):
-    header, body = temporal_launch.sources()
-    assert old in header or old in body, "the mutant's text is no longer in the kernel"
-    if old in header:
-        header = header.replace(old, new, 1)
-    else:
-        body = body.replace(old, new, 1)
-    monkeypatch.setattr(temporal_launch, "sources", lambda: (header, body))
-    with pytest.raises((Fault, AssertionError)):
-        notices(CASES[case](), temporal_launch.launch)
+    replace_in_kernel(monkeypatch, temporal_launch, old, new)
+    is_noticed(CASES[case](), temporal_launch.launch)
 
 
 @pytest.mark.parametrize("name, old, new, case", LAUNCH, ids=[m[0] for m in LAUNCH])
 def test_launch_mutant_is_killed(name, old, new, case):
-    text = Path(temporal_launch.__file__).read_text(encoding="utf-8")
-    assert old in text, "the mutant's text is no longer in the launch code"
-    module = types.ModuleType("mutant")
-    module.__package__ = temporal_launch.__package__  # for its relative imports
-    exec(compile(text.replace(old, new, 1), "mutant", "exec"), module.__dict__)
-    with pytest.raises((Fault, AssertionError)):
-        notices(CASES[case](), module.launch)
+    is_noticed(CASES[case](), launch_with(temporal_launch, old, new))

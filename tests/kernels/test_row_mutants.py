@@ -6,16 +6,14 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import mlx.core as mx
 import pytest
 
 from mlxvid.kernels import gelu, modulation, norm_rotary
-from tests.metal_emulator import Fault, emulated
 
 from . import row_cases
+from .mutants import is_noticed, launch_with, passes, replace_in_kernel
 
 pytestmark = pytest.mark.usefixtures("compiler")
 
@@ -127,13 +125,6 @@ LAUNCH = [
 ]
 
 
-def notices(case: Any, launch: Callable[..., Any]) -> None:
-    with emulated():
-        outs = launch(*case.arguments())
-        mx.eval(outs)
-    case.check(outs)
-
-
 MODULES = {
     row_cases.Modulation: modulation,
     row_cases.Heads: norm_rotary,
@@ -150,35 +141,17 @@ def module_of(case: Any) -> types.ModuleType:
 @pytest.mark.parametrize("case", CASES)
 def test_the_real_kernels_pass_every_case(case):
     made = CASES[case]()
-    notices(made, module_of(made).launch)
+    passes(made, module_of(made).launch)
 
 
-@pytest.mark.parametrize(
-    "name, old, new, case",
-    KERNELS,
-    ids=[mutant[0] for mutant in KERNELS],
-)
+@pytest.mark.parametrize("name, old, new, case", KERNELS, ids=[mutant[0] for mutant in KERNELS])
 def test_kernel_mutant_is_killed(name, old, new, case, monkeypatch):
     made = CASES[case]()
     module = module_of(made)
-    real = module.sources
-    text = "".join(real(*BUILDS[module]))
-    assert old in text, "the mutant's text is no longer in the kernel"
-
-    def mutated(*options: bool) -> tuple[str, ...]:
-        return tuple(part.replace(old, new, 1) for part in real(*options))
-
-    monkeypatch.setattr(module, "sources", mutated)
-    with pytest.raises((Fault, AssertionError)):
-        notices(made, module.launch)
+    replace_in_kernel(monkeypatch, module, old, new, *BUILDS[module])
+    is_noticed(made, module.launch)
 
 
 @pytest.mark.parametrize("module, name, old, new, case", LAUNCH, ids=[m[1] for m in LAUNCH])
 def test_launch_mutant_is_killed(module, name, old, new, case):
-    text = Path(module.__file__).read_text(encoding="utf-8")
-    assert old in text, "the mutant's text is no longer in the launch code"
-    mutant = types.ModuleType("mutant")
-    mutant.__package__ = module.__package__  # for its relative imports
-    exec(compile(text.replace(old, new, 1), "mutant", "exec"), mutant.__dict__)
-    with pytest.raises((Fault, AssertionError)):
-        notices(CASES[case](), mutant.launch)
+    is_noticed(CASES[case](), launch_with(module, old, new))

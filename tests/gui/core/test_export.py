@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
 
+from mlxvid.gui.core.commands import tool_command
 from mlxvid.gui.core.copies import Copy, Source
 from mlxvid.gui.core.export import Export
+from mlxvid.gui.core.export_client import copy_request
 from mlxvid.gui.core.recipes import Recipe
 from tests.gui.clips import write_clip
 from tests.gui.windows import runs
@@ -149,3 +153,17 @@ def test_no_process_is_left_when_all_is_done(tmp_path, qtbot, job, clip):
     outcome(qtbot, job, *((source(clip), tmp_path / f"{name}.mp4") for name in range(3)))
     (number,) = numbers  # one for all
     qtbot.waitUntil(lambda: not runs(number))
+
+
+def test_a_window_that_dies_takes_its_export_along(tmp_path, clip):
+    command = tool_command("mlxvid.gui.core.export_process")
+    request = copy_request(Copy(source(clip), tmp_path / "out.mp4"), Recipe())
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        process.stdin.write(json.dumps(request) + "\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["event"] == "exporting"
+        process.stdin.close()
+        process.wait(timeout=20)
+    assert process.returncode == 0
+    assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]
