@@ -116,9 +116,13 @@ def _machines_text(plan: Plan, machines: int, way: str | None) -> str:
     sent = plan.sent_bytes
     return (
         f"{machines}, each of which has these weights and this peak, and sends {gib(sent)} in a "
-        f"pass: {_minutes(sent / THUNDERBOLT)} by Thunderbolt 4, {_minutes(sent / ETHERNET)} by "
+        f"pass: {_sent_in(sent / THUNDERBOLT)} by Thunderbolt 4, {_sent_in(sent / ETHERNET)} by "
         "10 Gb/s Ethernet"
     )
+
+
+def _sent_in(seconds: float) -> str:
+    return _minutes(seconds) if seconds >= 1 else "less than a second"
 
 
 def _guess_text(guess: Mapping[str, float]) -> str:
