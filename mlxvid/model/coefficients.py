@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Of what a block holds, in units of the transformer's width, machines that share its layers hold
-# this much whole: the tokens, what a layer makes of them, and the sum of that over all machines.
-WHOLE_WIDTHS = 3.0
-
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
@@ -22,15 +18,18 @@ class Block:
     forward: float
     inner: float = 0.0
 
-    def values(self, width: int, inner_width: int, scores: float = 0.0, machines: int = 1) -> float:
+    def values(
+        self, width: int, inner_width: int, scores: float = 0.0, machines: int = 1, whole: float = 0
+    ) -> float:
         """Values a token and row at the larger of the two peaks. scores: a token's, on a machine.
-        machines: that share the block's layers.
+        machines: that share the block's layers, each of which holds so much `whole`, in units of
+        the width.
         """
         attention = self.attention
         forward = self.forward
         if machines > 1:
-            attention = WHOLE_WIDTHS + max(attention - WHOLE_WIDTHS, 0) / machines
-            forward = max(forward, WHOLE_WIDTHS)
+            attention = whole + max(attention - whole, 0) / machines
+            forward = whole + max(forward - whole, 0) / machines
         at_attention = attention * width + scores
         return max(at_attention, forward * width + self.inner * inner_width / machines)
 

@@ -26,6 +26,11 @@ RUNTIME_BYTES = 300 * 2**20
 # MLX's fused attention on Metal never holds the score matrix for these head sizes, but once for
 # others. On the CPU it is made in parts that are too small to count (layers/processor.py).
 FUSED_HEAD_DIMS = frozenset({64, 72, 80, 96, 128})
+# Of what a block holds, machines that share its layers hold so many of the transformer's widths
+# whole: on Metal the tokens, what a layer makes of them, and the sum of that over all machines; on
+# the CPU as was measured with one, two and four machines.
+WHOLE_WIDTHS = 3.0
+CPU_WHOLE_WIDTHS = 6.0
 # Of a text encoder's, which adds to them, MLX's CPU backend holds so many copies.
 CPU_SCORE_COPIES = 5
 # Bytes of a value on MLX's CPU backend, whatever the weights' type: a product of half precision is
@@ -159,7 +164,8 @@ def _block_values(card: Card, machine: Machine, scores: float = 0.0, machines: i
     if machine.metal:
         # Queries, keys, values and what is made of them are wider.
         scores += 4 * card.width / machines * (padded(card.head_dim) / card.head_dim - 1)
-    return block.values(card.width, card.inner_width, scores, machines)
+    whole = WHOLE_WIDTHS if machine.metal else CPU_WHOLE_WIDTHS
+    return block.values(card.width, card.inner_width, scores, machines, whole)
 
 
 def decode_piece(

@@ -74,10 +74,10 @@ def check_shared(card: Card, machines: int, bits: int | None) -> None:
     if not _divides(card, machines, bits):
         able = [str(n) for n in range(2, card.heads + 1) if _divides(card, n, bits)]
         numbers = " or ".join(filter(None, (", ".join(able[:-1]), able[-1]))) if able else ""
-        remedy = f"take {numbers} machines" if able else "take another `parallel`"
+        remedy = f"take {numbers} machines, or" if able else "take"
         raise SettingError(
             f"The layers of {card.name}, of {card.heads} heads, can't be shared by {machines} "
-            f"machines in equal parts: {remedy}."
+            f"machines in equal parts: {remedy} another `parallel`."
         )
 
 

@@ -17,8 +17,9 @@ from .checkpoint import Checkpoint, RunState
 from .frames import Frames
 from .latents import keep_latents
 from .previews import Previews
-from .sharing import shared
+from .sharing import GO_ON, shared
 from .smaller_pieces import in_smaller_pieces
+from .stuck import ended_by_signals
 
 
 class Denoising:
@@ -50,7 +51,8 @@ class Denoising:
         """The clip's latents after the last stage. state: where to begin, or to go on."""
         self.last = state
         if self.here is not None:  # the others would not know of steps that are made again
-            return self._from(state)
+            with ended_by_signals(f"Stopped while another machine was waited for: {GO_ON}."):
+                return self._from(state)
         return in_smaller_pieces(lambda: self._from(self.last))
 
     def _from(self, state: RunState) -> mx.array:
