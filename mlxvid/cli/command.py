@@ -74,7 +74,8 @@ def _ended_early(error: BaseException, signals: _Signals, as_json: bool) -> int:
         if not message and isinstance(error.__context__, MachinesError):
             lost = error.__context__  # the signal came while this was dealt with
         message = message or str(lost or "Stopped.")
-        if signals.received == signal.SIGTERM and lost is None:  # mlx.launch ends the others
+        # mlx.launch ends the others with the one, or through ssh with the other.
+        if signals.received in (signal.SIGTERM, signal.SIGHUP) and lost is None:
             lost = machines.lost_one()
             message = f"{lost.reason}. {message}" if lost else message
         facts = {"event": "cancelled"}
