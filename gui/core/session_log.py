@@ -86,10 +86,12 @@ class SessionLog(QObject):
             log.error("%s", line)
 
     def _watch(self) -> None:
-        """Have Python write the stacks of all its threads if this process crashes."""
+        """Have Python write the stack of the thread that crashes, if this process does."""
         with suppress(OSError):
             self._stacks = (self._folder / _CRASH).open("w", encoding="utf-8")
-            faulthandler.enable(self._stacks)
+            # The stack of the thread that crashed alone: others go on meanwhile, and to read theirs
+            # may itself crash (CPython's documentation, "faulthandler").
+            faulthandler.enable(self._stacks, all_threads=False)
 
     def close(self) -> None:
         """Note that the session has come to its end."""
