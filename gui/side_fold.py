@@ -73,5 +73,6 @@ class SideFold(QObject):
         for panel in filter(None, panels):
             counts = side if panel is self._side else not panel.isHidden()
             if counts:
-                width += panel.minimumSizeHint().width() + self._splitter.handleWidth()
+                least = panel.minimumWidth() or panel.minimumSizeHint().width()
+                width += least + self._splitter.handleWidth()
         return width

@@ -14,7 +14,7 @@ from mlxvid.gui.core.preferences import Preferences
 _COMPOSE_WIDTH = 330
 _SIDE_WIDTH = 290
 # The stage's least width: what it shows must not push the panels, nor take more of a small window.
-_STAGE_WIDTH = 460
+_STAGE_WIDTH = 440
 _MOST_OF_STAGE = 560
 _SIZE = (1440, 900)
 _TITLE_BAR = 32

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import pytest
+from PySide6.QtCore import QRect
+from PySide6.QtGui import QFont
+from PySide6.QtWidgets import QApplication
+
 from mlxvid.gui.side_fold import WIDE
 
 
@@ -57,3 +64,24 @@ def test_the_window_is_never_narrower_than_its_panels(window, qtbot):
     assert window.width() >= sum(
         panel.minimumSizeHint().width() for panel in (window.compose, window.stage)
     )
+
+
+@pytest.mark.parametrize("pixels", [12, 13, 18])
+def test_no_panel_lies_over_another_in_any_text_size(open_window, qtbot, pixels):
+    before = QApplication.font()
+    larger = QFont(before)
+    larger.setPixelSize(pixels)
+    QApplication.setFont(larger)
+    try:
+        window = open_window()
+        for width in (1000, 1100, 1200, 1440):
+            window.resize(width, 700)
+            qtbot.wait(20)
+            shown = [window.compose, window.stage, window.side]
+            shown = [panel.geometry() for panel in shown if panel.isVisible()]
+            assert len(shown) == 3 or width < 1100 or pixels == 18
+            for left, right in pairwise([*shown, QRect(window.splitter.width(), 0, 0, 0)]):
+                assert left.right() < right.left()
+            assert window.splitter.width() <= window.width()
+    finally:
+        QApplication.setFont(before)
