@@ -134,7 +134,7 @@ class ChoiceField(SettingField):
     def __init__(self, setting: Setting):
         choices: list[tuple[str, object]] = [(OWN, None)]
         choices += _SWITCH if setting.kind == "switch" else ()
-        choices += [(str(value), value) for value in setting.choices]
+        choices += setting.titled
         self._combo = choice(setting.label, choices, hint(setting))
         super().__init__(setting, self._combo, labelled(setting.label, self._combo))
         self._combo.activated.connect(self.changed)

@@ -77,6 +77,7 @@ HOW = (
         "guidance without garish colours",
         "how",
         choices=GUIDANCE_METHODS,
+        titles=("CFG", "CFG-Zero*", "APG"),
         metavar="METHOD",
         needs_support=True,
     ),
@@ -185,6 +186,7 @@ HOW = (
         "tea for models with constants for it",
         "how",
         choices=CACHES,
+        titles=("Off", "EasyCache", "TeaCache"),
         metavar="KIND",
     ),
     Setting(

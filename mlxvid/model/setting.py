@@ -53,9 +53,10 @@ class Setting:
     name: in Python, in a worker's requests and in a clip's settings. label: in the window.
     group: "what" is made, "how", with which of the "options" that single families have, or how the
     model is "loading". low, high: range of a number, both included. choices: of a "choice", where
-    the models don't have their own. unit: of a whole number, for messages. metavar: for --help.
-    needs_support: only models whose card takes it can be given it. flag: where the flag is not
-    called after the name. digits: decimals that the window shows. is_rate: may be "24000/1001" too.
+    the models don't have their own. titles: theirs in the window, where they differ. unit: of a
+    whole number, for messages. metavar: for --help. needs_support: only models whose card takes it
+    can be given it. flag: where the flag is not called after the name. digits: decimals that the
+    window shows. is_rate: may be "24000/1001" too.
     only_with: another one without which, or with its "off", it does nothing.
     """
 
@@ -67,6 +68,7 @@ class Setting:
     low: float | None = None
     high: float | None = None
     choices: tuple[str | int, ...] = ()
+    titles: tuple[str, ...] = ()
     unit: str = ""
     metavar: str = ""
     needs_support: bool = False
@@ -79,6 +81,11 @@ class Setting:
     def dashed(self) -> str:
         """Its flag, without the leading dashes."""
         return self.flag or self.name.replace("_", "-")
+
+    @property
+    def titled(self) -> list[tuple[str, str | int]]:
+        """Its choices, each after its title in the window."""
+        return list(zip(self.titles or map(str, self.choices), self.choices, strict=True))
 
     @property
     def is_loading(self) -> bool:

@@ -135,7 +135,7 @@ def test_what_does_nothing_alone_is_shown_with_the_other(add_setting, make_panel
 def test_where_a_part_of_the_steps_begins_and_ends_is_one_row(panel):
     panel.advanced.set_open(True)
     choice = panel.findChild(QComboBox, "cache")
-    choice.setCurrentIndex(choice.findData("easy"))
+    choice.setCurrentIndex(choice.findText("EasyCache"))
     choice.activated.emit(choice.currentIndex())
     assert panel.findChild(QDoubleSpinBox, "cache_threshold").isVisible()
     choice.setCurrentIndex(choice.findData("off"))
