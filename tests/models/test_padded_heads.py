@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("diffusers")
 from mlxvid import padded_heads  # noqa: E402
-from mlxvid.layers import processor  # noqa: E402
+from mlxvid.layers import cores  # noqa: E402
 from tests.run.unchanged_clips import Models  # noqa: E402
 
 
@@ -24,7 +24,7 @@ def test_a_clip_with_padded_heads_is_as_without(case, tmp_path, monkeypatch):
         return real(q, k, v, **options)
 
     monkeypatch.setattr(mx.fast, "scaled_dot_product_attention", watched)
-    monkeypatch.setattr(processor, "computes", lambda: False)
+    monkeypatch.setattr(cores, "computes", lambda: False)
     # The models are tiny, and so are their heads.
     monkeypatch.setattr(padded_heads, "WIDER", {size: size + 24 for size in range(4, 20)})
     monkeypatch.setenv(padded_heads.SWITCH, "1")
