@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -42,7 +43,11 @@ def start(folder: Path, count: int, *arguments: object) -> subprocess.Popen[str]
 def launched(folder: Path, count: int, *arguments: object, **how: Any) -> tuple[str, str]:
     """What they print on standard output and standard error."""
     with start(folder, count, *arguments) as process:
-        return process.communicate(timeout=how.get("timeout", 120))
+        try:
+            return process.communicate(timeout=how.get("timeout", 120))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # or this would wait for them for ever
+            raise
 
 
 def _free_ports(count: int) -> int:
