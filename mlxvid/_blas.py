@@ -43,6 +43,7 @@ _RELOCATION_BYTES, _SYMBOL_BYTES = 24, 24
 # before it leaves its core to others: a tenth of a millisecond rather than 20.
 _PATIENCE = "18"
 _openblas: ctypes.CDLL | None = None
+_threads = 1
 
 
 class _LinkMap(ctypes.Structure):
@@ -94,27 +95,33 @@ def preload() -> bool:
     for name, slot in slots.items():
         function = ctypes.cast(getattr(openblas, PREFIX + name), ctypes.c_void_p).value
         ctypes.c_void_p.from_address(slot).value = function
-    global _openblas
-    _openblas = openblas
+    global _openblas, _threads
+    if _openblas is None:
+        _openblas = openblas
+        _threads = openblas.scipy_openblas_get_num_threads()
     return True
 
 
 def threads() -> int:
-    """How many threads OpenBLAS takes for a product; 1 where MLX doesn't use it."""
-    return 1 if _openblas is None else _openblas.scipy_openblas_get_num_threads()
+    """How many threads OpenBLAS takes for a product outside of :func:`one_thread`; 1 where MLX
+    doesn't use it.
+    """
+    return _threads
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Have OpenBLAS take one thread for each product, for callers that have many at once."""
-    before = threads()
-    if _openblas is not None:
-        _openblas.scipy_openblas_set_num_threads(1)
+    _take(1)
     try:
         yield
     finally:
-        if _openblas is not None:
-            _openblas.scipy_openblas_set_num_threads(before)
+        _take(_threads)
+
+
+def _take(count: int) -> None:
+    if _openblas is not None:
+        _openblas.scipy_openblas_set_num_threads(count)
 
 
 def _library(package: str, pattern: str) -> Path | None:
