@@ -127,7 +127,7 @@ class Pipeline:
         Raises :class:`SettingError`, :class:`MediaError`, :class:`WeightsError`, and
         :class:`DegenerateClipError` where the result is not finite or shows nothing: its last valid
         latents are then kept, at the error's `latents_path`. :class:`DoesNotFitError` where memory
-        runs out.
+        runs out; :class:`MachinesError` where another machine of a shared run is lost or differs.
         """
         watch = Watch(on_progress, cancel)
         begun = self._begun(prompt, settings, latents)

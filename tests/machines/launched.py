@@ -42,11 +42,16 @@ def start(folder: Path, count: int, *arguments: object) -> subprocess.Popen[str]
 
 def launched(folder: Path, count: int, *arguments: object, **how: Any) -> tuple[str, str]:
     """What they print on standard output and standard error."""
-    with start(folder, count, *arguments) as process:
+    return said(start(folder, count, *arguments), how.get("timeout", 120))
+
+
+def said(process: subprocess.Popen[str], timeout: float = 60) -> tuple[str, str]:
+    """What they have printed at their end; those that don't come to it are killed."""
+    with process:
         try:
-            return process.communicate(timeout=how.get("timeout", 120))
+            return process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)  # or this would wait for them for ever
+            os.killpg(process.pid, signal.SIGKILL)
             raise
 
 
