@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from fractions import Fraction
 
 import av
@@ -300,6 +301,17 @@ def test_sound_alone_is_no_clip(tmp_path, ending, codec):
         Clip.load(path)
 
 
+@pytest.fixture
+def usual_scheduling():
+    """Afterwards this process comes before no other: SVT-AV1 gives those of root real-time
+    priority, which their children inherit, and such as wait by spinning then starve the rest.
+    """
+    yield
+    if hasattr(os, "sched_setscheduler"):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+@pytest.mark.usefixtures("usual_scheduling")
 @pytest.mark.parametrize(
     ("ending", "codec", "pixels"),
     [
